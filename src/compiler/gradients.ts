@@ -1,0 +1,46 @@
+/** @file Reverse-mode automatic differentiation, as a function from graph to graph. */
+
+import { DistillError } from "../core/errors.ts";
+import { isFloat } from "../graph/op.ts";
+import { broadcastAxes, sameShape } from "../graph/shape.ts";
+import { scalar, toposort, type Value } from "../graph/value.ts";
+import { Add, Expand, ReduceSum, Reshape } from "../ops/index.ts";
+
+/** The gradient of the scalar `loss` with respect to each of `params`. */
+export const gradients = (loss: Value, params: readonly Value[]): Value[] =>
+  reverse(loss, scalar(1, loss.dtype), params);
+
+/** The gradient of <y, dy> with respect to each of `xs`. */
+function reverse(y: Value, dy: Value, xs: readonly Value[]): Value[] {
+  const order = toposort(y);
+  const active = new Set(xs);
+  for (const value of order)
+    if (isFloat(value.dtype) && value.node?.inputs.some((x) => active.has(x))) active.add(value);
+
+  const grads = new Map<Value, Value>([[y, dy]]);
+  for (const value of order.reverse()) {
+    const reached = grads.get(value);
+    if (!reached || !value.node || !active.has(value)) continue;
+    const { op, inputs, attrs } = value.node;
+    if (!op.gradient)
+      throw new DistillError(
+        `${op.type} has no gradient. Give it one in src/ops, or keep it off the path from parameters to the loss.`,
+      );
+    op.gradient({ dy: reached, y: value, attrs, gradients: reverse }, ...inputs).forEach((dx, i) => {
+      const x = inputs[i]!;
+      if (!dx || !active.has(x)) return;
+      const sum = grads.get(x);
+      const part = unbroadcast(dx, x);
+      grads.set(x, sum ? Add(sum, part) : part);
+    });
+  }
+  return xs.map((x) => grads.get(x) ?? Expand(scalar(0, x.dtype), { shape: x.shape }));
+}
+
+/** Sum `dx` over the axes along which `x` was broadcast. The only place that knows about broadcasting. */
+function unbroadcast(dx: Value, x: Value): Value {
+  if (sameShape(dx.shape, x.shape)) return dx;
+  const axes = broadcastAxes(dx.shape, x.shape);
+  const sum = axes.length > 0 ? ReduceSum(dx, { axes }) : dx;
+  return sameShape(sum.shape, x.shape) ? sum : Reshape(sum, { shape: x.shape });
+}

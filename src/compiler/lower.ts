@@ -1,0 +1,102 @@
+/** @file From what the graph means to what a device runs: expansion, common subexpressions, fused products. */
+
+import { apply, type OpInfo } from "../graph/op.ts";
+import { toposort, type Value } from "../graph/value.ts";
+import { FusedMatMul, Gemm } from "../ops/matmul.ts";
+import { MatMul, Transpose } from "../ops/index.ts";
+import type { Target } from "./targets.ts";
+
+/** `outputs` in ops that `target` has, each computed once. */
+export function lower(outputs: readonly Value[], target: Target): Value[] {
+  const intern = interner();
+  const lowered = new Map<Value, Value>();
+  const visit = (roots: readonly Value[]): void => {
+    for (const value of toposortUntil(lowered, roots)) {
+      const { node } = value;
+      if (!node) lowered.set(value, intern(value));
+      else {
+        const inputs = node.inputs.map((x) => lowered.get(x)!);
+        const whole = node.op.expand && !target.has(node.op.type, value.dtype);
+        if (whole) {
+          for (const x of inputs) lowered.set(x, x);
+          const expanded = node.op.expand!(node.attrs, ...inputs);
+          visit([expanded]);
+          lowered.set(value, lowered.get(expanded)!);
+        } else {
+          const made = intern({ ...value, ...fuse(node.op, inputs, node.attrs, target) });
+          lowered.set(value, made);
+        }
+      }
+    }
+  };
+  visit(outputs);
+  return outputs.map((value) => lowered.get(value)!);
+}
+
+/** Like toposort, but without what is in `done` already. */
+function toposortUntil(done: ReadonlyMap<Value, Value>, roots: readonly Value[]): Value[] {
+  if (done.size === 0) return toposort(...roots);
+  const order: Value[] = [];
+  const seen = new Set<Value>();
+  const stack: [value: Value, ready: boolean][] = roots.toReversed().map((value) => [value, false]);
+  for (let top = stack.pop(); top; top = stack.pop()) {
+    const [value, ready] = top;
+    if (ready) order.push(value);
+    else if (!seen.has(value) && !done.has(value)) {
+      seen.add(value);
+      stack.push([value, true]);
+      for (const x of value.node?.inputs.toReversed() ?? []) stack.push([x, false]);
+    }
+  }
+  return order;
+}
+
+/** Return the first of all values that are computed alike. */
+function interner(): (value: Value) => Value {
+  const numbers = new Map<Value | OpInfo | object, number>();
+  const number = (thing: Value | OpInfo | object): number => {
+    const known = numbers.get(thing) ?? numbers.size;
+    numbers.set(thing, known);
+    return known;
+  };
+  const table = new Map<string, Value>();
+  return (value) => {
+    const key = keyOf(value, number);
+    const first = table.get(key);
+    if (first) return first;
+    table.set(key, value);
+    return value;
+  };
+}
+
+function keyOf(value: Value, number: (thing: object) => number): string {
+  const { node, data, dtype, shape, name } = value;
+  if (node) return `${node.op.type} ${JSON.stringify(node.attrs)} ${node.inputs.map(number)}`;
+  if (data === undefined) return `input ${name}`;
+  const elements = typeof data === "number" || data.length <= 16 ? JSON.stringify(data) : `#${number(data)}`;
+  return `${dtype} [${shape}] ${elements}`;
+}
+
+/** The node for `op`, with a transposition of a factor taken into the product where the target can. */
+function fuse(op: OpInfo, inputs: readonly Value[], attrs: object, target: Target): Pick<Value, "node"> {
+  if (op === MatMul) {
+    const [a, b] = inputs as [Value, Value];
+    const matrices = a.shape.length === 2 && b.shape.length === 2;
+    const left = matrices && !target.gemmTransA ? undefined : factor(a);
+    const right = factor(b);
+    if ((left || right) && matrices)
+      return apply(Gemm, [left ?? a, right ?? b], { transA: left ? 1 : 0, transB: right ? 1 : 0 });
+    if ((left || right) && target.has("FusedMatMul", a.dtype))
+      return apply(FusedMatMul, [left ?? a, right ?? b], { transA: left ? 1 : 0, transB: right ? 1 : 0 });
+  }
+  return { node: { op, inputs, attrs } };
+}
+
+/** x where `value` is x with its last two axes swapped. */
+function factor({ node }: Value): Value | undefined {
+  if (node?.op !== Transpose) return undefined;
+  const { perm } = node.attrs as { perm: number[] };
+  const n = perm.length;
+  const swapped = perm.every((axis, i) => axis === (i === n - 1 ? n - 2 : i === n - 2 ? n - 1 : i));
+  return swapped ? node.inputs[0] : undefined;
+}

@@ -1,0 +1,100 @@
+/**
+ * @file The order in which a program runs. Memory depends on it: what is recomputed, or computed in chunks, must be used
+ * and freed before the next piece begins. `After` states such orders.
+ *
+ * ONNX Runtime fixes its order by a depth-first search from the nodes that nothing consumes, taking the highest node number
+ * first. Numbering nodes backwards along our own depth-first order makes its search retrace ours. Where it would not, the
+ * order is made a real dependency.
+ */
+
+import { toposort, type Value } from "../graph/value.ts";
+import { substitute } from "../graph/rewrite.ts";
+import { Add, After, Mul, Reshape, Slice } from "../ops/index.ts";
+import { position } from "../ops/movement.ts";
+import { scalar } from "../graph/value.ts";
+
+export type Schedule = {
+  /** Every value, each after what it needs. */
+  readonly order: readonly Value[];
+  readonly outputs: readonly Value[];
+};
+
+/** Order the values that `outputs` need, first output first, so that every After holds when ONNX Runtime runs them. */
+export function schedule(outputs: readonly Value[]): Schedule {
+  const order = depthFirst(outputs);
+  const broken = brokenOrders(order);
+  if (broken.length === 0) return { order, outputs };
+  return schedule(substitute(outputs, new Map(broken.map((value) => [value, dependency(value)]))));
+}
+
+/** x, for an After: the value that is read in its place. */
+export function resolve(value: Value): Value {
+  let x = value;
+  while (x.node?.op === After) x = x.node.inputs[0]!;
+  return x;
+}
+
+/** Our order: inputs in their order, but what must come earlier first. */
+function depthFirst(outputs: readonly Value[]): Value[] {
+  const order: Value[] = [];
+  const seen = new Set<Value>();
+  const stack: [value: Value, done: boolean][] = outputs.toReversed().map((value) => [value, false]);
+  for (let top = stack.pop(); top; top = stack.pop()) {
+    const [value, done] = top;
+    if (done) order.push(value);
+    else if (!seen.has(value)) {
+      seen.add(value);
+      stack.push([value, true]);
+      const inputs = value.node?.inputs ?? [];
+      // the stack turns them round: an After's second input, `earlier`, is visited first, other inputs in their order
+      for (const x of value.node?.op === After ? inputs : inputs.toReversed()) stack.push([x, false]);
+    }
+  }
+  return order;
+}
+
+/** The Afters that ONNX Runtime's order would break. */
+function brokenOrders(order: readonly Value[]): Value[] {
+  const afters = order.filter(({ node }) => node?.op === After);
+  if (afters.length === 0) return [];
+  const nodes = order.filter(({ node }) => node && node.op !== After);
+  const place = new Map(nodes.map((value, i) => [value, i]));
+  const inputs = nodes.map(({ node }) => {
+    const places = node!.inputs.flatMap((x) => place.get(resolve(x)) ?? []);
+    return [...new Set(places)].sort((a, b) => a - b);
+  });
+  const consumed = new Set(inputs.flat());
+  const leaves = nodes.flatMap((_, i) => (consumed.has(i) ? [] : [i]));
+
+  const time = new Int32Array(nodes.length).fill(-1);
+  const seen = new Uint8Array(nodes.length);
+  let clock = 0;
+  const stack: [node: number, done: boolean][] = leaves.reverse().map((i) => [i, false]);
+  for (let top = stack.pop(); top; top = stack.pop()) {
+    const [i, done] = top;
+    if (done) time[i] = clock++;
+    else if (!seen[i]) {
+      seen[i] = 1;
+      stack.push([i, true]);
+      for (const x of inputs[i]!.toReversed()) stack.push([x, false]);
+    }
+  }
+
+  const consumers = new Map<Value, number[]>();
+  nodes.forEach(({ node }, i) => {
+    for (const x of node!.inputs)
+      for (let value = x; value.node?.op === After; value = value.node.inputs[0]!)
+        consumers.set(value, [...(consumers.get(value) ?? []), i]);
+  });
+  return afters.filter((value) => {
+    const earlier = place.get(resolve(value.node!.inputs[1]!));
+    return earlier !== undefined && consumers.get(value)?.some((i) => time[i]! < time[earlier]!);
+  });
+}
+
+/** The same order as a dependency: x + 0·(an element of `earlier`). */
+function dependency({ node }: Value): Value {
+  const [x, earlier] = node!.inputs as [Value, Value];
+  const element = Slice(Reshape(earlier, { shape: ["elements"] }), position(0), position(1), { axis: 0, size: 1 });
+  return Add(x, Mul(Reshape(element, { shape: [] }), scalar(0, x.dtype)));
+}

@@ -1,0 +1,33 @@
+/** @file What each execution provider has as a kernel, measured with one-node models. */
+
+import type { DType } from "../graph/value.ts";
+
+export type Target = {
+  readonly name: "cpu" | "webgpu" | "cuda";
+  /** Whether there is a kernel for this op_type and element type. */
+  has(type: string, dtype: DType): boolean;
+  /** Whether a product with a transposed left matrix is better spelled as Gemm with transA than as Transpose and Gemm. */
+  readonly gemmTransA: boolean;
+};
+
+/** Kernels of ONNX Runtime's own that have no double; ops that are names of ours only have no kernel anywhere. */
+const FUSED = ["QuickGelu", "RotaryEmbedding", "FusedMatMul", "SimplifiedLayerNormalization"];
+
+export const cpu: Target = {
+  name: "cpu",
+  has: (type, dtype) => (FUSED.includes(type) ? dtype === "float32" : isOnnx(type)),
+  gemmTransA: false,
+};
+
+export const webgpu: Target = {
+  name: "webgpu",
+  has: (type) => isOnnx(type) && type !== "LogSoftmax" && type !== "FusedMatMul",
+  gemmTransA: true,
+};
+
+export const cuda: Target = { name: "cuda", has: isOnnx, gemmTransA: true };
+
+/** ONNX names start with a capital letter; compositions that every target expands do not. */
+function isOnnx(type: string): boolean {
+  return /^[A-Z]/.test(type);
+}

@@ -1,0 +1,133 @@
+/** @file The part of ONNX's protobuf (onnx.proto3, IR version 10) that this toolkit writes and reads. */
+
+import protobuf from "protobufjs";
+
+/** TensorProto.DataType. */
+export const ELEMENT_TYPES = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+} as const;
+
+export type ElementType = keyof typeof ELEMENT_TYPES;
+
+export type OnnxAttribute =
+  | { name: string; type: "INT"; i: number }
+  | { name: string; type: "FLOAT"; f: number }
+  | { name: string; type: "STRING"; s: string }
+  | { name: string; type: "INTS"; ints: readonly number[] };
+
+export type OnnxNode = {
+  opType: string;
+  domain: string;
+  input: string[];
+  output: string[];
+  attribute: OnnxAttribute[];
+};
+
+/** Sizes are numbers, or names of sizes known only at run time. */
+export type OnnxValueInfo = { name: string; elemType: ElementType; shape: readonly (number | string)[] };
+
+export type OnnxTensor = { name: string; elemType: ElementType; dims: readonly number[]; rawData: Uint8Array };
+
+export type OnnxModel = {
+  opset: Record<string, number>;
+  node: OnnxNode[];
+  input: OnnxValueInfo[];
+  output: OnnxValueInfo[];
+  initializer: OnnxTensor[];
+};
+
+const schema = {
+  nested: {
+    ModelProto: {
+      fields: {
+        irVersion: { id: 1, type: "int64" },
+        opsetImport: { id: 8, rule: "repeated", type: "OperatorSetIdProto" },
+        producerName: { id: 2, type: "string" },
+        graph: { id: 7, type: "GraphProto" },
+      },
+    },
+    OperatorSetIdProto: { fields: { domain: { id: 1, type: "string" }, version: { id: 2, type: "int64" } } },
+    GraphProto: {
+      fields: {
+        node: { id: 1, rule: "repeated", type: "NodeProto" },
+        name: { id: 2, type: "string" },
+        initializer: { id: 5, rule: "repeated", type: "TensorProto" },
+        input: { id: 11, rule: "repeated", type: "ValueInfoProto" },
+        output: { id: 12, rule: "repeated", type: "ValueInfoProto" },
+      },
+    },
+    NodeProto: {
+      fields: {
+        input: { id: 1, rule: "repeated", type: "string" },
+        output: { id: 2, rule: "repeated", type: "string" },
+        name: { id: 3, type: "string" },
+        opType: { id: 4, type: "string" },
+        attribute: { id: 5, rule: "repeated", type: "AttributeProto" },
+        domain: { id: 7, type: "string" },
+      },
+    },
+    AttributeProto: {
+      fields: {
+        name: { id: 1, type: "string" },
+        f: { id: 2, type: "float" },
+        i: { id: 3, type: "int64" },
+        s: { id: 4, type: "bytes" },
+        ints: { id: 8, rule: "repeated", type: "int64" },
+        type: { id: 20, type: "int32" },
+      },
+    },
+    ValueInfoProto: { fields: { name: { id: 1, type: "string" }, type: { id: 2, type: "TypeProto" } } },
+    TypeProto: { fields: { tensorType: { id: 1, type: "TypeTensor" } } },
+    TypeTensor: { fields: { elemType: { id: 1, type: "int32" }, shape: { id: 2, type: "TensorShapeProto" } } },
+    TensorShapeProto: { fields: { dim: { id: 1, rule: "repeated", type: "Dimension" } } },
+    Dimension: {
+      oneofs: { value: { oneof: ["dimValue", "dimParam"] } },
+      fields: { dimValue: { id: 1, type: "int64" }, dimParam: { id: 2, type: "string" } },
+    },
+    TensorProto: {
+      fields: {
+        dims: { id: 1, rule: "repeated", type: "int64" },
+        dataType: { id: 2, type: "int32" },
+        name: { id: 8, type: "string" },
+        rawData: { id: 9, type: "bytes" },
+      },
+    },
+  },
+};
+
+const ModelProto = protobuf.Root.fromJSON(schema).lookupType("ModelProto");
+const ATTRIBUTE_TYPES = { FLOAT: 1, INT: 2, STRING: 3, INTS: 7 } as const;
+
+/** Serialise a model. */
+export function encodeOnnx(model: OnnxModel): Uint8Array {
+  return ModelProto.encode({
+    irVersion: 10,
+    producerName: "distill",
+    opsetImport: Object.entries(model.opset).map(([domain, version]) => ({ domain, version })),
+    graph: {
+      name: "program",
+      node: model.node.map(({ attribute, ...node }) => ({ ...node, attribute: attribute.map(encodeAttribute) })),
+      initializer: model.initializer.map(({ elemType, ...tensor }) => ({ ...tensor, dataType: ELEMENT_TYPES[elemType] })),
+      input: model.input.map(encodeValueInfo),
+      output: model.output.map(encodeValueInfo),
+    },
+  }).finish();
+}
+
+function encodeAttribute(attribute: OnnxAttribute): object {
+  const { type, ...rest } = attribute;
+  const value = "s" in rest ? { ...rest, s: new TextEncoder().encode(rest.s) } : rest;
+  return { ...value, type: ATTRIBUTE_TYPES[type] };
+}
+
+function encodeValueInfo({ name, elemType, shape }: OnnxValueInfo): object {
+  const dim = shape.map((size) => (typeof size === "number" ? { dimValue: size } : { dimParam: size }));
+  return { name, type: { tensorType: { elemType: ELEMENT_TYPES[elemType], shape: { dim } } } };
+}

@@ -1,0 +1,10 @@
+import { type Binary, defineOp } from "../graph/op.ts";
+
+/**
+ * x itself, computed after `earlier` has been. It holds no work back and copies nothing: it orders the program, so that
+ * what a gradient recomputes is not computed, and kept, long before it is used.
+ */
+export const After: Binary = defineOp("After", {
+  infer: (_, { dtype, shape }) => ({ dtype, shape }),
+  gradient: ({ dy }) => [dy, null],
+});

@@ -1,0 +1,55 @@
+import { ShapeError } from "../core/errors.ts";
+import { type Binary, defineOp, isFloat, type Op, type Unary } from "../graph/op.ts";
+import { broadcast } from "../graph/shape.ts";
+import { type DType, scalar, type TensorType, type Value } from "../graph/value.ts";
+
+const same = (_: object, { dtype, shape }: TensorType) => ({ dtype, shape });
+
+function joined(_: object, a: TensorType, b: TensorType): TensorType {
+  if (a.dtype !== b.dtype) throw new ShapeError(`Cannot combine ${a.dtype} with ${b.dtype}. Cast one of them.`);
+  return { dtype: a.dtype, shape: broadcast(a.shape, b.shape) };
+}
+
+const compared = (_: object, a: TensorType, b: TensorType): TensorType => ({ ...joined(_, a, b), dtype: "bool" });
+
+export const Add: Binary = defineOp("Add", { infer: joined, gradient: ({ dy }) => [dy, dy] });
+export const Sub: Binary = defineOp("Sub", { infer: joined, gradient: ({ dy }) => [dy, Neg(dy)] });
+export const Mul: Binary = defineOp("Mul", { infer: joined, gradient: ({ dy }, a, b) => [Mul(dy, b), Mul(dy, a)] });
+export const Div: Binary = defineOp("Div", {
+  infer: joined,
+  gradient: ({ dy, y }, _, b) => [Div(dy, b), Neg(Div(Mul(dy, y), b))],
+});
+export const Neg: Unary = defineOp("Neg", { infer: same, gradient: ({ dy }) => [Neg(dy)] });
+export const Exp: Unary = defineOp("Exp", { infer: same, gradient: ({ dy, y }) => [Mul(dy, y)] });
+export const Log: Unary = defineOp("Log", { infer: same, gradient: ({ dy }, x) => [Div(dy, x)] });
+export const Sqrt: Unary = defineOp("Sqrt", {
+  infer: same,
+  gradient: ({ dy, y }) => [Div(dy, Mul(scalar(2, y.dtype), y))],
+});
+export const Reciprocal: Unary = defineOp("Reciprocal", {
+  infer: same,
+  gradient: ({ dy, y }) => [Neg(Mul(dy, Mul(y, y)))],
+});
+
+export const Equal: Binary = defineOp("Equal", { infer: compared });
+export const GreaterOrEqual: Binary = defineOp("GreaterOrEqual", { infer: compared });
+export const LessOrEqual: Binary = defineOp("LessOrEqual", { infer: compared });
+export const And: Binary = defineOp("And", { infer: compared });
+
+/** `condition ? a : b`, element by element. */
+export const Where: Op<[condition: Value, a: Value, b: Value]> = defineOp("Where", {
+  infer: (_, condition, a, b) => ({ dtype: a.dtype, shape: broadcast(condition.shape, broadcast(a.shape, b.shape)) }),
+  gradient: ({ dy }, condition) => [
+    null,
+    Where(condition, dy, scalar(0, dy.dtype)),
+    Where(condition, scalar(0, dy.dtype), dy),
+  ],
+});
+
+const ONNX_TYPES: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11 };
+
+export const Cast: Op<[x: Value, attrs: { to: DType }]> = defineOp("Cast", {
+  infer: ({ to }, { shape }) => ({ dtype: to, shape }),
+  gradient: ({ dy }, x) => [isFloat(x.dtype) ? Cast(dy, { to: x.dtype }) : null],
+  spelling: { attributes: ({ to }) => ({ to: ONNX_TYPES[to] }) },
+});

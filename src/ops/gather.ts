@@ -1,0 +1,50 @@
+import { defineOp, type Op } from "../graph/op.ts";
+import { elements } from "../graph/shape.ts";
+import { constant, type DType, type Dim, scalar, type Value } from "../graph/value.ts";
+import { Cast, Equal } from "./elementwise.ts";
+import { MatMul, transposed } from "./matmul.ts";
+import { Expand, Reshape } from "./movement.ts";
+
+/** Rows of `x` [rows, width] by `indices` int32 [n]: [n, width]. */
+export const Gather: Op<[x: Value, indices: Value]> = defineOp("Gather", {
+  infer: (_, x, indices) => ({ dtype: x.dtype, shape: [...indices.shape, ...x.shape.slice(1)] }),
+  gradient: ({ dy }, x, indices) => [sumRows(dy, indices, x.shape), null],
+  spelling: { attributes: () => ({ axis: 0 }) },
+});
+
+/** One-hot rows are cheap up to this many columns, and their product with dy runs as fast as the machine multiplies. */
+const ONE_HOT_ROWS = 512;
+
+/** zeros [rows, width] with row i of `dy` [n, width] added to row indices[i]. */
+function sumRows(dy: Value, indices: Value, shape: readonly Dim[]): Value {
+  const [rows, width] = [elements([shape[0]!]), elements([shape[1]!])];
+  const column = Reshape(indices, { shape: [...indices.shape, 1] });
+  if (rows <= ONE_HOT_ROWS) return MatMul(transposed(oneHot(column, rows, dy.dtype)), dy);
+  // ScatterND's addition is a race between threads on the CPU provider; ScatterElements' is not.
+  const everywhere = Expand(column, { shape: [...indices.shape, width] });
+  return ScatterElements(Expand(scalar(0, dy.dtype), { shape }), everywhere, dy, { axis: 0 });
+}
+
+const oneHot = (column: Value, size: number, dtype: DType): Value => {
+  const numbers = constant(Int32Array.from({ length: size }, (_, i) => i), "int32", [1, size]);
+  return Cast(Equal(column, numbers), { to: dtype });
+};
+
+/** x[i, indices[i, j]] for `axis` 1: the elements of x along `axis` that `indices` (int32) names. */
+export const GatherElements: Op<[x: Value, indices: Value, attrs: { axis: number }]> = defineOp("GatherElements", {
+  infer: (_, x, indices) => ({ dtype: x.dtype, shape: indices.shape }),
+  gradient: ({ dy, attrs }, x, indices) => [
+    ScatterElements(Expand(scalar(0, x.dtype), { shape: x.shape }), indices, dy, attrs),
+    null,
+  ],
+});
+
+/** x with `updates` added at `indices` (int32) along `axis`. Repeated indices add up. */
+export const ScatterElements: Op<[x: Value, indices: Value, updates: Value, attrs: { axis: number }]> = defineOp(
+  "ScatterElements",
+  {
+    infer: (_, { dtype, shape }) => ({ dtype, shape }),
+    gradient: ({ dy, attrs }, _, indices) => [dy, null, GatherElements(dy, indices, attrs)],
+    spelling: { attributes: ({ axis }) => ({ axis, reduction: "add" }) },
+  },
+);

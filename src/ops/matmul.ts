@@ -1,0 +1,38 @@
+import { ShapeError } from "../core/errors.ts";
+import { type Binary, defineOp, type Op } from "../graph/op.ts";
+import { broadcast } from "../graph/shape.ts";
+import type { Value } from "../graph/value.ts";
+import { Transpose } from "./movement.ts";
+
+export const MatMul: Binary = defineOp("MatMul", {
+  infer(_, a, b) {
+    if (a.shape.length < 2 || b.shape.length < 2 || a.shape.at(-1) !== b.shape.at(-2) || a.dtype !== b.dtype)
+      throw new ShapeError(`MatMul: cannot multiply ${a.dtype} [${a.shape}] by ${b.dtype} [${b.shape}].`);
+    const batch = broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2));
+    return { dtype: a.dtype, shape: [...batch, a.shape.at(-2)!, b.shape.at(-1)!] };
+  },
+  // Y = A B, so dA = dY B' and dB = A' dY
+  gradient: ({ dy }, a, b) => [MatMul(dy, transposed(b)), MatMul(transposed(a), dy)],
+});
+
+/** Swap the last two axes. */
+export function transposed(x: Value): Value {
+  const axes = x.shape.map((_, i) => i);
+  return Transpose(x, { perm: [...axes.slice(0, -2), axes.length - 1, axes.length - 2] });
+}
+
+type Transposes = { transA: 0 | 1; transB: 0 | 1 };
+
+const product = ({ transA, transB }: Transposes, a: Value, b: Value): Value =>
+  MatMul(transA ? transposed(a) : a, transB ? transposed(b) : b);
+
+/** A B + C of matrices, either transposed: what emission makes of MatMul, Transpose and Add. */
+export const Gemm: Op<[a: Value, b: Value, ...c: Value[], attrs: Transposes]> = defineOp("Gemm", {
+  infer: (attrs, a, b) => product(attrs, a, b),
+});
+
+/** A B of stacks of matrices, either transposed: what emission makes of MatMul and Transpose on the CPU provider. */
+export const FusedMatMul: Op<[a: Value, b: Value, attrs: Transposes]> = defineOp("FusedMatMul", {
+  infer: (attrs, a, b) => product(attrs, a, b),
+  spelling: { domain: "com.microsoft" },
+});

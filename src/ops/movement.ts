@@ -1,0 +1,77 @@
+import { ShapeError } from "../core/errors.ts";
+import { defineOp, type Op } from "../graph/op.ts";
+import { elements } from "../graph/shape.ts";
+import { constant, type Dim, scalar, type Value } from "../graph/value.ts";
+
+export const Transpose: Op<[x: Value, attrs: { perm: number[] }]> = defineOp("Transpose", {
+  infer: ({ perm }, x) => ({ dtype: x.dtype, shape: perm.map((axis) => x.shape[axis]!) }),
+  gradient: ({ dy, attrs: { perm } }) => [Transpose(dy, { perm: perm.map((_, i) => perm.indexOf(i)) })],
+});
+
+/** Same elements, other shape. At most one size may be known only at run time. */
+export const Reshape: Op<[x: Value, attrs: { shape: readonly Dim[] }]> = defineOp("Reshape", {
+  infer({ shape }, x) {
+    const unknown = shape.filter((dim) => typeof dim === "string").length;
+    const known = [...shape, ...x.shape].every((dim) => typeof dim === "number");
+    if (unknown > 1 || (known && elements(shape) !== elements(x.shape)))
+      throw new ShapeError(`Reshape: cannot make [${shape}] of [${x.shape}].`);
+    return { dtype: x.dtype, shape };
+  },
+  gradient: ({ dy }, x) => [Reshape(dy, { shape: x.shape })],
+  spelling: {
+    inputs: ({ shape }, [x]) => [x!, constant(shape.map((dim) => (typeof dim === "string" ? -1 : dim)), "int64")],
+    attributes: () => ({}),
+  },
+});
+
+/** Repeat along axes of size 1, and along new axes in front. Sizes that x has already may be known only at run time. */
+export const Expand: Op<[x: Value, attrs: { shape: readonly Dim[] }]> = defineOp("Expand", {
+  infer: ({ shape }, x) => ({ dtype: x.dtype, shape }),
+  gradient: ({ dy }) => [dy],
+  spelling: {
+    inputs: ({ shape }, [x]) => [x!, constant(shape.map((dim) => (typeof dim === "string" ? 1 : dim)), "int64")],
+    attributes: () => ({}),
+  },
+});
+
+export const Concat: Op<[...xs: Value[], attrs: { axis: number; size?: Dim }]> = defineOp("Concat", {
+  infer({ axis, size }, ...xs) {
+    const sizes = xs.map((x) => x.shape[axis]!);
+    const total = size ?? sizes.reduce<number>((sum, dim) => sum + elements([dim]), 0);
+    return { dtype: xs[0]!.dtype, shape: xs[0]!.shape.with(axis, total) };
+  },
+  gradient({ dy, attrs: { axis } }, ...xs) {
+    let start = 0;
+    return xs.map((x) => {
+      const size = elements([x.shape[axis]!]);
+      start += size;
+      return slice(dy, axis, start - size, start);
+    });
+  },
+  spelling: { attributes: ({ axis }) => ({ axis }) },
+});
+
+/** x from `start` to `end` (int64 [1], known only at run time or not) along one axis; the result has `size` there. */
+export const Slice: Op<[x: Value, start: Value, end: Value, attrs: { axis: number; size: Dim }]> = defineOp("Slice", {
+  infer: ({ axis, size }, x) => ({ dtype: x.dtype, shape: x.shape.with(axis, size) }),
+  // zeros before, dy, zeros after
+  gradient({ dy, attrs: { axis } }, x, start, end) {
+    const zeros = Expand(scalar(0, x.dtype), { shape: x.shape });
+    const total = x.shape[axis]!;
+    const before = Slice(zeros, position(0), start, { axis, size: `before ${nameOf(start)}` });
+    const after = Slice(zeros, end, position(elements([total])), { axis, size: `after ${nameOf(end)}` });
+    return [Concat(before, dy, after, { axis, size: total }), null, null];
+  },
+  spelling: {
+    inputs: ({ axis }, [x, start, end]) => [x!, start!, end!, constant([axis], "int64")],
+    attributes: () => ({}),
+  },
+});
+
+/** x[start:end] along `axis`. */
+export const slice = (x: Value, axis: number, start: number, end: number): Value =>
+  start === 0 && end === x.shape[axis] ? x : Slice(x, position(start), position(end), { axis, size: end - start });
+
+export const position = (index: number): Value => constant([index], "int64");
+
+const nameOf = ({ name, data }: Value) => name ?? String(data);

@@ -1,0 +1,54 @@
+import { defineOp, type Op } from "../graph/op.ts";
+import { scalar, type TensorType, type Value } from "../graph/value.ts";
+import { Add, Div, Exp, Log, Mul, Reciprocal, Sqrt, Sub } from "./elementwise.ts";
+import { ReduceMax, ReduceMean, ReduceSum } from "./reduce.ts";
+
+const same = (_: object, { dtype, shape }: TensorType) => ({ dtype, shape });
+const last = (x: Value) => ({ axes: [x.shape.length - 1] });
+
+/** Over the last axis. */
+export const Softmax: Op<[x: Value]> = defineOp("Softmax", {
+  infer: same,
+  expand(_, x) {
+    const e = Exp(Sub(x, ReduceMax(x, last(x))));
+    return Div(e, ReduceSum(e, last(x)));
+  },
+  gradient({ dy, y }) {
+    const dyy = Mul(dy, y);
+    return [Sub(dyy, Mul(y, ReduceSum(dyy, last(y))))];
+  },
+  spelling: { attributes: () => ({ axis: -1 }) },
+});
+
+/** Over the last axis. */
+export const LogSoftmax: Op<[x: Value]> = defineOp("LogSoftmax", {
+  infer: same,
+  expand(_, x) {
+    const shifted = Sub(x, ReduceMax(x, last(x)));
+    return Sub(shifted, Log(ReduceSum(Exp(shifted), last(x))));
+  },
+  gradient: ({ dy, y }) => [Sub(dy, Mul(Exp(y), ReduceSum(dy, last(y))))],
+  spelling: { attributes: () => ({ axis: -1 }) },
+});
+
+/** RMSNorm (arXiv:1910.07467) over the last axis: x / sqrt(mean(x²) + epsilon) · weight. */
+export const SimplifiedLayerNormalization: Op<[x: Value, weight: Value, attrs: { epsilon: number }]> = defineOp(
+  "SimplifiedLayerNormalization",
+  {
+    infer: same,
+    expand: ({ epsilon }, x, weight) => Mul(Mul(x, rstd(x, epsilon)), weight),
+    // with x̂ = x r and g = dy·weight: dx = r (g - x̂ mean(g x̂)), dweight = Σ dy x̂
+    gradient({ dy, attrs: { epsilon } }, x, weight) {
+      const r = rstd(x, epsilon);
+      const normal = Mul(x, r);
+      const g = Mul(dy, weight);
+      const dx = Mul(r, Sub(g, Mul(normal, ReduceMean(Mul(g, normal), last(x)))));
+      return [dx, Mul(dy, normal)];
+    },
+    spelling: { attributes: ({ epsilon }) => ({ axis: -1, epsilon: { float: epsilon } }) },
+  },
+);
+
+/** 1 / sqrt(mean(x²) + epsilon), with the last axis kept as 1. */
+const rstd = (x: Value, epsilon: number): Value =>
+  Reciprocal(Sqrt(Add(ReduceMean(Mul(x, x), last(x)), scalar(epsilon, x.dtype))));

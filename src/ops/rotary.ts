@@ -1,0 +1,36 @@
+import { defineOp, type Op } from "../graph/op.ts";
+import { elements } from "../graph/shape.ts";
+import type { Value } from "../graph/value.ts";
+import { Add, Mul, Neg, Sub } from "./elementwise.ts";
+import { Gather } from "./gather.ts";
+import { Concat, Reshape, slice } from "./movement.ts";
+
+/**
+ * Rotary position embedding (arXiv:2104.09864) with the two halves of a head as the pair: x [1, tokens, heads·head_dim],
+ * positions int64 [1, tokens], cos and sin [max_positions, head_dim / 2].
+ */
+export const RotaryEmbedding: Op<[x: Value, positions: Value, cos: Value, sin: Value, attrs: { num_heads: number }]> =
+  defineOp("RotaryEmbedding", {
+    infer: (_, { dtype, shape }) => ({ dtype, shape }),
+    expand({ num_heads }, x, positions, cos, sin) {
+      const [, tokens, width] = x.shape.map((dim) => elements([dim])) as [number, number, number];
+      const half = width / num_heads / 2;
+      const heads = Reshape(x, { shape: [tokens, num_heads, 2 * half] });
+      const rows = Reshape(positions, { shape: [tokens] });
+      const [c, s] = [cos, sin].map((table) => Reshape(Gather(table, rows), { shape: [tokens, 1, half] })) as [Value, Value];
+      const [a, b] = [slice(heads, 2, 0, half), slice(heads, 2, half, 2 * half)];
+      const rotated = Concat(Sub(Mul(a, c), Mul(b, s)), Add(Mul(b, c), Mul(a, s)), { axis: 2 });
+      return Reshape(rotated, { shape: x.shape });
+    },
+    // a rotation's transpose is the rotation back
+    gradient: ({ dy, attrs }, _, positions, cos, sin) => [
+      RotaryEmbedding(dy, positions, cos, Neg(sin), attrs),
+      null,
+      null,
+      null,
+    ],
+    spelling: {
+      domain: "com.microsoft",
+      attributes: ({ num_heads }) => ({ num_heads }),
+    },
+  });

@@ -1,0 +1,145 @@
+/** @file Devices as the rest of the toolkit sees them: programs and named state, all work in a worker thread. */
+
+import { Worker } from "node:worker_threads";
+import { emit } from "../compiler/emit.ts";
+import * as targets from "../compiler/targets.ts";
+import { DistillError } from "../core/errors.ts";
+import type { Value } from "../graph/value.ts";
+import { type Answer, type Bindings, type CompileOptions, type Method, PROVIDERS, type Provider, type Requests } from "./protocol.ts";
+import type { Tensor } from "./tensor.ts";
+
+export const DEVICES = [...PROVIDERS, "auto"] as const;
+export type DeviceName = (typeof DEVICES)[number];
+
+export type DeviceOptions = {
+  /** Threads within an op on the CPU; 0 is one a core. */
+  threads?: number;
+  /** Refuse a program of which any node would run on the CPU instead of the device. */
+  strict?: boolean;
+  /** Write ONNX Runtime's profile of every session to files that start so. */
+  profile?: string;
+};
+
+/** A compiled graph without weights. Its inputs are fed, or read from the device's states of the same names. */
+export type Program = {
+  /** The number of ONNX nodes. */
+  readonly nodes: number;
+  /** Run once. Returns the outputs that are not kept on the device. */
+  run(feeds: Record<string, Tensor>, bindings?: Bindings): Promise<Record<string, Tensor>>;
+  release(): Promise<void>;
+};
+
+/** Open a device. "auto" is the one of those that work which multiplies fastest. */
+export async function openDevice(name: DeviceName, options: DeviceOptions = {}): Promise<Device> {
+  if (!DEVICES.includes(name)) throw new DistillError(`Unknown device "${name}". Expected one of: ${DEVICES.join(", ")}.`);
+  return name === "auto" ? fastest(options) : Device.open(name, options);
+}
+
+export class Device {
+  readonly name: Provider;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  #calls = 0;
+
+  private constructor(name: Provider) {
+    this.name = name;
+    this.#worker = new Worker(new URL("./worker.js", import.meta.url));
+    this.#worker.on("message", ({ id, response, error }: Answer) => {
+      const call = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      if (this.#waiting.size === 0) this.#worker.unref();
+      if (!error) call?.resolve(response);
+      else call?.reject(error.mendable ? new DistillError(error.message) : Object.assign(new Error(error.message), { cause: error.stack }));
+    });
+    this.#worker.on("error", (error) => this.#fail(error as Error));
+    this.#worker.on("exit", (code) => this.#fail(new Error(`The ${name} worker ended with code ${code}.`)));
+    this.#worker.unref();
+  }
+
+  static async open(name: Provider, { threads = 0, strict = false, profile }: DeviceOptions): Promise<Device> {
+    const device = new Device(name);
+    try {
+      await device.#call("open", { provider: name, threads, strict, profile });
+    } catch (error) {
+      await device.#worker.terminate();
+      throw error;
+    }
+    return device;
+  }
+
+  /** Compile the program that computes `outputs`, in their order as far as they do not depend on each other. */
+  async compile(outputs: Record<string, Value>, { keep = [], rowwise = false }: Partial<CompileOptions> = {}): Promise<Program> {
+    const { bytes, nodes, ...types } = emit(outputs, targets[this.name]);
+    const program = await this.#call("compile", { bytes, ...types, keep, rowwise });
+    return {
+      nodes,
+      run: (feeds, bindings = {}) => this.#call("run", { program, feeds, bindings }),
+      release: () => this.#call("release", { program }),
+    };
+  }
+
+  /** Put a state on the device, in place of one of that name. The tensor's memory is moved, not copied. */
+  write(name: string, tensor: Tensor): Promise<void> {
+    const { buffer, byteLength } = tensor.data;
+    const whole = byteLength === buffer.byteLength && buffer instanceof ArrayBuffer;
+    return this.#call("write", { name, tensor }, whole ? [buffer] : []);
+  }
+
+  /** A copy of a state. */
+  read(name: string): Promise<Tensor> {
+    return this.#call("read", { name });
+  }
+
+  /** The names of all states. */
+  states(): Promise<string[]> {
+    return this.#call("states", undefined);
+  }
+
+  /** Free states. */
+  forget(...names: string[]): Promise<void> {
+    return this.#call("forget", { names });
+  }
+
+  /** The process's largest resident set so far, in MiB. */
+  async peakMemory(): Promise<number> {
+    return (await this.#call("memory", undefined)).peak_rss_mb;
+  }
+
+  /** Free everything and end the worker thread. */
+  async close(): Promise<void> {
+    await this.#call("close", undefined);
+    this.#worker.removeAllListeners("exit");
+    await this.#worker.terminate();
+  }
+
+  #call<M extends Method>(method: M, request: Requests[M]["request"], transfer: ArrayBuffer[] = []): Promise<Requests[M]["response"]> {
+    const id = ++this.#calls;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      this.#worker.ref();
+      this.#worker.postMessage({ id, method, request }, transfer);
+    });
+  }
+
+  #fail(error: Error): void {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+}
+
+async function fastest(options: DeviceOptions): Promise<Device> {
+  const { measureMatMul } = await import("./probe.ts");
+  let best: { device: Device; rate: number } | undefined;
+  for (const name of PROVIDERS) {
+    const device = await Device.open(name, options).catch((error: unknown) => {
+      if (error instanceof DistillError) return undefined; // not there
+      throw error;
+    });
+    if (!device) continue;
+    const rate = await measureMatMul(device, { size: 512, runs: 5 });
+    const [winner, loser] = !best || rate > best.rate ? [{ device, rate }, best] : [best, { device, rate }];
+    await loser?.device.close();
+    best = winner;
+  }
+  return best!.device;
+}

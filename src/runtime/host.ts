@@ -1,0 +1,206 @@
+/**
+ * @file The owner of sessions and device memory. Runs in the worker thread, because InferenceSession.run blocks its thread.
+ *
+ * What is true here, and only here: every tensor in `states` lives where this host's provider computes; it is read back
+ * through a session, never with getData; it is disposed before any session is released.
+ */
+
+import * as ort from "onnxruntime-node";
+import { DistillError } from "../core/errors.ts";
+import { encodeOnnx, type OnnxValueInfo } from "../formats/onnx.ts";
+import type { DType } from "../graph/value.ts";
+import type { Bindings, CompileOptions, HostOptions } from "./protocol.ts";
+import type { Tensor, TensorData } from "./tensor.ts";
+
+type Loaded = {
+  session: ort.InferenceSession;
+  inputs: readonly OnnxValueInfo[];
+  outputs: readonly OnnxValueInfo[];
+} & CompileOptions;
+
+/** Elements of a state that a rowwise program takes at a time on the CPU: what fits a core's caches. */
+const PIECE = 1 << 18;
+
+export class Host {
+  readonly #options: HostOptions;
+  readonly #programs = new Map<number, Loaded>();
+  readonly #states = new Map<string, ort.Tensor>();
+  readonly #copiers = new Map<string, ort.InferenceSession>();
+  #next = 1;
+
+  private constructor(options: HostOptions) {
+    this.#options = options;
+  }
+
+  /** A host on which a small product has been computed, so that a device that is not there is noticed here. */
+  static async open(options: HostOptions): Promise<Host> {
+    const host = new Host(options);
+    try {
+      const input = { name: "x", elemType: "float32", shape: [2, 2] } as const;
+      const output = { ...input, name: "y" };
+      const node = { opType: "MatMul", domain: "", input: ["x", "x"], output: ["y"], attribute: [] };
+      const bytes = encodeOnnx({ opset: { "": 21 }, node: [node], input: [input], output: [output], initializer: [] });
+      const probe = await host.compile({ bytes, inputs: [input], outputs: [output], keep: [], rowwise: false });
+      const { y } = await host.run(probe, { x: { dtype: "float32", shape: [2, 2], data: new Float32Array(4).fill(1) } }, {});
+      if ((y?.data as Float32Array)[0] !== 2) throw new Error(`it computed [1 1; 1 1]² = [${y?.data}]`);
+      await host.release(probe);
+    } catch (error) {
+      const reason = (error as Error).message.replaceAll(/\s+/g, " ").slice(0, 300);
+      throw new DistillError(`Device "${options.provider}" cannot be used on this machine: ${reason} ${CURES[options.provider]}`);
+    }
+    return host;
+  }
+
+  async compile({ bytes, ...program }: { bytes: Uint8Array } & Omit<Loaded, "session">): Promise<number> {
+    const gpu = this.#options.provider === "webgpu";
+    const locations = Object.fromEntries(
+      program.outputs.map(({ name }) => [name, gpu && program.keep.includes(name) ? "gpu-buffer" : "cpu"] as const),
+    );
+    const session = await ort.InferenceSession.create(bytes, {
+      ...this.#sessionOptions(),
+      ...(gpu && program.keep.length > 0 ? { preferredOutputLocation: locations } : {}),
+    });
+    const id = this.#next++;
+    this.#programs.set(id, { session, ...program });
+    return id;
+  }
+
+  async run(id: number, feeds: Record<string, Tensor>, bindings: Bindings): Promise<Record<string, Tensor>> {
+    const program = this.#programs.get(id);
+    if (!program) throw new Error(`Program ${id} has been released.`);
+    if (program.rowwise && this.#options.provider !== "webgpu") return this.#runInPlace(program, feeds, bindings);
+    const operands: Record<string, ort.Tensor> = {};
+    for (const { name } of program.inputs) {
+      const fed = feeds[name];
+      operands[name] = fed ? toOrt(fed) : this.#state(bindings.reads?.[name] ?? name);
+    }
+    const results = await program.session.run(operands);
+    const answers: Record<string, Tensor> = {};
+    for (const { name } of program.outputs) {
+      const result = results[name]!;
+      if (program.keep.includes(name)) this.#keep(bindings.writes?.[name] ?? name, result);
+      else answers[name] = fromOrt(result);
+    }
+    return answers;
+  }
+
+  /** Run on pieces of rows and write the results over the states that they replace. */
+  async #runInPlace(program: Loaded, feeds: Record<string, Tensor>, bindings: Bindings): Promise<Record<string, Tensor>> {
+    const operands = program.inputs.map(({ name }) => {
+      const fed = feeds[name];
+      return { name, fed: fed && toOrt(fed), state: fed ? undefined : this.#state(bindings.reads?.[name] ?? name) };
+    });
+    const shape = operands.find(({ state }) => state)!.state!.dims;
+    const width = shape.slice(1).reduce((a, b) => a * b, 1);
+    const step = Math.max(1, Math.floor(PIECE / width));
+    const targets = program.outputs.map(({ name }) => ({ name, state: this.#state(bindings.writes?.[name] ?? name) }));
+    for (let row = 0; row < shape[0]!; row += step) {
+      const end = Math.min(row + step, shape[0]!);
+      const dims = [end - row, ...shape.slice(1)];
+      const feed: Record<string, ort.Tensor> = {};
+      for (const { name, fed, state } of operands)
+        feed[name] = fed ?? new ort.Tensor(state!.type, (state!.data as Float32Array).subarray(row * width, end * width), dims);
+      const results = await program.session.run(feed);
+      for (const { name, state } of targets) (state.data as Float32Array).set(results[name]!.data as Float32Array, row * width);
+    }
+    return {};
+  }
+
+  async write(name: string, value: Tensor): Promise<void> {
+    const onHost = toOrt(value);
+    if (this.#options.provider !== "webgpu") return this.#keep(name, onHost);
+    const copier = await this.#copier(value.dtype, value.shape.length, "gpu-buffer");
+    this.#keep(name, (await copier.run({ x: onHost })).y!);
+  }
+
+  async read(name: string): Promise<Tensor> {
+    const state = this.#state(name);
+    if (state.location !== "gpu-buffer") return { ...fromOrt(state), data: (state.data as TensorData).slice() };
+    const copier = await this.#copier(state.type as DType, state.dims.length, "cpu");
+    return fromOrt((await copier.run({ x: state })).y!);
+  }
+
+  states(): string[] {
+    return [...this.#states.keys()];
+  }
+
+  forget(names: readonly string[]): void {
+    for (const name of names) {
+      dispose(this.#state(name));
+      this.#states.delete(name);
+    }
+  }
+
+  /** Release a program. Sessions whose outputs are still states stay alive with them, until close. */
+  async release(id: number): Promise<void> {
+    const program = this.#programs.get(id);
+    if (!program || program.keep.length > 0) return;
+    this.#programs.delete(id);
+    await program.session.release();
+  }
+
+  async close(): Promise<void> {
+    this.forget([...this.#states.keys()]);
+    for (const { session } of this.#programs.values()) await session.release();
+    for (const session of this.#copiers.values()) await session.release();
+    this.#programs.clear();
+    this.#copiers.clear();
+  }
+
+  #state(name: string): ort.Tensor {
+    const state = this.#states.get(name);
+    if (!state) throw new DistillError(`The program needs "${name}", which is neither fed nor among the device's states.`);
+    return state;
+  }
+
+  #keep(name: string, value: ort.Tensor): void {
+    const old = this.#states.get(name);
+    this.#states.set(name, value);
+    if (old && old !== value) dispose(old);
+  }
+
+  /** A session that copies between host and device: the only safe way to read a device tensor. */
+  async #copier(dtype: DType, rank: number, location: "cpu" | "gpu-buffer"): Promise<ort.InferenceSession> {
+    const key = `${dtype} ${rank} ${location}`;
+    const known = this.#copiers.get(key);
+    if (known) return known;
+    const shape = Array.from({ length: rank }, (_, i) => `d${i}`);
+    const model = encodeOnnx({
+      opset: { "": 21 },
+      node: [{ opType: "Identity", domain: "", input: ["x"], output: ["y"], attribute: [] }],
+      input: [{ name: "x", elemType: dtype, shape }],
+      output: [{ name: "y", elemType: dtype, shape }],
+      initializer: [],
+    });
+    const session = await ort.InferenceSession.create(model, { ...this.#sessionOptions(), preferredOutputLocation: location });
+    this.#copiers.set(key, session);
+    return session;
+  }
+
+  #sessionOptions(): ort.InferenceSession.SessionOptions {
+    const { provider, threads, strict, profile } = this.#options;
+    return {
+      executionProviders: [provider],
+      graphOptimizationLevel: "disabled", // programs arrive fused and in order; a rewrite would lose the order
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      logSeverityLevel: 3,
+      ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
+      extra: { session: { set_denormal_as_zero: "1", ...(strict && provider !== "cpu" ? { disable_cpu_ep_fallback: "1" } : {}) } },
+    };
+  }
+}
+
+const CURES = {
+  cpu: "",
+  webgpu: "Expected a Vulkan, Metal or Direct3D 12 driver; on Linux libvulkan.so.1 and a driver (see VK_DRIVER_FILES).",
+  cuda: "Expected ONNX Runtime's CUDA provider with CUDA 12 and cuDNN 9; README.md, section NVIDIA, says how to install it.",
+};
+
+const toOrt = ({ dtype, data, shape }: Tensor) => new ort.Tensor(dtype as "float32", data as Float32Array, shape);
+
+const fromOrt = ({ type, data, dims }: ort.Tensor): Tensor => ({ dtype: type as DType, shape: dims, data: data as TensorData });
+
+function dispose(state: ort.Tensor): void {
+  if (state.location === "gpu-buffer") state.dispose();
+}

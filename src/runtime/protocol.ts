@@ -1,0 +1,47 @@
+/** @file What the main thread asks of the worker thread that owns the sessions, and what it answers. */
+
+import type { OnnxValueInfo } from "../formats/onnx.ts";
+import type { Tensor } from "./tensor.ts";
+
+export const PROVIDERS = ["cpu", "webgpu", "cuda"] as const;
+export type Provider = (typeof PROVIDERS)[number];
+
+export type HostOptions = {
+  provider: Provider;
+  /** Threads within an op; 0 is one a core. */
+  threads: number;
+  /** Refuse a program of which any node would run on the CPU instead of the device. */
+  strict: boolean;
+  /** Write ONNX Runtime's profile of every session to files that start so. */
+  profile?: string | undefined;
+};
+
+export type CompileOptions = {
+  /** The outputs that stay on the device as state. */
+  keep: readonly string[];
+  /**
+   * The program works on each row (index of the first axis) by itself and replaces its inputs. On the CPU provider it then
+   * runs in place on pieces of rows, so that big state is never held twice.
+   */
+  rowwise: boolean;
+};
+
+/** Which states a run reads and writes, where they are not called like the program's inputs and outputs. */
+export type Bindings = { reads?: Record<string, string>; writes?: Record<string, string> };
+
+export type Requests = {
+  open: { request: HostOptions; response: undefined };
+  compile: { request: { bytes: Uint8Array; outputs: readonly OnnxValueInfo[]; inputs: readonly OnnxValueInfo[] } & CompileOptions; response: number };
+  run: { request: { program: number; feeds: Record<string, Tensor>; bindings: Bindings }; response: Record<string, Tensor> };
+  write: { request: { name: string; tensor: Tensor }; response: undefined };
+  read: { request: { name: string }; response: Tensor };
+  states: { request: undefined; response: string[] };
+  forget: { request: { names: readonly string[] }; response: undefined };
+  release: { request: { program: number }; response: undefined };
+  memory: { request: undefined; response: { peak_rss_mb: number } };
+  close: { request: undefined; response: undefined };
+};
+
+export type Method = keyof Requests;
+export type Call = { id: number; method: Method; request: unknown };
+export type Answer = { id: number; response?: unknown; error?: { message: string; mendable: boolean; stack?: string | undefined } };

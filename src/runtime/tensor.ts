@@ -1,0 +1,34 @@
+import { DistillError } from "../core/errors.ts";
+import type { DType } from "../graph/value.ts";
+
+export type TensorData = Float32Array | Float64Array | Uint16Array | Int32Array | BigInt64Array | Uint8Array;
+
+/** A tensor in host memory, row-major. float16 is its bits in a Uint16Array, bool a byte. */
+export type Tensor = { readonly dtype: DType; readonly shape: readonly number[]; readonly data: TensorData };
+
+const ARRAYS = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  bool: Uint8Array,
+};
+
+/** A tensor of `data`, checked against its shape. */
+export function tensor(dtype: DType, shape: readonly number[], data: TensorData | readonly number[]): Tensor {
+  const array = Array.isArray(data) ? fromNumbers(dtype, data as number[]) : (data as TensorData);
+  const count = shape.reduce((a, b) => a * b, 1);
+  if (array.length !== count || !(array instanceof ARRAYS[dtype]))
+    throw new DistillError(`A ${dtype} tensor of shape [${shape}] needs ${count} elements in a ${ARRAYS[dtype].name}; got ${array.length} in a ${array.constructor.name}.`);
+  return { dtype, shape, data: array };
+}
+
+function fromNumbers(dtype: DType, data: readonly number[]): TensorData {
+  return dtype === "int64" ? BigInt64Array.from(data, BigInt) : (ARRAYS[dtype] as typeof Float32Array).from(data);
+}
+
+export const scalarTensor = (value: number, dtype: DType = "float32"): Tensor => tensor(dtype, [], [value]);
+
+/** All elements as doubles. */
+export const toNumbers = ({ data }: Tensor): number[] => Array.from(data as ArrayLike<number | bigint>, Number);

@@ -1,0 +1,38 @@
+/** @file The worker thread: takes calls one at a time, answers each. */
+
+import { parentPort } from "node:worker_threads";
+import { DistillError } from "../core/errors.ts";
+import { Host } from "./host.ts";
+import type { Answer, Call, HostOptions, Method, Requests } from "./protocol.ts";
+
+let host: Host;
+
+const handlers: { [M in Method]: (request: Requests[M]["request"]) => Promise<unknown> | unknown } = {
+  open: async (options: HostOptions) => {
+    host = await Host.open(options);
+  },
+  compile: (request) => host.compile(request),
+  run: ({ program, feeds, bindings }) => host.run(program, feeds, bindings),
+  write: ({ name, tensor }) => host.write(name, tensor),
+  read: ({ name }) => host.read(name),
+  states: () => host.states(),
+  forget: ({ names }) => host.forget(names),
+  release: ({ program }) => host.release(program),
+  memory: () => ({ peak_rss_mb: process.resourceUsage().maxRSS / 1024 }),
+  close: () => host?.close(),
+};
+
+let last: Promise<void> = Promise.resolve();
+
+parentPort?.on("message", (call: Call) => {
+  last = last.then(async () => parentPort!.postMessage(await answer(call)));
+});
+
+async function answer({ id, method, request }: Call): Promise<Answer> {
+  try {
+    return { id, response: await handlers[method](request as never) };
+  } catch (error) {
+    const { message, stack } = error as Error;
+    return { id, error: { message, stack, mendable: error instanceof DistillError } };
+  }
+}
