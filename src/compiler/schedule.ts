@@ -7,11 +7,10 @@
  * order is made a real dependency.
  */
 
-import { toposort, type Value } from "../graph/value.ts";
-import { substitute } from "../graph/rewrite.ts";
+import { scalar, type Value } from "../graph/value.ts";
+import { rewrite } from "../graph/rewrite.ts";
 import { Add, After, Mul, Reshape, Slice } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
-import { scalar } from "../graph/value.ts";
 
 export type Schedule = {
   /** Every value, each after what it needs. */
@@ -21,10 +20,10 @@ export type Schedule = {
 
 /** Order the values that `outputs` need, first output first, so that every After holds when ONNX Runtime runs them. */
 export function schedule(outputs: readonly Value[]): Schedule {
-  const order = depthFirst(outputs);
+  const order = depthFirst(outputs, needed(outputs));
   const broken = brokenOrders(order);
-  if (broken.length === 0) return { order, outputs };
-  return schedule(substitute(outputs, new Map(broken.map((value) => [value, dependency(value)]))));
+  if (broken.size === 0) return { order, outputs };
+  return schedule(rewrite(outputs, (value, [x, earlier]) => (broken.has(value) ? dependency(x!, earlier!) : undefined)));
 }
 
 /** x, for an After: the value that is read in its place. */
@@ -34,15 +33,27 @@ export function resolve(value: Value): Value {
   return x;
 }
 
+/** What is computed: an After needs only the value that it passes on. */
+function needed(outputs: readonly Value[]): ReadonlySet<Value> {
+  const seen = new Set<Value>();
+  const stack = [...outputs];
+  for (let value = stack.pop(); value; value = stack.pop()) {
+    if (seen.has(value)) continue;
+    seen.add(value);
+    stack.push(...(value.node?.op === After ? value.node.inputs.slice(0, 1) : (value.node?.inputs ?? [])));
+  }
+  return seen;
+}
+
 /** Our order: inputs in their order, but what must come earlier first. */
-function depthFirst(outputs: readonly Value[]): Value[] {
+function depthFirst(outputs: readonly Value[], needed: ReadonlySet<Value>): Value[] {
   const order: Value[] = [];
   const seen = new Set<Value>();
   const stack: [value: Value, done: boolean][] = outputs.toReversed().map((value) => [value, false]);
   for (let top = stack.pop(); top; top = stack.pop()) {
     const [value, done] = top;
     if (done) order.push(value);
-    else if (!seen.has(value)) {
+    else if (!seen.has(value) && needed.has(value)) {
       seen.add(value);
       stack.push([value, true]);
       const inputs = value.node?.inputs ?? [];
@@ -54,9 +65,9 @@ function depthFirst(outputs: readonly Value[]): Value[] {
 }
 
 /** The Afters that ONNX Runtime's order would break. */
-function brokenOrders(order: readonly Value[]): Value[] {
+function brokenOrders(order: readonly Value[]): ReadonlySet<Value> {
   const afters = order.filter(({ node }) => node?.op === After);
-  if (afters.length === 0) return [];
+  if (afters.length === 0) return new Set();
   const nodes = order.filter(({ node }) => node && node.op !== After);
   const place = new Map(nodes.map((value, i) => [value, i]));
   const inputs = nodes.map(({ node }) => {
@@ -86,15 +97,15 @@ function brokenOrders(order: readonly Value[]): Value[] {
       for (let value = x; value.node?.op === After; value = value.node.inputs[0]!)
         consumers.set(value, [...(consumers.get(value) ?? []), i]);
   });
-  return afters.filter((value) => {
+  const broken = afters.filter((value) => {
     const earlier = place.get(resolve(value.node!.inputs[1]!));
     return earlier !== undefined && consumers.get(value)?.some((i) => time[i]! < time[earlier]!);
   });
+  return new Set(broken);
 }
 
 /** The same order as a dependency: x + 0·(an element of `earlier`). */
-function dependency({ node }: Value): Value {
-  const [x, earlier] = node!.inputs as [Value, Value];
+function dependency(x: Value, earlier: Value): Value {
   const element = Slice(Reshape(earlier, { shape: ["elements"] }), position(0), position(1), { axis: 0, size: 1 });
   return Add(x, Mul(Reshape(element, { shape: [] }), scalar(0, x.dtype)));
 }

@@ -6,18 +6,19 @@ import { Gather } from "./gather.ts";
 import { Concat, Reshape, slice } from "./movement.ts";
 
 /**
- * Rotary position embedding (arXiv:2104.09864) with the two halves of a head as the pair: x [1, tokens, heads·head_dim],
- * positions int64 [1, tokens], cos and sin [max_positions, head_dim / 2].
+ * Rotary position embedding (arXiv:2104.09864) with the two halves of a head as the pair: x [rows, length, heads·head_dim],
+ * positions int64 [rows, length], cos and sin [max_positions, head_dim / 2]. ONNX Runtime wants length <= max_positions.
  */
 export const RotaryEmbedding: Op<[x: Value, positions: Value, cos: Value, sin: Value, attrs: { num_heads: number }]> =
   defineOp("RotaryEmbedding", {
     infer: (_, { dtype, shape }) => ({ dtype, shape }),
     expand({ num_heads }, x, positions, cos, sin) {
-      const [, tokens, width] = x.shape.map((dim) => elements([dim])) as [number, number, number];
+      const [rows, length, width] = x.shape.map((dim) => elements([dim])) as [number, number, number];
+      const tokens = rows * length;
       const half = width / num_heads / 2;
       const heads = Reshape(x, { shape: [tokens, num_heads, 2 * half] });
-      const rows = Reshape(positions, { shape: [tokens] });
-      const [c, s] = [cos, sin].map((table) => Reshape(Gather(table, rows), { shape: [tokens, 1, half] })) as [Value, Value];
+      const places = Reshape(positions, { shape: [tokens] });
+      const [c, s] = [cos, sin].map((table) => Reshape(Gather(table, places), { shape: [tokens, 1, half] })) as [Value, Value];
       const [a, b] = [slice(heads, 2, 0, half), slice(heads, 2, half, 2 * half)];
       const rotated = Concat(Sub(Mul(a, c), Mul(b, s)), Add(Mul(b, c), Mul(a, s)), { axis: 2 });
       return Reshape(rotated, { shape: x.shape });

@@ -1,0 +1,68 @@
+/** @file Files that are written whole or not at all. */
+
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { DistillError } from "./errors.ts";
+
+/** Write a file under a temporary name, flush it to disk, then give it its name. */
+export function writeWhole(path: string, ...pieces: readonly (string | Uint8Array)[]): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    const file = openSync(temporary, "w");
+    try {
+      for (const piece of pieces) writeFully(file, typeof piece === "string" ? Buffer.from(piece) : piece);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (!code) throw error;
+    throw new DistillError(`Cannot write ${path}: ${message}. Nothing was written there.`);
+  }
+}
+
+function writeFully(file: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.byteLength; ) done += writeSync(file, bytes, done, Math.min(bytes.byteLength - done, 1 << 30));
+}
+
+/** Make a folder with its contents whole or not at all: `fill` writes into a temporary folder that is then renamed. */
+export function writeFolder(path: string, fill: (folder: string) => void | Promise<void>): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  const run = async () => {
+    rmSync(temporary, { recursive: true, force: true });
+    mkdirSync(temporary, { recursive: true });
+    try {
+      await fill(temporary);
+      rmSync(path, { recursive: true, force: true });
+      renameSync(temporary, path);
+    } catch (error) {
+      rmSync(temporary, { recursive: true, force: true });
+      throw error;
+    }
+  };
+  return run();
+}
+
+/** The text of a file, or a sentence that says what was looked for. */
+export function readText(path: string, what: string): string {
+  if (!existsSync(path)) throw new DistillError(`${what} not found: ${path}.`);
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new DistillError(`Cannot read ${what} ${path}: ${(error as Error).message}.`);
+  }
+}
+
+/** The JSON in a file. */
+export function readJson(path: string, what: string): unknown {
+  const text = readText(path, what);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new DistillError(`${path} is not JSON: ${(error as Error).message}.`);
+  }
+}

@@ -1,0 +1,75 @@
+/** @file A batch of packed rows, as the tensors that a program takes. */
+
+import { DistillError } from "../core/errors.ts";
+
+/** One example: its tokens, and which of them are supervised (predicted from what stands before them). */
+export type Segment = { tokens: readonly number[]; supervised: readonly boolean[] };
+
+/** Segments that lie one after the other in one row. */
+export type Row = readonly Segment[];
+
+/** Sizes that a program is compiled for. */
+export type BatchShape = {
+  rows: number;
+  /** Tokens in a row. */
+  length: number;
+  /** Queries in a block of attention. */
+  block: number;
+  /** Pieces in which the loss is computed. */
+  chunks: number;
+};
+
+/** The pieces for a vocabulary: logits of one piece take at most 128 MiB. */
+export function batchShape(rows: number, length: number, vocab_size: number): BatchShape {
+  const rowsInChunk = Math.max(64, Math.floor(2 ** 25 / vocab_size));
+  return { rows, length, block: Math.min(length, 256), chunks: Math.ceil((rows * length) / rowsInChunk) };
+}
+
+export type Batch = {
+  shape: BatchShape;
+  /** [rows·length]; what no segment covers is token 0. */
+  input_ids: Int32Array;
+  /** [rows·length]: counted from the start of each segment. */
+  positions: BigInt64Array;
+  /** [rows·length]: the index in its row at which each token's segment starts. */
+  segmentStarts: Float32Array;
+  /** One for each block of queries: the first key that any of them may see. */
+  keyStarts: number[];
+  /** Positions whose next token is supervised, in [0, rows·length), and that token. */
+  supervised: { position: number; label: number }[];
+};
+
+/** Lay rows out. Padding is a segment of its own for each token, so that nothing sees it and it sees nothing. */
+export function layOut(rows: readonly Row[], shape: BatchShape): Batch {
+  const { length, block } = shape;
+  if (rows.length > shape.rows) throw new DistillError(`A batch of ${shape.rows} rows was given ${rows.length}.`);
+  const tokens = shape.rows * length;
+  const batch: Batch = {
+    shape,
+    input_ids: new Int32Array(tokens),
+    positions: new BigInt64Array(tokens),
+    segmentStarts: Float32Array.from({ length: tokens }, (_, i) => i % length),
+    keyStarts: [],
+    supervised: [],
+  };
+  rows.forEach((row, r) => {
+    let start = 0;
+    for (const { tokens: ids, supervised } of row) {
+      if (start + ids.length > length)
+        throw new DistillError(`A row of ${length} tokens was given ${start + ids.length}.`);
+      ids.forEach((id, i) => {
+        const at = r * length + start + i;
+        batch.input_ids[at] = id;
+        batch.positions[at] = BigInt(i);
+        batch.segmentStarts[at] = start;
+        if (i > 0 && supervised[i]) batch.supervised.push({ position: at - 1, label: id });
+      });
+      start += ids.length;
+    }
+  });
+  for (let first = 0; first < length; first += block) {
+    const starts = Array.from({ length: shape.rows }, (_, r) => batch.segmentStarts[r * length + first]!);
+    batch.keyStarts.push(Math.min(...starts));
+  }
+  return batch;
+}

@@ -1,0 +1,58 @@
+/**
+ * @file The language-model loss without the logits: over chunks of supervised rows only, forward and backward together, so
+ * that logits exist for one chunk at a time.
+ */
+
+import { defineOp, type Op } from "../graph/op.ts";
+import { constant, scalar, type Value } from "../graph/value.ts";
+import { Add, After, Concat, Exp, Gather, GatherElements, LogSoftmax, MatMul, Mul, Neg, ReduceSum, Reshape, ScatterElements } from "../ops/index.ts";
+import { transposed } from "../ops/matmul.ts";
+import { linear } from "./linear.ts";
+
+/**
+ * A chunk of supervised positions, padded with any position of weight 0: rows int32 [n] of hidden, labels int32 [n, 1] (the
+ * tokens to predict there), weights [n, 1].
+ */
+export type Chunk = { rows: Value; labels: Value; weights: Value };
+
+/**
+ * Σ weight · -log softmax(hidden W')[label]: a scalar. hidden [tokens, width], weight [vocab, width], slots int32 [tokens]
+ * (the inverse of the chunks' rows laid end to end; their total for a token that is not supervised).
+ */
+export const crossEntropy = (hidden: Value, weight: Value, slots: Value, chunks: readonly Chunk[]): Value =>
+  chunkedLoss(hidden, weight, slots, ...chunks.flatMap(({ rows, labels, weights }) => [rows, labels, weights]));
+
+const chunkedLoss: Op<[hidden: Value, weight: Value, slots: Value, ...chunks: Value[]]> = defineOp("chunkedLoss", {
+  infer: (_, hidden) => ({ dtype: hidden.dtype, shape: [] }),
+  expand: (_, hidden, weight, slots, ...chunks) => lossAndGradients(hidden, weight, slots, chunks).loss,
+  gradient({ dy }, hidden, weight, slots, ...chunks) {
+    const { dHidden, dWeight } = lossAndGradients(hidden, weight, slots, chunks);
+    const times = (x: Value) => (dy.data === 1 ? x : Mul(x, dy));
+    return [times(dHidden), times(dWeight), null];
+  },
+});
+
+/** With p = softmax(h W'): d logits = weight · (p - onehot). The row weights move to the smaller factor of each product. */
+function lossAndGradients(hidden: Value, weight: Value, slots: Value, chunks: readonly Value[]) {
+  const [dhs, losses, dWeights]: [Value[], Value[], Value[]] = [[], [], []];
+  for (let i = 0; i < chunks.length; i += 3) {
+    const [rows, labels, weights] = chunks.slice(i, i + 3) as [Value, Value, Value];
+    const gathered = Gather(hidden, rows);
+    const h = dWeights.length > 0 ? After(gathered, dWeights.at(-1)!) : gathered;
+    const logprobs = LogSoftmax(linear(h, weight));
+    const loss = Neg(ReduceSum(Mul(GatherElements(logprobs, labels, { axis: 1 }), weights), { axes: [0, 1] }));
+    const minusOne = Add(Mul(weights, scalar(0, weights.dtype)), scalar(-1, weights.dtype));
+    const d = ScatterElements(Exp(logprobs), labels, minusOne, { axis: 1 }); // p - onehot
+    const w = After(weights, loss);
+    const dh = Mul(MatMul(d, weight), w);
+    dhs.push(dh);
+    losses.push(loss);
+    dWeights.push(MatMul(transposed(d), After(Mul(h, w), dh)));
+  }
+  const sum = (xs: Value[]) => xs.reduce((a, b) => Add(a, b));
+  const width = hidden.shape[1] as number;
+  const zero = constant(new Float32Array(width), hidden.dtype, [1, width]);
+  const dWeight = sum(dWeights);
+  const dHidden = Gather(Concat(...dhs, After(zero, dWeight), { axis: 0, size: "slots" }), slots);
+  return { loss: Reshape(sum(losses), { shape: [] }), dHidden, dWeight };
+}
