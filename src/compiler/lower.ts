@@ -1,6 +1,7 @@
 /** @file From what the graph means to what a device runs: expansion, common subexpressions, fused products. */
 
 import { apply, type OpInfo } from "../graph/op.ts";
+import { elements } from "../graph/shape.ts";
 import { toposort, type Value } from "../graph/value.ts";
 import { FusedMatMul, Gemm } from "../ops/matmul.ts";
 import { MatMul, Transpose } from "../ops/index.ts";
@@ -82,7 +83,7 @@ function fuse(op: OpInfo, inputs: readonly Value[], attrs: object, target: Targe
   if (op === MatMul) {
     const [a, b] = inputs as [Value, Value];
     const matrices = a.shape.length === 2 && b.shape.length === 2;
-    const left = matrices && !target.gemmTransA ? undefined : factor(a);
+    const left = matrices && !target.gemmTransA && isSmall(a) ? undefined : factor(a);
     const right = factor(b);
     if ((left || right) && matrices)
       return apply(Gemm, [left ?? a, right ?? b], { transA: left ? 1 : 0, transB: right ? 1 : 0 });
@@ -91,6 +92,9 @@ function fuse(op: OpInfo, inputs: readonly Value[], attrs: object, target: Targe
   }
   return { node: { op, inputs, attrs } };
 }
+
+/** Matrices below this size are transposed faster than a product reads them across. */
+const isSmall = ({ shape }: Value) => shape.every((dim) => typeof dim === "number") && elements(shape) < 2 ** 22;
 
 /** x where `value` is x with its last two axes swapped. */
 function factor({ node }: Value): Value | undefined {

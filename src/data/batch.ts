@@ -3,7 +3,12 @@
 import { DistillError } from "../core/errors.ts";
 
 /** One example: its tokens, and which of them are supervised (predicted from what stands before them). */
-export type Segment = { tokens: readonly number[]; supervised: readonly boolean[] };
+export type Segment = {
+  tokens: readonly number[];
+  supervised: readonly boolean[];
+  /** Its number in the dataset, from 1. */
+  row?: number;
+};
 
 /** Segments that lie one after the other in one row. */
 export type Row = readonly Segment[];
@@ -19,10 +24,10 @@ export type BatchShape = {
   chunks: number;
 };
 
-/** The pieces for a vocabulary: logits of one piece take at most 128 MiB. */
+/** The sizes for rows of `length` tokens: a short row is one block; logits of one piece take at most 128 MiB. */
 export function batchShape(rows: number, length: number, vocab_size: number): BatchShape {
   const rowsInChunk = Math.max(64, Math.floor(2 ** 25 / vocab_size));
-  return { rows, length, block: Math.min(length, 256), chunks: Math.ceil((rows * length) / rowsInChunk) };
+  return { rows, length, block: length <= 192 ? length : 128, chunks: Math.ceil((rows * length) / rowsInChunk) };
 }
 
 export type Batch = {
@@ -33,7 +38,7 @@ export type Batch = {
   positions: BigInt64Array;
   /** [rows·length]: the index in its row at which each token's segment starts. */
   segmentStarts: Float32Array;
-  /** One for each block of queries: the first key that any of them may see. */
+  /** One for each block of queries but the first: the first key that any of them may see. */
   keyStarts: number[];
   /** Positions whose next token is supervised, in [0, rows·length), and that token. */
   supervised: { position: number; label: number }[];
@@ -67,7 +72,7 @@ export function layOut(rows: readonly Row[], shape: BatchShape): Batch {
       start += ids.length;
     }
   });
-  for (let first = 0; first < length; first += block) {
+  for (let first = block; first < length; first += block) {
     const starts = Array.from({ length: shape.rows }, (_, r) => batch.segmentStarts[r * length + first]!);
     batch.keyStarts.push(Math.min(...starts));
   }

@@ -30,6 +30,16 @@ export const constant = (data: ArrayLike<number>, dtype: DType, shape: readonly 
   shape,
 });
 
+const ranges = new Map<string, Value>();
+
+/** 0, 1, … size - 1 as a constant of this shape; the same value for the same arguments. */
+export function range(size: number, dtype: DType, shape: readonly number[]): Value {
+  const key = `${dtype} ${size} [${shape}]`;
+  const made = ranges.get(key) ?? constant(Float64Array.from({ length: size }, (_, i) => i), dtype, shape);
+  ranges.set(key, made);
+  return made;
+}
+
 /** Every value that `outputs` depend on, each after its inputs. Iterative, so that depth is not limited by the stack. */
 export function toposort(...outputs: Value[]): Value[] {
   const order: Value[] = [];

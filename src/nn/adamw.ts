@@ -15,11 +15,12 @@ export function adamW(rank: number, { beta1, beta2, epsilon }: AdamWOptions, dty
     input(name, dtype, []),
   ) as [Value, Value, Value, Value, Value];
   const number = (x: number) => scalar(x, dtype);
-  const g = Mul(grad, clip);
-  const m1 = Add(Mul(m, number(beta1)), Mul(g, number(1 - beta1)));
-  const v1 = Add(Mul(v, number(beta2)), Mul(Mul(g, g), number(1 - beta2)));
-  const denominator = Add(Mul(Sqrt(v1), Div(number(1), Sqrt(bias2))), number(epsilon));
-  const step = Mul(Div(m1, denominator), Div(rate, bias1));
+  // what is scalar is combined first: a scalar costs nothing, a pass over the tensor does
+  const m1 = Add(Mul(m, number(beta1)), Mul(grad, Mul(clip, number(1 - beta1))));
+  const v1 = Add(Mul(v, number(beta2)), Mul(Mul(grad, grad), Mul(Mul(clip, clip), number(1 - beta2))));
+  const root = Sqrt(bias2);
+  const denominator = Add(Sqrt(v1), Mul(root, number(epsilon)));
+  const step = Mul(Div(m1, denominator), Div(Mul(rate, root), bias1));
   const decayed = Mul(param, Sub(number(1), Mul(rate, decay)));
   return { next_param: Sub(decayed, step), next_m: m1, next_v: v1 };
 }

@@ -5,7 +5,7 @@
  */
 
 import { defineOp, type Op } from "../graph/op.ts";
-import { constant, type DType, scalar, type Value } from "../graph/value.ts";
+import { type Dim, type DType, range, scalar, type Value } from "../graph/value.ts";
 import { Add, After, And, Concat, Expand, GreaterOrEqual, LessOrEqual, MatMul, Mul, Neg, ReduceSum, Reshape, Slice, Softmax, Transpose, Where } from "../ops/index.ts";
 import { transposed } from "../ops/matmul.ts";
 import { position, slice } from "../ops/movement.ts";
@@ -26,8 +26,8 @@ export const blockCount = (length: number, block: number) => Math.ceil(length / 
 
 /**
  * q [rows·length, heads·head_dim], k and v [rows·length, kv_heads·head_dim], segmentStarts float32 [rows, 1, 1, length, 1]
- * (the index in its row of the first token of each token's segment), keyStarts int64 [1] for each block (the least of
- * these over the block): [rows·length, heads·head_dim].
+ * (the index in its row of the first token of each token's segment), keyStarts int64 [1] for each block but the first (the
+ * least of these over the block): [rows·length, heads·head_dim].
  */
 export const attention: Op<
   [q: Value, k: Value, v: Value, segmentStarts: Value, ...keyStarts: Value[], attrs: AttentionLayout]
@@ -68,16 +68,16 @@ export const attention: Op<
   },
 });
 
-/** Queries start … end of each row look at keys from keyStart (known at run time) to `end`, which are `keys` many. */
-type Block = { start: number; end: number; keyStart: Value; keys: string };
+/** Queries start … end of each row look at keys from keyStart (known at run time, but 0 for the first) to `end`. */
+type Block = { start: number; end: number; keyStart: Value | 0; keys: Dim };
 
 function blocks({ length, block }: AttentionLayout, keyStarts: readonly Value[]): Block[] {
-  return keyStarts.map((keyStart, i) => ({
-    start: i * block,
-    end: Math.min((i + 1) * block, length),
-    keyStart,
-    keys: `keys_${i}`,
-  }));
+  const first: Block = { start: 0, end: Math.min(block, length), keyStart: 0, keys: Math.min(block, length) };
+  const others = keyStarts.map((keyStart, i): Block => {
+    const start = (i + 1) * block;
+    return { start, end: Math.min(start + block, length), keyStart, keys: `keys_${i + 1}` };
+  });
+  return [first, ...others];
 }
 
 const scaled = (q: Value, { head_dim }: AttentionLayout) => Mul(q, scalar(head_dim ** -0.5, q.dtype));
@@ -108,7 +108,11 @@ function fromQueryHeads(x: Value, { start, end }: Block, layout: AttentionLayout
 }
 
 /** The keys or values that a block looks at: [rows, kv_heads, keys, head_dim] */
-const visible = (x: Value, { keyStart, end, keys }: Block) => Slice(x, keyStart, position(end), { axis: 2, size: keys });
+const visible = (x: Value, block: Block) => fromKeyStart(x, block, 2);
+
+/** x from the first key that a block looks at to the last, along `axis`. */
+const fromKeyStart = (x: Value, { keyStart, end, keys }: Block, axis: number): Value =>
+  keyStart === 0 ? slice(x, axis, 0, end) : Slice(x, keyStart, position(end), { axis, size: keys });
 
 /** softmax(Q K' + mask): [rows, kv_heads, groups·queries, keys] */
 function probabilities(q: Value, keys: Value, segmentStarts: Value, block: Block, layout: AttentionLayout): Value {
@@ -121,10 +125,10 @@ function probabilities(q: Value, keys: Value, segmentStarts: Value, block: Block
 }
 
 /** 0 where a key is in the query's segment and not after it, else what no score outweighs: [rows, 1, 1, queries, keys] */
-function mask(segmentStarts: Value, { start, end, keyStart, keys }: Block, { length }: AttentionLayout, dtype: DType): Value {
-  const indices = Float32Array.from({ length }, (_, i) => i);
-  const key = Slice(constant(indices, "float32", [1, 1, 1, 1, length]), keyStart, position(end), { axis: 4, size: keys });
-  const query = constant(indices.subarray(start, end), "float32", [1, 1, 1, end - start, 1]);
+function mask(segmentStarts: Value, block: Block, { length }: AttentionLayout, dtype: DType): Value {
+  const { start, end } = block;
+  const key = fromKeyStart(range(length, "float32", [1, 1, 1, 1, length]), block, 4);
+  const query = slice(range(length, "float32", [1, 1, 1, length, 1]), 3, start, end);
   const seen = And(GreaterOrEqual(key, slice(segmentStarts, 3, start, end)), LessOrEqual(key, query));
   return Where(seen, scalar(0, dtype), scalar(dtype === "float16" ? -6e4 : -1e9, dtype));
 }
@@ -133,6 +137,7 @@ function mask(segmentStarts: Value, { start, end, keyStart, keys }: Block, { len
 type Prefix = { value: Value; end: number };
 
 function padded(x: Value, zeros: Value, { keyStart, keys, end }: Block): Prefix {
+  if (keyStart === 0) return { value: x, end };
   const before = Slice(zeros, position(0), keyStart, { axis: 2, size: `before_${keys}` });
   return { value: Concat(before, x, { axis: 2, size: end }), end };
 }

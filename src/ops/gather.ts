@@ -1,6 +1,6 @@
 import { defineOp, type Op } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
-import { constant, type DType, type Dim, scalar, type Value } from "../graph/value.ts";
+import { type DType, type Dim, range, scalar, type Value } from "../graph/value.ts";
 import { Cast, Equal } from "./elementwise.ts";
 import { MatMul, transposed } from "./matmul.ts";
 import { Expand, Reshape } from "./movement.ts";
@@ -26,8 +26,7 @@ function sumRows(dy: Value, indices: Value, shape: readonly Dim[]): Value {
 }
 
 const oneHot = (column: Value, size: number, dtype: DType): Value => {
-  const numbers = constant(Int32Array.from({ length: size }, (_, i) => i), "int32", [1, size]);
-  return Cast(Equal(column, numbers), { to: dtype });
+  return Cast(Equal(column, range(size, "int32", [1, size])), { to: dtype });
 };
 
 /** x[i, indices[i, j]] for `axis` 1: the elements of x along `axis` that `indices` (int32) names. */

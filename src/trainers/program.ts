@@ -22,7 +22,10 @@ export type Training = {
   readonly nodes: number;
   /** Add a batch's part to the gradients of the mean over `total` supervised tokens; returns its part of the mean loss. */
   accumulate(batch: Batch, total: number): Promise<number>;
-  /** The global norm of the gradients, which are then clipped to max_grad_norm and applied as step `step`, from 1. */
+  /**
+   * The global norm of the gradients, which are then clipped to max_grad_norm and applied as step `step`, from 1. Where the
+   * norm is not finite nothing is applied.
+   */
   update(step: number, learning_rate: number, max_grad_norm: number): Promise<number>;
 };
 
@@ -63,6 +66,7 @@ export async function compileTraining(device: Device, model: Model, shape: Batch
       pending = 0;
       const { squares } = await norm.run({});
       const gradNorm = Math.sqrt(Number(squares!.data[0]));
+      if (!Number.isFinite(gradNorm)) return gradNorm;
       const feeds = {
         learning_rate: scalarTensor(learning_rate),
         clip: scalarTensor(Math.min(1, max_grad_norm / (gradNorm + 1e-6))),
@@ -120,7 +124,7 @@ export function tokenInputs({ rows, length, block }: BatchShape): Tokens {
     input_ids: input("input_ids", "int32", [rows * length]),
     positions: input("positions", "int64", [rows, length]),
     segmentStarts: input("segment_starts", "float32", [rows, 1, 1, length, 1]),
-    keyStarts: Array.from({ length: Math.ceil(length / block) }, (_, i) => input(`key_start_${i}`, "int64", [1])),
+    keyStarts: Array.from({ length: Math.ceil(length / block) - 1 }, (_, i) => input(`key_start_${i}`, "int64", [1])),
   };
 }
 

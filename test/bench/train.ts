@@ -8,6 +8,7 @@ import { seededRandom } from "../../src/core/random.ts";
 const shapes: any = {
  s: { config: { model_type:"llama", vocab_size:64, hidden_size:128, intermediate_size:352, num_hidden_layers:4, num_attention_heads:4, tie_word_embeddings:true }, rows:16, length:128 },
  m: { config: { model_type:"llama", vocab_size:4096, hidden_size:256, intermediate_size:704, num_hidden_layers:6, num_attention_heads:8, num_key_value_heads:4, tie_word_embeddings:true }, rows:8, length:256 },
+ a: { config: { model_type:'llama', vocab_size:23, hidden_size:192, intermediate_size:512, num_hidden_layers:5, num_attention_heads:6, tie_word_embeddings:true }, rows:32, length:160 },
  l: { config: { model_type:"llama", vocab_size:49152, hidden_size:576, intermediate_size:1536, num_hidden_layers:30, num_attention_heads:9, num_key_value_heads:3, tie_word_embeddings:true }, rows:2, length:1024 },
 };
 const { config, rows, length } = shapes[process.argv[2]!]; const steps = Number(process.argv[3] ?? 10), remat = process.argv.includes("--remat");

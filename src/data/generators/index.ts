@@ -1,0 +1,2 @@
+/** Programs that write problems with worked solutions, each under the name that a recipe gives. */
+export { arithmetic } from "./arithmetic.ts";

@@ -1,0 +1,81 @@
+/** @file Checkpoints: weights, moments and where the run stands. A folder appears under its name only when it is whole. */
+
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { DistillError } from "../core/errors.ts";
+import { readJson, writeFolder, writeWhole } from "../core/files.ts";
+import { openSafetensors } from "../formats/safetensors.ts";
+import { loadWeights, type ModelConfig, saveTensors } from "../models/load.ts";
+import type { Model } from "../models/model.ts";
+import type { Device } from "../runtime/device.ts";
+import { tensor } from "../runtime/tensor.ts";
+import { momentNames } from "./program.ts";
+
+const State = z.object({
+  /** Steps done. */
+  step: z.int().positive(),
+  /** What the run was started with; a run of other settings does not continue from here. */
+  fingerprint: z.string(),
+});
+export type TrainerState = z.output<typeof State>;
+
+const folderOf = (checkpoints: string, step: number) => join(checkpoints, `step-${step}`);
+
+/** Steps of which there is a checkpoint, in order. */
+export function checkpointSteps(checkpoints: string): number[] {
+  if (!existsSync(checkpoints)) return [];
+  const steps = readdirSync(checkpoints).flatMap((name) => /^step-(\d+)$/.exec(name)?.[1] ?? []);
+  return steps.map(Number).sort((a, b) => a - b);
+}
+
+export async function saveCheckpoint(device: Device, model: Model, config: ModelConfig, checkpoints: string, state: TrainerState): Promise<string> {
+  const path = folderOf(checkpoints, state.step);
+  await writeFolder(path, async (folder) => {
+    await saveModel(device, model, config, folder);
+    const moments = model.parameters.flatMap(({ name, shape }) => momentNames(name).map((moment) => ({ name: moment, shape })));
+    await saveTensors(join(folder, "optimizer.safetensors"), moments, (name) => readFloats(device, name));
+    writeWhole(join(folder, "trainer.json"), `${JSON.stringify(state)}\n`);
+  });
+  return path;
+}
+
+/** Put the weights and moments of the newest checkpoint on the device. */
+export async function loadCheckpoint(device: Device, model: Model, checkpoints: string, fingerprint: string): Promise<TrainerState | undefined> {
+  const step = checkpointSteps(checkpoints).at(-1);
+  if (step === undefined) return undefined;
+  const folder = folderOf(checkpoints, step);
+  const path = join(folder, "trainer.json");
+  const state = State.safeParse(readJson(path, "The checkpoint's trainer.json"));
+  if (!state.success) throw new DistillError(`${path} does not say where the run stood: ${state.error.issues[0]!.message}.`);
+  if (state.data.fingerprint !== fingerprint)
+    throw new DistillError(`${folder} belongs to a run with other settings or data. Give another output folder, or remove ${checkpoints}.`);
+  for (const { name, shape, data } of loadWeights(folder, model)) await device.write(name, tensor("float32", shape, data));
+  const optimizerPath = join(folder, "optimizer.safetensors");
+  const file = openSafetensors(optimizerPath);
+  try {
+    for (const { name, shape } of model.parameters)
+      for (const moment of momentNames(name)) {
+        if (!file.entries.has(moment)) throw new DistillError(`${optimizerPath} has no tensor "${moment}".`);
+        await device.write(moment, tensor("float32", shape, new Float32Array(file.read(moment).buffer)));
+      }
+  } finally {
+    file.close();
+  }
+  return state.data;
+}
+
+/** Remove all but the newest `keep` checkpoints. */
+export function pruneCheckpoints(checkpoints: string, keep: number): void {
+  for (const step of checkpointSteps(checkpoints).slice(0, -keep)) rmSync(folderOf(checkpoints, step), { recursive: true });
+}
+
+/** Write config.json and model.safetensors of the weights on the device. */
+export async function saveModel(device: Device, model: Model, config: ModelConfig, folder: string): Promise<void> {
+  await saveTensors(join(folder, "model.safetensors"), model.parameters, (name) => readFloats(device, name));
+  writeWhole(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+}
+
+async function readFloats(device: Device, name: string): Promise<Float32Array> {
+  return (await device.read(name)).data as Float32Array;
+}
