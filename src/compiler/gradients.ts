@@ -3,16 +3,17 @@
 import { DistillError } from "../core/errors.ts";
 import { isFloat } from "../graph/op.ts";
 import { broadcastAxes, sameShape } from "../graph/shape.ts";
-import { scalar, toposort, type Value } from "../graph/value.ts";
+import { scalar, toposortUntil, type Value } from "../graph/value.ts";
 import { Add, Expand, ReduceSum, Reshape } from "../ops/index.ts";
 
 /** The gradient of the scalar `loss` with respect to each of `params`. */
 export const gradients = (loss: Value, params: readonly Value[]): Value[] =>
   reverse(loss, scalar(1, loss.dtype), params);
 
-/** The gradient of <y, dy> with respect to each of `xs`. */
+/** The gradient of <y, dy> with respect to each of `xs`, which are taken as independent of each other. */
 function reverse(y: Value, dy: Value, xs: readonly Value[]): Value[] {
-  const order = toposort(y);
+  const independent = new Set(xs);
+  const order = toposortUntil((value) => independent.has(value), [y]);
   const active = new Set(xs);
   for (const value of order)
     if (isFloat(value.dtype) && value.node?.inputs.some((x) => active.has(x))) active.add(value);

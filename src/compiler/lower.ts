@@ -2,7 +2,7 @@
 
 import { apply, type OpInfo } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
-import { toposort, type Value } from "../graph/value.ts";
+import { toposortUntil, type Value } from "../graph/value.ts";
 import { FusedMatMul, Gemm } from "../ops/matmul.ts";
 import { MatMul, Transpose } from "../ops/index.ts";
 import type { Target } from "./targets.ts";
@@ -12,7 +12,7 @@ export function lower(outputs: readonly Value[], target: Target): Value[] {
   const intern = interner();
   const lowered = new Map<Value, Value>();
   const visit = (roots: readonly Value[]): void => {
-    for (const value of toposortUntil(lowered, roots)) {
+    for (const value of toposortUntil((value) => lowered.has(value), roots)) {
       const { node } = value;
       if (!node) lowered.set(value, intern(value));
       else {
@@ -32,24 +32,6 @@ export function lower(outputs: readonly Value[], target: Target): Value[] {
   };
   visit(outputs);
   return outputs.map((value) => lowered.get(value)!);
-}
-
-/** Like toposort, but without what is in `done` already. */
-function toposortUntil(done: ReadonlyMap<Value, Value>, roots: readonly Value[]): Value[] {
-  if (done.size === 0) return toposort(...roots);
-  const order: Value[] = [];
-  const seen = new Set<Value>();
-  const stack: [value: Value, ready: boolean][] = roots.toReversed().map((value) => [value, false]);
-  for (let top = stack.pop(); top; top = stack.pop()) {
-    const [value, ready] = top;
-    if (ready) order.push(value);
-    else if (!seen.has(value) && !done.has(value)) {
-      seen.add(value);
-      stack.push([value, true]);
-      for (const x of value.node?.inputs.toReversed() ?? []) stack.push([x, false]);
-    }
-  }
-  return order;
 }
 
 /** Return the first of all values that are computed alike. */

@@ -40,15 +40,18 @@ export function range(size: number, dtype: DType, shape: readonly number[]): Val
   return made;
 }
 
-/** Every value that `outputs` depend on, each after its inputs. Iterative, so that depth is not limited by the stack. */
-export function toposort(...outputs: Value[]): Value[] {
+/** Every value that `outputs` depend on, each after its inputs. */
+export const toposort = (...outputs: Value[]): Value[] => toposortUntil(() => false, outputs);
+
+/** Like toposort, without the values for which `stop` holds and what only they depend on. Iterative, for deep graphs. */
+export function toposortUntil(stop: (value: Value) => boolean, outputs: readonly Value[]): Value[] {
   const order: Value[] = [];
   const seen = new Set<Value>();
   const stack: [value: Value, done: boolean][] = outputs.toReversed().map((value) => [value, false]);
   for (let top = stack.pop(); top; top = stack.pop()) {
     const [value, done] = top;
     if (done) order.push(value);
-    else if (!seen.has(value)) {
+    else if (!seen.has(value) && !stop(value)) {
       seen.add(value);
       stack.push([value, true]);
       const inputs = value.node?.inputs ?? [];

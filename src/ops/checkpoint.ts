@@ -2,14 +2,15 @@
 
 import { apply, type OpInfo } from "../graph/op.ts";
 import { substitute } from "../graph/rewrite.ts";
-import { toposort, type Value } from "../graph/value.ts";
+import { toposortUntil, type Value } from "../graph/value.ts";
 import { After } from "./after.ts";
 
 /** f(...xs), whose inner values are not kept for the backward pass. Parameters are found; other inputs must be in `xs`. */
 export function checkpoint(f: (...xs: Value[]) => Value, ...xs: Value[]): Value {
   const y = f(...xs);
   const known = new Set(xs);
-  const leaves = toposort(y).filter((value) => !value.node && value.data === undefined && !known.has(value));
+  const inside = toposortUntil((value) => known.has(value), [y]);
+  const leaves = inside.filter((value) => !value.node && value.data === undefined);
   const from = [...xs, ...leaves];
   const body = (inputs: readonly Value[]) => substitute([y], new Map(from.map((x, i) => [x, inputs[i]!])))[0]!;
   const op: OpInfo = {
