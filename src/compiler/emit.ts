@@ -51,7 +51,11 @@ export function emit(outputs: Record<string, Value>, target: Target): Emitted {
 }
 
 /** Inputs keep their names, outputs get theirs, everything between is numbered. */
-function nameValues(order: readonly Value[], outputNames: readonly string[], outputs: readonly Value[]): Map<Value, string> {
+function nameValues(
+  order: readonly Value[],
+  outputNames: readonly string[],
+  outputs: readonly Value[],
+): Map<Value, string> {
   const names = new Map<Value, string>();
   outputs.forEach((value, i) => {
     if (value.node && value.node.op !== After && !names.has(value)) names.set(value, outputNames[i]!);
@@ -63,7 +67,9 @@ function nameValues(order: readonly Value[], outputNames: readonly string[], out
 function encodeNode(value: Value, operand: (x: Value) => string, names: ReadonlyMap<Value, string>): OnnxNode {
   const { op, inputs, attrs } = value.node!;
   const { domain = "", inputs: operands, attributes } = op.spelling ?? {};
-  const attribute = Object.entries(attributes?.(attrs, inputs) ?? (attrs as Record<string, Attribute>)).map(encodeAttribute);
+  const attribute = Object.entries(attributes?.(attrs, inputs) ?? (attrs as Record<string, Attribute>)).map(
+    encodeAttribute,
+  );
   const input = (operands?.(attrs, inputs, value) ?? inputs).map(operand);
   return { opType: op.type, domain, input, output: [names.get(value)!], attribute };
 }
@@ -88,7 +94,8 @@ function encodeConstant({ dtype, shape, data }: Value): OnnxTensor {
     constantNames.set(data!, name);
   }
   const values = typeof data === "number" ? new Array<number>(count).fill(data) : Array.from(data!);
-  if (values.length !== count) throw new ShapeError(`A constant of shape [${shape}] was given ${values.length} elements.`);
+  if (values.length !== count)
+    throw new ShapeError(`A constant of shape [${shape}] was given ${values.length} elements.`);
   return { name, elemType: dtype, dims: shape as number[], rawData: encodeElements(dtype, values) };
 }
 

@@ -3,8 +3,8 @@
 import { apply, type OpInfo } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
 import { toposortUntil, type Value } from "../graph/value.ts";
-import { FusedMatMul, Gemm } from "../ops/matmul.ts";
 import { MatMul, Transpose } from "../ops/index.ts";
+import { FusedMatMul, Gemm } from "../ops/matmul.ts";
 import type { Target } from "./targets.ts";
 
 /** `outputs` in ops that `target` has, each computed once. */

@@ -7,8 +7,8 @@
  * order is made a real dependency.
  */
 
-import { scalar, type Value } from "../graph/value.ts";
 import { rewrite } from "../graph/rewrite.ts";
+import { scalar, type Value } from "../graph/value.ts";
 import { Add, After, Mul, Reshape, Slice } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
 
@@ -23,7 +23,9 @@ export function schedule(outputs: readonly Value[]): Schedule {
   const order = depthFirst(outputs, needed(outputs));
   const broken = brokenOrders(order);
   if (broken.size === 0) return { order, outputs };
-  return schedule(rewrite(outputs, (value, [x, earlier]) => (broken.has(value) ? dependency(x!, earlier!) : undefined)));
+  return schedule(
+    rewrite(outputs, (value, [x, earlier]) => (broken.has(value) ? dependency(x!, earlier!) : undefined)),
+  );
 }
 
 /** x, for an After: the value that is read in its place. */

@@ -13,19 +13,21 @@ export type Target = {
 /** Kernels of ONNX Runtime's own that have no double; ops that are names of ours only have no kernel anywhere. */
 const FUSED = ["QuickGelu", "RotaryEmbedding", "FusedMatMul", "SimplifiedLayerNormalization"];
 
-export const cpu: Target = {
+const cpu: Target = {
   name: "cpu",
   has: (type, dtype) => (FUSED.includes(type) ? dtype === "float32" : isOnnx(type)),
   gemmTransA: false,
 };
 
-export const webgpu: Target = {
+const webgpu: Target = {
   name: "webgpu",
   has: (type) => isOnnx(type) && type !== "LogSoftmax" && type !== "FusedMatMul",
   gemmTransA: true,
 };
 
-export const cuda: Target = { name: "cuda", has: isOnnx, gemmTransA: true };
+const cuda: Target = { name: "cuda", has: isOnnx, gemmTransA: true };
+
+export const targets = { cpu, webgpu, cuda };
 
 /** ONNX names start with a capital letter; compositions that every target expands do not. */
 function isOnnx(type: string): boolean {

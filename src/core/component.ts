@@ -12,13 +12,16 @@ type Registry<Made> = Record<string, Component<any, Made>>;
 
 /** The schema of `{ type: <a name in the registry>, ...its options }`. */
 export function oneOf<Made>(registry: Registry<Made>) {
-  const schemas = Object.entries(registry).map(([type, { options }]) => options.extend({ type: z.literal(type) }).strict());
+  const schemas = Object.entries(registry).map(([type, { options }]) =>
+    options.extend({ type: z.literal(type) }).strict(),
+  );
   return z.discriminatedUnion("type", schemas as [z.ZodObject<{ type: z.ZodLiteral<string> }>]);
 }
 
 /** Make what a parsed recipe names. */
 export function create<Made>(registry: Registry<Made>, { type, ...options }: { type: string }, kind: string): Made {
   const component = registry[type];
-  if (!component) throw new DistillError(`Unknown ${kind} "${type}". Expected one of: ${Object.keys(registry).join(", ")}.`);
+  if (!component)
+    throw new DistillError(`Unknown ${kind} "${type}". Expected one of: ${Object.keys(registry).join(", ")}.`);
   return component.create(options);
 }

@@ -1,6 +1,16 @@
 /** @file Files that are written whole or not at all. */
 
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { DistillError } from "./errors.ts";
 
@@ -26,7 +36,8 @@ export function writeWhole(path: string, ...pieces: readonly (string | Uint8Arra
 }
 
 function writeFully(file: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.byteLength; ) done += writeSync(file, bytes, done, Math.min(bytes.byteLength - done, 1 << 30));
+  for (let done = 0; done < bytes.byteLength; )
+    done += writeSync(file, bytes, done, Math.min(bytes.byteLength - done, 1 << 30));
 }
 
 /** Make a folder with its contents whole or not at all: `fill` writes into a temporary folder that is then renamed. */

@@ -10,7 +10,13 @@ export type Progress = {
 const PLAIN_INTERVAL = 15_000; // ms between plain lines
 
 /** Progress of `total` units of work, `unit` in words ("step"), of which `from` were done before. */
-export function startProgress(title: string, total: number, unit: string, from = 0, out: NodeJS.WriteStream = process.stderr): Progress {
+export function startProgress(
+  title: string,
+  total: number,
+  unit: string,
+  from = 0,
+  out: NodeJS.WriteStream = process.stderr,
+): Progress {
   const start = performance.now();
   let last = out.isTTY ? Number.NEGATIVE_INFINITY : start - PLAIN_INTERVAL + 3000;
   let line = "";
@@ -20,7 +26,9 @@ export function startProgress(title: string, total: number, unit: string, from =
       const seconds = (now - start) / 1000;
       const rate = (done - from) / seconds;
       const eta = done > from ? formatDuration((total - done) / rate) : "…";
-      line = [`${title} ${unit} ${done}/${total}`, details, `${formatDuration(seconds)} ETA ${eta}`].filter(Boolean).join(" · ");
+      line = [`${title} ${unit} ${done}/${total}`, details, `${formatDuration(seconds)} ETA ${eta}`]
+        .filter(Boolean)
+        .join(" · ");
       if (out.isTTY) {
         if (now - last < 100 && done < total) return;
         out.write(`\r${line.slice(0, (out.columns || 80) - 1)}\x1b[K`);
@@ -41,5 +49,7 @@ export function formatDuration(seconds: number): string {
   const s = Math.round(seconds);
   if (s < 60) return `${s}s`;
   const minutes = Math.floor(s / 60);
-  return minutes < 60 ? `${minutes}m${String(s % 60).padStart(2, "0")}s` : `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, "0")}m`;
+  return minutes < 60
+    ? `${minutes}m${String(s % 60).padStart(2, "0")}s`
+    : `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, "0")}m`;
 }

@@ -5,7 +5,9 @@ import type { Row, Segment } from "./batch.ts";
  * fills best. Segments longer than `length` must have been left out.
  */
 export function pack(segments: readonly Segment[], length: number): Row[] {
-  const order = segments.map((_, i) => i).sort((a, b) => segments[b]!.tokens.length - segments[a]!.tokens.length || a - b);
+  const order = segments
+    .map((_, i) => i)
+    .sort((a, b) => segments[b]!.tokens.length - segments[a]!.tokens.length || a - b);
   const rows: Segment[][] = [];
   const bySpace: number[][] = Array.from({ length: length + 1 }, () => []); // rows by the room left in them
   for (const i of order) {
@@ -15,7 +17,7 @@ export function pack(segments: readonly Segment[], length: number): Row[] {
     while (space <= length && bySpace[space]!.length === 0) space++;
     const row = space <= length ? bySpace[space]!.pop()! : rows.push([]) - 1;
     rows[row]!.push(segment);
-    bySpace[(space <= length ? space : length) - size]!.push(row);
+    bySpace[Math.min(space, length) - size]!.push(row);
   }
   return rows;
 }

@@ -20,7 +20,11 @@ const Row = z.union([
 
 export function readTrainingRows(path: string): TrainingRow[] {
   if (!existsSync(path)) throw new DistillError(`Dataset not found: ${path}.`);
-  const rows = statSync(path).isDirectory() ? readFolder(path) : extname(path) === ".arrow" ? readArrow(path) : readJsonLines(path);
+  const rows = statSync(path).isDirectory()
+    ? readFolder(path)
+    : extname(path) === ".arrow"
+      ? readArrow(path)
+      : readJsonLines(path);
   if (rows.length === 0) throw new DistillError(`${path} has no rows.`);
   return rows;
 }
@@ -40,7 +44,9 @@ export function* jsonLines(path: string): Generator<{ line: number; value: unkno
     try {
       value = JSON.parse(content);
     } catch (error) {
-      throw new DistillError(`${path}, line ${line}: not JSON (${(error as Error).message}). Expected one JSON object a line.`);
+      throw new DistillError(
+        `${path}, line ${line}: not JSON (${(error as Error).message}). Expected one JSON object a line.`,
+      );
     }
     yield { line, value };
   }
@@ -51,8 +57,11 @@ function readJsonLines(path: string): TrainingRow[] {
 }
 
 function readFolder(folder: string): TrainingRow[] {
-  const files = readdirSync(folder).filter((file) => file.endsWith(".arrow")).sort();
-  if (files.length === 0) throw new DistillError(`${folder} holds no .arrow files. Expected a folder that datasets.save_to_disk wrote.`);
+  const files = readdirSync(folder)
+    .filter((file) => file.endsWith(".arrow"))
+    .sort();
+  if (files.length === 0)
+    throw new DistillError(`${folder} holds no .arrow files. Expected a folder that datasets.save_to_disk wrote.`);
   return files.flatMap((file) => readArrow(join(folder, file)));
 }
 
@@ -72,6 +81,9 @@ function readArrow(path: string): TrainingRow[] {
 function parse(value: unknown, where: string): TrainingRow {
   const parsed = Row.safeParse(value);
   if (parsed.success) return parsed.data;
-  const found = typeof value === "object" && value !== null && !Array.isArray(value) ? Object.keys(value).join(", ") || "no columns" : JSON.stringify(value);
+  const found =
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.keys(value).join(", ") || "no columns"
+      : JSON.stringify(value);
   throw new DistillError(`${where} has ${found}. Expected ${EXPECTED}.`);
 }

@@ -62,7 +62,10 @@ function chatSpans(messages: readonly Message[], tokenizer: Tokenizer, where: st
       throw new DistillError(
         `${where}: the chat template writes turn ${i + 1} differently for training than for inference, so that a student would learn from text it never sees. Give prompt and completion instead.`,
       );
-    spans.push({ text: before.slice(done.length), supervised: false }, { text: after.slice(before.length), supervised: true });
+    spans.push(
+      { text: before.slice(done.length), supervised: false },
+      { text: after.slice(before.length), supervised: true },
+    );
     done = after;
   });
   return spans;
@@ -71,11 +74,18 @@ function chatSpans(messages: readonly Message[], tokenizer: Tokenizer, where: st
 /** What must be true of every row before the first step. */
 function lint({ tokens, supervised }: Segment, { eos, bos, size }: Tokenizer, where: string): void {
   const last = supervised.lastIndexOf(true);
-  if (last < 0) throw new DistillError(`${where} has nothing to learn: no token is supervised. Expected a completion or a turn of the assistant.`);
+  if (last < 0)
+    throw new DistillError(
+      `${where} has nothing to learn: no token is supervised. Expected a completion or a turn of the assistant.`,
+    );
   if (last === 0) throw new DistillError(`${where} has no prompt, not even a first token to predict from.`);
-  if (tokens[last] !== eos) throw new DistillError(`${where}: the last supervised token is ${tokens[last]}, not the stop token ${eos}.`);
+  if (tokens[last] !== eos)
+    throw new DistillError(`${where}: the last supervised token is ${tokens[last]}, not the stop token ${eos}.`);
   if (bos !== undefined && tokens.filter((id) => id === bos).length !== 1)
-    throw new DistillError(`${where} has the token that begins a text ${tokens.filter((id) => id === bos).length} times. Expected once.`);
+    throw new DistillError(
+      `${where} has the token that begins a text ${tokens.filter((id) => id === bos).length} times. Expected once.`,
+    );
   const unknown = tokens.find((id) => !(id >= 0 && id < size));
-  if (unknown !== undefined) throw new DistillError(`${where} has a token id of ${unknown}; the tokenizer has ${size}.`);
+  if (unknown !== undefined)
+    throw new DistillError(`${where} has a token id of ${unknown}; the tokenizer has ${size}.`);
 }

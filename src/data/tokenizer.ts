@@ -35,42 +35,67 @@ const Config = z.looseObject({
 });
 
 /** Files that belong to a tokenizer, and go along with a student. */
-export const TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"];
+export const TOKENIZER_FILES = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "chat_template.jinja",
+];
 
 export function loadTokenizer(folder: string): Tokenizer {
   const json = readJson(join(folder, "tokenizer.json"), "The tokenizer's tokenizer.json");
   const configPath = join(folder, "tokenizer_config.json");
   const parsed = Config.safeParse(readJson(configPath, "The tokenizer's tokenizer_config.json"));
-  if (!parsed.success) throw new DistillError(`${configPath}: ${parsed.error.issues[0]!.path.join(".")}: ${parsed.error.issues[0]!.message}.`);
+  if (!parsed.success)
+    throw new DistillError(
+      `${configPath}: ${parsed.error.issues[0]!.path.join(".")}: ${parsed.error.issues[0]!.message}.`,
+    );
   const config = parsed.data;
   let implementation: Implementation;
   try {
     implementation = new Implementation(json as object, { ...config });
   } catch (error) {
-    throw new DistillError(`${join(folder, "tokenizer.json")} is not a tokenizer that can be read: ${(error as Error).message}.`);
+    throw new DistillError(
+      `${join(folder, "tokenizer.json")} is not a tokenizer that can be read: ${(error as Error).message}.`,
+    );
   }
   const id = (name: string, text: string | null | undefined): number | undefined => {
     const found = text ? implementation.token_to_id(text) : undefined;
-    if (text && found === undefined) throw new DistillError(`${configPath} names the ${name} "${text}", which tokenizer.json does not have.`);
+    if (text && found === undefined)
+      throw new DistillError(`${configPath} names the ${name} "${text}", which tokenizer.json does not have.`);
     return found;
   };
   const eos = id("eos_token", config.eos_token);
-  if (eos === undefined) throw new DistillError(`${configPath} names no eos_token; a student that is never taught to stop does not stop.`);
+  if (eos === undefined)
+    throw new DistillError(`${configPath} names no eos_token; a student that is never taught to stop does not stop.`);
   const templatePath = join(folder, "chat_template.jinja");
-  const source = config.chat_template ?? (existsSync(templatePath) ? readText(templatePath, "The chat template") : undefined);
+  const source =
+    config.chat_template ?? (existsSync(templatePath) ? readText(templatePath, "The chat template") : undefined);
   let template: Template | undefined;
   return {
     folder,
     encode: (text) => (text === "" ? [] : implementation.encode(text, { add_special_tokens: false }).ids),
-    decode: (ids) => implementation.decode([...ids], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
+    decode: (ids) =>
+      implementation.decode([...ids], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
     token: (index) => implementation.id_to_token(index) ?? `<${index}>`,
-    bos: (config.add_bos_token ?? addsBos(implementation, config.bos_token)) ? id("bos_token", config.bos_token) : undefined,
+    bos:
+      (config.add_bos_token ?? addsBos(implementation, config.bos_token))
+        ? id("bos_token", config.bos_token)
+        : undefined,
     eos,
     size: Math.max(...implementation.get_vocab(true).values()) + 1,
     render(messages, { generate }) {
-      if (!source) throw new DistillError(`${folder} has no chat template, and the dataset has messages. Give prompt and completion, or a template.`);
+      if (!source)
+        throw new DistillError(
+          `${folder} has no chat template, and the dataset has messages. Give prompt and completion, or a template.`,
+        );
       template ??= new Template(source);
-      return template.render({ messages, add_generation_prompt: generate, bos_token: config.bos_token ?? "", eos_token: config.eos_token ?? "" });
+      return template.render({
+        messages,
+        add_generation_prompt: generate,
+        bos_token: config.bos_token ?? "",
+        eos_token: config.eos_token ?? "",
+      });
     },
   };
 }

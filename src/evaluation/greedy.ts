@@ -20,7 +20,12 @@ export type GreedyOptions = {
 const STEP = 32;
 
 /** The most likely continuation of each prompt, up to the stop token or the limit. The weights are states of the device. */
-export async function greedy(device: Device, model: Model, prompts: readonly (readonly number[])[], options: GreedyOptions): Promise<number[][]> {
+export async function greedy(
+  device: Device,
+  model: Model,
+  prompts: readonly (readonly number[])[],
+  options: GreedyOptions,
+): Promise<number[][]> {
   const { eos, max_completion_length, signal, onStep } = options;
   const texts = prompts.map((prompt) => [...prompt]);
   const open = new Set(texts.keys());
@@ -34,7 +39,10 @@ export async function greedy(device: Device, model: Model, prompts: readonly (re
     programs.set(length, program);
     const rows = texts.map((tokens, i) => (open.has(i) ? [{ tokens, supervised: [] }] : []));
     const last = running.map((i) => i * length + texts[i]!.length - 1);
-    const { logits } = await program.run({ ...tokenFeeds(layOut(rows, shape)), last: tensor("int32", [last.length], last) });
+    const { logits } = await program.run({
+      ...tokenFeeds(layOut(rows, shape)),
+      last: tensor("int32", [last.length], last),
+    });
     const scores = logits!.data as Float32Array;
     const width = scores.length / running.length;
     running.forEach((i, k) => {

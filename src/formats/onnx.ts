@@ -114,7 +114,10 @@ export function encodeOnnx(model: OnnxModel): Uint8Array {
     graph: {
       name: "program",
       node: model.node.map(({ attribute, ...node }) => ({ ...node, attribute: attribute.map(encodeAttribute) })),
-      initializer: model.initializer.map(({ elemType, ...tensor }) => ({ ...tensor, dataType: ELEMENT_TYPES[elemType] })),
+      initializer: model.initializer.map(({ elemType, ...tensor }) => ({
+        ...tensor,
+        dataType: ELEMENT_TYPES[elemType],
+      })),
       input: model.input.map(encodeValueInfo),
       output: model.output.map(encodeValueInfo),
     },

@@ -52,7 +52,8 @@ function readHeader(path: string, file: number, fileSize: number): Map<string, E
   };
   if (fileSize < 8) bad(`it has ${fileSize} bytes, and the length of the header takes 8`);
   const length = Number(new DataView(readBytes(path, file, 0, 8).buffer).getBigUint64(0, true));
-  if (length > fileSize - 8) bad(`its header claims ${length} bytes, and ${fileSize - 8} follow; the file may be cut short`);
+  if (length > fileSize - 8)
+    bad(`its header claims ${length} bytes, and ${fileSize - 8} follow; the file may be cut short`);
   if (length > HEADER_LIMIT) bad(`its header has ${length} bytes; at most ${HEADER_LIMIT} are read`);
   let header: unknown;
   try {
@@ -71,7 +72,9 @@ function readHeader(path: string, file: number, fileSize: number): Map<string, E
     const [begin, end] = data_offsets;
     const expected = shape.reduce((a, b) => a * b, SIZES[dtype]);
     if (end - begin !== expected)
-      bad(`tensor "${name}", ${dtype} [${shape}], needs ${expected} bytes, and its offsets ${begin} to ${end} hold ${end - begin}`);
+      bad(
+        `tensor "${name}", ${dtype} [${shape}], needs ${expected} bytes, and its offsets ${begin} to ${end} hold ${end - begin}`,
+      );
     if (start + end > fileSize)
       bad(`tensor "${name}" ends at byte ${start + end}, and the file at ${fileSize}; it may be cut short`);
     entries.push([name, { dtype, shape, begin: start + begin, end: start + end }]);
@@ -93,7 +96,9 @@ function readBytes(path: string, file: number, position: number, length: number)
 }
 
 /** The header of a safetensors file that holds `tensors` in this order. The bytes follow it, without gaps. */
-export function safetensorsHeader(tensors: readonly { name: string; dtype: SafetensorsType; shape: readonly number[] }[]): Uint8Array {
+export function safetensorsHeader(
+  tensors: readonly { name: string; dtype: SafetensorsType; shape: readonly number[] }[],
+): Uint8Array {
   const header: Record<string, unknown> = { __metadata__: { format: "pt" } };
   let offset = 0;
   for (const { name, dtype, shape } of tensors) {

@@ -2,7 +2,10 @@ import { apply } from "./op.ts";
 import { toposort, type Value } from "./value.ts";
 
 /** `outputs` made again, with `replace` asked at each value; it may return another one, made of the new inputs. */
-export function rewrite(outputs: readonly Value[], replace: (value: Value, inputs: readonly Value[]) => Value | undefined): Value[] {
+export function rewrite(
+  outputs: readonly Value[],
+  replace: (value: Value, inputs: readonly Value[]) => Value | undefined,
+): Value[] {
   const made = new Map<Value, Value>();
   for (const value of toposort(...outputs)) {
     const inputs = value.node?.inputs.map((x) => made.get(x)!) ?? [];

@@ -35,7 +35,13 @@ const ranges = new Map<string, Value>();
 /** 0, 1, … size - 1 as a constant of this shape; the same value for the same arguments. */
 export function range(size: number, dtype: DType, shape: readonly number[]): Value {
   const key = `${dtype} ${size} [${shape}]`;
-  const made = ranges.get(key) ?? constant(Float64Array.from({ length: size }, (_, i) => i), dtype, shape);
+  const made =
+    ranges.get(key) ??
+    constant(
+      Float64Array.from({ length: size }, (_, i) => i),
+      dtype,
+      shape,
+    );
   ranges.set(key, made);
   return made;
 }

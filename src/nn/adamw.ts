@@ -8,9 +8,18 @@ export type AdamWOptions = { beta1: number; beta2: number; epsilon: number };
  * inputs param, grad, m, v and the scalars learning_rate, weight_decay, clip (the factor on the gradient), and
  * bias1 = 1 - beta1^t, bias2 = 1 - beta2^t; outputs param, m, v.
  */
-export function adamW(rank: number, { beta1, beta2, epsilon }: AdamWOptions, dtype: DType = "float32"): Record<string, Value> {
+export function adamW(
+  rank: number,
+  { beta1, beta2, epsilon }: AdamWOptions,
+  dtype: DType = "float32",
+): Record<string, Value> {
   const shape = ["rows", ...Array.from({ length: rank - 1 }, (_, i) => `size_${i}`)];
-  const [param, grad, m, v] = ["param", "grad", "m", "v"].map((name) => input(name, dtype, shape)) as [Value, Value, Value, Value];
+  const [param, grad, m, v] = ["param", "grad", "m", "v"].map((name) => input(name, dtype, shape)) as [
+    Value,
+    Value,
+    Value,
+    Value,
+  ];
   const [rate, decay, clip, bias1, bias2] = ["learning_rate", "weight_decay", "clip", "bias1", "bias2"].map((name) =>
     input(name, dtype, []),
   ) as [Value, Value, Value, Value, Value];

@@ -6,7 +6,24 @@
 
 import { defineOp, type Op } from "../graph/op.ts";
 import { type Dim, type DType, range, scalar, type Value } from "../graph/value.ts";
-import { Add, After, And, Concat, Expand, GreaterOrEqual, LessOrEqual, MatMul, Mul, Neg, ReduceSum, Reshape, Slice, Softmax, Transpose, Where } from "../ops/index.ts";
+import {
+  Add,
+  After,
+  And,
+  Concat,
+  Expand,
+  GreaterOrEqual,
+  LessOrEqual,
+  MatMul,
+  Mul,
+  Neg,
+  ReduceSum,
+  Reshape,
+  Slice,
+  Softmax,
+  Transpose,
+  Where,
+} from "../ops/index.ts";
 import { transposed } from "../ops/matmul.ts";
 import { position, slice } from "../ops/movement.ts";
 

@@ -5,7 +5,21 @@
 
 import { defineOp, type Op } from "../graph/op.ts";
 import { constant, scalar, type Value } from "../graph/value.ts";
-import { Add, After, Concat, Exp, Gather, GatherElements, LogSoftmax, MatMul, Mul, Neg, ReduceSum, Reshape, ScatterElements } from "../ops/index.ts";
+import {
+  Add,
+  After,
+  Concat,
+  Exp,
+  Gather,
+  GatherElements,
+  LogSoftmax,
+  MatMul,
+  Mul,
+  Neg,
+  ReduceSum,
+  Reshape,
+  ScatterElements,
+} from "../ops/index.ts";
 import { transposed } from "../ops/matmul.ts";
 import { linear } from "./linear.ts";
 

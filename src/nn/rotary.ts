@@ -1,9 +1,13 @@
+import { elements } from "../graph/shape.ts";
 import { constant, type DType, type Value } from "../graph/value.ts";
 import { Reshape, RotaryEmbedding } from "../ops/index.ts";
-import { elements } from "../graph/shape.ts";
 
 /** cos and sin of position · frequency: [positions, frequencies.length] each, as constants. */
-export function rotaryTables(positions: number, frequencies: readonly number[], dtype: DType): { cos: Value; sin: Value } {
+export function rotaryTables(
+  positions: number,
+  frequencies: readonly number[],
+  dtype: DType,
+): { cos: Value; sin: Value } {
   const table = (f: (angle: number) => number): Value => {
     const data = new Float64Array(positions * frequencies.length);
     for (let p = 0; p < positions; p++)

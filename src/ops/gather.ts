@@ -1,6 +1,6 @@
 import { defineOp, type Op } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
-import { type DType, type Dim, range, scalar, type Value } from "../graph/value.ts";
+import { type Dim, type DType, range, scalar, type Value } from "../graph/value.ts";
 import { Cast, Equal } from "./elementwise.ts";
 import { MatMul, transposed } from "./matmul.ts";
 import { Expand, Reshape } from "./movement.ts";

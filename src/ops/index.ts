@@ -1,6 +1,22 @@
-export { Add, And, Cast, Div, Equal, Exp, GreaterOrEqual, LessOrEqual, Log, Mul, Neg, Reciprocal, Sqrt, Sub, Where } from "./elementwise.ts";
 export { Sigmoid, Silu, Tanh } from "./activation.ts";
 export { After } from "./after.ts";
+export {
+  Add,
+  And,
+  Cast,
+  Div,
+  Equal,
+  Exp,
+  GreaterOrEqual,
+  LessOrEqual,
+  Log,
+  Mul,
+  Neg,
+  Reciprocal,
+  Sqrt,
+  Sub,
+  Where,
+} from "./elementwise.ts";
 export { Gather, GatherElements, ScatterElements } from "./gather.ts";
 export { MatMul } from "./matmul.ts";
 export { Concat, Expand, Reshape, Slice, Transpose } from "./movement.ts";

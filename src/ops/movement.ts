@@ -19,7 +19,13 @@ export const Reshape: Op<[x: Value, attrs: { shape: readonly Dim[] }]> = defineO
   },
   gradient: ({ dy }, x) => [Reshape(dy, { shape: x.shape })],
   spelling: {
-    inputs: ({ shape }, [x]) => [x!, constant(shape.map((dim) => (typeof dim === "string" ? -1 : dim)), "int64")],
+    inputs: ({ shape }, [x]) => [
+      x!,
+      constant(
+        shape.map((dim) => (typeof dim === "string" ? -1 : dim)),
+        "int64",
+      ),
+    ],
     attributes: () => ({}),
   },
 });
@@ -29,7 +35,13 @@ export const Expand: Op<[x: Value, attrs: { shape: readonly Dim[] }]> = defineOp
   infer: ({ shape }, x) => ({ dtype: x.dtype, shape }),
   gradient: ({ dy }) => [dy],
   spelling: {
-    inputs: ({ shape }, [x]) => [x!, constant(shape.map((dim) => (typeof dim === "string" ? 1 : dim)), "int64")],
+    inputs: ({ shape }, [x]) => [
+      x!,
+      constant(
+        shape.map((dim) => (typeof dim === "string" ? 1 : dim)),
+        "int64",
+      ),
+    ],
     attributes: () => ({}),
   },
 });

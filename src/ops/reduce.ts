@@ -1,5 +1,5 @@
-import { elements } from "../graph/shape.ts";
 import { defineOp, type Op, type Spelling } from "../graph/op.ts";
+import { elements } from "../graph/shape.ts";
 import { constant, scalar, type TensorType, type Value } from "../graph/value.ts";
 import { Div, Equal, Mul, Where } from "./elementwise.ts";
 import { Expand } from "./movement.ts";

@@ -18,7 +18,10 @@ export const RotaryEmbedding: Op<[x: Value, positions: Value, cos: Value, sin: V
       const half = width / num_heads / 2;
       const heads = Reshape(x, { shape: [tokens, num_heads, 2 * half] });
       const places = Reshape(positions, { shape: [tokens] });
-      const [c, s] = [cos, sin].map((table) => Reshape(Gather(table, places), { shape: [tokens, 1, half] })) as [Value, Value];
+      const [c, s] = [cos, sin].map((table) => Reshape(Gather(table, places), { shape: [tokens, 1, half] })) as [
+        Value,
+        Value,
+      ];
       const [a, b] = [slice(heads, 2, 0, half), slice(heads, 2, half, 2 * half)];
       const rotated = Concat(Sub(Mul(a, c), Mul(b, s)), Add(Mul(b, c), Mul(a, s)), { axis: 2 });
       return Reshape(rotated, { shape: x.shape });

@@ -35,7 +35,9 @@ export const Recipe = z.strictObject({
   /** A tokenizer folder; the student's own unless given. */
   tokenizer: text.optional(),
   dataset: Dataset,
-  trainer: SftOptions.extend({ type: z.literal("sft").default("sft") }).strict().prefault({}),
+  trainer: SftOptions.extend({ type: z.literal("sft").default("sft") })
+    .strict()
+    .prefault({}),
   evaluation: z
     .strictObject({
       /** Problems of the generator's test split, or a JSONL file with prompt and answer. */
@@ -50,7 +52,8 @@ export type DatasetSource = Recipe["dataset"];
 /** Read a recipe and apply `overrides` (key.path=value). Paths in it are relative to the folder of the recipe. */
 export function readRecipe(path: string, overrides: readonly string[] = []): Recipe {
   const raw = parseYaml(readText(path, "Recipe"), path);
-  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) throw new DistillError(`${path} is not a recipe: expected keys and values.`);
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw))
+    throw new DistillError(`${path} is not a recipe: expected keys and values.`);
   for (const override of overrides) applyOverride(raw as Record<string, unknown>, override);
   const result = Recipe.safeParse(raw);
   if (!result.success) {
@@ -64,14 +67,16 @@ function parseYaml(source: string, where: string): unknown {
   try {
     return parse(source);
   } catch (error) {
-    if (error instanceof YAMLParseError) throw new DistillError(`${where} is not YAML: ${error.message.split("\n")[0]}`);
+    if (error instanceof YAMLParseError)
+      throw new DistillError(`${where} is not YAML: ${error.message.split("\n")[0]}`);
     throw error;
   }
 }
 
 function applyOverride(raw: Record<string, unknown>, override: string): void {
   const equals = override.indexOf("=");
-  if (equals < 1) throw new DistillError(`"${override}" is not an override. Expected key=value, such as trainer.learning_rate=1e-4.`);
+  if (equals < 1)
+    throw new DistillError(`"${override}" is not an override. Expected key=value, such as trainer.learning_rate=1e-4.`);
   const keys = override.slice(0, equals).split(".");
   let at = raw;
   for (const key of keys.slice(0, -1)) {
@@ -95,13 +100,25 @@ function explain(issue: z.core.$ZodIssue, raw: unknown): string[] {
 }
 
 const unknownKeys = (issues: readonly z.core.$ZodIssue[]) =>
-  issues.reduce((sum, issue) => sum + (issue.code === "unrecognized_keys" ? issue.keys.length : issue.path.length === 1 ? 0.5 : 0), 0);
+  issues.reduce(
+    (sum, issue) => sum + (issue.code === "unrecognized_keys" ? issue.keys.length : issue.path.length === 1 ? 0.5 : 0),
+    0,
+  );
 
 /** ` (did you mean "x"?)` where a known key is near. */
 function suggestion(key: string, path: readonly PropertyKey[]): string {
-  const known = path.length === 0 ? Object.keys(Recipe.shape) : path[0] === "trainer" ? Object.keys(SftOptions.shape) : ["path", "config", "generate", "rows", "seed", "type"];
-  const near = known.map((name) => ({ name, distance: editDistance(name, key) })).sort((a, b) => a.distance - b.distance)[0];
-  return near && near.distance <= Math.max(2, key.length / 3) ? ` (did you mean "${near.name}"?)` : `. Expected one of: ${known.join(", ")}`;
+  const known =
+    path.length === 0
+      ? Object.keys(Recipe.shape)
+      : path[0] === "trainer"
+        ? Object.keys(SftOptions.shape)
+        : ["path", "config", "generate", "rows", "seed", "type"];
+  const near = known
+    .map((name) => ({ name, distance: editDistance(name, key) }))
+    .sort((a, b) => a.distance - b.distance)[0];
+  return near && near.distance <= Math.max(2, key.length / 3)
+    ? ` (did you mean "${near.name}"?)`
+    : `. Expected one of: ${known.join(", ")}`;
 }
 
 function editDistance(a: string, b: string): number {
@@ -117,7 +134,8 @@ function editDistance(a: string, b: string): number {
 
 function withAbsolutePaths(recipe: Recipe, folder: string): Recipe {
   const absolute = (path: string) => (isAbsolute(path) ? path : resolve(folder, path));
-  const source = (dataset: DatasetSource): DatasetSource => ("path" in dataset ? { path: absolute(dataset.path) } : dataset);
+  const source = (dataset: DatasetSource): DatasetSource =>
+    "path" in dataset ? { path: absolute(dataset.path) } : dataset;
   return {
     ...recipe,
     output: recipe.output ? absolute(recipe.output) : resolve("runs", recipe.name),
@@ -129,4 +147,5 @@ function withAbsolutePaths(recipe: Recipe, folder: string): Recipe {
 }
 
 /** A hash of anything that JSON can say, the same for the same content. */
-export const contentHash = (value: unknown): string => createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16);
+export const contentHash = (value: unknown): string =>
+  createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16);

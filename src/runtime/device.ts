@@ -2,10 +2,18 @@
 
 import { Worker } from "node:worker_threads";
 import { emit } from "../compiler/emit.ts";
-import * as targets from "../compiler/targets.ts";
+import { targets } from "../compiler/targets.ts";
 import { DistillError } from "../core/errors.ts";
 import type { Value } from "../graph/value.ts";
-import { type Answer, type Bindings, type CompileOptions, type Method, PROVIDERS, type Provider, type Requests } from "./protocol.ts";
+import {
+  type Answer,
+  type Bindings,
+  type CompileOptions,
+  type Method,
+  PROVIDERS,
+  type Provider,
+  type Requests,
+} from "./protocol.ts";
 import type { Tensor } from "./tensor.ts";
 
 export const DEVICES = [...PROVIDERS, "auto"] as const;
@@ -31,7 +39,8 @@ export type Program = {
 
 /** Open a device. "auto" is the one of those that work which multiplies fastest. */
 export async function openDevice(name: DeviceName, options: DeviceOptions = {}): Promise<Device> {
-  if (!DEVICES.includes(name)) throw new DistillError(`Unknown device "${name}". Expected one of: ${DEVICES.join(", ")}.`);
+  if (!DEVICES.includes(name))
+    throw new DistillError(`Unknown device "${name}". Expected one of: ${DEVICES.join(", ")}.`);
   return name === "auto" ? fastest(options) : Device.open(name, options);
 }
 
@@ -49,7 +58,12 @@ export class Device {
       this.#waiting.delete(id);
       if (this.#waiting.size === 0) this.#worker.unref();
       if (!error) call?.resolve(response);
-      else call?.reject(error.mendable ? new DistillError(error.message) : Object.assign(new Error(error.message), { cause: error.stack }));
+      else
+        call?.reject(
+          error.mendable
+            ? new DistillError(error.message)
+            : Object.assign(new Error(error.message), { cause: error.stack }),
+        );
     });
     this.#worker.on("error", (error) => this.#fail(error as Error));
     this.#worker.on("exit", (code) => this.#fail(new Error(`The ${name} worker ended with code ${code}.`)));
@@ -68,7 +82,10 @@ export class Device {
   }
 
   /** Compile the program that computes `outputs`, in their order as far as they do not depend on each other. */
-  async compile(outputs: Record<string, Value>, { keep = [], rowwise = false }: Partial<CompileOptions> = {}): Promise<Program> {
+  async compile(
+    outputs: Record<string, Value>,
+    { keep = [], rowwise = false }: Partial<CompileOptions> = {},
+  ): Promise<Program> {
     const { bytes, nodes, ...types } = emit(outputs, targets[this.name]);
     const program = await this.#call("compile", { bytes, ...types, keep, rowwise });
     return {
@@ -112,7 +129,11 @@ export class Device {
     await this.#worker.terminate();
   }
 
-  #call<M extends Method>(method: M, request: Requests[M]["request"], transfer: ArrayBuffer[] = []): Promise<Requests[M]["response"]> {
+  #call<M extends Method>(
+    method: M,
+    request: Requests[M]["request"],
+    transfer: ArrayBuffer[] = [],
+  ): Promise<Requests[M]["response"]> {
     const id = ++this.#calls;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });

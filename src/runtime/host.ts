@@ -41,12 +41,18 @@ export class Host {
       const node = { opType: "MatMul", domain: "", input: ["x", "x"], output: ["y"], attribute: [] };
       const bytes = encodeOnnx({ opset: { "": 21 }, node: [node], input: [input], output: [output], initializer: [] });
       const probe = await host.compile({ bytes, inputs: [input], outputs: [output], keep: [], rowwise: false });
-      const { y } = await host.run(probe, { x: { dtype: "float32", shape: [2, 2], data: new Float32Array(4).fill(1) } }, {});
-      if ((y?.data as Float32Array)[0] !== 2) throw new Error(`it computed [1 1; 1 1]² = [${y?.data}]`);
+      const { y } = await host.run(
+        probe,
+        { x: { dtype: "float32", shape: [2, 2], data: new Float32Array(4).fill(1) } },
+        {},
+      );
+      if (y?.data[0] !== 2) throw new Error(`it computed [1 1; 1 1]² = [${y?.data}]`);
       await host.release(probe);
     } catch (error) {
       const reason = (error as Error).message.replaceAll(/\s+/g, " ").slice(0, 300);
-      throw new DistillError(`Device "${options.provider}" cannot be used on this machine: ${reason} ${CURES[options.provider]}`);
+      throw new DistillError(
+        `Device "${options.provider}" cannot be used on this machine: ${reason} ${CURES[options.provider]}`,
+      );
     }
     return host;
   }
@@ -85,7 +91,11 @@ export class Host {
   }
 
   /** Run on pieces of rows and write the results over the states that they replace. */
-  async #runInPlace(program: Loaded, feeds: Record<string, Tensor>, bindings: Bindings): Promise<Record<string, Tensor>> {
+  async #runInPlace(
+    program: Loaded,
+    feeds: Record<string, Tensor>,
+    bindings: Bindings,
+  ): Promise<Record<string, Tensor>> {
     const operands = program.inputs.map(({ name }) => {
       const fed = feeds[name];
       return { name, fed: fed && toOrt(fed), state: fed ? undefined : this.#state(bindings.reads?.[name] ?? name) };
@@ -99,9 +109,11 @@ export class Host {
       const dims = [end - row, ...shape.slice(1)];
       const feed: Record<string, ort.Tensor> = {};
       for (const { name, fed, state } of operands)
-        feed[name] = fed ?? new ort.Tensor(state!.type, (state!.data as Float32Array).subarray(row * width, end * width), dims);
+        feed[name] =
+          fed ?? new ort.Tensor(state!.type, (state!.data as Float32Array).subarray(row * width, end * width), dims);
       const results = await program.session.run(feed);
-      for (const { name, state } of targets) (state.data as Float32Array).set(results[name]!.data as Float32Array, row * width);
+      for (const { name, state } of targets)
+        (state.data as Float32Array).set(results[name]!.data as Float32Array, row * width);
     }
     return {};
   }
@@ -149,7 +161,8 @@ export class Host {
 
   #state(name: string): ort.Tensor {
     const state = this.#states.get(name);
-    if (!state) throw new DistillError(`The program needs "${name}", which is neither fed nor among the device's states.`);
+    if (!state)
+      throw new DistillError(`The program needs "${name}", which is neither fed nor among the device's states.`);
     return state;
   }
 
@@ -172,7 +185,10 @@ export class Host {
       output: [{ name: "y", elemType: dtype, shape }],
       initializer: [],
     });
-    const session = await ort.InferenceSession.create(model, { ...this.#sessionOptions(), preferredOutputLocation: location });
+    const session = await ort.InferenceSession.create(model, {
+      ...this.#sessionOptions(),
+      preferredOutputLocation: location,
+    });
     this.#copiers.set(key, session);
     return session;
   }
@@ -186,7 +202,12 @@ export class Host {
       interOpNumThreads: 1,
       logSeverityLevel: 3,
       ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
-      extra: { session: { set_denormal_as_zero: "1", ...(strict && provider !== "cpu" ? { disable_cpu_ep_fallback: "1" } : {}) } },
+      extra: {
+        session: {
+          set_denormal_as_zero: "1",
+          ...(strict && provider !== "cpu" ? { disable_cpu_ep_fallback: "1" } : {}),
+        },
+      },
     };
   }
 }
@@ -199,7 +220,11 @@ const CURES = {
 
 const toOrt = ({ dtype, data, shape }: Tensor) => new ort.Tensor(dtype as "float32", data as Float32Array, shape);
 
-const fromOrt = ({ type, data, dims }: ort.Tensor): Tensor => ({ dtype: type as DType, shape: dims, data: data as TensorData });
+const fromOrt = ({ type, data, dims }: ort.Tensor): Tensor => ({
+  dtype: type as DType,
+  shape: dims,
+  data: data as TensorData,
+});
 
 function dispose(state: ort.Tensor): void {
   if (state.location === "gpu-buffer") state.dispose();

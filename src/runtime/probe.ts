@@ -6,7 +6,10 @@ import { tensor } from "./tensor.ts";
 /** The median rate of a plain MatMul of two `size`² matrices that are fed from the host, in GFLOP/s. */
 export async function measureMatMul(device: Device, { size = 1024, runs = 11 } = {}): Promise<number> {
   const shape = [size, size];
-  const program = await device.compile({ y: MatMul(input("a", "float32", shape), input("b", "float32", shape)) }, { keep: ["y"] });
+  const program = await device.compile(
+    { y: MatMul(input("a", "float32", shape), input("b", "float32", shape)) },
+    { keep: ["y"] },
+  );
   const values = () => Float32Array.from({ length: size * size }, (_, i) => Math.sin(i));
   await device.write("a", tensor("float32", shape, values()));
   await device.write("b", tensor("float32", shape, values()));

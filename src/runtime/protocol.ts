@@ -31,8 +31,18 @@ export type Bindings = { reads?: Record<string, string>; writes?: Record<string,
 
 export type Requests = {
   open: { request: HostOptions; response: undefined };
-  compile: { request: { bytes: Uint8Array; outputs: readonly OnnxValueInfo[]; inputs: readonly OnnxValueInfo[] } & CompileOptions; response: number };
-  run: { request: { program: number; feeds: Record<string, Tensor>; bindings: Bindings }; response: Record<string, Tensor> };
+  compile: {
+    request: {
+      bytes: Uint8Array;
+      outputs: readonly OnnxValueInfo[];
+      inputs: readonly OnnxValueInfo[];
+    } & CompileOptions;
+    response: number;
+  };
+  run: {
+    request: { program: number; feeds: Record<string, Tensor>; bindings: Bindings };
+    response: Record<string, Tensor>;
+  };
   write: { request: { name: string; tensor: Tensor }; response: undefined };
   read: { request: { name: string }; response: Tensor };
   states: { request: undefined; response: string[] };
@@ -44,4 +54,8 @@ export type Requests = {
 
 export type Method = keyof Requests;
 export type Call = { id: number; method: Method; request: unknown };
-export type Answer = { id: number; response?: unknown; error?: { message: string; mendable: boolean; stack?: string | undefined } };
+export type Answer = {
+  id: number;
+  response?: unknown;
+  error?: { message: string; mendable: boolean; stack?: string | undefined };
+};

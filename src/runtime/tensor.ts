@@ -20,7 +20,9 @@ export function tensor(dtype: DType, shape: readonly number[], data: TensorData 
   const array = Array.isArray(data) ? fromNumbers(dtype, data as number[]) : (data as TensorData);
   const count = shape.reduce((a, b) => a * b, 1);
   if (array.length !== count || !(array instanceof ARRAYS[dtype]))
-    throw new DistillError(`A ${dtype} tensor of shape [${shape}] needs ${count} elements in a ${ARRAYS[dtype].name}; got ${array.length} in a ${array.constructor.name}.`);
+    throw new DistillError(
+      `A ${dtype} tensor of shape [${shape}] needs ${count} elements in a ${ARRAYS[dtype].name}; got ${array.length} in a ${array.constructor.name}.`,
+    );
   return { dtype, shape, data: array };
 }
 

@@ -29,11 +29,19 @@ export function checkpointSteps(checkpoints: string): number[] {
   return steps.map(Number).sort((a, b) => a - b);
 }
 
-export async function saveCheckpoint(device: Device, model: Model, config: ModelConfig, checkpoints: string, state: TrainerState): Promise<string> {
+export async function saveCheckpoint(
+  device: Device,
+  model: Model,
+  config: ModelConfig,
+  checkpoints: string,
+  state: TrainerState,
+): Promise<string> {
   const path = folderOf(checkpoints, state.step);
   await writeFolder(path, async (folder) => {
     await saveModel(device, model, config, folder);
-    const moments = model.parameters.flatMap(({ name, shape }) => momentNames(name).map((moment) => ({ name: moment, shape })));
+    const moments = model.parameters.flatMap(({ name, shape }) =>
+      momentNames(name).map((moment) => ({ name: moment, shape })),
+    );
     await saveTensors(join(folder, "optimizer.safetensors"), moments, (name) => readFloats(device, name));
     writeWhole(join(folder, "trainer.json"), `${JSON.stringify(state)}\n`);
   });
@@ -41,16 +49,25 @@ export async function saveCheckpoint(device: Device, model: Model, config: Model
 }
 
 /** Put the weights and moments of the newest checkpoint on the device. */
-export async function loadCheckpoint(device: Device, model: Model, checkpoints: string, fingerprint: string): Promise<TrainerState | undefined> {
+export async function loadCheckpoint(
+  device: Device,
+  model: Model,
+  checkpoints: string,
+  fingerprint: string,
+): Promise<TrainerState | undefined> {
   const step = checkpointSteps(checkpoints).at(-1);
   if (step === undefined) return undefined;
   const folder = folderOf(checkpoints, step);
   const path = join(folder, "trainer.json");
   const state = State.safeParse(readJson(path, "The checkpoint's trainer.json"));
-  if (!state.success) throw new DistillError(`${path} does not say where the run stood: ${state.error.issues[0]!.message}.`);
+  if (!state.success)
+    throw new DistillError(`${path} does not say where the run stood: ${state.error.issues[0]!.message}.`);
   if (state.data.fingerprint !== fingerprint)
-    throw new DistillError(`${folder} belongs to a run with other settings or data. Give another output folder, or remove ${checkpoints}.`);
-  for (const { name, shape, data } of loadWeights(folder, model)) await device.write(name, tensor("float32", shape, data));
+    throw new DistillError(
+      `${folder} belongs to a run with other settings or data. Give another output folder, or remove ${checkpoints}.`,
+    );
+  for (const { name, shape, data } of loadWeights(folder, model))
+    await device.write(name, tensor("float32", shape, data));
   const optimizerPath = join(folder, "optimizer.safetensors");
   const file = openSafetensors(optimizerPath);
   try {
@@ -67,7 +84,8 @@ export async function loadCheckpoint(device: Device, model: Model, checkpoints: 
 
 /** Remove all but the newest `keep` checkpoints. */
 export function pruneCheckpoints(checkpoints: string, keep: number): void {
-  for (const step of checkpointSteps(checkpoints).slice(0, -keep)) rmSync(folderOf(checkpoints, step), { recursive: true });
+  for (const step of checkpointSteps(checkpoints).slice(0, -keep))
+    rmSync(folderOf(checkpoints, step), { recursive: true });
 }
 
 /** Write config.json and model.safetensors of the weights on the device. */

@@ -33,16 +33,29 @@ export const gradientName = (name: string) => `grad/${name}`;
 export const momentNames = (name: string) => [`m/${name}`, `v/${name}`] as const;
 
 /** Compile the programs of training `model` with batches of one shape. */
-export async function compileTraining(device: Device, model: Model, shape: BatchShape, options: TrainingOptions): Promise<Training> {
+export async function compileTraining(
+  device: Device,
+  model: Model,
+  shape: BatchShape,
+  options: TrainingOptions,
+): Promise<Training> {
   const { parameters } = model;
   const loss = batchLoss(model, shape, options.rematerialize);
-  const grads = gradients(loss, parameters.map(({ name }) => model.weight(name)));
+  const grads = gradients(
+    loss,
+    parameters.map(({ name }) => model.weight(name)),
+  );
   // from the last layer to the first, so that what a layer kept is freed when its gradients are done
   const outputs = parameters.map(({ name }, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();
-  const backward = await device.compile({ ...Object.fromEntries(outputs), loss }, { keep: outputs.map(([name]) => name) });
+  const backward = await device.compile(
+    { ...Object.fromEntries(outputs), loss },
+    { keep: outputs.map(([name]) => name) },
+  );
   const gradInputs = parameters.map(({ name, shape }) => input(gradientName(name), "float32", shape));
   const norm = await device.compile({ squares: sumOfSquares(gradInputs) });
-  const optimizer = [1, 2].map((rank) => adamW(rank, options)).map((graph) => device.compile(graph, { keep: Object.keys(graph), rowwise: true }));
+  const optimizer = [1, 2]
+    .map((rank) => adamW(rank, options))
+    .map((graph) => device.compile(graph, { keep: Object.keys(graph), rowwise: true }));
   const [update1, update2] = (await Promise.all(optimizer)) as [Program, Program];
   let sum: { add1: Program; add2: Program } | undefined;
   let pending = 0;
@@ -50,7 +63,8 @@ export async function compileTraining(device: Device, model: Model, shape: Batch
   return {
     nodes: backward.nodes,
     async accumulate(batch, total) {
-      const writes = pending === 0 ? {} : Object.fromEntries(parameters.map(({ name }) => [gradientName(name), `part/${name}`]));
+      const writes =
+        pending === 0 ? {} : Object.fromEntries(parameters.map(({ name }) => [gradientName(name), `part/${name}`]));
       const { loss: part } = await backward.run(batchFeeds(batch, 1 / total), { writes });
       if (pending++ > 0) {
         sum ??= { add1: await compileSum(device, 1), add2: await compileSum(device, 2) };
@@ -129,7 +143,13 @@ export function tokenInputs({ rows, length, block }: BatchShape): Tokens {
 }
 
 /** The tensors for tokenInputs. */
-export function tokenFeeds({ shape: { rows, length }, input_ids, positions, segmentStarts, keyStarts }: Batch): Record<string, Tensor> {
+export function tokenFeeds({
+  shape: { rows, length },
+  input_ids,
+  positions,
+  segmentStarts,
+  keyStarts,
+}: Batch): Record<string, Tensor> {
   return {
     input_ids: tensor("int32", [rows * length], input_ids),
     positions: tensor("int64", [rows, length], positions),
@@ -139,7 +159,11 @@ export function tokenFeeds({ shape: { rows, length }, input_ids, positions, segm
 }
 
 /** The tensors for batchLoss, with the same weight for every supervised position. */
-export function batchFeeds(batch: Batch, weight: number, dtype: "float32" | "float64" = "float32"): Record<string, Tensor> {
+export function batchFeeds(
+  batch: Batch,
+  weight: number,
+  dtype: "float32" | "float64" = "float32",
+): Record<string, Tensor> {
   const { supervised, shape } = batch;
   const size = Math.max(1, Math.ceil(supervised.length / shape.chunks));
   const slots = new Int32Array(shape.rows * shape.length).fill(size * shape.chunks);
@@ -149,10 +173,23 @@ export function batchFeeds(batch: Batch, weight: number, dtype: "float32" | "flo
   const feeds: Record<string, Tensor> = { ...tokenFeeds(batch), slots: tensor("int32", [slots.length], slots) };
   for (let i = 0; i < shape.chunks; i++) {
     const chunk = supervised.slice(i * size, (i + 1) * size);
-    const padded = <T>(value: (at: (typeof chunk)[number]) => T, pad: T) => Array.from({ length: size }, (_, k) => (chunk[k] ? value(chunk[k]) : pad));
-    feeds[`rows_${i}`] = tensor("int32", [size], padded(({ position }) => position, 0));
-    feeds[`labels_${i}`] = tensor("int32", [size, 1], padded(({ label }) => label, 0));
-    feeds[`weights_${i}`] = tensor(dtype, [size, 1], padded(() => weight, 0));
+    const padded = <T>(value: (at: (typeof chunk)[number]) => T, pad: T) =>
+      Array.from({ length: size }, (_, k) => (chunk[k] ? value(chunk[k]) : pad));
+    feeds[`rows_${i}`] = tensor(
+      "int32",
+      [size],
+      padded(({ position }) => position, 0),
+    );
+    feeds[`labels_${i}`] = tensor(
+      "int32",
+      [size, 1],
+      padded(({ label }) => label, 0),
+    );
+    feeds[`weights_${i}`] = tensor(
+      dtype,
+      [size, 1],
+      padded(() => weight, 0),
+    );
   }
   return feeds;
 }

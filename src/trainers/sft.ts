@@ -110,12 +110,19 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     if (!Number.isFinite(loss)) throw diverged(`The loss is ${loss}`, step, chosen, saved, checkpoints);
     const learning_rate = options.learning_rate * scheduled(step, steps, options);
     const grad_norm = await training.update(step, learning_rate, options.max_grad_norm);
-    if (!Number.isFinite(grad_norm)) throw diverged(`The gradient's norm is ${grad_norm}`, step, chosen, saved, checkpoints);
+    if (!Number.isFinite(grad_norm))
+      throw diverged(`The gradient's norm is ${grad_norm}`, step, chosen, saved, checkpoints);
     const tokens_per_s = (tokens / (performance.now() - start)) * 1000;
     const epoch = step / stepsPerEpoch;
     if (step % options.logging_steps === 0 || step === steps || step === 1)
-      appendFileSync(metrics, `${JSON.stringify({ step, epoch, loss, grad_norm, learning_rate, tokens_per_s, supervised })}\n`);
-    progress.update(step, `loss ${loss.toFixed(4)} · grad ${grad_norm.toFixed(3)} · lr ${learning_rate.toExponential(2)} · ${tokens_per_s.toFixed(0)} tokens/s`);
+      appendFileSync(
+        metrics,
+        `${JSON.stringify({ step, epoch, loss, grad_norm, learning_rate, tokens_per_s, supervised })}\n`,
+      );
+    progress.update(
+      step,
+      `loss ${loss.toFixed(4)} · grad ${grad_norm.toFixed(3)} · lr ${learning_rate.toExponential(2)} · ${tokens_per_s.toFixed(0)} tokens/s`,
+    );
     if (step % options.save_steps === 0 && step < steps) await save();
   }
   progress.end();
@@ -132,7 +139,12 @@ function epochOrder(rows: readonly Row[], seed: number): (epoch: number) => read
   };
 }
 
-function rowsOfStep(order: (epoch: number) => readonly Row[], step: number, stepsPerEpoch: number, rowsPerStep: number): readonly Row[] {
+function rowsOfStep(
+  order: (epoch: number) => readonly Row[],
+  step: number,
+  stepsPerEpoch: number,
+  rowsPerStep: number,
+): readonly Row[] {
   const first = (step % stepsPerEpoch) * rowsPerStep;
   return order(Math.floor(step / stepsPerEpoch)).slice(first, first + rowsPerStep);
 }
@@ -143,19 +155,32 @@ const chunksOf = <T>(items: readonly T[], size: number): T[][] =>
 /** Drop what a killed run logged after its last checkpoint: those steps are done again. */
 function keepMetricsUntil(path: string, step: number): void {
   if (!existsSync(path)) return;
-  const whole = readFileSync(path, "utf8").split("\n").filter((line) => {
-    try {
-      return (JSON.parse(line) as { step: number }).step <= step;
-    } catch {
-      return false; // the line that was being written when the run was killed
-    }
-  });
+  const whole = readFileSync(path, "utf8")
+    .split("\n")
+    .filter((line) => {
+      try {
+        return (JSON.parse(line) as { step: number }).step <= step;
+      } catch {
+        return false; // the line that was being written when the run was killed
+      }
+    });
   writeWhole(path, whole.map((line) => `${line}\n`).join(""));
 }
 
-function diverged(what: string, step: number, rows: readonly Row[], saved: number | undefined, checkpoints: string): DistillError {
-  const last = saved ? `The last good checkpoint is ${join(checkpoints, `step-${saved}`)}.` : "There is no checkpoint before it.";
+function diverged(
+  what: string,
+  step: number,
+  rows: readonly Row[],
+  saved: number | undefined,
+  checkpoints: string,
+): DistillError {
+  const last = saved
+    ? `The last good checkpoint is ${join(checkpoints, `step-${saved}`)}.`
+    : "There is no checkpoint before it.";
   const numbers = rows.flat().flatMap(({ row }) => row ?? []);
-  const batch = numbers.length > 12 ? `${numbers.slice(0, 12).join(", ")} and ${numbers.length - 12} more` : numbers.join(", ");
-  return new DistillError(`${what} at step ${step} (dataset rows ${batch}), and training stopped before it was applied. ${last} Try a lower learning_rate or max_grad_norm.`);
+  const batch =
+    numbers.length > 12 ? `${numbers.slice(0, 12).join(", ")} and ${numbers.length - 12} more` : numbers.join(", ");
+  return new DistillError(
+    `${what} at step ${step} (dataset rows ${batch}), and training stopped before it was applied. ${last} Try a lower learning_rate or max_grad_norm.`,
+  );
 }

@@ -18,7 +18,13 @@ import { batchOf, segment, TOY } from "../support/training.ts";
 test("linear's gradient equals finite differences", () => assertGradient(linear, { shape: [3, 4] }, { shape: [5, 4] }));
 
 test("swiglu's gradient equals finite differences", () =>
-  assertGradient(swiglu, { shape: [3, 4], scale: -2 }, { shape: [5, 4], scale: -2 }, { shape: [5, 4], scale: -2 }, { shape: [4, 5], scale: -2 }));
+  assertGradient(
+    swiglu,
+    { shape: [3, 4], scale: -2 },
+    { shape: [5, 4], scale: -2 },
+    { shape: [5, 4], scale: -2 },
+    { shape: [4, 5], scale: -2 },
+  ));
 
 test("rotary's gradient equals finite differences", () => {
   const tables = rotaryTables(4, [1, 0.1], "float64");
@@ -31,27 +37,41 @@ for (const block of [6, 4, 2])
     const starts = [0, 0, 0, 3, 3, 3, 0, 1, 1, 1, 1, 5];
     const segmentStarts = constant(starts, "float32", [2, 1, 1, 6, 1]);
     const keyStarts: Value[] = [];
-    for (let first = block; first < 6; first += block) keyStarts.push(constant([Math.min(starts[first]!, starts[6 + first]!)], "int64"));
+    for (let first = block; first < 6; first += block)
+      keyStarts.push(constant([Math.min(starts[first]!, starts[6 + first]!)], "int64"));
     return assertGradient(
       (q, k, v) => attention(q, k, v, segmentStarts, ...keyStarts, layout),
-      { shape: [12, 8], scale: -4 }, { shape: [12, 4], scale: -4 }, { shape: [12, 4], scale: -4 },
+      { shape: [12, 8], scale: -4 },
+      { shape: [12, 4], scale: -4 },
+      { shape: [12, 4], scale: -4 },
     );
   });
 
 test("the chunked cross-entropy's gradient equals finite differences", () => {
   const chunk = (rows: number[], labels: number[], weights: number[]) => ({
-    rows: constant(rows, "int32", [2]), labels: constant(labels, "int32", [2, 1]), weights: constant(weights, "float64", [2, 1]),
+    rows: constant(rows, "int32", [2]),
+    labels: constant(labels, "int32", [2, 1]),
+    weights: constant(weights, "float64", [2, 1]),
   });
   const slots = constant([4, 0, 2, 4, 1], "int32");
   return assertGradient(
-    (hidden, weight) => Mul(crossEntropy(hidden, weight, slots, [chunk([1, 4], [3, 0], [0.5, 2]), chunk([2, 0], [6, 0], [1, 0])]), constant([3], "float64", [])),
-    { shape: [5, 3] }, { shape: [7, 3] },
+    (hidden, weight) =>
+      Mul(
+        crossEntropy(hidden, weight, slots, [chunk([1, 4], [3, 0], [0.5, 2]), chunk([2, 0], [6, 0], [1, 0])]),
+        constant([3], "float64", []),
+      ),
+    { shape: [5, 3] },
+    { shape: [7, 3] },
   );
 });
 
 test("checkpoint's gradient equals finite differences", () => {
   // w is used inside, where it must be found, and outside
-  return assertGradient((x, w) => checkpoint((y) => Add(Exp(Mul(y, w!)), y), Exp(Mul(x!, w!))), { shape: [2, 3] }, { shape: [2, 3] });
+  return assertGradient(
+    (x, w) => checkpoint((y) => Add(Exp(Mul(y, w!)), y), Exp(Mul(x!, w!))),
+    { shape: [2, 3] },
+    { shape: [2, 3] },
+  );
 });
 
 test("a whole two-layer model's gradient equals finite differences", async () => {
@@ -62,11 +82,20 @@ test("a whole two-layer model's gradient equals finite differences", async () =>
   const next = random(5);
   const feeds = batchFeeds(batch, 0.1, "float64");
   for (const { name, shape } of model.parameters)
-    feeds[name] = tensor("float64", shape, Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => (shape.length === 1 ? next() : 2 * (next() - 0.75))));
+    feeds[name] = tensor(
+      "float64",
+      shape,
+      Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () =>
+        shape.length === 1 ? next() : 2 * (next() - 0.75),
+      ),
+    );
   const loss = batchLoss(model, batch.shape);
   const names = model.parameters.map(({ name }) => name);
   const forward = await device.compile({ loss });
-  const grads = gradients(loss, names.map((name) => model.weight(name)));
+  const grads = gradients(
+    loss,
+    names.map((name) => model.weight(name)),
+  );
   const backward = await device.compile(Object.fromEntries(names.map((name, i) => [`grad ${name}`, grads[i]!])));
   const found = await backward.run(feeds);
   for (const name of names)
@@ -80,7 +109,10 @@ test("a whole two-layer model's gradient equals finite differences", async () =>
       };
       const expected = ((await at(1)) - (await at(-1))) / (2 * h);
       const got = toNumbers(found[`grad ${name}`]!).reduce((sum, g, i) => sum + g * direction[i]!, 0);
-      assert.ok(Math.abs(got - expected) <= 1e-5 * (1e-3 + Math.abs(expected)), `${name}: ${got}, finite difference ${expected}`);
+      assert.ok(
+        Math.abs(got - expected) <= 1e-5 * (1e-3 + Math.abs(expected)),
+        `${name}: ${got}, finite difference ${expected}`,
+      );
     }
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { ShapeError } from "../../src/core/errors.ts";
-import { type Value, constant } from "../../src/graph/value.ts";
+import { constant, type Value } from "../../src/graph/value.ts";
 import * as ops from "../../src/ops/index.ts";
 import { position } from "../../src/ops/movement.ts";
 import { assertGradient, type Case, testDevice } from "../support/finite-differences.ts";
@@ -16,18 +16,60 @@ function check(name: keyof typeof ops, f: (...xs: Value[]) => Value, ...cases: (
 }
 
 const pairs = [
-  [[2, 3, 4], [2, 3, 4]], [[2, 3, 4], []], [[], [2, 3, 4]], [[2, 3, 4], [4]], [[3, 4], [2, 3, 4]], [[1, 4], [2, 3, 1]],
-  [[2, 1, 4], [1, 3, 1]], [[1], [2, 2]],
+  [
+    [2, 3, 4],
+    [2, 3, 4],
+  ],
+  [[2, 3, 4], []],
+  [[], [2, 3, 4]],
+  [[2, 3, 4], [4]],
+  [
+    [3, 4],
+    [2, 3, 4],
+  ],
+  [
+    [1, 4],
+    [2, 3, 1],
+  ],
+  [
+    [2, 1, 4],
+    [1, 3, 1],
+  ],
+  [[1], [2, 2]],
 ] as const;
-for (const name of ["Add", "Sub", "Mul", "Div"] as const)
-  for (const [a, b] of pairs) check(name, ops[name], a, b);
+for (const name of ["Add", "Sub", "Mul", "Div"] as const) for (const [a, b] of pairs) check(name, ops[name], a, b);
 for (const name of ["Neg", "Exp", "Log", "Sqrt", "Reciprocal", "Sigmoid", "Silu", "Tanh"] as const)
   check(name, (x) => ops[name](x!), [2, 3]);
 const int = (shape: number[], data: number[]): Case => ({ shape, data, dtype: "int32" });
 const flag: Case = { shape: [2, 3], data: [1, 0, 1, 0, 0, 1], dtype: "bool" };
-for (const [a, b] of [[[2, 3], [2, 3]], [[], [3]], [[3], [2, 1]]] as const) check("Where", ops.Where, flag, a, b);
+for (const [a, b] of [
+  [
+    [2, 3],
+    [2, 3],
+  ],
+  [[], [3]],
+  [[3], [2, 1]],
+] as const)
+  check("Where", ops.Where, flag, a, b);
 check("Cast", (x) => ops.Cast(ops.Exp(x!), { to: "float64" }), [2, 3]);
-for (const [a, b] of [[[2, 4], [4, 3]], [[2, 3, 4], [4, 3]], [[3, 4], [2, 4, 3]], [[2, 1, 4, 5], [1, 3, 5, 4]]] as const)
+for (const [a, b] of [
+  [
+    [2, 4],
+    [4, 3],
+  ],
+  [
+    [2, 3, 4],
+    [4, 3],
+  ],
+  [
+    [3, 4],
+    [2, 4, 3],
+  ],
+  [
+    [2, 1, 4, 5],
+    [1, 3, 5, 4],
+  ],
+] as const)
   check("MatMul", ops.MatMul, a, b);
 check("Transpose", (x) => ops.Transpose(x!, { perm: [2, 0, 1] }), [2, 3, 4]);
 check("Reshape", (x) => ops.Reshape(x!, { shape: [6] }), [2, 3]);
@@ -42,10 +84,21 @@ for (const axes of [[1], [0, 2], [0, 1, 2]]) {
 }
 for (const rows of [5, 600]) check("Gather", ops.Gather, [rows, 3], int([4], [4, 0, 4, 1]));
 check("GatherElements", (x, i) => ops.GatherElements(x!, i!, { axis: 1 }), [3, 4], int([3, 2], [0, 0, 3, 1, 2, 2]));
-check("ScatterElements", (x, i, u) => ops.ScatterElements(x!, i!, u!, { axis: 1 }), [3, 4], int([3, 2], [0, 0, 3, 1, 2, 2]), [3, 2]);
+check(
+  "ScatterElements",
+  (x, i, u) => ops.ScatterElements(x!, i!, u!, { axis: 1 }),
+  [3, 4],
+  int([3, 2], [0, 0, 3, 1, 2, 2]),
+  [3, 2],
+);
 check("Softmax", (x) => ops.Softmax(x!), [3, 4]);
 check("LogSoftmax", (x) => ops.LogSoftmax(x!), [3, 4]);
-check("SimplifiedLayerNormalization", (x, w) => ops.SimplifiedLayerNormalization(x!, w!, { epsilon: 1e-5 }), [3, 4], [4]);
+check(
+  "SimplifiedLayerNormalization",
+  (x, w) => ops.SimplifiedLayerNormalization(x!, w!, { epsilon: 1e-5 }),
+  [3, 4],
+  [4],
+);
 const table = (f: (angle: number) => number) => constant([0, 0, 1, 0.1, 2, 0.2].map(f), "float64", [3, 2]);
 const rotate = (x?: Value) =>
   ops.RotaryEmbedding(x!, constant([0, 2, 1], "int64", [1, 3]), table(Math.cos), table(Math.sin), { num_heads: 2 });

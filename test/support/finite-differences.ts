@@ -40,7 +40,8 @@ export async function assertGradient(f: (...xs: Value[]) => Value, ...cases: Cas
   const loss = Reshape(ReduceSum(Mul(y, w), { axes: y.shape.map((_, i) => i) }), { shape: [] });
   const feeds: Record<string, Tensor> = {};
   cases.forEach(({ shape, dtype = "float64", data, scale = 1 }, i) => {
-    const values = data ?? Array.from({ length: elements(shape) }, () => (next() - (scale < 0 ? 0.75 : 0)) * Math.abs(scale));
+    const values =
+      data ?? Array.from({ length: elements(shape) }, () => (next() - (scale < 0 ? 0.75 : 0)) * Math.abs(scale));
     feeds[`x${i}`] = tensor(dtype, shape, [...values]);
   });
   feeds.w = tensor("float64", y.shape as number[], Array.from({ length: elements(y.shape) }, next));
@@ -59,8 +60,14 @@ export async function assertGradient(f: (...xs: Value[]) => Value, ...cases: Cas
     for (let k = 0; k < 3; k++) directions.push(Float64Array.from(x, () => next() - 0.75));
     for (const d of directions) {
       const h = 1e-5;
-      const up = await at(name!, x.map((v, j) => v + h * d[j]!));
-      const down = await at(name!, x.map((v, j) => v - h * d[j]!));
+      const up = await at(
+        name!,
+        x.map((v, j) => v + h * d[j]!),
+      );
+      const down = await at(
+        name!,
+        x.map((v, j) => v - h * d[j]!),
+      );
       const expected = (up - down) / (2 * h);
       const got = d.reduce((sum, v, j) => sum + v * g[j]!, 0);
       assert.ok(

@@ -1,12 +1,12 @@
 /** @file Small models and batches for tests. */
 
-import { batchShape, type Batch, layOut, type Row, type Segment } from "../../src/data/batch.ts";
+import { seededRandom } from "../../src/core/random.ts";
+import { type Batch, batchShape, layOut, type Row, type Segment } from "../../src/data/batch.ts";
 import { createModel, initialWeights, type ModelConfig } from "../../src/models/load.ts";
 import type { Model } from "../../src/models/model.ts";
 import type { Device } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
 import { compileTraining, resetMoments, type Training, type TrainingOptions } from "../../src/trainers/program.ts";
-import { seededRandom } from "../../src/core/random.ts";
 
 export const TOY: ModelConfig = {
   model_type: "llama",
@@ -20,7 +20,13 @@ export const TOY: ModelConfig = {
   initializer_range: 0.1,
 };
 
-export const ADAMW: TrainingOptions = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize: false };
+export const ADAMW: TrainingOptions = {
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  weight_decay: 0.01,
+  rematerialize: false,
+};
 
 /** A segment of `length` random tokens of which those from `prompt` on are supervised. */
 export function segment(seed: number, length: number, prompt = 1, vocab = 40): Segment {
@@ -32,7 +38,8 @@ export function segment(seed: number, length: number, prompt = 1, vocab = 40): S
 /** Put a model's initial weights on a device, and moments of zero. */
 export async function prepare(device: Device, config: ModelConfig = TOY, seed = 3): Promise<Model> {
   const model = createModel(config, "The test's config");
-  for (const { name, shape, data } of initialWeights(model, seed)) await device.write(name, tensor("float32", shape, data));
+  for (const { name, shape, data } of initialWeights(model, seed))
+    await device.write(name, tensor("float32", shape, data));
   await resetMoments(device, model.parameters);
   return model;
 }
@@ -42,8 +49,12 @@ export function batchOf(rows: readonly Row[], length: number, vocab = 40, block?
   return layOut(rows, block ? { ...shape, block } : shape);
 }
 
-export const compileFor = (device: Device, model: Model, batch: Batch, options: Partial<TrainingOptions> = {}): Promise<Training> =>
-  compileTraining(device, model, batch.shape, { ...ADAMW, ...options });
+export const compileFor = (
+  device: Device,
+  model: Model,
+  batch: Batch,
+  options: Partial<TrainingOptions> = {},
+): Promise<Training> => compileTraining(device, model, batch.shape, { ...ADAMW, ...options });
 
 /** The largest |a - b| / max |b|. */
 export function relativeDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {

@@ -10,7 +10,10 @@ const total = segments.reduce((sum, { supervised }) => sum + supervised.filter(B
 test("packed examples have the loss and the gradients of examples in rows of their own", async () => {
   const device = await testDevice();
   const model = await prepare(device);
-  const apart = batchOf(segments.map((s) => [s]), 24);
+  const apart = batchOf(
+    segments.map((s) => [s]),
+    24,
+  );
   const loss = await (await compileFor(device, model, apart)).accumulate(apart, total);
   const expected = await gradientsOf(device, model);
   for (const block of [8, 24, 48]) {
@@ -28,7 +31,10 @@ test("a token never sees another segment, nor what comes after it", async () => 
   // only the second segment's first prediction is supervised
   const probe = { tokens: segments[1]!.tokens, supervised: segments[1]!.tokens.map((_, i) => i === 2) };
   const losses: number[] = [];
-  for (const [before, last] of [[7, 1], [8, 2]] as const) {
+  for (const [before, last] of [
+    [7, 1],
+    [8, 2],
+  ] as const) {
     const other = segment(before, 11, 11);
     const changed = { ...probe, tokens: [...probe.tokens.slice(0, -1), last] };
     const batch = batchOf([[other, changed, segment(before + 2, 6, 6)]], 32, 40, 8);
@@ -40,7 +46,10 @@ test("a token never sees another segment, nor what comes after it", async () => 
 test("accumulated micro-batches have the gradient of one large batch: the mean over all supervised tokens", async () => {
   const device = await testDevice();
   const model = await prepare(device);
-  const large = batchOf(segments.map((s) => [s]), 24);
+  const large = batchOf(
+    segments.map((s) => [s]),
+    24,
+  );
   const loss = await (await compileFor(device, model, large)).accumulate(large, total);
   const expected = await gradientsOf(device, model);
   const micro = segments.map((s) => batchOf([[s]], 24));

@@ -9,4 +9,5 @@ export type Split = "train" | "test";
 /** Problems of one split, in an order fixed by the seed, without end. The splits share no prompt. */
 export type ProblemGenerator = (split: Split, seed: number) => Iterable<Problem>;
 
-export const defineGenerator = <Options extends z.ZodObject>(generator: Component<Options, ProblemGenerator>) => generator;
+export const defineGenerator = <Options extends z.ZodObject>(generator: Component<Options, ProblemGenerator>) =>
+  generator;

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+
+const ENGINE = ["graph", "ops", "nn", "models", "compiler", "runtime", "formats"];
+
+/** Which folders of src each may import. Its own files and `core` are always allowed. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  core: [],
+  formats: [],
+  graph: [],
+  ops: ["graph"],
+  compiler: ["graph", "ops", "formats"],
+  nn: ["graph", "ops"],
+  models: ["graph", "ops", "nn", "formats"],
+  runtime: ["graph", "ops", "compiler", "formats"],
+  data: ["formats"],
+  trainers: [...ENGINE, "data"],
+  evaluation: [...ENGINE, "data", "trainers"],
+  recipe: ["data", "trainers", "runtime"],
+  commands: [...ENGINE, "data", "trainers", "evaluation", "recipe"],
+  "cli.ts": ["commands"],
+  "index.ts": [...ENGINE, "data", "trainers", "evaluation", "recipe"],
+};
+
+/** The only folders that may import these packages. Node's own modules are free. */
+const FENCED: Record<string, readonly string[]> = {
+  zod: ["core", "formats", "models", "data", "trainers", "evaluation", "recipe", "commands"],
+  "apache-arrow": ["formats", "data"],
+  protobufjs: ["formats"],
+  "onnxruntime-node": ["runtime"],
+  "@huggingface/tokenizers": ["data"],
+  "@huggingface/jinja": ["data"],
+  yaml: ["recipe"],
+  commander: ["cli.ts"],
+};
+
+const sources = (readdirSync("src", { recursive: true }) as string[])
+  .filter((path) => path.endsWith(".ts"))
+  .map((path) => {
+    const code = readFileSync(`src/${path}`, "utf8");
+    const imports = [...code.matchAll(/(?:from|import\()\s*"([^"]+)"/g)].map(([, target]) => target!);
+    return { path, folder: path.split("/")[0]!, imports };
+  });
+
+test("folders import only what the table allows", () => {
+  for (const { path, folder, imports } of sources) {
+    assert.ok(MAY_IMPORT[folder], `src/${folder} is not in the table`);
+    for (const target of imports) {
+      const to = /^\.\.?\/(?:\.\.\/)*([\w.]+)/.exec(target)?.[1];
+      if (!target.startsWith(".")) continue;
+      const inside = !target.startsWith("../") && path.includes("/");
+      const sameFolder =
+        inside || (target.startsWith("../") && path.split("/").length > 2 && !target.startsWith("../../"));
+      assert.ok(
+        sameFolder || to === "core" || MAY_IMPORT[folder]!.includes(to!),
+        `src/${path} may not import ${target}`,
+      );
+    }
+  }
+});
+
+test("third-party packages are imported only by the folders that own them", () => {
+  for (const { path, folder, imports } of sources)
+    for (const target of imports) {
+      if (target.startsWith(".") || target.startsWith("node:")) continue;
+      const owners = FENCED[target];
+      assert.ok(owners?.includes(folder), `src/${path} may not import ${target}`);
+    }
+});
+
+test("imports form no cycle between folders", () => {
+  const visiting = new Set<string>();
+  const visit = (folder: string): void => {
+    assert.ok(!visiting.has(folder), `${[...visiting, folder].join(" → ")} is a cycle`);
+    visiting.add(folder);
+    for (const next of MAY_IMPORT[folder] ?? []) visit(next);
+    visiting.delete(folder);
+  };
+  for (const folder of Object.keys(MAY_IMPORT)) visit(folder);
+});

@@ -1,0 +1,255 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { stringify } from "yaml";
+
+const CLI = ".build/src/cli.js";
+
+/** A recipe of a tiny student in a folder of its own, with `changes` to its keys. */
+function recipe(changes: Record<string, unknown> = {}): { path: string; output: string; folder: string } {
+  const folder = mkdtempSync(join(tmpdir(), "train-"));
+  cpSync("data/arithmetic", join(folder, "tokenizer"), { recursive: true });
+  const output = join(folder, "run");
+  const config = {
+    model_type: "llama",
+    hidden_size: 16,
+    intermediate_size: 24,
+    num_hidden_layers: 2,
+    num_attention_heads: 2,
+  };
+  const whole = {
+    name: "toy",
+    output,
+    device: "cpu",
+    threads: 1,
+    student: { config, seed: 1 },
+    tokenizer: "tokenizer",
+    dataset: { generate: { type: "arithmetic" }, rows: 200 },
+    trainer: {
+      max_length: 128,
+      max_steps: 24,
+      save_steps: 4,
+      logging_steps: 1,
+      gradient_accumulation_steps: 2,
+      per_device_train_batch_size: 2,
+      learning_rate: 0.003,
+    },
+    ...changes,
+  };
+  const path = join(folder, "recipe.yaml");
+  writeFileSync(path, stringify(whole));
+  return { path, output, folder };
+}
+
+type Result = { code: number; out: string; err: string };
+
+function distill(...args: string[]): Result {
+  try {
+    return {
+      code: 0,
+      out: execFileSync(process.execPath, [CLI, ...args], { encoding: "utf8", stdio: "pipe" }),
+      err: "",
+    };
+  } catch (error) {
+    const { status, stdout, stderr } = error as { status: number; stdout: string; stderr: string };
+    return { code: status, out: stdout, err: stderr };
+  }
+}
+
+test("a run that is killed and started again ends as the run that was not, bit for bit", async () => {
+  const [whole, killed] = [recipe(), recipe()];
+  assert.equal(distill("train", whole.path).code, 0);
+  for (const afterStep of [4, 12]) {
+    const child = spawn(process.execPath, [CLI, "train", killed.path], { stdio: "ignore" });
+    const ended = new Promise((resolve) => child.on("exit", resolve));
+    while (!existsSync(join(killed.output, "checkpoints", `step-${afterStep}`)) && child.exitCode === null)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    child.kill("SIGKILL");
+    await ended;
+  }
+  assert.equal(distill("train", killed.path).code, 0);
+  for (const file of ["model.safetensors", "config.json"])
+    assert.deepEqual(
+      readFileSync(join(killed.output, "student", file)),
+      readFileSync(join(whole.output, "student", file)),
+      file,
+    );
+  const losses = ({ output }: { output: string }) =>
+    readFileSync(join(output, "metrics.jsonl"), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => {
+        const { step, loss, grad_norm, learning_rate } = JSON.parse(line);
+        return { step, loss, grad_norm, learning_rate };
+      });
+  assert.equal(losses(killed).length, 24);
+  assert.deepEqual(losses(killed), losses(whole));
+  assert.match(distill("train", killed.path).out, /Up to date/);
+});
+
+test("Ctrl-C stops after the step under way with a checkpoint and code 130", async () => {
+  const { path, output } = recipe({ trainer: { max_length: 128, max_steps: 5000, per_device_train_batch_size: 4 } });
+  const child = spawn(process.execPath, [CLI, "train", path], { stdio: "ignore" });
+  const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
+  while (!existsSync(join(output, "metrics.jsonl")) && child.exitCode === null)
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  child.kill("SIGINT");
+  assert.equal(await ended, 130);
+  const [checkpoint] = readdirSync(join(output, "checkpoints"));
+  assert.match(checkpoint!, /^step-\d+$/);
+  assert.deepEqual(readdirSync(join(output, "checkpoints", checkpoint!)).sort(), [
+    "config.json",
+    "model.safetensors",
+    "optimizer.safetensors",
+    "trainer.json",
+  ]);
+  assert.ok(!existsSync(join(output, "student")));
+});
+
+const BAD: [name: string, make: () => string[], message: RegExp][] = [
+  ["a recipe that is not there", () => ["nowhere.yaml"], /^Error: Recipe not found: nowhere\.yaml\.$/],
+  [
+    "a misspelt key",
+    () => [recipe({ trainer: { learning_rat: 1 } }).path],
+    /trainer: unknown key "learning_rat" \(did you mean "learning_rate"\?\)/,
+  ],
+  ["a misspelt section", () => [recipe({ studnet: 1 }).path], /unknown key "studnet" \(did you mean "student"\?\)/],
+  ["a value of the wrong type", () => [recipe().path, "trainer.max_steps=many"], /trainer\.max_steps: .*number/],
+  ["an override that is none", () => [recipe().path, "fast"], /"fast" is not an override\. Expected key=value/],
+  [
+    "a dataset that is not there",
+    () => [recipe({ dataset: { path: "none.jsonl" } }).path],
+    /Dataset not found: .*none\.jsonl\.$/,
+  ],
+  [
+    "an unknown model_type",
+    () => [recipe({ student: { config: { model_type: "gpt9" } } }).path],
+    /unknown model_type "gpt9"\. Expected one of: llama/,
+  ],
+  ["a student that is not there", () => [recipe({ student: { path: "nobody" } }).path], /Student not found: .*nobody/],
+  [
+    "a tokenizer that is not there",
+    () => [recipe({ tokenizer: "nothing" }).path],
+    /tokenizer\.json not found: .*nothing/,
+  ],
+  ["an unknown device", () => [recipe({ device: "tpu" }).path], /device: .*"cpu"/],
+  [
+    "a device that is not there",
+    () => [recipe({ device: "cuda" }).path],
+    /Device "cuda" cannot be used on this machine: .*Expected ONNX Runtime's CUDA provider/,
+  ],
+  [
+    "an example that is longer than a row",
+    () => [recipe().path, "trainer.max_length=32", "trainer.overlength=error"],
+    /row 1 has \d+ tokens, and max_length is 32/,
+  ],
+  ["no example that fits a row", () => [recipe().path, "trainer.max_length=32"], /No row of .* fits into 32 tokens/],
+  [
+    "a heads count that does not divide",
+    () => [recipe().path, "student.config.num_key_value_heads=3"],
+    /num_key_value_heads: must divide num_attention_heads/,
+  ],
+  [
+    "a dataset without the columns",
+    () => {
+      const { path, folder } = recipe({ dataset: { path: "rows.jsonl" } });
+      writeFileSync(join(folder, "rows.jsonl"), '{"prompt":"1*1=?","completion":"1"}\n{"question":"a","answer":"b"}\n');
+      return [path];
+    },
+    /rows\.jsonl, line 2 has question, answer\. Expected columns "prompt" and "completion"/,
+  ],
+  [
+    "a dataset with a line that is not JSON",
+    () => {
+      const { path, folder } = recipe({ dataset: { path: "rows.jsonl" } });
+      writeFileSync(join(folder, "rows.jsonl"), '{"prompt":"1*1=?",\n');
+      return [path];
+    },
+    /rows\.jsonl, line 1: not JSON/,
+  ],
+  [
+    "an Arrow file that is none",
+    () => {
+      const { path, folder } = recipe({ dataset: { path: "rows.arrow" } });
+      writeFileSync(join(folder, "rows.arrow"), "not arrow at all");
+      return [path];
+    },
+    /rows\.arrow is not an Arrow file that can be read|rows\.arrow has the columns/,
+  ],
+];
+
+for (const [name, make, message] of BAD)
+  test(`${name} is one sentence and code 1, and nothing is written`, () => {
+    const args = make();
+    const { code, err } = distill("train", ...args);
+    const error = err.trim();
+    assert.equal(code, 1, error);
+    assert.match(error, message);
+    assert.equal(error.split("\n").filter((line) => line.startsWith("Error")).length, 1);
+    assert.doesNotMatch(error, /\n\s+at /, "no stack");
+    assert.ok(!existsSync(join(args[0]!, "..", "run", "student")));
+  });
+
+test("a student whose weights are cut short, or of another shape, is refused with the file's name", () => {
+  const first = recipe({ trainer: { max_length: 128, max_steps: 1 } });
+  assert.equal(distill("train", first.path).code, 0);
+  const student = join(first.output, "student");
+  const again = recipe({ student: { path: student }, tokenizer: student, trainer: { max_length: 128, max_steps: 1 } });
+  assert.equal(distill("train", again.path).code, 0, "a student is a model to continue from");
+
+  const config = join(student, "config.json");
+  const original = readFileSync(config, "utf8");
+  writeFileSync(config, original.replace('"intermediate_size": 24', '"intermediate_size": 32'));
+  const other = recipe({ student: { path: student }, tokenizer: student });
+  assert.match(
+    distill("train", other.path).err,
+    /tensor ".*" has shape \[24,16\], and the model's config asks for \[32,16\]/,
+  );
+
+  writeFileSync(config, original);
+  truncateSync(join(student, "model.safetensors"), 3000);
+  assert.match(
+    distill("train", recipe({ student: { path: student }, tokenizer: student }).path).err,
+    /model\.safetensors is not a valid safetensors file: .*cut short/,
+  );
+});
+
+test("the output folder of another recipe is left alone", () => {
+  const { path, output } = recipe();
+  mkdirSync(output);
+  writeFileSync(join(output, "manifest.json"), JSON.stringify({ name: "precious" }));
+  assert.match(distill("train", path).err, /belongs to the recipe "precious"/);
+  assert.deepEqual(readdirSync(output), ["manifest.json"]);
+});
+
+test("a loss that is not a number stops the run with the step, the rows and the last checkpoint", () => {
+  const trainer = {
+    max_length: 128,
+    max_steps: 50,
+    save_steps: 2,
+    learning_rate: 1e30,
+    warmup_ratio: 0,
+    max_grad_norm: 1e30,
+  };
+  const { code, err } = distill("train", recipe({ trainer }).path);
+  assert.equal(code, 1);
+  assert.match(err, /Error: The (loss|gradient's norm) is (NaN|Infinity) at step \d+ \(dataset rows \d+/);
+});
+
+test("distill train --help names its arguments", () => {
+  const { code, out } = distill("train", "--help");
+  assert.equal(code, 0);
+  assert.match(out, /Usage: distill train \[options\] <recipe> \[overrides\.\.\.\]/);
+});
