@@ -1,131 +1,122 @@
-import { seededRandom } from "../../src/core/random.ts";
-import { batchShape, layOut } from "../../src/data/batch.ts";
-import { createModel, initialWeights } from "../../src/models/load.ts";
-import { openDevice } from "../../src/runtime/device.ts";
-import { measureMatMul } from "../../src/runtime/probe.ts";
-import { tensor } from "../../src/runtime/tensor.ts";
-import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
+/**
+ * @file npm run bench:train: how fast a training step is, as a share of the machine's plain MatMul in the same run and,
+ * with --peer, as a multiple of PyTorch's step. Options: --peer, --json, --rounds N, --shape NAME (may be repeated).
+ */
 
-const shapes: any = {
-  s: {
-    config: {
-      model_type: "llama",
-      vocab_size: 64,
-      hidden_size: 128,
-      intermediate_size: 352,
-      num_hidden_layers: 4,
-      num_attention_heads: 4,
-      tie_word_embeddings: true,
-    },
-    rows: 16,
-    length: 128,
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { SHAPES } from "./shapes.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    peer: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    rounds: { type: "string", default: "5" },
+    shape: { type: "string", multiple: true, default: Object.keys(SHAPES) },
   },
-  m: {
-    config: {
-      model_type: "llama",
-      vocab_size: 4096,
-      hidden_size: 256,
-      intermediate_size: 704,
-      num_hidden_layers: 6,
-      num_attention_heads: 8,
-      num_key_value_heads: 4,
-      tie_word_embeddings: true,
-    },
-    rows: 8,
-    length: 256,
-  },
-  a: {
-    config: {
-      model_type: "llama",
-      vocab_size: 23,
-      hidden_size: 192,
-      intermediate_size: 512,
-      num_hidden_layers: 5,
-      num_attention_heads: 6,
-      tie_word_embeddings: true,
-    },
-    rows: 32,
-    length: 160,
-  },
-  l: {
-    config: {
-      model_type: "llama",
-      vocab_size: 49152,
-      hidden_size: 576,
-      intermediate_size: 1536,
-      num_hidden_layers: 30,
-      num_attention_heads: 9,
-      num_key_value_heads: 3,
-      tie_word_embeddings: true,
-    },
-    rows: 2,
-    length: 1024,
-  },
+});
+
+type Ours = {
+  params: number;
+  tokens_per_s: number;
+  gflops: number;
+  matmul_gflops: number;
+  of_matmul: number;
+  peak_rss_mb: number;
 };
-const { config, rows, length } = shapes[process.argv[2]!];
-const steps = Number(process.argv[3] ?? 10),
-  remat = process.argv.includes("--remat");
-if (process.env.LEN) {
+type Theirs = { tokens_per_s: number; peak_rss_mb: number };
+
+const PYTHON = ".venv/bin/python";
+if (options.peer && !existsSync(PYTHON)) {
+  console.error(
+    `--peer needs ${PYTHON} with torch and transformers; see README.md, section Benchmarks. Going on without it.`,
+  );
+  options.peer = false;
 }
-const L = process.env.LEN ? Number(process.env.LEN) : length,
-  R = process.env.LEN ? Math.max(1, (rows * length) / L) : rows;
-const model = createModel(config, "bench");
-const n = model.parameters.reduce((s, p) => s + p.shape.reduce((a, b) => a * b, 1), 0);
-const device = await openDevice("cpu", {
-  threads: Number(process.env.THREADS ?? 2),
-  ...(process.env.PROFILE ? { profile: "/tmp/exp/train" } : {}),
-});
-const shape = batchShape(R, L, config.vocab_size);
-let t = performance.now();
-for (const w of initialWeights(model, 1)) await device.write(w.name, tensor("float32", w.shape, w.data));
-console.log("init", performance.now() - t);
-t = performance.now();
-const training = await compileTraining(device, model, shape, {
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-  weight_decay: 0.01,
-  rematerialize: remat,
-});
-console.log("compile", performance.now() - t, "nodes", training.nodes);
-await resetMoments(device, model.parameters);
-const random = seededRandom(1);
-const batch = layOut(
-  Array.from({ length: R }, () => [
-    { tokens: Array.from({ length: L }, () => random.below(config.vocab_size)), supervised: Array(L).fill(true) },
-  ]),
-  shape,
-);
-const flops = 6 * n * R * L + 6 * config.num_hidden_layers * config.hidden_size * L * R * L;
-for (let i = 1; i <= steps; i++) {
-  const t0 = performance.now();
-  const loss = await training.accumulate(batch, batch.supervised.length);
-  const t1 = performance.now();
-  const norm = await training.update(i, 1e-3, 1);
-  const t2 = performance.now();
-  if (i < 4 || i % 5 === 0) {
-    const mm = await measureMatMul(device, { runs: 5 });
+
+const table: Record<string, unknown>[] = [];
+for (const name of options.shape) {
+  const shape = SHAPES[name];
+  if (!shape) throw new Error(`Unknown shape "${name}". Expected one of: ${Object.keys(SHAPES).join(", ")}.`);
+  const ours = contestant<Ours>(process.execPath, [new URL("train-round.js", import.meta.url).pathname, name]);
+  const peer = options.peer
+    ? contestant<Theirs>(PYTHON, ["test/bench/peers/train.py", JSON.stringify(shape)])
+    : undefined;
+  const rounds: { ours: Ours; theirs: Theirs | undefined }[] = [];
+  for (let i = 0; i < Number(options.rounds); i++)
+    rounds.push({ ours: await ours.round(), theirs: await peer?.round() });
+  ours.end();
+  peer?.end();
+  const middle = (pick: (round: (typeof rounds)[number]) => number) => median(rounds.map(pick));
+  const row = {
+    shape: name,
+    params: rounds[0]!.ours.params,
+    tokens_per_s: round(
+      middle(({ ours }) => ours.tokens_per_s),
+      0,
+    ),
+    gflops: round(
+      middle(({ ours }) => ours.gflops),
+      1,
+    ),
+    matmul_gflops: round(
+      middle(({ ours }) => ours.matmul_gflops),
+      1,
+    ),
+    of_matmul: round(
+      middle(({ ours }) => ours.of_matmul),
+      3,
+    ),
+    peak_rss_mb: round(Math.max(...rounds.map(({ ours }) => ours.peak_rss_mb)), 0),
+    peer_ratio: peer
+      ? round(
+          middle(({ ours, theirs }) => ours.tokens_per_s / theirs!.tokens_per_s),
+          3,
+        )
+      : null,
+    ...(peer ? { peer_peak_rss_mb: round(Math.max(...rounds.map(({ theirs }) => theirs!.peak_rss_mb)), 0) } : {}),
+  };
+  table.push(row);
+  if (!options.json)
     console.log(
-      i,
-      "loss",
-      loss.toFixed(4),
-      "norm",
-      norm.toFixed(3),
-      "fb",
-      (t1 - t0).toFixed(0),
-      "upd",
-      (t2 - t1).toFixed(0),
-      "tok/s",
-      (((R * L) / (t2 - t0)) * 1e3).toFixed(0),
-      "GF",
-      (flops / (t2 - t0) / 1e6).toFixed(0),
-      "mm",
-      mm.toFixed(0),
-      "ratio",
-      (flops / (t2 - t0) / 1e6 / mm).toFixed(2),
-      "rss",
-      (await device.peakMemory()).toFixed(0),
+      Object.entries(row)
+        .map(([key, value]) => `${key} ${value}`)
+        .join(" · "),
     );
-  }
 }
-await device.close();
+if (options.json) console.log(JSON.stringify({ rows: table }));
+else {
+  const [short, long] = ["SmolLM2-135M", "SmolLM2-135M rows of 4096"].map((name) =>
+    table.find(({ shape }) => shape === name),
+  );
+  if (short && long)
+    console.log(
+      `rows of 4096 at ${round((long.tokens_per_s as number) / (short.tokens_per_s as number), 3)} of the tokens/s of rows of 1024`,
+    );
+}
+
+/** A process that answers a line with a round's measurements. */
+function contestant<Round>(command: string, args: string[]): { round(): Promise<Round>; end(): void } {
+  const child: ChildProcess = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+  const lines = createInterface(child.stdout!)[Symbol.asyncIterator]();
+  return {
+    async round() {
+      child.stdin!.write("round\n");
+      const { value, done } = await lines.next();
+      if (done) throw new Error(`${command} ${args.join(" ")} ended early.`);
+      return JSON.parse(value) as Round;
+    },
+    end: () => child.stdin!.end(),
+  };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1]!;
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}

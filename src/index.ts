@@ -1,0 +1,25 @@
+/** @file The public API. */
+
+export { gradients } from "./compiler/gradients.ts";
+export { DistillError, ShapeError } from "./core/errors.ts";
+export { type Batch, type BatchShape, batchShape, layOut, type Row, type Segment } from "./data/batch.ts";
+export { pack } from "./data/packing.ts";
+export { readTrainingRows, type TrainingRow } from "./data/rows.ts";
+export { toSegment } from "./data/segments.ts";
+export { loadTokenizer, type Message, type Tokenizer } from "./data/tokenizer.ts";
+export { greedy } from "./evaluation/greedy.ts";
+export { defineOp, type Op } from "./graph/op.ts";
+export { constant, type DType, input, scalar, type Value } from "./graph/value.ts";
+export { createModel, initialWeights, loadWeights, type ModelConfig, readConfig } from "./models/load.ts";
+export { defineFamily, type Model } from "./models/model.ts";
+export { attention } from "./nn/attention.ts";
+export { crossEntropy } from "./nn/cross-entropy.ts";
+export { linear } from "./nn/linear.ts";
+export { swiglu } from "./nn/swiglu.ts";
+export { checkpoint } from "./ops/checkpoint.ts";
+export * as ops from "./ops/index.ts";
+export { type Recipe, readRecipe } from "./recipe/recipe.ts";
+export { type Device, type DeviceName, openDevice, type Program } from "./runtime/device.ts";
+export { type Tensor, tensor } from "./runtime/tensor.ts";
+export { compileTraining, type Training } from "./trainers/program.ts";
+export { type SftOptions, trainSft } from "./trainers/sft.ts";

@@ -1,0 +1,59 @@
+/** @file The shapes that training is measured on. */
+
+import type { ModelConfig } from "../../src/models/load.ts";
+
+export type BenchShape = {
+  config: ModelConfig;
+  rows: number;
+  length: number;
+  rematerialize?: boolean;
+  /** Steps that are timed as one round. */
+  steps: number;
+};
+
+const base = { model_type: "llama", rms_norm_eps: 1e-5, rope_theta: 10000, tie_word_embeddings: true };
+
+const smollm2: ModelConfig = {
+  ...base,
+  vocab_size: 49152,
+  hidden_size: 576,
+  intermediate_size: 1536,
+  num_hidden_layers: 30,
+  num_attention_heads: 9,
+  num_key_value_heads: 3,
+  max_position_embeddings: 8192,
+};
+
+export const SHAPES: Record<string, BenchShape> = {
+  "0.8M": {
+    config: {
+      ...base,
+      vocab_size: 64,
+      hidden_size: 128,
+      intermediate_size: 352,
+      num_hidden_layers: 4,
+      num_attention_heads: 4,
+      num_key_value_heads: 4,
+    },
+    rows: 16,
+    length: 128,
+    steps: 20,
+  },
+  "5.5M": {
+    config: {
+      ...base,
+      vocab_size: 4096,
+      hidden_size: 256,
+      intermediate_size: 704,
+      num_hidden_layers: 6,
+      num_attention_heads: 8,
+      num_key_value_heads: 4,
+    },
+    rows: 8,
+    length: 256,
+    steps: 4,
+  },
+  "SmolLM2-135M": { config: smollm2, rows: 2, length: 1024, steps: 1 },
+  "SmolLM2-135M rematerialised": { config: smollm2, rows: 2, length: 1024, rematerialize: true, steps: 1 },
+  "SmolLM2-135M rows of 4096": { config: smollm2, rows: 1, length: 4096, steps: 1 },
+};

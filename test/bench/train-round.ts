@@ -1,0 +1,76 @@
+/** @file One shape in a process of its own: for every line on stdin, time a round of steps and print what it gave. */
+
+import { createInterface } from "node:readline";
+import { seededRandom } from "../../src/core/random.ts";
+import { batchShape, layOut } from "../../src/data/batch.ts";
+import { createModel, initialWeights } from "../../src/models/load.ts";
+import { openDevice } from "../../src/runtime/device.ts";
+import { measureMatMul } from "../../src/runtime/probe.ts";
+import { tensor } from "../../src/runtime/tensor.ts";
+import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
+import { SHAPES } from "./shapes.ts";
+
+const name = process.argv[2]!;
+const { config, rows, length, rematerialize = false, steps } = SHAPES[name]!;
+const profile = process.env.DISTILL_PROFILE;
+
+const model = createModel(config, name);
+const params = model.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+const device = await openDevice("cpu", profile ? { profile } : {});
+for (const weight of initialWeights(model, 1))
+  await device.write(weight.name, tensor("float32", weight.shape, weight.data));
+await resetMoments(device, model.parameters);
+const vocab = config.vocab_size as number;
+const shape = batchShape(rows, length, vocab);
+const training = await compileTraining(device, model, shape, {
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  weight_decay: 0.01,
+  rematerialize,
+});
+const random = seededRandom(1);
+const row = () => ({
+  tokens: Array.from({ length }, () => random.below(vocab)),
+  supervised: new Array<boolean>(length).fill(true),
+});
+const batch = layOut(
+  Array.from({ length: rows }, () => [row()]),
+  shape,
+);
+
+// 6 for each weight and token; causal attention multiplies half of each length × length product, 3 times 2 of them a head
+const tokens = rows * length;
+const width = config.hidden_size as number;
+const flops = tokens * (6 * params + 6 * (config.num_hidden_layers as number) * width * length);
+
+let step = 0;
+async function train(): Promise<number> {
+  const loss = await training.accumulate(batch, batch.supervised.length);
+  await training.update(++step, 1e-4, 1);
+  return loss;
+}
+
+await train();
+for await (const _ of createInterface(process.stdin)) {
+  const matmul_gflops = await measureMatMul(device, { runs: 7 });
+  const start = performance.now();
+  let loss = 0;
+  for (let i = 0; i < steps; i++) loss = await train();
+  const seconds = (performance.now() - start) / 1000 / steps;
+  const gflops = flops / seconds / 1e9;
+  const peak_rss_mb = await device.peakMemory();
+  console.log(
+    JSON.stringify({
+      params,
+      tokens_per_s: tokens / seconds,
+      gflops,
+      matmul_gflops,
+      of_matmul: gflops / matmul_gflops,
+      peak_rss_mb,
+      loss,
+      nodes: training.nodes,
+    }),
+  );
+}
+await device.close();
