@@ -1,10 +1,10 @@
 /** @file Reverse-mode automatic differentiation, as a function from graph to graph. */
 
 import { DistillError } from "../core/errors.ts";
-import { isFloat } from "../graph/op.ts";
+import { apply, isFloat } from "../graph/op.ts";
 import { broadcastAxes, sameShape } from "../graph/shape.ts";
 import { scalar, toposortUntil, type Value } from "../graph/value.ts";
-import { Add, Expand, ReduceSum, Reshape } from "../ops/index.ts";
+import { Add, After, Expand, ReduceSum, Reshape } from "../ops/index.ts";
 
 /** The gradient of the scalar `loss` with respect to each of `params`. */
 export const gradients = (loss: Value, params: readonly Value[]): Value[] =>
@@ -19,6 +19,7 @@ function reverse(y: Value, dy: Value, xs: readonly Value[]): Value[] {
     if (isFloat(value.dtype) && value.node?.inputs.some((x) => active.has(x))) active.add(value);
 
   const grads = new Map<Value, Value>([[y, dy]]);
+  const again = recomputer(independent);
   for (const value of order.reverse()) {
     const reached = grads.get(value);
     if (!reached || !value.node || !active.has(value)) continue;
@@ -27,7 +28,8 @@ function reverse(y: Value, dy: Value, xs: readonly Value[]): Value[] {
       throw new DistillError(
         `${op.type} has no gradient. Give it one in src/ops, or keep it off the path from parameters to the loss.`,
       );
-    op.gradient({ dy: reached, y: value, attrs, gradients: reverse }, ...inputs).forEach((dx, i) => {
+    const operands = inputs.map((x) => again(x, reached));
+    op.gradient({ dy: reached, y: value, attrs, gradients: reverse }, ...operands).forEach((dx, i) => {
       const x = inputs[i]!;
       if (!dx || !active.has(x)) return;
       const sum = grads.get(x);
@@ -36,6 +38,21 @@ function reverse(y: Value, dy: Value, xs: readonly Value[]): Value[] {
     });
   }
   return xs.map((x) => grads.get(x) ?? Expand(scalar(0, x.dtype), { shape: x.shape }));
+}
+
+/** x itself, or x computed again once `dy` is there, if its op is cheap: then it need not be kept from the forward pass. */
+function recomputer(independent: ReadonlySet<Value>): (x: Value, dy: Value) => Value {
+  const made = new Map<Value, Value>();
+  const again = (x: Value, dy: Value): Value => {
+    if (!x.node?.op.cheap || independent.has(x)) return x;
+    const inputs = x.node.inputs.map((from) =>
+      from.node?.op.cheap ? again(from, dy) : from.node ? After(from, dy) : from,
+    );
+    const value = made.get(x) ?? apply(x.node.op, inputs, x.node.attrs);
+    made.set(x, value);
+    return value;
+  };
+  return again;
 }
 
 /** Sum `dx` over the axes along which `x` was broadcast. The only place that knows about broadcasting. */

@@ -13,6 +13,8 @@ export type Rules<Attrs> = {
   gradient?(context: Context<Attrs>, ...inputs: Value[]): (Value | null)[];
   /** The same in other ops, for the devices and element types that have no such kernel. */
   expand?(attrs: Attrs, ...inputs: Value[]): Value;
+  /** It is cheaper to compute its output again in the backward pass than to keep it until then. */
+  cheap?: boolean;
   /** How ONNX spells it; by default the attributes are ONNX attributes of the same names. */
   spelling?: Spelling<Attrs>;
 };

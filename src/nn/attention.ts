@@ -60,9 +60,9 @@ export const attention: Op<
   },
   // With P the probabilities and D the row sums of dO·O:
   // dV = P'dO, dS = P (dO V' - D), dQ = dS K, dK = dS'Q. One block after the other, so that one block's P exists at a time.
-  gradient({ dy, y, attrs: layout }, q, k, v, segmentStarts, ...keyStarts) {
+  gradient({ dy, y, attrs: layout }, q, key, value, segmentStarts, ...keyStarts) {
     const { rows, length, head_dim, num_key_value_heads } = layout;
-    const [queries, keys, values] = [scaled(q, layout), keyHeads(k, layout), keyHeads(v, layout)];
+    const [queries, keys, values] = [scaled(q, layout), keyHeads(key, layout), keyHeads(value, layout)];
     const zeros = Expand(scalar(0, q.dtype), { shape: [rows, num_key_value_heads, length, head_dim] });
     const [dq, dk, dv]: [Value[], Prefix[], Prefix[]] = [[], [], []];
     let earlier = dy;
@@ -70,9 +70,11 @@ export const attention: Op<
       const dO = queryHeads(dy, block, layout);
       const d = ReduceSum(Mul(dO, queryHeads(y, block, layout)), { axes: [3] });
       const qBlock = After(queryHeads(queries, block, layout), earlier);
-      const p = probabilities(qBlock, keys, segmentStarts, block, layout);
-      const dS = Mul(Add(MatMul(dO, transposed(visible(values, block))), Neg(d)), p);
-      const dQ = MatMul(dS, visible(keys, block));
+      // cut out again rather than kept since the forward pass
+      const [k, v] = [After(keys, earlier), After(values, earlier)];
+      const p = probabilities(qBlock, k, segmentStarts, block, layout);
+      const dS = Mul(Add(MatMul(dO, transposed(visible(v, block))), Neg(d)), p);
+      const dQ = MatMul(dS, visible(k, block));
       const dK = MatMul(transposed(dS), After(qBlock, dQ));
       const dV = MatMul(transposed(p), After(dO, dK));
       dq.unshift(fromQueryHeads(dQ, block, layout));
@@ -81,7 +83,12 @@ export const attention: Op<
       earlier = dV;
     }
     const dqWhole = Reshape(Concat(...dq, { axis: 1 }), { shape: q.shape });
-    return [scaled(dqWhole, layout), fromKeyHeads(sumOfPrefixes(dk), k), fromKeyHeads(sumOfPrefixes(dv), v), null];
+    return [
+      scaled(dqWhole, layout),
+      fromKeyHeads(sumOfPrefixes(dk), key),
+      fromKeyHeads(sumOfPrefixes(dv), value),
+      null,
+    ];
   },
 });
 

@@ -1,7 +1,7 @@
 import type { Value } from "../graph/value.ts";
-import { Mul, Silu } from "../ops/index.ts";
+import { GatedSilu } from "../ops/index.ts";
 import { linear } from "./linear.ts";
 
 /** The gated feed-forward of arXiv:2002.05202: W_down (silu(W_gate x) · W_up x). x [tokens, width]. */
 export const swiglu = (x: Value, gate: Value, up: Value, down: Value): Value =>
-  linear(Mul(Silu(linear(x, gate)), linear(x, up)), down);
+  linear(GatedSilu(linear(x, gate), linear(x, up)), down);

@@ -1,4 +1,4 @@
-import { defineOp, type Unary } from "../graph/op.ts";
+import { type Binary, defineOp, type Unary } from "../graph/op.ts";
 import { scalar, type TensorType } from "../graph/value.ts";
 import { Add, Mul, Sub } from "./elementwise.ts";
 
@@ -21,4 +21,17 @@ export const Silu: Unary = defineOp("QuickGelu", {
   // d(xσ) = σ + xσ(1 - σ) = σ(1 + x - xσ)
   gradient: ({ dy, y }, x) => [Mul(dy, Mul(Sigmoid(x), Add(Sub(x, y), scalar(1, x.dtype))))],
   spelling: { domain: "com.microsoft", attributes: () => ({ alpha: { float: 1 } }) },
+});
+
+/** silu(gate)·up, the inner part of a gated feed-forward (arXiv:2002.05202). */
+export const GatedSilu: Binary = defineOp("gatedSilu", {
+  infer: same,
+  cheap: true,
+  expand: (_, gate, up) => Mul(Silu(gate), up),
+  gradient({ dy }, gate, up) {
+    const s = Sigmoid(gate);
+    const silu = Mul(gate, s);
+    const slope = Mul(s, Add(Sub(gate, silu), scalar(1, gate.dtype)));
+    return [Mul(Mul(dy, up), slope), Mul(dy, silu)];
+  },
 });

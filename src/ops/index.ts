@@ -1,4 +1,4 @@
-export { Sigmoid, Silu, Tanh } from "./activation.ts";
+export { GatedSilu, Sigmoid, Silu, Tanh } from "./activation.ts";
 export { After } from "./after.ts";
 export {
   Add,

@@ -36,6 +36,7 @@ export const SimplifiedLayerNormalization: Op<[x: Value, weight: Value, attrs: {
   "SimplifiedLayerNormalization",
   {
     infer: same,
+    cheap: true,
     expand: ({ epsilon }, x, weight) => Mul(Mul(x, rstd(x, epsilon)), weight),
     // with x̂ = x r and g = dy·weight: dx = r (g - x̂ mean(g x̂)), dweight = Σ dy x̂
     gradient({ dy, attrs: { epsilon } }, x, weight) {

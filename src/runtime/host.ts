@@ -200,6 +200,7 @@ export class Host {
       graphOptimizationLevel: "disabled", // programs arrive fused and in order; a rewrite would lose the order
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
+      enableMemPattern: false, // its one block for the peak comes on top of what the first run took
       logSeverityLevel: 3,
       ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
       extra: {

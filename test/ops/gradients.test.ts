@@ -51,6 +51,7 @@ for (const [a, b] of [
   [[3], [2, 1]],
 ] as const)
   check("Where", ops.Where, flag, a, b);
+check("GatedSilu", ops.GatedSilu, [2, 3], [2, 3]);
 check("Cast", (x) => ops.Cast(ops.Exp(x!), { to: "float64" }), [2, 3]);
 for (const [a, b] of [
   [
