@@ -28,7 +28,8 @@ function reverse(y: Value, dy: Value, xs: readonly Value[]): Value[] {
       throw new DistillError(
         `${op.type} has no gradient. Give it one in src/ops, or keep it off the path from parameters to the loss.`,
       );
-    const operands = inputs.map((x) => again(x, reached));
+    // where dy is known beforehand the backward pass begins at once, and there is nothing to keep values for
+    const operands = reached.data === undefined ? inputs.map((x) => again(x, reached)) : inputs;
     op.gradient({ dy: reached, y: value, attrs, gradients: reverse }, ...operands).forEach((dx, i) => {
       const x = inputs[i]!;
       if (!dx || !active.has(x)) return;

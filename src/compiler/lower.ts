@@ -1,7 +1,6 @@
 /** @file From what the graph means to what a device runs: expansion, common subexpressions, fused products. */
 
 import { apply, type OpInfo } from "../graph/op.ts";
-import { elements } from "../graph/shape.ts";
 import { toposortUntil, type Value } from "../graph/value.ts";
 import { MatMul, Transpose } from "../ops/index.ts";
 import { FusedMatMul, Gemm } from "../ops/matmul.ts";
@@ -24,8 +23,8 @@ export function lower(outputs: readonly Value[], target: Target): Value[] {
           visit([expanded]);
           lowered.set(value, lowered.get(expanded)!);
         } else {
-          const made = intern({ ...value, ...fuse(node.op, inputs, node.attrs, target) });
-          lowered.set(value, made);
+          const made = fuse(node.op, inputs, node.attrs, target);
+          lowered.set(value, intern(made));
         }
       }
     }
@@ -60,23 +59,26 @@ function keyOf(value: Value, number: (thing: object) => number): string {
   return `${dtype} [${shape}] ${elements}`;
 }
 
-/** The node for `op`, with a transposition of a factor taken into the product where the target can. */
-function fuse(op: OpInfo, inputs: readonly Value[], attrs: object, target: Target): Pick<Value, "node"> {
+/** What `op` makes of `inputs`, with the transposition of a factor taken into the product where the target can. */
+function fuse(op: OpInfo, inputs: readonly Value[], attrs: object, target: Target): Value {
   if (op === MatMul) {
     const [a, b] = inputs as [Value, Value];
     const matrices = a.shape.length === 2 && b.shape.length === 2;
-    const left = matrices && !target.gemmTransA && isSmall(a) ? undefined : factor(a);
+    const left = matrices && !target.gemmTransA ? undefined : factor(a);
     const right = factor(b);
     if ((left || right) && matrices)
       return apply(Gemm, [left ?? a, right ?? b], { transA: left ? 1 : 0, transB: right ? 1 : 0 });
     if ((left || right) && target.has("FusedMatMul", a.dtype))
       return apply(FusedMatMul, [left ?? a, right ?? b], { transA: left ? 1 : 0, transB: right ? 1 : 0 });
   }
-  return { node: { op, inputs, attrs } };
+  if (op === Transpose) {
+    const [x] = inputs as [Value];
+    const { perm } = attrs as { perm: number[] };
+    if (x.node?.op === Transpose && perm.every((axis, i) => (x.node!.attrs as { perm: number[] }).perm[axis] === i))
+      return x.node.inputs[0]!; // there and back
+  }
+  return apply(op, inputs, attrs);
 }
-
-/** Matrices below this size are transposed faster than a product reads them across. */
-const isSmall = ({ shape }: Value) => shape.every((dim) => typeof dim === "number") && elements(shape) < 2 ** 22;
 
 /** x where `value` is x with its last two axes swapped. */
 function factor({ node }: Value): Value | undefined {

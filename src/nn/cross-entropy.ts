@@ -61,12 +61,12 @@ function lossAndGradients(hidden: Value, weight: Value, slots: Value, chunks: re
     const dh = Mul(MatMul(d, weight), w);
     dhs.push(dh);
     losses.push(loss);
-    dWeights.push(MatMul(transposed(d), After(Mul(h, w), dh)));
+    dWeights.push(MatMul(transposed(After(Mul(h, w), dh)), d)); // [width, vocab]: the small factor is transposed
   }
   const sum = (xs: Value[]) => xs.reduce((a, b) => Add(a, b));
   const width = hidden.shape[1] as number;
   const zero = constant(new Float32Array(width), hidden.dtype, [1, width]);
-  const dWeight = sum(dWeights);
+  const dWeight = transposed(sum(dWeights));
   const dHidden = Gather(Concat(...dhs, After(zero, dWeight), { axis: 0, size: "slots" }), slots);
   return { loss: Reshape(sum(losses), { shape: [] }), dHidden, dWeight };
 }

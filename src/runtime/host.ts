@@ -90,7 +90,7 @@ export class Host {
     return answers;
   }
 
-  /** Run on pieces of rows and write the results over the states that they replace. */
+  /** Run on pieces of rows; each op that makes an output is the last to read the state that it replaces. */
   async #runInPlace(
     program: Loaded,
     feeds: Record<string, Tensor>,
@@ -108,12 +108,11 @@ export class Host {
       const end = Math.min(row + step, shape[0]!);
       const dims = [end - row, ...shape.slice(1)];
       const feed: Record<string, ort.Tensor> = {};
-      for (const { name, fed, state } of operands)
-        feed[name] =
-          fed ?? new ort.Tensor(state!.type, (state!.data as Float32Array).subarray(row * width, end * width), dims);
-      const results = await program.session.run(feed);
-      for (const { name, state } of targets)
-        (state.data as Float32Array).set(results[name]!.data as Float32Array, row * width);
+      const piece = (state: ort.Tensor) =>
+        new ort.Tensor("float32", (state.data as Float32Array).subarray(row * width, end * width), dims);
+      for (const { name, fed, state } of operands) feed[name] = fed ?? piece(state!);
+      // ONNX Runtime writes into the states themselves; the copies that it returns are left
+      await program.session.run(feed, Object.fromEntries(targets.map(({ name, state }) => [name, piece(state)])));
     }
     return {};
   }
