@@ -45,32 +45,38 @@ const width = config.hidden_size as number;
 const flops = tokens * (6 * params + 6 * (config.num_hidden_layers as number) * width * length);
 
 let step = 0;
+let updating = 0; // ms in the optimizer
 async function train(): Promise<number> {
   const loss = await training.accumulate(batch, batch.supervised.length);
+  const start = performance.now();
   await training.update(++step, 1e-4, 1);
+  updating += performance.now() - start;
   return loss;
 }
 
 await train();
+await train();
 for await (const _ of createInterface(process.stdin)) {
-  const matmul_gflops = await measureMatMul(device, { runs: 7 });
+  const before = await measureMatMul(device, { runs: 15 });
+  updating = 0;
   const start = performance.now();
   let loss = 0;
   for (let i = 0; i < steps; i++) loss = await train();
   const seconds = (performance.now() - start) / 1000 / steps;
+  const after = await measureMatMul(device, { runs: 15 });
   const gflops = flops / seconds / 1e9;
-  const peak_rss_mb = await device.peakMemory();
-  console.log(
-    JSON.stringify({
-      params,
-      tokens_per_s: tokens / seconds,
-      gflops,
-      matmul_gflops,
-      of_matmul: gflops / matmul_gflops,
-      peak_rss_mb,
-      loss,
-      nodes: training.nodes,
-    }),
-  );
+  const matmul_gflops = (before + after) / 2;
+  const round = {
+    params,
+    tokens_per_s: tokens / seconds,
+    gflops,
+    matmul_gflops,
+    of_matmul: gflops / matmul_gflops,
+    peak_rss_mb: await device.peakMemory(),
+    update_share: updating / 1000 / steps / seconds,
+    loss,
+    nodes: training.nodes,
+  };
+  console.log(JSON.stringify(round));
 }
 await device.close();
