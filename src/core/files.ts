@@ -15,24 +15,54 @@ import { dirname } from "node:path";
 import { DistillError } from "./errors.ts";
 
 /** Write a file under a temporary name, flush it to disk, then give it its name. */
-export function writeWhole(path: string, ...pieces: readonly (string | Uint8Array)[]): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const temporary = `${path}.${process.pid}.tmp`;
+export function writeWhole(path: string, content: string | Uint8Array): void {
+  const file = openTemporary(path);
   try {
-    const file = openSync(temporary, "w");
-    try {
-      for (const piece of pieces) writeFully(file, typeof piece === "string" ? Buffer.from(piece) : piece);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, path);
+    writeFully(file, typeof content === "string" ? Buffer.from(content) : content);
+    finish(path, file);
   } catch (error) {
-    rmSync(temporary, { force: true });
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (!code) throw error;
-    throw new DistillError(`Cannot write ${path}: ${message}. Nothing was written there.`);
+    throw abandon(path, file, error);
   }
+}
+
+/** The same for content that comes piece by piece and is never in memory as a whole. */
+export async function writeWholeFrom(path: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  const file = openTemporary(path);
+  try {
+    for await (const piece of pieces) writeFully(file, piece);
+    finish(path, file);
+  } catch (error) {
+    throw abandon(path, file, error);
+  }
+}
+
+const temporaryOf = (path: string) => `${path}.${process.pid}.tmp`;
+
+function openTemporary(path: string): number {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    return openSync(temporaryOf(path), "w");
+  } catch (error) {
+    throw new DistillError(`Cannot write ${path}: ${(error as Error).message}.`);
+  }
+}
+
+function finish(path: string, file: number): void {
+  fsyncSync(file);
+  closeSync(file);
+  renameSync(temporaryOf(path), path);
+}
+
+/** Remove what was written so far; the error to throw. */
+function abandon(path: string, file: number, error: unknown): unknown {
+  try {
+    closeSync(file);
+  } catch {
+    // it was closed before the rename failed
+  }
+  rmSync(temporaryOf(path), { force: true });
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code ? new DistillError(`Cannot write ${path}: ${message}. Nothing was written there.`) : error;
 }
 
 function writeFully(file: number, bytes: Uint8Array): void {

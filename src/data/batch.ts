@@ -27,7 +27,8 @@ export type BatchShape = {
 /** The sizes for rows of `length` tokens: a short row is one block; logits of one piece take at most 128 MiB. */
 export function batchShape(rows: number, length: number, vocab_size: number): BatchShape {
   const rowsInChunk = Math.max(64, Math.floor(2 ** 25 / vocab_size));
-  return { rows, length, block: length <= 192 ? length : 128, chunks: Math.ceil((rows * length) / rowsInChunk) };
+  const block = length <= 192 ? length : length <= 2048 ? 128 : 256;
+  return { rows, length, block, chunks: Math.ceil((rows * length) / rowsInChunk) };
 }
 
 export type Batch = {

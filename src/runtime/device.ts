@@ -2,6 +2,7 @@
 
 import { Worker } from "node:worker_threads";
 import { emit } from "../compiler/emit.ts";
+import { emitLoop } from "../compiler/loop.ts";
 import { targets } from "../compiler/targets.ts";
 import { DistillError } from "../core/errors.ts";
 import type { Value } from "../graph/value.ts";
@@ -82,12 +83,21 @@ export class Device {
   }
 
   /** Compile the program that computes `outputs`, in their order as far as they do not depend on each other. */
-  async compile(
-    outputs: Record<string, Value>,
-    { keep = [], rowwise = false }: Partial<CompileOptions> = {},
-  ): Promise<Program> {
+  async compile(outputs: Record<string, Value>, { keep = [] }: Partial<CompileOptions> = {}): Promise<Program> {
     const { bytes, nodes, ...types } = emit(outputs, targets[this.name]);
-    const program = await this.#call("compile", { bytes, ...types, keep, rowwise });
+    return this.#program(await this.#call("compile", { bytes, ...types, keep }), nodes);
+  }
+
+  /**
+   * Compile an elementwise program of which every output is a state and may replace an input. Where states are in host
+   * memory it is a loop that works in place.
+   */
+  async compileUpdate(outputs: Record<string, Value>): Promise<Program> {
+    if (this.name === "webgpu") return this.compile(outputs, { keep: Object.keys(outputs) });
+    return this.#program(await this.#call("compileLoop", emitLoop(outputs)), 0);
+  }
+
+  #program(program: number, nodes: number): Program {
     return {
       nodes,
       run: (feeds, bindings = {}) => this.#call("run", { program, feeds, bindings }),

@@ -6,6 +6,7 @@
  */
 
 import * as ort from "onnxruntime-node";
+import type { Loop } from "../compiler/loop.ts";
 import { DistillError } from "../core/errors.ts";
 import { encodeOnnx, type OnnxValueInfo } from "../formats/onnx.ts";
 import type { DType } from "../graph/value.ts";
@@ -18,12 +19,14 @@ type Loaded = {
   outputs: readonly OnnxValueInfo[];
 } & CompileOptions;
 
-/** Elements of a state that a rowwise program takes at a time on the CPU: what fits a core's caches. */
-const PIECE = 1 << 18;
+type CompiledLoop = Omit<Loop, "source"> & {
+  loop(n: number, arrays: Float32Array[], scalars: number[], results: Float32Array[]): void;
+};
 
 export class Host {
   readonly #options: HostOptions;
   readonly #programs = new Map<number, Loaded>();
+  readonly #loops = new Map<number, CompiledLoop>();
   readonly #states = new Map<string, ort.Tensor>();
   readonly #copiers = new Map<string, ort.InferenceSession>();
   #next = 1;
@@ -40,7 +43,7 @@ export class Host {
       const output = { ...input, name: "y" };
       const node = { opType: "MatMul", domain: "", input: ["x", "x"], output: ["y"], attribute: [] };
       const bytes = encodeOnnx({ opset: { "": 21 }, node: [node], input: [input], output: [output], initializer: [] });
-      const probe = await host.compile({ bytes, inputs: [input], outputs: [output], keep: [], rowwise: false });
+      const probe = await host.compile({ bytes, inputs: [input], outputs: [output], keep: [] });
       const { y } = await host.run(
         probe,
         { x: { dtype: "float32", shape: [2, 2], data: new Float32Array(4).fill(1) } },
@@ -72,9 +75,13 @@ export class Host {
   }
 
   async run(id: number, feeds: Record<string, Tensor>, bindings: Bindings): Promise<Record<string, Tensor>> {
+    const loop = this.#loops.get(id);
+    if (loop) {
+      this.#runLoop(loop, feeds, bindings);
+      return {};
+    }
     const program = this.#programs.get(id);
     if (!program) throw new Error(`Program ${id} has been released.`);
-    if (program.rowwise && this.#options.provider !== "webgpu") return this.#runInPlace(program, feeds, bindings);
     const operands: Record<string, ort.Tensor> = {};
     for (const { name } of program.inputs) {
       const fed = feeds[name];
@@ -90,31 +97,27 @@ export class Host {
     return answers;
   }
 
-  /** Run on pieces of rows; each op that makes an output is the last to read the state that it replaces. */
-  async #runInPlace(
-    program: Loaded,
+  /** Compile an elementwise program that replaces its inputs, for states in host memory. */
+  compileLoop({ source, ...names }: Loop): number {
+    const id = this.#next++;
+    const loop = new Function("n", "arrays", "scalars", "results", source) as CompiledLoop["loop"];
+    this.#loops.set(id, { loop, ...names });
+    return id;
+  }
+
+  #runLoop(
+    { loop, arrays, scalars, results }: CompiledLoop,
     feeds: Record<string, Tensor>,
-    bindings: Bindings,
-  ): Promise<Record<string, Tensor>> {
-    const operands = program.inputs.map(({ name }) => {
-      const fed = feeds[name];
-      return { name, fed: fed && toOrt(fed), state: fed ? undefined : this.#state(bindings.reads?.[name] ?? name) };
-    });
-    const shape = operands.find(({ state }) => state)!.state!.dims;
-    const width = shape.slice(1).reduce((a, b) => a * b, 1);
-    const step = Math.max(1, Math.floor(PIECE / width));
-    const targets = program.outputs.map(({ name }) => ({ name, state: this.#state(bindings.writes?.[name] ?? name) }));
-    for (let row = 0; row < shape[0]!; row += step) {
-      const end = Math.min(row + step, shape[0]!);
-      const dims = [end - row, ...shape.slice(1)];
-      const feed: Record<string, ort.Tensor> = {};
-      const piece = (state: ort.Tensor) =>
-        new ort.Tensor("float32", (state.data as Float32Array).subarray(row * width, end * width), dims);
-      for (const { name, fed, state } of operands) feed[name] = fed ?? piece(state!);
-      // ONNX Runtime writes into the states themselves; the copies that it returns are left
-      await program.session.run(feed, Object.fromEntries(targets.map(({ name, state }) => [name, piece(state)])));
-    }
-    return {};
+    { reads, writes }: Bindings,
+  ): void {
+    const elements = (name: string) => this.#state(name).data as Float32Array;
+    const inputs = arrays.map((name) => elements(reads?.[name] ?? name));
+    const outputs = results.map((name) => elements(writes?.[name] ?? name));
+    const n = inputs[0]!.length;
+    if ([...inputs, ...outputs].some(({ length }) => length !== n))
+      throw new Error("The states of an elementwise program differ in size.");
+    const numbers = scalars.map((name) => Number(feeds[name]!.data[0]));
+    loop(n, inputs, numbers, outputs);
   }
 
   async write(name: string, value: Tensor): Promise<void> {

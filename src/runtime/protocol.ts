@@ -1,5 +1,6 @@
 /** @file What the main thread asks of the worker thread that owns the sessions, and what it answers. */
 
+import type { Loop } from "../compiler/loop.ts";
 import type { OnnxValueInfo } from "../formats/onnx.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -19,11 +20,6 @@ export type HostOptions = {
 export type CompileOptions = {
   /** The outputs that stay on the device as state. */
   keep: readonly string[];
-  /**
-   * The program works on each row (index of the first axis) by itself and replaces its inputs. On the CPU provider it then
-   * runs in place on pieces of rows, so that big state is never held twice.
-   */
-  rowwise: boolean;
 };
 
 /** Which states a run reads and writes, where they are not called like the program's inputs and outputs. */
@@ -39,6 +35,7 @@ export type Requests = {
     } & CompileOptions;
     response: number;
   };
+  compileLoop: { request: Loop; response: number };
   run: {
     request: { program: number; feeds: Record<string, Tensor>; bindings: Bindings };
     response: Record<string, Tensor>;

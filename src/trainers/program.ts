@@ -53,10 +53,10 @@ export async function compileTraining(
   );
   const gradInputs = parameters.map(({ name, shape }) => input(gradientName(name), "float32", shape));
   const norm = await device.compile({ squares: sumOfSquares(gradInputs) });
-  const optimizer = [1, 2]
-    .map((rank) => adamW(rank, options))
-    .map((graph) => device.compile(graph, { keep: Object.keys(graph), rowwise: true }));
-  const [update1, update2] = (await Promise.all(optimizer)) as [Program, Program];
+  const [update1, update2] = [
+    await device.compileUpdate(adamW(1, options)),
+    await device.compileUpdate(adamW(2, options)),
+  ];
   let sum: { add1: Program; add2: Program } | undefined;
   let pending = 0;
 
@@ -115,7 +115,7 @@ const decays = ({ shape }: Parameter) => shape.length > 1;
 async function compileSum(device: Device, rank: number): Promise<Program> {
   const shape = ["rows", ...Array.from({ length: rank - 1 }, (_, i) => `size_${i}`)];
   const next = Add(input("sum", "float32", shape), input("part", "float32", shape));
-  return device.compile({ next }, { keep: ["next"], rowwise: true });
+  return device.compileUpdate({ next });
 }
 
 /** Σ weight · negative log-likelihood of a batch: a scalar of the inputs that batchFeeds gives. */

@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { DistillError } from "../../src/core/errors.ts";
+import { writeFolder, writeWhole, writeWholeFrom } from "../../src/core/files.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "files-"));
+
+test("a write that fails half-way leaves the old file and nothing else", async () => {
+  const path = join(folder, "a");
+  writeWhole(path, "old");
+  async function* failing() {
+    yield Buffer.from("new");
+    throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
+  }
+  await assert.rejects(
+    writeWholeFrom(path, failing()),
+    new DistillError(`Cannot write ${path}: ENOSPC: no space left on device. Nothing was written there.`),
+  );
+  assert.equal(readFileSync(path, "utf8"), "old");
+  assert.deepEqual(readdirSync(folder), ["a"]);
+});
+
+test("a folder appears with all of its files or not at all", async () => {
+  const path = join(folder, "run");
+  await assert.rejects(
+    writeFolder(path, (into) => {
+      writeFileSync(join(into, "x"), "1");
+      throw new Error("killed");
+    }),
+  );
+  assert.deepEqual(readdirSync(folder), ["a"]);
+  await writeFolder(path, (into) => writeFileSync(join(into, "x"), "1"));
+  assert.deepEqual(readdirSync(path), ["x"]);
+});
