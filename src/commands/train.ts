@@ -1,5 +1,6 @@
 /** @file distill train: from a recipe to a student folder. */
 
+import { createHash } from "node:crypto";
 import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "../core/component.ts";
@@ -27,8 +28,9 @@ export async function train(recipePath: string, overrides: readonly string[], si
     );
 
   const output = recipe.output!;
-  const { logging_steps, save_steps, save_total_limit, ...trainer } = recipe.trainer;
-  const fingerprint = contentHash({ trainer, student: recipe.student, config, segments: contentHash(segments) });
+  // how often to log and to save is no part of what is trained
+  const trainer = { ...recipe.trainer, logging_steps: 0, save_steps: 0, save_total_limit: 0 };
+  const fingerprint = contentHash({ trainer, student: recipe.student, config, segments: hashOf(segments) });
   claimOutput(output, recipe, fingerprint);
   const student = join(output, "student");
   if (readFingerprint(student) === fingerprint)
@@ -132,6 +134,14 @@ function trainingRows(dataset: DatasetSource): TrainingRow[] {
     if (rows.length === dataset.rows) break;
   }
   return rows;
+}
+
+/** A hash of what is trained on, taken piece by piece. */
+function hashOf(segments: readonly Segment[]): string {
+  const hash = createHash("sha256");
+  for (const { tokens, supervised } of segments)
+    hash.update(Int32Array.from(tokens)).update(Uint8Array.from(supervised, Number));
+  return hash.digest("hex").slice(0, 16);
 }
 
 /** Refuse a folder that holds another recipe's run. */
