@@ -5,7 +5,7 @@ import { defineGenerator, type Problem } from "./generator.ts";
 /** One problem in this many is for testing, whatever the seed. */
 const TEST_SHARE = 20;
 
-/** a·b ± c of two-digit factors, worked out by partial products in a think block. */
+/** a·b ± c of two-digit factors, worked out by partial products, then digit by digit, in a think block. */
 export const arithmetic = defineGenerator({
   options: z.object({}),
   create: () =>
@@ -30,9 +30,22 @@ function solve(a: number, b: number, c: number, prompt: string): Problem {
     partialProduct(a, ones),
     partialProduct(a, tens),
     `${a * ones}+${a * tens}=${product}`,
-    `${product}${c < 0 ? "-" : "+"}${Math.abs(c)}=${answer}`,
+    ...digitByDigit(product, c),
   ];
   return { prompt, completion: `<think>${steps.join("\n")}</think><answer>${answer}</answer>`, answer };
+}
+
+/** start + c, one digit of c after the other: 1150-214 as 1150-200=950, 950-10=940, 940-4=936 */
+function digitByDigit(start: number, c: number): string[] {
+  const size = Math.abs(c);
+  const parts = [size - (size % 100), (size % 100) - (size % 10), size % 10].filter((part) => part > 0);
+  let value = start;
+  return parts.map((part) => {
+    const next = value + Math.sign(c) * part;
+    const step = `${value}${c < 0 ? "-" : "+"}${part}=${next}`;
+    value = next;
+    return step;
+  });
 }
 
 /** a times one digit of b, by the digits of a: 47*60=2400+420=2820 */
