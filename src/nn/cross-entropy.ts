@@ -48,11 +48,12 @@ const chunkedLoss: Op<[hidden: Value, weight: Value, slots: Value, ...chunks: Va
 
 /** With p = softmax(h W'): d logits = weight · (p - onehot). The row weights move to the smaller factor of each product. */
 function lossAndGradients(hidden: Value, weight: Value, slots: Value, chunks: readonly Value[]) {
-  const [dhs, losses, dWeights]: [Value[], Value[], Value[]] = [[], [], []];
+  const [dhs, losses]: [Value[], Value[]] = [[], []];
+  let dWeight: Value | undefined; // [width, vocab], summed before the next chunk begins
   for (let i = 0; i < chunks.length; i += 3) {
     const [rows, labels, weights] = chunks.slice(i, i + 3) as [Value, Value, Value];
     const gathered = Gather(hidden, rows);
-    const h = dWeights.length > 0 ? After(gathered, dWeights.at(-1)!) : gathered;
+    const h = dWeight ? After(gathered, dWeight) : gathered;
     const logprobs = LogSoftmax(linear(h, weight));
     const loss = Neg(ReduceSum(Mul(GatherElements(logprobs, labels, { axis: 1 }), weights), { axes: [0, 1] }));
     const minusOne = Add(Mul(weights, scalar(0, weights.dtype)), scalar(-1, weights.dtype));
@@ -61,12 +62,13 @@ function lossAndGradients(hidden: Value, weight: Value, slots: Value, chunks: re
     const dh = Mul(MatMul(d, weight), w);
     dhs.push(dh);
     losses.push(loss);
-    dWeights.push(MatMul(transposed(After(Mul(h, w), dh)), d)); // [width, vocab]: the small factor is transposed
+    const part = MatMul(transposed(After(Mul(h, w), dh)), d); // the small factor is transposed
+    dWeight = dWeight ? Add(dWeight, part) : part;
   }
   const sum = (xs: Value[]) => xs.reduce((a, b) => Add(a, b));
   const width = hidden.shape[1] as number;
   const zero = constant(new Float32Array(width), hidden.dtype, [1, width]);
-  const dWeight = transposed(sum(dWeights));
-  const dHidden = Gather(Concat(...dhs, After(zero, dWeight), { axis: 0, size: "slots" }), slots);
-  return { loss: Reshape(sum(losses), { shape: [] }), dHidden, dWeight };
+  const whole = transposed(dWeight!);
+  const dHidden = Gather(Concat(...dhs, After(zero, whole), { axis: 0, size: "slots" }), slots);
+  return { loss: Reshape(sum(losses), { shape: [] }), dHidden, dWeight: whole };
 }
