@@ -8,7 +8,7 @@
  */
 
 import { rewrite } from "../graph/rewrite.ts";
-import { scalar, type Value } from "../graph/value.ts";
+import { postorder, scalar, type Value } from "../graph/value.ts";
 import { Add, After, Mul, Reshape, Slice } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
 
@@ -49,21 +49,10 @@ function needed(outputs: readonly Value[]): ReadonlySet<Value> {
 
 /** Our order: inputs in their order, but what must come earlier first. */
 function depthFirst(outputs: readonly Value[], needed: ReadonlySet<Value>): Value[] {
-  const order: Value[] = [];
-  const seen = new Set<Value>();
-  const stack: [value: Value, done: boolean][] = outputs.toReversed().map((value) => [value, false]);
-  for (let top = stack.pop(); top; top = stack.pop()) {
-    const [value, done] = top;
-    if (done) order.push(value);
-    else if (!seen.has(value) && needed.has(value)) {
-      seen.add(value);
-      stack.push([value, true]);
-      const inputs = value.node?.inputs ?? [];
-      // the stack turns them round: an After's second input, `earlier`, is visited first, other inputs in their order
-      for (const x of value.node?.op === After ? inputs : inputs.toReversed()) stack.push([x, false]);
-    }
-  }
-  return order;
+  return postorder(outputs, ({ node }) => {
+    const inputs = node?.inputs ?? [];
+    return node?.op === After ? inputs.toReversed().filter((x) => needed.has(x)) : inputs;
+  });
 }
 
 /** The Afters that ONNX Runtime's order would break. */
@@ -79,19 +68,10 @@ function brokenOrders(order: readonly Value[]): ReadonlySet<Value> {
   const consumed = new Set(inputs.flat());
   const leaves = nodes.flatMap((_, i) => (consumed.has(i) ? [] : [i]));
 
-  const time = new Int32Array(nodes.length).fill(-1);
-  const seen = new Uint8Array(nodes.length);
-  let clock = 0;
-  const stack: [node: number, done: boolean][] = leaves.reverse().map((i) => [i, false]);
-  for (let top = stack.pop(); top; top = stack.pop()) {
-    const [i, done] = top;
-    if (done) time[i] = clock++;
-    else if (!seen[i]) {
-      seen[i] = 1;
-      stack.push([i, true]);
-      for (const x of inputs[i]!.toReversed()) stack.push([x, false]);
-    }
-  }
+  const time = new Int32Array(nodes.length);
+  postorder(leaves, (i) => inputs[i]!).forEach((i, now) => {
+    time[i] = now;
+  });
 
   const consumers = new Map<Value, number[]>();
   nodes.forEach(({ node }, i) => {

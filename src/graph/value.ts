@@ -47,21 +47,26 @@ export function range(size: number, dtype: DType, shape: readonly number[]): Val
 }
 
 /** Every value that `outputs` depend on, each after its inputs. */
-export const toposort = (...outputs: Value[]): Value[] => toposortUntil(() => false, outputs);
+export const toposort = (...outputs: Value[]): Value[] => postorder(outputs, ({ node }) => node?.inputs ?? []);
 
-/** Like toposort, without the values for which `stop` holds and what only they depend on. Iterative, for deep graphs. */
+/** Like toposort, without the values for which `stop` holds and what only they depend on. */
 export function toposortUntil(stop: (value: Value) => boolean, outputs: readonly Value[]): Value[] {
-  const order: Value[] = [];
-  const seen = new Set<Value>();
-  const stack: [value: Value, done: boolean][] = outputs.toReversed().map((value) => [value, false]);
+  const kept = (values: readonly Value[]) => values.filter((value) => !stop(value));
+  return postorder(kept(outputs), ({ node }) => kept(node?.inputs ?? []));
+}
+
+/** Depth first from each root in turn: every item once, after those that `inputsOf` names, in their order. Iterative. */
+export function postorder<Item>(roots: readonly Item[], inputsOf: (item: Item) => readonly Item[]): Item[] {
+  const order: Item[] = [];
+  const seen = new Set<Item>();
+  const stack: [item: Item, done: boolean][] = roots.toReversed().map((item) => [item, false]);
   for (let top = stack.pop(); top; top = stack.pop()) {
-    const [value, done] = top;
-    if (done) order.push(value);
-    else if (!seen.has(value) && !stop(value)) {
-      seen.add(value);
-      stack.push([value, true]);
-      const inputs = value.node?.inputs ?? [];
-      for (let i = inputs.length - 1; i >= 0; i--) stack.push([inputs[i]!, false]);
+    const [item, done] = top;
+    if (done) order.push(item);
+    else if (!seen.has(item)) {
+      seen.add(item);
+      stack.push([item, true]);
+      for (const input of inputsOf(item).toReversed()) stack.push([input, false]);
     }
   }
   return order;
