@@ -30,22 +30,23 @@ function solve(a: number, b: number, c: number, prompt: string): Problem {
     partialProduct(a, ones),
     partialProduct(a, tens),
     `${a * ones}+${a * tens}=${product}`,
-    ...digitByDigit(product, c),
+    digitByDigit(product, c),
   ];
   return { prompt, completion: `<think>${steps.join("\n")}</think><answer>${answer}</answer>`, answer };
 }
 
-/** start + c, one digit of c after the other: 1150-214 as 1150-200=950, 950-10=940, 940-4=936 */
-function digitByDigit(start: number, c: number): string[] {
-  const size = Math.abs(c);
-  const parts = [size - (size % 100), (size % 100) - (size % 10), size % 10].filter((part) => part > 0);
-  let value = start;
-  return parts.map((part) => {
-    const next = value + Math.sign(c) * part;
-    const step = `${value}${c < 0 ? "-" : "+"}${part}=${next}`;
-    value = next;
-    return step;
-  });
+/** start + c, the leading digit of what is left of c at a time: 1150-214=950-14=940-4=936 */
+function digitByDigit(start: number, c: number): string {
+  const sign = c < 0 ? "-" : "+";
+  const sides: (number | string)[] = [];
+  let [value, rest] = [start, Math.abs(c)];
+  while (rest > 0) {
+    sides.push(`${value}${sign}${rest}`);
+    const part = rest - (rest % 10 ** (String(rest).length - 1));
+    value += Math.sign(c) * part;
+    rest -= part;
+  }
+  return [...sides, value].join("=");
 }
 
 /** a times one digit of b, by the digits of a: 47*60=2400+420=2820 */
