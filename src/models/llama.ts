@@ -1,0 +1,142 @@
+/** @file The HF `llama` architecture: Llama 2 and 3, SmolLM2 and many others. */
+
+import { z } from "zod";
+import { type DType, input, type Value } from "../graph/value.ts";
+import { attention } from "../nn/attention.ts";
+import { linear } from "../nn/linear.ts";
+import { rotary, rotaryTables } from "../nn/rotary.ts";
+import { swiglu } from "../nn/swiglu.ts";
+import { checkpoint } from "../ops/checkpoint.ts";
+import { Add, Gather, SimplifiedLayerNormalization } from "../ops/index.ts";
+import { defineFamily, type Model, type Parameter, type Tokens } from "./model.ts";
+import { llama3Frequencies, RopeScaling, rotaryFrequencies } from "./rope.ts";
+
+const size = z.int().positive();
+
+const Config = z
+  .looseObject({
+    model_type: z.literal("llama"),
+    vocab_size: size,
+    hidden_size: size,
+    intermediate_size: size,
+    num_hidden_layers: size,
+    num_attention_heads: size,
+    num_key_value_heads: size.optional(),
+    head_dim: size.nullish(),
+    max_position_embeddings: size.default(2048),
+    rms_norm_eps: z.number().positive().default(1e-6),
+    rope_theta: z.number().positive().optional(),
+    rope_scaling: RopeScaling.nullish(),
+    rope_parameters: RopeScaling.nullish(),
+    tie_word_embeddings: z.boolean().default(false),
+    initializer_range: z.number().positive().default(0.02),
+    hidden_act: z.literal("silu").default("silu"),
+    attention_bias: z.literal(false).default(false),
+    mlp_bias: z.literal(false).default(false),
+  })
+  .refine((c) => c.num_attention_heads % (c.num_key_value_heads ?? c.num_attention_heads) === 0, {
+    path: ["num_key_value_heads"],
+    message: "must divide num_attention_heads",
+  })
+  .refine((c) => c.head_dim || c.hidden_size % c.num_attention_heads === 0, {
+    path: ["hidden_size"],
+    message: "must be a multiple of num_attention_heads where head_dim is not given",
+  });
+
+export const llama = defineFamily({
+  config: Config,
+  create(config, dtype = "float32") {
+    const layout = layoutOf(config);
+    const parameters = parametersOf(config, layout);
+    const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]));
+    const weights = new Map<string, Value>();
+    const weight = (name: string): Value => {
+      const known = weights.get(name) ?? input(name, dtype, shapes.get(name)!);
+      weights.set(name, known);
+      return known;
+    };
+    const norm = (x: Value, name: string) =>
+      SimplifiedLayerNormalization(x, weight(`${name}.weight`), { epsilon: config.rms_norm_eps });
+    return {
+      parameters,
+      initializer_range: config.initializer_range,
+      weight,
+      head: weight(config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight"),
+      hidden(tokens, { rematerialize = false } = {}) {
+        const rope = ropeTables(config, layout.head_dim, tokens.length, dtype);
+        const layer = (prefix: string) => (x: Value) => {
+          const attended = Add(x, selfAttention(norm(x, `${prefix}.input_layernorm`), `${prefix}.self_attn`, tokens));
+          const [gate, up, down] = ["gate_proj", "up_proj", "down_proj"].map((name) =>
+            weight(`${prefix}.mlp.${name}.weight`),
+          );
+          return Add(attended, swiglu(norm(attended, `${prefix}.post_attention_layernorm`), gate!, up!, down!));
+        };
+        const selfAttention = (
+          x: Value,
+          prefix: string,
+          { positions, segmentStarts, keyStarts, ...rest }: Tokens,
+        ): Value => {
+          const [q, k, v] = ["q_proj", "k_proj", "v_proj"].map((name) => linear(x, weight(`${prefix}.${name}.weight`)));
+          const shape = { rows: rest.rows, length: rest.length, block: rest.block, ...layout };
+          const heads = attention(
+            rotary(q!, positions, rope),
+            rotary(k!, positions, rope),
+            v!,
+            segmentStarts,
+            ...keyStarts,
+            shape,
+          );
+          return linear(heads, weight(`${prefix}.o_proj.weight`));
+        };
+        let x = Gather(weight("model.embed_tokens.weight"), tokens.input_ids);
+        for (let i = 0; i < config.num_hidden_layers; i++) {
+          const f = layer(`model.layers.${i}`);
+          x = rematerialize ? checkpoint(f, x) : f(x);
+        }
+        return norm(x, "model.norm");
+      },
+    } satisfies Model;
+  },
+});
+
+type Config = z.output<typeof Config>;
+type Layout = { num_heads: number; num_key_value_heads: number; head_dim: number };
+
+function layoutOf(config: Config): Layout {
+  return {
+    num_heads: config.num_attention_heads,
+    num_key_value_heads: config.num_key_value_heads ?? config.num_attention_heads,
+    head_dim: config.head_dim ?? config.hidden_size / config.num_attention_heads,
+  };
+}
+
+function parametersOf(config: Config, { num_heads, num_key_value_heads, head_dim }: Layout): Parameter[] {
+  const { hidden_size: width, intermediate_size: inner } = config;
+  const matrix = (name: string, out: number, from: number): Parameter => ({
+    name: `${name}.weight`,
+    shape: [out, from],
+    init: "normal",
+  });
+  const norm = (name: string): Parameter => ({ name: `${name}.weight`, shape: [width], init: "ones" });
+  const layers = Array.from({ length: config.num_hidden_layers }, (_, i) => `model.layers.${i}`).flatMap((layer) => [
+    norm(`${layer}.input_layernorm`),
+    matrix(`${layer}.self_attn.q_proj`, num_heads * head_dim, width),
+    matrix(`${layer}.self_attn.k_proj`, num_key_value_heads * head_dim, width),
+    matrix(`${layer}.self_attn.v_proj`, num_key_value_heads * head_dim, width),
+    matrix(`${layer}.self_attn.o_proj`, width, num_heads * head_dim),
+    norm(`${layer}.post_attention_layernorm`),
+    matrix(`${layer}.mlp.gate_proj`, inner, width),
+    matrix(`${layer}.mlp.up_proj`, inner, width),
+    matrix(`${layer}.mlp.down_proj`, width, inner),
+  ]);
+  const head = config.tie_word_embeddings ? [] : [matrix("lm_head", config.vocab_size, width)];
+  return [matrix("model.embed_tokens", config.vocab_size, width), ...layers, norm("model.norm"), ...head];
+}
+
+function ropeTables(config: Config, head_dim: number, positions: number, dtype: DType) {
+  const scaling = config.rope_parameters ?? config.rope_scaling ?? {};
+  const theta = config.rope_theta ?? scaling.rope_theta ?? 10_000;
+  const frequencies = rotaryFrequencies(head_dim, theta);
+  const scaled = scaling.rope_type === "llama3" ? llama3Frequencies(frequencies, scaling) : frequencies;
+  return rotaryTables(positions, scaled, dtype);
+}

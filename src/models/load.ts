@@ -1,0 +1,118 @@
+/** @file Models as HF folders: config.json and safetensors, in one file or several. */
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { DistillError } from "../core/errors.ts";
+import { readJson, writeWholeFrom } from "../core/files.ts";
+import { deriveSeed, seededRandom } from "../core/random.ts";
+import { fromBfloat16, fromFloat16 } from "../formats/float16.ts";
+import { openSafetensors, type SafetensorsFile, safetensorsHeader } from "../formats/safetensors.ts";
+import type { DType } from "../graph/value.ts";
+import * as families from "./index.ts";
+import type { Family, Model, Parameter } from "./model.ts";
+
+/** What config.json holds, all of its keys kept. */
+export type ModelConfig = { model_type: string; [key: string]: unknown };
+
+/** The model that a config describes. `source` names it in errors. */
+export function createModel(config: unknown, source: string, dtype?: DType): Model {
+  const { model_type } = z.looseObject({ model_type: z.string() }).catch({ model_type: "" }).parse(config);
+  const family = (families as Record<string, Family>)[model_type];
+  if (!family)
+    throw new DistillError(
+      `${source}: unknown model_type "${model_type}". Expected one of: ${Object.keys(families).join(", ")}.`,
+    );
+  const parsed = family.config.safeParse(config);
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "config"}: ${message}`);
+    throw new DistillError(`${source} does not describe a ${model_type} model: ${issues.join("; ")}.`);
+  }
+  return family.create(parsed.data, dtype);
+}
+
+export const readConfig = (folder: string): ModelConfig =>
+  readJson(join(folder, "config.json"), "The model's config.json") as ModelConfig;
+
+/** One weight in float32, row-major. */
+export type Weight = Parameter & { data: Float32Array };
+
+/** New weights, the same for the same seed whatever else the model holds. */
+export function* initialWeights(model: Model, seed: number): Generator<Weight> {
+  for (const parameter of model.parameters) {
+    const { name, shape, init } = parameter;
+    const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    if (init === "ones") data.fill(1);
+    if (init === "normal") {
+      const random = seededRandom(deriveSeed(seed, name));
+      for (let i = 0; i < data.length; i++) data[i] = random.normal() * model.initializer_range;
+    }
+    yield { ...parameter, data };
+  }
+}
+
+/** The weights of `model` from a folder, one at a time. F16 and BF16 are widened. */
+export function* loadWeights(folder: string, model: Model): Generator<Weight> {
+  const files = new Map<string, SafetensorsFile>();
+  try {
+    const locate = locator(folder);
+    for (const parameter of model.parameters) {
+      const path = locate(parameter.name);
+      const file = files.get(path) ?? openSafetensors(path);
+      files.set(path, file);
+      yield { ...parameter, data: readWeight(path, file, parameter) };
+    }
+  } finally {
+    for (const file of files.values()) file.close();
+  }
+}
+
+const Index = z.object({ weight_map: z.record(z.string(), z.string().regex(/^[^/\\]+\.safetensors$/)) });
+
+/** Which file holds a tensor. */
+function locator(folder: string): (name: string) => string {
+  const single = join(folder, "model.safetensors");
+  const indexPath = `${single}.index.json`;
+  if (existsSync(single)) return () => single;
+  if (!existsSync(indexPath))
+    throw new DistillError(`${folder} holds no weights: expected model.safetensors or model.safetensors.index.json.`);
+  const index = Index.safeParse(readJson(indexPath, "The index of the weights"));
+  if (!index.success)
+    throw new DistillError(`${indexPath} is not an index of safetensors files: ${index.error.issues[0]!.message}.`);
+  return (name) => {
+    const file = index.data.weight_map[name];
+    if (!file) throw new DistillError(`${indexPath} does not say where "${name}" is.`);
+    return join(folder, file);
+  };
+}
+
+function readWeight(path: string, file: SafetensorsFile, { name, shape }: Parameter): Float32Array {
+  const entry = file.entries.get(name);
+  if (!entry) throw new DistillError(`${path} has no tensor "${name}", which the model's config asks for.`);
+  if (entry.shape.length !== shape.length || entry.shape.some((dim, i) => dim !== shape[i]))
+    throw new DistillError(
+      `${path}: tensor "${name}" has shape [${entry.shape}], and the model's config asks for [${shape}].`,
+    );
+  const bytes = file.read(name);
+  if (entry.dtype === "F32") return new Float32Array(bytes.buffer);
+  if (entry.dtype === "F16") return Float32Array.from(new Uint16Array(bytes.buffer), fromFloat16);
+  if (entry.dtype === "BF16") return Float32Array.from(new Uint16Array(bytes.buffer), fromBfloat16);
+  throw new DistillError(`${path}: tensor "${name}" is ${entry.dtype}; weights are read from F32, F16 and BF16.`);
+}
+
+/** Write tensors as one float32 safetensors file, whole or not at all. */
+export async function saveTensors(
+  path: string,
+  tensors: readonly { name: string; shape: readonly number[] }[],
+  read: (name: string) => Promise<Float32Array>,
+): Promise<void> {
+  const header = safetensorsHeader(tensors.map(({ name, shape }) => ({ name, shape, dtype: "F32" })));
+  async function* pieces() {
+    yield header;
+    for (const { name } of tensors) {
+      const { buffer, byteOffset, byteLength } = await read(name);
+      yield new Uint8Array(buffer, byteOffset, byteLength);
+    }
+  }
+  await writeWholeFrom(path, pieces());
+}
