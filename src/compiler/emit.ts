@@ -71,7 +71,8 @@ function encodeNode(value: Value, operand: (x: Value) => string, names: Readonly
     encodeAttribute,
   );
   const input = (operands?.(attrs, inputs, value) ?? inputs).map(operand);
-  return { opType: op.type, domain, input, output: [names.get(value)!], attribute };
+  const name = names.get(value)!;
+  return { name, opType: op.type, domain, input, output: [name], attribute };
 }
 
 function encodeAttribute([name, value]: [string, Attribute]): OnnxAttribute {

@@ -55,10 +55,11 @@ function depthFirst(outputs: readonly Value[], needed: ReadonlySet<Value>): Valu
   });
 }
 
-/** The Afters that ONNX Runtime's order would break. */
-function brokenOrders(order: readonly Value[]): ReadonlySet<Value> {
-  const afters = order.filter(({ node }) => node?.op === After);
-  if (afters.length === 0) return new Set();
+/**
+ * The nodes of `order` as ONNX Runtime will run them when they are numbered backwards: depth first from what nothing
+ * consumes, the earliest in our order first.
+ */
+export function runtimeOrder(order: readonly Value[]): Value[] {
   const nodes = order.filter(({ node }) => node && node.op !== After);
   const place = new Map(nodes.map((value, i) => [value, i]));
   const inputs = nodes.map(({ node }) => {
@@ -67,21 +68,23 @@ function brokenOrders(order: readonly Value[]): ReadonlySet<Value> {
   });
   const consumed = new Set(inputs.flat());
   const leaves = nodes.flatMap((_, i) => (consumed.has(i) ? [] : [i]));
+  return postorder(leaves, (i) => inputs[i]!).map((i) => nodes[i]!);
+}
 
-  const time = new Int32Array(nodes.length);
-  postorder(leaves, (i) => inputs[i]!).forEach((i, now) => {
-    time[i] = now;
-  });
-
-  const consumers = new Map<Value, number[]>();
-  nodes.forEach(({ node }, i) => {
+/** The Afters that ONNX Runtime's order would break. */
+function brokenOrders(order: readonly Value[]): ReadonlySet<Value> {
+  const afters = order.filter(({ node }) => node?.op === After);
+  if (afters.length === 0) return new Set();
+  const run = runtimeOrder(order);
+  const time = new Map(run.map((value, i) => [value, i]));
+  const firstUse = new Map<Value, number>();
+  for (const [now, { node }] of run.entries())
     for (const x of node!.inputs)
       for (let value = x; value.node?.op === After; value = value.node.inputs[0]!)
-        consumers.set(value, [...(consumers.get(value) ?? []), i]);
-  });
+        if (!firstUse.has(value)) firstUse.set(value, now);
   const broken = afters.filter((value) => {
-    const earlier = place.get(resolve(value.node!.inputs[1]!));
-    return earlier !== undefined && consumers.get(value)?.some((i) => time[i]! < time[earlier]!);
+    const earlier = time.get(resolve(value.node!.inputs[1]!));
+    return earlier !== undefined && (firstUse.get(value) ?? Number.POSITIVE_INFINITY) < earlier;
   });
   return new Set(broken);
 }

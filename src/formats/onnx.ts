@@ -23,6 +23,7 @@ export type OnnxAttribute =
   | { name: string; type: "INTS"; ints: readonly number[] };
 
 export type OnnxNode = {
+  name?: string;
   opType: string;
   domain: string;
   input: string[];
