@@ -2,11 +2,12 @@
 
 export { gradients } from "./compiler/gradients.ts";
 export { DistillError, ShapeError } from "./core/errors.ts";
+export { type FinishReason, type Message, type Prompt, VERDICTS, type Verdict } from "./core/trace.ts";
 export { type Batch, type BatchShape, batchShape, layOut, type Row, type Segment } from "./data/batch.ts";
 export { pack } from "./data/packing.ts";
 export { readTrainingRows, type TrainingRow } from "./data/rows.ts";
 export { toSegment } from "./data/segments.ts";
-export { loadTokenizer, type Message, type Tokenizer } from "./data/tokenizer.ts";
+export { loadTokenizer, type Tokenizer } from "./data/tokenizer.ts";
 export { greedy } from "./evaluation/greedy.ts";
 export { defineOp, type Op } from "./graph/op.ts";
 export { constant, type DType, input, scalar, type Value } from "./graph/value.ts";
@@ -19,7 +20,9 @@ export { swiglu } from "./nn/swiglu.ts";
 export { checkpoint } from "./ops/checkpoint.ts";
 export * as ops from "./ops/index.ts";
 export { type Recipe, readRecipe } from "./recipe/recipe.ts";
+export { defineReward, type Reward, type Sample, type Score } from "./rewards/reward.ts";
 export { type Device, type DeviceName, openDevice, type Program } from "./runtime/device.ts";
 export { type Tensor, tensor } from "./runtime/tensor.ts";
+export type { GenerateOptions, Generation, SampleRequest, SamplingOptions, Teacher } from "./teachers/teacher.ts";
 export { compileTraining, type Training } from "./trainers/program.ts";
 export { type SftOptions, trainSft } from "./trainers/sft.ts";

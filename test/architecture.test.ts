@@ -4,6 +4,8 @@ import { test } from "node:test";
 
 const ENGINE = ["graph", "ops", "nn", "models", "compiler", "runtime", "formats"];
 
+const TOOLS = ["data", "rewards", "teachers", "sampling", "trainers", "evaluation", "exporters", "recipe"];
+
 /** Which folders of src each may import. Its own files and `core` are always allowed. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   core: [],
@@ -15,22 +17,44 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   models: ["graph", "ops", "nn", "formats"],
   runtime: ["graph", "ops", "compiler", "formats"],
   data: ["formats"],
-  trainers: [...ENGINE, "data"],
-  evaluation: [...ENGINE, "data", "trainers"],
-  recipe: ["data", "trainers", "runtime"],
-  commands: [...ENGINE, "data", "trainers", "evaluation", "recipe"],
+  rewards: [],
+  teachers: ["data"],
+  sampling: ["teachers", "rewards", "data"],
+  trainers: [...ENGINE, "data", "rewards"],
+  evaluation: [...ENGINE, "data", "trainers", "teachers", "rewards"],
+  exporters: ["models", "compiler", "formats", "data", "teachers", "graph", "ops", "nn", "runtime"],
+  recipe: ["data", "trainers", "runtime", "rewards", "teachers", "sampling", "exporters"],
+  commands: [...ENGINE, ...TOOLS],
   "cli.ts": ["commands"],
-  "index.ts": [...ENGINE, "data", "trainers", "evaluation", "recipe"],
+  "index.ts": [...ENGINE, ...TOOLS],
 };
 
 /** The only folders that may import these packages. Node's own modules are free. */
 const FENCED: Record<string, readonly string[]> = {
-  zod: ["core", "formats", "models", "data", "trainers", "evaluation", "recipe", "commands"],
+  zod: [
+    "core",
+    "formats",
+    "models",
+    "data",
+    "rewards",
+    "teachers",
+    "sampling",
+    "trainers",
+    "evaluation",
+    "exporters",
+    "recipe",
+    "commands",
+  ],
   "apache-arrow": ["formats", "data"],
   protobufjs: ["formats"],
   "onnxruntime-node": ["runtime"],
   "@huggingface/tokenizers": ["data"],
   "@huggingface/jinja": ["data"],
+  "node-llama-cpp": ["teachers"],
+  "@huggingface/transformers": ["teachers", "exporters"],
+  "quickjs-emscripten": ["rewards"],
+  pyodide: ["rewards"],
+  hyparquet: ["data"],
   yaml: ["recipe"],
   commander: ["cli.ts"],
 };

@@ -6,7 +6,7 @@ import { tableFromIPC } from "apache-arrow";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { readText } from "../core/files.ts";
-import type { Message } from "./tokenizer.ts";
+import type { Message } from "../core/trace.ts";
 
 /** What is trained on: the completion after the prompt, or every turn of the assistant. */
 export type TrainingRow = { prompt: string; completion: string } | { messages: Message[] };

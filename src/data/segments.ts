@@ -1,9 +1,10 @@
 /** @file From rows of text to tokens and the mask of what is learned. Masks come from spans of text, never from token ids. */
 
 import { DistillError } from "../core/errors.ts";
+import type { Message } from "../core/trace.ts";
 import type { Segment } from "./batch.ts";
 import type { TrainingRow } from "./rows.ts";
-import type { Message, Tokenizer } from "./tokenizer.ts";
+import type { Tokenizer } from "./tokenizer.ts";
 
 /**
  * The tokens of a row. The prompt is tokenized by itself, as it is at inference, so that the training text is an exact

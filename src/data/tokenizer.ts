@@ -5,8 +5,7 @@ import { Tokenizer as Implementation } from "@huggingface/tokenizers";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { readJson, readText } from "../core/files.ts";
-
-export type Message = { role: string; content: string };
+import type { Message } from "../core/trace.ts";
 
 /** A tokenizer folder: tokenizer.json, tokenizer_config.json and, beside or in it, the chat template. */
 export type Tokenizer = {

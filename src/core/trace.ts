@@ -1,0 +1,16 @@
+/** @file The nouns everybody shares. Columns of a dataset have the same names. */
+
+export type Message = { role: string; content: string };
+
+/** A question, and the reference answer where there is one. */
+export type Prompt = { id: string; prompt: string; answer?: string };
+
+/** How a completion ended: with a stop token or string, or at a limit of tokens. */
+export type FinishReason = "stop" | "length";
+
+/**
+ * What rules say of a completion. `unknown`: the reference cannot be read, or there is none; `truncated`: it was cut at a
+ * limit before it answered; `infra_error`: the judge failed, not the completion.
+ */
+export const VERDICTS = ["correct", "incorrect", "unknown", "truncated", "infra_error"] as const;
+export type Verdict = (typeof VERDICTS)[number];

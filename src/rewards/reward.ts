@@ -1,0 +1,30 @@
+/** @file What a rule is: it sees a completion with its prompt and reference, and gives a score, a verdict or both. */
+
+import type { z } from "zod";
+import type { Component } from "../core/component.ts";
+import type { FinishReason, Verdict } from "../core/trace.ts";
+
+export type Sample = {
+  prompt: string;
+  completion: string;
+  /** The reference. */
+  answer?: string;
+  finish_reason?: FinishReason;
+  /** Tokens in the completion, where they are known. */
+  num_tokens?: number;
+};
+
+export type Score = {
+  /** Usually 0 … 1; null is "cannot say" and is left out of sums. */
+  score: number | null;
+  /** Only from rules that judge correctness. */
+  verdict?: Verdict;
+  /** The span of the completion that was compared. */
+  extracted?: string | null;
+  /** Why, in a few words. */
+  reason: string;
+};
+
+export type Reward = (sample: Sample) => Score | Promise<Score>;
+
+export const defineReward = <Options extends z.ZodObject>(reward: Component<Options, Reward>) => reward;

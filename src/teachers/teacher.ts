@@ -1,0 +1,60 @@
+/** @file What a teacher is: something that continues prompts. */
+
+import type { FinishReason, Message } from "../core/trace.ts";
+
+export type SamplingOptions = {
+  /** 0 is greedy. */
+  temperature: number;
+  top_p: number;
+  /** 0 is the whole vocabulary. */
+  top_k: number;
+  min_p: number;
+  /** Tokens; a completion that reaches it has finish_reason "length". */
+  max_completion_length: number;
+  /** Texts that end a completion; they are not part of it. */
+  stop: readonly string[];
+  /** How many most likely tokens to give with each token; 0 for none. */
+  top_logprobs: number;
+};
+
+/** One completion to draw. */
+export type SampleRequest = {
+  /** The rendered text, special tokens included. */
+  prompt: string;
+  /** The same request with the same seed gives the same completion on the same machine. */
+  seed: number;
+};
+
+export type Generation = {
+  completion: string;
+  /** Ids of the completion's tokens; of the stop token too where one ended it. */
+  token_ids: number[];
+  prompt_tokens: number;
+  finish_reason: FinishReason;
+  /** For each token the ids and log-probabilities of the most likely ones, best first, at temperature 1. */
+  top_logprobs?: { ids: number[]; logprobs: number[] }[];
+};
+
+export type GenerateOptions = SamplingOptions & {
+  signal?: AbortSignal;
+  /** Called while work goes on with the number of tokens generated so far. */
+  onTokens?: (tokens: number) => void;
+};
+
+export type Teacher = {
+  /** The file or the server's name of the model. */
+  readonly model: string;
+  /** sha256 of the model's file, where there is one. */
+  readonly hash?: string;
+  /** The text of a conversation up to where the assistant speaks. */
+  render(messages: readonly Message[]): string;
+  /**
+   * Continue each request, many at a time; generations come in the order in which they end, with the index of their
+   * request. Requests are taken as places become free, so an endless source is fine. Ends early where `signal` says so.
+   */
+  generate(
+    requests: Iterable<SampleRequest>,
+    options: GenerateOptions,
+  ): AsyncIterable<{ index: number; generation: Generation }>;
+  close(): Promise<void>;
+};
