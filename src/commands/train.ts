@@ -107,7 +107,7 @@ function tokenized(recipe: Recipe, tokenizer: Tokenizer): Segment[] {
   const name = "path" in recipe.dataset ? recipe.dataset.path : "The generated dataset";
   const segments: Segment[] = [];
   let dropped = 0;
-  for (const [i, row] of trainingRows(recipe.dataset).entries()) {
+  for (const [i, row] of trainingRows(recipe.dataset, tokenizer).entries()) {
     const segment = { ...toSegment(row, tokenizer, `${name}, row ${i + 1}`), row: i + 1 };
     if (segment.tokens.length <= max_length) segments.push(segment);
     else if (overlength === "error")
@@ -125,12 +125,17 @@ function tokenized(recipe: Recipe, tokenizer: Tokenizer): Segment[] {
   return segments;
 }
 
-function trainingRows(dataset: DatasetSource): TrainingRow[] {
+/** Problems that a program writes are conversations where the tokenizer has a template for them. */
+function trainingRows(dataset: DatasetSource, { conversational }: Tokenizer): TrainingRow[] {
   if ("path" in dataset) return readTrainingRows(dataset.path);
   const problems = create(generators, dataset.generate, "generator")("train", dataset.seed);
   const rows: TrainingRow[] = [];
   for (const { prompt, completion } of problems) {
-    rows.push({ prompt, completion });
+    const turns = [
+      { role: "user", content: prompt },
+      { role: "assistant", content: completion },
+    ];
+    rows.push(conversational ? { messages: turns } : { prompt, completion });
     if (rows.length === dataset.rows) break;
   }
   return rows;

@@ -21,6 +21,8 @@ export type Tokenizer = {
   readonly eos: number;
   /** One more than the largest id. */
   readonly size: number;
+  /** Whether there is a chat template. */
+  readonly conversational: boolean;
   /** The text of a conversation; with `generate`, up to where the assistant speaks. */
   render(messages: readonly Message[], options: { generate: boolean }): string;
 };
@@ -82,6 +84,7 @@ export function loadTokenizer(folder: string): Tokenizer {
         ? id("bos_token", config.bos_token)
         : undefined,
     eos,
+    conversational: source !== undefined,
     size: Math.max(...implementation.get_vocab(true).values()) + 1,
     render(messages, { generate }) {
       if (!source)

@@ -1,2 +1,3 @@
 /** Programs that write problems with worked solutions, each under the name that a recipe gives. */
 export { arithmetic } from "./arithmetic.ts";
+export { stories } from "./stories.ts";
