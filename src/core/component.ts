@@ -10,12 +10,12 @@ export type Component<Options extends z.ZodObject, Made> = {
 // biome-ignore lint/suspicious/noExplicitAny: each component checks its own options.
 type Registry<Made> = Record<string, Component<any, Made>>;
 
-/** The schema of `{ type: <a name in the registry>, ...its options }`. */
-export function oneOf<Made>(registry: Registry<Made>) {
+/** The schema of `{ type: <a name in the registry>, ...its options, ...more }`. */
+export function oneOf<Made, More extends z.ZodRawShape = Record<never, never>>(registry: Registry<Made>, more?: More) {
   const schemas = Object.entries(registry).map(([type, { options }]) =>
-    options.extend({ type: z.literal(type) }).strict(),
+    options.extend({ ...more, type: z.literal(type) }).strict(),
   );
-  return z.discriminatedUnion("type", schemas as [z.ZodObject<{ type: z.ZodLiteral<string> }>]);
+  return z.discriminatedUnion("type", schemas as unknown as [z.ZodObject<{ type: z.ZodLiteral<string> } & More>]);
 }
 
 /** Make what a parsed recipe names. */

@@ -1,0 +1,63 @@
+/** @file Questions to sample from and to test on: JSON lines, or problems that a program writes. */
+
+import { z } from "zod";
+import { create } from "../core/component.ts";
+import { DistillError } from "../core/errors.ts";
+import type { Prompt } from "../core/trace.ts";
+import type { Split } from "./generators/generator.ts";
+import * as generators from "./generators/index.ts";
+import { jsonLines } from "./rows.ts";
+
+/** Where questions come from: the first `limit` lines of a file, or `rows` problems of a generator. */
+export type PromptSource =
+  | { path: string; limit?: number | undefined }
+  | { generate: { type: string }; rows: number; seed: number };
+
+const Line = z.object({
+  id: z.union([z.string(), z.number()]).transform(String).optional(),
+  prompt: z.string().min(1),
+  answer: z.union([z.string(), z.number()]).transform(String).nullish(),
+});
+
+const EXPECTED = '"prompt" (text) and, where there is a reference, "answer" (text)';
+
+/** The questions of a source, each with an id of its own. */
+export function readPrompts(source: PromptSource, split: Split): Prompt[] {
+  return "path" in source ? fromFile(source.path, source.limit) : fromGenerator(source, split);
+}
+
+/** How a source is named in sentences. */
+export const describeSource = (source: PromptSource): string =>
+  "path" in source ? source.path : `the generator ${source.generate.type}`;
+
+function fromFile(path: string, limit = Number.POSITIVE_INFINITY): Prompt[] {
+  const prompts = new Map<string, Prompt>();
+  for (const { line, value } of jsonLines(path)) {
+    if (prompts.size >= limit) break;
+    const parsed = Line.safeParse(value);
+    if (!parsed.success) {
+      const { path: key, message } = parsed.error.issues[0]!;
+      throw new DistillError(
+        `${path}, line ${line}: ${key.join(".") || "the line"}: ${message}. Expected ${EXPECTED}.`,
+      );
+    }
+    const { id = `line-${line}`, prompt, answer } = parsed.data;
+    if (prompts.has(id))
+      throw new DistillError(`${path}, line ${line}: the id "${id}" was there before. Expected each once.`);
+    prompts.set(id, { id, prompt, ...(answer == null ? {} : { answer }) });
+  }
+  if (prompts.size === 0) throw new DistillError(`${path} has no prompts. Expected lines with ${EXPECTED}.`);
+  return [...prompts.values()];
+}
+
+function fromGenerator(
+  { generate, rows, seed }: { generate: { type: string }; rows: number; seed: number },
+  split: Split,
+) {
+  const prompts = new Map<string, Prompt>();
+  for (const { prompt, answer } of create(generators, generate, "generator")(split, seed)) {
+    if (!prompts.has(prompt)) prompts.set(prompt, { id: `${split}-${prompts.size + 1}`, prompt, answer });
+    if (prompts.size === rows) break;
+  }
+  return [...prompts.values()];
+}

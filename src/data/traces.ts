@@ -1,0 +1,197 @@
+/** @file The dataset of traces: every completion that was drawn, with what rules said of it. Rejected ones stay. */
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import {
+  Bool,
+  type Data,
+  type DataType,
+  Field,
+  Float64,
+  Int32,
+  List,
+  makeData,
+  RecordBatch,
+  Schema,
+  Struct,
+  Table,
+  Uint32,
+  Utf8,
+  vectorFromArray,
+} from "apache-arrow";
+import { DistillError } from "../core/errors.ts";
+import type { FinishReason, Message, Verdict } from "../core/trace.ts";
+import { readDataset } from "./dataset-folder.ts";
+
+/** What was drawn. */
+export type Draw = {
+  prompt_id: string;
+  /** Which of the prompt's samples this is, from 0. */
+  sample: number;
+  prompt: string;
+  /** The reference, where there is one. */
+  answer: string | null;
+  messages: Message[];
+  /** What stands in the think block. */
+  reasoning: string | null;
+  completion: string;
+  token_ids: readonly number[];
+  prompt_tokens: number;
+  finish_reason: FinishReason;
+  teacher: string;
+  teacher_hash: string | null;
+  temperature: number;
+  top_p: number;
+  top_k: number;
+  min_p: number;
+  max_completion_length: number;
+  seed: number;
+};
+
+/** What rules said of it. */
+export type Judged = {
+  /** The score of each reward by its name; null where it cannot say. */
+  rewards: Record<string, number | null>;
+  /** The weighted sum of the scores that are known. */
+  reward: number | null;
+  verdict: Verdict;
+  extracted: string | null;
+  reason: string;
+  accepted: boolean;
+};
+
+export type Trace = Draw & Judged;
+
+/** Traces as an Arrow table with one column for each of their keys. */
+export function tracesTable(traces: readonly Trace[]): Table {
+  const names = Object.keys(traces[0]?.rewards ?? {});
+  return table({
+    prompt_id: column(new Utf8(), traces, "prompt_id"),
+    sample: column(new Int32(), traces, "sample"),
+    prompt: column(new Utf8(), traces, "prompt"),
+    answer: column(new Utf8(), traces, "answer"),
+    messages: conversations(traces.map(({ messages }) => messages)),
+    reasoning: column(new Utf8(), traces, "reasoning"),
+    completion: column(new Utf8(), traces, "completion"),
+    token_ids: lists(
+      traces.map(({ token_ids }) => token_ids.length),
+      makeData({ type: new Int32(), data: Int32Array.from(traces.flatMap(({ token_ids }) => token_ids)) }),
+    ),
+    prompt_tokens: column(new Int32(), traces, "prompt_tokens"),
+    finish_reason: column(new Utf8(), traces, "finish_reason"),
+    teacher: column(new Utf8(), traces, "teacher"),
+    teacher_hash: column(new Utf8(), traces, "teacher_hash"),
+    temperature: column(new Float64(), traces, "temperature"),
+    top_p: column(new Float64(), traces, "top_p"),
+    top_k: column(new Int32(), traces, "top_k"),
+    min_p: column(new Float64(), traces, "min_p"),
+    max_completion_length: column(new Int32(), traces, "max_completion_length"),
+    seed: column(new Uint32(), traces, "seed"),
+    rewards: struct(
+      Object.fromEntries(
+        names.map((name) => [
+          name,
+          values(
+            new Float64(),
+            traces.map(({ rewards }) => rewards[name] ?? null),
+          ),
+        ]),
+      ),
+      traces.length,
+    ),
+    reward: column(new Float64(), traces, "reward"),
+    verdict: column(new Utf8(), traces, "verdict"),
+    extracted: column(new Utf8(), traces, "extracted"),
+    reason: column(new Utf8(), traces, "reason"),
+    accepted: column(new Bool(), traces, "accepted"),
+  });
+}
+
+/** The traces of a folder, in the order in which they were drawn. */
+export function* readTraces(folder: string): Generator<Trace> {
+  if (!existsSync(join(folder, "state.json"))) return;
+  for (const { path, table } of readDataset(folder)) {
+    const columns = table.schema.fields.map(({ name }) => ({ name, vector: table.getChild(name)! }));
+    if (!["prompt_id", "sample", "completion", "verdict"].every((name) => table.getChild(name)))
+      throw new DistillError(
+        `${path} has the columns ${columns.map(({ name }) => name).join(", ")}. Expected a dataset of traces.`,
+      );
+    for (let i = 0; i < table.numRows; i++)
+      yield Object.fromEntries(columns.map(({ name, vector }) => [name, plain(vector.get(i))])) as Trace;
+  }
+}
+
+/** An accepted trace as a row to train on. */
+export type Accepted = { prompt: string; completion: string; messages: Message[]; prompt_id: string; sample: number };
+
+/** The accepted view: `prompt` is the text that the teacher continued, `messages` the conversation with the completion. */
+export function acceptedTable(rows: readonly Accepted[]): Table {
+  return table({
+    prompt: column(new Utf8(), rows, "prompt"),
+    completion: column(new Utf8(), rows, "completion"),
+    messages: conversations(rows.map(({ messages }) => messages)),
+    prompt_id: column(new Utf8(), rows, "prompt_id"),
+    sample: column(new Int32(), rows, "sample"),
+  });
+}
+
+/** What stands between the first <think> and the first </think> behind it, or before a </think> whose tag was prefilled. */
+export function reasoningOf(completion: string): string | null {
+  const end = completion.indexOf("</think>");
+  if (end < 0) return null;
+  const start = completion.indexOf("<think>");
+  return completion.slice(start >= 0 && start < end ? start + "<think>".length : 0, end).trim();
+}
+
+function table(columns: Record<string, Data>): Table {
+  const fields = Object.entries(columns).map(([name, data]) => new Field(name, data.type, true));
+  const length = Object.values(columns)[0]!.length;
+  const data = makeData({ type: new Struct(fields), length, nullCount: 0, children: Object.values(columns) });
+  return new Table(new Schema(fields), new RecordBatch(new Schema(fields), data));
+}
+
+const values = (type: DataType, items: readonly unknown[]): Data =>
+  items.length > 0 ? vectorFromArray(items, type).data[0]! : makeData({ type } as never);
+
+const column = <Row>(type: DataType, rows: readonly Row[], key: keyof Row): Data =>
+  values(
+    type,
+    rows.map((row) => row[key]),
+  );
+
+/** A list column of which list i has lengths[i] elements of `child`. */
+function lists(lengths: readonly number[], child: Data): Data {
+  const valueOffsets = new Int32Array(lengths.length + 1);
+  lengths.forEach((length, i) => {
+    valueOffsets[i + 1] = valueOffsets[i]! + length;
+  });
+  const type = new List(new Field("item", child.type, true));
+  return makeData({ type, length: lengths.length, nullCount: 0, valueOffsets, child });
+}
+
+function struct(children: Record<string, Data>, length: number): Data {
+  const fields = Object.entries(children).map(([name, data]) => new Field(name, data.type, true));
+  return makeData({ type: new Struct(fields), length, nullCount: 0, children: Object.values(children) });
+}
+
+/** list<struct<role, content>>, as every trainer of chat models reads it. */
+function conversations(all: readonly (readonly Message[])[]): Data {
+  const messages = all.flat();
+  const turns = struct(
+    { role: column(new Utf8(), messages, "role"), content: column(new Utf8(), messages, "content") },
+    messages.length,
+  );
+  return lists(
+    all.map(({ length }) => length),
+    turns,
+  );
+}
+
+/** An Arrow value as JSON would have it. */
+function plain(value: unknown): unknown {
+  if (value === null || typeof value !== "object") return typeof value === "bigint" ? Number(value) : value;
+  if (ArrayBuffer.isView(value)) return [...(value as Int32Array)];
+  const json = (value as { toJSON(): unknown }).toJSON();
+  if (Array.isArray(json)) return json.map(plain);
+  return Object.fromEntries(Object.entries(json as object).map(([key, inner]) => [key, plain(inner)]));
+}
