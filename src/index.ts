@@ -20,6 +20,7 @@ export { swiglu } from "./nn/swiglu.ts";
 export { checkpoint } from "./ops/checkpoint.ts";
 export * as ops from "./ops/index.ts";
 export { type Recipe, readRecipe } from "./recipe/recipe.ts";
+export { type Grade, gradeMath, type Profile } from "./rewards/math/index.ts";
 export { defineReward, type Reward, type Sample, type Score } from "./rewards/reward.ts";
 export { type Device, type DeviceName, openDevice, type Program } from "./runtime/device.ts";
 export { type Tensor, tensor } from "./runtime/tensor.ts";

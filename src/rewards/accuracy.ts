@@ -1,0 +1,27 @@
+/** @file Whether a completion's answer equals the reference, as mathematics. */
+
+import { z } from "zod";
+import { gradeMath } from "./math/index.ts";
+import { defineReward } from "./reward.ts";
+
+const options = z.object({
+  /** `strict` demands a \boxed{} or an <answer>; `lenient` also reads "the answer is …" and plain text. */
+  profile: z.enum(["strict", "lenient"]).default("strict"),
+});
+
+const SCORES = { correct: 1, incorrect: 0, truncated: 0, unknown: null, infra_error: null };
+
+/** 1 where the answer equals the reference, 0 where it doesn't, null where the reference is missing or cannot be read. */
+export const accuracy = defineReward({
+  options,
+  create({ profile }) {
+    return ({ completion, answer, finish_reason }) => {
+      if (answer === undefined)
+        return { score: null, verdict: "unknown", extracted: null, reason: "there is no reference" };
+      const { verdict, extracted, reason } = gradeMath({ completion, answer, profile });
+      if (verdict === "incorrect" && extracted === null && finish_reason === "length")
+        return { score: 0, verdict: "truncated", extracted, reason: "the completion was cut before it answered" };
+      return { score: SCORES[verdict], verdict, extracted, reason };
+    };
+  },
+});
