@@ -7,6 +7,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   writeSync,
@@ -106,4 +107,15 @@ export function readJson(path: string, what: string): unknown {
   } catch (error) {
     throw new DistillError(`${path} is not JSON: ${(error as Error).message}.`);
   }
+}
+
+/** `length` bytes of an open file from `position`; `path` names it in errors. */
+export function readAt(path: string, file: number, position: number, length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const n = readSync(file, bytes, done, Math.min(length - done, 1 << 30), position + done);
+    if (n === 0) throw new DistillError(`${path} ended ${length - done} bytes early while it was read.`);
+    done += n;
+  }
+  return bytes;
 }

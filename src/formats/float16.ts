@@ -41,3 +41,11 @@ export function fromBfloat16(half: number): number {
   bits[0] = half << 16;
   return float[0]!;
 }
+
+/** The bfloat16 nearest to x, ties to even, as its 16 bits. */
+export function toBfloat16(x: number): number {
+  float[0] = x;
+  const b = bits[0]!;
+  if ((b & 0x7fffffff) > 0x7f800000) return (b >>> 16) | 0x40;
+  return (b + 0x7fff + ((b >>> 16) & 1)) >>> 16;
+}

@@ -1,8 +1,9 @@
 /** @file safetensors: a JSON header, then the tensors' bytes. Headers are checked before anything is allocated for them. */
 
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync } from "node:fs";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
+import { readAt } from "../core/files.ts";
 
 const SIZES = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, BOOL: 1 } as const;
 export type SafetensorsType = keyof typeof SIZES;
@@ -37,7 +38,7 @@ export function openSafetensors(path: string): SafetensorsFile {
     const entries = readHeader(path, file, fstatSync(file).size);
     const read = (name: string) => {
       const { begin, end } = entries.get(name)!;
-      return readBytes(path, file, begin, end - begin);
+      return readAt(path, file, begin, end - begin);
     };
     return { entries, read, close: () => closeSync(file) };
   } catch (error) {
@@ -51,13 +52,13 @@ function readHeader(path: string, file: number, fileSize: number): Map<string, E
     throw new DistillError(`${path} is not a valid safetensors file: ${what}.`);
   };
   if (fileSize < 8) bad(`it has ${fileSize} bytes, and the length of the header takes 8`);
-  const length = Number(new DataView(readBytes(path, file, 0, 8).buffer).getBigUint64(0, true));
+  const length = Number(new DataView(readAt(path, file, 0, 8).buffer).getBigUint64(0, true));
   if (length > fileSize - 8)
     bad(`its header claims ${length} bytes, and ${fileSize - 8} follow; the file may be cut short`);
   if (length > HEADER_LIMIT) bad(`its header has ${length} bytes; at most ${HEADER_LIMIT} are read`);
   let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(readBytes(path, file, 8, length)));
+    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(readAt(path, file, 8, length)));
   } catch (error) {
     bad(`its header is not JSON (${(error as Error).message})`);
   }
@@ -83,16 +84,6 @@ function readHeader(path: string, file: number, fileSize: number): Map<string, E
   for (const [i, [name, { begin }]] of entries.entries())
     if (i > 0 && begin < entries[i - 1]![1].end) bad(`tensors "${entries[i - 1]![0]}" and "${name}" overlap`);
   return new Map(entries);
-}
-
-function readBytes(path: string, file: number, position: number, length: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  for (let done = 0; done < length; ) {
-    const n = readSync(file, bytes, done, Math.min(length - done, 1 << 30), position + done);
-    if (n === 0) throw new DistillError(`${path} ended ${length - done} bytes early while it was read.`);
-    done += n;
-  }
-  return bytes;
 }
 
 /** The header of a safetensors file that holds `tensors` in this order. The bytes follow it, without gaps. */

@@ -1,6 +1,7 @@
 /** @file The HF `llama` architecture: Llama 2 and 3, SmolLM2 and many others. */
 
 import { z } from "zod";
+import { float32, type MetadataValue, uint32 } from "../formats/gguf.ts";
 import { type DType, input, type Value } from "../graph/value.ts";
 import { attention } from "../nn/attention.ts";
 import { linear } from "../nn/linear.ts";
@@ -8,6 +9,7 @@ import { rotary, rotaryTables } from "../nn/rotary.ts";
 import { swiglu } from "../nn/swiglu.ts";
 import { checkpoint } from "../ops/checkpoint.ts";
 import { Add, Gather, SimplifiedLayerNormalization } from "../ops/index.ts";
+import type { GgufLayout } from "./gguf.ts";
 import { defineFamily, type Model, type Parameter, type Tokens } from "./model.ts";
 import { llama3Frequencies, RopeScaling, rotaryFrequencies } from "./rope.ts";
 
@@ -97,6 +99,15 @@ export const llama = defineFamily({
       },
     } satisfies Model;
   },
+  gguf(config) {
+    const layout = layoutOf(config);
+    return {
+      architecture: "llama",
+      metadata: ggufMetadata(config, layout),
+      tensors: ggufTensors(config, layout),
+      extra: ggufFrequencies(config, layout),
+    };
+  },
 });
 
 type Config = z.output<typeof Config>;
@@ -134,9 +145,67 @@ function parametersOf(config: Config, { num_heads, num_key_value_heads, head_dim
 }
 
 function ropeTables(config: Config, head_dim: number, positions: number, dtype: DType) {
+  return rotaryTables(positions, frequenciesOf(config, head_dim).scaled, dtype);
+}
+
+/** The base of rotary frequencies, they themselves, and as the config scales them. */
+function frequenciesOf(config: Config, head_dim: number) {
   const scaling = config.rope_parameters ?? config.rope_scaling ?? {};
   const theta = config.rope_theta ?? scaling.rope_theta ?? 10_000;
-  const frequencies = rotaryFrequencies(head_dim, theta);
-  const scaled = scaling.rope_type === "llama3" ? llama3Frequencies(frequencies, scaling) : frequencies;
-  return rotaryTables(positions, scaled, dtype);
+  const plain = rotaryFrequencies(head_dim, theta);
+  const scaled = scaling.rope_type === "llama3" ? llama3Frequencies(plain, scaling) : plain;
+  return { theta, plain, scaled };
+}
+
+function ggufMetadata(config: Config, { num_heads, num_key_value_heads, head_dim }: Layout) {
+  return new Map<string, MetadataValue>([
+    ["block_count", uint32(config.num_hidden_layers)],
+    ["context_length", uint32(config.max_position_embeddings)],
+    ["embedding_length", uint32(config.hidden_size)],
+    ["feed_forward_length", uint32(config.intermediate_size)],
+    ["attention.head_count", uint32(num_heads)],
+    ["attention.head_count_kv", uint32(num_key_value_heads)],
+    ["attention.key_length", uint32(head_dim)],
+    ["attention.value_length", uint32(head_dim)],
+    ["attention.layer_norm_rms_epsilon", float32(config.rms_norm_eps)],
+    ["rope.dimension_count", uint32(head_dim)],
+    ["rope.freq_base", float32(frequenciesOf(config, head_dim).theta)],
+    ["vocab_size", uint32(config.vocab_size)],
+  ]);
+}
+
+const GGUF_NAMES: Record<string, string> = {
+  "model.embed_tokens": "token_embd",
+  "model.norm": "output_norm",
+  lm_head: "output",
+  input_layernorm: "attn_norm",
+  "self_attn.q_proj": "attn_q",
+  "self_attn.k_proj": "attn_k",
+  "self_attn.v_proj": "attn_v",
+  "self_attn.o_proj": "attn_output",
+  post_attention_layernorm: "ffn_norm",
+  "mlp.gate_proj": "ffn_gate",
+  "mlp.up_proj": "ffn_up",
+  "mlp.down_proj": "ffn_down",
+};
+
+/** llama.cpp rotates neighbours in this architecture, so rows of queries and keys are reordered. */
+function ggufTensors(config: Config, layout: Layout): GgufLayout["tensors"] {
+  const heads: Record<string, number> = {
+    "self_attn.q_proj": layout.num_heads,
+    "self_attn.k_proj": layout.num_key_value_heads,
+  };
+  return parametersOf(config, layout).map(({ name }) => {
+    const [, layer, module] = /^(?:model\.layers\.(\d+)\.)?(.+)\.weight$/.exec(name)!;
+    const gguf = `${layer === undefined ? "" : `blk.${layer}.`}${GGUF_NAMES[module!]}.weight`;
+    return heads[module!] ? { name, gguf, interleavedHeads: heads[module!]! } : { name, gguf };
+  });
+}
+
+/** Scaled frequencies: what llama.cpp divides each of the plain ones by. */
+function ggufFrequencies(config: Config, { head_dim }: Layout): GgufLayout["extra"] {
+  const { plain, scaled } = frequenciesOf(config, head_dim);
+  if (plain === scaled) return [];
+  const data = Float32Array.from(plain, (frequency, i) => frequency / scaled[i]!);
+  return [{ gguf: "rope_freqs.weight", shape: [data.length], data }];
 }

@@ -9,6 +9,7 @@ import { deriveSeed, seededRandom } from "../core/random.ts";
 import { fromBfloat16, fromFloat16 } from "../formats/float16.ts";
 import { openSafetensors, type SafetensorsFile, safetensorsHeader } from "../formats/safetensors.ts";
 import type { DType } from "../graph/value.ts";
+import type { GgufLayout } from "./gguf.ts";
 import * as families from "./index.ts";
 import type { Family, Model, Parameter } from "./model.ts";
 
@@ -17,6 +18,17 @@ export type ModelConfig = { model_type: string; [key: string]: unknown };
 
 /** The model that a config describes. `source` names it in errors. */
 export function createModel(config: unknown, source: string, dtype?: DType): Model {
+  const { family, parsed } = familyOf(config, source);
+  return family.create(parsed, dtype);
+}
+
+/** How llama.cpp wants the model that a config describes. */
+export function ggufLayout(config: unknown, source: string): GgufLayout {
+  const { family, parsed } = familyOf(config, source);
+  return family.gguf(parsed);
+}
+
+function familyOf(config: unknown, source: string): { family: Family; parsed: unknown } {
   const { model_type } = z.looseObject({ model_type: z.string() }).catch({ model_type: "" }).parse(config);
   const family = (families as Record<string, Family>)[model_type];
   if (!family)
@@ -28,7 +40,7 @@ export function createModel(config: unknown, source: string, dtype?: DType): Mod
     const issues = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "config"}: ${message}`);
     throw new DistillError(`${source} does not describe a ${model_type} model: ${issues.join("; ")}.`);
   }
-  return family.create(parsed.data, dtype);
+  return { family, parsed: parsed.data };
 }
 
 export const readConfig = (folder: string): ModelConfig =>

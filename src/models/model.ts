@@ -2,6 +2,7 @@
 
 import type { z } from "zod";
 import type { DType, Value } from "../graph/value.ts";
+import type { GgufLayout } from "./gguf.ts";
 
 /** A weight as Hugging Face names and shapes it, and how a new model fills it. */
 export type Parameter = { name: string; shape: readonly number[]; init: "normal" | "ones" | "zeros" };
@@ -43,6 +44,8 @@ export type Model = {
 export type Family<Config extends z.ZodType = z.ZodType> = {
   config: Config;
   create(config: z.output<Config>, dtype?: DType): Model;
+  /** How llama.cpp wants the same model. */
+  gguf(config: z.output<Config>): GgufLayout;
 };
 
 export const defineFamily = <Config extends z.ZodType>(family: Family<Config>) => family;

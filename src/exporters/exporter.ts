@@ -1,0 +1,20 @@
+/** @file What an exporter is: it turns a finished model into files that a runtime at the edge loads. */
+
+import type { z } from "zod";
+import type { Component } from "../core/component.ts";
+
+/** A model as Hugging Face lays it out: config.json, safetensors and the tokenizer's files. */
+export type Source = { folder: string };
+
+export type Exported = {
+  /** Format and precision, such as "gguf-q8_0" or "onnx-q8". */
+  name: string;
+  /** The file or the folder to load. */
+  path: string;
+  bytes: number;
+};
+
+/** Writes into the folder `output`; each file whole or not at all. */
+export type Exporter = (source: Source, output: string) => Promise<Exported[]>;
+
+export const defineExporter = <Options extends z.ZodObject>(exporter: Component<Options, Exporter>) => exporter;
