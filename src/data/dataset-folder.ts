@@ -68,10 +68,10 @@ export function openDataset(folder: string, { shardBytes = SHARD_BYTES } = {}): 
 }
 
 /** Write a whole dataset, or nothing. */
-export const writeDataset = (path: string, table: Table): Promise<void> =>
+export const writeDataset = (path: string, tables: Iterable<Table>): Promise<void> =>
   writeFolder(path, (folder) => {
     const writer = openDataset(folder);
-    writer.append(table);
+    for (const table of tables) writer.append(table);
     writer.close();
   });
 

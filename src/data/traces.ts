@@ -32,6 +32,8 @@ export type Draw = {
   /** The reference, where there is one. */
   answer: string | null;
   messages: Message[];
+  /** The text that the teacher continued: the conversation through its chat template. */
+  prompt_text: string;
   /** What stands in the think block. */
   reasoning: string | null;
   completion: string;
@@ -71,6 +73,7 @@ export function tracesTable(traces: readonly Trace[]): Table {
     prompt: column(new Utf8(), traces, "prompt"),
     answer: column(new Utf8(), traces, "answer"),
     messages: conversations(traces.map(({ messages }) => messages)),
+    prompt_text: column(new Utf8(), traces, "prompt_text"),
     reasoning: column(new Utf8(), traces, "reasoning"),
     completion: column(new Utf8(), traces, "completion"),
     token_ids: lists(
@@ -105,6 +108,13 @@ export function tracesTable(traces: readonly Trace[]): Table {
     reason: column(new Utf8(), traces, "reason"),
     accepted: column(new Bool(), traces, "accepted"),
   });
+}
+
+const ROWS = 1024; // in a record batch of a dataset that is written as a whole
+
+/** Rows as tables of a size that is written at once. */
+export function* inTables<Row>(rows: readonly Row[], tableOf: (rows: readonly Row[]) => Table): Generator<Table> {
+  for (let start = 0; start < rows.length; start += ROWS) yield tableOf(rows.slice(start, start + ROWS));
 }
 
 /** The traces of a folder, in the order in which they were drawn. */

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
@@ -6,48 +5,80 @@ import { oneOf } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { readText } from "../core/files.ts";
 import * as generators from "../data/generators/index.ts";
+import { SelectionOptions } from "../data/selection.ts";
+import { EvaluationOptions } from "../evaluation/metrics.ts";
+import * as exporters from "../exporters/index.ts";
+import { ParityOptions } from "../exporters/limits.ts";
+import * as rewards from "../rewards/index.ts";
 import { DEVICES } from "../runtime/device.ts";
+import { SamplerOptions } from "../sampling/sample.ts";
+import * as teachers from "../teachers/index.ts";
 import { SftOptions } from "../trainers/sft.ts";
 
 const text = z.string().min(1);
+const seed = z.int().nonnegative().default(0);
 
-/** Rows from a file, or from a program that writes them. */
+/** Rows of a training dataset, from a file or from a program that writes them. */
 const Dataset = z.union([
   z.strictObject({ path: text }),
-  z.strictObject({ generate: oneOf(generators), rows: z.int().positive(), seed: z.int().nonnegative().default(0) }),
+  z.strictObject({ generate: oneOf(generators), rows: z.int().positive(), seed }),
+]);
+
+/** Questions: JSON lines with prompt and answer, or problems of a generator. */
+const Prompts = z.union([
+  z.strictObject({ path: text, limit: z.int().positive().optional() }),
+  z.strictObject({ generate: oneOf(generators), rows: z.int().positive(), seed }),
 ]);
 
 const Student = z.union([
   /** A model to continue from: an HF folder. */
   z.strictObject({ path: text }),
   /** A new model: the keys of an HF config.json. */
-  z.strictObject({ config: z.looseObject({ model_type: text }), seed: z.int().nonnegative().default(0) }),
+  z.strictObject({ config: z.looseObject({ model_type: text }), seed }),
 ]);
 
-export const Recipe = z.strictObject({
-  name: text.regex(/^[\w.-]+$/, "only letters, digits, '.', '_' and '-'"),
-  /** Where the run is kept; runs/<name> unless given. */
-  output: text.optional(),
-  device: z.enum(DEVICES).default("auto"),
-  /** Threads on the CPU; 0 is one a core. */
-  threads: z.int().nonnegative().default(0),
-  student: Student,
-  /** A tokenizer folder; the student's own unless given. */
-  tokenizer: text.optional(),
-  dataset: Dataset,
-  trainer: SftOptions.extend({ type: z.literal("sft").default("sft") })
-    .strict()
-    .prefault({}),
-  evaluation: z
-    .strictObject({
-      /** Problems of the generator's test split, or a JSONL file with prompt and answer. */
-      dataset: Dataset,
-      max_completion_length: z.int().positive().default(256),
-    })
-    .optional(),
-});
+/** What a recipe says of a reward beside the reward's own options. */
+const inSum = {
+  /** The column of its scores; its type unless given. */
+  name: text.optional(),
+  weight: z.number().default(1),
+  /** A completion with a lower score is not accepted. */
+  at_least: z.number().optional(),
+};
+
+export const Recipe = z
+  .strictObject({
+    name: text.regex(/^[\w.-]+$/, "only letters, digits, '.', '_' and '-'"),
+    /** Where the run is kept; runs/<name> unless given. */
+    output: text.optional(),
+    device: z.enum(DEVICES).default("auto"),
+    /** Threads on the CPU; 0 is one a core. */
+    threads: z.int().nonnegative().default(0),
+    student: Student,
+    /** A tokenizer folder; the student's own unless given. */
+    tokenizer: text.optional(),
+    teacher: oneOf(teachers).optional(),
+    sampling: SamplerOptions.extend({ prompts: Prompts }).strict().optional(),
+    rewards: z.array(oneOf(rewards, inSum)).min(1).optional(),
+    /** Which accepted traces are trained on. */
+    selection: SelectionOptions.strict().prefault({}),
+    /** What is trained on where nothing is sampled. */
+    dataset: Dataset.optional(),
+    trainer: SftOptions.extend({ type: z.literal("sft").default("sft") })
+      .strict()
+      .prefault({}),
+    export: z.array(oneOf(exporters)).default([]),
+    parity: ParityOptions.strict().prefault({}),
+    evaluation: EvaluationOptions.extend({ prompts: Prompts }).strict().optional(),
+  })
+  .refine(({ sampling, dataset }) => !sampling !== !dataset, {
+    path: ["dataset"],
+    message: "give either a dataset, or sampling that makes one",
+  })
+  .refine(({ sampling, teacher }) => !sampling || teacher, { path: ["teacher"], message: "sampling needs a teacher" })
+  .refine(({ sampling, rewards }) => !sampling || rewards, { path: ["rewards"], message: "sampling needs rewards" });
 export type Recipe = z.output<typeof Recipe>;
-export type DatasetSource = Recipe["dataset"];
+export type DatasetSource = NonNullable<Recipe["dataset"]>;
 
 /** Read a recipe and apply `overrides` (key.path=value). Paths in it are relative to the folder of the recipe. */
 export function readRecipe(path: string, overrides: readonly string[] = []): Recipe {
@@ -95,7 +126,7 @@ function explain(issue: z.core.$ZodIssue, raw: unknown): string[] {
     return best.flatMap((inner) => explain({ ...inner, path: [...issue.path, ...inner.path] }, raw));
   }
   if (issue.code === "unrecognized_keys")
-    return issue.keys.map((key) => `${at}unknown key "${key}"${suggestion(key, issue.path)}`);
+    return issue.keys.map((key) => `${at}unknown key "${key}"${suggestion(key, knownKeys(Recipe, issue.path))}`);
   return [`${at}${issue.message}`];
 }
 
@@ -106,13 +137,7 @@ const unknownKeys = (issues: readonly z.core.$ZodIssue[]) =>
   );
 
 /** ` (did you mean "x"?)` where a known key is near. */
-function suggestion(key: string, path: readonly PropertyKey[]): string {
-  const known =
-    path.length === 0
-      ? Object.keys(Recipe.shape)
-      : path[0] === "trainer"
-        ? Object.keys(SftOptions.shape)
-        : ["path", "config", "generate", "rows", "seed", "type"];
+function suggestion(key: string, known: readonly string[]): string {
   const near = known
     .map((name) => ({ name, distance: editDistance(name, key) }))
     .sort((a, b) => a.distance - b.distance)[0];
@@ -120,6 +145,27 @@ function suggestion(key: string, path: readonly PropertyKey[]): string {
     ? ` (did you mean "${near.name}"?)`
     : `. Expected one of: ${known.join(", ")}`;
 }
+
+/** The keys that a schema knows at a path: those of all alternatives there. */
+function knownKeys(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
+  const { def } = schema._zod as unknown as { def: Definition };
+  const inner = def.innerType ?? def.in;
+  if (inner) return knownKeys(inner, path);
+  if (def.options) return [...new Set(def.options.flatMap((option) => knownKeys(option, path)))];
+  if (def.element) return knownKeys(def.element, path.slice(1));
+  if (!def.shape) return [];
+  const [key, ...rest] = path;
+  if (key === undefined) return Object.keys(def.shape);
+  return def.shape[String(key)] ? knownKeys(def.shape[String(key)]!, rest) : [];
+}
+
+type Definition = {
+  innerType?: z.core.$ZodType;
+  in?: z.core.$ZodType;
+  options?: z.core.$ZodType[];
+  element?: z.core.$ZodType;
+  shape?: Record<string, z.core.$ZodType>;
+};
 
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
@@ -132,20 +178,24 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!;
 }
 
+/** Paths in a recipe are relative to its folder. */
 function withAbsolutePaths(recipe: Recipe, folder: string): Recipe {
   const absolute = (path: string) => (isAbsolute(path) ? path : resolve(folder, path));
-  const source = (dataset: DatasetSource): DatasetSource =>
-    "path" in dataset ? { path: absolute(dataset.path) } : dataset;
+  const located = <Section extends object>(section: Section): Section =>
+    "path" in section && typeof section.path === "string" ? { ...section, path: absolute(section.path) } : section;
+  const asking = <Section extends { prompts: object }>(section: Section): Section => ({
+    ...section,
+    prompts: located(section.prompts),
+  });
+  const { teacher, sampling, dataset, evaluation } = recipe;
   return {
     ...recipe,
     output: recipe.output ? absolute(recipe.output) : resolve("runs", recipe.name),
-    student: "path" in recipe.student ? { path: absolute(recipe.student.path) } : recipe.student,
+    student: located(recipe.student),
     ...(recipe.tokenizer ? { tokenizer: absolute(recipe.tokenizer) } : {}),
-    dataset: source(recipe.dataset),
-    ...(recipe.evaluation ? { evaluation: { ...recipe.evaluation, dataset: source(recipe.evaluation.dataset) } } : {}),
+    ...(teacher ? { teacher: located(teacher) } : {}),
+    ...(sampling ? { sampling: asking(sampling) } : {}),
+    ...(dataset ? { dataset: located(dataset) } : {}),
+    ...(evaluation ? { evaluation: asking(evaluation) } : {}),
   };
 }
-
-/** A hash of anything that JSON can say, the same for the same content. */
-export const contentHash = (value: unknown): string =>
-  createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16);

@@ -135,7 +135,7 @@ async function traceOf(
   { teacher, rewards, options }: SamplingRun,
   prompt: Prompt,
   sample: number,
-  { messages, seed }: { messages: Message[]; seed: number },
+  { messages, prompt: prompt_text, seed }: { messages: Message[]; prompt: string; seed: number },
   { completion, token_ids, prompt_tokens, finish_reason }: Generation,
 ): Promise<Trace> {
   const { temperature, top_p, top_k, min_p, max_completion_length } = options;
@@ -152,6 +152,7 @@ async function traceOf(
     prompt: prompt.prompt,
     answer: prompt.answer ?? null,
     messages,
+    prompt_text,
     reasoning: reasoningOf(completion),
     completion,
     token_ids,

@@ -1,0 +1,29 @@
+/** @file The accepted traces as a dataset to train on. */
+
+import { DistillError } from "../../core/errors.ts";
+import { writeDataset } from "../../data/dataset-folder.ts";
+import { select } from "../../data/selection.ts";
+import { acceptedTable, inTables, readTraces } from "../../data/traces.ts";
+import type { Stage } from "../../recipe/stages.ts";
+import { type Context, datasetFolder, tracesFolder } from "./context.ts";
+
+export function selectStage(context: Context): Stage {
+  const { recipe } = context;
+  const folder = datasetFolder(context);
+  return {
+    name: "select",
+    after: ["judge"],
+    inputs: () => ({ selection: recipe.selection }),
+    outputs: [folder],
+    async run() {
+      const traces = tracesFolder(context);
+      const rows = select(readTraces(traces), recipe.selection);
+      if (rows.length === 0)
+        throw new DistillError(
+          `No trace was accepted, so there is nothing to train on. ${traces} says of each why not; a stronger teacher, more samples or other rewards would help.`,
+        );
+      await writeDataset(folder, inTables(rows, acceptedTable));
+      return { result: { rows: rows.length } };
+    },
+  };
+}

@@ -1,0 +1,48 @@
+/** @file From traces to what is trained on: a view of the accepted ones. */
+
+import { z } from "zod";
+import { deriveSeed } from "../core/random.ts";
+import type { Accepted, Trace } from "./traces.ts";
+
+export const SelectionOptions = z.object({
+  /** The most traces of one prompt; all of them unless given. */
+  max_per_prompt: z.int().positive().optional(),
+  /** Which come first: as they were drawn, those with the fewest tokens, with the highest reward, or by chance. */
+  prefer: z.enum(["first", "shortest", "highest_reward", "random"]).default("first"),
+  /** No more rows than this in all. */
+  max_rows: z.int().positive().optional(),
+  seed: z.int().nonnegative().default(0),
+});
+export type SelectionOptions = z.output<typeof SelectionOptions>;
+
+/** The accepted traces, at most so many of a prompt, each completion of a prompt once. */
+export function select(
+  traces: Iterable<Trace>,
+  { max_per_prompt = Number.POSITIVE_INFINITY, prefer, max_rows = Number.POSITIVE_INFINITY, seed }: SelectionOptions,
+): Accepted[] {
+  const byPrompt = new Map<string, Map<string, Trace>>();
+  for (const trace of traces) {
+    if (!trace.accepted) continue;
+    const same = byPrompt.get(trace.prompt_id) ?? new Map<string, Trace>();
+    if (!same.has(trace.completion)) same.set(trace.completion, trace);
+    byPrompt.set(trace.prompt_id, same);
+  }
+  const rank: Record<SelectionOptions["prefer"], (trace: Trace) => number> = {
+    first: ({ sample }) => sample,
+    shortest: ({ token_ids }) => token_ids.length,
+    highest_reward: ({ reward }) => -(reward ?? Number.NEGATIVE_INFINITY),
+    random: ({ prompt_id, sample }) => deriveSeed(seed, prompt_id, sample),
+  };
+  const chosen = [...byPrompt.values()].flatMap((same) =>
+    [...same.values()]
+      .sort((a, b) => rank[prefer](a) - rank[prefer](b) || a.sample - b.sample)
+      .slice(0, max_per_prompt),
+  );
+  return chosen.slice(0, max_rows).map((trace) => ({
+    prompt: trace.prompt_text,
+    completion: trace.completion,
+    messages: [...trace.messages, { role: "assistant", content: trace.completion }],
+    prompt_id: trace.prompt_id,
+    sample: trace.sample,
+  }));
+}

@@ -1,0 +1,23 @@
+import { z } from "zod";
+
+export const ParityOptions = z.object({
+  /** How many of the evaluation's prompts the gate compares on. */
+  prompts: z.int().positive().default(8),
+  max_completion_length: z.int().positive().default(64),
+  /** The largest mean KL divergence from the trained weights, in nats a token, by the name of the export. */
+  max_mean_kl: z.record(z.string(), z.number().nonnegative()).default({}),
+});
+export type ParityOptions = z.output<typeof ParityOptions>;
+
+/** Where a recipe says nothing: what rounding to each precision costs on small models, with room. */
+export const MAX_MEAN_KL: Record<string, number> = {
+  "gguf-f32": 1e-4,
+  "gguf-f16": 1e-3,
+  "gguf-bf16": 1e-2,
+  "gguf-q8_0": 1e-2,
+  "gguf-q4_0": 0.5,
+  "onnx-fp32": 1e-4,
+  "onnx-fp16": 1e-3,
+  "onnx-q8": 1e-2,
+  "onnx-q4": 0.5,
+};
