@@ -12,6 +12,8 @@ export type Exported = {
   /** The file or the folder to load. */
   path: string;
   bytes: number;
+  /** What is not as the name says, a sentence each. */
+  notes?: readonly string[];
 };
 
 /** Writes into the folder `output`; each file whole or not at all. */

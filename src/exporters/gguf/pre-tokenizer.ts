@@ -1,0 +1,114 @@
+/** @file Which of llama.cpp's ways to cut a text into words is a tokenizer's own, and its tokens and merges spelled in bytes. */
+
+import type { Bpe } from "./tokenizer.ts";
+
+export type Alphabet = {
+  /** A token as llama.cpp spells it: a printable character for each byte. */
+  spell(token: string): string;
+  /** "left right", the first ones first. */
+  merges: string[];
+  /** Whether every text can be spelled. */
+  complete: boolean;
+};
+
+const GPT_2 = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
+const CONTRACTIONS = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|`;
+const REST = String.raw`| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+const QWEN_2 = `${CONTRACTIONS}${String.raw`\p{N}`}${REST}`;
+const LLAMA_3 = `${CONTRACTIONS}${String.raw`\p{N}{1,3}`}${REST}`;
+
+/** A pre-tokenizer as text → its name in llama.cpp, of those that tokens in the vocabulary need no merges for and others. */
+const NAMES: Record<string, { merging?: string; ignoring?: string }> = {
+  "ByteLevel regex": { merging: "gpt-2" },
+  [`Split ${GPT_2}, ByteLevel`]: { merging: "gpt-2" },
+  "Digits, ByteLevel regex": { merging: "smollm" },
+  [`Split ${QWEN_2}, ByteLevel`]: { merging: "qwen2" },
+  [`Split ${LLAMA_3}, ByteLevel`]: { merging: "smaug-bpe", ignoring: "llama-bpe" },
+};
+
+/** Cuts at blanks and at this punctuation alone; a blank goes with the word behind it. */
+const PLAIN = "poro-chat";
+const UNCUT = /^ ?[^(\s|.,!?…。，、।۔،)]+$/u;
+
+export function preTokenizerOf(tokenizer: Bpe, refuse: (why: string) => never): { pre: string; alphabet: Alphabet } {
+  const { pre_tokenizer, model } = tokenizer;
+  const described = describe(pre_tokenizer);
+  const alphabet = described.endsWith("ByteLevel") || described.endsWith("regex") ? bytes(model) : characters(model);
+  if (described !== "" && described !== "ByteLevel") {
+    const pre = NAMES[described]?.[model.ignore_merges ? "ignoring" : "merging"];
+    if (!pre) return refuse(`its pre-tokenizer is "${described}"${model.ignore_merges ? " with ignore_merges" : ""}`);
+    return { pre, alphabet };
+  }
+  // The whole text is one word. llama.cpp always cuts: none of its cuts may fall into a token that merges make.
+  if (model.ignore_merges) return refuse("it has ignore_merges and no pre-tokenizer");
+  for (const merge of model.merges) {
+    const made = typeof merge === "string" ? merge.replace(" ", "") : merge.join("");
+    const text = described === "" ? made : unspell(made);
+    if (!UNCUT.test(text) || text.includes("\ufffd"))
+      return refuse(`it has no pre-tokenizer, and its merges make "${text}", which llama.cpp cuts into words`);
+  }
+  return { pre: PLAIN, alphabet };
+}
+
+type PreTokenizer = NonNullable<Bpe["pre_tokenizer"]> | null | undefined;
+
+/** What a pre-tokenizer does, in words that are the same whenever that is the same. */
+function describe(pre: PreTokenizer): string {
+  if (!pre) return "";
+  const rest = pre as Record<string, unknown>;
+  if (pre.type === "Sequence" && Array.isArray(rest.pretokenizers))
+    return (rest.pretokenizers as PreTokenizer[]).map(describe).join(", ");
+  if (pre.type === "ByteLevel")
+    return `${rest.add_prefix_space ? "spaced " : ""}ByteLevel${rest.use_regex === false ? "" : " regex"}`;
+  if (pre.type === "Digits") return rest.individual_digits ? "Digits" : "Digits together";
+  if (pre.type === "Split") {
+    const pattern = (rest.pattern as { Regex?: string } | undefined)?.Regex;
+    return `Split ${pattern}${rest.behavior === "Isolated" && !rest.invert ? "" : ` ${rest.behavior}`}`;
+  }
+  return pre.type;
+}
+
+/** GPT-2's printable character for each byte: itself where it is printable, else one from 256 on. */
+const PRINTABLE: readonly string[] = (() => {
+  const characters: string[] = [];
+  let next = 256;
+  for (let byte = 0; byte < 256; byte++) {
+    const printable = (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
+    characters.push(String.fromCharCode(printable ? byte : next++));
+  }
+  return characters;
+})();
+const BYTES: ReadonlyMap<string, number> = new Map(PRINTABLE.map((character, byte) => [character, byte]));
+
+const spellBytes = (text: string): string => Array.from(Buffer.from(text), (byte) => PRINTABLE[byte]).join("");
+
+/** The text that a byte-level token stands for; U+FFFD where it is part of a character. */
+const unspell = (token: string): string =>
+  Buffer.from(Array.from(token, (character) => BYTES.get(character) ?? 0xff)).toString("utf8");
+
+const joined = (merge: Bpe["model"]["merges"][number], spell: (token: string) => string): string =>
+  (typeof merge === "string" ? merge.split(" ") : merge).map(spell).join(" ");
+
+function bytes({ vocab, merges }: Bpe["model"]): Alphabet {
+  const spell = (token: string) => token;
+  return {
+    spell,
+    merges: merges.map((merge) => joined(merge, spell)),
+    complete: PRINTABLE.every((character) => character in vocab),
+  };
+}
+
+/** Characters beyond ASCII are several bytes there: merges in front of all others put them together. */
+function characters({ vocab, merges }: Bpe["model"]): Alphabet {
+  const assembling = Object.keys(vocab)
+    .filter((token) => [...token].length === 1)
+    .map(spellBytes)
+    .flatMap((spelled) =>
+      Array.from({ length: spelled.length - 1 }, (_, i) => `${spelled.slice(0, i + 1)} ${spelled[i + 1]}`),
+    );
+  return {
+    spell: spellBytes,
+    merges: [...new Set(assembling), ...merges.map((merge) => joined(merge, spellBytes))],
+    complete: false,
+  };
+}

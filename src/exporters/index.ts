@@ -1,0 +1,2 @@
+/** Exporters, each under its name in recipes. */
+export { gguf } from "./gguf.ts";

@@ -1,0 +1,71 @@
+/** @file Small models as HF folders, what they compute here, and what llama.cpp makes of a GGUF file. */
+
+import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { getLlama, type Llama, LlamaLogLevel, type LlamaModel, type Token } from "node-llama-cpp";
+import { batchShape, layOut } from "../../src/data/batch.ts";
+import { TOKENIZER_FILES } from "../../src/data/tokenizer.ts";
+import { createModel, initialWeights, loadWeights, type ModelConfig, saveTensors } from "../../src/models/load.ts";
+import { linear } from "../../src/nn/linear.ts";
+import type { Device } from "../../src/runtime/device.ts";
+import { tensor } from "../../src/runtime/tensor.ts";
+import { tokenFeeds, tokenInputs } from "../../src/trainers/program.ts";
+
+export const ARITHMETIC_TOKENIZER = "data/arithmetic";
+
+/** Write a model with random weights and a tokenizer as a folder. */
+export async function writeModel(
+  folder: string,
+  config: ModelConfig,
+  { seed = 3, tokenizer = ARITHMETIC_TOKENIZER } = {},
+): Promise<string> {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "config.json"), JSON.stringify(config));
+  for (const file of TOKENIZER_FILES)
+    if (existsSync(join(tokenizer, file))) cpSync(join(tokenizer, file), join(folder, file));
+  const model = createModel(config, folder);
+  const weights = new Map([...initialWeights(model, seed)].map(({ name, data }) => [name, data]));
+  await saveTensors(join(folder, "model.safetensors"), model.parameters, async (name) => weights.get(name)!);
+  return folder;
+}
+
+/** The logits after each token, as the training runtime computes them: [tokens, vocab_size]. */
+export async function ourLogits(
+  device: Device,
+  folder: string,
+  config: ModelConfig,
+  tokens: number[],
+): Promise<Float32Array> {
+  const model = createModel(config, folder);
+  for (const { name, shape, data } of loadWeights(folder, model))
+    await device.write(name, tensor("float32", shape, data));
+  const shape = batchShape(1, Math.ceil(tokens.length / 32) * 32, config.vocab_size as number);
+  const program = await device.compile({ logits: linear(model.hidden(tokenInputs(shape)), model.head) });
+  const { logits } = await program.run(tokenFeeds(layOut([[{ tokens, supervised: [] }]], shape)));
+  await program.release();
+  return (logits!.data as Float32Array).subarray(0, tokens.length * (config.vocab_size as number));
+}
+
+let llama: Promise<Llama> | undefined;
+export function testLlama(): Promise<Llama> {
+  llama ??= getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error });
+  return llama;
+}
+
+/** The logits after each token as llama.cpp computes them, everything in float32. */
+export async function theirLogits(model: LlamaModel, tokens: number[], vocab: number): Promise<Float32Array> {
+  const context = await model.createContext({
+    contextSize: 256,
+    flashAttention: false,
+    experimentalKvCacheKeyType: "F32",
+    experimentalKvCacheValueType: "F32",
+  });
+  const want = { generateNext: { logits: true, options: { temperature: 0 } } } as const;
+  const output = await context.getSequence().controlledEvaluate(tokens.map((token) => [token as Token, want]));
+  const logits = new Float32Array(tokens.length * vocab);
+  output.forEach((item, i) => {
+    for (const [token, logit] of item!.next.logits!) logits[i * vocab + token] = logit;
+  });
+  await context.dispose();
+  return logits;
+}
