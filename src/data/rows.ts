@@ -1,30 +1,31 @@
 /** @file Rows of a training dataset from JSONL, an Arrow file or a folder that Hugging Face's save_to_disk wrote. */
 
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { extname, join } from "node:path";
-import { tableFromIPC } from "apache-arrow";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { extname } from "node:path";
+import type { Table } from "apache-arrow";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { readText } from "../core/files.ts";
 import type { Message } from "../core/trace.ts";
+import { decodeArrow } from "../formats/arrow.ts";
+import { readDataset } from "./dataset-folder.ts";
 
 /** What is trained on: the completion after the prompt, or every turn of the assistant. */
 export type TrainingRow = { prompt: string; completion: string } | { messages: Message[] };
 
 const EXPECTED = 'columns "prompt" and "completion" (text), or "messages" (a list of role and content)';
 
-const Row = z.union([
-  z.object({ prompt: z.string(), completion: z.string() }),
-  z.object({ messages: z.array(z.object({ role: z.string(), content: z.string() })).min(1) }),
-]);
+const Pair = z.object({ prompt: z.string(), completion: z.string() });
+const Conversation = z.object({ messages: z.array(z.object({ role: z.string(), content: z.string() })).min(1) });
 
-export function readTrainingRows(path: string): TrainingRow[] {
+/** The rows of a dataset. Where they have both, `prefer` says which columns are trained on. */
+export function readTrainingRows(path: string, prefer: "messages" | "prompt" = "prompt"): TrainingRow[] {
   if (!existsSync(path)) throw new DistillError(`Dataset not found: ${path}.`);
   const rows = statSync(path).isDirectory()
-    ? readFolder(path)
+    ? [...readDataset(path)].flatMap(({ path: shard, table }) => fromTable(shard, table, prefer))
     : extname(path) === ".arrow"
-      ? readArrow(path)
-      : readJsonLines(path);
+      ? fromTable(path, decodeArrow(readFileSync(path), path), prefer)
+      : readJsonLines(path, prefer);
   if (rows.length === 0) throw new DistillError(`${path} has no rows.`);
   return rows;
 }
@@ -52,34 +53,20 @@ export function* jsonLines(path: string): Generator<{ line: number; value: unkno
   }
 }
 
-function readJsonLines(path: string): TrainingRow[] {
-  return [...jsonLines(path)].map(({ line, value }) => parse(value, `${path}, line ${line}`));
+function readJsonLines(path: string, prefer: "messages" | "prompt"): TrainingRow[] {
+  return [...jsonLines(path)].map(({ line, value }) => parse(value, `${path}, line ${line}`, prefer));
 }
 
-function readFolder(folder: string): TrainingRow[] {
-  const files = readdirSync(folder)
-    .filter((file) => file.endsWith(".arrow"))
-    .sort();
-  if (files.length === 0)
-    throw new DistillError(`${folder} holds no .arrow files. Expected a folder that datasets.save_to_disk wrote.`);
-  return files.flatMap((file) => readArrow(join(folder, file)));
-}
-
-function readArrow(path: string): TrainingRow[] {
-  let table: ReturnType<typeof tableFromIPC>;
-  try {
-    table = tableFromIPC(readFileSync(path));
-  } catch (error) {
-    throw new DistillError(`${path} is not an Arrow file that can be read: ${(error as Error).message}.`);
-  }
+function fromTable(path: string, table: Table, prefer: "messages" | "prompt"): TrainingRow[] {
   const names = table.schema.fields.map(({ name }) => name);
   if (!names.includes("messages") && !(names.includes("prompt") && names.includes("completion")))
     throw new DistillError(`${path} has the columns ${names.join(", ") || "(none)"}. Expected ${EXPECTED}.`);
-  return table.toArray().map((row, i) => parse(JSON.parse(JSON.stringify(row)), `${path}, row ${i + 1}`));
+  return table.toArray().map((row, i) => parse(JSON.parse(JSON.stringify(row)), `${path}, row ${i + 1}`, prefer));
 }
 
-function parse(value: unknown, where: string): TrainingRow {
-  const parsed = Row.safeParse(value);
+function parse(value: unknown, where: string, prefer: "messages" | "prompt"): TrainingRow {
+  const [first, second] = prefer === "messages" ? [Conversation, Pair] : [Pair, Conversation];
+  const parsed = z.union([first, second]).safeParse(value);
   if (parsed.success) return parsed.data;
   const found =
     typeof value === "object" && value !== null && !Array.isArray(value)

@@ -1,9 +1,9 @@
 /** @file What is measured on sampled completions: pass@1 with its interval, cons@k, what was cut off or cannot be read. */
 
 import { z } from "zod";
-import { SamplerOptions } from "../sampling/sample.ts";
 import type { Trace } from "../data/traces.ts";
 import { gradeMath } from "../rewards/math/index.ts";
+import { SamplerOptions } from "../sampling/sample.ts";
 
 export const EvaluationOptions = SamplerOptions.omit({ max_accepted: true }).extend({
   /** base, teacher, student, and student-<name of an export>; all that there are unless given. */
@@ -42,7 +42,9 @@ export function measure(traces: readonly Trace[]): Metrics {
     k: Math.max(...problems.map(({ length }) => length)),
     problems: problems.length,
     truncated: mean(traces.map(({ finish_reason }) => Number(finish_reason === "length"))),
-    unparsed: mean(traces.map(({ extracted, finish_reason }) => Number(extracted === null && finish_reason !== "length"))),
+    unparsed: mean(
+      traces.map(({ extracted, finish_reason }) => Number(extracted === null && finish_reason !== "length")),
+    ),
     mean_tokens: mean(traces.map(({ token_ids }) => token_ids.length)),
   };
 }

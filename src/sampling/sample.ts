@@ -36,6 +36,8 @@ export type SamplingRun = {
   options: SamplerOptions;
   /** The dataset of traces: what an earlier run drew is not drawn again. */
   folder: string;
+  /** What the progress line calls it. */
+  title?: string;
   signal?: AbortSignal;
 };
 
@@ -62,7 +64,7 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
   );
   const rounds = options.max_accepted === undefined ? [prompts.flatMap((_, i) => all.map((round) => round[i]!))] : all;
 
-  const progress = startProgress("sample", prompts.length * options.num_generations, "trace", done.size);
+  const progress = startProgress(run.title ?? "sample", prompts.length * options.num_generations, "trace", done.size);
   const start = performance.now();
   let generated = 0; // by this run, in the rounds before
   const writer = openDataset(folder);

@@ -61,7 +61,8 @@ export type SftRun = {
   signal?: AbortSignal;
 };
 
-export type SftResult = { step: number; steps: number; stopped: boolean };
+/** `loss` is the last step's. */
+export type SftResult = { step: number; steps: number; stopped: boolean; loss: number | null };
 
 /** Train until the last step, from the newest checkpoint if there is one. The trained weights are states of the device. */
 export async function trainSft(run: SftRun): Promise<SftResult> {
@@ -91,6 +92,7 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
 
   let step = resumed?.step ?? 0;
   let saved = resumed?.step;
+  let lastLoss: number | null = null;
   const save = async () => {
     await saveCheckpoint(device, model, config, checkpoints, { step, fingerprint });
     pruneCheckpoints(checkpoints, options.save_total_limit);
@@ -108,6 +110,7 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     for (const batch of batches) loss += await training.accumulate(batch, supervised);
     step++;
     if (!Number.isFinite(loss)) throw diverged(`The loss is ${loss}`, step, chosen, saved, checkpoints);
+    lastLoss = loss;
     const learning_rate = options.learning_rate * scheduled(step, steps, options);
     const grad_norm = await training.update(step, learning_rate, options.max_grad_norm);
     if (!Number.isFinite(grad_norm))
@@ -127,7 +130,7 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
   }
   progress.end();
   if (saved !== step && step > 0) await save();
-  return { step, steps, stopped: step < steps };
+  return { step, steps, stopped: step < steps, loss: lastLoss };
 }
 
 /** The rows of each epoch, shuffled by the seed and the epoch's number, so that a resumed run sees the same ones. */

@@ -2,10 +2,10 @@
 
 import { existsSync, renameSync } from "node:fs";
 import { create } from "../../core/component.ts";
+import { contentHash } from "../../core/hash.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { sample } from "../../sampling/sample.ts";
 import * as teachers from "../../teachers/index.ts";
-import { contentHash } from "../../core/hash.ts";
 import { type Context, createRewards, promptsInput, questions, teacherInput, tracesFolder } from "./context.ts";
 
 export function sampleStage(context: Context): Stage {

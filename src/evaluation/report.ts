@@ -1,0 +1,83 @@
+/** @file The table at the end of a run, for a terminal and as Markdown. */
+
+import { formatDuration } from "../core/progress.ts";
+import type { ModelReport } from "./evaluate.ts";
+
+export type RunSummary = {
+  name: string;
+  models: readonly ModelReport[];
+  /** Traces drawn and kept, where the run sampled any. */
+  traces?: { drawn: number; accepted: number; rows: number };
+  /** Seconds by stage. */
+  seconds: Record<string, number>;
+  /** What lies where. */
+  places: Record<string, string>;
+};
+
+const HEADER = ["model", "pass@1", "95 % interval", "cons@k", "truncated", "unparsed", "tokens", "size", "tokens/s"];
+
+function rows(models: readonly ModelReport[]): string[][] {
+  return models.map((model) => [
+    model.name,
+    percent(model.pass_at_1),
+    model.pass_at_1_ci95.map(percent).join(" – "),
+    percent(model.cons_at_k),
+    percent(model.truncated),
+    percent(model.unparsed),
+    model.mean_tokens.toFixed(0),
+    formatBytes(model.bytes),
+    model.tokens_per_s.toFixed(0),
+  ]);
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+
+/** 1234567 → "1.2 MB" */
+export function formatBytes(bytes: number): string {
+  const [size, unit] = bytes >= 1e9 ? [bytes / 1e9, "GB"] : bytes >= 1e6 ? [bytes / 1e6, "MB"] : [bytes / 1e3, "kB"];
+  return `${size.toFixed(1)} ${unit}`;
+}
+
+/** The summary as plain text, columns aligned. */
+export function terminalReport(summary: RunSummary): string {
+  const table = [HEADER, ...rows(summary.models)];
+  const widths = HEADER.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
+  const lines = table.map((row) =>
+    row
+      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join("  ")
+      .trimEnd(),
+  );
+  lines.splice(1, 0, "─".repeat(lines[0]!.length));
+  return [...lines, "", ...facts(summary).map(([what, text]) => `${`${what}:`.padEnd(12)} ${text}`)].join("\n");
+}
+
+/** The summary as Markdown. */
+export function markdownReport(summary: RunSummary): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const table = [
+    line(HEADER),
+    line(HEADER.map((_, i) => (i === 0 ? "---" : "---:"))),
+    ...rows(summary.models).map(line),
+  ];
+  return `# ${summary.name}\n\n${table.join("\n")}\n\n${facts(summary)
+    .map(([what, text]) => `- **${what}**: ${text}`)
+    .join("\n")}\n`;
+}
+
+function facts({ models, traces, seconds, places }: RunSummary): [string, string][] {
+  const [first] = models;
+  const asked: [string, string][] = first
+    ? [["problems", `${first.problems}, ${first.k} sample${first.k === 1 ? "" : "s"} of each`]]
+    : [];
+  const drawn: [string, string][] = traces
+    ? [
+        [
+          "traces",
+          `${traces.drawn} drawn, ${traces.accepted} accepted (${percent(traces.accepted / Math.max(1, traces.drawn))}), ${traces.rows} trained on`,
+        ],
+      ]
+    : [];
+  const times = Object.entries(seconds).map(([stage, s]) => `${stage} ${formatDuration(s)}`);
+  return [...asked, ...drawn, ["time", times.join(", ")], ...Object.entries(places)];
+}
