@@ -22,7 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   sampling: ["teachers", "rewards", "data"],
   trainers: [...ENGINE, "data", "rewards"],
   evaluation: [...ENGINE, "data", "trainers", "teachers", "rewards"],
-  exporters: ["models", "compiler", "formats", "data", "teachers", "graph", "ops", "nn", "runtime"],
+  exporters: [...ENGINE, "data", "teachers", "trainers"],
   recipe: ["data", "trainers", "runtime", "rewards", "teachers", "sampling", "exporters"],
   commands: [...ENGINE, ...TOOLS],
   "cli.ts": ["commands"],

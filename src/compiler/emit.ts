@@ -2,7 +2,14 @@
 
 import { ShapeError } from "../core/errors.ts";
 import { toFloat16 } from "../formats/float16.ts";
-import { encodeOnnx, type OnnxAttribute, type OnnxNode, type OnnxTensor, type OnnxValueInfo } from "../formats/onnx.ts";
+import {
+  encodeOnnx,
+  type OnnxAttribute,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxTensor,
+  type OnnxValueInfo,
+} from "../formats/onnx.ts";
 import type { Attribute } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
 import type { DType, Value } from "../graph/value.ts";
@@ -22,6 +29,13 @@ export type Emitted = {
 
 /** Emit the program that computes `outputs`, in their order as far as they do not depend on each other. */
 export function emit(outputs: Record<string, Value>, target: Target): Emitted {
+  const model = emitModel(outputs, target);
+  const bytes = encodeOnnx({ ...model, node: model.node.toReversed() }); // see schedule.ts
+  return { bytes, inputs: model.input, outputs: model.output, nodes: model.node.length };
+}
+
+/** The same as a model that is not serialised yet, its nodes each after what it needs. */
+export function emitModel(outputs: Record<string, Value>, target: Target): OnnxModel {
   const { order, outputs: values } = schedule(lower(Object.values(outputs), target));
   const names = nameValues(order, Object.keys(outputs), values);
   const initializer = new Map<string, OnnxTensor>();
@@ -40,14 +54,13 @@ export function emit(outputs: Record<string, Value>, target: Target): Emitted {
   const info = (name: string, { dtype, shape }: Value): OnnxValueInfo => ({ name, elemType: dtype, shape });
   const input = order.filter(({ node, data }) => !node && data === undefined).map((value) => info(value.name!, value));
   const output = Object.entries(outputs).map(([name, value]) => info(name, value));
-  const bytes = encodeOnnx({
-    opset: { "": 21, "com.microsoft": 1 },
-    node: nodes.reverse(), // see schedule.ts
+  return {
+    opset: { "": target.opset, "com.microsoft": 1 },
+    node: nodes,
     input,
     output,
     initializer: [...initializer.values()],
-  });
-  return { bytes, inputs: input, outputs: output, nodes: nodes.length };
+  };
 }
 
 /** Inputs keep their names, outputs get theirs, everything between is numbered. */
@@ -106,6 +119,7 @@ function encodeElements(dtype: DType, values: number[]): Uint8Array {
     float64: () => Float64Array.from(values),
     int32: () => Int32Array.from(values),
     int64: () => BigInt64Array.from(values, BigInt),
+    uint8: () => Uint8Array.from(values),
     bool: () => Uint8Array.from(values),
     float16: () => Uint16Array.from(values, toFloat16),
   }[dtype]();

@@ -3,7 +3,9 @@
 import type { DType } from "../graph/value.ts";
 
 export type Target = {
-  readonly name: "cpu" | "webgpu" | "cuda";
+  readonly name: "cpu" | "webgpu" | "cuda" | "portable";
+  /** The version of ONNX that programs are written in. */
+  readonly opset: number;
   /** Whether there is a kernel for this op_type and element type. */
   has(type: string, dtype: DType): boolean;
   /** Whether a product with a transposed left matrix is better spelled as Gemm with transA than as Transpose and Gemm. */
@@ -15,19 +17,24 @@ const FUSED = ["QuickGelu", "RotaryEmbedding", "FusedMatMul", "SimplifiedLayerNo
 
 const cpu: Target = {
   name: "cpu",
+  opset: 21,
   has: (type, dtype) => (FUSED.includes(type) ? dtype === "float32" : isOnnx(type)),
   gemmTransA: false,
 };
 
 const webgpu: Target = {
   name: "webgpu",
+  opset: 21,
   has: (type) => isOnnx(type) && type !== "LogSoftmax" && type !== "FusedMatMul",
   gemmTransA: true,
 };
 
-const cuda: Target = { name: "cuda", has: isOnnx, gemmTransA: true };
+const cuda: Target = { name: "cuda", opset: 21, has: isOnnx, gemmTransA: true };
 
-export const targets = { cpu, webgpu, cuda };
+/** Files that other programs load on a provider of their choice: what all of them have. */
+const portable: Target = { ...webgpu, name: "portable", opset: 23, gemmTransA: false };
+
+export const targets = { cpu, webgpu, cuda, portable };
 
 /** ONNX names start with a capital letter; compositions that every target expands do not. */
 function isOnnx(type: string): boolean {

@@ -36,6 +36,17 @@ export type OnnxValueInfo = { name: string; elemType: ElementType; shape: readon
 
 export type OnnxTensor = { name: string; elemType: ElementType; dims: readonly number[]; rawData: Uint8Array };
 
+/** A tensor whose bytes are not at hand when the model is laid out. */
+export type StoredTensor = {
+  name: string;
+  elemType: ElementType;
+  dims: readonly number[];
+  /** How many bytes it has. */
+  bytes: number;
+  /** The file beside the model that holds the bytes; without it they follow the tensor's head in the model. */
+  external?: { location: string; offset: number };
+};
+
 export type OnnxModel = {
   opset: Record<string, number>;
   node: OnnxNode[];
@@ -98,32 +109,81 @@ const schema = {
         dataType: { id: 2, type: "int32" },
         name: { id: 8, type: "string" },
         rawData: { id: 9, type: "bytes" },
+        externalData: { id: 13, rule: "repeated", type: "StringStringEntryProto" },
+        dataLocation: { id: 14, type: "int32" },
       },
     },
+    StringStringEntryProto: { fields: { key: { id: 1, type: "string" }, value: { id: 2, type: "string" } } },
   },
 };
 
-const ModelProto = protobuf.Root.fromJSON(schema).lookupType("ModelProto");
+const root = protobuf.Root.fromJSON(schema);
+const [ModelProto, GraphProto, TensorProto] = ["ModelProto", "GraphProto", "TensorProto"].map((name) =>
+  root.lookupType(name),
+) as [protobuf.Type, protobuf.Type, protobuf.Type];
 const ATTRIBUTE_TYPES = { FLOAT: 1, INT: 2, STRING: 3, INTS: 7 } as const;
 
 /** Serialise a model. */
 export function encodeOnnx(model: OnnxModel): Uint8Array {
-  return ModelProto.encode({
-    irVersion: 10,
-    producerName: "distill",
-    opsetImport: Object.entries(model.opset).map(([domain, version]) => ({ domain, version })),
-    graph: {
-      name: "program",
-      node: model.node.map(({ attribute, ...node }) => ({ ...node, attribute: attribute.map(encodeAttribute) })),
-      initializer: model.initializer.map(({ elemType, ...tensor }) => ({
-        ...tensor,
-        dataType: ELEMENT_TYPES[elemType],
-      })),
-      input: model.input.map(encodeValueInfo),
-      output: model.output.map(encodeValueInfo),
-    },
-  }).finish();
+  return ModelProto.encode({ ...header(model), graph: graphOf(model) }).finish();
 }
+
+/**
+ * Lay out a model whose weights are written after it, one at a time: the file is `head`, then for each of `tensors` its
+ * head and, unless it is external, its bytes.
+ */
+export function layOutOnnx(
+  model: OnnxModel,
+  tensors: readonly StoredTensor[],
+): { head: Uint8Array; heads: Uint8Array[]; size: number } {
+  const heads = tensors.map(tensorHead);
+  const graph = GraphProto.encode(graphOf(model)).finish();
+  const inside = tensors.reduce((sum, tensor, i) => sum + heads[i]!.length + inlineBytes(tensor), graph.length);
+  const start = ModelProto.encode(header(model)).finish();
+  const head = Buffer.concat([start, lengthDelimited(ModelProto, "graph", inside), graph]);
+  return { head, heads, size: head.length - graph.length + inside };
+}
+
+/** The bytes of an inline tensor follow it, because raw data is written as its last field. */
+function tensorHead(tensor: StoredTensor): Uint8Array {
+  const { name, elemType, dims, bytes, external } = tensor;
+  const entries = external ? { ...external, length: bytes } : {};
+  const fields = TensorProto.encode({
+    name,
+    dims,
+    dataType: ELEMENT_TYPES[elemType],
+    ...(external ? { dataLocation: 1 } : {}),
+    externalData: Object.entries(entries).map(([key, value]) => ({ key, value: String(value) })),
+  }).finish();
+  const data = external ? new Uint8Array() : lengthDelimited(TensorProto, "rawData", bytes);
+  const length = fields.length + data.length + inlineBytes(tensor);
+  return Buffer.concat([lengthDelimited(GraphProto, "initializer", length), fields, data]);
+}
+
+const inlineBytes = ({ bytes, external }: StoredTensor) => (external ? 0 : bytes);
+
+/** The tag of a field, and the length of what follows. */
+function lengthDelimited(type: protobuf.Type, field: string, length: number): Uint8Array {
+  const tag = (type.fields[field]!.id << 3) | 2;
+  return protobuf.Writer.create().uint32(tag).uint32(length).finish();
+}
+
+const header = ({ opset }: OnnxModel) => ({
+  irVersion: 10,
+  producerName: "distill",
+  opsetImport: Object.entries(opset).map(([domain, version]) => ({ domain, version })),
+});
+
+const graphOf = (model: OnnxModel) => ({
+  name: "program",
+  node: model.node.map(({ attribute, ...node }) => ({ ...node, attribute: attribute.map(encodeAttribute) })),
+  initializer: model.initializer.map(({ elemType, ...tensor }) => ({
+    ...tensor,
+    dataType: ELEMENT_TYPES[elemType],
+  })),
+  input: model.input.map(encodeValueInfo),
+  output: model.output.map(encodeValueInfo),
+});
 
 function encodeAttribute(attribute: OnnxAttribute): object {
   const { type, ...rest } = attribute;

@@ -2,7 +2,7 @@
 
 import type { OpInfo } from "./op.ts";
 
-export type DType = "float32" | "float16" | "float64" | "int32" | "int64" | "bool";
+export type DType = "float32" | "float16" | "float64" | "int32" | "int64" | "uint8" | "bool";
 
 /** A size, or the name of one known only at run time, such as "batch". Equal names are equal sizes. */
 export type Dim = number | string;

@@ -2,10 +2,11 @@
 
 import { z } from "zod";
 import { float32, type MetadataValue, uint32 } from "../formats/gguf.ts";
-import { type DType, input, type Value } from "../graph/value.ts";
+import { input, type Value } from "../graph/value.ts";
 import { attention } from "../nn/attention.ts";
+import { type Cache, cachedAttention, cacheMask } from "../nn/cached-attention.ts";
 import { linear } from "../nn/linear.ts";
-import { rotary, rotaryTables } from "../nn/rotary.ts";
+import { rotary, rotaryTables, rotate, rotationAt } from "../nn/rotary.ts";
 import { swiglu } from "../nn/swiglu.ts";
 import { checkpoint } from "../ops/checkpoint.ts";
 import { Add, Gather, SimplifiedLayerNormalization } from "../ops/index.ts";
@@ -59,26 +60,29 @@ export const llama = defineFamily({
     };
     const norm = (x: Value, name: string) =>
       SimplifiedLayerNormalization(x, weight(`${name}.weight`), { epsilon: config.rms_norm_eps });
+    const mlp = (x: Value, prefix: string): Value => {
+      const [gate, up, down] = ["gate_proj", "up_proj", "down_proj"].map((name) => weight(`${prefix}.${name}.weight`));
+      return swiglu(x, gate!, up!, down!);
+    };
+    const projections = (x: Value, prefix: string) =>
+      ["q_proj", "k_proj", "v_proj"].map((name) => linear(x, weight(`${prefix}.${name}.weight`)));
     return {
       parameters,
       initializer_range: config.initializer_range,
       weight,
       head: weight(config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight"),
       hidden(tokens, { rematerialize = false } = {}) {
-        const rope = ropeTables(config, layout.head_dim, tokens.length, dtype);
+        const rope = rotaryTables(tokens.length, frequenciesOf(config, layout.head_dim).scaled, dtype);
         const layer = (prefix: string) => (x: Value) => {
           const attended = Add(x, selfAttention(norm(x, `${prefix}.input_layernorm`), `${prefix}.self_attn`, tokens));
-          const [gate, up, down] = ["gate_proj", "up_proj", "down_proj"].map((name) =>
-            weight(`${prefix}.mlp.${name}.weight`),
-          );
-          return Add(attended, swiglu(norm(attended, `${prefix}.post_attention_layernorm`), gate!, up!, down!));
+          return Add(attended, mlp(norm(attended, `${prefix}.post_attention_layernorm`), `${prefix}.mlp`));
         };
         const selfAttention = (
           x: Value,
           prefix: string,
           { positions, segmentStarts, keyStarts, ...rest }: Tokens,
         ): Value => {
-          const [q, k, v] = ["q_proj", "k_proj", "v_proj"].map((name) => linear(x, weight(`${prefix}.${name}.weight`)));
+          const [q, k, v] = projections(x, prefix);
           const shape = { rows: rest.rows, length: rest.length, block: rest.block, ...layout };
           const heads = attention(
             rotary(q!, positions, rope),
@@ -96,6 +100,24 @@ export const llama = defineFamily({
           x = rematerialize ? checkpoint(f, x) : f(x);
         }
         return norm(x, "model.norm");
+      },
+      cache: { layers: config.num_hidden_layers, ...layout },
+      decode({ input_ids, attention_mask, position_ids, past }) {
+        const { num_heads, num_key_value_heads } = layout;
+        const rope = rotationAt(position_ids, frequenciesOf(config, layout.head_dim).scaled, dtype);
+        const mask = cacheMask(attention_mask, past[0]!, input_ids.shape[1]!, layout, dtype);
+        const present: Cache[] = [];
+        let x = Gather(weight("model.embed_tokens.weight"), input_ids);
+        for (const [i, old] of past.entries()) {
+          const prefix = `model.layers.${i}`;
+          const [q, k, v] = projections(norm(x, `${prefix}.input_layernorm`), `${prefix}.self_attn`);
+          const [turnedQ, turnedK] = [rotate(q!, rope, num_heads), rotate(k!, rope, num_key_value_heads)];
+          const attention = cachedAttention(turnedQ, turnedK, v!, old, mask, layout);
+          present.push(attention.present);
+          x = Add(x, linear(attention.output, weight(`${prefix}.self_attn.o_proj.weight`)));
+          x = Add(x, mlp(norm(x, `${prefix}.post_attention_layernorm`), `${prefix}.mlp`));
+        }
+        return { hidden: norm(x, "model.norm"), present };
       },
     } satisfies Model;
   },
@@ -142,10 +164,6 @@ function parametersOf(config: Config, { num_heads, num_key_value_heads, head_dim
   ]);
   const head = config.tie_word_embeddings ? [] : [matrix("lm_head", config.vocab_size, width)];
   return [matrix("model.embed_tokens", config.vocab_size, width), ...layers, norm("model.norm"), ...head];
-}
-
-function ropeTables(config: Config, head_dim: number, positions: number, dtype: DType) {
-  return rotaryTables(positions, frequenciesOf(config, head_dim).scaled, dtype);
 }
 
 /** The base of rotary frequencies, they themselves, and as the config scales them. */

@@ -2,6 +2,7 @@
 
 import type { z } from "zod";
 import type { DType, Value } from "../graph/value.ts";
+import type { Cache } from "../nn/cached-attention.ts";
 import type { GgufLayout } from "./gguf.ts";
 
 /** A weight as Hugging Face names and shapes it, and how a new model fills it. */
@@ -28,6 +29,18 @@ export type ForwardOptions = {
   rematerialize?: boolean;
 };
 
+/** New tokens of texts whose earlier tokens are in a cache; texts of unequal length are padded on the left. */
+export type CachedTokens = {
+  /** int64 [batch, new] */
+  input_ids: Value;
+  /** int64 [batch, old + new]: 0 for padding */
+  attention_mask: Value;
+  /** int64 [batch, new], counted from the start of each text */
+  position_ids: Value;
+  /** One for each layer, of the old tokens. */
+  past: readonly Cache[];
+};
+
 export type Model = {
   readonly parameters: readonly Parameter[];
   /** The deviation of newly initialised weights. */
@@ -36,6 +49,10 @@ export type Model = {
   weight(name: string): Value;
   /** The last hidden states, normalised: [tokens, hidden_size]. */
   hidden(tokens: Tokens, options?: ForwardOptions): Value;
+  /** What the cache of decode holds for each layer: [batch, num_key_value_heads, length, head_dim]. */
+  readonly cache: { layers: number; num_key_value_heads: number; head_dim: number };
+  /** The last hidden states of the new tokens, normalised, [batch, new, hidden_size], and the cache with them in it. */
+  decode(tokens: CachedTokens): { hidden: Value; present: Cache[] };
   /** The matrix that makes logits of hidden states: [vocab_size, hidden_size]. */
   readonly head: Value;
 };

@@ -46,7 +46,15 @@ export const Where: Op<[condition: Value, a: Value, b: Value]> = defineOp("Where
   ],
 });
 
-const ONNX_TYPES: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11 };
+const ONNX_TYPES: Record<DType, number> = {
+  float32: 1,
+  uint8: 2,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+};
 
 export const Cast: Op<[x: Value, attrs: { to: DType }]> = defineOp("Cast", {
   infer: ({ to }, { shape }) => ({ dtype: to, shape }),

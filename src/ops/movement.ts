@@ -8,10 +8,10 @@ export const Transpose: Op<[x: Value, attrs: { perm: number[] }]> = defineOp("Tr
   gradient: ({ dy, attrs: { perm } }) => [Transpose(dy, { perm: perm.map((_, i) => perm.indexOf(i)) })],
 });
 
-/** Same elements, other shape. At most one size may be known only at run time. */
+/** Same elements, other shape. Of the sizes known only at run time, all but one must be where x has them. */
 export const Reshape: Op<[x: Value, attrs: { shape: readonly Dim[] }]> = defineOp("Reshape", {
   infer({ shape }, x) {
-    const unknown = shape.filter((dim) => typeof dim === "string").length;
+    const unknown = shape.filter((dim, i) => typeof dim === "string" && dim !== x.shape[i]).length;
     const known = [...shape, ...x.shape].every((dim) => typeof dim === "number");
     if (unknown > 1 || (known && elements(shape) !== elements(x.shape)))
       throw new ShapeError(`Reshape: cannot make [${shape}] of [${x.shape}].`);
@@ -22,7 +22,7 @@ export const Reshape: Op<[x: Value, attrs: { shape: readonly Dim[] }]> = defineO
     inputs: ({ shape }, [x]) => [
       x!,
       constant(
-        shape.map((dim) => (typeof dim === "string" ? -1 : dim)),
+        shape.map((dim, i) => (typeof dim === "number" ? dim : dim === x!.shape[i] ? 0 : -1)),
         "int64",
       ),
     ],

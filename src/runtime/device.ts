@@ -5,6 +5,7 @@ import { emit } from "../compiler/emit.ts";
 import { emitLoop } from "../compiler/loop.ts";
 import { targets } from "../compiler/targets.ts";
 import { DistillError } from "../core/errors.ts";
+import type { OnnxValueInfo } from "../formats/onnx.ts";
 import type { Value } from "../graph/value.ts";
 import {
   type Answer,
@@ -36,6 +37,12 @@ export type Program = {
   /** Run once. Returns the outputs that are not kept on the device. */
   run(feeds: Record<string, Tensor>, bindings?: Bindings): Promise<Record<string, Tensor>>;
   release(): Promise<void>;
+};
+
+/** A model file: a program with weights of its own. Sizes known only at run time are names. */
+export type LoadedModel = Program & {
+  readonly inputs: readonly OnnxValueInfo[];
+  readonly outputs: readonly OnnxValueInfo[];
 };
 
 /** Open a device. "auto" is the one of those that work which multiplies fastest. */
@@ -95,6 +102,12 @@ export class Device {
   async compileUpdate(outputs: Record<string, Value>): Promise<Program> {
     if (this.name === "webgpu") return this.compile(outputs, { keep: Object.keys(outputs) });
     return this.#program(await this.#call("compileLoop", emitLoop(outputs)), 0);
+  }
+
+  /** Load an ONNX file, and the data files beside it. Its inputs are fed. */
+  async load(path: string): Promise<LoadedModel> {
+    const { program, inputs, outputs } = await this.#call("load", { path });
+    return { ...this.#program(program, 0), inputs, outputs };
   }
 
   #program(program: number, nodes: number): Program {

@@ -8,9 +8,9 @@
 import * as ort from "onnxruntime-node";
 import type { Loop } from "../compiler/loop.ts";
 import { DistillError } from "../core/errors.ts";
-import { encodeOnnx, type OnnxValueInfo } from "../formats/onnx.ts";
+import { type ElementType, encodeOnnx, type OnnxValueInfo } from "../formats/onnx.ts";
 import type { DType } from "../graph/value.ts";
-import type { Bindings, CompileOptions, HostOptions } from "./protocol.ts";
+import type { Bindings, CompileOptions, HostOptions, Requests } from "./protocol.ts";
 import type { Tensor, TensorData } from "./tensor.ts";
 
 type Loaded = {
@@ -72,6 +72,21 @@ export class Host {
     const id = this.#next++;
     this.#programs.set(id, { session, ...program });
     return id;
+  }
+
+  /** Open a model file with its own weights. It is not in an order of ours, so ONNX Runtime may rewrite it. */
+  async load(path: string): Promise<Requests["load"]["response"]> {
+    let session: ort.InferenceSession;
+    try {
+      session = await ort.InferenceSession.create(path, { ...this.#sessionOptions(), graphOptimizationLevel: "all" });
+    } catch (error) {
+      const reason = (error as Error).message.replaceAll(/\s+/g, " ").slice(0, 300);
+      throw new DistillError(`${path} is not a model that ONNX Runtime can load: ${reason}`);
+    }
+    const [inputs, outputs] = [session.inputMetadata.map(toInfo), session.outputMetadata.map(toInfo)];
+    const program = this.#next++;
+    this.#programs.set(program, { session, inputs, outputs, keep: [] });
+    return { program, inputs, outputs };
   }
 
   async run(id: number, feeds: Record<string, Tensor>, bindings: Bindings): Promise<Record<string, Tensor>> {
@@ -220,6 +235,11 @@ const CURES = {
   webgpu: "Expected a Vulkan, Metal or Direct3D 12 driver; on Linux libvulkan.so.1 and a driver (see VK_DRIVER_FILES).",
   cuda: "Expected ONNX Runtime's CUDA provider with CUDA 12 and cuDNN 9; README.md, section NVIDIA, says how to install it.",
 };
+
+function toInfo(metadata: ort.InferenceSession.ValueMetadata): OnnxValueInfo {
+  if (!metadata.isTensor) throw new DistillError(`The model's "${metadata.name}" is not a tensor.`);
+  return { name: metadata.name, elemType: metadata.type as ElementType, shape: metadata.shape };
+}
 
 const toOrt = ({ dtype, data, shape }: Tensor) => new ort.Tensor(dtype as "float32", data as Float32Array, shape);
 

@@ -35,6 +35,10 @@ export type Requests = {
     } & CompileOptions;
     response: number;
   };
+  load: {
+    request: { path: string };
+    response: { program: number; inputs: readonly OnnxValueInfo[]; outputs: readonly OnnxValueInfo[] };
+  };
   compileLoop: { request: Loop; response: number };
   run: {
     request: { program: number; feeds: Record<string, Tensor>; bindings: Bindings };

@@ -12,6 +12,7 @@ const ARRAYS = {
   float16: Uint16Array,
   int32: Int32Array,
   int64: BigInt64Array,
+  uint8: Uint8Array,
   bool: Uint8Array,
 };
 

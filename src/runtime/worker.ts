@@ -12,6 +12,7 @@ const handlers: { [M in Method]: (request: Requests[M]["request"]) => Promise<un
     host = await Host.open(options);
   },
   compile: (request) => host.compile(request),
+  load: ({ path }) => host.load(path),
   compileLoop: (loop) => host.compileLoop(loop),
   run: ({ program, feeds, bindings }) => host.run(program, feeds, bindings),
   write: ({ name, tensor }) => host.write(name, tensor),

@@ -1,0 +1,117 @@
+/** @file ONNX files in the layout that transformers.js loads: decoders with a cache of keys and values. */
+
+import { existsSync, readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import { emitModel } from "../compiler/emit.ts";
+import { targets } from "../compiler/targets.ts";
+import { DistillError } from "../core/errors.ts";
+import { readJson, readText, writeFolder, writeWhole } from "../core/files.ts";
+import { loadTokenizer } from "../data/tokenizer.ts";
+import { createModel, loadWeights, type ModelConfig, readConfig } from "../models/load.ts";
+import { defineExporter, type Exported } from "./exporter.ts";
+import { decoderOf } from "./onnx/decoder.ts";
+import { DTYPES, type ExportDtype, type Stored, store } from "./onnx/storage.ts";
+import { writeOnnx } from "./onnx/write.ts";
+
+/** What transformers.js appends to "model" for each of its dtypes. */
+const FILES: Record<ExportDtype, string> = {
+  fp32: "model.onnx",
+  fp16: "model_fp16.onnx",
+  q8: "model_quantized.onnx",
+  q4: "model_q4.onnx",
+};
+
+export const onnx = defineExporter({
+  options: z.object({
+    dtypes: z.array(z.enum(DTYPES)).min(1).default(["fp32", "q8", "q4"]),
+    /** Browsers and protobuf stop at 2 GiB. */
+    max_file_bytes: z.int().positive().default(1_900_000_000),
+  }),
+  create:
+    ({ dtypes, max_file_bytes }) =>
+    async ({ folder }, output) => {
+      const config = readConfig(folder);
+      const tokenizer = tokenizerFiles(folder, config);
+      refuseForeign(output, folder);
+      const exported: Exported[] = [];
+      await writeFolder(output, async (temporary) => {
+        const dataFiles: Record<string, number> = {};
+        for (const dtype of new Set(dtypes)) {
+          const file = FILES[dtype];
+          const { files, bytes } = await writeModel(
+            folder,
+            config,
+            dtype,
+            join(temporary, "onnx", file),
+            max_file_bytes,
+          );
+          if (files > 0) dataFiles[file] = files;
+          exported.push({ name: `onnx-${dtype}`, path: join(output, "onnx", file), bytes });
+        }
+        const json = (name: string, value: unknown) =>
+          writeWhole(join(temporary, name), `${JSON.stringify(value, null, 2)}\n`);
+        json("config.json", { ...config, "transformers.js_config": settings(dtypes, dataFiles) });
+        for (const [name, value] of Object.entries(tokenizer)) json(name, value);
+      });
+      return exported;
+    },
+});
+
+/** Write the decoder with its weights in `dtype`. */
+function writeModel(folder: string, config: ModelConfig, dtype: ExportDtype, path: string, limit: number) {
+  const type = dtype === "fp16" ? "float16" : "float32";
+  const model = createModel(config, join(folder, "config.json"), type);
+  const decoder = decoderOf(model, type);
+  const names = Object.keys(decoder.outputs);
+  const { outputs, stored } = store(Object.values(decoder.outputs), model, dtype);
+  const emitted = emitModel(Object.fromEntries(outputs.map((value, i) => [names[i]!, value])), targets.portable);
+  const input = decoder.inputs.map(({ name }) => emitted.input.find((info) => info.name === name)!);
+  function* contents() {
+    const weights = new Map<string, Stored>(stored.map((weight) => [weight.weight, weight]));
+    for (const { name, data } of loadWeights(folder, model)) yield* weights.get(name)!.encode(data);
+  }
+  const tensors = stored.flatMap(({ tensors }) => tensors);
+  return writeOnnx(path, { ...emitted, input }, tensors, contents(), limit);
+}
+
+/** What transformers.js must know before it loads a file: which are split, and which to take where its defaults are missing. */
+function settings(dtypes: readonly ExportDtype[], dataFiles: Record<string, number>): object {
+  const defaults = dtypes.includes("fp32") && dtypes.includes("q8");
+  return {
+    ...(defaults ? {} : { dtype: dtypes[0] }),
+    ...(Object.keys(dataFiles).length > 0 ? { use_external_data_format: dataFiles } : {}),
+  };
+}
+
+/** The files beside the model. transformers.js reads the chat template in tokenizer_config.json and nowhere else. */
+function tokenizerFiles(folder: string, config: ModelConfig): Record<string, unknown> {
+  const { size, eos } = loadTokenizer(folder);
+  if (size > (config.vocab_size as number))
+    throw new DistillError(
+      `The tokenizer in ${folder} has ${size} tokens, and the model a vocab_size of ${config.vocab_size}. Give the tokenizer that the model was trained with.`,
+    );
+  const read = (name: string) => readJson(join(folder, name), `The model's ${name}`) as Record<string, unknown>;
+  const template = join(folder, "chat_template.jinja");
+  const generation = join(folder, "generation_config.json");
+  return {
+    "tokenizer.json": read("tokenizer.json"),
+    "tokenizer_config.json": {
+      ...(existsSync(template) ? { chat_template: readText(template, "The chat template") } : {}),
+      ...read("tokenizer_config.json"),
+    },
+    "generation_config.json": existsSync(generation) ? read("generation_config.json") : { eos_token_id: eos },
+  };
+}
+
+/** An export replaces an earlier one and nothing else. */
+function refuseForeign(output: string, source: string): void {
+  if (resolve(output) === resolve(source))
+    throw new DistillError(`The export would replace the model that it is made of, ${source}. Give another folder.`);
+  const known = ["config.json", "generation_config.json", "onnx", "tokenizer.json", "tokenizer_config.json"];
+  const foreign = existsSync(output) ? readdirSync(output).filter((name) => !known.includes(name)) : [];
+  if (foreign.length > 0)
+    throw new DistillError(
+      `${output} holds ${foreign[0]}, which is no part of an export. Give an empty or a new folder.`,
+    );
+}

@@ -1,0 +1,151 @@
+/** @file How each weight lies in the file: which type, which way round, in blocks or not; the graph is rewritten to read it so. */
+
+import { BLOCK_SIZE, quantizeBlocks } from "../../formats/block-quantization.ts";
+import { toFloat16 } from "../../formats/float16.ts";
+import type { StoredTensor } from "../../formats/onnx.ts";
+import { rewrite } from "../../graph/rewrite.ts";
+import { elements } from "../../graph/shape.ts";
+import { type DType, input, toposort, type Value } from "../../graph/value.ts";
+import type { Model, Parameter } from "../../models/model.ts";
+import { Gather, GatherBlockQuantized, MatMul, MatMulNBits, Reshape, Transpose } from "../../ops/index.ts";
+
+export const DTYPES = ["fp32", "fp16", "q8", "q4"] as const;
+export type ExportDtype = (typeof DTYPES)[number];
+
+/** A weight as tensors of the file, and how their bytes are made of it. */
+export type Stored = {
+  readonly weight: string;
+  readonly tensors: readonly StoredTensor[];
+  encode(data: Float32Array): Uint8Array[];
+};
+
+/** How a matrix is read: in a product, or by rows. */
+type Use = "multiplied" | "gathered";
+
+/** `outputs` reading the weights of `model` as they are stored, and how that is, in the order of its parameters. */
+export function store(
+  outputs: readonly Value[],
+  model: Model,
+  dtype: ExportDtype,
+): { outputs: Value[]; stored: Stored[] } {
+  const uses = usesOf(outputs, new Set(model.parameters.map(({ name }) => name)));
+  const storages = new Map(
+    model.parameters.map((parameter) => {
+      const { name } = parameter;
+      // the embedding and the head have the last word: in eight bits they cost little and keep most of what four would lose
+      const bits = dtype === "q4" && name !== model.head.name && !uses.get(name)!.has("gathered") ? 4 : 8;
+      return [name, storageOf(parameter, uses.get(name)!, dtype, bits)];
+    }),
+  );
+  const rewritten = rewrite(outputs, (value, inputs) => {
+    const used = weightOf(value);
+    const storage = used && storages.get(used.weight.name!);
+    if (!storage) return undefined;
+    return used.use === "multiplied" ? storage.multiply?.(inputs[0]!) : storage.gather?.(inputs[1]!);
+  });
+  return { outputs: rewritten, stored: [...storages.values()].map(({ stored }) => stored) };
+}
+
+/** The weight that a node multiplies by, or of which it gathers rows. */
+function weightOf({ node }: Value): { weight: Value; use: Use } | undefined {
+  if (node?.op === Gather && node.inputs[0]!.name) return { weight: node.inputs[0]!, use: "gathered" };
+  const turned = node?.op === MatMul ? node.inputs[1]!.node : undefined;
+  if (turned?.op === Transpose && turned.inputs[0]!.name) return { weight: turned.inputs[0]!, use: "multiplied" };
+  return undefined;
+}
+
+function usesOf(outputs: readonly Value[], names: ReadonlySet<string>): Map<string, Set<Use>> {
+  const uses = new Map([...names].map((name) => [name, new Set<Use>()]));
+  for (const value of toposort(...outputs)) {
+    const used = weightOf(value);
+    if (used) uses.get(used.weight.name!)?.add(used.use);
+  }
+  return uses;
+}
+
+type Storage = {
+  stored: Stored;
+  /** x W', where it is not written as the model has it. */
+  multiply?(x: Value): Value;
+  /** The rows of W by indices, where it is not written as the model has it. */
+  gather?(indices: Value): Value;
+};
+
+function storageOf(parameter: Parameter, uses: ReadonlySet<Use>, dtype: ExportDtype, bits: 4 | 8): Storage {
+  const { shape } = parameter;
+  const matrix = shape.length === 2 && uses.size > 0;
+  const quantized = dtype === "q8" || dtype === "q4";
+  // rows that do not end with a block stay as they are: not every provider pads them alike
+  if (matrix && quantized && shape[1]! % BLOCK_SIZE === 0) return inBlocks(parameter, uses, bits);
+  const type = dtype === "fp16" ? "float16" : "float32";
+  return matrix && !uses.has("gathered") ? turned(parameter, type) : plain(parameter, type);
+}
+
+/** As it stands. Where a product reads it too, the product turns it when the file is loaded: the file has it once. */
+function plain({ name, shape }: Parameter, type: FloatType): Storage {
+  return { stored: { weight: name, tensors: [tensorOf(name, type, shape)], encode: (data) => [floats(data, type)] } };
+}
+
+/** [in, out], which a product reads as it stands. */
+function turned({ name, shape }: Parameter, type: FloatType): Storage {
+  const [rows, columns] = shape as [number, number];
+  const tensor = tensorOf(`${name}.transposed`, type, [columns, rows]);
+  return {
+    stored: { weight: name, tensors: [tensor], encode: (data) => [floats(transpose(data, rows, columns), type)] },
+    multiply: (x) => MatMul(x, input(tensor.name, type, tensor.dims)),
+  };
+}
+
+/** In blocks along the input. A product has an axis for blocks; where rows are gathered too, both read the same bytes. */
+function inBlocks({ name, shape }: Parameter, uses: ReadonlySet<Use>, bits: 4 | 8): Storage {
+  const [rows, columns] = shape as [number, number];
+  const blocks = columns / BLOCK_SIZE;
+  const byBlock = [rows, blocks, (BLOCK_SIZE * bits) / 8];
+  const gathered = uses.has("gathered");
+  const bytes = tensorOf(`${name}.q${bits}`, "uint8", gathered ? [rows, (columns * bits) / 8] : byBlock);
+  const scale = tensorOf(`${name}.scales`, "float32", [rows, blocks]);
+  const [packed, scales] = [bytes, scale].map(({ name, elemType, dims }) => input(name, elemType as DType, dims)) as [
+    Value,
+    Value,
+  ];
+  const attrs = { bits, block_size: BLOCK_SIZE };
+  return {
+    stored: {
+      weight: name,
+      tensors: [bytes, scale],
+      encode(data) {
+        const { packed, scales } = quantizeBlocks(data, bits);
+        return [packed, new Uint8Array(scales.buffer)];
+      },
+    },
+    multiply: (x) => MatMulNBits(x, gathered ? Reshape(packed, { shape: byBlock }) : packed, scales, attrs),
+    gather: (indices) => GatherBlockQuantized(packed, indices, scales, attrs),
+  };
+}
+
+type FloatType = "float32" | "float16";
+const BYTES = { float32: 4, float16: 2, uint8: 1 };
+
+const tensorOf = (name: string, elemType: keyof typeof BYTES, dims: readonly number[]): StoredTensor => ({
+  name,
+  elemType,
+  dims,
+  bytes: elements(dims) * BYTES[elemType],
+});
+
+function floats(data: Float32Array, type: FloatType): Uint8Array {
+  const { buffer, byteOffset, byteLength } = type === "float32" ? data : halves(data);
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function halves(data: Float32Array): Uint16Array {
+  const result = new Uint16Array(data.length);
+  for (let i = 0; i < data.length; i++) result[i] = toFloat16(data[i]!);
+  return result;
+}
+
+function transpose(data: Float32Array, rows: number, columns: number): Float32Array {
+  const result = new Float32Array(data.length);
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) result[c * rows + r] = data[r * columns + c]!;
+  return result;
+}

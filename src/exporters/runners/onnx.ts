@@ -1,0 +1,54 @@
+import { DistillError } from "../../core/errors.ts";
+import { type DeviceName, openDevice } from "../../runtime/device.ts";
+import { type Tensor, tensor } from "../../runtime/tensor.ts";
+import type { Runner } from "./runner.ts";
+
+/**
+ * An exported ONNX decoder. A text is fed in two halves, the second with the cache of the first, so that what is measured
+ * is what generation uses.
+ */
+export async function openOnnxRunner(path: string, deviceName: DeviceName = "cpu"): Promise<Runner> {
+  const device = await openDevice(deviceName);
+  try {
+    const model = await device.load(path);
+    const past = model.inputs.filter(({ name }) => name.startsWith("past_key_values."));
+    if (past.length === 0 || !model.outputs.some(({ name }) => name === "logits"))
+      throw new DistillError(`${path} is not a decoder with a cache: expected past_key_values inputs and logits.`);
+
+    const empty = Object.fromEntries(
+      past.map(({ name, elemType, shape }) => {
+        const sizes = shape.map((size) => (typeof size === "number" ? size : size === "batch_size" ? 1 : 0));
+        return [name, tensor(elemType as Tensor["dtype"], sizes, [])];
+      }),
+    );
+    const forward = async (tokens: readonly number[], start: number, cache: Record<string, Tensor>) => {
+      const end = start + tokens.length;
+      const row = (values: readonly number[]) => tensor("int64", [1, values.length], values);
+      const { logits, ...present } = await model.run({
+        input_ids: row(tokens),
+        attention_mask: row(new Array(end).fill(1)),
+        position_ids: row(tokens.map((_, i) => start + i)),
+        num_logits_to_keep: tensor("int64", [], [0]),
+        ...cache,
+      });
+      const next = Object.entries(present).map(([name, value]) => [name.replace("present", "past_key_values"), value]);
+      return { logits: logits!.data as Float32Array, cache: Object.fromEntries(next) as Record<string, Tensor> };
+    };
+    return {
+      async logits(tokens) {
+        const half = tokens.length >> 1;
+        if (half === 0) return (await forward(tokens, 0, empty)).logits;
+        const first = await forward(tokens.slice(0, half), 0, empty);
+        const second = await forward(tokens.slice(half), half, first.cache);
+        const all = new Float32Array(first.logits.length + second.logits.length);
+        all.set(first.logits);
+        all.set(second.logits, first.logits.length);
+        return all;
+      },
+      close: () => device.close(),
+    };
+  } catch (error) {
+    await device.close();
+    throw error;
+  }
+}

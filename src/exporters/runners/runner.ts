@@ -1,0 +1,6 @@
+/** Something that computes what a model predicts after each token of a text. */
+export type Runner = {
+  /** Logits of the next token after each of `tokens`: [tokens, vocab]. */
+  logits(tokens: readonly number[]): Promise<Float32Array>;
+  close(): Promise<void>;
+};

@@ -1,0 +1,46 @@
+/** @file Matrices in blocks of small integers: element = scale of its block · (integer - 2^(bits - 1)). */
+
+import { ShapeError } from "../core/errors.ts";
+import { defineOp, type Op } from "../graph/op.ts";
+import type { Value } from "../graph/value.ts";
+
+type Blocks = { bits: 4 | 8; block_size: number };
+
+/**
+ * x W' for a quantised W [rows, width]: x [..., width], blocks uint8 [rows, width / block_size, block_size·bits / 8],
+ * scales [rows, width / block_size].
+ */
+export const MatMulNBits: Op<[x: Value, blocks: Value, scales: Value, attrs: Blocks]> = defineOp("MatMulNBits", {
+  infer({ block_size }, x, blocks, scales) {
+    const [rows, count] = blocks.shape;
+    if (scales.shape[0] !== rows || scales.shape[1] !== count || x.shape.at(-1) !== (count as number) * block_size)
+      throw new ShapeError(
+        `MatMulNBits: cannot multiply [${x.shape}] by blocks [${blocks.shape}] of ${block_size} with scales [${scales.shape}].`,
+      );
+    return { dtype: x.dtype, shape: [...x.shape.slice(0, -1), rows!] };
+  },
+  spelling: {
+    domain: "com.microsoft",
+    attributes: ({ bits, block_size }, [x, blocks]) => ({
+      bits,
+      block_size,
+      K: x!.shape.at(-1) as number,
+      N: blocks!.shape[0] as number,
+    }),
+  },
+});
+
+/** Rows of a quantised W: packed uint8 [rows, width·bits / 8], indices, scales [rows, width / block_size]: [..., width]. */
+export const GatherBlockQuantized: Op<[packed: Value, indices: Value, scales: Value, attrs: Blocks]> = defineOp(
+  "GatherBlockQuantized",
+  {
+    infer: ({ block_size }, _, indices, scales) => ({
+      dtype: scales.dtype,
+      shape: [...indices.shape, (scales.shape[1] as number) * block_size],
+    }),
+    spelling: {
+      domain: "com.microsoft",
+      attributes: ({ bits, block_size }) => ({ bits, block_size, gather_axis: 0, quantize_axis: 1 }),
+    },
+  },
+);
