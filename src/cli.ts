@@ -2,6 +2,7 @@
 /** @file argv → command. The only file that prints an error or sets the exit code. */
 
 import { Command, CommanderError } from "commander";
+import type { Verb } from "./commands/run.ts";
 import { DistillError } from "./core/errors.ts";
 
 /** Ctrl-C asks the command to stop at a good place; a second one stops it at once. */
@@ -17,25 +18,32 @@ const program = new Command("distill")
   .version("0.1.0")
   .exitOverride();
 
-program
-  .command("train")
-  .description("Fine-tune the recipe's student on its dataset. Continues from the newest checkpoint of the same run.")
-  .argument("<recipe>", "a recipe, YAML")
-  .argument("[overrides...]", "key=value, such as trainer.learning_rate=1e-4")
-  .action(async (recipe: string, overrides: string[]) => {
-    const { train } = await import("./commands/train.ts");
-    await train(recipe, overrides, interrupt.signal);
+const VERBS: Record<Verb, string> = {
+  run: "Everything that the recipe describes, as far as it is not done: sample, train, export, measure.",
+  sample: "Draw traces from the recipe's teacher, judge them, and make a dataset of the accepted ones.",
+  train: "Fine-tune the recipe's student. Continues from the newest checkpoint of the same run.",
+  export: "Write the trained student for llama.cpp and transformers.js, and compare the files with its weights.",
+  eval: "Measure the recipe's models on problems that none of them has seen.",
+};
+
+for (const [verb, description] of Object.entries(VERBS))
+  recipeCommand(verb, description).action(async (recipe: string, overrides: string[]) => {
+    const { run } = await import("./commands/run.ts");
+    await run(verb as Verb, recipe, overrides, interrupt.signal);
   });
 
-program
-  .command("eval")
-  .description("Answer the recipe's test problems with the trained student, greedily, and count the exact answers.")
-  .argument("<recipe>", "a recipe, YAML")
-  .argument("[overrides...]", "key=value, such as evaluation.dataset.rows=100")
-  .action(async (recipe: string, overrides: string[]) => {
-    const { evaluate } = await import("./commands/eval.ts");
-    await evaluate(recipe, overrides, interrupt.signal);
-  });
+recipeCommand("plan", "Say what distill run would do, and why.").action(async (recipe: string, overrides: string[]) => {
+  const { plan } = await import("./commands/run.ts");
+  plan(recipe, overrides);
+});
+
+function recipeCommand(name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .argument("<recipe>", "a recipe, YAML")
+    .argument("[overrides...]", "key=value, such as trainer.learning_rate=1e-4");
+}
 
 try {
   await program.parseAsync();

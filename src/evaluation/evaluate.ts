@@ -20,8 +20,7 @@ export type ModelReport = { name: string } & Metrics & {
 export type EvaluationRun = {
   name: string;
   /** Opened only where there is something to sample. */
-  open: () => Promise<Teacher>;
-  bytes: number;
+  open: () => Promise<{ teacher: Teacher; bytes: number }>;
   prompts: readonly Prompt[];
   rewards: readonly WeightedReward[];
   options: SamplerOptions;
@@ -36,7 +35,7 @@ type Progress = { key: string; tokens: number; seconds: number; report?: ModelRe
 
 /** Measure a model. Nothing where it was stopped; the next run goes on from there. */
 export async function evaluateModel(run: EvaluationRun): Promise<ModelReport | undefined> {
-  const { name, prompts, rewards, options, folder, key, bytes, signal } = run;
+  const { name, prompts, rewards, options, folder, key, signal } = run;
   const statePath = join(folder, "..", `${name}.json`);
   let state = existsSync(statePath) ? (readJson(statePath, "The evaluation's state") as Progress) : undefined;
   if (state?.key === key && state.report) return state.report;
@@ -46,7 +45,7 @@ export async function evaluateModel(run: EvaluationRun): Promise<ModelReport | u
   }
   writeWhole(statePath, JSON.stringify(state));
   const before = [...readTraces(folder)].reduce((sum, { token_ids }) => sum + token_ids.length, 0);
-  const teacher = await run.open();
+  const { teacher, bytes } = await run.open();
   try {
     const start = performance.now();
     const { tokens, stopped } = await sample({

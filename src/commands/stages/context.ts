@@ -36,10 +36,17 @@ export function hashOf({ hashes }: Context, path: string, kind: "file" | "folder
 /** What a source of prompts holds, as an input of a stage: the content of a file, not its place. */
 export const promptsInput = (prompts: readonly Prompt[]) => contentHash(prompts);
 
-/** The teacher's options without where and how fast it runs, and the hash of its file. */
+/** Options that say where a model lies and how fast it runs, not what it answers. */
+const NOT_CONTENT = ["path", "sequences", "batch_size", "gpu", "threads"];
+
+/** What the teacher's answers hang on: its options and the hash of its file. */
 export function teacherInput(context: Context): Record<string, unknown> {
-  const { path, sequences, batch_size, gpu, threads, ...teacher } = context.recipe.teacher as Record<string, unknown>;
-  return { ...teacher, ...(path ? { file: hashOf(context, String(path), "file", "The teacher's file") } : {}) };
+  const teacher = Object.entries(context.recipe.teacher ?? {});
+  const path = teacher.find(([key]) => key === "path")?.[1] as string | undefined;
+  return {
+    ...Object.fromEntries(teacher.filter(([key]) => !NOT_CONTENT.includes(key))),
+    ...(path ? { file: hashOf(context, path, "file", "The teacher's file") } : {}),
+  };
 }
 
 /** The recipe's rewards, made. Those that compare with a reference refuse prompts without one. */

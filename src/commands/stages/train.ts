@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { create } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import { writeFolder, writeWhole } from "../../core/files.ts";
-import { contentHash } from "../../core/hash.ts";
 import type { Segment } from "../../data/batch.ts";
 import * as generators from "../../data/generators/index.ts";
 import { readTrainingRows, type TrainingRow } from "../../data/rows.ts";
@@ -20,6 +19,9 @@ import { saveModel } from "../../trainers/checkpoint.ts";
 import { trainSft } from "../../trainers/sft.ts";
 import { type Context, datasetFolder, hashOf, studentFolder } from "./context.ts";
 
+/** How often to log and to save is no part of what is trained. */
+const NOT_CONTENT = ["logging_steps", "save_steps", "save_total_limit"];
+
 export function trainStage(context: Context): Stage {
   const { recipe, output } = context;
   const student = studentFolder(context);
@@ -28,11 +30,10 @@ export function trainStage(context: Context): Stage {
     name: "train",
     after: recipe.sampling ? ["select"] : [],
     inputs() {
-      // how often to log and to save is no part of what is trained
-      const { logging_steps, save_steps, save_total_limit, ...trainer } = recipe.trainer;
+      const trainer = Object.entries(recipe.trainer).filter(([key]) => !NOT_CONTENT.includes(key));
       const { config, tokenizer } = openStudent(recipe);
       return {
-        trainer,
+        trainer: Object.fromEntries(trainer),
         student:
           "path" in recipe.student ? hashOf(context, recipe.student.path, "folder", "The student") : recipe.student,
         config,

@@ -1,0 +1,128 @@
+/** @file distill run, sample, train, export and eval: the stages of a recipe, as far as they are asked for and due. */
+
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { DistillError } from "../core/errors.ts";
+import { writeWhole } from "../core/files.ts";
+import { fileHashes } from "../core/hash.ts";
+import { formatDuration } from "../core/progress.ts";
+import type { ModelReport } from "../evaluation/evaluate.ts";
+import { markdownReport, type RunSummary, terminalReport } from "../evaluation/report.ts";
+import { type Recipe, readRecipe } from "../recipe/recipe.ts";
+import { type Manifest, planStages, readManifest, runStages, type Stage, type StagePlan } from "../recipe/stages.ts";
+import type { Context } from "./stages/context.ts";
+import { evaluateStage } from "./stages/evaluate.ts";
+import { exportStage } from "./stages/export.ts";
+import { judgeStage } from "./stages/judge.ts";
+import { sampleStage } from "./stages/sample.ts";
+import { selectStage } from "./stages/select.ts";
+import { trainStage } from "./stages/train.ts";
+
+/** What each verb is to have done; what that reads from is done first where it is due. */
+const TARGETS = {
+  sample: ["select"],
+  train: ["train"],
+  export: ["export"],
+  eval: ["evaluate"],
+  run: ["select", "train", "export", "evaluate"],
+} as const;
+export type Verb = keyof typeof TARGETS;
+
+/** The stages that a recipe has, each behind those that it reads from. */
+function stagesOf(context: Context): Stage[] {
+  const { sampling, evaluation, ...recipe } = context.recipe;
+  return [
+    ...(sampling ? [sampleStage(context), judgeStage(context), selectStage(context)] : []),
+    trainStage(context),
+    ...(recipe.export.length > 0 ? [exportStage(context)] : []),
+    ...(evaluation ? [evaluateStage(context)] : []),
+  ];
+}
+
+export async function run(
+  verb: Verb,
+  recipePath: string,
+  overrides: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const recipe = readRecipe(recipePath, overrides);
+  const { context, stages, targets } = prepare(recipe, verb, recipePath);
+  const start = performance.now();
+  const { manifest, finished, ran } = await runStages(stages, targets, {
+    name: recipe.name,
+    recipe,
+    versions: versions(),
+    output: context.output,
+    signal,
+    onStage: announce,
+  });
+  if (!finished) return console.log("Stopped. The same command continues from there.");
+  const summary = summarise(context, manifest);
+  if (targets.includes("evaluate") && summary.models.length > 0) {
+    writeWhole(join(context.output, "evaluation", "report.md"), markdownReport(summary));
+    console.log(`\n${terminalReport(summary)}`);
+  }
+  const took = formatDuration((performance.now() - start) / 1000);
+  console.log(ran.length > 0 ? `\nDone in ${took}.` : "\nEverything was up to date.");
+}
+
+/** distill plan: what a run would do, and why. Nothing is done. */
+export function plan(recipePath: string, overrides: readonly string[]): void {
+  const recipe = readRecipe(recipePath, overrides);
+  const { context, stages, targets } = prepare(recipe, "run", recipePath);
+  for (const { name, due, reason } of planStages(stages, targets, readManifest(context.output, recipe.name)))
+    console.log(`${name.padEnd(9)} ${due ? "runs" : "up to date"}${due ? `: ${reason}` : ""}`);
+}
+
+function prepare(recipe: Recipe, verb: Verb, path: string) {
+  const output = recipe.output!;
+  const context: Context = { recipe, output, hashes: fileHashes(join(output, "hashes.json")) };
+  const stages = stagesOf(context);
+  const has = (name: string) => stages.some((stage) => stage.name === name);
+  const targets = TARGETS[verb].filter(has);
+  if (targets.length === 0)
+    throw new DistillError(`${path} has no section "${SECTIONS[verb]}", which distill ${verb} needs.`);
+  return { context, stages, targets };
+}
+
+const SECTIONS: Record<Verb, string> = {
+  sample: "sampling",
+  train: "trainer",
+  export: "export",
+  eval: "evaluation",
+  run: "trainer",
+};
+
+function announce({ name, due, reason }: StagePlan): void {
+  console.log(due ? `\n${name}: ${reason}` : `${name}: up to date`);
+}
+
+/** What goes into a result beside its inputs: this package, Node and the runtimes. */
+function versions(): Record<string, string> {
+  const require = createRequire(import.meta.url);
+  const version = (name: string) => (require(`${name}/package.json`) as { version: string }).version;
+  const own = require(join(dirname(require.resolve("../index.js")), "..", "package.json")) as { version: string };
+  return {
+    distill: own.version,
+    node: process.versions.node,
+    ...Object.fromEntries(["onnxruntime-node"].map((name) => [name, version(name)])),
+  };
+}
+
+function summarise({ recipe, output }: Context, { stages }: Manifest): RunSummary {
+  const drawn = stages.judge?.result as { drawn: number; accepted: number } | undefined;
+  const rows = (stages.select?.result as { rows: number } | undefined)?.rows;
+  const places = {
+    ...(recipe.sampling ? { traces: join(output, "traces"), dataset: join(output, "dataset") } : {}),
+    student: join(output, "student"),
+    ...(recipe.export.length > 0 ? { exports: join(output, "export") } : {}),
+    report: join(output, "evaluation", "report.md"),
+  };
+  return {
+    name: recipe.name,
+    models: (stages.evaluate?.result?.models ?? []) as ModelReport[],
+    ...(drawn && rows !== undefined ? { traces: { ...drawn, rows } } : {}),
+    seconds: Object.fromEntries(Object.entries(stages).map(([name, { seconds = 0 }]) => [name, seconds])),
+    places,
+  };
+}

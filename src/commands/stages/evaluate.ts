@@ -1,0 +1,139 @@
+/** @file Every model of the run on the same unseen problems. */
+
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { create } from "../../core/component.ts";
+import { DistillError } from "../../core/errors.ts";
+import { writeWhole } from "../../core/files.ts";
+import { contentHash } from "../../core/hash.ts";
+import { evaluateModel, type ModelReport } from "../../evaluation/evaluate.ts";
+import type { Exported } from "../../exporters/exporter.ts";
+import * as exporters from "../../exporters/index.ts";
+import type { Recipe } from "../../recipe/recipe.ts";
+import type { Stage } from "../../recipe/stages.ts";
+import * as teachers from "../../teachers/index.ts";
+import {
+  type Context,
+  createRewards,
+  evaluationFolder,
+  hashOf,
+  promptsInput,
+  questions,
+  studentFolder,
+  teacherInput,
+} from "./context.ts";
+
+export function evaluateStage(context: Context): Stage {
+  const { recipe } = context;
+  const { prompts: source, models: wanted, ...options } = recipe.evaluation!;
+  const folder = evaluationFolder(context);
+  const prompts = () =>
+    questions(
+      source,
+      "test",
+      RULES.map(({ type }) => type),
+    );
+  return {
+    name: "evaluate",
+    after: recipe.export.length > 0 ? ["train", "export"] : ["train"],
+    inputs: () => ({
+      evaluation: { ...options, models: wanted },
+      rewards: RULES,
+      prompts: promptsInput(prompts()),
+      ...(recipe.teacher ? { teacher: teacherInput(context) } : {}),
+    }),
+    outputs: [join(folder, "report.json")],
+    async run({ results, signal }) {
+      const asked = prompts();
+      const subjects = subjectsOf(context, (results.export?.files ?? []) as Exported[]);
+      const chosen = wanted ? wanted.map((name) => named(subjects, name)) : subjects;
+      const models: ModelReport[] = [];
+      for (const { name, content, make } of chosen) {
+        const key = contentHash({ content: content(), prompts: asked, options, rules: RULES });
+        const report = await evaluateModel({
+          name,
+          open: async () => {
+            const { teacher, bytes } = await make();
+            return { teacher: await create(teachers, teacher, "teacher"), bytes };
+          },
+          prompts: asked,
+          rewards: createRewards(RULES),
+          options,
+          folder: join(folder, "traces", name),
+          key,
+          signal,
+        });
+        if (!report) return { stopped: true, result: {} };
+        models.push(report);
+      }
+      writeWhole(join(folder, "report.json"), `${JSON.stringify({ models }, null, 2)}\n`);
+      return { result: { models } };
+    },
+  };
+}
+
+type Rules = NonNullable<Recipe["rewards"]>;
+
+/** Correctness alone, wherever in the completion the answer stands: format is for training, not for measuring. */
+const RULES = [{ type: "accuracy", profile: "lenient", weight: 1 }] as unknown as Rules;
+
+/** A model that can be measured: what its answers hang on, and how it is opened. */
+type Subject = { name: string; content: () => unknown; make: () => Promise<Made> };
+type Made = { teacher: { type: string }; bytes: number };
+
+function subjectsOf(context: Context, files: readonly Exported[]): Subject[] {
+  const { recipe, output } = context;
+  const { student } = recipe;
+  const weights = (name: string, folder: string): Subject => ({
+    name,
+    content: () => hashOf(context, folder, "folder", "The model"),
+    make: () => asGguf(folder, join(evaluationFolder(context), "models", name), context),
+  });
+  const base = "path" in student ? [weights("base", student.path)] : [];
+  const teacher: Subject[] = recipe.teacher
+    ? [
+        {
+          name: "teacher",
+          content: () => teacherInput(context),
+          make: async () => {
+            const path = (recipe.teacher as { path?: string }).path;
+            return { teacher: recipe.teacher!, bytes: path && existsSync(path) ? statSync(path).size : 0 };
+          },
+        },
+      ]
+    : [];
+  const exported = files.map(({ name, path, bytes }): Subject => {
+    const absolute = join(output, path);
+    return {
+      name: `student-${name}`,
+      content: () => hashOf(context, absolute, "file", "The exported file"),
+      make: async () => ({ teacher: backendOf(absolute, context), bytes }),
+    };
+  });
+  return [...base, ...teacher, weights("student", studentFolder(context)), ...exported];
+}
+
+function named(subjects: readonly Subject[], name: string): Subject {
+  const found = subjects.find((subject) => subject.name === name);
+  if (!found)
+    throw new DistillError(
+      `evaluation.models names "${name}", which this recipe does not make. Expected some of: ${subjects.map((subject) => subject.name).join(", ")}.`,
+    );
+  return found;
+}
+
+/** Weights in full precision as llama.cpp reads them. */
+async function asGguf(folder: string, output: string, context: Context): Promise<Made> {
+  const [exported] = await create(
+    exporters,
+    { type: "gguf", types: ["f32"] } as { type: string },
+    "exporter",
+  )({ folder }, output);
+  return { teacher: backendOf(exported!.path, context), bytes: exported!.bytes };
+}
+
+/** What runs an exported file, as the recipe's teacher runs where it is of the same kind. */
+function backendOf(path: string, { recipe }: Context): { type: string } {
+  const type = path.endsWith(".gguf") ? "llama_cpp" : "transformers";
+  return { ...(recipe.teacher?.type === type ? recipe.teacher : {}), type, path } as { type: string };
+}

@@ -1,0 +1,168 @@
+/** @file Exported ONNX decoders through transformers.js: what a browser will run, sampled in this process. */
+
+import { existsSync } from "node:fs";
+import { basename, dirname, resolve } from "node:path";
+import { z } from "zod";
+import { DistillError } from "../core/errors.ts";
+import { sha256 } from "../core/hash.ts";
+import { type Random, seededRandom } from "../core/random.ts";
+import { loadTokenizer } from "../data/tokenizer.ts";
+import { drawToken } from "./draw.ts";
+import { defineTeacher, type GenerateOptions, type Generation, type SampleRequest } from "./teacher.ts";
+
+/** transformers.js's names of precisions, by the file each is in. */
+const DTYPES: Record<string, string> = {
+  "model.onnx": "fp32",
+  "model_fp16.onnx": "fp16",
+  "model_quantized.onnx": "q8",
+  "model_q4.onnx": "q4",
+};
+
+export const transformers = defineTeacher({
+  options: z.object({
+    /** A file onnx/model*.onnx in a folder with config.json and a tokenizer. */
+    path: z.string().min(1),
+    /** Completions that are written at a time. */
+    sequences: z.int().positive().default(32),
+    /** Tokens of prompt and completion together. */
+    context_size: z.int().positive().default(2048),
+    device: z.enum(["cpu", "webgpu", "cuda"]).default("cpu"),
+  }),
+  async create({ path, sequences, context_size, device }) {
+    const dtype = DTYPES[basename(path)];
+    if (!existsSync(path)) throw new DistillError(`The model's file was not found: ${path}.`);
+    if (!dtype)
+      throw new DistillError(`${path} is no file that transformers.js loads. Expected ${Object.keys(DTYPES).join(", ")}.`);
+    const folder = dirname(dirname(resolve(path)));
+    const tokenizer = loadTokenizer(folder);
+    const { AutoModelForCausalLM, env, Tensor } = await import("@huggingface/transformers");
+    env.allowRemoteModels = false;
+    const model = await AutoModelForCausalLM.from_pretrained(folder, {
+      dtype: dtype as "fp32",
+      device,
+      local_files_only: true,
+    });
+    type Cache = Record<string, InstanceType<typeof Tensor>>;
+
+    /** The logits behind the last of each row's new tokens, [rows, vocab], and the cache with them. */
+    async function step(rows: readonly Row[], tokens: readonly (readonly number[])[], past: Cache | undefined) {
+      const int64 = (values: readonly (readonly number[])[]) =>
+        new Tensor("int64", BigInt64Array.from(values.flat(), BigInt), [values.length, values[0]!.length]);
+      const lengths = rows.map(({ ids }) => ids.length);
+      const longest = Math.max(...rows.map(({ ids, padding }) => ids.length + padding));
+      const output = await model({
+        input_ids: int64(tokens),
+        attention_mask: int64(rows.map(({ padding }) => Array.from({ length: longest }, (_, i) => Number(i >= padding)))),
+        position_ids: int64(
+          tokens.map((row, r) => row.map((_, i) => Math.max(0, lengths[r]! - row.length + i))),
+        ),
+        num_logits_to_keep: new Tensor("int64", [1n], []),
+        ...(past ? { past_key_values: past } : {}),
+      });
+      const present = Object.entries(output as Cache).filter(([name]) => name.startsWith("present"));
+      return {
+        logits: (output as { logits: InstanceType<typeof Tensor> }).logits,
+        past: Object.fromEntries(present.map(([name, value]) => [name.replace("present", "past_key_values"), value])),
+      };
+    }
+
+    /** The rows of a cache that go on. */
+    function kept(past: Cache, rows: readonly number[]): Cache {
+      const entries = Object.entries(past).map(([name, { type, data, dims }]): [string, InstanceType<typeof Tensor>] => {
+        const size = data.length / dims[0]!;
+        const values = data as Float32Array;
+        const chosen = new (values.constructor as Float32ArrayConstructor)(rows.length * size);
+        rows.forEach((row, i) => {
+          chosen.set(values.subarray(row * size, (row + 1) * size), i * size);
+        });
+        return [name, new Tensor(type, chosen, [rows.length, ...dims.slice(1)])];
+      });
+      return Object.fromEntries(entries);
+    }
+
+    async function* together(requests: readonly (SampleRequest & { index: number })[], options: GenerateOptions, count: () => void) {
+      const prompts = requests.map(({ prompt, index }) => tokensOf(prompt, index));
+      const longest = Math.max(...prompts.map(({ length }) => length));
+      let rows = requests.map(({ index, seed }, i): Row => {
+        const prompt = prompts[i]!;
+        return { index, ids: [...prompt], prompt: prompt.length, padding: longest - prompt.length, random: seededRandom(seed) };
+      });
+      let tokens = rows.map(({ ids, padding }) => [...Array<number>(padding).fill(tokenizer.eos), ...ids]);
+      let past: Cache | undefined;
+      while (rows.length > 0 && !options.signal?.aborted) {
+        const result = await step(rows, tokens, past);
+        past = result.past;
+        const logits = result.logits.data as Float32Array;
+        const width = logits.length / rows.length;
+        const open: number[] = [];
+        for (const [i, row] of rows.entries()) {
+          const token = drawToken(logits.subarray(i * width, (i + 1) * width), options, row.random.uniform());
+          row.ids.push(token);
+          count();
+          const generation = finished(row, token, options);
+          if (generation) yield { index: row.index, generation };
+          else open.push(i);
+        }
+        if (open.length < rows.length) {
+          past = kept(past, open);
+          rows = open.map((i) => rows[i]!);
+        }
+        tokens = rows.map(({ ids }) => ids.slice(-1));
+      }
+    }
+
+    function tokensOf(prompt: string, index: number): number[] {
+      const ids = tokenizer.encode(prompt);
+      const whole = tokenizer.bos === undefined || ids[0] === tokenizer.bos ? ids : [tokenizer.bos, ...ids];
+      if (whole.length >= context_size)
+        throw new DistillError(
+          `Prompt ${index + 1} has ${whole.length} tokens, which leaves no room in a context of ${context_size}. Raise context_size, or leave it out.`,
+        );
+      return whole;
+    }
+
+    /** What a row generated, if that token was its last. */
+    function finished(row: Row, token: number, { stop, max_completion_length }: GenerateOptions): Generation | undefined {
+      const token_ids = row.ids.slice(row.prompt);
+      const ended = token === tokenizer.eos;
+      const text = ended || stop.length > 0 ? tokenizer.decode(ended ? token_ids.slice(0, -1) : token_ids) : "";
+      const cut = Math.min(...stop.map((words) => text.indexOf(words)).filter((at) => at >= 0));
+      const full = token_ids.length >= max_completion_length || row.ids.length >= context_size;
+      if (!ended && !Number.isFinite(cut) && !full) return undefined;
+      const whole = text || tokenizer.decode(token_ids);
+      return {
+        completion: Number.isFinite(cut) ? whole.slice(0, cut) : whole,
+        token_ids,
+        prompt_tokens: row.prompt,
+        finish_reason: ended || Number.isFinite(cut) ? "stop" : "length",
+      };
+    }
+
+    return {
+      model: `${basename(folder)}/${basename(path)}`,
+      hash: sha256(path),
+      render: (messages) => tokenizer.render(messages, { generate: true }),
+      async *generate(requests, options) {
+        if (options.top_logprobs > 0)
+          throw new DistillError("The teacher transformers gives no top_logprobs. Set it to 0, or take llama_cpp.");
+        let [index, generated] = [0, 0];
+        let group: (SampleRequest & { index: number })[] = [];
+        const count = () => options.onTokens?.(++generated);
+        for (const request of requests) {
+          if (options.signal?.aborted) return;
+          group.push({ ...request, index: index++ });
+          if (group.length < sequences) continue;
+          yield* together(group, options, count);
+          group = [];
+        }
+        if (group.length > 0) yield* together(group, options, count);
+      },
+      async close() {
+        await model.dispose();
+      },
+    };
+  },
+});
+
+/** A completion as it grows; rows of one batch are padded on the left to one length. */
+type Row = { index: number; ids: number[]; prompt: number; padding: number; random: Random };
