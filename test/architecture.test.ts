@@ -18,7 +18,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   runtime: ["graph", "ops", "compiler", "formats"],
   data: ["formats"],
   rewards: [],
-  teachers: ["data"],
+  teachers: ["data", "formats"],
   sampling: ["teachers", "rewards", "data"],
   trainers: [...ENGINE, "data", "rewards"],
   evaluation: [...ENGINE, "data", "trainers", "teachers", "rewards"],

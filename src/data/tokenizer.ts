@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Template } from "@huggingface/jinja";
 import { Tokenizer as Implementation } from "@huggingface/tokenizers";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { readJson, readText } from "../core/files.ts";
 import type { Message } from "../core/trace.ts";
+import { type ChatTemplate, chatTemplate } from "./chat-template.ts";
 
 /** A tokenizer folder: tokenizer.json, tokenizer_config.json and, beside or in it, the chat template. */
 export type Tokenizer = {
@@ -72,7 +72,7 @@ export function loadTokenizer(folder: string): Tokenizer {
   const templatePath = join(folder, "chat_template.jinja");
   const source =
     config.chat_template ?? (existsSync(templatePath) ? readText(templatePath, "The chat template") : undefined);
-  let template: Template | undefined;
+  let template: ChatTemplate | undefined;
   return {
     folder,
     encode: (text) => (text === "" ? [] : implementation.encode(text, { add_special_tokens: false }).ids),
@@ -91,13 +91,11 @@ export function loadTokenizer(folder: string): Tokenizer {
         throw new DistillError(
           `${folder} has no chat template, and the dataset has messages. Give prompt and completion, or a template.`,
         );
-      template ??= new Template(source);
-      return template.render({
-        messages,
-        add_generation_prompt: generate,
-        bos_token: config.bos_token ?? "",
-        eos_token: config.eos_token ?? "",
+      template ??= chatTemplate(source, `The chat template of ${folder}`, {
+        bos: config.bos_token ?? "",
+        eos: config.eos_token ?? "",
       });
+      return template(messages, { generate });
     },
   };
 }

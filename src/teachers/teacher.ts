@@ -1,5 +1,7 @@
 /** @file What a teacher is: something that continues prompts. */
 
+import type { z } from "zod";
+import type { Component } from "../core/component.ts";
 import type { FinishReason, Message } from "../core/trace.ts";
 
 export type SamplingOptions = {
@@ -58,3 +60,5 @@ export type Teacher = {
   ): AsyncIterable<{ index: number; generation: Generation }>;
   close(): Promise<void>;
 };
+
+export const defineTeacher = <Options extends z.ZodObject>(teacher: Component<Options, Promise<Teacher>>) => teacher;

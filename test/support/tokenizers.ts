@@ -17,13 +17,6 @@ export type TokenizerSpec = {
 
 export const BYTE_LEVEL = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
 
-/** GPT-2's characters for the 256 bytes. */
-export const BYTE_CHARACTERS: readonly string[] = (() => {
-  const plain = (byte: number) => (byte > 32 && byte < 127) || (byte > 160 && byte < 256 && byte !== 173);
-  let next = 256;
-  return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(plain(byte) ? byte : next++));
-})();
-
 /** Write tokenizer.json and tokenizer_config.json; the number of tokens. */
 export function writeTokenizer(folder: string, spec: TokenizerSpec): number {
   const added = spec.added ?? [["<eos>", true]];

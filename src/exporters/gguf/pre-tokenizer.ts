@@ -1,5 +1,6 @@
 /** @file Which of llama.cpp's ways to cut a text into words is a tokenizer's own, and its tokens and merges spelled in bytes. */
 
+import { BYTE_CHARACTERS, BYTE_OF } from "../../data/byte-level.ts";
 import type { Bpe } from "./tokenizer.ts";
 
 export type Alphabet = {
@@ -68,23 +69,11 @@ function describe(pre: PreTokenizer): string {
   return pre.type;
 }
 
-/** GPT-2's printable character for each byte: itself where it is printable, else one from 256 on. */
-const PRINTABLE: readonly string[] = (() => {
-  const characters: string[] = [];
-  let next = 256;
-  for (let byte = 0; byte < 256; byte++) {
-    const printable = (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
-    characters.push(String.fromCharCode(printable ? byte : next++));
-  }
-  return characters;
-})();
-const BYTES: ReadonlyMap<string, number> = new Map(PRINTABLE.map((character, byte) => [character, byte]));
-
-const spellBytes = (text: string): string => Array.from(Buffer.from(text), (byte) => PRINTABLE[byte]).join("");
+const spellBytes = (text: string): string => Array.from(Buffer.from(text), (byte) => BYTE_CHARACTERS[byte]).join("");
 
 /** The text that a byte-level token stands for; U+FFFD where it is part of a character. */
 const unspell = (token: string): string =>
-  Buffer.from(Array.from(token, (character) => BYTES.get(character) ?? 0xff)).toString("utf8");
+  Buffer.from(Array.from(token, (character) => BYTE_OF.get(character) ?? 0xff)).toString("utf8");
 
 const joined = (merge: Bpe["model"]["merges"][number], spell: (token: string) => string): string =>
   (typeof merge === "string" ? merge.split(" ") : merge).map(spell).join(" ");
@@ -94,7 +83,7 @@ function bytes({ vocab, merges }: Bpe["model"]): Alphabet {
   return {
     spell,
     merges: merges.map((merge) => joined(merge, spell)),
-    complete: PRINTABLE.every((character) => character in vocab),
+    complete: BYTE_CHARACTERS.every((character) => character in vocab),
   };
 }
 

@@ -6,11 +6,12 @@ import { after, test } from "node:test";
 import type { LlamaModel } from "node-llama-cpp";
 import { DistillError } from "../../../src/core/errors.ts";
 import { seededRandom } from "../../../src/core/random.ts";
+import { BYTE_CHARACTERS } from "../../../src/data/byte-level.ts";
 import { loadTokenizer } from "../../../src/data/tokenizer.ts";
 import { ggufTokenizer } from "../../../src/exporters/gguf/tokenizer.ts";
 import { gguf } from "../../../src/exporters/gguf.ts";
 import { ARITHMETIC_TOKENIZER, testLlama, writeModel } from "../../support/models.ts";
-import { BYTE_CHARACTERS, BYTE_LEVEL, type TokenizerSpec, writeTokenizer } from "../../support/tokenizers.ts";
+import { BYTE_LEVEL, type TokenizerSpec, writeTokenizer } from "../../support/tokenizers.ts";
 import { TOY } from "../../support/training.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "gguf-tokenizer-"));

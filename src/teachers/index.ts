@@ -1,0 +1,2 @@
+/** Teachers, each under its name in recipes. */
+export { llama_cpp } from "./llama_cpp.ts";

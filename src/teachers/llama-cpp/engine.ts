@@ -1,0 +1,238 @@
+/**
+ * @file Lock-step decoding: in each step every sequence adds its next token to one batch, prompts of new sequences fill
+ * what is left of it, and a place that becomes free takes the next request at once.
+ */
+
+import type { GenerateOptions, Generation, SampleRequest } from "../teacher.ts";
+import type { Addon, Sampler } from "./addon.ts";
+import { type Completion, startCompletion } from "./completion.ts";
+import type { TokenBytes } from "./vocabulary.ts";
+
+export type EngineOptions = {
+  addon: Addon;
+  sequences: number;
+  /** Tokens of prompt and completion together. */
+  context_size: number;
+  batch_size: number;
+  bytesOf: TokenBytes;
+  endsText(token: number): boolean;
+  /** The tokens of a request's prompt; throws where they leave no room. */
+  tokenize(request: SampleRequest, index: number): number[];
+};
+
+/** A place in the context, and the tokens that its cache holds. */
+type Place = { id: number; held: number[]; job: Job | undefined };
+
+type Job = {
+  index: number;
+  prompt: readonly number[];
+  limit: number;
+  sampler: Sampler;
+  completion: Completion;
+  top: NonNullable<Generation["top_logprobs"]>;
+  /** Tokens that are not in the cache yet. */
+  pending: number[];
+  /** Whether any of them was decoded, or must be next. */
+  started: boolean;
+};
+
+export type Finished = { index: number; generation: Generation };
+
+/** Tokens in common from which copying another place's cache is cheaper than decoding them again. */
+const COPY_FROM = 24;
+
+/** Decode `requests` and give each step's finished ones to `emit`, which may wait. */
+export async function decode(
+  engine: EngineOptions,
+  requests: Iterable<SampleRequest>,
+  options: GenerateOptions,
+  emit: (finished: Finished) => void | Promise<void>,
+  stopped: () => boolean,
+): Promise<void> {
+  const { addon, sequences, context_size, batch_size, bytesOf, endsText, tokenize } = engine;
+  const { batches } = addon;
+  const { max_completion_length, top_logprobs, onTokens } = options;
+  const stops = options.stop.filter((text) => text !== "").map((text) => Buffer.from(text));
+  const places: Place[] = Array.from({ length: sequences }, (_, id) => ({ id, held: [], job: undefined }));
+  for (const { id } of places) batches.disposeSequence(id);
+  const scorers = top_logprobs > 0 ? places.map(() => greedySampler(addon)) : [];
+  const source = requests[Symbol.iterator]();
+  let exhausted = false;
+  let taken = 0;
+  let generated = 0;
+
+  try {
+    while (!stopped()) {
+      admit();
+      const running = places.filter(({ job }) => job);
+      if (running.length === 0) return;
+      await share(running);
+      const outputs = fillBatch(running);
+      await batches.decodeBatch();
+      const tokens = await Promise.all(
+        outputs.map(({ place, index }) => batches.sampleToken(index, place.job!.sampler)),
+      );
+      if (top_logprobs > 0) await Promise.all(outputs.map(score));
+      generated += tokens.length;
+      for (const [i, { place }] of outputs.entries()) {
+        const generation = accept(place.job!, tokens[i]!);
+        if (!generation) continue;
+        const { index, sampler } = place.job!;
+        sampler.dispose();
+        place.job = undefined;
+        await emit({ index, generation });
+      }
+      onTokens?.(generated);
+    }
+  } finally {
+    for (const { job } of places) job?.sampler.dispose();
+    for (const scorer of scorers) scorer.dispose();
+    source.return?.();
+  }
+
+  /** Give free places to the next requests: each the place that holds most of its prompt already. */
+  function admit(): void {
+    let free = places.filter(({ job }) => !job);
+    while (free.length > 0 && !exhausted) {
+      const { value: request, done } = source.next();
+      if (done) {
+        exhausted = true;
+        return;
+      }
+      const index = taken++;
+      const prompt = tokenize(request, index);
+      const place = free.reduce((best, other) => (common(prompt, other) > common(prompt, best) ? other : best));
+      free = free.filter((other) => other !== place);
+      keep(place, common(prompt, place));
+      const sampler = addon.newSampler();
+      sampler.applyConfig(samplerConfig(options, request.seed));
+      place.job = {
+        index,
+        prompt,
+        limit: Math.min(max_completion_length, context_size - prompt.length),
+        sampler,
+        completion: startCompletion(bytesOf, stops),
+        top: [],
+        pending: prompt.slice(place.held.length),
+        started: false,
+      };
+    }
+  }
+
+  /** Drop all but the first `length` tokens of a place's cache, or all where the model cannot drop some. */
+  function keep(place: Place, length: number): void {
+    const windowed = length > 0 && batches.getSequenceKvCacheMinPosition(place.id) > 0;
+    if (length === 0 || windowed || !batches.removeTokenCellsFromSequence(place.id, length, -1)) {
+      batches.disposeSequence(place.id);
+      place.held = [];
+    } else place.held.length = length;
+  }
+
+  /** Places that have not begun take what another place's cache has of their prompt, or wait until it has. */
+  async function share(running: readonly Place[]): Promise<void> {
+    for (const place of running) {
+      const job = place.job!;
+      if (job.started) continue;
+      const own = place.held.length;
+      let [best, ready] = [undefined as Place | undefined, own + COPY_FROM - 1];
+      let coming = ready;
+      for (const other of places) {
+        if (other === place || (other.job && !other.job.started)) continue;
+        const now = common(job.prompt, other);
+        if (now > ready) [best, ready] = [other, now];
+        if (other.job) coming = Math.max(coming, common(job.prompt, { held: [...other.held, ...other.job.pending] }));
+      }
+      if (coming > ready) continue;
+      job.started = true;
+      if (!best) continue;
+      await batches.copySequenceStateFromOtherSequence(place.id, best.id);
+      place.held = [...best.held];
+      keep(place, ready);
+      job.pending = job.prompt.slice(place.held.length);
+    }
+  }
+
+  /** Put one token of each completion, then as much of the prompts as there is room for, into a batch. */
+  function fillBatch(running: readonly Place[]): { place: Place; index: number }[] {
+    const writing = running.filter(({ job }) => job!.started && job!.completion.token_ids.length > 0);
+    const reading = running.filter(({ job }) => job!.started && job!.completion.token_ids.length === 0);
+    const parts: [Place, number][] = writing.map((place) => [place, 1]);
+    let room = batch_size - writing.length;
+    for (const place of reading) {
+      const count = Math.min(room, place.job!.pending.length);
+      if (count > 0) parts.push([place, count]);
+      room -= count;
+    }
+    batches.initBatch(parts.reduce((sum, [, count]) => sum + count, 0));
+    const outputs: { place: Place; index: number }[] = [];
+    for (const [place, count] of parts) {
+      const { pending } = place.job!;
+      const last = count === pending.length ? [count - 1] : [];
+      const tokens = pending.splice(0, count);
+      const [index] = batches.addToBatch(place.id, place.held.length, Uint32Array.from(tokens), Uint32Array.from(last));
+      for (const token of tokens) place.held.push(token);
+      if (index !== undefined) outputs.push({ place, index });
+    }
+    return outputs;
+  }
+
+  /** Add the most likely tokens to a job's, from logits that no sampler has changed. */
+  async function score({ place, index }: { place: Place; index: number }): Promise<void> {
+    const filter = [[], false, false, false, top_logprobs] as [number[], false, false, false, number];
+    const [, , , pairs, total] = await batches.sampleToken(index, scorers[place.id]!, false, false, filter, true);
+    const ids = pairs.filter((_, i) => i % 2 === 0);
+    const logits = pairs.filter((_, i) => i % 2 === 1);
+    const normalizer = logits[0]! + Math.log(total); // total = Σ exp(logit - the largest)
+    place.job!.top.push({ ids, logprobs: logits.map((logit) => logit - normalizer) });
+  }
+
+  /** Add a token to a job; what it generated if that was its last. */
+  function accept(job: Job, token: number): Generation | undefined {
+    if (token < 0) throw new Error("llama.cpp drew no token.");
+    const { completion, prompt, limit, top } = job;
+    const ended = endsText(token);
+    if (ended) completion.token_ids.push(token);
+    const stop = ended || completion.push(token);
+    if (!stop && completion.token_ids.length < limit) {
+      job.pending.push(token);
+      return undefined;
+    }
+    const { token_ids } = completion;
+    return {
+      completion: completion.text(),
+      token_ids,
+      prompt_tokens: prompt.length,
+      finish_reason: stop ? "stop" : "length",
+      ...(top_logprobs > 0 ? { top_logprobs: top.slice(0, token_ids.length) } : {}),
+    };
+  }
+}
+
+/** How many tokens of a prompt a cache holds. The last one is decoded in any case, for its logits. */
+function common(prompt: readonly number[], { held }: { held: readonly number[] }): number {
+  const most = Math.min(held.length, prompt.length - 1);
+  let n = 0;
+  while (n < most && held[n] === prompt[n]) n++;
+  return n;
+}
+
+/** llama.cpp reads this seed as "take a random one". */
+const NO_SEED = 0xffffffff;
+
+/** Only what is asked for: a top_k that keeps everything would sort the vocabulary for every token. */
+function samplerConfig({ temperature, top_k, top_p, min_p }: GenerateOptions, seed: number) {
+  if (temperature <= 0) return { temperature: 0, seed: 0 };
+  return {
+    temperature,
+    seed: (seed >>> 0) % NO_SEED,
+    ...(top_k > 0 ? { topK: top_k } : {}),
+    ...(top_p < 1 ? { topP: top_p } : {}),
+    ...(min_p > 0 ? { minP: min_p } : {}),
+  };
+}
+
+function greedySampler(addon: Addon): Sampler {
+  const sampler = addon.newSampler();
+  sampler.applyConfig({ temperature: 0, seed: 0 });
+  return sampler;
+}

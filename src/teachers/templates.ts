@@ -1,0 +1,13 @@
+/** @file Chat templates that models do not bring along. */
+
+/** DeepSeek-R1-Zero's template (arXiv:2501.12948, table 1), which a base model continues. */
+const R1 = [
+  "A conversation between User and Assistant. The user asks a question, and the Assistant solves it.",
+  "The assistant first thinks about the reasoning process in the mind and then provides the user with the answer.",
+  "The reasoning process and answer are enclosed within <think> </think> and <answer> </answer> tags, respectively,",
+  "i.e., <think> reasoning process here </think> <answer> answer here </answer>.",
+].join(" ");
+
+export const TEMPLATES: Record<string, string> = {
+  r1: `${R1}{% for message in messages %}{% if message.role == 'user' %} User: {{ message.content }}.{% elif message.role == 'assistant' %} Assistant: {{ message.content }}{% else %}{{ raise_exception('the r1 template has turns of user and assistant only') }}{% endif %}{% endfor %}{% if add_generation_prompt %} Assistant:{% endif %}`,
+};
