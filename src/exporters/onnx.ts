@@ -15,7 +15,7 @@ import { DTYPES, type ExportDtype, type Stored, store } from "./onnx/storage.ts"
 import { writeOnnx } from "./onnx/write.ts";
 
 /** What transformers.js appends to "model" for each of its dtypes. */
-const FILES: Record<ExportDtype, string> = {
+export const FILES: Record<ExportDtype, string> = {
   fp32: "model.onnx",
   fp16: "model_fp16.onnx",
   q8: "model_quantized.onnx",

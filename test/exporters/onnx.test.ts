@@ -9,14 +9,16 @@ import {
   Tensor as HfTensor,
   type PreTrainedModel,
 } from "@huggingface/transformers";
+import { DistillError } from "../../src/core/errors.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { greedy } from "../../src/evaluation/greedy.ts";
 import { DTYPES, type ExportDtype } from "../../src/exporters/onnx/storage.ts";
-import { onnx } from "../../src/exporters/onnx.ts";
+import { FILES, onnx } from "../../src/exporters/onnx.ts";
+import { compareRunners, continueGreedily } from "../../src/exporters/parity.ts";
 import { openOnnxRunner } from "../../src/exporters/runners/onnx.ts";
 import { openReferenceRunner } from "../../src/exporters/runners/reference.ts";
 import { createModel, loadWeights, type ModelConfig, readConfig } from "../../src/models/load.ts";
-import { type LoadedModel, openDevice } from "../../src/runtime/device.ts";
+import type { LoadedModel } from "../../src/runtime/device.ts";
 import { type Tensor, tensor } from "../../src/runtime/tensor.ts";
 import { testDevice } from "../support/finite-differences.ts";
 import { scratch, writeStudent } from "../support/students.ts";
@@ -222,6 +224,155 @@ test("only the last logits are computed where only they are asked for", async ()
   assert.deepEqual(last.logits!.shape, [1, 2, 40]);
   assert.ok(relativeDifference(last.logits!.data as Float32Array, logits.slice(-80)) < 1e-6);
   await model.release();
+});
+
+test("every dtype loads, generates and is near the weights: halves nearest, four bits furthest", async () => {
+  const { student, output } = await exported("grouped queries, untied");
+  const reference = await openReferenceRunner(student);
+  const continuations = await continueGreedily(reference, PROMPTS, { eos, max_completion_length: 24 });
+  const kl: Record<string, number> = {};
+  for (const dtype of DTYPES) {
+    const model = await load(output, dtype);
+    for (const completion of await generate(model, PROMPTS)) assert.ok(completion.length > 0);
+    await model.dispose();
+    const runner = await openOnnxRunner(join(output, "onnx", FILES[dtype]));
+    kl[dtype] = (await compareRunners(dtype, reference, runner, continuations)).mean_kl;
+    await runner.close();
+  }
+  await reference.close();
+  const { fp32, fp16, q8, q4 } = kl as Record<ExportDtype, number>;
+  assert.ok(fp32 < 1e-9 && fp16 < 1e-4 && q8 < 0.01 && q4 < 0.5, JSON.stringify(kl));
+  assert.ok(fp32 < fp16 && fp16 < q8 && q8 < q4, JSON.stringify(kl));
+});
+
+test("a file has each weight once, in the bytes of its dtype", async () => {
+  const { output } = await exported("grouped queries, tied");
+  const { student } = await exported("grouped queries, tied");
+  const model = createModel(readConfig(student), student);
+  const matrices = model.parameters.filter(({ shape }) => shape.length === 2);
+  const count = (inBlocks: boolean) =>
+    matrices
+      .filter(({ shape }) => (shape[1]! % 32 === 0) === inBlocks)
+      .reduce((n, { shape }) => n + shape[0]! * shape[1]!, 0);
+  const embedding = 40 * 32;
+  const expected = {
+    fp32: 4 * (count(true) + count(false)),
+    fp16: 2 * (count(true) + count(false)),
+    q8: 4 * count(false) + (9 / 8) * count(true),
+    q4: 4 * count(false) + (9 / 8) * embedding + (5 / 8) * (count(true) - embedding),
+  };
+  const tables = 4 * 1024 * 4 * 4; // cos and sin, coarse and fine, head_dim / 2
+  for (const dtype of DTYPES) {
+    const rest = statSync(join(output, "onnx", FILES[dtype])).size - tables - expected[dtype];
+    assert.ok(rest > 0 && rest < 25_000, `${dtype}: ${rest} bytes besides the weights`);
+  }
+});
+
+test("weights beyond the limit go to data files, which transformers.js is told of and finds", async () => {
+  const { student, output: whole } = await exported("grouped queries, tied");
+  const output = join(folder, "split");
+  const [file] = await onnx.create({ dtypes: ["q8"], max_file_bytes: 8192 })({ folder: student }, output);
+  const files = readdirSync(join(output, "onnx")).sort();
+  assert.deepEqual(files.slice(0, 3), [
+    "model_quantized.onnx",
+    "model_quantized.onnx_data",
+    "model_quantized.onnx_data_1",
+  ]);
+  for (const name of files.slice(1)) assert.ok(statSync(join(output, "onnx", name)).size <= 8192);
+  assert.equal(
+    file!.bytes,
+    files.reduce((sum, name) => sum + statSync(join(output, "onnx", name)).size, 0),
+  );
+  const config = JSON.parse(readFileSync(join(output, "config.json"), "utf8"));
+  assert.deepEqual(config["transformers.js_config"], {
+    dtype: "q8",
+    use_external_data_format: { "model_quantized.onnx": files.length - 1 },
+  });
+  const [split, together] = [await AutoModelForCausalLM.from_pretrained(output), await load(whole, "q8")];
+  assert.deepEqual(await generate(split, PROMPTS), await generate(together, PROMPTS));
+  await Promise.all([split.dispose(), together.dispose()]);
+});
+
+test("the tokenizer goes along, with its chat template where transformers.js reads it", async () => {
+  const student = join(folder, "with template");
+  await writeStudent(student);
+  writeFileSync(join(student, "chat_template.jinja"), "{% for m in messages %}{{ m.content }}<think>{% endfor %}");
+  const output = join(folder, "export with template");
+  await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9 })({ folder: student }, output);
+  const tokenizer = await AutoTokenizer.from_pretrained(output);
+  const messages = [{ role: "user", content: "12*34+5=?" }];
+  assert.equal(tokenizer.apply_chat_template(messages, { tokenize: false }), "12*34+5=?<think>");
+  assert.deepEqual(tokenizer.encode("12*34+5=?<think>"), loadTokenizer(student).encode("12*34+5=?<think>"));
+  assert.equal(JSON.parse(readFileSync(join(output, "generation_config.json"), "utf8")).eos_token_id, eos);
+});
+
+test("a student that lacks something is refused in a sentence, and no export is left", async () => {
+  const output = join(folder, "refused");
+  const exporter = onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9 });
+  const refused = async (change: (student: string) => void, message: RegExp) => {
+    const student = join(folder, "lacking");
+    rmSync(student, { recursive: true, force: true });
+    await writeStudent(student);
+    change(student);
+    await assert.rejects(exporter({ folder: student }, output), (error) => {
+      assert.ok(error instanceof DistillError);
+      assert.match(error.message, message);
+      return true;
+    });
+    assert.ok(!existsSync(output));
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => name.endsWith(".tmp")),
+      [],
+    );
+  };
+  const edit = (name: string, changes: object) => (student: string) => {
+    const path = join(student, name);
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, "utf8")), ...changes }));
+  };
+  await refused((student) => rmSync(join(student, "config.json")), /config\.json not found/);
+  await refused((student) => rmSync(join(student, "tokenizer.json")), /tokenizer\.json not found/);
+  await refused((student) => rmSync(join(student, "model.safetensors")), /holds no weights/);
+  await refused(edit("config.json", { model_type: "gpt9" }), /unknown model_type "gpt9". Expected one of: llama/);
+  await refused(edit("config.json", { vocab_size: 20 }), /has \d+ tokens, and the model a vocab_size of 20/);
+  await refused(
+    edit("config.json", { hidden_size: 64 }),
+    /has shape \[40,32\], and the model's config asks for \[40,64\]/,
+  );
+});
+
+test("an export replaces an earlier one, and nothing else", async () => {
+  const { student } = await exported("grouped queries, tied");
+  const output = join(folder, "again");
+  const exporter = onnx.create({ dtypes: ["q4"], max_file_bytes: 1e9 });
+  await exporter({ folder: student }, output);
+  await exporter({ folder: student }, output);
+  writeFileSync(join(output, "notes.txt"), "mine");
+  await assert.rejects(exporter({ folder: student }, output), /holds notes\.txt, which is no part of an export/);
+  await assert.rejects(exporter({ folder: student }, student), /would replace the model that it is made of/);
+});
+
+test("weights that half precision cannot hold are refused by name", async () => {
+  const student = join(folder, "large");
+  await writeStudent(student, { initializer_range: 1e5 });
+  await assert.rejects(
+    onnx.create({ dtypes: ["fp16"], max_file_bytes: 1e9 })({ folder: student }, join(folder, "large export")),
+    /model\.embed_tokens\.weight holds .*, and half precision ends at 65504/,
+  );
+});
+
+const skip = whyNoVulkan() ?? false;
+
+test("on webgpu a file gives the logits of the CPU, and transformers.js generates the same", { skip }, async () => {
+  const { student, output } = await exported("grouped queries, tied");
+  for (const dtype of ["fp32", "q4"] as const) {
+    const path = join(output, "onnx", FILES[dtype]);
+    const [cpu, webgpu] = [await openOnnxRunner(path), await openOnnxRunner(path, "webgpu")];
+    assert.ok(relativeDifference(await webgpu.logits(text), await cpu.logits(text)) < 1e-4, dtype);
+    await Promise.all([cpu.close(), webgpu.close()]);
+  }
+  const model = await load(output, "fp32", "webgpu");
+  assert.deepEqual(await generate(model, PROMPTS, 6), await trained(student, 6));
+  await model.dispose();
 });
 
 after(async () => (await testDevice()).close());

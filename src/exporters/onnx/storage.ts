@@ -1,5 +1,6 @@
 /** @file How each weight lies in the file: which type, which way round, in blocks or not; the graph is rewritten to read it so. */
 
+import { DistillError } from "../../core/errors.ts";
 import { BLOCK_SIZE, quantizeBlocks } from "../../formats/block-quantization.ts";
 import { toFloat16 } from "../../formats/float16.ts";
 import type { StoredTensor } from "../../formats/onnx.ts";
@@ -83,7 +84,9 @@ function storageOf(parameter: Parameter, uses: ReadonlySet<Use>, dtype: ExportDt
 
 /** As it stands. Where a product reads it too, the product turns it when the file is loaded: the file has it once. */
 function plain({ name, shape }: Parameter, type: FloatType): Storage {
-  return { stored: { weight: name, tensors: [tensorOf(name, type, shape)], encode: (data) => [floats(data, type)] } };
+  return {
+    stored: { weight: name, tensors: [tensorOf(name, type, shape)], encode: (data) => [floats(name, data, type)] },
+  };
 }
 
 /** [in, out], which a product reads as it stands. */
@@ -91,7 +94,7 @@ function turned({ name, shape }: Parameter, type: FloatType): Storage {
   const [rows, columns] = shape as [number, number];
   const tensor = tensorOf(`${name}.transposed`, type, [columns, rows]);
   return {
-    stored: { weight: name, tensors: [tensor], encode: (data) => [floats(transpose(data, rows, columns), type)] },
+    stored: { weight: name, tensors: [tensor], encode: (data) => [floats(name, transpose(data, rows, columns), type)] },
     multiply: (x) => MatMul(x, input(tensor.name, type, tensor.dims)),
   };
 }
@@ -133,14 +136,23 @@ const tensorOf = (name: string, elemType: keyof typeof BYTES, dims: readonly num
   bytes: elements(dims) * BYTES[elemType],
 });
 
-function floats(data: Float32Array, type: FloatType): Uint8Array {
-  const { buffer, byteOffset, byteLength } = type === "float32" ? data : halves(data);
+function floats(name: string, data: Float32Array, type: FloatType): Uint8Array {
+  const { buffer, byteOffset, byteLength } = type === "float32" ? data : halves(name, data);
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-function halves(data: Float32Array): Uint16Array {
+const LARGEST_HALF = 65504;
+
+function halves(name: string, data: Float32Array): Uint16Array {
   const result = new Uint16Array(data.length);
-  for (let i = 0; i < data.length; i++) result[i] = toFloat16(data[i]!);
+  for (let i = 0; i < data.length; i++) {
+    const x = data[i]!;
+    if (Math.abs(x) > LARGEST_HALF)
+      throw new DistillError(
+        `The weight ${name} holds ${x}, and half precision ends at ${LARGEST_HALF}. Export fp32, q8 or q4.`,
+      );
+    result[i] = toFloat16(x);
+  }
   return result;
 }
 

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, test } from "node:test";
+import { DistillError } from "../../src/core/errors.ts";
+import { loadTokenizer } from "../../src/data/tokenizer.ts";
+import { onnx } from "../../src/exporters/onnx.ts";
+import { compareRunners, continueGreedily, requireParity } from "../../src/exporters/parity.ts";
+import { openOnnxRunner } from "../../src/exporters/runners/onnx.ts";
+import { openReferenceRunner } from "../../src/exporters/runners/reference.ts";
+import type { Runner } from "../../src/exporters/runners/runner.ts";
+import { scratch, TOKENIZER, writeStudent } from "../support/students.ts";
+
+const folder = scratch();
+const student = join(folder, "student");
+const output = join(folder, "export");
+const path = join(output, "onnx", "model.onnx");
+const tokenizer = loadTokenizer(TOKENIZER);
+const prompts = ["12*34+5=?", "98*76-543=?", "7"].map(tokenizer.encode);
+const options = { eos: tokenizer.eos, max_completion_length: 16 };
+
+before(async () => {
+  await writeStudent(student);
+  await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9 })({ folder: student }, output);
+});
+
+async function reportOf(file: string) {
+  const [reference, candidate] = [await openReferenceRunner(student), await openOnnxRunner(file)];
+  const continuations = await continueGreedily(reference, prompts, options);
+  const report = await compareRunners("onnx-fp32", reference, candidate, continuations);
+  await Promise.all([reference.close(), candidate.close()]);
+  return { report, continuations };
+}
+
+test("an export in full precision passes the gate at 1e-6", async () => {
+  const { report, continuations } = await reportOf(path);
+  const tokens = continuations.reduce((sum, { completion }) => sum + completion.length, 0);
+  assert.ok(tokens > 10);
+  assert.ok(report.max_kl < 1e-6, `${report.max_kl}`);
+  assert.deepEqual(
+    { ...report, mean_kl: 0, max_kl: 0 },
+    {
+      name: "onnx-fp32",
+      prompts: 3,
+      tokens,
+      identical_prompts: 3,
+      first_divergence: null,
+      mean_kl: 0,
+      max_kl: 0,
+      top1_agreement: 1,
+    },
+  );
+  requireParity(report, 1e-6);
+});
+
+test("a damaged export fails the gate in a sentence, and one that gives no numbers too", async () => {
+  for (const [name, damage] of [
+    ["damaged", (weights: Float32Array) => weights.fill(0.5, 0, 200)],
+    ["not a number", (weights: Float32Array) => weights.fill(Number.NaN, 0, 1)],
+  ] as const) {
+    const bytes = readFileSync(path);
+    // the file ends with the last layer's feed-forward and two norms
+    const weights = new Float32Array(
+      bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length).slice(-4 * 32),
+    );
+    damage(weights);
+    bytes.set(new Uint8Array(weights.buffer), bytes.length - weights.byteLength);
+    const damaged = join(folder, `${name}.onnx`);
+    writeFileSync(damaged, bytes);
+    const { report } = await reportOf(damaged);
+    assert.throws(
+      () => requireParity(report, 1e-3),
+      (error) => {
+        assert.ok(error instanceof DistillError);
+        assert.match(
+          error.message,
+          /^onnx-fp32 does not behave like the trained weights: its mean KL is \S+ nats a token, at most 0\.001/,
+        );
+        return true;
+      },
+    );
+  }
+});
+
+/** A runner whose most likely token after each token is what `next` says, with this lead over the others. */
+const counting = (next: (id: number, at: number) => number, lead: number, vocab = 10): Runner => ({
+  logits: async (tokens) => {
+    const logits = new Float32Array(tokens.length * vocab);
+    tokens.forEach((id, i) => {
+      logits[i * vocab + next(id, i)] = lead;
+    });
+    return logits;
+  },
+  close: async () => {},
+});
+
+test("KL, agreement and the first divergence are those of distributions known in closed form", async () => {
+  const reference = counting((id) => (id + 1) % 10, 3);
+  const [a, b] = [[1, 2], [5]];
+  const continuations = await continueGreedily(reference, [a!, b!], { eos: 6, max_completion_length: 5 });
+  assert.deepEqual(
+    continuations.map(({ completion }) => completion),
+    [[3, 4, 5, 6], [6]],
+  );
+  // says 9 after the token at index 3, which is the third token of the first continuation
+  const candidate = counting((id, at) => (at === 3 ? 9 : (id + 1) % 10), 3);
+  const { mean_kl, max_kl, ...report } = await compareRunners("x", reference, candidate, continuations);
+  const z = Math.exp(3) + 9;
+  const kl = ((Math.exp(3) - 1) / z) * 3; // (p₁ - p₂)·3 for two outcomes that change places
+  assert.ok(Math.abs(max_kl - kl) < 1e-6 && Math.abs(mean_kl - kl / 5) < 1e-6);
+  assert.deepEqual(report, {
+    name: "x",
+    prompts: 2,
+    tokens: 5,
+    identical_prompts: 1,
+    first_divergence: 2,
+    top1_agreement: 0.8,
+  });
+  await assert.rejects(
+    compareRunners(
+      "x",
+      reference,
+      counting((id) => id, 1, 12),
+      continuations,
+    ),
+    /x gives 12 logits for each token, and the trained weights 10/,
+  );
+});
