@@ -32,7 +32,9 @@ export const transformers = defineTeacher({
     const dtype = DTYPES[basename(path)];
     if (!existsSync(path)) throw new DistillError(`The model's file was not found: ${path}.`);
     if (!dtype)
-      throw new DistillError(`${path} is no file that transformers.js loads. Expected ${Object.keys(DTYPES).join(", ")}.`);
+      throw new DistillError(
+        `${path} is no file that transformers.js loads. Expected ${Object.keys(DTYPES).join(", ")}.`,
+      );
     const folder = dirname(dirname(resolve(path)));
     const tokenizer = loadTokenizer(folder);
     const { AutoModelForCausalLM, env, Tensor } = await import("@huggingface/transformers");
@@ -52,10 +54,10 @@ export const transformers = defineTeacher({
       const longest = Math.max(...rows.map(({ ids, padding }) => ids.length + padding));
       const output = await model({
         input_ids: int64(tokens),
-        attention_mask: int64(rows.map(({ padding }) => Array.from({ length: longest }, (_, i) => Number(i >= padding)))),
-        position_ids: int64(
-          tokens.map((row, r) => row.map((_, i) => Math.max(0, lengths[r]! - row.length + i))),
+        attention_mask: int64(
+          rows.map(({ padding }) => Array.from({ length: longest }, (_, i) => Number(i >= padding))),
         ),
+        position_ids: int64(tokens.map((row, r) => row.map((_, i) => Math.max(0, lengths[r]! - row.length + i)))),
         num_logits_to_keep: new Tensor("int64", [1n], []),
         ...(past ? { past_key_values: past } : {}),
       });
@@ -68,24 +70,36 @@ export const transformers = defineTeacher({
 
     /** The rows of a cache that go on. */
     function kept(past: Cache, rows: readonly number[]): Cache {
-      const entries = Object.entries(past).map(([name, { type, data, dims }]): [string, InstanceType<typeof Tensor>] => {
-        const size = data.length / dims[0]!;
-        const values = data as Float32Array;
-        const chosen = new (values.constructor as Float32ArrayConstructor)(rows.length * size);
-        rows.forEach((row, i) => {
-          chosen.set(values.subarray(row * size, (row + 1) * size), i * size);
-        });
-        return [name, new Tensor(type, chosen, [rows.length, ...dims.slice(1)])];
-      });
+      const entries = Object.entries(past).map(
+        ([name, { type, data, dims }]): [string, InstanceType<typeof Tensor>] => {
+          const size = data.length / dims[0]!;
+          const values = data as Float32Array;
+          const chosen = new (values.constructor as Float32ArrayConstructor)(rows.length * size);
+          rows.forEach((row, i) => {
+            chosen.set(values.subarray(row * size, (row + 1) * size), i * size);
+          });
+          return [name, new Tensor(type, chosen, [rows.length, ...dims.slice(1)])];
+        },
+      );
       return Object.fromEntries(entries);
     }
 
-    async function* together(requests: readonly (SampleRequest & { index: number })[], options: GenerateOptions, count: () => void) {
+    async function* together(
+      requests: readonly (SampleRequest & { index: number })[],
+      options: GenerateOptions,
+      count: () => void,
+    ) {
       const prompts = requests.map(({ prompt, index }) => tokensOf(prompt, index));
       const longest = Math.max(...prompts.map(({ length }) => length));
       let rows = requests.map(({ index, seed }, i): Row => {
         const prompt = prompts[i]!;
-        return { index, ids: [...prompt], prompt: prompt.length, padding: longest - prompt.length, random: seededRandom(seed) };
+        return {
+          index,
+          ids: [...prompt],
+          prompt: prompt.length,
+          padding: longest - prompt.length,
+          random: seededRandom(seed),
+        };
       });
       let tokens = rows.map(({ ids, padding }) => [...Array<number>(padding).fill(tokenizer.eos), ...ids]);
       let past: Cache | undefined;
@@ -122,7 +136,11 @@ export const transformers = defineTeacher({
     }
 
     /** What a row generated, if that token was its last. */
-    function finished(row: Row, token: number, { stop, max_completion_length }: GenerateOptions): Generation | undefined {
+    function finished(
+      row: Row,
+      token: number,
+      { stop, max_completion_length }: GenerateOptions,
+    ): Generation | undefined {
       const token_ids = row.ids.slice(row.prompt);
       const ended = token === tokenizer.eos;
       const text = ended || stop.length > 0 ? tokenizer.decode(ended ? token_ids.slice(0, -1) : token_ids) : "";
