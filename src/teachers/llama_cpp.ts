@@ -41,9 +41,10 @@ async function open(options: Options): Promise<Teacher> {
   const hashing = sha256(path);
   hashing.catch(() => {}); // it is awaited once the model is loaded
   const { llama, complaints } = await startLlama(options.gpu);
+  complaints(); // those of before
   const batch_size = Math.max(options.batch_size ?? 512, sequences);
   const failed = (what: string, error: unknown): never => {
-    const why = [(error as Error).message, complaints().trim()].filter(Boolean).join("; ");
+    const why = [(error as Error).message, complaints().trim()].filter(Boolean).join(": ");
     throw new DistillError(`llama.cpp cannot ${what} ${path}: ${why.replace(/[.\s]+$/, "")}.`);
   };
   const model = await llama.loadModel({ modelPath: path }).catch((error) => failed("load", error));
@@ -119,19 +120,19 @@ async function sha256(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** llama.cpp for each kind of GPU, started once. Only what it says of errors is kept, for the message of the next one. */
+/** llama.cpp for each kind of GPU, started once. What it says of errors goes into the message of the next one. */
 const started = new Map<Options["gpu"], Promise<{ llama: Llama; complaints: () => string }>>();
 
 function startLlama(gpu: Options["gpu"]) {
   const start = async () => {
-    let last = "";
+    let said = "";
     const llama = await getLlama({
       gpu,
       build: "never",
       progressLogs: false,
       logLevel: LlamaLogLevel.error,
       logger: (_, message) => {
-        last = message;
+        said = `${said} ${message.trim()}`.slice(-1000);
       },
     }).catch((error) => {
       throw new DistillError(
@@ -139,8 +140,8 @@ function startLlama(gpu: Options["gpu"]) {
       );
     });
     const complaints = () => {
-      const message = last;
-      last = "";
+      const message = said;
+      said = "";
       return message;
     };
     return { llama, complaints };

@@ -140,7 +140,9 @@ export async function decode(
         if (other === place || (other.job && !other.job.started)) continue;
         const now = common(job.prompt, other);
         if (now > ready) [best, ready] = [other, now];
-        if (other.job) coming = Math.max(coming, common(job.prompt, { held: [...other.held, ...other.job.pending] }));
+        // a prompt that is still being read
+        if (other.job?.pending.length)
+          coming = Math.max(coming, common(job.prompt, { held: [...other.held, ...other.job.pending] }));
       }
       if (coming > ready) continue;
       job.started = true;
