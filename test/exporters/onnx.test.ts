@@ -9,9 +9,12 @@ import {
   Tensor as HfTensor,
   type PreTrainedModel,
 } from "@huggingface/transformers";
+import { emitModel } from "../../src/compiler/emit.ts";
+import { targets } from "../../src/compiler/targets.ts";
 import { DistillError } from "../../src/core/errors.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { greedy } from "../../src/evaluation/greedy.ts";
+import { decoderOf } from "../../src/exporters/onnx/decoder.ts";
 import { DTYPES, type ExportDtype } from "../../src/exporters/onnx/storage.ts";
 import { FILES, onnx } from "../../src/exporters/onnx.ts";
 import { compareRunners, continueGreedily } from "../../src/exporters/parity.ts";
@@ -303,7 +306,33 @@ test("the tokenizer goes along, with its chat template where transformers.js rea
   const messages = [{ role: "user", content: "12*34+5=?" }];
   assert.equal(tokenizer.apply_chat_template(messages, { tokenize: false }), "12*34+5=?<think>");
   assert.deepEqual(tokenizer.encode("12*34+5=?<think>"), loadTokenizer(student).encode("12*34+5=?<think>"));
-  assert.equal(JSON.parse(readFileSync(join(output, "generation_config.json"), "utf8")).eos_token_id, eos);
+  const generation = JSON.parse(readFileSync(join(output, "generation_config.json"), "utf8"));
+  assert.deepEqual(generation, { max_length: 512, eos_token_id: eos });
+});
+
+test("a batch as transformers.js's own tokenizer pads it is continued like its texts alone", async () => {
+  const { student, output } = await exported("grouped queries, tied");
+  const [model, tokenizer] = [await load(output, "fp32"), await AutoTokenizer.from_pretrained(output)];
+  const texts = PROMPTS.map((prompt) => loadTokenizer(student).decode(prompt));
+  const inputs = tokenizer(texts, { padding: true });
+  const ids = (await model.generate({ ...inputs, max_new_tokens: 12 })) as HfTensor;
+  const length = inputs.input_ids.dims[1] as number;
+  const found = (ids.tolist() as bigint[][]).map((row) => row.slice(length).map(Number));
+  for (const [i, expected] of (await trained(student, 12)).entries())
+    assert.deepEqual(found[i]!.slice(0, expected.length), expected);
+  await model.dispose();
+});
+
+test("nodes come after what they need, so that every reader of ONNX takes the file", async () => {
+  const model = createModel(readConfig((await exported("grouped queries, tied")).student), "student");
+  const { outputs } = decoderOf(model, "float32");
+  const { node, input, initializer } = emitModel(outputs, targets.portable);
+  const known = new Set([...input, ...initializer].map(({ name }) => name));
+  for (const { opType, input, output } of node) {
+    for (const name of input) assert.ok(known.has(name), `${opType} reads ${name} before it is there`);
+    for (const name of output) known.add(name);
+  }
+  for (const name of Object.keys(outputs)) assert.ok(known.has(name));
 });
 
 test("a student that lacks something is refused in a sentence, and no export is left", async () => {
