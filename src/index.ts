@@ -9,6 +9,17 @@ export { readTrainingRows, type TrainingRow } from "./data/rows.ts";
 export { toSegment } from "./data/segments.ts";
 export { loadTokenizer, type Tokenizer } from "./data/tokenizer.ts";
 export { greedy } from "./evaluation/greedy.ts";
+export { defineExporter, type Exported, type Exporter } from "./exporters/exporter.ts";
+export * as exporters from "./exporters/index.ts";
+export {
+  compareRunners,
+  continueGreedily,
+  type ParityReport,
+  requireParity,
+} from "./exporters/parity.ts";
+export { openOnnxRunner } from "./exporters/runners/onnx.ts";
+export { openReferenceRunner } from "./exporters/runners/reference.ts";
+export type { Runner } from "./exporters/runners/runner.ts";
 export { defineOp, type Op } from "./graph/op.ts";
 export { constant, type DType, input, scalar, type Value } from "./graph/value.ts";
 export { createModel, initialWeights, loadWeights, type ModelConfig, readConfig } from "./models/load.ts";

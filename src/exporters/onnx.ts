@@ -26,7 +26,11 @@ export const onnx = defineExporter({
   options: z.object({
     dtypes: z.array(z.enum(DTYPES)).min(1).default(["fp32", "q8", "q4"]),
     /** Browsers and protobuf stop at 2 GiB. */
-    max_file_bytes: z.int().positive().default(1_900_000_000),
+    max_file_bytes: z
+      .int()
+      .positive()
+      .max(2 ** 31 - 1)
+      .default(1_900_000_000),
   }),
   create:
     ({ dtypes, max_file_bytes }) =>
@@ -99,8 +103,13 @@ function tokenizerFiles(folder: string, config: ModelConfig): Record<string, unk
     "tokenizer_config.json": {
       ...(existsSync(template) ? { chat_template: readText(template, "The chat template") } : {}),
       ...read("tokenizer_config.json"),
+      padding_side: "left", // padding behind a prompt would stand between it and its continuation
     },
-    "generation_config.json": existsSync(generation) ? read("generation_config.json") : { eos_token_id: eos },
+    "generation_config.json": {
+      // transformers.js ends a text after 20 tokens where nothing is said
+      ...(config.max_position_embeddings ? { max_length: config.max_position_embeddings } : {}),
+      ...(existsSync(generation) ? read("generation_config.json") : { eos_token_id: eos }),
+    },
   };
 }
 

@@ -1,18 +1,6 @@
 import { elements } from "../graph/shape.ts";
 import { constant, type DType, scalar, type Value } from "../graph/value.ts";
-import {
-  Add,
-  Cast,
-  Div,
-  Gather,
-  LessOrEqual,
-  Mul,
-  Reshape,
-  RotaryEmbedding,
-  RotaryEmbeddingAt,
-  Sub,
-  Where,
-} from "../ops/index.ts";
+import { Add, Cast, Div, Gather, Mul, Reshape, RotaryEmbedding, RotaryEmbeddingAt, Sub } from "../ops/index.ts";
 
 /** cos and sin of position · frequency: [positions, frequencies.length] each, as constants. */
 export function rotaryTables(
@@ -39,32 +27,39 @@ export function rotary(x: Value, positions: Value, { cos, sin }: { cos: Value; s
 
 export type Rotation = { cos: Value; sin: Value };
 
-/** Positions are split into a multiple of this and a rest; both parts have a table of this many rows. */
-const COARSE = 1024;
+/** Positions are written with three digits in this base, each with a table of this many rows: all that int32 can say. */
+const BASE = 1300;
 
 /**
- * cos and sin of position · frequency for positions int64 [batch, new] of any size below 2^20; beyond it they are not a
- * number, on providers that do not refuse: [batch, new, frequencies.length]. Sines of large angles are inexact on GPUs, so
- * both come from tables: cos(a + b) = cos a cos b - sin a sin b.
+ * cos and sin of position · frequency for positions int64 [batch, new], however far (below 2^31):
+ * [batch, new, frequencies.length]. Sines of large angles are inexact on GPUs, so digits have tables, and are put together
+ * by cos(a + b) = cos a cos b - sin a sin b.
  */
 export function rotationAt(positions: Value, frequencies: readonly number[], dtype: DType): Rotation {
-  const whole = (x: number) => scalar(x, "int32");
-  const index = Cast(positions, { to: "int32" });
-  const high = Div(index, whole(COARSE));
-  const low = Sub(index, Mul(high, whole(COARSE)));
-  const parts: [rows: Value, frequencies: readonly number[]][] = [
-    [high, frequencies.map((frequency) => frequency * COARSE)],
-    [low, frequencies],
-  ];
-  const [a, b] = parts.map(([rows, turns]) => {
-    const { cos, sin } = rotaryTables(COARSE, turns, "float32");
-    return { cos: Gather(cos, rows), sin: Gather(sin, rows) };
-  }) as [Rotation, Rotation];
-  const known = LessOrEqual(Reshape(index, { shape: [...positions.shape, 1] }), whole(COARSE * COARSE - 1));
-  const cos = Where(known, Sub(Mul(a.cos, b.cos), Mul(a.sin, b.sin)), scalar(Number.NaN));
-  const sin = Add(Mul(a.sin, b.cos), Mul(a.cos, b.sin));
+  const base = scalar(BASE, "int32");
+  let rest = Cast(positions, { to: "int32" });
+  let sum: Rotation | undefined;
+  for (const unit of [1, BASE, BASE ** 2]) {
+    const quotient = Div(rest, base);
+    const digit = Sub(rest, Mul(quotient, base));
+    const tables = rotaryTables(
+      BASE,
+      frequencies.map((frequency) => frequency * unit),
+      "float32",
+    );
+    const part = { cos: Gather(tables.cos, digit), sin: Gather(tables.sin, digit) };
+    sum = sum ? added(sum, part) : part;
+    rest = quotient;
+  }
+  const { cos, sin } = sum!;
   return dtype === "float32" ? { cos, sin } : { cos: Cast(cos, { to: dtype }), sin: Cast(sin, { to: dtype }) };
 }
+
+/** One rotation after the other. */
+const added = (a: Rotation, b: Rotation): Rotation => ({
+  cos: Sub(Mul(a.cos, b.cos), Mul(a.sin, b.sin)),
+  sin: Add(Mul(a.sin, b.cos), Mul(a.cos, b.sin)),
+});
 
 /** Rotate every head of x [batch, new, heads·head_dim]. */
 export const rotate = (x: Value, { cos, sin }: Rotation, num_heads: number): Value =>

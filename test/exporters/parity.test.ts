@@ -9,6 +9,7 @@ import { compareRunners, continueGreedily, requireParity } from "../../src/expor
 import { openOnnxRunner } from "../../src/exporters/runners/onnx.ts";
 import { openReferenceRunner } from "../../src/exporters/runners/reference.ts";
 import type { Runner } from "../../src/exporters/runners/runner.ts";
+import { encodeOnnx } from "../../src/formats/onnx.ts";
 import { scratch, TOKENIZER, writeStudent } from "../support/students.ts";
 
 const folder = scratch();
@@ -125,4 +126,30 @@ test("KL, agreement and the first divergence are those of distributions known in
     ),
     /x gives 12 logits for each token, and the trained weights 10/,
   );
+});
+
+test("a file that is no model, or no decoder, is refused in a sentence", async () => {
+  const text = join(folder, "text.onnx");
+  writeFileSync(text, "no model");
+  await assert.rejects(openOnnxRunner(text), {
+    name: "DistillError",
+    message: /text\.onnx is not a model that ONNX Runtime can load: /,
+  });
+  const info = { name: "x", elemType: "float32", shape: [1] } as const;
+  const identity = { opType: "Identity", domain: "", input: ["x"], output: ["y"], attribute: [] };
+  const other = join(folder, "other.onnx");
+  writeFileSync(
+    other,
+    encodeOnnx({
+      opset: { "": 21 },
+      node: [identity],
+      input: [info],
+      output: [{ ...info, name: "y" }],
+      initializer: [],
+    }),
+  );
+  await assert.rejects(openOnnxRunner(other), {
+    name: "DistillError",
+    message: /other\.onnx is not a decoder with a cache/,
+  });
 });
