@@ -81,7 +81,11 @@ async function openMachine(): Promise<Machine> {
 }
 
 /** Run a prelude that finds `functions` in `__host`, and keep what it returns. */
-function install(machine: Machine, prelude: string, functions: Record<string, (...args: string[]) => string | undefined>) {
+function install(
+  machine: Machine,
+  prelude: string,
+  functions: Record<string, (...args: string[]) => string | undefined>,
+) {
   const { context } = machine;
   const host = context.newObject();
   for (const [name, f] of Object.entries(functions))
@@ -186,7 +190,10 @@ function runTest(program: Machine, judge: Machine, test: string, stopped: () => 
   const run = judge.context.evalCode(`(async () => {${test}\n})()`, "test.js");
   if (run.error) {
     const thrown: unknown = judge.context.dump(run.error);
-    return { status: "crashed", reason: `the test cannot be read: ${clip((thrown as Error)?.message ?? String(thrown))}` };
+    return {
+      status: "unreadable",
+      reason: `the test cannot be read: ${clip((thrown as Error)?.message ?? String(thrown))}`,
+    };
   }
   const watch = judge.context.getProp(judge.guest, "watch");
   judge.context.callFunction(watch, judge.guest, run.value);

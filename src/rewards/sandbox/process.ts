@@ -25,7 +25,7 @@ export type SandboxOptions = {
 
 const LOAD_MS = 120_000;
 /** A child ends a run at its limit by itself; if it has not done so by then, it is killed. */
-const GRACE_MS = 3000;
+const GRACE_MS = 10_000;
 
 /** WebAssembly interpreters of one language in child processes without environment, files, network or children. */
 export function openSandbox(language: Language, options: SandboxOptions): Sandbox {
@@ -94,7 +94,11 @@ function startChild(language: Language, memoryMb: number) {
   });
   child.on("close", (code, signal) => {
     alive = false;
-    ended(clip(`its process ended with ${signal ?? `code ${code}`} ${/^.*(?:Error|FATAL).*$/m.exec(complaint)?.[0] ?? ""}`.trim()));
+    ended(
+      clip(
+        `its process ended with ${signal ?? `code ${code}`} ${/^.*(?:Error|FATAL).*$/m.exec(complaint)?.[0] ?? ""}`.trim(),
+      ),
+    );
   });
   const kill = () => {
     alive = false;
@@ -119,11 +123,15 @@ function startChild(language: Language, memoryMb: number) {
       const failure = await loaded;
       if (failure !== undefined || !alive) {
         kill();
-        return { status: "crashed", reason: `the ${language} sandbox did not start: ${failure ?? "its process is gone"}` };
+        return {
+          status: "crashed",
+          reason: `the ${language} sandbox did not start: ${failure ?? "its process is gone"}`,
+        };
       }
       const outcome = await new Promise<Outcome>((resolve) => {
         const id = ++ids;
-        const crash = (why: string) => resolve({ status: "crashed", reason: `the ${language} sandbox crashed: ${why}` });
+        const crash = (why: string) =>
+          resolve({ status: "crashed", reason: `the ${language} sandbox crashed: ${why}` });
         let timer = setTimeout(() => {
           kill();
           crash("it was not ready in time");

@@ -19,14 +19,17 @@ export type Job = { id: number; program: string; limits: Limits } & (
 
 /**
  * How a run ended. `failed`: an exception, a failed assertion or an exit code; `limit`: time, output or memory.
- * `crashed` is the sandbox's own failure and says nothing of the program.
+ * `unreadable` is the test's fault, `crashed` the sandbox's own; neither says anything of the program.
  */
 export type Outcome =
   | { status: "finished"; stdout: string }
-  | { status: "failed" | "limit" | "crashed"; reason: string };
+  | { status: "failed" | "limit" | "unreadable" | "crashed"; reason: string };
 
 /** `loaded` follows the start of a child, `running` the moment at which a job's clock starts. */
-export type Reply = { type: "loaded" } | { type: "running"; id: number } | { type: "ended"; id: number; outcome: Outcome };
+export type Reply =
+  | { type: "loaded" }
+  | { type: "running"; id: number }
+  | { type: "ended"; id: number; outcome: Outcome };
 
 /** An engine inside a child. Everything in it happens before `run`, so that a run's clock counts the program alone. */
 export type Engine = {

@@ -26,7 +26,7 @@ function edit(text: string, from: string | RegExp, to: string): string {
 const loader = new vm.Script(
   `(() => {${edit(
     read("pyodide.mjs").toString(),
-    /export\{(\w+) as loadPyodide,\w+ as version\};[^]*$/,
+    /export\{(\w+) as loadPyodide,\w+ as version\};[\s\S]*$/,
     "globalThis.loadPyodide=$1;",
   )}})()`,
   { filename: "pyodide" },

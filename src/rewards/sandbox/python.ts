@@ -1,9 +1,9 @@
 /** @file Python in WebAssembly: each run of a program gets a realm and an interpreter of its own. */
 
 import vm from "node:vm";
+import { clip, type Engine, type Job, type Outcome } from "./protocol.ts";
 import { JUDGE, PROGRAM } from "./python-guest.ts";
 import { bootPython, pythonImage, type Realm } from "./python-realm.ts";
-import { clip, type Engine, type Job, type Outcome } from "./protocol.ts";
 
 /** Inside the realm: standard streams with an end, and what calls into Python. */
 const SESSION = `"use strict";
@@ -76,7 +76,10 @@ export async function openPython(): Promise<Engine> {
       const inside = (realm: Realm, call: string) =>
         readObject(vm.runInContext(`session.${call}`, realm, { timeout: Math.max(1, until - Date.now()) }));
       try {
-        const ran = inside(program!, `run(${JSON.stringify(job.program)}, ${stdinOf(job)}, ${job.limits.output_bytes})`);
+        const ran = inside(
+          program!,
+          `run(${JSON.stringify(job.program)}, ${stdinOf(job)}, ${job.limits.output_bytes})`,
+        );
         const outcome = outcomeOf(ran, job);
         if (job.kind === "stdin" || outcome.status !== "finished") return outcome;
         const judged = inside(judge!, `judge(${JSON.stringify(job.test)})`);
@@ -84,7 +87,7 @@ export async function openPython(): Promise<Engine> {
         if (typeof judged.failed === "string") return { status: "failed", reason: clip(judged.failed) };
         judge = undefined;
         if (typeof judged.unreadable === "string")
-          return { status: "crashed", reason: `the test cannot be read: ${clip(judged.unreadable)}` };
+          return { status: "unreadable", reason: `the test cannot be read: ${clip(judged.unreadable)}` };
         return { status: "crashed", reason: `the judging interpreter failed: ${clip(String(judged.message))}` };
       } catch (error) {
         judge = undefined;
