@@ -1,0 +1,55 @@
+/** @file A child process that runs untrusted programs: it opens one engine, gives up what it does not need, takes jobs. */
+
+import { openJavascript } from "./javascript.ts";
+import { clip, type Job, type Language, type Outcome, type Reply } from "./protocol.ts";
+import { openPython } from "./python.ts";
+
+const host = process;
+const open = { python: openPython, javascript: openJavascript }[host.argv[2] as Language];
+const engine = await open();
+const collect = globalThis.gc;
+
+// Even if a program came out of its engine, there would be nothing here to hold on to.
+const KEPT = new Set(
+  "Object Function Array Number parseFloat parseInt Infinity NaN undefined Boolean String Symbol Date Promise RegExp Error "
+    .concat(
+      "AggregateError EvalError RangeError ReferenceError SyntaxError TypeError URIError globalThis JSON Math Intl ArrayBuffer ",
+      "Atomics Uint8Array Int8Array Uint16Array Int16Array Uint32Array Int32Array Float32Array Float64Array Uint8ClampedArray ",
+      "BigUint64Array BigInt64Array DataView Map BigInt Set WeakMap WeakSet WeakRef Proxy Reflect FinalizationRegistry ",
+      "SharedArrayBuffer WebAssembly decodeURI decodeURIComponent encodeURI encodeURIComponent escape unescape isFinite isNaN ",
+      "Iterator TextDecoder TextEncoder structuredClone queueMicrotask setTimeout clearTimeout Buffer",
+    )
+    .split(" "),
+);
+for (const name of Object.getOwnPropertyNames(globalThis))
+  if (!KEPT.has(name)) Reflect.deleteProperty(globalThis, name);
+
+const silent = () => {};
+Object.assign(globalThis, { console: { log: silent, warn: silent, error: silent } });
+
+const send = (reply: Reply) => host.send!(reply);
+
+let last: Promise<unknown> = Promise.resolve();
+let runs = 0;
+
+host.on("message", (job: Job) => {
+  last = last.then(async () => {
+    await engine.prepare(job.kind);
+    send({ type: "running", id: job.id });
+    const [clock, cpu] = [Date.now(), host.cpuUsage()];
+    const outcome = engine.run(job);
+    const { user, system } = host.cpuUsage(cpu);
+    // A limit that passed while others had the processor says nothing of the program.
+    const starved = Date.now() - clock >= job.limits.time_ms && (user + system) / 1000 < job.limits.time_ms / 2;
+    const busy: Outcome = { status: "crashed", reason: "the machine is too busy to keep the time limit" };
+    send({ type: "ended", id: job.id, outcome: starved && outcome.status === "limit" ? busy : outcome });
+    if (++runs % 4 === 0) collect?.();
+    await engine.prepare(job.kind);
+  });
+  last.catch((error: Error) => {
+    const reply: Reply = { type: "ended", id: job.id, outcome: { status: "crashed", reason: clip(error.message) } };
+    host.send!(reply, () => host.exit(1));
+  });
+});
+
+send({ type: "loaded" });

@@ -1,0 +1,194 @@
+/** @file The judging process's side of the sandbox: child processes that are started, timed, killed and replaced. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { clip, type Job, type Language, type Outcome, type Reply } from "./protocol.ts";
+
+type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
+export type Request = WithoutId<Job>;
+
+export type Sandbox = {
+  /** Run a program; never rejects. Requests wait for a free process. */
+  run(request: Request): Promise<Outcome>;
+  close(): void;
+};
+
+export type SandboxOptions = {
+  /** How many programs run at once. */
+  processes: number;
+  memory_mb: number;
+};
+
+const LOAD_MS = 120_000;
+/** A child ends a run at its limit by itself; if it has not done so by then, it is killed. */
+const GRACE_MS = 10_000;
+
+/** WebAssembly interpreters of one language in child processes without environment, files, network or children. */
+export function openSandbox(language: Language, options: SandboxOptions): Sandbox {
+  const idle: Child[] = [];
+  const waiting: ((child: Child) => void)[] = [];
+  let started = 0;
+
+  const take = (): Promise<Child> => {
+    const child = idle.pop();
+    if (child) return Promise.resolve(child);
+    if (started < options.processes) {
+      started++;
+      return Promise.resolve(startChild(language, options.memory_mb));
+    }
+    return new Promise((resolve) => waiting.push(resolve));
+  };
+  const give = (child: Child) => {
+    const next = waiting.shift();
+    if (next) next(child.alive() ? child : startChild(language, options.memory_mb));
+    else if (child.alive()) idle.push(child);
+    else started--;
+  };
+  const once = async (request: Request): Promise<Outcome> => {
+    const child = await take();
+    const outcome = await child.run(request);
+    give(child);
+    return outcome;
+  };
+
+  return {
+    async run(request) {
+      const outcome = await once(request);
+      return outcome.status === "crashed" ? once(request) : outcome;
+    },
+    close() {
+      for (const child of idle.splice(0)) {
+        child.kill();
+        started--;
+      }
+    },
+  };
+}
+
+type Child = ReturnType<typeof startChild>;
+
+function startChild(language: Language, memoryMb: number) {
+  const child = spawn(process.execPath, [...flags(memoryMb), CHILD, language], {
+    cwd: tmpdir(),
+    env: {},
+    detached: true,
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+  });
+  let alive = true;
+  let complaint = "";
+  let ids = 0;
+  let listen: (reply: Reply) => void = () => {};
+  let ended: (why: string) => void = () => {};
+
+  child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+    complaint = (complaint + text).slice(-2000);
+  });
+  child.on("message", (reply: Reply) => listen(reply));
+  child.on("error", (error) => {
+    alive = false;
+    ended(error.message);
+  });
+  child.on("close", (code, signal) => {
+    alive = false;
+    ended(
+      clip(
+        `its process ended with ${signal ?? `code ${code}`} ${/^.*(?:Error|FATAL).*$/m.exec(complaint)?.[0] ?? ""}`.trim(),
+      ),
+    );
+  });
+  const kill = () => {
+    alive = false;
+    child.kill("SIGKILL");
+  };
+
+  const loaded = new Promise<string | undefined>((resolve) => {
+    const timer = setTimeout(() => resolve("it did not start in time"), LOAD_MS);
+    const settle = (why?: string) => {
+      clearTimeout(timer);
+      resolve(why);
+    };
+    listen = (reply) => reply.type === "loaded" && settle();
+    ended = settle;
+  });
+
+  return {
+    kill,
+    alive: () => alive,
+    async run(request: Request): Promise<Outcome> {
+      hold(child, true);
+      const failure = await loaded;
+      if (failure !== undefined || !alive) {
+        kill();
+        return {
+          status: "crashed",
+          reason: `the ${language} sandbox did not start: ${failure ?? "its process is gone"}`,
+        };
+      }
+      const outcome = await new Promise<Outcome>((resolve) => {
+        const id = ++ids;
+        const crash = (why: string) =>
+          resolve({ status: "crashed", reason: `the ${language} sandbox crashed: ${why}` });
+        let timer = setTimeout(() => {
+          kill();
+          crash("it was not ready in time");
+        }, LOAD_MS);
+        ended = (why) => {
+          clearTimeout(timer);
+          crash(why);
+        };
+        listen = (reply) => {
+          if (reply.type === "loaded" || reply.id !== id) return;
+          clearTimeout(timer);
+          if (reply.type === "ended") return resolve(reply.outcome);
+          timer = setTimeout(() => {
+            kill();
+            resolve({ status: "limit", reason: `time limit of ${request.limits.time_ms / 1000} s` });
+          }, request.limits.time_ms + GRACE_MS);
+        };
+        child.send({ ...request, id }, (error) => error && ended(error.message));
+      });
+      if (alive) hold(child, false);
+      return outcome;
+    },
+  };
+}
+
+/** Whether the child keeps this process alive. */
+function hold(child: ChildProcess, yes: boolean): void {
+  const change = yes ? "ref" : "unref";
+  child[change]();
+  child.channel?.[change]();
+  (child.stderr as unknown as { ref(): void; unref(): void })[change]();
+}
+
+const CHILD = fileURLToPath(new URL("./child.js", import.meta.url));
+
+const flags = (memoryMb: number) => [
+  "--no-warnings",
+  "--no-addons",
+  "--expose-gc",
+  "--disallow-code-generation-from-strings",
+  "--max-old-space-size=512",
+  // programs recurse; a main thread has 8 MB of stack on Linux and macOS, 1 MB on Windows
+  ...(process.platform === "win32" ? [] : ["--stack-size=3900"]),
+  `--wasm-max-mem-pages=${memoryMb * 16}`,
+  process.allowedNodeEnvironmentFlags.has("--permission") ? "--permission" : "--experimental-permission",
+  ...readable().map((path) => `--allow-fs-read=${path}`),
+];
+
+/** What a child may read: the sandbox's own code and the packages' code. */
+function readable(): string[] {
+  const roots = ["pyodide/package.json", "quickjs-emscripten"].flatMap((name) => {
+    const found = createRequire(import.meta.url).resolve(name);
+    return found.slice(0, found.lastIndexOf("node_modules") + "node_modules".length);
+  });
+  for (let folder = dirname(CHILD); folder !== dirname(folder); folder = dirname(folder)) {
+    const packages = join(folder, "node_modules");
+    if (existsSync(join(packages, "pyodide")) || existsSync(join(packages, "quickjs-emscripten"))) roots.push(packages);
+  }
+  return [...new Set([dirname(CHILD), ...roots])].map((folder) => join(folder, "*"));
+}

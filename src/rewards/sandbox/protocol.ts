@@ -1,0 +1,41 @@
+/** @file What the judging process and its sandboxed children say to each other. */
+
+export type Language = "python" | "javascript";
+
+export type Limits = {
+  /** Wall clock for one run of a program. */
+  time_ms: number;
+  memory_mb: number;
+  /** Standard output beyond it ends the run. */
+  output_bytes: number;
+};
+
+/** One run of a program in a fresh interpreter. */
+export type Job = { id: number; program: string; limits: Limits } & (
+  | { kind: "stdin"; stdin: string }
+  /** `test` runs in an interpreter of its own and reaches the program's functions through calls. */
+  | { kind: "assertion"; test: string }
+);
+
+/**
+ * How a run ended. `failed`: an exception, a failed assertion or an exit code; `limit`: time, output or memory.
+ * `unreadable` is the test's fault, `crashed` the sandbox's own; neither says anything of the program.
+ */
+export type Outcome =
+  | { status: "finished"; stdout: string }
+  | { status: "failed" | "limit" | "unreadable" | "crashed"; reason: string };
+
+/** `loaded` follows the start of a child, `running` the moment at which a job's clock starts. */
+export type Reply =
+  | { type: "loaded" }
+  | { type: "running"; id: number }
+  | { type: "ended"; id: number; outcome: Outcome };
+
+/** An engine inside a child. Everything in it happens before `run`, so that a run's clock counts the program alone. */
+export type Engine = {
+  /** Make a fresh interpreter ready for the next job. */
+  prepare(kind: Job["kind"]): Promise<void>;
+  run(job: Job): Outcome;
+};
+
+export const clip = (text: string, length = 300) => (text.length > length ? `${text.slice(0, length)}…` : text);
