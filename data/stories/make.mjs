@@ -97,6 +97,6 @@ const config = {
   model_max_length: 512,
   clean_up_tokenization_spaces: false,
   chat_template:
-    "{% for message in messages %}{{ message['content'] }}{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\n{% endfor %}",
+    "{% for message in messages %}{{ message['content'] }}{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}",
 };
 writeFileSync(here("tokenizer_config.json"), `${JSON.stringify(config, null, 2)}\n`);
