@@ -1,0 +1,93 @@
+/** @file Whether two expressions are equal: exactly, by normal form, as decimals, or by sampling. */
+
+import { asDecimal, roundsTo, roundsToApproximate, sameDecimal } from "./decimal.ts";
+import { Beyond, type Budget } from "./limits.ts";
+import { type NormalForms, NotAlgebraic, normalForms } from "./normal-form.ts";
+import { type Fraction, type Polynomial, Undefined } from "./polynomial.ts";
+import { print } from "./print.ts";
+import { equals } from "./rational.ts";
+import { agreeBySampling } from "./sample.ts";
+import { type Node, some, symbols } from "./tree.ts";
+
+export type Expressions = {
+  /** The rule by which the expressions are equal, if they are. */
+  equal(a: Node, b: Node): string | undefined;
+  /** Whether a = c·b for a constant c ≠ 0, and its sign: 0 where there is none. */
+  proportion(a: Node, b: Node): number;
+  forms: NormalForms;
+};
+
+/** Comparisons that share a budget and the names of their atoms. */
+export function expressions(budget: Budget): Expressions {
+  const forms = normalForms(budget);
+  return { equal, proportion, forms };
+
+  function equal(a: Node, b: Node): string | undefined {
+    const [x, y] = [asDecimal(a), asDecimal(b)];
+    if (x && y) return sameDecimal(x, y) ? (equals(x.value, y.value) ? "exact number" : "rounded decimal") : undefined;
+    const [f, g] = [formOf(a), formOf(b)];
+    if (!f || !g) {
+      if (print(a) === print(b)) return "same structure";
+      return !f && !g && isFinite(a) && isFinite(b) && agreeBySampling(a, b, budget) ? "sampling" : undefined;
+    }
+    const [p, q] = [forms.rational(f), forms.rational(g)];
+    if (p && q) {
+      if (equals(p, q)) return "exact number";
+      return (x && roundsTo(x, q)) || (y && roundsTo(y, p)) ? "rounded decimal" : undefined;
+    }
+    if (f.top.size === g.top.size || f.top.size + g.top.size < 200) {
+      const difference = attempt(() => forms.difference(f, g));
+      if (difference?.size === 0) return "normal form";
+      if (difference && isDecided(difference) && !x && !y) return undefined;
+    }
+    const decimal = x ?? y;
+    if (decimal) return roundsToApproximate(decimal, x ? b : a, budget) ? "rounded decimal" : undefined;
+    return agreeBySampling(a, b, budget) ? "sampling" : undefined;
+  }
+
+  function formOf(node: Node): Fraction | undefined {
+    return attempt(() => forms.form(node));
+  }
+
+  function proportion(a: Node, b: Node): number {
+    const [f, g] = [formOf(a), formOf(b)];
+    if (!f || !g || f.top.size === 0 || f.top.size !== g.top.size) return 0;
+    const [key, first] = [...f.top][0]!;
+    const other = g.top.get(key);
+    if (!other || !forms.isOne(f.bottom) || !forms.isOne(g.bottom)) return 0;
+    const scaled = attempt(() =>
+      forms.difference(forms.scale(f, other.coefficient), forms.scale(g, first.coefficient)),
+    );
+    if (scaled?.size !== 0) return 0;
+    return Math.sign(Number(first.coefficient.n > 0n) - 0.5) * Math.sign(Number(other.coefficient.n > 0n) - 0.5);
+  }
+}
+
+/** Undefined where the computation is over the limits, divides by zero or is no algebra. */
+function attempt<T>(compute: () => T): T | undefined {
+  try {
+    return compute();
+  } catch (error) {
+    if (
+      error instanceof Beyond ||
+      error instanceof NotAlgebraic ||
+      error instanceof Undefined ||
+      error instanceof RangeError
+    )
+      return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Whether a difference that is not zero in form is not zero in value: roots of different primes, i, π and symbols are
+ * independent over the rationals (Besicovitch, 1940), what is opaque may not be.
+ */
+function isDecided(difference: Polynomial): boolean {
+  for (const { factors } of difference.values())
+    for (const { atom } of factors) if (atom.kind === "opaque") return false;
+  return true;
+}
+
+const isFinite = (node: Node) =>
+  !some(node, (child) => child.kind === "symbol" && child.name === "oo") && symbols(node).size < 12;
