@@ -13,6 +13,7 @@ export function loneChoice(text: string): string | undefined {
 /** The letter that an option begins with: "(C) Cecile", "C. 42". */
 export function leadingChoice(text: string): string | undefined {
   const words = plainWords(text.slice(0, 200));
+  if (/^[AI] [a-z]/.test(words)) return undefined;
   return /^(?:option |choice |answer )?(?:\(([A-J])\)|([A-J])(?=[).:,\s]|[^\x00-\x7f]|$))/i
     .exec(words)
     ?.slice(1)

@@ -6,7 +6,7 @@ import { minus } from "./matrix.ts";
 import { rename } from "./normal-form.ts";
 import { print } from "./print.ts";
 import { integer } from "./rational.ts";
-import { asInterval, isConstant, isLabel, labelled, simplifyRelation, valueOf } from "./relation.ts";
+import { asInterval, isConstant, isLabel, labelled, saidBy, simplifyRelation } from "./relation.ts";
 import { constantRatio } from "./sample.ts";
 import { sameText } from "./text.ts";
 import { map, type Node, number, operation, type Relation, some, symbol } from "./tree.ts";
@@ -38,9 +38,9 @@ function createComparison(algebra: Expressions, budget: Budget) {
     if (hasPlusMinus(a) || hasPlusMinus(b)) return plusMinus(a, b, depth);
     if (a.kind === "relation" && b.kind === "relation") return relations(a, b, depth);
     if (a.kind === "relation" || b.kind === "relation") return relationAndValue(a, b, depth);
+    if (a.kind === "union" || b.kind === "union") return unions(a, b, depth);
     if (a.kind === "set" || b.kind === "set") return sets(a, b, depth);
     if (a.kind === "text" || b.kind === "text") return texts(a, b);
-    if (a.kind === "union" || b.kind === "union") return unions(a, b, depth);
     if (a.kind === "sequence" || b.kind === "sequence") return sequences(a, b, depth);
     if (a.kind === "matrix" || b.kind === "matrix") return matrices(a, b, depth);
     if (a.kind === "based" || b.kind === "based")
@@ -54,11 +54,16 @@ function createComparison(algebra: Expressions, budget: Budget) {
 
   /** Units beside a value: of one kind they are converted, otherwise an unknown or missing one is ignored. */
   function quantities(a: Node, b: Node, depth: number): Rule {
-    const value = (node: Node) => (node.kind === "quantity" ? node.value : node);
+    const lettered = (node: Node): Node =>
+      node.kind === "operation" && node.op === "*" && node.right.kind === "symbol" && UNITS.has(node.right.name)
+        ? { kind: "quantity", value: node.left, unit: node.right.name }
+        : node;
+    const [p, g] = [lettered(a), lettered(b)];
     const unit = (node: Node) => (node.kind === "quantity" ? UNITS.get(node.unit) : undefined);
-    const [u, v] = [unit(a), unit(b)];
+    const value = (node: Node) => (node.kind === "quantity" ? node.value : node);
+    const [u, v] = [unit(p), unit(g)];
     if (!u || !v || (u.dimension === v.dimension && u.factor === v.factor))
-      return compare(value(a), value(b), depth + 1);
+      return u && v ? compare(value(p), value(g), depth + 1) : compare(unquantified(a), unquantified(b), depth + 1);
     if (u.dimension !== v.dimension) return undefined;
     const scale = u.factor / v.factor;
     const exact = scale >= 1 ? Math.round(scale) : 1 / Math.round(1 / scale);
@@ -68,7 +73,7 @@ function createComparison(algebra: Expressions, budget: Budget) {
       number(integer(Math.round(Math.max(1, scale)))),
       number(integer(Math.round(Math.max(1, 1 / scale)))),
     );
-    return compare(operation("*", value(a), factor), value(b), depth + 1) && "converted units";
+    return compare(operation("*", value(p), factor), value(g), depth + 1) && "converted units";
   }
 
   function plusMinus(a: Node, b: Node, depth: number): Rule {
@@ -93,7 +98,7 @@ function createComparison(algebra: Expressions, budget: Budget) {
         ? all(list.items, other.items, depth, "in the same order")
         : all(other.items, list.items, depth, "in the same order");
     if (other.kind === "union" || other.kind === "sequence") {
-      const union = alternatives(list);
+      const union = list.written ? undefined : alternatives(list);
       if (union) return list === a ? compare(union, other, depth + 1) : compare(other, union, depth + 1);
     }
     if (other.kind === "matrix" && !list.written) {
@@ -158,6 +163,9 @@ function createComparison(algebra: Expressions, budget: Budget) {
   }
 
   function unions(a: Node, b: Node, depth: number): Rule {
+    const [x, y] = [mergedSets(a), mergedSets(b)];
+    if (x !== a || y !== b) return compare(x, y, depth + 1);
+    if (a.kind === "set" || b.kind === "set") return sets(a, b, depth);
     if (a.kind !== "union" || b.kind !== "union" || a.op !== b.op) return undefined;
     return a.op === "difference"
       ? all(a.items, b.items, depth, "same sets")
@@ -175,7 +183,12 @@ function createComparison(algebra: Expressions, budget: Budget) {
   function texts(a: Node, b: Node): Rule {
     const written = (node: Node) => (node.kind === "text" ? node.text : lettersOf(node));
     const [x, y] = [written(a), written(b)];
-    return x !== undefined && y !== undefined && sameText(x, y) ? "same words" : undefined;
+    if (x === undefined || y === undefined) return undefined;
+    // A time of day without its half.
+    const half = / [ap]m$/;
+    if (/^\d+:\d\d/.test(x) && half.test(x) !== half.test(y))
+      return x.replace(half, "") === y.replace(half, "") ? "same time" : undefined;
+    return sameText(x, y) ? "same words" : undefined;
   }
 
   // ---- equations and inequalities
@@ -191,7 +204,7 @@ function createComparison(algebra: Expressions, budget: Budget) {
       if (rule) return rule;
     }
     if (other.kind === "set" && !relation.ops.includes("=")) return undefined;
-    const value = valueOf(relation, isPrediction);
+    const value = saidBy(relation, isPrediction);
     return value && against(value);
   }
 
@@ -251,6 +264,17 @@ function withoutUnitLetter(node: Node): Node | undefined {
   if (node.kind !== "operation" || node.op !== "*" || node.left.kind !== "number") return undefined;
   const unit = node.right.kind === "operation" && node.right.op === "^" ? node.right.left : node.right;
   return unit.kind === "symbol" && "msghlL".includes(unit.name) ? node.left : undefined;
+}
+
+const unquantified = (node: Node) => (node.kind === "quantity" ? node.value : node);
+
+/** A union of sets of elements as one set. */
+function mergedSets(node: Node): Node {
+  if (node.kind !== "union" || node.op !== "union") return node;
+  const items = node.items.map((item) => (item.kind === "set" && item.written ? item.items : undefined));
+  return items.every((set) => set !== undefined)
+    ? { kind: "set", written: true, joint: ",", items: items.flat() }
+    : node;
 }
 
 const isSequence = (node: Node) => node.kind === "sequence" || node.kind === "set" || node.kind === "matrix";

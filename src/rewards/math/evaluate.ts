@@ -7,11 +7,14 @@ import type { Node } from "./tree.ts";
 /** A complex number whose true value lies within `error` of it. */
 export type Value = { re: number; im: number; error: number };
 
-/** Where to evaluate: values of symbols, and of user functions by name. `complex` is set once a real operation left the reals. */
+/** Where to evaluate: values of symbols, and of user functions by name. */
 export type Point = {
   symbols: ReadonlyMap<string, number>;
   budget: Budget;
+  /** Set once a root or logarithm of a negative number was taken. */
   complex: boolean;
+  /** Set once a value left the range in which doubles add exactly enough. */
+  wide: boolean;
 };
 
 const EPSILON = 2 ** -52;
@@ -33,6 +36,13 @@ const isZero = (a: Value) => a.re === 0 && a.im === 0;
 
 /** The value of an expression; NaN where it has none or the grader cannot compute it. */
 export function evaluate(node: Node, point: Point): Value {
+  const value = valueOfNode(node, point);
+  const magnitude = size(value);
+  if (magnitude > 1e8 || (magnitude < 1e-8 && magnitude > 16 * value.error)) point.wide = true;
+  return value;
+}
+
+function valueOfNode(node: Node, point: Point): Value {
   point.budget.spend(1);
   const at = (child: Node) => evaluate(child, point);
   switch (node.kind) {

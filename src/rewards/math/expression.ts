@@ -1,7 +1,7 @@
 /** @file Whether two expressions are equal: exactly, by normal form, as decimals, or by sampling. */
 
 import { asDecimal, roundsTo, roundsToApproximate, sameDecimal } from "./decimal.ts";
-import { Beyond, type Budget } from "./limits.ts";
+import { Beyond, type Budget, LIMITS, openBudget } from "./limits.ts";
 import { type NormalForms, NotAlgebraic, normalForms } from "./normal-form.ts";
 import { type Fraction, type Polynomial, Undefined } from "./polynomial.ts";
 import { print } from "./print.ts";
@@ -19,7 +19,7 @@ export type Expressions = {
 
 /** Comparisons that share a budget and the names of their atoms. */
 export function expressions(budget: Budget): Expressions {
-  const forms = normalForms(budget);
+  const forms = normalForms(openBudget(LIMITS.products));
   return { equal, proportion, forms };
 
   function equal(a: Node, b: Node): string | undefined {
@@ -28,20 +28,23 @@ export function expressions(budget: Budget): Expressions {
     const [f, g] = [formOf(a), formOf(b)];
     if (!f || !g) {
       if (print(a) === print(b)) return "same structure";
-      return !f && !g && isFinite(a) && isFinite(b) && agreeBySampling(a, b, budget) ? "sampling" : undefined;
+      return isFiniteTree(a) && isFiniteTree(b) && agreeBySampling(a, b, budget, true) ? "sampling" : undefined;
     }
     const [p, q] = [forms.rational(f), forms.rational(g)];
     if (p && q) {
       if (equals(p, q)) return "exact number";
       return (x && roundsTo(x, q)) || (y && roundsTo(y, p)) ? "rounded decimal" : undefined;
     }
+    let decided = false;
     if (f.top.size === g.top.size || f.top.size + g.top.size < 200) {
       const difference = attempt(() => forms.difference(f, g));
       if (difference?.size === 0) return "normal form";
-      if (difference && isDecided(difference) && !x && !y) return undefined;
+      decided = difference !== undefined && isDecided(difference);
+      if (decided && !x && !y) return undefined;
     }
     const decimal = x ?? y;
-    if (decimal) return roundsToApproximate(decimal, x ? b : a, budget) ? "rounded decimal" : undefined;
+    if (decimal && roundsToApproximate(decimal, x ? b : a, budget)) return "rounded decimal";
+    if (decimal && decided) return undefined;
     return agreeBySampling(a, b, budget) ? "sampling" : undefined;
   }
 
@@ -89,5 +92,5 @@ function isDecided(difference: Polynomial): boolean {
   return true;
 }
 
-const isFinite = (node: Node) =>
+const isFiniteTree = (node: Node) =>
   !some(node, (child) => child.kind === "symbol" && child.name === "oo") && symbols(node).size < 12;

@@ -238,7 +238,7 @@ export function lex(source: string): Token[] {
       else if (TEXT_COMMANDS.has(name) && source[at] === "{") {
         const words = braced(source, at);
         at += words.length + 2;
-        lexText(words, push);
+        lexText(words, push, isValue(tokens.at(-1)));
       } else if (RAW_COMMANDS.has(name) && source[at] === "{") {
         const words = braced(source, at);
         at += words.length + 2;
@@ -324,7 +324,7 @@ function braced(source: string, from: number): string {
 }
 
 /** Words in braces: a separator, a letter, a function, a percent sign, a number, or words. */
-function lexText(words: string, push: (token: Unspaced<Token>) => void): void {
+function lexText(words: string, push: (token: Unspaced<Token>) => void, afterValue: boolean): void {
   const text = words.replace(/[$~]|\\[,;: ]/g, " ").trim();
   const lower = text.toLowerCase().replace(/^[,;\s]+|[,;.\s]+$/g, "");
   if (text === "") return;
@@ -332,7 +332,7 @@ function lexText(words: string, push: (token: Unspaced<Token>) => void): void {
   else if (lower === "and" || lower === "or") push({ type: "sign", sign: lower });
   else if (/^\\?%$/.test(lower) || PERCENT_WORDS.has(lower) || lower === "per cent")
     push({ type: "sign", sign: "percent" });
-  else if (/^[A-Za-z]$/.test(text)) push({ type: "symbol", name: text });
+  else if (/^[A-Za-z]$/.test(text) && !(afterValue && UNITS.has(text))) push({ type: "symbol", name: text });
   else if (PREFIX_FUNCTIONS.has(text) || BRACKET_FUNCTIONS.has(text)) push({ type: "function", name: text });
   else if (/^[+-]?[\d,]*\.?\d+$/.test(text)) for (const token of lex(text)) push(token);
   else push({ type: "text", text });
@@ -343,17 +343,15 @@ type Unspaced<T> = T extends unknown ? Omit<T, "space"> : never;
 const isDigit = (c: string | undefined) => c !== undefined && c >= "0" && c <= "9";
 const isLetter = (c: string) => (c >= "a" && c <= "z") || (c >= "A" && c <= "Z");
 
+/** Whether a unit may follow. */
+const isValue = (token: Token | undefined) =>
+  token !== undefined && ["number", "close", "unit", "scale"].includes(token.type);
+
 /** A run of letters without a backslash: a function, a unit after a value, a word, or a product of symbols. */
 function lexWord(word: string, tokens: readonly Token[], push: (token: Unspaced<Token>) => void, after: string): void {
   const last = tokens.at(-1);
   const lower = word.toLowerCase();
-  const afterValue =
-    last !== undefined &&
-    (last.type === "number" ||
-      last.type === "close" ||
-      last.type === "unit" ||
-      last.type === "scale" ||
-      (last.type === "word" && UNIT_PARTS.has(last.text)));
+  const afterValue = isValue(last) || (last?.type === "word" && UNIT_PARTS.has(last.text));
   if (lower === "and" || lower === "or") push({ type: "sign", sign: lower });
   else if (PERCENT_WORDS.has(lower)) push({ type: "sign", sign: "percent" });
   else if (afterValue && word.length > 1 && UNITS.has(word) && !after.startsWith("("))

@@ -18,9 +18,11 @@ export const LIMITS = {
   /** The largest n whose n! is multiplied out. */
   factorial: 2_200,
   /** Terms of a polynomial. */
-  terms: 400,
-  /** Products of terms in one comparison, weighted by their length in words. */
-  work: 60_000,
+  terms: 200,
+  /** Visits of nodes in one comparison. */
+  work: 20_000,
+  /** Products of terms in the normal forms of one comparison, weighted by their length. */
+  products: 2_000,
 } as const;
 
 /** Thrown where an input asks for more than the limits; the grader turns it into a reason. */

@@ -22,7 +22,7 @@ export function normalForms(budget: Budget): NormalForms {
   const atom = (kind: Atom["kind"], key: string, prime?: bigint): Atom => {
     let known = atoms.get(key);
     if (!known) {
-      known = prime === undefined ? { key, kind } : { key, kind, prime };
+      known = prime === undefined ? { id: atoms.size, key, kind } : { id: atoms.size, key, kind, prime };
       atoms.set(key, known);
     }
     return known;

@@ -9,7 +9,7 @@ import * as Q from "./rational.ts";
  * What a product is made of. The root of a prime keeps its exponent in [0, 1), i is 0 or 1 times; the others are free of
  * each other where they are symbols, and `opaque` where they may hide a relation.
  */
-export type Atom = { key: string; kind: "symbol" | "prime" | "imaginary" | "opaque"; prime?: bigint };
+export type Atom = { id: number; key: string; kind: "symbol" | "prime" | "imaginary" | "opaque"; prime?: bigint };
 
 /** atom^(n/d) */
 export type Factor = { atom: Atom; n: number; d: number };
@@ -82,11 +82,11 @@ export function arithmetic(budget: Budget) {
     let [i, j] = [0, 0];
     while (i < a.factors.length || j < b.factors.length) {
       const [x, y] = [a.factors[i], b.factors[j]];
-      if (x && y && x.atom.key === y.atom.key) {
+      if (x && y && x.atom.id === y.atom.id) {
         add({ atom: x.atom, ...addExponents(x, y) });
         i++;
         j++;
-      } else if (!y || (x && x.atom.key < y.atom.key)) {
+      } else if (!y || (x && x.atom.id < y.atom.id)) {
         add(x!);
         i++;
       } else {
@@ -189,7 +189,7 @@ const multiplyExponents = (a: Factor, n: number, d: number) => reduced(a.n * n, 
 
 const keyOf = (factors: readonly Factor[]): string => {
   let key = "";
-  for (const { atom, n, d } of factors) key += `${atom.key}^${n}${d === 1 ? "" : `/${d}`} `;
+  for (const { atom, n, d } of factors) key += `${atom.id}^${n}${d === 1 ? "" : `/${d}`} `;
   return key;
 };
 

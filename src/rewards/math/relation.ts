@@ -57,7 +57,7 @@ export const isConstant = (node: Node) =>
   !some(node, (child) => child.kind === "text" || child.kind === "set" || child.kind === "sequence");
 
 /** What an equation says its left side is, where that is a name or a computation. A prediction may also name a sum. */
-export function valueOf(node: Chain, isPrediction: boolean): Node | undefined {
+export function saidBy(node: Chain, isPrediction: boolean): Node | undefined {
   if (node.ops.length !== 1 || (node.ops[0] !== "=" && node.ops[0] !== "equiv" && node.ops[0] !== "->"))
     return undefined;
   const [left, right] = [node.parts[0]!, node.parts[1]!];

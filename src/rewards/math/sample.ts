@@ -27,7 +27,7 @@ function points(nodes: readonly Node[], budget: Budget): Point[] {
       const value = whole ? 2 + random.below(9) : Math.round((0.3 + 2.2 * random.uniform()) * 2 ** 20) / 2 ** 20;
       values.set(name, i < count / 2 || whole || random.below(2) ? value : -value);
     }
-    return { symbols: values, budget, complex: false };
+    return { symbols: values, budget, complex: false, wide: false };
   });
 }
 
@@ -39,14 +39,20 @@ const isAlternating = (node: Node) =>
   node.left.value.n < 0n &&
   node.right.kind !== "number";
 
-/** True where the expressions agree at enough points and differ at none, false where they differ, undefined where it cannot tell. */
-export function agreeBySampling(a: Node, b: Node, budget: Budget): boolean | undefined {
+/**
+ * With `narrow`, for what has no normal form, no value on the way may be huge or tiny: there doubles would forget the
+ * difference of exact numbers.
+ *
+ * True where the expressions agree at enough points and differ at none, false where they differ, undefined where it cannot tell.
+ */
+export function agreeBySampling(a: Node, b: Node, budget: Budget, narrow = false): boolean | undefined {
   const all = points([a, b], budget);
   let agreed = 0;
   for (const [i, point] of all.entries()) {
     const [x, y] = [evaluate(a, point), evaluate(b, point)];
     // Where a root or logarithm of a negative number was taken, its branch is a convention.
     if (point.complex && i >= all.length / 2 && all.length > 1) continue;
+    if (narrow && point.wide) return undefined;
     const same = agree(x, y);
     if (same === false) return false;
     if (same) agreed++;
@@ -74,5 +80,5 @@ const isClear = (value: Value) =>
 
 /** The double nearest to an expression without symbols, and its error. */
 export function approximate(node: Node, budget: Budget): Value {
-  return evaluate(node, { symbols: new Map(), budget, complex: false });
+  return evaluate(node, { symbols: new Map(), budget, complex: false, wide: false });
 }
