@@ -228,7 +228,7 @@ function createComparison(algebra: Expressions, budget: Budget) {
     if (op !== "=" && op !== "!=" && op !== "<" && op !== "<=") return undefined;
     const [f, g] = [operation("+", left, minus(right)), operation("+", left2, minus(right2))];
     const exact = algebra.proportion(f, g);
-    const sign = exact || Math.sign(constantRatio(f, g, budget) ?? 0);
+    const sign = exact ?? Math.sign(constantRatio(f, g, budget) ?? 0);
     if (op === "=" || op === "!=") return sign !== 0 ? "proportional equations" : undefined;
     return sign > 0 ? "proportional inequalities" : undefined;
   }

@@ -1,7 +1,7 @@
 /** @file The value of a tree at a point, complex, with a bound of its rounding error. */
 
 import type { Budget } from "./limits.ts";
-import { toNumber } from "./rational.ts";
+import { bits, toNumber } from "./rational.ts";
 import type { Node } from "./tree.ts";
 
 /** A complex number whose true value lies within `error` of it. */
@@ -47,6 +47,8 @@ function valueOfNode(node: Node, point: Point): Value {
   const at = (child: Node) => evaluate(child, point);
   switch (node.kind) {
     case "number":
+      // A double holds 53 bits of it.
+      if (bits(node.value.n) > 48 || bits(node.value.d) > 48) point.wide = true;
       return present(real(toNumber(node.value)), node.value.n === 0n);
     case "symbol": {
       if (node.name === "i") return { re: 0, im: 1, error: 0 };

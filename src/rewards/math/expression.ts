@@ -3,17 +3,17 @@
 import { asDecimal, roundsTo, roundsToApproximate, sameDecimal } from "./decimal.ts";
 import { Beyond, type Budget, LIMITS, openBudget } from "./limits.ts";
 import { type NormalForms, NotAlgebraic, normalForms } from "./normal-form.ts";
-import { type Fraction, type Polynomial, Undefined } from "./polynomial.ts";
+import { type Fraction, type Polynomial, type Term, Undefined } from "./polynomial.ts";
 import { print } from "./print.ts";
-import { equals } from "./rational.ts";
+import { equals, sign } from "./rational.ts";
 import { agreeBySampling } from "./sample.ts";
 import { type Node, some, symbols } from "./tree.ts";
 
 export type Expressions = {
   /** The rule by which the expressions are equal, if they are. */
   equal(a: Node, b: Node): string | undefined;
-  /** Whether a = c·b for a constant c ≠ 0, and its sign: 0 where there is none. */
-  proportion(a: Node, b: Node): number;
+  /** The sign of the constant c with a = c·b, 0 where there is none, undefined where algebra cannot tell. */
+  proportion(a: Node, b: Node): number | undefined;
   forms: NormalForms;
 };
 
@@ -28,7 +28,7 @@ export function expressions(budget: Budget): Expressions {
     const [f, g] = [formOf(a), formOf(b)];
     if (!f || !g) {
       if (print(a) === print(b)) return "same structure";
-      return isFiniteTree(a) && isFiniteTree(b) && agreeBySampling(a, b, budget, true) ? "sampling" : undefined;
+      return isFiniteTree(a) && isFiniteTree(b) && agreeBySampling(a, b, budget) ? "sampling" : undefined;
     }
     const [p, q] = [forms.rational(f), forms.rational(g)];
     if (p && q) {
@@ -52,17 +52,18 @@ export function expressions(budget: Budget): Expressions {
     return attempt(() => forms.form(node));
   }
 
-  function proportion(a: Node, b: Node): number {
+  function proportion(a: Node, b: Node): number | undefined {
     const [f, g] = [formOf(a), formOf(b)];
-    if (!f || !g || f.top.size === 0 || f.top.size !== g.top.size) return 0;
+    if (!f || !g || !forms.isOne(f.bottom) || !forms.isOne(g.bottom)) return undefined;
+    const decided = isDecided(f.top) && isDecided(g.top);
+    if (f.top.size === 0 || g.top.size === 0) return decided ? 0 : undefined;
     const [key, first] = [...f.top][0]!;
     const other = g.top.get(key);
-    if (!other || !forms.isOne(f.bottom) || !forms.isOne(g.bottom)) return 0;
-    const scaled = attempt(() =>
-      forms.difference(forms.scale(f, other.coefficient), forms.scale(g, first.coefficient)),
-    );
-    if (scaled?.size !== 0) return 0;
-    return Math.sign(Number(first.coefficient.n > 0n) - 0.5) * Math.sign(Number(other.coefficient.n > 0n) - 0.5);
+    const scaled =
+      other && attempt(() => forms.difference(forms.scale(f, other.coefficient), forms.scale(g, first.coefficient)));
+    if (scaled?.size === 0) return sign(first.coefficient) * sign(other!.coefficient);
+    // The factor may be irrational: only rational coefficients settle it.
+    return decided && [f, g].every(({ top }) => [...top.values()].every(isRationalTerm)) ? 0 : undefined;
   }
 }
 
@@ -91,6 +92,9 @@ function isDecided(difference: Polynomial): boolean {
     for (const { atom } of factors) if (atom.kind === "opaque") return false;
   return true;
 }
+
+const isRationalTerm = ({ factors }: Term) =>
+  factors.every(({ atom }) => atom.kind === "symbol" && atom.key !== "s pi" && atom.key !== "s e");
 
 const isFiniteTree = (node: Node) =>
   !some(node, (child) => child.kind === "symbol" && child.name === "oo") && symbols(node).size < 12;

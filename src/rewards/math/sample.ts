@@ -40,19 +40,18 @@ const isAlternating = (node: Node) =>
   node.right.kind !== "number";
 
 /**
- * With `narrow`, for what has no normal form, no value on the way may be huge or tiny: there doubles would forget the
- * difference of exact numbers.
+ * No value on the way may be huge or tiny: there doubles would forget the difference of exact numbers.
  *
  * True where the expressions agree at enough points and differ at none, false where they differ, undefined where it cannot tell.
  */
-export function agreeBySampling(a: Node, b: Node, budget: Budget, narrow = false): boolean | undefined {
+export function agreeBySampling(a: Node, b: Node, budget: Budget): boolean | undefined {
   const all = points([a, b], budget);
   let agreed = 0;
   for (const [i, point] of all.entries()) {
     const [x, y] = [evaluate(a, point), evaluate(b, point)];
     // Where a root or logarithm of a negative number was taken, its branch is a convention.
     if (point.complex && i >= all.length / 2 && all.length > 1) continue;
-    if (narrow && point.wide) return undefined;
+    if (point.wide) return undefined;
     const same = agree(x, y);
     if (same === false) return false;
     if (same) agreed++;
@@ -66,6 +65,7 @@ export function constantRatio(a: Node, b: Node, budget: Budget): number | undefi
   let agreed = 0;
   for (const point of points([a, b], budget)) {
     const [x, y] = [evaluate(a, point), evaluate(b, point)];
+    if (point.wide) return undefined;
     if (![x, y].every(isClear)) continue;
     const here = x.re / y.re;
     if (ratio !== undefined && Math.abs(here - ratio) > 1e-9 * Math.abs(ratio)) return undefined;
