@@ -38,18 +38,22 @@ function withoutRepeats(group: readonly Box[]): Box[] {
 
 /** The last box that begins before `limit`. */
 function boxBefore(text: string, limit: number, open: boolean): Box | undefined {
-  let from = limit;
-  for (let tries = 0; tries < MOST && from > 0; tries++) {
-    const start = Math.max(text.lastIndexOf("boxed{", from - 1), text.lastIndexOf("fbox{", from - 1));
-    if (start < 0) return undefined;
-    const brace = text.indexOf("{", start);
+  let tries = 0;
+  for (
+    let at = text.lastIndexOf("box", limit - 1);
+    at >= 0 && tries < MOST;
+    at = at > 0 ? text.lastIndexOf("box", at - 1) : -1
+  ) {
+    const named = text.startsWith("boxed{", at) || (text[at - 1] === "f" && text[at + 3] === "{");
+    if (!named) continue;
+    tries++;
+    const brace = text.indexOf("{", at);
     const end = closing(text, brace);
-    let head = start;
+    let head = text[at - 1] === "f" ? at - 1 : at;
     while (text[head - 1] === "\\") head--;
     if (end !== undefined && end < limit) return { content: text.slice(brace + 1, end), start: head, end: end + 1 };
     if (end === undefined && open)
       return { content: text.slice(brace + 1, brace + 1 + LONGEST), start: head, end: text.length };
-    from = start;
   }
   return undefined;
 }

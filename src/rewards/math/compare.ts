@@ -125,13 +125,17 @@ function createComparison(algebra: Expressions, budget: Budget) {
     if (depth > 8) return undefined;
     const [x, y] = once ? [distinct(a), distinct(b)] : [a, b];
     if (x.length !== y.length) return undefined;
-    const free = [...y];
+    const free = new Set(y.keys());
     for (const [i, item] of x.entries()) {
       // Most lists come in the same order.
-      const order = free.map((_, k) => k).sort((k, l) => Number(free[l] === y[i]) - Number(free[k] === y[i]));
-      const found = order.find((k) => compare(item, free[k]!, depth + 1));
+      const candidates = free.has(i) ? [i, ...free] : free;
+      let found: number | undefined;
+      for (const k of candidates) {
+        found = compare(item, y[k]!, depth + 1) ? k : undefined;
+        if (found !== undefined) break;
+      }
       if (found === undefined) return undefined;
-      free.splice(found, 1);
+      free.delete(found);
     }
     return "same elements";
   }

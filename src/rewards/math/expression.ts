@@ -2,7 +2,7 @@
 
 import { asDecimal, roundsTo, roundsToApproximate, sameDecimal } from "./decimal.ts";
 import { Beyond, type Budget, LIMITS, openBudget } from "./limits.ts";
-import { type NormalForms, NotAlgebraic, normalForms } from "./normal-form.ts";
+import { NotAlgebraic, normalForms } from "./normal-form.ts";
 import { type Fraction, type Polynomial, type Term, Undefined } from "./polynomial.ts";
 import { print } from "./print.ts";
 import { equals, sign } from "./rational.ts";
@@ -14,13 +14,13 @@ export type Expressions = {
   equal(a: Node, b: Node): string | undefined;
   /** The sign of the constant c with a = c·b, 0 where there is none, undefined where algebra cannot tell. */
   proportion(a: Node, b: Node): number | undefined;
-  forms: NormalForms;
 };
 
 /** Comparisons that share a budget and the names of their atoms. */
 export function expressions(budget: Budget): Expressions {
   const forms = normalForms(openBudget(LIMITS.products));
-  return { equal, proportion, forms };
+  const known = new Map<Node, Fraction | undefined>();
+  return { equal, proportion };
 
   function equal(a: Node, b: Node): string | undefined {
     const [x, y] = [asDecimal(a), asDecimal(b)];
@@ -49,7 +49,12 @@ export function expressions(budget: Budget): Expressions {
   }
 
   function formOf(node: Node): Fraction | undefined {
-    return attempt(() => forms.form(node));
+    if (!known.has(node))
+      known.set(
+        node,
+        attempt(() => forms.form(node)),
+      );
+    return known.get(node);
   }
 
   function proportion(a: Node, b: Node): number | undefined {

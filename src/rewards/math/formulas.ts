@@ -1,5 +1,6 @@
 /** @file Formulas and numbers in running text. */
 
+import { withoutEnd } from "./text.ts";
 import { PERCENT_WORDS, PREFIX_FUNCTIONS, UNITS } from "./words.ts";
 
 /** A piece of a text and where it stands. */
@@ -10,15 +11,23 @@ const LONGEST = 2_000;
 /** The formulas between $…$, $$…$$, \(…\) and \[…\], in order. */
 export function formulas(text: string): Span[] {
   const found: Span[] = [];
+  const closings = new Map<string, number>();
+  /** The next place of a closing mark; searched for once until it is passed. */
+  const next = (mark: string, from: number): number => {
+    const known = closings.get(mark);
+    if (known !== undefined && (known < 0 || known >= from)) return known;
+    closings.set(mark, text.indexOf(mark, from));
+    return closings.get(mark)!;
+  };
   for (let at = 0; at < text.length; at++) {
     const c = text[at];
     if (c === "\\") {
       const close = text[at + 1] === "(" ? "\\)" : text[at + 1] === "[" ? "\\]" : undefined;
       // \\[2pt] is a line break.
-      const end = close && text[at - 1] !== "\\" ? text.slice(at, at + LONGEST).indexOf(close, 2) : -1;
-      if (end > 0) {
-        found.push({ content: text.slice(at + 2, at + end), start: at, end: at + end + 2 });
-        at += end + 1;
+      const end = close && text[at - 1] !== "\\" ? next(close, at + 2) : -1;
+      if (end > 0 && end < at + LONGEST) {
+        found.push({ content: text.slice(at + 2, end), start: at, end: end + 2 });
+        at = end + 1;
       } else at++;
     } else if (c === "$") {
       const marks = text[at + 1] === "$" ? "$$" : "$";
@@ -98,7 +107,7 @@ const LETTERS_BEFORE_DIGIT = /(?:^|[^\\A-Za-z])[A-Za-z]{2,}\d|\d[A-Za-z]{3,}|[A-
 
 function wordAt(text: string, start: number, end: number): Word {
   const content = text.slice(start, end);
-  const bare = content.replace(/^["'“(]+|["'”.,;:!?)]+$/g, "");
+  const bare = withoutEnd(content.replace(/^["'“(]+/, ""), "\"'”.,;:!?)");
   const word = (kind: Word["kind"]): Word => ({ content, start, end, kind });
   if (OPERATORS.test(content)) return word("operator");
   if (bare === "and" || bare === "or") return word("joint");
@@ -119,7 +128,7 @@ function isNumeric(word: string): boolean {
   return !(named && LETTERS_BEFORE_DIGIT.test(word));
 }
 
-const endsClause = (word: Word) => /[.!?:;]["')\]]*$/.test(word.content) || word.content === "\n";
+const endsClause = (word: Word) => /[.!?:;]["')\]]*$/.test(word.content.slice(-8)) || word.content === "\n";
 const opensOperation = (word: Word) => word.kind === "operator" || /^[-+*/^=<>≤≥≠≈×÷·±]/.test(word.content);
 const leavesOperation = (word: Word) => word.kind === "operator" || /[-+*/^=<>≤≥≠≈×÷·±(,]$/.test(word.content);
 

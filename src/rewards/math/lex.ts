@@ -2,6 +2,7 @@
 
 import { Beyond, LIMITS } from "./limits.ts";
 import { add, integer, multiply, type Rational, ratio } from "./rational.ts";
+import { withoutEnd } from "./text.ts";
 import type { Decimals, Relation } from "./tree.ts";
 import {
   BRACKET_FUNCTIONS,
@@ -326,7 +327,7 @@ function braced(source: string, from: number): string {
 /** Words in braces: a separator, a letter, a function, a percent sign, a number, or words. */
 function lexText(words: string, push: (token: Unspaced<Token>) => void, afterValue: boolean): void {
   const text = words.replace(/[$~]|\\[,;: ]/g, " ").trim();
-  const lower = text.toLowerCase().replace(/^[,;\s]+|[,;.\s]+$/g, "");
+  const lower = withoutEnd(text.toLowerCase(), ",;. \n\t").replace(/^[,;\s]+/, "");
   if (text === "") return;
   if (lower === "") push({ type: "sign", sign: "," });
   else if (lower === "and" || lower === "or") push({ type: "sign", sign: lower });
@@ -334,7 +335,7 @@ function lexText(words: string, push: (token: Unspaced<Token>) => void, afterVal
     push({ type: "sign", sign: "percent" });
   else if (/^[A-Za-z]$/.test(text) && !(afterValue && UNITS.has(text))) push({ type: "symbol", name: text });
   else if (PREFIX_FUNCTIONS.has(text) || BRACKET_FUNCTIONS.has(text)) push({ type: "function", name: text });
-  else if (/^[+-]?[\d,]*\.?\d+$/.test(text)) for (const token of lex(text)) push(token);
+  else if (text.length < 100 && /^[+-]?[\d,]*\.?\d+$/.test(text)) for (const token of lex(text)) push(token);
   else push({ type: "text", text });
 }
 

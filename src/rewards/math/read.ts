@@ -4,16 +4,14 @@ import { Unreadable } from "./lex.ts";
 import { Beyond, LIMITS } from "./limits.ts";
 import { parse } from "./parse.ts";
 import { integer } from "./rational.ts";
-import { plainWords } from "./text.ts";
+import { plainWords, withoutEnd } from "./text.ts";
 import { type Node, number } from "./tree.ts";
 import { NUMBER_WORDS } from "./words.ts";
 
 /** The tree of an answer; words where it is no mathematics. */
 export function readAnswer(source: string): Node {
   if (source.length > LIMITS.answer) return { kind: "text", text: source.slice(0, LIMITS.answer) };
-  const text = undoubled(source.trim())
-    .replace(/^[\s:]+/, "")
-    .replace(/(?:[\s,;:]|(?<!\\)\\)+$/, "");
+  const text = withoutEnd(undoubled(source.trim()).replace(/^[\s:]+/, ""), " \t\n\r,;:\\");
   const time = timeOf(text);
   if (time) return { kind: "text", text: time };
   const words = plainWords(text).toLowerCase();
