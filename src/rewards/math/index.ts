@@ -1,6 +1,12 @@
 /** @file The maths grader: does a completion's answer equal the reference, as mathematics? */
 
 import type { Verdict } from "../../core/trace.ts";
+import { findChoice, leadingChoice, loneChoice } from "./choice.ts";
+import { compareAnswers } from "./compare.ts";
+import { type Extracted, extractLenient, extractStrict, wordsAt } from "./extract.ts";
+import { print } from "./print.ts";
+import { readAnswer } from "./read.ts";
+import { sameText } from "./text.ts";
 
 /** Raised whenever a verdict may change. */
 export const GRADER_VERSION = "1";
@@ -31,31 +37,59 @@ export function gradeMath({
   answer: string;
   profile?: Profile;
 }): Grade {
-  const extracted = lastBox(completion) ?? (profile === "lenient" ? completion.trim() : null);
-  const reference = (lastBox(answer) ?? answer).trim();
+  const reference = readReference(answer);
+  const found = profile === "strict" ? extractStrict(completion) : extractLenient(completion);
   const grade = (verdict: Verdict, reason: string, rule: string): Grade => ({
     verdict,
-    extracted,
+    extracted: found?.span ?? null,
     reason,
-    prediction: extracted,
-    reference,
+    prediction: found ? shortened(print(found.node)) : null,
+    reference: reference ? shortened(print(reference.node)) : null,
     rule,
     version: GRADER_VERSION,
   });
-  if (!reference) return grade("unknown", "the reference is empty", "reference");
-  if (!extracted) return grade("incorrect", "no answer was found", "extraction");
-  return extracted.trim() === reference
-    ? grade("correct", "the same text", "text")
-    : grade("incorrect", "different text", "text");
+  if (!reference) return grade("unknown", "the reference is empty or cannot be read", "reference");
+  if (!found) return grade("incorrect", "the completion gives no answer", "extraction");
+  const rule = ruleFor(completion, answer, found, reference, profile);
+  return rule
+    ? grade("correct", `the ${found.place} equals the reference`, rule)
+    : grade("incorrect", `the ${found.place} does not equal the reference`, "no rule");
 }
 
-function lastBox(text: string): string | null {
-  const start = text.lastIndexOf("\\boxed{");
-  if (start < 0) return null;
-  let depth = 0;
-  for (let i = start + 6; i < text.length; i++) {
-    if (text[i] === "{") depth++;
-    else if (text[i] === "}" && --depth === 0) return text.slice(start + 7, i);
+/** The rule by which what was found equals the reference. */
+function ruleFor(
+  completion: string,
+  answer: string,
+  found: Extracted,
+  reference: Extracted,
+  profile: Profile,
+): string | undefined {
+  const choice = loneChoice(answer) ?? loneChoice(reference.span);
+  if (choice) {
+    const chosen = profile === "strict" ? leadingChoice(found.span) : findChoice(completion);
+    return chosen === choice ? "choice" : undefined;
   }
-  return null;
+  const given = loneChoice(found.span);
+  if (given && reference.node.kind === "text") {
+    const chosen = findChoice(answer);
+    if (chosen) return chosen === given ? "choice" : undefined;
+  }
+  if (sameText(found.span, answer) || sameText(found.span, reference.span)) return "same text";
+  const rule = compareAnswers(found.node, reference.node);
+  if (rule || profile === "strict" || reference.node.kind !== "text") return rule;
+  return wordsAt(completion).some((words) => sameText(words, reference.span)) ? "same words" : undefined;
 }
+
+/** What a reference says: as a whole, or where a solution in full gives its answer. */
+function readReference(answer: string): Extracted | undefined {
+  const text = answer.trim();
+  if (text === "" || /^(?:None|null|NaN|nan|undefined)$/.test(text)) return undefined;
+  const node = readAnswer(text);
+  if (node.kind !== "text" && !text.includes("boxed{")) return { span: text, node, place: "whole text" };
+  const inside = extractLenient(text, true);
+  if (!inside) return undefined;
+  const explicit = inside.place !== "last formula" || text.length > 200 || /\$|\\[([]/.test(text);
+  return explicit ? inside : { span: text, node, place: "words" };
+}
+
+const shortened = (text: string) => (text.length > 500 ? `${text.slice(0, 500)}…` : text);

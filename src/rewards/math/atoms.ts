@@ -1,0 +1,369 @@
+/** @file What stands between the operators: numbers, symbols, functions, brackets and LaTeX commands. */
+
+import { type Cursor, unreadable } from "./cursor.ts";
+import type { Token } from "./lex.ts";
+import { Beyond } from "./limits.ts";
+import { determinant, minus } from "./matrix.ts";
+import type { Grammar } from "./parse.ts";
+import { print } from "./print.ts";
+import { add, integer, type Rational, ratio } from "./rational.ts";
+import { call, type Node, number, operation, symbol } from "./tree.ts";
+import { ACCENTS, DRESS, PREFIX_FUNCTIONS } from "./words.ts";
+
+const FRACTIONS = new Set(["frac", "dfrac", "tfrac", "cfrac"]);
+const BINOMIALS = new Set(["binom", "dbinom", "tbinom"]);
+const BIG_OPERATORS = new Set(["sum", "prod", "int", "iint", "oint", "lim"]);
+const MATRICES = new Set("matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases".split(" "));
+const DERIVATIONS = new Set("align aligned equation gather gathered split".split(" "));
+
+/** Commands that are no value. */
+const NO_VALUE = new Set(
+  "circ degree bmod mod pmod pod end over choose Rightarrow implies iff forall exists".split(" "),
+);
+
+/** Letters that name functions wherever a bracket follows. */
+const FUNCTION_LETTERS = /^[fghFGH](?:_.*|'+)?$/;
+
+const FUNCTION_NAMES: Readonly<Record<string, string>> = {
+  asin: "arcsin",
+  acos: "arccos",
+  atan: "arctan",
+  lg: "log",
+  ceiling: "ceil",
+  binomial: "binom",
+  comb: "binom",
+  sign: "sgn",
+};
+
+export type Atoms = ReturnType<typeof createAtoms>;
+
+/** The rules for atoms, over those for what atoms contain. */
+export function createAtoms(cursor: Cursor, grammar: Grammar) {
+  const { peek, skip, takeSign, isSign, isBracket, isCommand, nested } = cursor;
+  return { atom, argument, applied, subscripted, plain: print };
+
+  function atom(): Node {
+    return nested(() => {
+      const token = peek();
+      skip();
+      switch (token?.type) {
+        case "number":
+          return mixed(token);
+        case "symbol":
+          return token.name === "angle" || token.name === "triangle" ? geometric(token.name) : applied(token.name);
+        case "function":
+          return application(token.name);
+        case "open":
+          return bracketed(token.bracket);
+        case "command":
+          return command(token.name);
+        case "text":
+          return { kind: "text", text: token.text };
+        case "unit":
+          // "cm" is c·m where no value stands before it.
+          if (token.name !== "degree") return [...token.name].map(symbol).reduce((a, b) => operation("*", a, b));
+          break;
+        case "sign":
+          if (token.sign === "|" || token.sign === "norm") return absolute(token.sign);
+      }
+      return unreadable("a value is missing");
+    });
+  }
+
+  // ---- numbers
+
+  function plainNumber(token: Token & { type: "number" }): Node {
+    return token.decimals ? { kind: "number", value: token.value, decimals: token.decimals } : number(token.value);
+  }
+
+  /** 1 1/2 and 1\frac12 are sums: a whole number, then a proper fraction. */
+  function mixed(token: Token & { type: "number" }): Node {
+    const part = /^\d+$/.test(token.text) ? (slashFraction() ?? latexFraction()) : undefined;
+    if (!part) return plainNumber(token);
+    skip(part.length);
+    return number(add(token.value, part.value));
+  }
+
+  type Part = { value: Rational; length: number };
+
+  function slashFraction(): Part | undefined {
+    const [top, bottom] = [peek(), peek(2)];
+    if (top?.type !== "number") return undefined;
+    if (top.text === "½") return { value: top.value, length: 1 };
+    if (!top.space || !isSign("/", 1) || bottom?.type !== "number") return undefined;
+    return proper(top.text, bottom.text, 3);
+  }
+
+  function latexFraction(): Part | undefined {
+    const name = peek();
+    if (name?.type !== "command" || !FRACTIONS.has(name.name)) return undefined;
+    const texts: string[] = [];
+    let ahead = 1;
+    while (texts.length < 2) {
+      const wrapped = isBracket("open", "{", ahead);
+      const token = peek(wrapped ? ahead + 1 : ahead);
+      if (token?.type !== "number" || (wrapped && !isBracket("close", "{", ahead + 2))) return undefined;
+      ahead += wrapped ? 3 : 1;
+      if (wrapped || token.text.length === 1) texts.push(token.text);
+      else if (token.text.length === 2 && texts.length === 0) texts.push(token.text[0]!, token.text[1]!);
+      else return undefined;
+    }
+    return proper(texts[0]!, texts[1]!, ahead);
+  }
+
+  function proper(top: string, bottom: string, length: number): Part | undefined {
+    if (!/^\d{1,40}$/.test(top) || !/^\d{1,40}$/.test(bottom) || BigInt(top) >= BigInt(bottom)) return undefined;
+    return { value: ratio(BigInt(top), BigInt(bottom)), length };
+  }
+
+  // ---- symbols and functions
+
+  /** A symbol, or a function of the bracket that follows it. */
+  function applied(name: string): Node {
+    if (!isBracket("open", "(") || !(FUNCTION_LETTERS.test(name) || isDefinition())) return symbol(name);
+    skip();
+    return call(name, ...listUntil(")"));
+  }
+
+  /** Whether "=" follows the bracket here, and nothing but a symbol stands before it: "W(n) =". */
+  function isDefinition(): boolean {
+    if (peek(-1)?.type !== "symbol") return false;
+    const before = peek(-2);
+    if (before && !(before.type === "sign" && [",", ";", "and", "or"].includes(before.sign))) return false;
+    let level = 0;
+    for (let ahead = 0; ahead < 16; ahead++) {
+      const token = peek(ahead);
+      if (token?.type === "open") level++;
+      if (token?.type === "close" && --level === 0) {
+        const next = peek(ahead + 1);
+        return next?.type === "relation" && next.op === "=";
+      }
+    }
+    return false;
+  }
+
+  /** ∠ABC and △ABC are one symbol each. */
+  function geometric(name: string): Node {
+    let letters = "";
+    for (let token = peek(); token?.type === "symbol"; token = peek()) {
+      letters += token.name;
+      skip();
+    }
+    return symbol(`${name} ${letters}`);
+  }
+
+  function subscripted(node: Node, digits?: string): Node {
+    const index = grammar.script();
+    if (node.kind === "symbol") return applied(`${node.name}_${print(index)}`);
+    if (node.kind !== "number") return call("index", node, index);
+    if (digits === undefined) return unreadable("a subscript stands alone");
+    return { kind: "based", digits: digits.replace(/^0+(?=\d)/, ""), base: print(index) };
+  }
+
+  function application(name: string): Node {
+    let base: Node | undefined;
+    let exponent: Node | undefined;
+    for (let sign = takeSign("_", "^"); sign; sign = takeSign("_", "^"))
+      if (sign === "_") base = grammar.script();
+      else exponent = grammar.script();
+    const standard = FUNCTION_NAMES[name] ?? name;
+    if (standard === "sqrt" || standard === "cbrt") return root(standard);
+    let args: Node[];
+    if (isBracket("open", "(")) {
+      skip();
+      args = insideBars(0, () => listUntil(")"));
+    } else args = isBracket("open", "set") ? setArguments() : [functionArgument()];
+    const inverse = exponent?.kind === "number" && exponent.value.n === -1n && exponent.value.d === 1n;
+    if (inverse && PREFIX_FUNCTIONS.has(`arc${standard}`)) return call(`arc${standard}`, ...args);
+    const value = base ? call(`${standard} base`, base, ...args) : call(standard, ...args);
+    return exponent ? operation("^", value, exponent) : value;
+  }
+
+  function setArguments(): Node[] {
+    const list = bracketedAfter();
+    return list.kind === "set" ? list.items : [list];
+  }
+
+  function bracketedAfter(): Node {
+    const token = peek();
+    skip();
+    return token?.type === "open" ? bracketed(token.bracket) : unreadable("a bracket is missing");
+  }
+
+  /** The product of plain factors after a function without brackets: sin 2x. */
+  function functionArgument(): Node {
+    if (takeSign("-")) return minus(functionArgument());
+    let node = grammar.power();
+    while (grammar.beginsFactor()) {
+      const token = peek()!;
+      if (token.type === "function" || (token.type === "open" && token.bracket !== "{")) break;
+      node = operation("*", node, grammar.power());
+    }
+    return node;
+  }
+
+  function listUntil(close: string): Node[] {
+    const items: Node[] = [];
+    while (!isBracket("close", close)) {
+      items.push(grammar.relation());
+      if (!takeSign(",", ";")) break;
+    }
+    cursor.expect(close);
+    return items;
+  }
+
+  // ---- brackets
+
+  function insideBars<T>(count: number, inner: () => T): T {
+    const before = cursor.bars;
+    cursor.bars = count;
+    const result = inner();
+    cursor.bars = before;
+    return result;
+  }
+
+  function absolute(sign: string): Node {
+    const inner = insideBars(1, grammar.additive);
+    if (!takeSign(sign)) unreadable("a | is missing");
+    if (sign === "norm") return call("norm", inner);
+    return inner.kind === "matrix" ? determinant(inner.rows) : call("abs", inner);
+  }
+
+  function bracketed(open: string): Node {
+    return insideBars(0, () => {
+      if (open === "(" || open === "[") return roundOrSquare(open);
+      if (open === "floor" || open === "ceil") {
+        const inner = grammar.additive();
+        cursor.expect(open);
+        return call(open, inner);
+      }
+      if (isBracket("close", open)) {
+        skip();
+        return open === "set" ? symbol("emptyset") : unreadable("braces are empty");
+      }
+      const list = grammar.separated();
+      cursor.expect(open);
+      if (open === "angle") return { kind: "sequence", open: "(", close: ")", items: itemsOf(list) };
+      return open === "set" ? { kind: "set", written: true, joint: ",", items: itemsOf(list) } : list;
+    });
+  }
+
+  function roundOrSquare(open: "(" | "["): Node {
+    const list = isBracket("close", open === "(" ? ")" : "]") ? undefined : grammar.separated();
+    const token = peek();
+    if (token?.type !== "close" || (token.bracket !== ")" && token.bracket !== "]"))
+      return unreadable("a bracket is not closed");
+    skip();
+    const items = list ? itemsOf(list) : [];
+    const matching = (open === "(") === (token.bracket === ")");
+    return items.length === 1 && matching ? items[0]! : { kind: "sequence", open, close: token.bracket, items };
+  }
+
+  function itemsOf(list: Node): Node[] {
+    return list.kind === "set" && !list.written ? list.items : [list];
+  }
+
+  // ---- commands
+
+  /** The argument of a command: a group, or one token; `digit` takes a single digit of a number. */
+  function argument(digit = false): Node {
+    return nested(() => {
+      const token = peek();
+      if (token?.type === "open" && token.bracket === "{") return bracketedAfter();
+      if (token?.type === "number") {
+        if (digit && /^\d{2,}$/.test(token.text)) {
+          const [first, rest] = [token.text[0]!, token.text.slice(1)];
+          cursor.replaceNext(
+            { ...token, text: first, value: integer(BigInt(first)) },
+            { ...token, space: false, text: rest, value: integer(BigInt(rest)) },
+          );
+        }
+        const taken = peek() as Token & { type: "number" };
+        skip();
+        return plainNumber(taken);
+      }
+      if (takeSign("-")) return minus(argument(digit));
+      if (token?.type !== "symbol") return atom();
+      skip();
+      return symbol(token.name);
+    });
+  }
+
+  function command(name: string): Node {
+    if (FRACTIONS.has(name)) return operation("/", argument(true), argument(true));
+    if (BINOMIALS.has(name)) return call("binom", argument(true), argument(true));
+    if (name === "sqrt" || name === "cbrt") return root(name);
+    if (name === "begin") return environment();
+    if (Object.hasOwn(ACCENTS, name)) return applied(`${ACCENTS[name]}:${print(argument())}`);
+    if (DRESS.has(name)) return argument();
+    if (name === "textcolor" || name === "color" || name === "tag" || name === "phantom" || name === "hspace") {
+      cursor.takeText();
+      return name === "textcolor" ? argument() : atom();
+    }
+    if (BIG_OPERATORS.has(name)) return bigOperator(name);
+    if (name === "angle" || name === "triangle" || name === "measuredangle") return geometric(name);
+    if (name === "e") return symbol("e");
+    if (NO_VALUE.has(name) || name.endsWith("dots")) return unreadable(`\\${name} is no value`);
+    return applied(`\\${name}`);
+  }
+
+  function root(name: string): Node {
+    let index: Node | undefined = name === "cbrt" ? number(integer(3)) : undefined;
+    if (isBracket("open", "[")) {
+      skip();
+      index = grammar.additive();
+      cursor.expect("]");
+    }
+    const radicand = argument();
+    return index ? call("root", radicand, index) : call("sqrt", radicand);
+  }
+
+  function bigOperator(name: string): Node {
+    const bounds: Node[] = [];
+    for (let sign = takeSign("_", "^"); sign; sign = takeSign("_", "^")) bounds.push(call(sign, lowerBound()));
+    const body = name === "sum" || name === "prod" ? grammar.term() : grammar.additive();
+    return call(name, ...bounds, body);
+  }
+
+  /** A bound may be a relation in braces: k=1. */
+  function lowerBound(): Node {
+    return grammar.script();
+  }
+
+  function environment(): Node {
+    const name = cursor.takeText().trim().replace("*", "");
+    if (DERIVATIONS.has(name)) {
+      cursor.removeAlignment();
+      const inner = grammar.separated();
+      endEnvironment();
+      return inner;
+    }
+    if (!MATRICES.has(name)) return unreadable(`${name} is no matrix`);
+    // The columns of an array.
+    if (name === "array" && isBracket("open", "{")) {
+      while (peek() && !isBracket("close", "{")) skip();
+      skip();
+    }
+    const rows: Node[][] = [[]];
+    while (!isCommand("end")) {
+      if (takeSign("newline")) rows.push([]);
+      else if (isCommand("hline")) skip();
+      else if (!takeSign("&", ",")) {
+        if (rows.length * rows[0]!.length > 144) throw new Beyond("a matrix has too many cells");
+        rows.at(-1)!.push(insideBars(0, grammar.relation));
+      }
+    }
+    endEnvironment();
+    const full = rows.filter((row) => row.length > 0);
+    if (full.length === 0) return unreadable("a matrix is empty");
+    if (name === "cases") return { kind: "set", written: false, joint: "and", items: full.flat() };
+    if (full.some((row) => row.length !== full[0]!.length)) unreadable("the rows of a matrix differ in length");
+    return name === "vmatrix" ? determinant(full) : { kind: "matrix", rows: full };
+  }
+
+  function endEnvironment(): void {
+    if (!isCommand("end")) unreadable("an environment is not closed");
+    skip();
+    cursor.takeText();
+  }
+}

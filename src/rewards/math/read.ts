@@ -1,0 +1,49 @@
+/** @file From the text of one answer to a tree. */
+
+import { Unreadable } from "./lex.ts";
+import { Beyond, LIMITS } from "./limits.ts";
+import { parse } from "./parse.ts";
+import { integer } from "./rational.ts";
+import { plainWords, withoutEnd } from "./text.ts";
+import { type Node, number } from "./tree.ts";
+import { NUMBER_WORDS } from "./words.ts";
+
+/** The tree of an answer; words where it is no mathematics. */
+export function readAnswer(source: string): Node {
+  if (source.length > LIMITS.answer) return { kind: "text", text: source.slice(0, LIMITS.answer) };
+  const text = withoutEnd(undoubled(source.trim()).replace(/^[\s:]+/, ""), " \t\n\r,;:\\");
+  const time = timeOf(text);
+  if (time) return { kind: "text", text: time };
+  const words = plainWords(text).toLowerCase();
+  if (Object.hasOwn(NUMBER_WORDS, words)) return number(integer(NUMBER_WORDS[words]!));
+  if (isCode(text)) return { kind: "text", text: source };
+  try {
+    return parse(text);
+  } catch (error) {
+    // What is no mathematics, or too much of it, is compared as words.
+    if (error instanceof Unreadable || error instanceof Beyond) return { kind: "text", text };
+    throw error;
+  }
+}
+
+/** LaTeX that was escaped once too often: \\\\frac for \\frac. Rows of a matrix keep their \\\\. */
+function undoubled(text: string): string {
+  if (!text.includes("\\\\")) return text;
+  if (/\\\\begin\b/.test(text)) return text.replaceAll("\\\\", "\\");
+  return text.includes("\\begin") ? text : text.replace(/\\\\(?=[A-Za-z{}[\]()])/g, "\\");
+}
+
+/** A time of day: 9:05, 20:34:00, 12:00 p.m. */
+function timeOf(text: string): string | undefined {
+  const match = /^(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap])?\.?m?\.?$/i.exec(plainWords(text));
+  if (!match) return undefined;
+  const [, hours, minutes, seconds, half] = match;
+  const tail = seconds && seconds !== "00" ? `:${seconds}` : "";
+  return `${Number(hours)}:${minutes}${tail}${half ? ` ${half.toLowerCase()}m` : ""}`;
+}
+
+/** Programs hold numbers too, but none of them is an answer. */
+export const isCode = (text: string): boolean =>
+  /__|\blambda\b(?!\s*[=<>^_+\-*/,)])[^\\]{0,40}:|\w\(\s*['"]|[\w)\]]\(\)|\)\.\w|==|;\s*$|\b(?:exec|eval|import|while|for|def)\b\s*[\w(]/.test(
+    text.slice(0, LIMITS.answer),
+  ) && !text.includes("\\");
