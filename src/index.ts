@@ -9,6 +9,8 @@ export { readTrainingRows, type TrainingRow } from "./data/rows.ts";
 export { toSegment } from "./data/segments.ts";
 export { loadTokenizer, type Tokenizer } from "./data/tokenizer.ts";
 export { greedy } from "./evaluation/greedy.ts";
+export { defineExporter, type Exported, type Exporter, type Source } from "./exporters/exporter.ts";
+export { openGguf } from "./formats/gguf-reader.ts";
 export { defineOp, type Op } from "./graph/op.ts";
 export { constant, type DType, input, scalar, type Value } from "./graph/value.ts";
 export { createModel, initialWeights, loadWeights, type ModelConfig, readConfig } from "./models/load.ts";
@@ -23,6 +25,13 @@ export { type Recipe, readRecipe } from "./recipe/recipe.ts";
 export { defineReward, type Reward, type Sample, type Score } from "./rewards/reward.ts";
 export { type Device, type DeviceName, openDevice, type Program } from "./runtime/device.ts";
 export { type Tensor, tensor } from "./runtime/tensor.ts";
-export type { GenerateOptions, Generation, SampleRequest, SamplingOptions, Teacher } from "./teachers/teacher.ts";
+export {
+  defineTeacher,
+  type GenerateOptions,
+  type Generation,
+  type SampleRequest,
+  type SamplingOptions,
+  type Teacher,
+} from "./teachers/teacher.ts";
 export { compileTraining, type Training } from "./trainers/program.ts";
 export { type SftOptions, trainSft } from "./trainers/sft.ts";
