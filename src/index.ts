@@ -9,7 +9,15 @@ export { readTrainingRows, type TrainingRow } from "./data/rows.ts";
 export { toSegment } from "./data/segments.ts";
 export { loadTokenizer, type Tokenizer } from "./data/tokenizer.ts";
 export { greedy } from "./evaluation/greedy.ts";
-export { defineExporter, type Exported, type Exporter } from "./exporters/exporter.ts";
+export {
+  defineExporter,
+  defineExporter,
+  type Exported,
+  type Exported,
+  type Exporter,
+  type Exporter,
+  type Source,
+} from "./exporters/exporter.ts";
 export * as exporters from "./exporters/index.ts";
 export {
   compareRunners,
@@ -20,6 +28,7 @@ export {
 export { openOnnxRunner } from "./exporters/runners/onnx.ts";
 export { openReferenceRunner } from "./exporters/runners/reference.ts";
 export type { Runner } from "./exporters/runners/runner.ts";
+export { openGguf } from "./formats/gguf-reader.ts";
 export { defineOp, type Op } from "./graph/op.ts";
 export { constant, type DType, input, scalar, type Value } from "./graph/value.ts";
 export { createModel, initialWeights, loadWeights, type ModelConfig, readConfig } from "./models/load.ts";
@@ -35,6 +44,13 @@ export { type Grade, gradeMath, type Profile } from "./rewards/math/index.ts";
 export { defineReward, type Reward, type Sample, type Score } from "./rewards/reward.ts";
 export { type Device, type DeviceName, openDevice, type Program } from "./runtime/device.ts";
 export { type Tensor, tensor } from "./runtime/tensor.ts";
-export type { GenerateOptions, Generation, SampleRequest, SamplingOptions, Teacher } from "./teachers/teacher.ts";
+export {
+  defineTeacher,
+  type GenerateOptions,
+  type Generation,
+  type SampleRequest,
+  type SamplingOptions,
+  type Teacher,
+} from "./teachers/teacher.ts";
 export { compileTraining, type Training } from "./trainers/program.ts";
 export { type SftOptions, trainSft } from "./trainers/sft.ts";

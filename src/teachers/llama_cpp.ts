@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { basename } from "node:path";
-import { getLlama, type Llama, LlamaLogLevel, type LlamaModel } from "node-llama-cpp";
+import type { Llama, LlamaModel } from "node-llama-cpp";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { type ChatTemplate, chatTemplate } from "../data/chat-template.ts";
@@ -125,6 +125,7 @@ const started = new Map<Options["gpu"], Promise<{ llama: Llama; complaints: () =
 
 function startLlama(gpu: Options["gpu"]) {
   const start = async () => {
+    const { getLlama, LlamaLogLevel } = await import("node-llama-cpp"); // slow to load, and only this teacher needs it
     let said = "";
     const llama = await getLlama({
       gpu,

@@ -1,6 +1,7 @@
 /**
  * @file npm run bench:sample: tokens a second that the llama_cpp teacher generates with 1, 8, 32 and 64 sequences, and
- * as a multiple of the fastest plain loop over node-llama-cpp's own API, alternating in the same run.
+ * as a multiple of the fastest plain loop over node-llama-cpp's own API, alternating in the same run. cpu_ratio compares
+ * processor time instead, which other work on the machine disturbs less.
  * Options: --model FILE.gguf, --rounds N, --tokens N (in a completion), --sequences N (may be repeated), --threads N,
  * --gpu auto|cuda|vulkan|metal|none, --json.
  */
@@ -135,17 +136,23 @@ for (const sequences of options.sequences.map(Number)) {
   };
   const rates: Record<string, number[]> = { ours: [], loops: [], lock_step: [] };
   const ratios: number[] = [];
+  const cpuRatios: number[] = [];
   const requests = requestsFor(sequences);
   for (let round = -1; round < Number(options.rounds); round++) {
     const rate: Record<string, number> = {};
+    const perCpu: Record<string, number> = {};
     for (const [name, contestant] of Object.entries(contestants)) {
       const start = performance.now();
+      const before = process.cpuUsage();
       const tokens = await contestant.round(requests);
+      const { user, system } = process.cpuUsage(before);
       rate[name] = (1000 * tokens) / (performance.now() - start);
+      perCpu[name] = tokens / (user + system);
     }
     if (round < 0) continue; // warming up
     for (const name of Object.keys(rates)) rates[name]!.push(rate[name]!);
     ratios.push(rate.ours! / Math.max(rate.loops!, rate.lock_step!));
+    cpuRatios.push(perCpu.ours! / Math.max(perCpu.loops!, perCpu.lock_step!));
   }
   for (const contestant of Object.values(contestants)) await contestant.close();
   const row = {
@@ -154,6 +161,7 @@ for (const sequences of options.sequences.map(Number)) {
     plain_loops: Math.round(median(rates.loops!)),
     plain_lock_step: Math.round(median(rates.lock_step!)),
     ratio: Number(median(ratios).toFixed(3)),
+    cpu_ratio: Number(median(cpuRatios).toFixed(3)),
   };
   rows.push(row);
   if (!options.json)
