@@ -9,15 +9,7 @@ export { readTrainingRows, type TrainingRow } from "./data/rows.ts";
 export { toSegment } from "./data/segments.ts";
 export { loadTokenizer, type Tokenizer } from "./data/tokenizer.ts";
 export { greedy } from "./evaluation/greedy.ts";
-export {
-  defineExporter,
-  defineExporter,
-  type Exported,
-  type Exported,
-  type Exporter,
-  type Exporter,
-  type Source,
-} from "./exporters/exporter.ts";
+export { defineExporter, type Exported, type Exporter, type Source } from "./exporters/exporter.ts";
 export * as exporters from "./exporters/index.ts";
 export {
   compareRunners,
