@@ -22,7 +22,7 @@ const NO_VALUE = new Set(
 );
 
 /** Letters that name functions wherever a bracket follows. */
-const FUNCTION_LETTERS = /^[fghFGH](?:_.*|'+)?$/;
+const FUNCTION_LETTERS = /^[fghFGH](?:_.*|'+|'\^-1)?$/;
 
 const FUNCTION_NAMES: Readonly<Record<string, string>> = {
   asin: "arcsin",

@@ -28,7 +28,10 @@ export function findChoice(text: string): string | undefined {
   const anchors = [...tail.matchAll(/\b(?:answer|choice|option)\b|答案|答え|정답/gi)].slice(-4).reverse();
   for (const anchor of anchors) {
     const after = tail.slice(anchor.index + anchor[0].length, anchor.index + anchor[0].length + 60);
-    const letter = /(?:^|[^A-Za-z0-9'’])([A-J])(?![A-Za-z0-9'’]|\s[a-z]{2,})/.exec(after)?.[1];
+    const letter = /(?:^|[^A-Za-z0-9'’])(?:([B-HJ])(?![A-Za-z0-9'’])|([AI])(?![A-Za-z0-9'’]|\s[a-z]{2,}))/
+      .exec(after)
+      ?.slice(1)
+      .find((found) => found !== undefined);
     if (letter) return letter;
   }
   const leading = leadingChoice(text.trim());

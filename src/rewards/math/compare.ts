@@ -20,7 +20,7 @@ export function compareAnswers(prediction: Node, reference: Node, budget: Budget
   try {
     const { compare } = createComparison(expressions(budget), budget);
     const rule = compare(prediction, reference, 0);
-    const bare = rule === undefined && reference.kind === "number" ? withoutUnitLetter(prediction) : undefined;
+    const bare = rule === undefined && isConstant(reference) ? withoutUnitLetter(prediction) : undefined;
     return bare ? compare(bare, reference, 0) && "unit ignored" : rule;
   } catch (error) {
     if (error instanceof Beyond) return print(prediction) === print(reference) ? "same structure" : undefined;
@@ -263,9 +263,9 @@ function createComparison(algebra: Expressions, budget: Budget) {
   }
 }
 
-/** The number of "3s" or "12 m²", where the reference is a plain number. */
+/** The number of "3s" or "12 m²", where the reference has no letters. */
 function withoutUnitLetter(node: Node): Node | undefined {
-  if (node.kind !== "operation" || node.op !== "*" || node.left.kind !== "number") return undefined;
+  if (node.kind !== "operation" || node.op !== "*" || !isConstant(node.left)) return undefined;
   const unit = node.right.kind === "operation" && node.right.op === "^" ? node.right.left : node.right;
   return unit.kind === "symbol" && "msghlL".includes(unit.name) ? node.left : undefined;
 }

@@ -49,7 +49,10 @@ function valueOfNode(node: Node, point: Point): Value {
     case "number":
       // A double holds 53 bits of it.
       if (bits(node.value.n) > 48 || bits(node.value.d) > 48) point.wide = true;
-      return present(real(toNumber(node.value)), node.value.n === 0n);
+      return present(
+        node.value.d === 1n ? real(toNumber(node.value), 0) : real(toNumber(node.value)),
+        node.value.n === 0n,
+      );
     case "symbol": {
       if (node.name === "i") return { re: 0, im: 1, error: 0 };
       if (node.name === "pi") return real(Math.PI);
@@ -161,8 +164,8 @@ function apply(name: string, args: readonly Node[], point: Point, at: (node: Nod
   if (known) {
     if (x.im !== 0) return UNDEFINED;
     const value = known[0](x.re);
-    const slope = Math.abs(known[1](x.re)) + Math.abs(value) * x.error;
-    return { re: value, im: 0, error: 4 * EPSILON * Math.abs(value) + slope * (x.error + EPSILON * Math.abs(x.re)) };
+    const slope = x.error === 0 ? 0 : (Math.abs(known[1](x.re)) + Math.abs(value) * x.error) * x.error;
+    return { re: value, im: 0, error: 4 * EPSILON * Math.abs(value) + slope };
   }
   switch (name) {
     case "sqrt":

@@ -277,6 +277,7 @@ export function lex(source: string): Token[] {
         at++;
       } else if (c === "°" || c === "º") {
         push({ type: "unit", name: "degree" });
+        at += /^\s?[CF](?![A-Za-z])/.exec(source.slice(at + 1, at + 4))?.[0].length ?? 0;
         at++;
       } else if (LETTERS[c]) {
         push({ type: "symbol", name: LETTERS[c] });

@@ -179,15 +179,26 @@ function createGrammar(cursor: Cursor): Grammar {
           base = { kind: "quantity", value: base, unit: "degree" };
         } else {
           const exponent = script();
-          base =
-            base.kind === "quantity" && base.unit !== "degree"
-              ? { ...base, unit: `${base.unit}^${atoms.plain(exponent)}` }
-              : operation("^", base, exponent);
+          base = inverseFunction(base, exponent) ?? raised(base, exponent);
         }
         base = postfixed(base);
       }
       return base;
     });
+  }
+
+  function raised(base: Node, exponent: Node): Node {
+    return base.kind === "quantity" && base.unit !== "degree"
+      ? { ...base, unit: `${base.unit}^${atoms.plain(exponent)}` }
+      : operation("^", base, exponent);
+  }
+
+  /** f^{-1}(x) */
+  function inverseFunction(base: Node, exponent: Node): Node | undefined {
+    if (base.kind !== "symbol" || !/^[fgh]$/.test(base.name) || !isBracket("open", "(")) return undefined;
+    return exponent.kind === "number" && exponent.value.n === -1n && exponent.value.d === 1n
+      ? atoms.applied(`${base.name}'^-1`)
+      : undefined;
   }
 
   /** What ^ or _ governs: a group, or one token with its sign. */

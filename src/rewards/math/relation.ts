@@ -61,7 +61,8 @@ export function saidBy(node: Chain, isPrediction: boolean): Node | undefined {
   if (node.ops.length !== 1 || (node.ops[0] !== "=" && node.ops[0] !== "equiv" && node.ops[0] !== "->"))
     return undefined;
   const [left, right] = [node.parts[0]!, node.parts[1]!];
-  if (isLabel(left) || isConstant(left) || (isPrediction && isSumOfLabels(left))) return right;
+  if (isLabel(left) || isConstant(left) || left.kind === "matrix" || (isPrediction && isSumOfLabels(left)))
+    return right;
   return undefined;
 }
 

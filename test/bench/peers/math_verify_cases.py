@@ -9,8 +9,11 @@ from math_verify import ExprExtractionConfig, LatexExtractionConfig, StringExtra
 
 logging.disable(logging.CRITICAL)
 
-MATHS = [LatexExtractionConfig(boxed_match_priority=0), ExprExtractionConfig()]
-LETTERS = [StringExtractionConfig()]
+CONFIGS = {
+    "latex": LatexExtractionConfig(boxed_match_priority=0),
+    "expr": ExprExtractionConfig(),
+    "NativeLetters": StringExtractionConfig(),
+}
 ENVIRONMENTS = ("$", "\\(", "\\[", "\\boxed")
 
 
@@ -20,7 +23,7 @@ def delimited(text):
 
 
 def judge(case):
-    configs = LETTERS if case["style"] == "mcq" else MATHS
+    configs = [CONFIGS[name] for name in case.get("match_types") or ("latex", "expr")]
     bare = case["style"] == "bare"
     answer = delimited(case["answer"])
     prediction = delimited(case["prediction"]) if bare else case["prediction"]

@@ -179,6 +179,7 @@ test("equations are equal up to a factor, and an equation for a name gives its v
   );
   equal(
     ["f(x)=x^2", "f(t)=t^2"],
+    ["f^{-1}(x)=x-1", "x-1"],
     ["\\frac{NO}{BO}=\\frac12", "1/2"],
     ["3", "\\begin{vmatrix}2&1\\\\1&2\\end{vmatrix}=3"],
     ["11", "x \\approx 11"],
