@@ -18,7 +18,7 @@ const take = (options, split, seed, count) => {
 };
 
 for (const [split, count] of [["train", 2000], ["test", 500]]) {
-  const rows = take({ reasoned: 1 }, split, 7, count);
+  const rows = take({ reasoned: 1, steps: [3, 5] }, split, 7, count);
   const line = ({ prompt, answer }, i) => JSON.stringify({ id: `${split}-${i + 1}`, prompt, answer });
   writeFileSync(here(`${split}.jsonl`), `${rows.map(line).join("\n")}\n`);
 }
