@@ -89,6 +89,7 @@ async function open(options: Options): Promise<Teacher> {
       },
       async close() {
         await busy?.catch(() => {});
+        await context.dispose(); // by itself: a context that nothing refers to is collected, and its model waits for it for ever
         await model.dispose();
       },
     };

@@ -4,6 +4,8 @@ import { copyFileSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { DistillError } from "../../src/core/errors.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { greedy } from "../../src/evaluation/greedy.ts";
@@ -126,6 +128,18 @@ test("the r1 template writes the paper's prompt; a model without a template says
   const own = await open({ chat_template: "{% for m in messages %}[{{ m.content }}]{% endfor %}" });
   assert.equal(own.render(messages), "[What is 1+1?]");
   await own.close();
+});
+
+test("a teacher is closed also after its memory was cleaned up", async () => {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage = runInNewContext("gc") as () => void;
+  const other = await open({ sequences: 2 });
+  await generateAll(other, [{ prompt: PROMPTS[0]!, seed: 0 }], SAMPLING);
+  for (let i = 0; i < 3; i++) {
+    collectGarbage();
+    await new Promise(setImmediate);
+  }
+  await other.close();
 });
 
 test("the teacher names its file and its hash", () => {
