@@ -1,8 +1,9 @@
 /** @file The code reward: a program judged by tests, in a sandbox. */
 
 import { z } from "zod";
-import { answerPart, fencedBlocks } from "./fences.ts";
+import { fencedBlocks } from "./fences.ts";
 import { outputDifference } from "./output.ts";
+import { answerPart } from "./parts.ts";
 import { defineReward, type Score } from "./reward.ts";
 import { openBubblewrap } from "./sandbox/bubblewrap.ts";
 import { openSandbox, type Request, type Sandbox } from "./sandbox/process.ts";

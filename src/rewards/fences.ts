@@ -19,6 +19,3 @@ export function fencedBlocks(text: string): Fence[] {
   }
   return blocks;
 }
-
-/** What follows the reasoning: the text after the last `</think>`, or all of it where there is none. */
-export const answerPart = (completion: string) => completion.split("</think>").at(-1)!;

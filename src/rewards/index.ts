@@ -1,2 +1,10 @@
 /** Rules, each under its name in a recipe. */
 export { code } from "./code.ts";
+export { cosine_length } from "./cosine-length.ts";
+export { language_consistency } from "./language-consistency.ts";
+export { length } from "./length.ts";
+export { code_blocks, long_paragraphs, mixed_language, repetition, truncation } from "./readability.ts";
+export { reasoning_steps } from "./reasoning-steps.ts";
+export { repetition_penalty } from "./repetition-penalty.ts";
+export { soft_overlong } from "./soft-overlong.ts";
+export { tag_count } from "./tag-count.ts";

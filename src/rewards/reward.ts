@@ -12,6 +12,8 @@ export type Sample = {
   finish_reason?: FinishReason;
   /** Tokens in the completion, where they are known. */
   num_tokens?: number;
+  /** What the rule that judges correctness said, for rules that build on it. */
+  verdict?: Verdict;
 };
 
 export type Score = {
@@ -25,6 +27,7 @@ export type Score = {
   reason: string;
 };
 
-export type Reward = (sample: Sample) => Score | Promise<Score>;
+/** `group` holds all samples of the same prompt, this one too, for rules that compare them. */
+export type Reward = (sample: Sample, group?: readonly Sample[]) => Score | Promise<Score>;
 
 export const defineReward = <Options extends z.ZodObject>(reward: Component<Options, Reward>) => reward;

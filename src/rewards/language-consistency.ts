@@ -1,0 +1,32 @@
+import { z } from "zod";
+import { countWords, detectLanguage, LANGUAGES } from "./language.ts";
+import { reasoningPart } from "./parts.ts";
+import { defineReward, type Sample } from "./reward.ts";
+
+export const languageOption = z
+  .enum(["auto", ...LANGUAGES])
+  .default("auto")
+  .describe("ISO 639-1; auto is the prompt's language");
+
+/** Words of the reasoning in the target language and all words; a sentence where that cannot be told. */
+export function reasoningWords({ prompt, completion }: Sample, option: string) {
+  const language = option === "auto" ? detectLanguage(prompt) : option;
+  if (language === undefined) return "the prompt's language cannot be told";
+  const { target, total } = countWords(reasoningPart(completion), language);
+  return total === 0 ? "the reasoning has no words" : { language, target, total, share: target / total };
+}
+
+/**
+ * Words of the target language in the reasoning / all its words. Code, LaTeX and URLs do not count; each sign of Chinese
+ * and Japanese is a word. Source: DeepSeek-R1 2.3.2; eq. 7 of its second version.
+ */
+export const language_consistency = defineReward({
+  options: z.strictObject({ language: languageOption }),
+  create:
+    ({ language }) =>
+    (sample) => {
+      const words = reasoningWords(sample, language);
+      if (typeof words === "string") return { score: null, reason: words };
+      return { score: words.share, reason: `${words.target} of ${words.total} words are ${words.language}` };
+    },
+});
