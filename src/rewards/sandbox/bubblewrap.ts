@@ -64,7 +64,7 @@ function runOnce(
 ): Promise<Outcome> {
   if (job.kind !== "stdin") return Promise.resolve({ status: "crashed", reason: "bubblewrap runs stdin tests only" });
   const { time_ms, memory_mb, output_bytes } = job.limits;
-  const limits = `ulimit -c 0 -t ${Math.ceil(time_ms / 1000) + 1} -v ${memory_mb * 1024 + 65_536} -f 0 -n 64`;
+  const limits = `ulimit -c 0 -t ${Math.ceil(time_ms / 1000) + 1} -v ${memory_mb * 1024 + 65_536} -n 64`;
   const commands = limits
     .replace("ulimit ", "")
     .match(/-\w \d+/g)!
@@ -101,8 +101,8 @@ function runOnce(
     stderr!.on("data", (chunk: Buffer) => {
       complaint = (complaint + chunk.toString()).slice(-1000);
     });
-    // a program may end without reading all that it is given
-    for (const pipe of [stdin, seccompPipe, programPipe]) pipe!.on("error", () => {});
+    // a program may end without reading all that it is given, and be killed while it writes
+    for (const pipe of child.stdio) pipe!.on("error", () => {});
     stdin!.end(job.stdin);
     seccompPipe!.end(filter);
     programPipe!.end(job.program);

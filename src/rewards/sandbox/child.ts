@@ -52,4 +52,7 @@ host.on("message", (job: Job) => {
   });
 });
 
+// what is left of an interpreter that was stopped may still throw when it is collected
+host.on("uncaughtException", silent);
+
 send({ type: "loaded" });

@@ -83,6 +83,7 @@ const surroundings = new vm.Script(
   globalThis.performance = { now: () => Date.now() };
   globalThis.setTimeout = (f) => (Promise.resolve().then(f), 0);
   globalThis.clearTimeout = () => {};
+  globalThis.FinalizationRegistry = class { register() {} unregister() {} };
   const { Module, Instance, instantiate } = WebAssembly;
   globalThis.adopt = (module) => {
     Object.setPrototypeOf(module, Module.prototype);

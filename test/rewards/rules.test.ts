@@ -1,0 +1,295 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { z } from "zod";
+import type { Component } from "../../src/core/component.ts";
+import { DistillError } from "../../src/core/errors.ts";
+import { combine, scoreGroup } from "../../src/rewards/combine.ts";
+import * as rewards from "../../src/rewards/index.ts";
+import { detectLanguage } from "../../src/rewards/language.ts";
+import type { Reward, Sample, Score } from "../../src/rewards/reward.ts";
+
+const made = (rule: Component<z.ZodObject, Reward>, options: object = {}) => rule.create(rule.options.parse(options));
+
+/** What a rule that answers at once says of a sample. */
+const judge = (
+  rule: Component<z.ZodObject, Reward>,
+  sample: Partial<Sample>,
+  options: object = {},
+  group?: readonly Sample[],
+): Score => made(rule, options)({ prompt: "", completion: "", ...sample }, group) as Score;
+
+const near = (actual: number | null, expected: number) =>
+  assert.ok(actual !== null && Math.abs(actual - expected) < 1e-12, `${actual} is not ${expected}`);
+
+test("tag_count gives a quarter for each tag that occurs once", () => {
+  const { tag_count } = rewards;
+  const whole = "<think>\na\n</think>\n<answer>\nb\n</answer>";
+  assert.equal(judge(tag_count, { completion: whole }).score, 1);
+  assert.equal(judge(tag_count, { completion: "<think>\na\n</think>\nb" }).score, 0.5);
+  assert.equal(judge(tag_count, { completion: "a\n</think>\nb" }).score, 0.25);
+  assert.equal(judge(tag_count, { completion: "a\n</think>\nb" }, { think_in_prompt: true }).score, 0.5);
+  assert.equal(judge(tag_count, { completion: "nothing" }).score, 0);
+  // a second block, with or without line breaks, is not the format
+  assert.equal(judge(tag_count, { completion: `${whole}\n${whole}` }).score, 0);
+  assert.equal(judge(tag_count, { completion: `${whole}</think>` }).score, 0.75);
+});
+
+test("repetition_penalty is the share of repeated n-grams times a penalty of at most 0", () => {
+  const { repetition_penalty } = rewards;
+  // 6 words, 4 trigrams: a b c, b c a, c a b, a b c: 3 unique
+  assert.equal(judge(repetition_penalty, { completion: "a b c A B c" }).score, -0.25);
+  assert.equal(judge(repetition_penalty, { completion: "a b c a b c" }, { max_penalty: -2 }).score, -0.5);
+  assert.equal(judge(repetition_penalty, { completion: "a b" }).score, 0);
+  assert.equal(judge(repetition_penalty, { completion: "one two three four" }).score, 0);
+  // 好好好好 is four words: 2 trigrams, 1 unique
+  assert.equal(judge(repetition_penalty, { completion: "好好好好" }).score, -0.5);
+  const endless = judge(repetition_penalty, { completion: "x ".repeat(1000) }).score!;
+  assert.ok(endless >= -1 && endless < -0.99);
+  assert.throws(() => repetition_penalty.options.parse({ max_penalty: 1 }));
+});
+
+test("cosine_length falls with length where correct, rises where wrong, and stays beyond max_len", () => {
+  const { cosine_length } = rewards;
+  const score = (verdict: Sample["verdict"], num_tokens: number) =>
+    judge(cosine_length, { ...(verdict && { verdict }), num_tokens }, { max_len: 1000 }).score!;
+  near(score("correct", 0), 1);
+  near(score("correct", 500), 0.75);
+  near(score("correct", 250), 0.5 + 0.25 * (1 + Math.SQRT1_2));
+  near(score("correct", 1000), 0.5);
+  near(score("incorrect", 0), -1);
+  near(score("incorrect", 500), -0.75);
+  near(score("truncated", 1000), -0.5);
+  // open-r1's is periodic: at 2000 of 1000 it pays as for nothing
+  for (const beyond of [1001, 1500, 2000, 1e9]) {
+    near(score("correct", beyond), 0.5);
+    near(score("incorrect", beyond), -0.5);
+  }
+});
+
+test("cosine_length counts tokens, not characters, and says nothing without a verdict or a count", () => {
+  const { cosine_length } = rewards;
+  const of = (sample: Partial<Sample>) => judge(cosine_length, sample, { max_len: 1000 }).score;
+  assert.equal(
+    of({ verdict: "correct", num_tokens: 500, completion: "x".repeat(5000) }),
+    of({ verdict: "correct", num_tokens: 500 }),
+  );
+  assert.equal(of({ verdict: "correct", completion: "x" }), null);
+  assert.equal(of({ num_tokens: 5 }), null);
+  assert.equal(of({ verdict: "unknown", num_tokens: 5 }), null);
+  assert.equal(of({ verdict: "infra_error", num_tokens: 5 }), null);
+});
+
+test("length compares with the other samples of the prompt", () => {
+  const sample = (num_tokens: number, verdict: "correct" | "incorrect"): Sample => ({
+    prompt: "",
+    completion: "",
+    num_tokens,
+    verdict,
+  });
+  const group = [
+    sample(100, "correct"),
+    sample(200, "correct"),
+    sample(300, "correct"),
+    sample(100, "incorrect"),
+    sample(300, "incorrect"),
+  ];
+  const scores = group.map((sample) => judge(rewards.length, sample, {}, group).score);
+  assert.deepEqual(scores, [0.5, 0, -0.5, 0, -0.5]);
+  const equal = [sample(5, "correct"), sample(5, "incorrect")];
+  assert.deepEqual(
+    equal.map((sample) => judge(rewards.length, sample, {}, equal).score),
+    [0, 0],
+  );
+  assert.equal(judge(rewards.length, sample(1, "correct")).score, null);
+});
+
+test("soft_overlong is DAPO's equation 13", () => {
+  const score = (num_tokens: number) =>
+    judge(rewards.soft_overlong, { num_tokens }, { max_completion_length: 100, cache: 20 }).score;
+  assert.deepEqual([0, 80, 85, 90, 100, 101, 1000].map(score), [0, 0, -0.25, -0.5, -1, -1, -1]);
+  assert.equal(judge(rewards.soft_overlong, {}).score, null);
+  assert.throws(() => made(rewards.soft_overlong, { max_completion_length: 10, cache: 20 }), DistillError);
+});
+
+test("reasoning_steps counts up to three markers in the reasoning", () => {
+  const score = (completion: string) => judge(rewards.reasoning_steps, { completion }).score!;
+  assert.equal(score("<think>Step 1: a\nStep 2: b\nStep 3: c</think>4"), 1);
+  assert.equal(score("1. a\n2. b"), 2 / 3);
+  assert.equal(score("First, a. Next, b. Finally, c. - d"), 1);
+  assert.equal(score("<think>hm</think>\n- a\n- b\n- c"), 0);
+  // a negative number or a rule at the start of a line is no bullet
+  assert.equal(score("\n-5\n---\n**bold**\n3.14"), 0);
+});
+
+test("language_consistency is the share of words in the target language", () => {
+  const { language_consistency } = rewards;
+  const score = (completion: string, options: object = { language: "en" }, prompt = "") =>
+    judge(language_consistency, { completion: `<think>${completion}</think>42`, prompt }, options).score!;
+  assert.equal(score("We add the numbers and then we are done."), 1);
+  // 2 of 6 words are Chinese characters, 4 are English
+  near(score("so we get 答案 now"), 4 / 6);
+  assert.equal(score("所以答案是四"), 0);
+  assert.equal(score("所以答案是四", { language: "zh" }), 1);
+  assert.equal(score("それは四です", { language: "ja" }), 1);
+  assert.equal(score("Мы складываем числа", { language: "ru" }), 1);
+  // the German sentence has 8 of 12 words
+  near(score("Now we have it. Das ist nicht die Lösung, wir müssen weiter."), 4 / 12);
+  near(score("Das ist nicht die Lösung.", { language: "de" }), 1);
+  assert.equal(score("Donc nous avons deux solutions pour cette équation.", { language: "en" }), 0);
+  // what is no prose does not count
+  assert.equal(
+    score(
+      "We have $\\text{答案}$ and \\(x = 答\\), see https://例え.jp/答 and `答案`\n```python\n答案 = 1\n```\nso done.",
+    ),
+    1,
+  );
+  assert.equal(score("x = y + z and so on"), 1);
+  assert.equal(score("$x$"), null);
+});
+
+test("the prompt's language is the target where none is given", () => {
+  const { language_consistency } = rewards;
+  const of = (prompt: string, completion: string) => judge(language_consistency, { prompt, completion }).score;
+  assert.equal(of("What is the sum of 3 and 4?", "We add them and get 7."), 1);
+  assert.equal(of("三加四等于多少？", "We add them and get 7."), 0);
+  assert.equal(of("Wie groß ist die Summe von 3 und 4?", "Wir addieren die Zahlen und sind fertig."), 1);
+  assert.equal(of("3 + 4 = ?", "We add them."), null);
+});
+
+test("languages are told apart", () => {
+  const sentences = {
+    en: "How many of the numbers are divisible by three?",
+    de: "Wie viele der Zahlen sind durch drei teilbar und nicht durch fünf?",
+    fr: "Combien de nombres sont divisibles par trois et pas par cinq dans cette liste ?",
+    es: "¿Cuántos de los números son divisibles por tres y no por cinco?",
+    it: "Quanti dei numeri sono divisibili per tre e non per cinque?",
+    pt: "Quantos dos números são divisíveis por três e não por cinco?",
+    nl: "Hoeveel van de getallen zijn deelbaar door drie en niet door vijf?",
+    sv: "Hur många av talen är delbara med tre och inte med fem?",
+    pl: "Ile z tych liczb jest podzielnych przez trzy, ale nie przez pięć?",
+    tr: "Bu sayıların kaçı üç ile bölünebilir ve beş ile değil?",
+    id: "Berapa banyak dari bilangan ini yang habis dibagi tiga dan tidak lima?",
+    vi: "Có bao nhiêu số trong các số này chia hết cho ba và không chia hết cho năm?",
+    zh: "这些数中有多少能被三整除？",
+    ja: "これらの数のうち三で割り切れるものはいくつですか。",
+    ko: "이 숫자들 중 몇 개가 3으로 나누어집니까?",
+    ru: "Сколько из этих чисел делится на три?",
+    el: "Πόσοι από τους αριθμούς διαιρούνται με το τρία;",
+    ar: "كم عدد الأرقام التي تقبل القسمة على ثلاثة؟",
+    he: "כמה מהמספרים מתחלקים בשלוש?",
+    hi: "इनमें से कितनी संख्याएँ तीन से विभाज्य हैं?",
+    th: "มีกี่จำนวนที่หารด้วยสามลงตัว",
+  };
+  for (const [language, sentence] of Object.entries(sentences))
+    assert.equal(detectLanguage(sentence), language, sentence);
+  assert.equal(detectLanguage("$x^2 + 4$"), undefined);
+});
+
+test("each readability filter gives 1 or 0 with its reason", () => {
+  const { mixed_language, long_paragraphs, code_blocks, repetition, truncation } = rewards;
+  const think = (reasoning: string, answer = "\n42") => ({ completion: `<think>\n${reasoning}\n</think>${answer}` });
+  const english = "We add the numbers and then we are done with it. ";
+
+  assert.equal(judge(mixed_language, think(english.repeat(4)), { language: "en" }).score, 1);
+  const mixed = judge(mixed_language, think(`${english}所以我们`), { language: "en" });
+  assert.deepEqual(mixed, { score: 0, reason: "11 of 15 words are en" });
+
+  assert.equal(
+    judge(long_paragraphs, think(`${"a".repeat(60)}\n\n${"b".repeat(60)}`), { max_characters: 100 }).score,
+    1,
+  );
+  const long = judge(long_paragraphs, think("a".repeat(101)), { max_characters: 100 });
+  assert.deepEqual(long, { score: 0, reason: "the longest paragraph has 101 characters" });
+  assert.equal(judge(long_paragraphs, think("short", "a".repeat(5000))).score, 1);
+
+  assert.equal(judge(code_blocks, think("plain", "\n```python\nprint(1)\n```")).score, 1);
+  assert.equal(judge(code_blocks, think("```python\nprint(1)\n```")).score, 0);
+  assert.equal(judge(code_blocks, think("```python\nnever closed")).score, 0);
+  assert.equal(judge(code_blocks, think("```\na\n```\n"), { max_blocks: 1 }).score, 1);
+
+  assert.equal(judge(repetition, think(english)).score, 1);
+  assert.equal(judge(repetition, think(english.repeat(20))).score, 0);
+  assert.equal(
+    judge(repetition, { completion: `one\ntwo\n${"wait\n".repeat(4)}` }).reason,
+    "it ends in 4 copies of one line",
+  );
+  assert.equal(judge(repetition, { completion: `one\ntwo\n${"wait\n".repeat(3)}` }).score, 1);
+
+  assert.equal(judge(truncation, { ...think("a"), finish_reason: "stop" }).score, 1);
+  assert.equal(judge(truncation, { ...think("a"), finish_reason: "length" }).score, 0);
+  assert.equal(judge(truncation, { completion: "<think>a" }).score, 0);
+  assert.equal(judge(truncation, think("a", " ")).score, 0);
+  // TRL's think_format_reward pays for a second </think>
+  assert.equal(judge(truncation, think("a", "b</think>c")).score, 0);
+});
+
+test("combine leaves unknown scores out of the sum and of the weights", () => {
+  assert.deepEqual(combine([1, 0.5], [1, 2]), { score: 2, weight: 3 });
+  assert.deepEqual(combine([1, null, -1], [1, 5, 0.25]), { score: 0.75, weight: 1.25 });
+  assert.deepEqual(combine([null], [1]), { score: null, weight: 0 });
+  assert.throws(() => combine([1], [1, 2]), DistillError);
+});
+
+test("rules of a group see each other's verdict and the group, and keep to their own sample", async () => {
+  const accuracy: Reward = ({ completion }) =>
+    completion === "?"
+      ? { score: null, verdict: "unknown", reason: "no reference" }
+      : {
+          score: Number(completion === "4"),
+          verdict: completion === "4" ? "correct" : "incorrect",
+          reason: "compared",
+        };
+  const rules = [
+    { name: "accuracy", reward: accuracy, weight: 1 },
+    { name: "length", reward: made(rewards.length), weight: 0.5 },
+  ];
+  const samples = [
+    ["4", 10],
+    ["5", 20],
+    ["4", 30],
+    ["?", 20],
+  ].map(([completion, num_tokens]) => ({
+    prompt: "2 + 2",
+    completion: completion as string,
+    num_tokens: num_tokens as number,
+  }));
+  const judged = await scoreGroup(rules, samples);
+  assert.deepEqual(
+    judged.map(({ score, verdict }) => [score, verdict]),
+    [
+      [1.25, "correct"],
+      [0, "incorrect"],
+      [0.75, "correct"],
+      [null, "unknown"],
+    ],
+  );
+  assert.deepEqual(Object.keys(judged[0]!.scores), ["accuracy", "length"]);
+});
+
+test("every rule takes its defaults, refuses unknown options and gives a score with a reason", async () => {
+  for (const [name, rule] of Object.entries(rewards) as [string, Component<z.ZodObject, Reward>][]) {
+    assert.throws(() => rule.options.parse({ no_such_option: 1 }), name);
+    const { score, reason } = await made(rule)({ prompt: "What is it?", completion: "" });
+    assert.ok(score === null || Number.isFinite(score), name);
+    assert.ok(reason.length > 0, name);
+  }
+});
+
+test("hostile text is judged in a moment", () => {
+  const texts = [
+    "`".repeat(20_000),
+    "$".repeat(20_001),
+    "\\(".repeat(20_000),
+    "<think>".repeat(20_000),
+    "```\n".repeat(20_000),
+    "\\begin{a}".repeat(10_000),
+    " ".repeat(100_000),
+    "http://".repeat(20_000),
+    "a\n".repeat(50_000),
+  ];
+  const start = performance.now();
+  for (const { options, create } of Object.values(rewards) as Component<z.ZodObject, Reward>[])
+    for (const completion of texts)
+      create(options.parse({}))({ prompt: "What is it?", completion, num_tokens: 1, verdict: "correct" });
+  assert.ok(performance.now() - start < 10_000);
+});
