@@ -217,7 +217,7 @@ for (const { name, judge, language, skip } of ENGINES) {
 test("limits are named as the reason", async () => {
   const slow = await printing(javascript, "javascript", "for (;;);", [{ output: "1" }]);
   assert.match(slow.reason, /^test 1 of 1: time limit of 2 s$|too busy/);
-  const loud = await printing(javascript, "javascript", "for (;;) console.log(1);", [{ output: "1" }]);
+  const loud = await printing(javascript, "javascript", "for (;;) console.log('x'.repeat(10_000));", [{ output: "1" }]);
   assert.equal(loud.reason, "test 1 of 1: output limit of 100000 bytes");
 });
 
@@ -265,6 +265,12 @@ class Any:
     __sub__ = __rsub__ = lambda *args: 0
     __bool__ = lambda self: True
 def f(x): return Any()`,
+    "an object that is near everything": `
+class Any:
+    __sub__ = __rsub__ = lambda self, other: 0.0
+    __abs__ = lambda self: 0.0
+    __lt__ = lambda self, other: True
+def f(x): return Any()`,
     "a number that equals everything": `
 class Any(int):
     __eq__ = lambda *args: True
@@ -294,9 +300,10 @@ for name in ("abs", "len", "all", "isinstance"): setattr(builtins, name, lambda 
 def abs(x): return 0
 def f(x): return 0`,
   };
-  const tests = ["assert f(2) == 12345", "assert abs(f(2) - 12345) < 1e-6"];
   for (const [name, program] of Object.entries(cheats)) {
-    const { score, verdict, reason } = await asserting(python, "python", program, tests);
+    const { score, verdict, reason } = await asserting(python, "python", program, [
+      /redefined|near/.test(name) ? "assert abs(f(2) - 12345) < 1e-6" : "assert f(2) == 12345",
+    ]);
     assert.deepEqual([score, verdict], [0, "incorrect"], `${name}: ${reason}`);
   }
   const scripts = {
@@ -371,7 +378,7 @@ test("all lines of an output count; only white space at ends does not", () => {
   assert.ok(outputDifference("9007199254740993", "9007199254740992", value));
 });
 
-test("no child process is left over, and idle ones do not keep the judging process alive", () => {
+test("idle sandboxes do not keep the judging process alive", () => {
   const script = `
     import { code } from ${JSON.stringify(new URL("../../src/rewards/code.js", import.meta.url).href)};
     const judge = code.create(code.options.parse({ language: "javascript" }));

@@ -80,11 +80,11 @@ async function openMachine(): Promise<Machine> {
   return machine;
 }
 
-/** Run a prelude that finds `functions` in `__host`, and keep what it returns. */
+/** Run a prelude that finds `functions` in `__host`, and keep what it returns. Each takes one text, read when asked for. */
 function install(
   machine: Machine,
   prelude: string,
-  functions: Record<string, (...args: string[]) => string | undefined>,
+  functions: Record<string, (text: () => string) => string | undefined>,
 ) {
   const { context } = machine;
   const host = context.newObject();
@@ -92,8 +92,8 @@ function install(
     context.setProp(
       host,
       name,
-      context.newFunction(name, (...args) => {
-        const answer = f(...args.map((arg) => context.getString(arg)));
+      context.newFunction(name, (text = context.undefined) => {
+        const answer = f(() => context.getString(text));
         return answer === undefined ? context.undefined : context.newString(answer);
       }),
     );
@@ -113,14 +113,17 @@ async function openProgram() {
   const state = { stdin: "", chunks: [] as string[], room: 0, over: false, exit: undefined as number | undefined };
   install(machine, PROGRAM, {
     input: () => state.stdin,
-    print(text) {
-      state.room -= Buffer.byteLength(text!);
-      if (state.room < 0) state.over = true;
-      else state.chunks.push(text!);
+    print(read) {
+      // a loop of few steps with large texts is slow to be interrupted
+      if (state.over) throw new Error("too much output");
+      const text = read();
+      state.room -= Buffer.byteLength(text);
+      state.over = state.room < 0;
+      if (!state.over) state.chunks.push(text);
       return undefined;
     },
     leave(code) {
-      state.exit = Number(code);
+      state.exit = Number(code());
       return undefined;
     },
   });
@@ -176,7 +179,7 @@ function runTest(program: Machine, judge: Machine, test: string, stopped: () => 
     drain(program, stopped);
     return program.call("settled") || '{"error":["Error","a promise never settled"]}';
   };
-  install(judge, JUDGE, { ask: (request) => serve(request!) });
+  install(judge, JUDGE, { ask: (request) => serve(request()) });
   const own = new Set<string>(JSON.parse(judge.call("names")));
   for (const name of namesOf(test)) {
     if (own.has(name)) continue;
