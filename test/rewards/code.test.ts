@@ -64,6 +64,11 @@ const SUM = {
     'console.log(require("fs").readFileSync(0, "utf8").trim().split(" ").map(Number).reduce((a, b) => a + b))',
 };
 
+/** Takes down what hides the bridge to JavaScript. */
+const OPENED = `import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if "Closed" not in repr(finder)]
+import _pyodide_core as core`;
+
 /** Programs that would print the secret, or `broken out`, if they were not held. Each is bounded in itself. */
 const ATTACKS: Record<"python" | "javascript", Record<string, () => string>> = {
   python: {
@@ -105,14 +110,23 @@ import time
 time.sleep(6)
 print("broken out")`,
     "the host's JavaScript": () => `
-import sys
-sys.meta_path[:] = [finder for finder in sys.meta_path if "Closed" not in repr(finder)]
-from pyodide.ffi import create_proxy
-from pyodide.code import run_js
-make = create_proxy(lambda x: x).constructor.constructor
-for attempt in (lambda: run_js("process.pid"), lambda: make("return process")().pid, lambda: make("return this")().process.pid):
-    try: print("broken out", attempt())
-    except BaseException as error: print(error)`,
+${OPENED}
+make = core.to_js([1]).map.constructor
+for text in ("return process.pid", "return this.process.pid", "return import('node:fs')"):
+    try: print("broken out" if make(text)() else "")
+    except BaseException: pass`,
+    "stack traces, which Node makes outside": () => `
+${OPENED}
+array, traces = core.to_js([1]), []
+catch = core.create_proxy(lambda error, trace: traces.append(trace))
+try: array.map(3)
+except BaseException as error: kind = error.constructor
+for holder in (kind, kind.__proto__):
+    try: holder.prepareStackTrace = catch
+    except BaseException: pass
+try: array.map(3)
+except BaseException as error: error.stack
+print("broken out" if traces else "held")`,
     "C functions of the interpreter": () => `
 import ctypes
 run = ctypes.CDLL(None).emscripten_run_script_int
@@ -178,7 +192,11 @@ const LEAKS = new Set([
   "another program",
   "importing what there is not",
 ]);
-const ONLY_WASM = new Set(["the host's JavaScript", "C functions of the interpreter"]);
+const ONLY_WASM = new Set([
+  "the host's JavaScript",
+  "stack traces, which Node makes outside",
+  "C functions of the interpreter",
+]);
 
 for (const { name, judge, language, skip } of ENGINES) {
   test(`${name}: a right program passes, a wrong one does not, each test in a fresh state`, { skip }, async () => {

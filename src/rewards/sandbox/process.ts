@@ -172,6 +172,7 @@ const flags = (memoryMb: number) => [
   "--no-addons",
   "--expose-gc",
   "--disallow-code-generation-from-strings",
+  "--frozen-intrinsics",
   "--max-old-space-size=512",
   // programs recurse; a main thread has 8 MB of stack on Linux and macOS, 1 MB on Windows
   ...(process.platform === "win32" ? [] : ["--stack-size=3900"]),

@@ -54,6 +54,9 @@ const lock = {
 /** What pyodide asks of a JavaScript shell, and text coding, which is no part of ECMAScript. */
 const surroundings = new vm.Script(
   `"use strict";
+  // Node would call this with an array of its own realm.
+  Object.defineProperty(Error, "prepareStackTrace", { value: undefined });
+  Object.defineProperty(globalThis, "Error", { value: Error, writable: false, configurable: false });
   const files = Object.create(null);
   let seed = 0x9e3779b9;
   const byte = () => (seed = (Math.imul(seed ^ (seed >>> 15), 0x2c1b3c6d) + 0x6d2b79f5) | 0, (seed >>> 11) & 255);

@@ -125,5 +125,5 @@ function outcomeOf({ ended, over, stdout }: Record<string, unknown>, job: Job): 
 
 function readObject(text: unknown): Record<string, unknown> {
   const value: unknown = typeof text === "string" ? JSON.parse(text) : undefined;
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+  return Object.assign(Object.create(null), value);
 }
