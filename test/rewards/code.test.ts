@@ -353,6 +353,7 @@ test("the last closed block of the asked language after the reasoning is the pro
     (await judge(`<think>${block("js", "console.log(2)")}</think>none`)).reason,
     "no fenced block of javascript",
   );
+  assert.equal((await judge(`<think>${block("js", "console.log(2)")}`)).reason, "no fenced block of javascript");
   assert.equal((await judge("```js\nconsole.log(2)")).verdict, "incorrect");
   assert.equal((await judge("```js\nconsole.log(", "length")).verdict, "truncated");
 });
