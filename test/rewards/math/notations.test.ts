@@ -229,5 +229,6 @@ test("words are compared as words", () => {
     ["June 5", "The answer is June 5."],
     ["5", "five"],
   );
+  different(["\\frac{1}{23}", "\\frac{12}{3}"], ["\\boxed{1}\\boxed{2}", "12"], ["D", "D = (0, 1)"]);
   different(["odd", "\\text{oddd}"], ["odd $n$", "even $n$"], ["June 5", "The answer is July 5."], ["yes", "No"]);
 });
