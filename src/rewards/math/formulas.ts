@@ -169,7 +169,19 @@ export function lastFormula(text: string, from: number, to: number): { formula: 
     if (!(opensOperation(after) || leavesOperation(words[end]!) || after.kind === "unit")) break;
     end++;
   }
-  return { formula: spanOf(text, words[first]!, words[end]!), number: spanOf(text, words[last]!, words[last]!) };
+  return {
+    formula: afterComputation(spanOf(text, words[first]!, words[end]!)),
+    number: spanOf(text, words[last]!, words[last]!),
+  };
+}
+
+/** 60 of "10x6=60": what stands before the last "=" is no side of an equation if it has no letters. */
+function afterComputation(span: Span): Span {
+  const equals = span.content.lastIndexOf("=");
+  if (equals < 0 || !/\d/.test(span.content.slice(equals))) return span;
+  const before = span.content.slice(0, equals).replace(/(\d)\s?x\s?(?=\d)/g, "$1*");
+  if (/[A-Za-z\\<>!]/.test(before)) return span;
+  return { ...span, content: balanced(span.content.slice(equals + 1).trim()) };
 }
 
 /** The first number of a clause. */
