@@ -33,7 +33,8 @@ const MAX_REFERENCE = 64 << 20;
  * with `language` optional. An assertion is a piece of code that throws where the program is wrong (`assert` in Python;
  * `assert` and its methods in JavaScript). It runs in an interpreter of its own, where the names that the program defines
  * are references: calls go to the program's interpreter and plain values come back, so the program sees neither the
- * expected values nor the comparison. Objects without a plain value equal none.
+ * expected values nor the comparison. Objects without a plain value equal none. A test should define or import what it
+ * uses beside the program: a name that only the program has is the program's.
  *
  * Score: the share of tests passed, or 1 for all and 0 otherwise. Every test runs in fresh interpreters. A limit reached
  * is a failed test; a sandbox that fails is `infra_error` with score null; an answer that is no tests is `unknown`.

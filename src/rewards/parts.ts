@@ -1,7 +1,11 @@
 /** @file The parts of a completion: reasoning and answer, and the words in a text. */
 
-/** What follows the reasoning: the text after the last `</think>`, or all of it where there is none. */
-export const answerPart = (completion: string) => completion.split("</think>").at(-1)!;
+/** What follows the reasoning: the text after the last `</think>`; all of it where no reasoning was opened or closed. */
+export function answerPart(completion: string): string {
+  const end = completion.lastIndexOf("</think>");
+  if (end !== -1) return completion.slice(end + "</think>".length);
+  return completion.includes("<think>") ? "" : completion;
+}
 
 /** The text before `</think>`, without an opening `<think>`, which may stand in the prompt; all of it where it never closes. */
 export function reasoningPart(completion: string): string {

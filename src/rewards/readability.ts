@@ -77,6 +77,7 @@ export const truncation = defineReward({
       if (finish_reason === "length") return keep(false, "cut at the limit of tokens");
       const closings = completion.split("</think>").length - 1;
       if (closings !== 1) return keep(false, `</think> occurs ${closings} times`);
-      return keep(answerPart(completion).trim() !== "", "an answer follows the reasoning, or nothing does");
+      const answered = answerPart(completion).trim() !== "";
+      return keep(answered, answered ? "an answer follows the reasoning" : "nothing follows the reasoning");
     },
 });

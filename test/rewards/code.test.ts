@@ -353,6 +353,7 @@ test("the last closed block of the asked language after the reasoning is the pro
     (await judge(`<think>${block("js", "console.log(2)")}</think>none`)).reason,
     "no fenced block of javascript",
   );
+  assert.equal((await judge(`<think>${block("js", "console.log(2)")}`)).reason, "no fenced block of javascript");
   assert.equal((await judge("```js\nconsole.log(2)")).verdict, "incorrect");
   assert.equal((await judge("```js\nconsole.log(", "length")).verdict, "truncated");
 });
@@ -392,6 +393,8 @@ test("all lines of an output count; only white space at ends does not", () => {
   assert.equal(outputDifference("0.50", "0.5", text), 'line 1 is "0.50", expected "0.5"');
   assert.equal(outputDifference("0.50 1e0 x", "0.5 1.0000001 x", value), undefined);
   assert.ok(outputDifference("0.51", "0.5", value));
+  // torchtune pays for an output that holds the reference anywhere
+  assert.ok(outputDifference("15", "5", text));
   assert.ok(outputDifference("nan", "1", value));
   assert.ok(outputDifference("9007199254740993", "9007199254740992", value));
 });

@@ -175,6 +175,7 @@ export function createAtoms(cursor: Cursor, grammar: Grammar) {
     } else args = isBracket("open", "set") ? setArguments() : [functionArgument()];
     const inverse = exponent?.kind === "number" && exponent.value.n === -1n && exponent.value.d === 1n;
     if (inverse && PREFIX_FUNCTIONS.has(`arc${standard}`)) return call(`arc${standard}`, ...args);
+    if (standard === "det" && args[0]?.kind === "matrix") return determinant(args[0].rows);
     const value = base ? call(`${standard} base`, base, ...args) : call(standard, ...args);
     return exponent ? operation("^", value, exponent) : value;
   }

@@ -7,14 +7,14 @@ const LONE = /^\(?([A-J])[).:]?$/;
 
 /** The letter, where a text is nothing but one: C, (C), \text{C}. */
 export function loneChoice(text: string): string | undefined {
-  return text.length > 60 ? undefined : LONE.exec(plainWords(text))?.[1];
+  return text.length > 60 ? undefined : LONE.exec(plainWords(text).replaceAll(" ", ""))?.[1];
 }
 
 /** The letter that an option begins with: "(C) Cecile", "C. 42". */
 export function leadingChoice(text: string): string | undefined {
   const words = plainWords(text.slice(0, 200));
-  if (/^[AI] [a-z]/.test(words)) return undefined;
-  return /^(?:option |choice |answer )?(?:\(([A-J])\)|([A-J])(?=[).:,\s]|[^\x00-\x7f]|$))/i
+  if (/^[AI] [a-z]|^[A-J]\s*[-=<>+*/^_\\]/.test(words)) return undefined;
+  return /^(?:option |choice |answer )?(?:\( ?([A-J]) ?\)|([A-J])(?=[).:,\s]|[^\x00-\x7f]|$))/i
     .exec(words)
     ?.slice(1)
     .find((letter) => letter !== undefined && letter === letter.toUpperCase());

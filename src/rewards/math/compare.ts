@@ -108,7 +108,6 @@ function createComparison(algebra: Expressions, budget: Budget) {
           ? all(list.items, column, depth, "same entries")
           : all(column, list.items, depth, "same entries");
     }
-    if (list.written && other.kind === "set") return undefined;
     return undefined;
   }
 
@@ -294,22 +293,17 @@ function expanded(node: Node): Node {
     return { ...node, items };
   }
   if (!hasPlusMinus(node)) return node;
-  const taken = (upper: 1 | -1): Node =>
-    map(node, (child) => {
-      if (child.kind !== "plus-minus") return undefined;
-      const inner = (part: Node) => taken2(part, upper);
-      const right = child.upper * upper === 1 ? inner(child.right) : minus(inner(child.right));
-      return child.left ? operation("+", inner(child.left), right) : right;
-    });
-  return { kind: "set", written: false, joint: "or", items: [taken(1), taken(-1)] };
+  const items = [withSigns(node, 1), withSigns(node, -1)];
+  return { kind: "set", written: false, joint: "or", items };
 }
 
-function taken2(node: Node, upper: 1 | -1): Node {
+/** The tree with its upper (1) or lower (−1) signs. */
+function withSigns(node: Node, upper: 1 | -1): Node {
   return map(node, (child) => {
     if (child.kind !== "plus-minus") return undefined;
-    const right = taken2(child.right, upper);
+    const right = withSigns(child.right, upper);
     const signed = child.upper * upper === 1 ? right : minus(right);
-    return child.left ? operation("+", taken2(child.left, upper), signed) : signed;
+    return child.left ? operation("+", withSigns(child.left, upper), signed) : signed;
   });
 }
 

@@ -53,7 +53,6 @@ export function extractLenient(completion: string, open = false): Extracted | un
   if (read && read.kind !== "text") return { span: text.trim(), node: read, place: "whole text" };
   const anchored = lastAnchor(tail, ANSWER, 0);
   if (anchored && anchored.node.kind !== "text") return anchored;
-  if (read?.kind === "text" && isCode(text)) return { span: text.trim(), node: read, place: "words" };
   const last = lastIn(tail);
   if (last && !(last.node.kind === "symbol")) return last;
   if (anchored) return anchored;
@@ -135,7 +134,12 @@ function lastIn(text: string): Extracted | undefined {
   const all = formulas(text);
   const last = all.at(-1);
   const plain = lastFormula(text, last?.end ?? 0, text.length);
-  if (plain && !isCode(lineAt(text, plain.start))) return extracted(plain.content, "last formula");
+  if (plain && !isCode(lineAt(text, plain.number.start))) {
+    const read = extracted(plain.formula.content, "last formula");
+    // Words that look like operators may surround a number; in LaTeX nothing is taken out of a formula.
+    const loose = read.node.kind === "text" && !plain.formula.content.includes("\\");
+    return loose ? extracted(plain.number.content, "last formula") : read;
+  }
   return last && extracted(joinedFormulas(text, all, all.length - 1, -1).content, "last formula");
 }
 

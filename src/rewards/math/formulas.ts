@@ -152,28 +152,36 @@ export function leadingFormula(text: string, from: number, to: number): Span | u
   return spanOf(text, words[0]!, words[count - 1]!);
 }
 
-/** The last formula or number of plain text: "66" of "165 - 99 = 66 in all". */
-export function lastFormula(text: string, from: number, to: number): Span | undefined {
+/** The last formula or number of plain text: "66" of "165 - 99 = 66 in all"; and the last number alone. */
+export function lastFormula(text: string, from: number, to: number): { formula: Span; number: Span } | undefined {
   const words = wordsOf(text, from, to);
   const last = words.findLastIndex((word) => word.kind === "value");
   if (last < 0) return undefined;
   let [first, end] = [last, last];
-  while (
-    words[first - 1] &&
-    isPart(words[first - 1]!) &&
-    (opensOperation(words[first]!) || leavesOperation(words[first - 1]!))
-  ) {
-    if (endsClause(words[first - 1]!)) break;
+  for (let before = words[first - 1]; before && isPart(before); before = words[first - 1]) {
+    if (endsClause(before) || !(opensOperation(words[first]!) || leavesOperation(before))) break;
+    // What a computation came to is its answer; only a name before "=" belongs to it.
+    if (before.content === "=" && words[first - 2]?.kind !== "letter") break;
     first--;
   }
-  if (!endsClause(words[end]!))
-    while (
-      words[end + 1] &&
-      isPart(words[end + 1]!) &&
-      (opensOperation(words[end + 1]!) || leavesOperation(words[end]!) || words[end + 1]!.kind === "unit")
-    )
-      end++;
-  return spanOf(text, words[first]!, words[end]!);
+  for (let after = words[end + 1]; after && isPart(after); after = words[end + 1]) {
+    if (endsClause(words[end]!)) break;
+    if (!(opensOperation(after) || leavesOperation(words[end]!) || after.kind === "unit")) break;
+    end++;
+  }
+  return {
+    formula: afterComputation(spanOf(text, words[first]!, words[end]!)),
+    number: spanOf(text, words[last]!, words[last]!),
+  };
+}
+
+/** 60 of "10x6=60": what stands before the last "=" is no side of an equation if it has no letters. */
+function afterComputation(span: Span): Span {
+  const equals = span.content.lastIndexOf("=");
+  if (equals < 0 || !/\d/.test(span.content.slice(equals))) return span;
+  const before = span.content.slice(0, equals).replace(/(\d)\s?x\s?(?=\d)/g, "$1*");
+  if (/[A-Za-z\\<>!]/.test(before)) return span;
+  return { ...span, content: balanced(span.content.slice(equals + 1).trim()) };
 }
 
 /** The first number of a clause. */

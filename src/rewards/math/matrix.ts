@@ -67,3 +67,34 @@ export function determinant(rows: Node[][]): Node {
     })
     .reduce((a, b) => sum(a, b));
 }
+
+/** A matrix transposed, inverted or multiplied with itself; other powers stay as they are written. */
+export function matrixPower(rows: Node[][], exponent: Node): Node {
+  const matrix: Matrix = { kind: "matrix", rows };
+  if (exponent.kind === "symbol" && ["T", "t", "\\top", "\\intercal"].includes(exponent.name)) return transposed(rows);
+  const k = exponent.kind === "number" && exponent.value.d === 1n ? Number(exponent.value.n) : undefined;
+  const square = rows.length === rows[0]!.length;
+  if (k !== undefined && square && k >= 1 && k <= 6) {
+    let result: Node = matrix;
+    for (let i = 1; i < k; i++) result = product(result, matrix);
+    return result;
+  }
+  return k === -1 && square && rows.length > 1 && rows.length <= 3 ? inverse(rows) : operation("^", matrix, exponent);
+}
+
+const transposed = (rows: Node[][]): Matrix => ({
+  kind: "matrix",
+  rows: rows[0]!.map((_, j) => rows.map((row) => row[j]!)),
+});
+
+/** The transposed cofactors over the determinant. */
+function inverse(rows: Node[][]): Node {
+  const whole = determinant(rows);
+  const cofactors = rows.map((row, i) =>
+    row.map((_, j) => {
+      const minor = determinant(rows.filter((_, k) => k !== i).map((other) => other.filter((_, k) => k !== j)));
+      return operation("/", (i + j) % 2 ? minus(minor) : minor, whole);
+    }),
+  );
+  return transposed(cofactors);
+}

@@ -141,10 +141,7 @@ export function normalForms(budget: Budget): NormalForms {
     if (Q.sign(value) < 0)
       result = d === 2 ? single(atom("imaginary", "i"), n) : single(atom("opaque", `(-1)^(1/${d})`), n);
     for (const [prime, times] of factorized(Q.abs(value)))
-      result = multiply(
-        result,
-        prime.kind === "prime" ? single(prime, ...lowest(times * n, d)) : single(prime, ...lowest(times * n, d)),
-      );
+      result = multiply(result, single(prime, ...lowest(times * n, d)));
     return result;
   }
 
@@ -237,18 +234,15 @@ export function normalForms(budget: Budget): NormalForms {
     const whole = values.every((value) => value && Q.isInteger(value));
     const exact = values.every((value) => value) ? onRationals(called, values as Rational[], whole) : undefined;
     if (exact) return constant(exact);
-    if (
-      called === "abs" &&
-      [...forms[0]!.top.values()].some((_, i, all) => i === 0 && Q.sign(lead(forms[0]!.top, all).coefficient) < 0)
-    )
+    if (called === "abs" && leadingSign(forms[0]!.top) < 0)
       return opaque(`abs ${name(ring.scale(forms[0]!, Q.integer(-1)))}`);
     return opaque(`${called} ${forms.map(name).join("; ")}`);
   }
 
-  /** The term whose key comes first: fixes the sign of |a − b|. */
-  function lead(p: Polynomial, terms: readonly { coefficient: Rational }[]) {
+  /** The sign of the term whose key comes first: it fixes which of |a − b| and |b − a| is written. */
+  function leadingSign(p: Polynomial): number {
     const [first] = [...p.keys()].sort();
-    return p.get(first!) ?? terms[0]!;
+    return first === undefined ? 0 : Q.sign(p.get(first)!.coefficient);
   }
 
   function root(base: Fraction, degree: Fraction): Fraction {

@@ -2,7 +2,7 @@
 
 import { createAtoms } from "./atoms.ts";
 import { type Cursor, openCursor, unreadable } from "./cursor.ts";
-import { minus, product, quotient, sum } from "./matrix.ts";
+import { matrixPower, minus, product, quotient, sum } from "./matrix.ts";
 import { integer } from "./rational.ts";
 import { call, type Node, number, operation, type Relation } from "./tree.ts";
 import { ACCENTS, DRESS, UNIT_PARTS } from "./words.ts";
@@ -188,6 +188,7 @@ function createGrammar(cursor: Cursor): Grammar {
   }
 
   function raised(base: Node, exponent: Node): Node {
+    if (base.kind === "matrix") return matrixPower(base.rows, exponent);
     return base.kind === "quantity" && base.unit !== "degree"
       ? { ...base, unit: `${base.unit}^${atoms.plain(exponent)}` }
       : operation("^", base, exponent);

@@ -100,7 +100,7 @@ export function arithmetic(budget: Budget) {
   /** A term to the power n/d; its coefficient must be 1 where d > 1. */
   function powerOfTerm(term: Term, n: number, d = 1): Polynomial {
     budget.spend(1 + Math.min(200, Math.abs(n)));
-    const coefficient = d === 1 ? Q.power(nonZero(term.coefficient), n) : Q.ONE;
+    const coefficient = d === 1 ? Q.power(term.coefficient, n) : Q.ONE;
     let result = monomial(coefficient);
     for (const factor of term.factors)
       result = product(result, new Map([["", normal({ ...factor, ...multiplyExponents(factor, n, d) })]]));
@@ -173,8 +173,6 @@ export function arithmetic(budget: Budget) {
     budget,
   };
 }
-
-const nonZero = (value: Rational) => value;
 
 const reduced = (n: number, d: number): { n: number; d: number } => {
   if (!Number.isSafeInteger(n) || !Number.isSafeInteger(d)) throw new Beyond("an exponent is too long");

@@ -57,17 +57,11 @@ export const floor = (a: Rational): bigint => {
 /** a^k for a whole k; throws `Beyond` before it computes what would be too long. */
 export function power(a: Rational, k: number): Rational {
   if (k < 0) return power(divide(ONE, a), -k);
-  const length = Math.max(bits(a.n), bits(a.d));
-  if (a.n !== 0n && !(a.d === 1n && (a.n === 1n || a.n === -1n))) {
-    const exact = (n: bigint) => (n < 0n ? -n : n).toString(2).length - 1;
-    if (k > LIMITS.bits || (length > 32 ? length - 4 : Math.max(exact(a.n), exact(a.d))) * k > LIMITS.bits)
-      throw new Beyond("a power is too long");
-  }
-  if (k > Number.MAX_SAFE_INTEGER) throw new Beyond("an exponent is too long");
-  return {
-    n: a.n ** BigInt(a.d === 1n && (a.n === 1n || a.n === -1n || a.n === 0n) ? (k % 2) + (k > 0 ? 2 : 0) : k),
-    d: a.d ** BigInt(a.d === 1n ? 1 : k),
-  };
+  if (a.d === 1n && (a.n === 0n || a.n === 1n)) return k === 0 ? ONE : a;
+  if (a.d === 1n && a.n === -1n) return k % 2 === 0 ? ONE : a;
+  const length = (n: bigint) => abs(integer(n)).n.toString(2).length - 1;
+  if (k > LIMITS.bits || Math.max(length(a.n), length(a.d)) * k > LIMITS.bits) throw new Beyond("a power is too long");
+  return { n: a.n ** BigInt(k), d: a.d ** BigInt(k) };
 }
 
 /** The nearest double, also where numerator and denominator overflow one. */

@@ -44,6 +44,7 @@ function timeOf(text: string): string | undefined {
 
 /** Programs hold numbers too, but none of them is an answer. */
 export const isCode = (text: string): boolean =>
-  /__|\blambda\b(?!\s*[=<>^_+\-*/,)])[^\\]{0,40}:|\w\(\s*['"]|[\w)\]]\(\)|\)\.\w|==|;\s*$|\b(?:exec|eval|import|while|for|def)\b\s*[\w(]/.test(
+  !text.includes("\\") &&
+  /__|\blambda\b[^\n]{0,40}:|\w\(\s*['"]|[\w)\]]\(\)|\)\.[a-z_]\w*\(|==|\b(?:exec|eval|import)\s*\(|\bdef \w+\(|\bimport \w+;|\bfor \w+ in \w+\(/.test(
     text.slice(0, LIMITS.answer),
-  ) && !text.includes("\\");
+  );

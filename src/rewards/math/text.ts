@@ -13,7 +13,9 @@ export function plainWords(text: string): string {
     .slice(0, 4_000)
     .replace(/\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|boxed|operatorname)\s?(?=\{)/g, "")
     .replace(/\\[,;:!> ]|\\(?:quad|qquad|left|right|displaystyle)\b|~/g, " ")
-    .replace(/\$|\\[()[\]]|\*\*|[{}"“”`]/g, "")
+    .replace(/["“”`]|\*\*/g, "")
+    // Not nothing: \frac{1}{23} is no \frac{12}{3}.
+    .replace(/\$|\\[()[\]]|[{}]/g, " ")
     .replace(/\s+/g, " ");
   return withoutEnd(words, ".。! ").trim();
 }

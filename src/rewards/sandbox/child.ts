@@ -11,15 +11,12 @@ const collect = globalThis.gc;
 
 // Even if a program came out of its engine, there would be nothing here to hold on to.
 const KEPT = new Set(
-  "Object Function Array Number parseFloat parseInt Infinity NaN undefined Boolean String Symbol Date Promise RegExp Error "
-    .concat(
-      "AggregateError EvalError RangeError ReferenceError SyntaxError TypeError URIError globalThis JSON Math Intl ArrayBuffer ",
-      "Atomics Uint8Array Int8Array Uint16Array Int16Array Uint32Array Int32Array Float32Array Float64Array Uint8ClampedArray ",
-      "BigUint64Array BigInt64Array DataView Map BigInt Set WeakMap WeakSet WeakRef Proxy Reflect FinalizationRegistry ",
-      "SharedArrayBuffer WebAssembly decodeURI decodeURIComponent encodeURI encodeURIComponent escape unescape isFinite isNaN ",
-      "Iterator TextDecoder TextEncoder structuredClone queueMicrotask setTimeout clearTimeout Buffer",
-    )
-    .split(" "),
+  `Object Function Array Number parseFloat parseInt Infinity NaN undefined Boolean String Symbol Date Promise RegExp Error
+  AggregateError EvalError RangeError ReferenceError SyntaxError TypeError URIError globalThis JSON Math Intl ArrayBuffer
+  Atomics Uint8Array Int8Array Uint16Array Int16Array Uint32Array Int32Array Float32Array Float64Array Uint8ClampedArray
+  BigUint64Array BigInt64Array DataView Map BigInt Set WeakMap WeakSet WeakRef Proxy Reflect FinalizationRegistry
+  SharedArrayBuffer WebAssembly decodeURI decodeURIComponent encodeURI encodeURIComponent escape unescape isFinite isNaN
+  Iterator TextDecoder TextEncoder structuredClone queueMicrotask setTimeout clearTimeout Buffer`.split(/\s+/),
 );
 for (const name of Object.getOwnPropertyNames(globalThis))
   if (!KEPT.has(name)) Reflect.deleteProperty(globalThis, name);

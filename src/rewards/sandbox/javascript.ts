@@ -43,17 +43,13 @@ export async function openJavascript(): Promise<Engine> {
   let program: Awaited<ReturnType<typeof openProgram>> | undefined = await openProgram();
   let judge: Machine | undefined;
   return {
-    async prepare() {
+    async prepare(kind) {
       program ??= await openProgram();
-      judge ??= await openMachine();
+      if (kind === "assertion") judge ??= await openMachine();
     },
     run(job) {
       try {
-        return runJob(program!, judge!, job);
-      } catch (error) {
-        if (error instanceof Ended) return error.outcome;
-        // the engine itself broke down, which only the program can have brought about
-        return { status: "failed", reason: `the engine broke down: ${clip(String((error as Error)?.message))}` };
+        return runJob(program!, judge, job);
       } finally {
         program = undefined;
         judge = undefined;
@@ -130,11 +126,15 @@ async function openProgram() {
   return { machine, state };
 }
 
-function runJob({ machine, state }: Awaited<ReturnType<typeof openProgram>>, judge: Machine, job: Job): Outcome {
+function runJob(
+  { machine, state }: Awaited<ReturnType<typeof openProgram>>,
+  judge: Machine | undefined,
+  job: Job,
+): Outcome {
   const { limits } = job;
   const until = Date.now() + limits.time_ms;
   const stopped = () => state.over || state.exit !== undefined || Date.now() > until;
-  for (const { runtime } of [machine, judge]) {
+  for (const { runtime } of judge ? [machine, judge] : [machine]) {
     runtime.setMemoryLimit(limits.memory_mb << 20);
     runtime.setInterruptHandler(stopped);
   }
@@ -157,9 +157,10 @@ function runJob({ machine, state }: Awaited<ReturnType<typeof openProgram>>, jud
     unwrap(machine.context, machine.context.evalCode(asScript(job.program), "main.js"));
     drain(machine, stopped);
     if (job.kind === "stdin" || stopped()) return ended({ status: "finished", stdout: state.chunks.join("") });
-    return ended(runTest(machine, judge, job.test, stopped));
+    return ended(runTest(machine, judge!, job.test, stopped));
   } catch (error) {
     if (error instanceof Ended) return ended(error.outcome);
+    // the engine itself broke down, which only the program can have brought about
     return ended({ status: "failed", reason: `the engine broke down: ${clip(String((error as Error)?.message))}` });
   }
 }

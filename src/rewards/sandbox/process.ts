@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { z } from "zod";
 import { clip, type Job, type Language, type Outcome, type Reply } from "./protocol.ts";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -22,6 +23,20 @@ export type SandboxOptions = {
   processes: number;
   memory_mb: number;
 };
+
+/** A child that speaks otherwise has been taken over, and is killed. */
+const replySchema: z.ZodType<Reply> = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("loaded") }),
+  z.object({ type: z.literal("running"), id: z.int() }),
+  z.object({
+    type: z.literal("ended"),
+    id: z.int(),
+    outcome: z.union([
+      z.object({ status: z.literal("finished"), stdout: z.string() }),
+      z.object({ status: z.enum(["failed", "limit", "unreadable", "crashed"]), reason: z.string() }),
+    ]),
+  }),
+]);
 
 const LOAD_MS = 120_000;
 /** A child ends a run at its limit by itself; if it has not done so by then, it is killed. */
@@ -84,10 +99,18 @@ function startChild(language: Language, memoryMb: number) {
   let listen: (reply: Reply) => void = () => {};
   let ended: (why: string) => void = () => {};
 
+  const kill = () => {
+    alive = false;
+    child.kill("SIGKILL");
+  };
   child.stderr!.setEncoding("utf8").on("data", (text: string) => {
     complaint = (complaint + text).slice(-2000);
   });
-  child.on("message", (reply: Reply) => listen(reply));
+  child.on("message", (message) => {
+    const { data } = replySchema.safeParse(message);
+    if (data) listen(data);
+    else kill();
+  });
   child.on("error", (error) => {
     alive = false;
     ended(error.message);
@@ -100,10 +123,6 @@ function startChild(language: Language, memoryMb: number) {
       ),
     );
   });
-  const kill = () => {
-    alive = false;
-    child.kill("SIGKILL");
-  };
 
   const loaded = new Promise<string | undefined>((resolve) => {
     const timer = setTimeout(() => resolve("it did not start in time"), LOAD_MS);

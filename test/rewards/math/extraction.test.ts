@@ -44,6 +44,10 @@ test("lenient reads the final answer, the answer, the last formula and the last 
     "答案：42。",
     "réponse : 42",
     "Donc 6 * 7 = 42 en tout.",
+    "So she needs 6x7=42 cups of feed for the rest.",
+    "The three have 20 sheep + 22 sheep = 42 sheep",
+    "In total he pays $20 + $22 = $42.",
+    "He drove 60 miles - 18 miles = 42 miles.",
     "We get **42**.",
     "So the total is $42$ apples.",
   ])

@@ -147,10 +147,11 @@ test("true identities keep an answer correct, and one changed number makes it wr
     const answer = `$${written(tree, random, true)}$`;
     const same = rewritten(tree, random);
     const good = gradeMath({ completion: `\\boxed{${written(same, random, true)}}`, answer, profile: "strict" });
-    const plain = gradeMath({ completion: written(same, random, false), answer });
     assert.equal(good.verdict, "correct", `${answer} v. ${good.extracted} (${good.rule})`);
-    assert.equal(plain.verdict, "correct", `${answer} v. ${plain.extracted} (${plain.rule})`);
-    kept++;
+    if (kept++ % 4 === 0) {
+      const plain = gradeMath({ completion: written(same, random, false), answer });
+      assert.equal(plain.verdict, "correct", `${answer} v. ${plain.extracted} (${plain.rule})`);
+    }
     if (countNumbers(same) === 0) continue;
     const other = changed(same, random);
     // A factor of zero may hide the change: doubles tell, far from their precision.

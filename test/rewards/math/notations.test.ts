@@ -201,6 +201,12 @@ test("matrices are compared by entry, whatever their brackets, and multiplied ou
       "\\begin{pmatrix}1&1\\\\1&0\\end{pmatrix}\\begin{pmatrix}1&0\\\\1&1\\end{pmatrix}",
     ],
   );
+  const shear = "\\begin{pmatrix}1&2\\\\0&1\\end{pmatrix}";
+  equal(
+    [`${shear}^2`, "\\begin{pmatrix}1&4\\\\0&1\\end{pmatrix}"],
+    [`${shear}^{-1}`, "\\begin{pmatrix}1&-2\\\\0&1\\end{pmatrix}"],
+  );
+  equal([`${shear}^T`, "\\begin{bmatrix}1&0\\\\2&1\\end{bmatrix}"], ["1", `\\det ${shear}`]);
   different(["\\begin{pmatrix}1&2\\end{pmatrix}", "\\begin{pmatrix}2&1\\end{pmatrix}"]);
 });
 
@@ -229,5 +235,6 @@ test("words are compared as words", () => {
     ["June 5", "The answer is June 5."],
     ["5", "five"],
   );
+  different(["\\frac{1}{23}", "\\frac{12}{3}"], ["\\boxed{1}\\boxed{2}", "12"], ["D", "D = (0, 1)"]);
   different(["odd", "\\text{oddd}"], ["odd $n$", "even $n$"], ["June 5", "The answer is July 5."], ["yes", "No"]);
 });
