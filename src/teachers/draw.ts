@@ -3,10 +3,14 @@
 export type DrawOptions = { temperature: number; top_k: number; top_p: number; min_p: number };
 
 /**
- * A token of `logits`, chosen by `u`, uniform in [0, 1). Truncation acts on the model's own distribution and temperature on
- * what is left, the order in which llama.cpp samples. Temperature 0 is the most likely token.
+ * A token of `logits`. Truncation acts on the model's own distribution and temperature on what is left, as in llama.cpp;
+ * `uniform`, in [0, 1), is asked only where more than one token is left. Temperature 0 is the most likely token.
  */
-export function drawToken(logits: Float32Array, { temperature, top_k, top_p, min_p }: DrawOptions, u: number): number {
+export function drawToken(
+  logits: Float32Array,
+  { temperature, top_k, top_p, min_p }: DrawOptions,
+  uniform: () => number,
+): number {
   let best = 0;
   for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[best]!) best = i;
   if (temperature <= 0) return best;
@@ -14,13 +18,13 @@ export function drawToken(logits: Float32Array, { temperature, top_k, top_p, min
   let total = 0;
   for (const logit of logits) total += Math.exp(logit - max);
   // tokens below this hold less than 1 - top_p together, so none of them is needed
-  const least = top_p < 1 ? ((1 - top_p) * total) / logits.length : 0;
+  const least = Math.max(min_p, top_p < 1 ? ((1 - top_p) * total) / logits.length : 0);
   let candidates: { id: number; p: number }[] = [];
   for (let id = 0; id < logits.length; id++) {
     const p = Math.exp(logits[id]! - max);
-    if (p >= least && p >= min_p) candidates.push({ id, p });
+    if (p >= least) candidates.push({ id, p });
   }
-  candidates.sort((a, b) => b.p - a.p || a.id - b.id);
+  if (top_k > 0 || top_p < 1) candidates.sort((a, b) => b.p - a.p || a.id - b.id);
   if (top_k > 0) candidates = candidates.slice(0, top_k);
   if (top_p < 1) {
     const limit = top_p * (top_k > 0 ? candidates.reduce((sum, { p }) => sum + p, 0) : total);
@@ -28,11 +32,13 @@ export function drawToken(logits: Float32Array, { temperature, top_k, top_p, min
     while (count < candidates.length && sum < limit) sum += candidates[count++]!.p;
     candidates = candidates.slice(0, Math.max(1, count));
   }
+  if (candidates.length === 1) return candidates[0]!.id;
   const weights = candidates.map(({ p }) => p ** (1 / temperature));
-  let left = u * weights.reduce((a, b) => a + b, 0);
+  const target = uniform() * weights.reduce((a, b) => a + b, 0);
+  let sum = 0;
   for (const [i, weight] of weights.entries()) {
-    left -= weight;
-    if (left < 0) return candidates[i]!.id;
+    sum += weight;
+    if (sum >= target) return candidates[i]!.id;
   }
   return candidates.at(-1)!.id;
 }

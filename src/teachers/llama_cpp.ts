@@ -1,9 +1,10 @@
 /** @file A GGUF model in this process, on llama.cpp. */
 
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { basename } from "node:path";
-import type { Llama, LlamaModel } from "node-llama-cpp";
+import type { Llama, LlamaContext, LlamaModel } from "node-llama-cpp";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { type ChatTemplate, chatTemplate } from "../data/chat-template.ts";
@@ -42,32 +43,43 @@ async function open(options: Options): Promise<Teacher> {
   hashing.catch(() => {}); // it is awaited once the model is loaded
   const { llama, complaints } = await startLlama(options.gpu);
   complaints(); // those of before
-  const batch_size = Math.max(options.batch_size ?? 512, sequences);
+  const share = shares(options, llama);
+  const batch_size = Math.max(options.batch_size ?? 512, share.sequences);
   const failed = (what: string, error: unknown): never => {
     const why = [(error as Error).message, complaints().trim()].filter(Boolean).join(": ");
     throw new DistillError(`llama.cpp cannot ${what} ${path}: ${why.replace(/[.\s]+$/, "")}.`);
   };
   const model = await llama.loadModel({ modelPath: path }).catch((error) => failed("load", error));
+  const contexts: LlamaContext[] = [];
+  const dispose = async () => {
+    // first: a context that nothing refers to is collected, and its model waits for it for ever
+    for (const context of contexts) await context.dispose();
+    await model.dispose();
+  };
   try {
-    const context = await model
-      .createContext({
-        sequences,
-        contextSize: context_size,
-        batchSize: batch_size,
-        failedCreationRemedy: false,
-        ...(options.threads ? { threads: options.threads } : {}),
-      })
-      .catch((error) => failed(`make room for ${sequences} sequences of ${context_size} tokens of`, error));
-    const engine: EngineOptions = {
-      addon: addonOf(llama, model, context),
-      sequences,
-      context_size,
-      batch_size,
-      bytesOf: tokenBytes(metadata, (token) => model.detokenize([token as never], true)),
-      endsText: endsText(model),
-      tokenize: tokenizer(model, options),
-    };
-    if (llama.gpu === "vulkan") engine.addon.batches.decodeBatch = oneAtATime(engine.addon.batches);
+    const engines: EngineOptions[] = [];
+    for (let i = 0; i < share.contexts; i++) {
+      const context = await model
+        .createContext({
+          sequences: share.sequences,
+          contextSize: context_size,
+          batchSize: batch_size,
+          failedCreationRemedy: false,
+          ...(share.threads ? { threads: share.threads } : {}),
+        })
+        .catch((error) => failed(`make room for ${sequences} sequences of ${context_size} tokens of`, error));
+      contexts.push(context);
+      engines.push({
+        addon: addonOf(llama, model, context),
+        sequences: share.sequences,
+        context_size,
+        batch_size,
+        bytesOf: tokenBytes(metadata, (token) => model.detokenize([token as never], true)),
+        endsText: endsText(model),
+        tokenize: tokenizer(model, options),
+      });
+    }
+    if (llama.gpu === "vulkan") for (const { addon } of engines) addon.batches.decodeBatch = oneAtATime(addon.batches);
     const hash = await hashing;
     const render = templateOf(options, metadata, model);
     let busy: Promise<void> | undefined;
@@ -77,7 +89,7 @@ async function open(options: Options): Promise<Teacher> {
       render: (messages) => render(messages, { generate: true }),
       async *generate(requests, generateOptions) {
         if (busy) throw new Error("This teacher is generating already; it has one context.");
-        const queue = finishedOnes(engine, requests, generateOptions);
+        const queue = finishedOnes(engines, requests, generateOptions);
         busy = queue.done;
         try {
           yield* queue.items();
@@ -89,14 +101,26 @@ async function open(options: Options): Promise<Teacher> {
       },
       async close() {
         await busy?.catch(() => {});
-        await context.dispose(); // by itself: a context that nothing refers to is collected, and its model waits for it for ever
-        await model.dispose();
+        await dispose();
       },
     };
   } catch (error) {
-    await model.dispose();
+    await dispose();
     throw error;
   }
+}
+
+/** Up to this size of the file, in bytes, a model is small. */
+const SMALL_MODEL = 64 * 2 ** 20;
+
+/**
+ * How a context is shared out. On the CPU a small model gets a context of its own for each thread: threads that wait for
+ * each other behind every small product cost more than they bring.
+ */
+function shares({ path, sequences, threads }: Options, llama: Llama) {
+  if (llama.gpu !== false || statSync(path).size > SMALL_MODEL) return { contexts: 1, sequences, threads };
+  const contexts = Math.min(threads ?? availableParallelism(), sequences);
+  return { contexts, sequences: Math.ceil(sequences / contexts), threads: 1 };
 }
 
 /** What the file says of itself, once it is known to be whole: llama.cpp ends the process over some broken files. */
@@ -202,37 +226,57 @@ function oneAtATime(batches: EngineOptions["addon"]["batches"]): () => Promise<v
 }
 
 /** Decoding in the background: it goes on while the reader is busy, until too many generations wait for it. */
-function finishedOnes(engine: EngineOptions, requests: Iterable<SampleRequest>, options: GenerateOptions) {
+function finishedOnes(engines: readonly EngineOptions[], requests: Iterable<SampleRequest>, options: GenerateOptions) {
+  const room = engines.reduce((sum, { sequences }) => sum + sequences, 0);
   const waiting: Finished[] = [];
   let over = false;
   let stopping = false;
   let wakeReader = () => {};
-  let wakeWriter = () => {};
+  let wakeWriters: (() => void)[] = [];
+  const goOn = () => {
+    for (const wake of wakeWriters) wake();
+    wakeWriters = [];
+  };
   const emit = (finished: Finished): void | Promise<void> => {
     waiting.push(finished);
     wakeReader();
-    if (waiting.length < 4 * engine.sequences || stopping) return;
+    if (waiting.length < 4 * room || stopping) return;
     return new Promise((resolve) => {
-      wakeWriter = resolve;
+      wakeWriters.push(resolve);
     });
   };
   const stopped = () => stopping || Boolean(options.signal?.aborted);
-  const done = decode(engine, requests, options, emit, stopped).finally(() => {
+  const source = numbered(requests);
+  const generated = engines.map(() => 0);
+  const running = engines.map((engine, i) => {
+    const onTokens = (tokens: number) => {
+      generated[i] = tokens;
+      options.onTokens?.(generated.reduce((a, b) => a + b));
+    };
+    return decode(engine, source, { ...options, onTokens }, emit, stopped).catch((error) => {
+      stopping = true;
+      goOn();
+      throw error;
+    });
+  });
+  const done = Promise.allSettled(running).then((results) => {
+    source.return(undefined);
     over = true;
     wakeReader();
+    for (const result of results) if (result.status === "rejected") throw result.reason;
   });
   done.catch(() => {}); // items() throws it
   return {
     done,
     stop() {
       stopping = true;
-      wakeWriter();
+      goOn();
     },
     async *items(): AsyncGenerator<Finished> {
       while (true) {
         while (waiting.length > 0) {
           yield waiting.shift()!;
-          if (waiting.length < 2 * engine.sequences) wakeWriter();
+          if (waiting.length < 2 * room) goOn();
         }
         if (over) return await done;
         await new Promise<void>((resolve) => {
@@ -241,4 +285,9 @@ function finishedOnes(engine: EngineOptions, requests: Iterable<SampleRequest>, 
       }
     },
   };
+}
+
+function* numbered(requests: Iterable<SampleRequest>): Generator<[number, SampleRequest], undefined> {
+  let index = 0;
+  for (const request of requests) yield [index++, request];
 }

@@ -5,9 +5,9 @@ import { basename, dirname, resolve } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
-import { type Random, seededRandom } from "../core/random.ts";
 import { loadTokenizer } from "../data/tokenizer.ts";
 import { drawToken } from "./draw.ts";
+import { mersenneTwister } from "./mersenne-twister.ts";
 import { defineTeacher, type GenerateOptions, type Generation, type SampleRequest } from "./teacher.ts";
 
 /** transformers.js's names of precisions, by the file each is in. */
@@ -98,7 +98,7 @@ export const transformers = defineTeacher({
           ids: [...prompt],
           prompt: prompt.length,
           padding: longest - prompt.length,
-          random: seededRandom(seed),
+          uniform: mersenneTwister(seed % 0xffffffff),
         };
       });
       let tokens = rows.map(({ ids, padding }) => [...Array<number>(padding).fill(tokenizer.eos), ...ids]);
@@ -110,7 +110,7 @@ export const transformers = defineTeacher({
         const width = logits.length / rows.length;
         const open: number[] = [];
         for (const [i, row] of rows.entries()) {
-          const token = drawToken(logits.subarray(i * width, (i + 1) * width), options, row.random.uniform());
+          const token = drawToken(logits.subarray(i * width, (i + 1) * width), options, row.uniform);
           row.ids.push(token);
           count();
           const generation = finished(row, token, options);
@@ -183,4 +183,4 @@ export const transformers = defineTeacher({
 });
 
 /** A completion as it grows; rows of one batch are padded on the left to one length. */
-type Row = { index: number; ids: number[]; prompt: number; padding: number; random: Random };
+type Row = { index: number; ids: number[]; prompt: number; padding: number; uniform: () => number };

@@ -44,10 +44,13 @@ export type Finished = { index: number; generation: Generation };
  */
 const COPY_FROM = 8;
 
-/** Decode `requests` and give each step's finished ones to `emit`, which may wait. */
+/** Requests with their numbers; several engines may take from one. */
+export type Requests = Iterator<[index: number, request: SampleRequest]>;
+
+/** Decode what `source` has and give each step's finished ones to `emit`, which may wait. */
 export async function decode(
   engine: EngineOptions,
-  requests: Iterable<SampleRequest>,
+  source: Requests,
   options: GenerateOptions,
   emit: (finished: Finished) => void | Promise<void>,
   stopped: () => boolean,
@@ -59,9 +62,7 @@ export async function decode(
   const places: Place[] = Array.from({ length: sequences }, (_, id) => ({ id, held: [], job: undefined }));
   for (const { id } of places) batches.disposeSequence(id);
   const scorers = top_logprobs > 0 ? places.map(() => greedySampler(addon)) : [];
-  const source = requests[Symbol.iterator]();
   let exhausted = false;
-  let taken = 0;
   let generated = 0;
 
   try {
@@ -90,19 +91,18 @@ export async function decode(
   } finally {
     for (const { job } of places) job?.sampler.dispose();
     for (const scorer of scorers) scorer.dispose();
-    source.return?.();
   }
 
   /** Give free places to the next requests: each the place that holds most of its prompt already. */
   function admit(): void {
     let free = places.filter(({ job }) => !job);
     while (free.length > 0 && !exhausted) {
-      const { value: request, done } = source.next();
+      const { value, done } = source.next();
       if (done) {
         exhausted = true;
         return;
       }
-      const index = taken++;
+      const [index, request] = value;
       const prompt = tokenize(request, index);
       const place = free.reduce((best, other) => (common(prompt, other) > common(prompt, best) ? other : best));
       free = free.filter((other) => other !== place);
