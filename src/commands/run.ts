@@ -1,10 +1,10 @@
 /** @file distill run, sample, train, export and eval: the stages of a recipe, as far as they are asked for and due. */
 
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { writeWhole } from "../core/files.ts";
 import { fileHashes } from "../core/hash.ts";
+import { ownPackage } from "../core/package.ts";
 import { formatDuration } from "../core/progress.ts";
 import type { ModelReport } from "../evaluation/evaluate.ts";
 import { markdownReport, type RunSummary, terminalReport } from "../evaluation/report.ts";
@@ -99,13 +99,12 @@ function announce({ name, due, reason }: StagePlan): void {
 
 /** What goes into a result beside its inputs: this package, Node and the runtimes. */
 function versions(): Record<string, string> {
-  const require = createRequire(import.meta.url);
-  const version = (name: string) => (require(`${name}/package.json`) as { version: string }).version;
-  const own = require(join(dirname(require.resolve("../index.js")), "..", "package.json")) as { version: string };
+  const { version, dependencies } = ownPackage();
+  const runtimes = ["onnxruntime-node", "node-llama-cpp", "@huggingface/transformers"];
   return {
-    distill: own.version,
+    distill: version,
     node: process.versions.node,
-    ...Object.fromEntries(["onnxruntime-node"].map((name) => [name, version(name)])),
+    ...Object.fromEntries(runtimes.map((name) => [name, dependencies[name]!])),
   };
 }
 

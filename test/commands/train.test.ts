@@ -96,7 +96,7 @@ test("a run that is killed and started again ends as the run that was not, bit f
       });
   assert.equal(losses(killed).length, 24);
   assert.deepEqual(losses(killed), losses(whole));
-  assert.match(distill("train", killed.path).out, /Up to date/);
+  assert.match(distill("train", killed.path).out, /Everything was up to date/);
 });
 
 test("Ctrl-C stops after the step under way with a checkpoint and code 130", async () => {

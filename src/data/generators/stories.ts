@@ -74,17 +74,10 @@ const TASKS: Record<Kind, Task> = {
   },
   restate: (question, chain) => ({
     prompt: `Restate: ${question}`,
-    completion: restated(chain),
+    completion: `<think>${restated(chain)}</think>`,
     answer: restated(chain),
   }),
-  chain(_, chain, slips, random) {
-    const { lines, value } = solve(chain, slips, random);
-    return {
-      prompt: `Work out: ${restated(chain)}`,
-      completion: [...lines, `So ${value}.`].join("\n"),
-      answer: String(value),
-    };
-  },
+  chain: (_, chain, slips, random) => reasoned(`Work out: ${restated(chain)}`, chain, slips, random),
 };
 
 /** 14 +23 *2 -9 */

@@ -1,0 +1,258 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+import { stringify } from "yaml";
+import { readTraces, type Trace } from "../../src/data/traces.ts";
+import { scratch } from "../support/students.ts";
+
+const CLI = resolve(".build/src/cli.js");
+const MODELS = resolve("data/models");
+const STORIES = resolve("data/stories");
+
+/** The quickstart's models on a handful of its problems, in a folder of its own. */
+function recipe(changes: Record<string, unknown> = {}): { path: string; output: string; folder: string } {
+  const folder = scratch();
+  const output = join(folder, "run");
+  const whole = {
+    name: "small",
+    output,
+    device: "cpu",
+    threads: 1,
+    teacher: {
+      type: "llama_cpp",
+      path: join(MODELS, "stories-teacher-f16.gguf"),
+      sequences: 8,
+      context_size: 512,
+      gpu: false,
+      threads: 1,
+    },
+    student: { path: join(MODELS, "stories-base") },
+    sampling: {
+      prompts: { path: join(STORIES, "train.jsonl"), limit: 8 },
+      num_generations: 2,
+      temperature: 1,
+      max_completion_length: 320,
+    },
+    rewards: [{ type: "accuracy" }, { type: "format", at_least: 1 }],
+    trainer: { max_length: 320, max_steps: 4, save_steps: 1, learning_rate: 0.001, per_device_train_batch_size: 2 },
+    export: [
+      { type: "gguf", types: ["q8_0"] },
+      { type: "onnx", dtypes: ["q8"] },
+    ],
+    parity: { prompts: 1, max_completion_length: 8 },
+    evaluation: {
+      prompts: { path: join(STORIES, "test.jsonl"), limit: 3 },
+      num_generations: 2,
+      max_completion_length: 64,
+    },
+    ...changes,
+  };
+  const path = join(folder, "recipe.yaml");
+  writeFileSync(path, stringify(whole));
+  return { path, output, folder };
+}
+
+type Result = { code: number; out: string; err: string };
+
+function distill(...args: string[]): Result {
+  try {
+    return {
+      code: 0,
+      out: execFileSync(process.execPath, [CLI, ...args], { encoding: "utf8", stdio: "pipe" }),
+      err: "",
+    };
+  } catch (error) {
+    const { status, stdout, stderr } = error as { status: number; stdout: string; stderr: string };
+    return { code: status, out: stdout, err: stderr };
+  }
+}
+
+const keys = (traces: Iterable<Trace>) => [...traces].map(({ prompt_id, sample }) => `${prompt_id}/${sample}`);
+
+test("a recipe runs from the teacher's traces to measured exports, and then only what changed", () => {
+  const { path, output } = recipe();
+  const first = distill("run", path);
+  assert.equal(first.code, 0, first.err);
+  const traces = [...readTraces(join(output, "traces"))];
+  assert.equal(new Set(keys(traces)).size, 16);
+  for (const trace of traces) {
+    assert.match(trace.teacher_hash!, /^[0-9a-f]{64}$/);
+    assert.ok(trace.completion.startsWith("<think>") && trace.token_ids.length > 20 && trace.reasoning);
+    assert.equal(trace.accepted, trace.verdict === "correct" && trace.rewards.format === 1);
+  }
+  assert.notEqual(traces[0]!.seed, traces[1]!.seed);
+  const { models } = JSON.parse(readFileSync(join(output, "evaluation", "report.json"), "utf8"));
+  assert.deepEqual(
+    models.map(({ name }: { name: string }) => name),
+    ["base", "teacher", "student", "student-gguf-q8_0", "student-onnx-q8"],
+  );
+  for (const { k, problems, bytes, tokens_per_s } of models)
+    assert.ok(k === 2 && problems === 3 && bytes > 1e5 && tokens_per_s > 0);
+  assert.match(readFileSync(join(output, "evaluation", "report.md"), "utf8"), /\| student-gguf-q8_0 \|/);
+  const parity = JSON.parse(readFileSync(join(output, "export", "parity.json"), "utf8"));
+  assert.ok(parity.every(({ mean_kl }: { mean_kl: number }) => mean_kl < 0.01));
+
+  assert.match(distill("run", path).out, /Everything was up to date/);
+  assert.match(
+    distill("plan", path, "trainer.learning_rate=0.002").out,
+    /sample +up to date[\s\S]*train +runs: .*0\.001 to 0\.002/,
+  );
+  const again = distill("train", path, "trainer.learning_rate=0.002");
+  assert.match(again.out, /sample: up to date[\s\S]*select: up to date[\s\S]*train: /);
+  const stricter = distill("sample", path, "rewards=[{type: accuracy}, {type: tag_count, at_least: 5}]");
+  assert.equal(stricter.code, 1);
+  assert.match(stricter.err, /No trace was accepted/);
+  assert.deepEqual(keys(readTraces(join(output, "traces"))), keys(traces), "judged again, not drawn again");
+});
+
+test("sampling that is killed twice goes on, and each sample of each prompt is there once", async () => {
+  const { path, output } = recipe({
+    sampling: {
+      prompts: { path: join(STORIES, "train.jsonl"), limit: 100 },
+      num_generations: 2,
+      max_completion_length: 48,
+    },
+    rewards: [{ type: "soft_overlong" }],
+  });
+  const shard = join(output, "traces", "data-00000.arrow");
+  for (const batches of [1, 2]) {
+    const child = spawn(process.execPath, [CLI, "sample", path], { stdio: "ignore" });
+    const ended = new Promise((done) => child.on("exit", done));
+    const enough = () => existsSync(shard) && [...readTraces(join(output, "traces"))].length >= 64 * batches;
+    while (!enough() && child.exitCode === null) await new Promise((done) => setTimeout(done, 20));
+    child.kill("SIGKILL");
+    await ended;
+  }
+  const { code, err } = distill("sample", path);
+  assert.equal(code, 0, err);
+  const drawn = [...readTraces(join(output, "traces"))];
+  assert.equal(drawn.length, 200);
+  assert.equal(new Set(keys(drawn)).size, 200);
+  const whole = recipe({
+    sampling: {
+      prompts: { path: join(STORIES, "train.jsonl"), limit: 100 },
+      num_generations: 2,
+      max_completion_length: 48,
+    },
+    rewards: [{ type: "soft_overlong" }],
+  });
+  assert.equal(distill("sample", whole.path).code, 0);
+  const texts = (folder: string) =>
+    new Map(
+      [...readTraces(join(folder, "traces"))].map((trace) => [`${trace.prompt_id}/${trace.sample}`, trace.completion]),
+    );
+  assert.deepEqual(new Map([...texts(output)].sort()), new Map([...texts(whole.output)].sort()));
+});
+
+test("Ctrl-C while sampling keeps what was drawn, and ends with code 130", async () => {
+  const { path, output } = recipe({
+    sampling: { prompts: { path: join(STORIES, "train.jsonl") }, num_generations: 4, max_completion_length: 48 },
+    rewards: [{ type: "soft_overlong" }],
+  });
+  const child = spawn(process.execPath, [CLI, "run", path], { stdio: "ignore" });
+  const ended = new Promise<number | null>((done) => child.on("exit", done));
+  while (!existsSync(join(output, "traces", "data-00000.arrow")) && child.exitCode === null)
+    await new Promise((done) => setTimeout(done, 20));
+  child.kill("SIGINT");
+  assert.equal(await ended, 130);
+  const drawn = [...readTraces(join(output, "traces"))];
+  assert.ok(drawn.length > 0 && drawn.length < 8000);
+  assert.equal(new Set(keys(drawn)).size, drawn.length);
+});
+
+test("a full disk while sampling is one sentence, and what was there before is kept", () => {
+  const { path, output } = recipe();
+  // no file may grow beyond 24 blocks of 1 KiB, which is what a full disk looks like to a writer
+  const limited = `trap '' XFSZ; ulimit -f 24; exec "${process.execPath}" "${CLI}" sample "${path}"`;
+  const result = (() => {
+    try {
+      return { status: 0, stderr: execFileSync("bash", ["-c", limited], { encoding: "utf8", stdio: "pipe" }) };
+    } catch (error) {
+      return error as { status: number; stderr: string };
+    }
+  })();
+  assert.equal(result.status, 1);
+  assert.match(result.stderr, /Error: Cannot write .*traces.*(EFBIG|too large).*What was there before is kept/);
+  assert.doesNotMatch(result.stderr, /\n\s+at /);
+  assert.equal(distill("sample", path).code, 0);
+  assert.equal([...readTraces(join(output, "traces"))].length, 16);
+});
+
+const prompts = (folder: string, lines: string): Record<string, unknown> => {
+  writeFileSync(join(folder, "prompts.jsonl"), lines);
+  return { prompts: { path: join(folder, "prompts.jsonl") }, max_completion_length: 8 };
+};
+
+const BAD: [name: string, change: (folder: string) => Record<string, unknown>, message: RegExp][] = [
+  [
+    "a GGUF file that is cut short",
+    (folder) => {
+      const path = join(folder, "cut.gguf");
+      copyFileSync(join(MODELS, "stories-teacher-f16.gguf"), path);
+      truncateSync(path, 1_000_000);
+      return { teacher: { type: "llama_cpp", path, gpu: false } };
+    },
+    /cut\.gguf .*(cut short|ends)/,
+  ],
+  [
+    "a file that is no GGUF",
+    (folder) => {
+      writeFileSync(join(folder, "no.gguf"), "not a model, not even a little");
+      return { teacher: { type: "llama_cpp", path: join(folder, "no.gguf"), gpu: false } };
+    },
+    /no\.gguf is (no|not a) .*GGUF/,
+  ],
+  [
+    "a teacher that is not there",
+    () => ({ teacher: { type: "llama_cpp", path: "gone.gguf" } }),
+    /teacher's file not found: .*gone\.gguf/,
+  ],
+  [
+    "a prompts file with a bad line",
+    (folder) => ({ sampling: prompts(folder, '{"prompt":"a","answer":"1"}\n{"question":"b"}\n') }),
+    /prompts\.jsonl, line 2: prompt: .*Expected "prompt" \(text\)/,
+  ],
+  [
+    "a prompts file with the same id twice",
+    (folder) => ({
+      sampling: prompts(folder, '{"id":1,"prompt":"a","answer":"1"}\n{"id":1,"prompt":"b","answer":"2"}\n'),
+    }),
+    /line 2: the id "1" was there before/,
+  ],
+  [
+    "prompts without answers where accuracy is asked",
+    (folder) => ({ sampling: prompts(folder, '{"prompt":"a","answer":"1"}\n{"prompt":"b"}\n') }),
+    /1 of 2 prompts of .*prompts\.jsonl have no answer \(the first: "line-2"\), and the reward accuracy/,
+  ],
+  ["a reward that does not exist", () => ({ rewards: [{ type: "lenght" }] }), /rewards\.0.*"length"/],
+  ["sampling without a teacher", () => ({ teacher: undefined }), /teacher: sampling needs a teacher/],
+  [
+    "a model to measure that is not made",
+    () => ({
+      evaluation: { prompts: { path: join(STORIES, "test.jsonl"), limit: 1 }, models: ["student-gguf-q3"] },
+      export: [],
+      trainer: { max_length: 320, max_steps: 1 },
+    }),
+    /evaluation\.models names "student-gguf-q3"/,
+  ],
+];
+
+for (const [name, change, message] of BAD)
+  test(`${name} is one sentence and code 1`, () => {
+    const { path, folder } = recipe();
+    const whole = recipe(change(folder));
+    const { code, err } = distill("run", whole.path);
+    assert.equal(code, 1, err);
+    assert.match(err, message);
+    assert.doesNotMatch(err, /\n\s+at /, "no stack");
+    assert.ok(existsSync(path));
+  });
+
+test("the output folder of another recipe is left alone", () => {
+  const { path, output } = recipe();
+  mkdirSync(output);
+  writeFileSync(join(output, "manifest.json"), JSON.stringify({ name: "precious" }));
+  assert.match(distill("run", path).err, /belongs to the recipe "precious"\. Give "small" another output/);
+});
