@@ -1,8 +1,8 @@
 /** @file One line that shows how long work goes on: rewritten in place on a terminal, a plain line now and then elsewhere. */
 
 export type Progress = {
-  /** `done` of the total; `details` go behind it. */
-  update(done: number, details?: string): void;
+  /** `done` of the total, which may turn out to be another one; `details` go behind it. */
+  update(done: number, details?: string, newTotal?: number): void;
   /** Leave the last line standing. */
   end(): void;
 };
@@ -21,7 +21,8 @@ export function startProgress(
   let last = out.isTTY ? Number.NEGATIVE_INFINITY : start - PLAIN_INTERVAL + 3000;
   let line = "";
   return {
-    update(done, details = "") {
+    update(done, details = "", newTotal = total) {
+      total = newTotal;
       const now = performance.now();
       const seconds = (now - start) / 1000;
       const rate = (done - from) / seconds;

@@ -64,7 +64,7 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
   );
   const rounds = options.max_accepted === undefined ? [prompts.flatMap((_, i) => all.map((round) => round[i]!))] : all;
 
-  const progress = startProgress(run.title ?? "sample", prompts.length * options.num_generations, "trace", done.size);
+  const progress = startProgress(run.title ?? "sample", rounds[0]!.length, "trace", done.size);
   const start = performance.now();
   let generated = 0; // by this run, in the rounds before
   const writer = openDataset(folder);
@@ -86,11 +86,12 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
         const messages = conversationOf(prompt, options);
         return { prompt: teacher.render(messages), messages, seed: deriveSeed(options.seed, prompt.id, sample) };
       });
+      const total = done.size + open.length;
       let running = 0;
       const onTokens = (inRound: number) => {
         running = inRound;
         const rate = (generated + running) / ((performance.now() - start) / 1000);
-        progress.update(done.size + pending.length, details(accepted, pending, done.size, rate));
+        progress.update(done.size + pending.length, details(accepted, pending, done.size, rate), total);
       };
       for await (const { index, generation } of teacher.generate(requests, {
         ...options,
