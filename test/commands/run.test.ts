@@ -22,7 +22,7 @@ function recipe(changes: Record<string, unknown> = {}): { path: string; output: 
     threads: 1,
     teacher: {
       type: "llama_cpp",
-      path: join(MODELS, "stories-teacher-f16.gguf"),
+      path: join(MODELS, "stories-teacher-q8_0.gguf"),
       sequences: 8,
       context_size: 512,
       gpu: false,
@@ -190,7 +190,7 @@ const BAD: [name: string, change: (folder: string) => Record<string, unknown>, m
     "a GGUF file that is cut short",
     (folder) => {
       const path = join(folder, "cut.gguf");
-      copyFileSync(join(MODELS, "stories-teacher-f16.gguf"), path);
+      copyFileSync(join(MODELS, "stories-teacher-q8_0.gguf"), path);
       truncateSync(path, 1_000_000);
       return { teacher: { type: "llama_cpp", path, gpu: false } };
     },

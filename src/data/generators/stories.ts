@@ -27,10 +27,12 @@ export const stories = defineGenerator({
     chain: share,
     /** The least and the most operations in a problem. */
     steps: z.tuple([z.int().positive(), z.int().positive()]).default([3, 6]),
+    /** Whether what is restated or worked out from a chain stands in think and answer blocks, as a solution does. */
+    tags: z.boolean().default(true),
     /** The share of steps at which a solution slips and takes it back. */
     mistakes: z.number().min(0).max(1).default(0),
   }),
-  create: ({ steps, mistakes, ...shares }) =>
+  create: ({ steps, tags, mistakes, ...shares }) =>
     function* (split, seed) {
       const random = seededRandom(deriveSeed(seed, split));
       const kinds = Object.entries(shares).filter(([, weight]) => weight > 0) as [Kind, number][];
@@ -42,7 +44,7 @@ export const stories = defineGenerator({
         const question = write(random, chain);
         // whether a problem is for testing hangs on its words, so that no kind of task shows one of the other split
         if ((deriveSeed(question) % TEST_SHARE === 0) === (split === "test"))
-          yield TASKS[kind](question, chain, () => random.uniform() < mistakes, random);
+          yield (tags ? TASKS : UNTAGGED)[kind](question, chain, () => random.uniform() < mistakes, random);
       }
     },
 });
@@ -78,6 +80,23 @@ const TASKS: Record<Kind, Task> = {
     answer: restated(chain),
   }),
   chain: (_, chain, slips, random) => reasoned(`Work out: ${restated(chain)}`, chain, slips, random),
+};
+
+const UNTAGGED: Record<Kind, Task> = {
+  ...TASKS,
+  restate: (question, chain) => ({
+    prompt: `Restate: ${question}`,
+    completion: restated(chain),
+    answer: restated(chain),
+  }),
+  chain(_, chain, slips, random) {
+    const { lines, value } = solve(chain, slips, random);
+    return {
+      prompt: `Work out: ${restated(chain)}`,
+      completion: [...lines, `So ${value}.`].join("\n"),
+      answer: String(value),
+    };
+  },
 };
 
 /** 14 +23 *2 -9 */
