@@ -125,6 +125,12 @@ function explain(issue: z.core.$ZodIssue, raw: unknown): string[] {
     const best = [...issue.errors].sort((a, b) => unknownKeys(a) - unknownKeys(b) || a.length - b.length)[0]!;
     return best.flatMap((inner) => explain({ ...inner, path: [...issue.path, ...inner.path] }, raw));
   }
+  if (issue.code === "invalid_union" && issue.discriminator) {
+    const known = [...issue.message.matchAll(/'([^']+)'/g)].map(([, name]) => name!);
+    const found = issue.path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown>)?.[key], raw);
+    if (typeof found === "string") return [`${at}unknown "${found}"${suggestion(found, known)}`];
+    return [`${at}expected one of: ${known.join(", ")}`];
+  }
   if (issue.code === "unrecognized_keys")
     return issue.keys.map((key) => `${at}unknown key "${key}"${suggestion(key, knownKeys(Recipe, issue.path))}`);
   return [`${at}${issue.message}`];

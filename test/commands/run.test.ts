@@ -165,7 +165,8 @@ test("Ctrl-C while sampling keeps what was drawn, and ends with code 130", async
 test("a full disk while sampling is one sentence, and what was there before is kept", () => {
   const { path, output } = recipe();
   // no file may grow beyond 24 blocks of 1 KiB, which is what a full disk looks like to a writer
-  const limited = `trap '' XFSZ; ulimit -f 24; exec "${process.execPath}" "${CLI}" sample "${path}"`;
+  const survive = `data:text/javascript,process.on("SIGXFSZ", () => {})`;
+  const limited = `ulimit -f 24; exec "${process.execPath}" --import '${survive}' "${CLI}" sample "${path}"`;
   const result = (() => {
     try {
       return { status: 0, stderr: execFileSync("bash", ["-c", limited], { encoding: "utf8", stdio: "pipe" }) };
@@ -226,7 +227,11 @@ const BAD: [name: string, change: (folder: string) => Record<string, unknown>, m
     (folder) => ({ sampling: prompts(folder, '{"prompt":"a","answer":"1"}\n{"prompt":"b"}\n') }),
     /1 of 2 prompts of .*prompts\.jsonl have no answer \(the first: "line-2"\), and the reward accuracy/,
   ],
-  ["a reward that does not exist", () => ({ rewards: [{ type: "lenght" }] }), /rewards\.0.*"length"/],
+  [
+    "a reward that does not exist",
+    () => ({ rewards: [{ type: "lenght" }] }),
+    /rewards\[0\]\.type: unknown "lenght" \(did you mean "length"\?\)/,
+  ],
   ["sampling without a teacher", () => ({ teacher: undefined }), /teacher: sampling needs a teacher/],
   [
     "a model to measure that is not made",
