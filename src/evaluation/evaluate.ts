@@ -55,7 +55,7 @@ export async function evaluateModel(run: EvaluationRun): Promise<ModelReport | u
       options,
       folder,
       signal,
-      title: `eval ${name}`,
+      words: { title: `eval ${name}`, accepted: "right" },
     });
     state.seconds += (performance.now() - start) / 1000;
     state.tokens += tokens - before;

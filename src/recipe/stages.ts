@@ -100,13 +100,13 @@ function reasonToRun(
   entry: Entry | undefined,
   running: readonly string[],
 ): string | undefined {
-  if (!entry) return "it was not run yet";
+  if (!entry) return "not run yet";
   if (entry.key !== key) {
     const changes = differences(entry.inputs, inputs);
     if (changes.length > 0) return changes.slice(0, 3).join("; ") + (changes.length > 3 ? "; …" : "");
     return `${running.join(" and ") || "what it reads"} changed`;
   }
-  if (!entry.finished_at) return "it was begun and not finished";
+  if (!entry.finished_at) return "begun and not finished";
   const missing = stage.outputs.find((path) => !existsSync(path));
   return missing ? `${missing} is missing` : undefined;
 }

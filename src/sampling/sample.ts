@@ -36,8 +36,8 @@ export type SamplingRun = {
   options: SamplerOptions;
   /** The dataset of traces: what an earlier run drew is not drawn again. */
   folder: string;
-  /** What the progress line calls it. */
-  title?: string;
+  /** What the progress line calls this, and accepted completions. */
+  words?: { title: string; accepted: string };
   signal?: AbortSignal;
 };
 
@@ -48,7 +48,7 @@ const BATCH = 64;
 
 /** Draw what is missing. `drawn`, `accepted` and `tokens` count this run and earlier ones. */
 export async function sample(run: SamplingRun): Promise<SamplingResult> {
-  const { teacher, prompts, options, folder, signal } = run;
+  const { teacher, prompts, options, folder, signal, words = { title: "sample", accepted: "accepted" } } = run;
   const done = new Set<string>();
   const accepted = new Map<string, number>();
   let tokens = 0;
@@ -64,7 +64,7 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
   );
   const rounds = options.max_accepted === undefined ? [prompts.flatMap((_, i) => all.map((round) => round[i]!))] : all;
 
-  const progress = startProgress(run.title ?? "sample", rounds[0]!.length, "trace", done.size);
+  const progress = startProgress(words.title, rounds[0]!.length, "trace", done.size);
   const start = performance.now();
   let generated = 0; // by this run, in the rounds before
   const writer = openDataset(folder);
@@ -91,7 +91,7 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
       const onTokens = (inRound: number) => {
         running = inRound;
         const rate = (generated + running) / ((performance.now() - start) / 1000);
-        progress.update(done.size + pending.length, details(accepted, pending, done.size, rate), total);
+        progress.update(done.size + pending.length, details(accepted, pending, done.size, rate, words.accepted), total);
       };
       for await (const { index, generation } of teacher.generate(requests, {
         ...options,
@@ -128,10 +128,16 @@ export function conversationOf(
   return system_prompt === undefined ? [user] : [{ role: "system", content: system_prompt }, user];
 }
 
-function details(accepted: Map<string, number>, pending: readonly Trace[], done: number, rate: number): string {
+function details(
+  accepted: Map<string, number>,
+  pending: readonly Trace[],
+  done: number,
+  rate: number,
+  word: string,
+): string {
   const kept = [...accepted.values()].reduce((a, b) => a + b, 0) + pending.filter((trace) => trace.accepted).length;
   const all = done + pending.length;
-  return `${all > 0 ? `${((100 * kept) / all).toFixed(0)} % accepted · ` : ""}${rate.toFixed(0)} tokens/s`;
+  return `${all > 0 ? `${((100 * kept) / all).toFixed(0)} % ${word} · ` : ""}${rate.toFixed(0)} tokens/s`;
 }
 
 async function traceOf(
