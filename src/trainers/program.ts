@@ -87,7 +87,8 @@ export async function compileTraining(
         bias1: scalarTensor(1 - options.beta1 ** step),
         bias2: scalarTensor(1 - options.beta2 ** step),
       };
-      for (const parameter of parameters) {
+      // asked all at once, so that the device never waits for the next
+      const updates = parameters.map((parameter) => {
         const { name } = parameter;
         const [m, v] = momentNames(name);
         const weight_decay = scalarTensor(decays(parameter) ? options.weight_decay : 0);
@@ -95,8 +96,9 @@ export async function compileTraining(
           reads: { param: name, grad: gradientName(name), m, v },
           writes: { next_param: name, next_m: m, next_v: v },
         };
-        await (parameter.shape.length === 1 ? update1 : update2).run({ ...feeds, weight_decay }, bindings);
-      }
+        return (parameter.shape.length === 1 ? update1 : update2).run({ ...feeds, weight_decay }, bindings);
+      });
+      await Promise.all(updates);
       return gradNorm;
     },
   };
