@@ -27,6 +27,7 @@ export { createModel, initialWeights, loadWeights, type ModelConfig, readConfig 
 export { defineFamily, type Model } from "./models/model.ts";
 export { attention } from "./nn/attention.ts";
 export { crossEntropy } from "./nn/cross-entropy.ts";
+export { geglu } from "./nn/geglu.ts";
 export { linear } from "./nn/linear.ts";
 export { swiglu } from "./nn/swiglu.ts";
 export { checkpoint } from "./ops/checkpoint.ts";

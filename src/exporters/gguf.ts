@@ -7,7 +7,7 @@ import { DistillError } from "../core/errors.ts";
 import { writeWholeFrom } from "../core/files.ts";
 import { blockSize, type EncodedType, encodeGgml } from "../formats/ggml.ts";
 import { type GgufTensor, type Metadata, type MetadataValue, string, uint32, writeGguf } from "../formats/gguf.ts";
-import { type GgufName, interleaveHeads } from "../models/gguf.ts";
+import { arrangeWeight } from "../models/gguf.ts";
 import { createModel, ggufLayout, loadWeights, readConfig, type Weight } from "../models/load.ts";
 import { defineExporter, type Exported, type Source } from "./exporter.ts";
 import { ggufTokenizer } from "./gguf/tokenizer.ts";
@@ -66,7 +66,11 @@ async function exportAs(type: TypeName, { folder }: Source, output: string): Pro
     const extra = layout.extra[i];
     if (extra) return encodeGgml("F32", extra.data);
     const weight = weights.next().value as Weight;
-    return encoded(arranged(weight, names.get(weight.name)!), weight.name, tensors[i]!.type);
+    return encoded(
+      arrangeWeight(weight.data, names.get(weight.name)!, weight.shape[0]!),
+      weight.name,
+      tensors[i]!.type,
+    );
   };
   try {
     await writeWholeFrom(path, writeGguf(metadata, tensors, read));
@@ -87,9 +91,6 @@ function typeFor(shape: readonly number[], wanted: EncodedType): EncodedType {
   if (shape.length === 1) return "F32";
   return shape.at(-1)! % blockSize(wanted) === 0 ? wanted : "F16";
 }
-
-const arranged = ({ data, shape }: Weight, { interleavedHeads }: GgufName): Float32Array =>
-  interleavedHeads ? interleaveHeads(data, interleavedHeads, shape[0]!) : data;
 
 /** The largest magnitude that a type holds: halves end at 65504, and blocks scale by them. */
 const LARGEST: Partial<Record<EncodedType, number>> = { F16: 65504, Q8_0: 65504 * 127, Q4_0: 65504 * 8 };

@@ -18,7 +18,17 @@ export type GgufName = {
   gguf: string;
   /** Where llama.cpp rotates neighbours and HF the halves of a head: how many heads the rows make. */
   interleavedHeads?: number;
+  /** llama.cpp's numbers are (HF's + offset)·scale. */
+  offset?: number;
+  scale?: number;
 };
+
+/** A weight of `rows` rows as llama.cpp wants it. */
+export function arrangeWeight(data: Float32Array, names: GgufName, rows: number): Float32Array {
+  const { interleavedHeads, offset = 0, scale = 1 } = names;
+  const moved = interleavedHeads ? interleaveHeads(data, interleavedHeads, rows) : data;
+  return offset === 0 && scale === 1 ? moved : moved.map((x) => (x + offset) * scale);
+}
 
 /** Rows for rotation of halves [heads, 2, head_dim / 2, …] as rows for rotation of neighbours [heads, head_dim / 2, 2, …]. */
 export const interleaveHeads = (data: Float32Array, heads: number, rows: number): Float32Array =>

@@ -28,13 +28,21 @@ export function ggufLayout(config: unknown, source: string): GgufLayout {
   return family.gguf(parsed);
 }
 
-function familyOf(config: unknown, source: string): { family: Family; parsed: unknown } {
+/** What `architectures` in config.json says beside this `model_type`. */
+export const architectureOf = (config: unknown, source: string): string => named(config, source).family.architecture;
+
+function named(config: unknown, source: string): { family: Family; model_type: string } {
   const { model_type } = z.looseObject({ model_type: z.string() }).catch({ model_type: "" }).parse(config);
   const family = (families as Record<string, Family>)[model_type];
   if (!family)
     throw new DistillError(
       `${source}: unknown model_type "${model_type}". Expected one of: ${Object.keys(families).join(", ")}.`,
     );
+  return { family, model_type };
+}
+
+function familyOf(config: unknown, source: string): { family: Family; parsed: unknown } {
+  const { family, model_type } = named(config, source);
   const parsed = family.config.safeParse(config);
   if (!parsed.success) {
     const issues = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "config"}: ${message}`);

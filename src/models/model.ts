@@ -60,6 +60,8 @@ export type Model = {
 /** A family: the HF `model_type` is the name under which models/index.ts exports it. */
 export type Family<Config extends z.ZodType = z.ZodType> = {
   config: Config;
+  /** What `architectures` in config.json calls its language model. */
+  architecture: string;
   create(config: z.output<Config>, dtype?: DType): Model;
   /** How llama.cpp wants the same model. */
   gguf(config: z.output<Config>): GgufLayout;

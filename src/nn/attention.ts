@@ -36,6 +36,10 @@ export type AttentionLayout = {
   num_heads: number;
   num_key_value_heads: number;
   head_dim: number;
+  /** What scores are multiplied by; 1 / √head_dim where it is not given. */
+  scale?: number | undefined;
+  /** How many tokens a token sees, itself among them; its whole segment up to it where this is not given. */
+  window?: number | undefined;
 };
 
 /** How many blocks of queries a row has. */
@@ -104,7 +108,7 @@ function blocks({ length, block }: AttentionLayout, keyStarts: readonly Value[])
   return [first, ...others];
 }
 
-const scaled = (q: Value, { head_dim }: AttentionLayout) => Mul(q, scalar(head_dim ** -0.5, q.dtype));
+const scaled = (q: Value, { head_dim, scale = head_dim ** -0.5 }: AttentionLayout) => Mul(q, scalar(scale, q.dtype));
 
 /** [rows·length, kv_heads·head_dim] → [rows, kv_heads, length, head_dim] */
 function keyHeads(x: Value, { rows, length, num_key_value_heads, head_dim }: AttentionLayout): Value {
@@ -148,12 +152,14 @@ function probabilities(q: Value, keys: Value, segmentStarts: Value, block: Block
   return Reshape(p, { shape: scores.shape });
 }
 
-/** 0 where a key is in the query's segment and not after it, else what no score outweighs: [rows, 1, 1, queries, keys] */
-function mask(segmentStarts: Value, block: Block, { length }: AttentionLayout, dtype: DType): Value {
+/** 0 where a key is in the query's segment and window and not after it, else what no score outweighs: [rows, 1, 1, queries, keys] */
+function mask(segmentStarts: Value, block: Block, { length, window = length }: AttentionLayout, dtype: DType): Value {
   const { start, end } = block;
   const key = fromKeyStart(range(length, "float32", [1, 1, 1, 1, length]), block, 4);
   const query = slice(range(length, "float32", [1, 1, 1, length, 1]), 3, start, end);
-  const seen = And(GreaterOrEqual(key, slice(segmentStarts, 3, start, end)), LessOrEqual(key, query));
+  const causal = And(GreaterOrEqual(key, slice(segmentStarts, 3, start, end)), LessOrEqual(key, query));
+  const first = Add(query, scalar(1 - window, "float32"));
+  const seen = window < length ? And(causal, GreaterOrEqual(key, first)) : causal;
   return Where(seen, scalar(0, dtype), scalar(dtype === "float16" ? -6e4 : -1e9, dtype));
 }
 

@@ -7,6 +7,7 @@ import {
   And,
   Cast,
   Concat,
+  GreaterOrEqual,
   LessOrEqual,
   MatMul,
   Mul,
@@ -23,7 +24,13 @@ import { transposed } from "../ops/matmul.ts";
 /** The keys and values of one layer: [batch, kv_heads, length, head_dim] each. */
 export type Cache = { readonly key: Value; readonly value: Value };
 
-export type HeadLayout = { num_heads: number; num_key_value_heads: number; head_dim: number };
+export type HeadLayout = {
+  num_heads: number;
+  num_key_value_heads: number;
+  head_dim: number;
+  /** What scores are multiplied by; 1 / √head_dim where it is not given. */
+  scale?: number | undefined;
+};
 
 /**
  * q [batch, new, heads·head_dim], k and v [batch, new, kv_heads·head_dim], mask from cacheMask:
@@ -35,7 +42,7 @@ export function cachedAttention(
   v: Value,
   past: Cache,
   mask: Value,
-  { num_heads, num_key_value_heads, head_dim }: HeadLayout,
+  { num_heads, num_key_value_heads, head_dim, scale = head_dim ** -0.5 }: HeadLayout,
 ): { output: Value; present: Cache } {
   const groups = num_heads / num_key_value_heads;
   const [batch, length] = q.shape as [Dim, Dim];
@@ -49,7 +56,7 @@ export function cachedAttention(
   const present = { key: grow(past.key, k), value: grow(past.value, v) };
   // heads that share keys, one below the other: [batch, kv_heads, groups·new, head_dim]
   const byGroup = Transpose(
-    Reshape(Mul(q, scalar(head_dim ** -0.5, q.dtype)), {
+    Reshape(Mul(q, scalar(scale, q.dtype)), {
       shape: [batch, length, num_key_value_heads, groups, head_dim],
     }),
     { perm: [0, 2, 3, 1, 4] },
@@ -64,14 +71,14 @@ export function cachedAttention(
 }
 
 /**
- * 0 where a token is there (attention_mask int64 [batch, total] is not 0) and not after the query, else what no score
- * outweighs: [batch, 1, groups·new, total]. The `length` new tokens are the last of `total`, behind those in `past`.
+ * 0 where a token is there (attention_mask int64 [batch, total] is not 0), not after the query and in its window, else what no
+ * score outweighs: [batch, 1, groups·new, total]. The `length` new tokens are the last of `total`, behind those in `past`.
  */
 export function cacheMask(
   attention_mask: Value,
   past: Cache,
   length: Dim,
-  { num_heads, num_key_value_heads }: HeadLayout,
+  { num_heads, num_key_value_heads, window }: HeadLayout & { window?: number | undefined },
   dtype: DType,
 ): Value {
   const groups = num_heads / num_key_value_heads;
@@ -79,14 +86,14 @@ export function cacheMask(
   const end = Shape(attention_mask, { axis: 1 });
   const keys = Cast(Range(Reshape(end, { shape: [] }), { size: total }), { to: "float32" });
   const queries = Slice(keys, Shape(past.key, { axis: 2 }), end, { axis: 0, size: length });
-  const before = LessOrEqual(
-    Reshape(keys, { shape: [1, 1, 1, total] }),
-    Reshape(queries, { shape: [1, 1, length, 1] }),
-  );
+  const key = Reshape(keys, { shape: [1, 1, 1, total] });
+  const query = Reshape(queries, { shape: [1, 1, length, 1] });
+  const before = LessOrEqual(key, query);
+  const seen = window ? And(before, GreaterOrEqual(key, Add(query, scalar(1 - window)))) : before;
   const there = Reshape(Cast(attention_mask, { to: "bool" }), { shape: [batch, 1, 1, total] });
   // finite, so that a row that sees nothing (padding before a text) stays finite: what it computes is masked, not multiplied out
   const low = dtype === "float16" ? -3e4 : -1e9;
-  const mask = Where(And(before, there), scalar(0, dtype), scalar(low, dtype));
+  const mask = Where(And(seen, there), scalar(0, dtype), scalar(low, dtype));
   if (groups === 1) return mask;
   return Concat(...new Array<Value>(groups).fill(mask), { axis: 2, size: `${groups}·${length}` });
 }

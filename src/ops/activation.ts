@@ -1,5 +1,5 @@
 import { type Binary, defineOp, type Unary } from "../graph/op.ts";
-import { scalar, type TensorType } from "../graph/value.ts";
+import { scalar, type TensorType, type Value } from "../graph/value.ts";
 import { Add, Mul, Sub } from "./elementwise.ts";
 
 const same = (_: object, { dtype, shape }: TensorType) => ({ dtype, shape });
@@ -35,3 +35,25 @@ export const GatedSilu: Binary = defineOp("gatedSilu", {
     return [Mul(Mul(dy, up), slope), Mul(dy, silu)];
   },
 });
+
+/** gelu(gate)·up with the GELU of tanh (arXiv:1606.08415): x (1 + tanh u) / 2 = x·σ(2u), 2u = c x (1 + a x²). */
+export const GatedGelu: Binary = defineOp("gatedGelu", {
+  infer: same,
+  cheap: true,
+  expand: (_, gate, up) => Mul(Mul(gate, Sigmoid(twiceU(gate))), up),
+  // d(xσ(2u)) = σ + xσ(1 - σ) c (1 + 3a x²)
+  gradient({ dy }, gate, up) {
+    const number = (x: number) => scalar(x, gate.dtype);
+    const s = Sigmoid(twiceU(gate));
+    const gelu = Mul(gate, s);
+    const inner = Add(number(GELU_C), Mul(number(3 * GELU_C * GELU_A), Mul(gate, gate)));
+    const slope = Add(s, Mul(Mul(gelu, Sub(number(1), s)), inner));
+    return [Mul(Mul(dy, up), slope), Mul(dy, gelu)];
+  },
+});
+
+const GELU_C = 2 * Math.sqrt(2 / Math.PI);
+const GELU_A = 0.044715;
+
+const twiceU = (x: Value): Value =>
+  Mul(x, Add(scalar(GELU_C, x.dtype), Mul(scalar(GELU_C * GELU_A, x.dtype), Mul(x, x))));

@@ -1,4 +1,4 @@
-export { GatedSilu, Sigmoid, Silu, Tanh } from "./activation.ts";
+export { GatedGelu, GatedSilu, Sigmoid, Silu, Tanh } from "./activation.ts";
 export { After } from "./after.ts";
 export {
   Add,

@@ -136,7 +136,7 @@ const BAD: [name: string, make: () => string[], message: RegExp][] = [
   [
     "an unknown model_type",
     () => [recipe({ student: { config: { model_type: "gpt9" } } }).path],
-    /unknown model_type "gpt9"\. Expected one of: llama/,
+    /unknown model_type "gpt9"\. Expected one of: gemma3_text, llama, qwen2, qwen3/,
   ],
   ["a student that is not there", () => [recipe({ student: { path: "nobody" } }).path], /Student not found: .*nobody/],
   [

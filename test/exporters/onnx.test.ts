@@ -362,7 +362,10 @@ test("a student that lacks something is refused in a sentence, and no export is 
   await refused((student) => rmSync(join(student, "config.json")), /config\.json not found/);
   await refused((student) => rmSync(join(student, "tokenizer.json")), /tokenizer\.json not found/);
   await refused((student) => rmSync(join(student, "model.safetensors")), /holds no weights/);
-  await refused(edit("config.json", { model_type: "gpt9" }), /unknown model_type "gpt9". Expected one of: llama/);
+  await refused(
+    edit("config.json", { model_type: "gpt9" }),
+    /unknown model_type "gpt9". Expected one of: gemma3_text, llama, qwen2, qwen3\./,
+  );
   await refused(edit("config.json", { vocab_size: 20 }), /has \d+ tokens, and the model a vocab_size of 20/);
   await refused(
     edit("config.json", { hidden_size: 64 }),

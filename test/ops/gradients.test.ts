@@ -51,7 +51,7 @@ for (const [a, b] of [
   [[3], [2, 1]],
 ] as const)
   check("Where", ops.Where, flag, a, b);
-check("GatedSilu", ops.GatedSilu, [2, 3], [2, 3]);
+for (const name of ["GatedGelu", "GatedSilu"] as const) check(name, ops[name], { shape: [2, 3], scale: -4 }, [2, 3]);
 check("Cast", (x) => ops.Cast(ops.Exp(x!), { to: "float64" }), [2, 3]);
 for (const [a, b] of [
   [

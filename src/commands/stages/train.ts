@@ -11,7 +11,14 @@ import * as generators from "../../data/generators/index.ts";
 import { readTrainingRows, type TrainingRow } from "../../data/rows.ts";
 import { toSegment } from "../../data/segments.ts";
 import { loadTokenizer, TOKENIZER_FILES, type Tokenizer } from "../../data/tokenizer.ts";
-import { createModel, initialWeights, loadWeights, type ModelConfig, readConfig } from "../../models/load.ts";
+import {
+  architectureOf,
+  createModel,
+  initialWeights,
+  loadWeights,
+  type ModelConfig,
+  readConfig,
+} from "../../models/load.ts";
 import type { DatasetSource, Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { openDevice } from "../../runtime/device.ts";
@@ -108,15 +115,13 @@ export function openStudent({ student, tokenizer }: Pick<Recipe, "student" | "to
     );
   const opened = loadTokenizer(tokenizer);
   const config: ModelConfig = {
-    architectures: [architectureOf(student.config.model_type)],
+    architectures: [architectureOf(student.config, "The recipe's student.config")],
     vocab_size: opened.size,
     eos_token_id: opened.eos,
     ...student.config,
   };
   return { config, tokenizer: opened, source: "The recipe's student.config" };
 }
-
-const architectureOf = (type: string) => `${type.charAt(0).toUpperCase()}${type.slice(1)}ForCausalLM`;
 
 /** What a dataset's content hangs on. */
 function contentOf(dataset: DatasetSource): unknown {

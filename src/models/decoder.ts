@@ -1,0 +1,190 @@
+/** @file The decoder that families share. A family declares in what its own differs. */
+
+import { type DType, input, scalar, type Value } from "../graph/value.ts";
+import { attention } from "../nn/attention.ts";
+import { type Cache, cachedAttention, cacheMask } from "../nn/cached-attention.ts";
+import { linear } from "../nn/linear.ts";
+import { type Rotation, rotary, rotaryTables, rotate, rotationAt } from "../nn/rotary.ts";
+import { checkpoint } from "../ops/checkpoint.ts";
+import { Add, Gather, Mul, Reshape, SimplifiedLayerNormalization } from "../ops/index.ts";
+import type { Model, Parameter } from "./model.ts";
+
+/** A family's answers, for one config. */
+export type Decoder = {
+  vocab_size: number;
+  hidden_size: number;
+  intermediate_size: number;
+  num_heads: number;
+  num_key_value_heads: number;
+  head_dim: number;
+  rms_norm_eps: number;
+  tie_word_embeddings: boolean;
+  initializer_range: number;
+  layers: readonly Layer[];
+  norms: NormNames;
+  /** What is added to the weights of norms. */
+  norm_offset: 0 | 1;
+  /** Whether each head of queries and keys is normalised before it is rotated. */
+  head_norms: boolean;
+  /** The projections of attention that have a bias. */
+  biases: readonly string[];
+  /** The gated feed-forward. */
+  feedForward(x: Value, gate: Value, up: Value, down: Value): Value;
+  /** What scores of attention are multiplied by. */
+  attention_scale: number;
+  /** What embeddings are multiplied by. */
+  embedding_scale: number;
+};
+
+export type Layer = {
+  /** Radians a position; layers of equal frequencies share the list. */
+  frequencies: readonly number[];
+  /** How many tokens a token sees, itself among them; all before it where this is not given. */
+  window?: number | undefined;
+};
+
+/** What a layer's norms are called, by their place. */
+export type NormNames = {
+  beforeAttention: string;
+  afterAttention?: string;
+  beforeFeedForward: string;
+  afterFeedForward?: string;
+};
+
+/** The weights, as Hugging Face names and orders them. */
+export function parametersOf(decoder: Decoder): Parameter[] {
+  const { hidden_size: width, intermediate_size: inner, num_heads, num_key_value_heads, head_dim, norms } = decoder;
+  const matrix = (name: string, out: number, from: number): Parameter => ({
+    name: `${name}.weight`,
+    shape: [out, from],
+    init: "normal",
+  });
+  const norm = (name: string, size = width): Parameter => ({
+    name: `${name}.weight`,
+    shape: [size],
+    init: decoder.norm_offset === 0 ? "ones" : "zeros",
+  });
+  const named = (prefix: string, name: string | undefined) => (name ? [norm(`${prefix}.${name}`)] : []);
+  const projection = (prefix: string, name: string, out: number, from: number): Parameter[] => [
+    matrix(`${prefix}.${name}`, out, from),
+    ...(decoder.biases.includes(name)
+      ? [{ name: `${prefix}.${name}.bias`, shape: [out], init: "zeros" as const }]
+      : []),
+  ];
+  const [queries, keys] = [num_heads * head_dim, num_key_value_heads * head_dim];
+  const layers = decoder.layers.flatMap((_, i) => {
+    const [layer, attention] = [`model.layers.${i}`, `model.layers.${i}.self_attn`];
+    return [
+      ...named(layer, norms.beforeAttention),
+      ...projection(attention, "q_proj", queries, width),
+      ...projection(attention, "k_proj", keys, width),
+      ...projection(attention, "v_proj", keys, width),
+      ...projection(attention, "o_proj", width, queries),
+      ...(decoder.head_norms ? [norm(`${attention}.q_norm`, head_dim), norm(`${attention}.k_norm`, head_dim)] : []),
+      ...named(layer, norms.afterAttention),
+      ...named(layer, norms.beforeFeedForward),
+      matrix(`${layer}.mlp.gate_proj`, inner, width),
+      matrix(`${layer}.mlp.up_proj`, inner, width),
+      matrix(`${layer}.mlp.down_proj`, width, inner),
+      ...named(layer, norms.afterFeedForward),
+    ];
+  });
+  const head = decoder.tie_word_embeddings ? [] : [matrix("lm_head", decoder.vocab_size, width)];
+  return [matrix("model.embed_tokens", decoder.vocab_size, width), ...layers, norm("model.norm"), ...head];
+}
+
+/** Queries, keys and values of the tokens, [..., heads·head_dim] each → what they attend to, shaped like the queries. */
+type Attend = (q: Value, k: Value, v: Value) => Value;
+
+/** The model that a family's answers describe. */
+export function decoderModel(decoder: Decoder, dtype: DType = "float32"): Model {
+  const { num_heads, num_key_value_heads, head_dim, norms, layers } = decoder;
+  const parameters = parametersOf(decoder);
+  const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]));
+  const weight = memo((name: string): Value => input(name, dtype, shapes.get(name)!));
+  const heads = { num_heads, num_key_value_heads, head_dim, scale: decoder.attention_scale };
+
+  const embed = (ids: Value): Value => {
+    const x = Gather(weight("model.embed_tokens.weight"), ids);
+    return decoder.embedding_scale === 1 ? x : Mul(x, scalar(decoder.embedding_scale, dtype));
+  };
+  const norm = (x: Value, name: string): Value => {
+    const w = weight(`${name}.weight`);
+    const whole = decoder.norm_offset === 0 ? w : Add(w, scalar(decoder.norm_offset, dtype));
+    return SimplifiedLayerNormalization(x, whole, { epsilon: decoder.rms_norm_eps });
+  };
+  const project = (x: Value, name: string): Value => {
+    const y = linear(x, weight(`${name}.weight`));
+    return shapes.has(`${name}.bias`) ? Add(y, weight(`${name}.bias`)) : y;
+  };
+  const headNorm = (x: Value, name: string): Value => {
+    if (!decoder.head_norms) return x;
+    const split = Reshape(x, { shape: [...x.shape.slice(0, -1), (x.shape.at(-1) as number) / head_dim, head_dim] });
+    return Reshape(norm(split, name), { shape: x.shape });
+  };
+  const feedForward = (x: Value, prefix: string): Value => {
+    const [gate, up, down] = ["gate_proj", "up_proj", "down_proj"].map((name) => weight(`${prefix}.${name}.weight`));
+    return decoder.feedForward(x, gate!, up!, down!);
+  };
+  const layer = (i: number, attend: Attend) => (x: Value) => {
+    const [prefix, self] = [`model.layers.${i}`, `model.layers.${i}.self_attn`];
+    const after = (y: Value, name: string | undefined) => (name ? norm(y, `${prefix}.${name}`) : y);
+    const before = norm(x, `${prefix}.${norms.beforeAttention}`);
+    const q = headNorm(project(before, `${self}.q_proj`), `${self}.q_norm`);
+    const k = headNorm(project(before, `${self}.k_proj`), `${self}.k_norm`);
+    const output = project(attend(q, k, project(before, `${self}.v_proj`)), `${self}.o_proj`);
+    const attended = Add(x, after(output, norms.afterAttention));
+    const fed = feedForward(norm(attended, `${prefix}.${norms.beforeFeedForward}`), `${prefix}.mlp`);
+    return Add(attended, after(fed, norms.afterFeedForward));
+  };
+
+  return {
+    parameters,
+    initializer_range: decoder.initializer_range,
+    weight,
+    head: weight(decoder.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight"),
+    hidden(tokens, { rematerialize = false } = {}) {
+      const { rows, length, block, positions, segmentStarts, keyStarts } = tokens;
+      const tables = memo((frequencies: readonly number[]): Rotation => rotaryTables(length, frequencies, dtype));
+      let x = embed(tokens.input_ids);
+      for (const [i, { frequencies, window }] of layers.entries()) {
+        const rope = tables(frequencies);
+        const shape = { rows, length, block, window, ...heads };
+        const f = layer(i, (q, k, v) =>
+          attention(rotary(q, positions, rope), rotary(k, positions, rope), v, segmentStarts, ...keyStarts, shape),
+        );
+        x = rematerialize ? checkpoint(f, x) : f(x);
+      }
+      return norm(x, "model.norm");
+    },
+    cache: { layers: layers.length, num_key_value_heads, head_dim },
+    decode({ input_ids, attention_mask, position_ids, past }) {
+      const rotation = memo((frequencies: readonly number[]) => rotationAt(position_ids, frequencies, dtype));
+      const mask = memo((window: number | undefined) =>
+        cacheMask(attention_mask, past[0]!, input_ids.shape[1]!, { ...heads, window }, dtype),
+      );
+      const present: Cache[] = [];
+      let x = embed(input_ids);
+      for (const [i, { frequencies, window }] of layers.entries()) {
+        const rope = rotation(frequencies);
+        const attend: Attend = (q, k, v) => {
+          const turned = [rotate(q, rope, num_heads), rotate(k, rope, num_key_value_heads)] as const;
+          const attended = cachedAttention(...turned, v, past[i]!, mask(window), heads);
+          present.push(attended.present);
+          return attended.output;
+        };
+        x = layer(i, attend)(x);
+      }
+      return { hidden: norm(x, "model.norm"), present };
+    },
+  };
+}
+
+/** `f`, called once for each argument. */
+function memo<Key, Result>(f: (key: Key) => Result): (key: Key) => Result {
+  const known = new Map<Key, Result>();
+  return (key) => {
+    if (!known.has(key)) known.set(key, f(key));
+    return known.get(key)!;
+  };
+}
