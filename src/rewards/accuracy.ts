@@ -4,7 +4,7 @@ import { z } from "zod";
 import { gradeMath } from "./math/index.ts";
 import { defineReward } from "./reward.ts";
 
-const options = z.object({
+const options = z.strictObject({
   /** `strict` demands a \boxed{} or an <answer>; `lenient` also reads "the answer is …" and plain text. */
   profile: z.enum(["strict", "lenient"]).default("strict"),
 });

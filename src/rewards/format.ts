@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { defineReward } from "./reward.ts";
 
-const options = z.object({
+const options = z.strictObject({
   /** The chat template has already opened `<think>`, so the completion begins inside it. */
   think_prefilled: z.boolean().default(false),
 });
