@@ -3,6 +3,7 @@
 
 import { Command, CommanderError } from "commander";
 import type { Verb } from "./commands/run.ts";
+import type { ScoreOptions } from "./commands/score.ts";
 import { DistillError } from "./core/errors.ts";
 
 /** Ctrl-C asks the command to stop at a good place; a second one stops it at once. */
@@ -36,6 +37,18 @@ recipeCommand("plan", "Say what distill run would do, and why.").action(async (r
   const { plan } = await import("./commands/run.ts");
   plan(recipe, overrides);
 });
+
+program
+  .command("score")
+  .description("Judge the completions of a dataset again, without sampling, and say which verdicts change.")
+  .argument("<dataset>", "a folder of save_to_disk, a run, or a file: .arrow, .parquet, .jsonl")
+  .requiredOption("--rewards <file>", "rewards, YAML: a list of them, or a recipe")
+  .option("--against <file>", "other rewards to compare with; the dataset's own verdicts unless given")
+  .option("--output <folder>", "where the dataset goes with the new verdicts; nothing is written unless given")
+  .action(async (dataset: string, options: ScoreOptions) => {
+    const { score } = await import("./commands/score.ts");
+    await score(dataset, options, interrupt.signal);
+  });
 
 function recipeCommand(name: string, description: string): Command {
   return program
