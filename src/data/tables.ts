@@ -63,33 +63,52 @@ export function tableOf(columns: Record<string, Data>): Table {
   return new Table(new Schema(fields), new RecordBatch(new Schema(fields), data));
 }
 
-/** A column of values. */
+/** A column of values. Lists are anything that can be walked through, structs anything with their keys. */
 export function dataOf(values: readonly unknown[], type: DataType): Data {
-  if (values.length === 0) return makeData({ type } as never);
-  return type instanceof Utf8 ? textData(values as readonly (string | null)[]) : vectorFromArray(values, type).data[0]!;
+  if (type instanceof Utf8) return textData(values as readonly (string | null)[]);
+  if (type instanceof List) return listData(values as readonly (Iterable<unknown> | null)[], type);
+  if (type instanceof Struct) return structData(values as readonly (Record<string, unknown> | null)[], type);
+  return values.length > 0 ? vectorFromArray(values, type).data[0]! : makeData({ type } as never);
 }
 
 /** A column of texts: the bulk of every dataset, so written without a builder. */
 function textData(texts: readonly (string | null | undefined)[]): Data {
-  const valueOffsets = new Int32Array(texts.length + 1);
-  const nullBitmap = new Uint8Array(Math.ceil(texts.length / 8));
-  let nullCount = 0;
-  for (const [i, text] of texts.entries()) {
-    if (text === null || text === undefined) nullCount++;
-    else nullBitmap[i >> 3]! |= 1 << (i & 7);
-    valueOffsets[i + 1] = valueOffsets[i]! + Buffer.byteLength(text ?? "");
-  }
+  const valueOffsets = offsetsOf(texts.map((text) => Buffer.byteLength(text ?? "")));
   const data = Buffer.allocUnsafeSlow(valueOffsets.at(-1)!);
   for (const [i, text] of texts.entries()) if (text) data.write(text, valueOffsets[i]!);
-  const length = texts.length;
-  return makeData({
-    type: new Utf8(),
-    length,
-    nullCount,
-    nullBitmap: nullCount > 0 ? nullBitmap : null,
-    valueOffsets,
-    data,
-  });
+  return makeData({ type: new Utf8(), length: texts.length, ...nullsOf(texts), valueOffsets, data });
+}
+
+function listData(lists: readonly (Iterable<unknown> | null | undefined)[], type: List): Data {
+  const items = lists.map((list) => [...(list ?? [])]);
+  const valueOffsets = offsetsOf(items.map(({ length }) => length));
+  const child = dataOf(items.flat(), type.children[0]!.type);
+  return makeData({ type, length: lists.length, ...nullsOf(lists), valueOffsets, child });
+}
+
+function structData(structs: readonly (Record<string, unknown> | null | undefined)[], type: Struct): Data {
+  const children = (type.children as Field[]).map(({ name, type }) =>
+    dataOf(
+      structs.map((struct) => struct?.[name] ?? null),
+      type,
+    ),
+  );
+  return makeData({ type, length: structs.length, ...nullsOf(structs), children });
+}
+
+function offsetsOf(lengths: readonly number[]): Int32Array {
+  const offsets = new Int32Array(lengths.length + 1);
+  for (const [i, length] of lengths.entries()) offsets[i + 1] = offsets[i]! + length;
+  return offsets;
+}
+
+function nullsOf(values: readonly unknown[]): { nullCount: number; nullBitmap: Uint8Array | null } {
+  const nullBitmap = new Uint8Array(Math.ceil(values.length / 8));
+  let nullCount = 0;
+  for (const [i, value] of values.entries())
+    if (value === null || value === undefined) nullCount++;
+    else nullBitmap[i >> 3]! |= 1 << (i & 7);
+  return { nullCount, nullBitmap: nullCount > 0 ? nullBitmap : null };
 }
 
 /** The rows of a table for which `keep` is true. */

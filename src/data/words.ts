@@ -43,7 +43,7 @@ export function wordsOf(text: string): Word[] {
 /** The words that are not on the stop list. */
 export const contentOf = (words: readonly Word[]): Word[] => words.filter(({ word }) => !STOP_LIST.has(word));
 
-/** What counts buys, buying and bought books as books is beyond this; plurals and -ed, -ing are not. */
+/** A word without its plural, -ed or -ing. Irregular forms stay what they are. */
 function stem(word: string): string {
   if (STOP_LIST.has(word) || word.length < 4) return word;
   const base = word.replace(/(?:ies|ing|es|ed|s|y|e)$/, "");

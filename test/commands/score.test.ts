@@ -1,25 +1,13 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { writeDataset } from "../../src/data/dataset-folder.ts";
 import { readTables, type Table } from "../../src/data/tables.ts";
 import { inTables, type Trace, tracesTable } from "../../src/data/traces.ts";
+import { distill } from "../support/cli.ts";
 import { scratch } from "../support/students.ts";
 import { trace } from "../support/traces.ts";
-
-const CLI = resolve(".build/src/cli.js");
-
-function distill(...args: string[]): { code: number; out: string; err: string } {
-  try {
-    const out = execFileSync(process.execPath, [CLI, ...args], { encoding: "utf8", stdio: "pipe" });
-    return { code: 0, out, err: "" };
-  } catch (error) {
-    const { status, stdout, stderr } = error as { status: number; stdout: string; stderr: string };
-    return { code: status, out: stdout, err: stderr };
-  }
-}
 
 function files(rows: readonly object[], rewards: string) {
   const folder = scratch();
