@@ -57,10 +57,7 @@ export async function judge(rewards: readonly WeightedReward[], sample: Sample):
     scores.push(score);
     seen = withVerdict(seen, score);
   }
-  return judgement(
-    rewards.map(({ at_least, ...reward }) => (reward.ofGroup ? reward : { ...reward, at_least })),
-    scores,
-  );
+  return judgement(rewards, scores);
 }
 
 const OPEN: Score = { score: null, reason: "said when all samples of the prompt are there" };
@@ -69,20 +66,27 @@ const withVerdict = (sample: Sample, { verdict }: Score): Sample =>
   sample.verdict === undefined && verdict !== undefined ? { ...sample, verdict } : sample;
 
 function judgement(rewards: readonly WeightedReward[], scores: readonly Score[]): Judgement {
-  const named = rewards.map(({ name, weight, at_least }, i) => ({ ...scores[i]!, name, weight, at_least }));
-  const known = named.filter(({ score }) => score !== null);
-  const judging = named.find(({ verdict }) => verdict !== undefined);
+  const judging = scores.findIndex(({ verdict }) => verdict !== undefined);
+  const tooLow = ({ at_least }: WeightedReward, score: Score) =>
+    at_least !== undefined && score !== OPEN && (score.score === null || score.score < at_least);
   const failing =
-    judging && judging.verdict !== "correct"
+    judging >= 0 && scores[judging]!.verdict !== "correct"
       ? judging
-      : named.find(({ score, at_least }) => at_least !== undefined && (score === null || score < at_least));
-  const deciding = failing ?? judging ?? named[0];
+      : rewards.findIndex((reward, i) => tooLow(reward, scores[i]!));
+  const deciding = failing >= 0 ? failing : Math.max(judging, 0);
+  const named: Judgement["rewards"] = {};
+  let sum: number | null = null;
+  for (const [i, { name, weight }] of rewards.entries()) {
+    const { score } = scores[i]!;
+    named[name] = score;
+    if (score !== null) sum = (sum ?? 0) + weight * score;
+  }
   return {
-    rewards: Object.fromEntries(named.map(({ name, score }) => [name, score])),
-    reward: known.length > 0 ? known.reduce((sum, { score, weight }) => sum + weight * score!, 0) : null,
-    verdict: judging?.verdict ?? "unknown",
-    extracted: judging?.extracted ?? null,
-    reason: deciding ? `${deciding.name}: ${deciding.reason}` : "nothing was asked",
-    accepted: !failing,
+    rewards: named,
+    reward: sum,
+    verdict: scores[judging]?.verdict ?? "unknown",
+    extracted: scores[judging]?.extracted ?? null,
+    reason: rewards.length > 0 ? `${rewards[deciding]!.name}: ${scores[deciding]!.reason}` : "nothing was asked",
+    accepted: failing < 0,
   };
 }
