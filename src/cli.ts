@@ -2,7 +2,9 @@
 /** @file argv → command. The only file that prints an error or sets the exit code. */
 
 import { Command, CommanderError } from "commander";
+import type { FilterArguments } from "./commands/filter.ts";
 import type { Verb } from "./commands/run.ts";
+import type { ScoreOptions } from "./commands/score.ts";
 import { DistillError } from "./core/errors.ts";
 
 /** Ctrl-C asks the command to stop at a good place; a second one stops it at once. */
@@ -36,6 +38,38 @@ recipeCommand("plan", "Say what distill run would do, and why.").action(async (r
   const { plan } = await import("./commands/run.ts");
   plan(recipe, overrides);
 });
+
+program
+  .command("score")
+  .description("Judge the completions of a dataset again, without sampling, and say which verdicts change.")
+  .argument("<dataset>", "a folder of save_to_disk, a run, or a file: .arrow, .parquet, .jsonl")
+  .requiredOption("--rewards <file>", "rewards, YAML: a list of them, or a recipe")
+  .option("--against <file>", "other rewards to compare with; the dataset's own verdicts unless given")
+  .option("--output <folder>", "where the dataset goes with the new verdicts; nothing is written unless given")
+  .action(async (dataset: string, options: ScoreOptions) => {
+    const { score } = await import("./commands/score.ts");
+    await score(dataset, options, interrupt.signal);
+  });
+
+program
+  .command("filter")
+  .description("Keep the rows of a dataset that are worth training on.")
+  .argument("<dataset>", "a folder of save_to_disk, a run, or a file: .arrow, .parquet, .jsonl")
+  .requiredOption("--output <folder>", "where the kept rows go")
+  .option("--verdict <verdicts...>", "keep these verdicts, such as correct")
+  .option("--at-least <scores...>", "keep rows with these scores or higher, such as format=1 reward=0.5")
+  .option("--pass-rate <from..to>", "keep prompts of which such a share of rows is correct, such as 0.1..0.9")
+  .option("--duplicates <which>", "exact or near: keep one of rows that are the same, or nearly")
+  .option("--similarity <share>", "what counts as nearly the same (0.8)")
+  .option("--best <n>", "keep at most so many rows of a prompt")
+  .option("--prefer <which>", "which of them: shortest, highest_reward or diverse (shortest)")
+  .option("--against <files...>", "leave out prompts that hold a question of these evaluation sets")
+  .option("--n-gram <words>", "a run of so many words in common is no chance (10)")
+  .option("--overlap <share>", "the share of a question's words that makes a prompt the question reworded (0.68)")
+  .action(async (dataset: string, options: FilterArguments) => {
+    const { filter } = await import("./commands/filter.ts");
+    await filter(dataset, options, interrupt.signal);
+  });
 
 function recipeCommand(name: string, description: string): Command {
   return program

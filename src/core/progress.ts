@@ -45,6 +45,25 @@ export function startProgress(
   };
 }
 
+/** Progress of work whose total is not known beforehand. */
+export function startCount(title: string, unit: string, out: NodeJS.WriteStream = process.stderr): Progress {
+  const start = performance.now();
+  let last = start;
+  return {
+    update(done, details = "") {
+      const now = performance.now();
+      if (now - last < (out.isTTY ? 100 : PLAIN_INTERVAL)) return;
+      last = now;
+      const rate = `${Math.round((1000 * done) / (now - start))} ${unit}s/s`;
+      const line = [`${title} ${unit} ${done}`, details, rate].filter(Boolean).join(" · ");
+      out.write(out.isTTY ? `\r${line.slice(0, (out.columns || 80) - 1)}\x1b[K` : `${line}\n`);
+    },
+    end() {
+      if (out.isTTY && last > start) out.write("\n");
+    },
+  };
+}
+
 /** 95 → "1m35s" */
 export function formatDuration(seconds: number): string {
   const s = Math.round(seconds);

@@ -18,6 +18,7 @@ import type { Table } from "apache-arrow";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { readJson, writeFolder, writeWhole } from "../core/files.ts";
+import { sha256 } from "../core/hash.ts";
 import { decodeArrow, encodeStream, intactLength } from "../formats/arrow.ts";
 
 /** A dataset that grows by whole record batches. What was appended is on disk; a torn tail is cut off when it is opened again. */
@@ -30,8 +31,17 @@ const SHARD_BYTES = 256 * 2 ** 20;
 
 const State = z.looseObject({ _data_files: z.array(z.looseObject({ filename: z.string().regex(/^[^/\\]+$/) })) });
 
+type WriterOptions = {
+  shardBytes?: number;
+  /** When bytes are flushed to the disk: at every append, or when a shard is closed. */
+  sync?: "append" | "close";
+};
+
 /** Open a folder to append to, new or as an earlier run left it. */
-export function openDataset(folder: string, { shardBytes = SHARD_BYTES } = {}): DatasetWriter {
+export function openDataset(
+  folder: string,
+  { shardBytes = SHARD_BYTES, sync = "append" }: WriterOptions = {},
+): DatasetWriter {
   mkdirSync(folder, { recursive: true });
   const files = existsSync(join(folder, "state.json")) ? dataFiles(folder) : [];
   let shard: { path: string; file: number; length: number } | undefined;
@@ -43,7 +53,10 @@ export function openDataset(folder: string, { shardBytes = SHARD_BYTES } = {}): 
     shard = { path, file, length };
   }
   const release = () => {
-    if (shard) closeSync(shard.file);
+    if (shard) {
+      if (sync === "close") fsyncSync(shard.file);
+      closeSync(shard.file);
+    }
     shard = undefined;
   };
   return {
@@ -54,11 +67,11 @@ export function openDataset(folder: string, { shardBytes = SHARD_BYTES } = {}): 
         const name = `data-${String(files.length).padStart(5, "0")}.arrow`;
         const path = join(folder, name);
         shard = { path, file: openSync(path, "w"), length: 0 };
-        extend(shard, schema);
+        extend(shard, schema, sync);
         files.push(name);
         describe(folder, files);
       }
-      extend(shard, shard.length === 0 ? join2(schema, batches) : batches);
+      extend(shard, shard.length === 0 ? join2(schema, batches) : batches, sync);
     },
     close() {
       release();
@@ -68,19 +81,24 @@ export function openDataset(folder: string, { shardBytes = SHARD_BYTES } = {}): 
 }
 
 /** Write a whole dataset, or nothing. */
-export const writeDataset = (path: string, tables: Iterable<Table>): Promise<void> =>
-  writeFolder(path, (folder) => {
-    const writer = openDataset(folder);
-    for (const table of tables) writer.append(table);
+export const writeDataset = (path: string, tables: Iterable<Table> | AsyncIterable<Table>): Promise<void> =>
+  writeFolder(path, async (folder) => {
+    const writer = openDataset(folder, { sync: "close" });
+    for await (const table of tables) writer.append(table);
     writer.close();
   });
 
 /** The tables of a folder, shard by shard. */
 export function* readDataset(folder: string): Generator<{ path: string; table: Table }> {
+  for (const path of shardsOf(folder)) yield { path, table: decodeArrow(readFileSync(path), path) };
+}
+
+/** The paths of a folder's shards in their order. */
+export function* shardsOf(folder: string): Generator<string> {
   for (const name of dataFiles(folder)) {
     const path = join(folder, name);
     if (!existsSync(path)) throw new DistillError(`${path} is missing, and ${join(folder, "state.json")} names it.`);
-    yield { path, table: decodeArrow(readFileSync(path), path) };
+    yield path;
   }
 }
 
@@ -119,7 +137,7 @@ function fingerprint(folder: string, files: readonly string[]): string {
   const hash = createHash("sha256");
   for (const name of files) hash.update(`${name} ${statSync(join(folder, name)).size}\n`);
   return hash
-    .update(readFileSync(join(folder, files.at(-1)!)))
+    .update(sha256(join(folder, files.at(-1)!)))
     .digest("hex")
     .slice(0, 16);
 }
@@ -127,11 +145,15 @@ function fingerprint(folder: string, files: readonly string[]): string {
 const join2 = (a: Uint8Array, b: Uint8Array) => Buffer.concat([a, b]);
 
 /** Write behind the last whole message. Where that fails the shard is as it was. */
-function extend(shard: { path: string; file: number; length: number }, bytes: Uint8Array): void {
+function extend(
+  shard: { path: string; file: number; length: number },
+  bytes: Uint8Array,
+  sync: WriterOptions["sync"],
+): void {
   try {
     for (let done = 0; done < bytes.length; )
       done += writeSync(shard.file, bytes, done, bytes.length - done, shard.length + done);
-    fsyncSync(shard.file);
+    if (sync === "append") fsyncSync(shard.file);
   } catch (error) {
     ftruncateSync(shard.file, shard.length);
     throw new DistillError(

@@ -1,11 +1,10 @@
 /** @file Rows of a training dataset from JSONL, an Arrow file or a folder that Hugging Face's save_to_disk wrote. */
 
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { extname } from "node:path";
 import type { Table } from "apache-arrow";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { readText } from "../core/files.ts";
 import type { Message } from "../core/trace.ts";
 import { decodeArrow } from "../formats/arrow.ts";
 import { readDataset } from "./dataset-folder.ts";
@@ -30,17 +29,12 @@ export function readTrainingRows(path: string, prefer: "messages" | "prompt" = "
   return rows;
 }
 
-/** One JSON object a line; empty lines are passed over. */
+/** One JSON object a line; empty lines are passed over. One line is in memory at a time. */
 export function* jsonLines(path: string): Generator<{ line: number; value: unknown }> {
-  const text = readText(path, "Dataset");
-  let [start, line] = [0, 0];
-  while (start < text.length) {
-    const newline = text.indexOf("\n", start);
-    const end = newline < 0 ? text.length : newline;
-    const content = text.slice(start, end).trim();
+  let line = 0;
+  for (const content of textLines(path)) {
     line++;
-    start = end + 1;
-    if (!content) continue;
+    if (!content.trim()) continue;
     let value: unknown;
     try {
       value = JSON.parse(content);
@@ -51,6 +45,39 @@ export function* jsonLines(path: string): Generator<{ line: number; value: unkno
     }
     yield { line, value };
   }
+}
+
+const PIECE = 1 << 20;
+const MAX_LINE = 256 << 20; // characters
+
+function* textLines(path: string): Generator<string> {
+  if (!existsSync(path)) throw new DistillError(`Dataset not found: ${path}.`);
+  const file = openFile(path);
+  try {
+    const decoder = new TextDecoder();
+    const bytes = Buffer.alloc(PIECE);
+    let rest = "";
+    for (let read = readSync(file, bytes); read > 0; read = readSync(file, bytes)) {
+      const lines = decoder.decode(bytes.subarray(0, read), { stream: true }).split("\n");
+      lines[0] = rest + lines[0]!;
+      rest = lines.pop()!;
+      if (rest.length > MAX_LINE) throw new DistillError(`${path} has a line of more than ${MAX_LINE} characters.`);
+      yield* lines;
+    }
+    rest += decoder.decode();
+    if (rest) yield rest;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function openFile(path: string): number {
+  try {
+    if (statSync(path).isFile()) return openSync(path, "r");
+  } catch (error) {
+    throw new DistillError(`Cannot read Dataset ${path}: ${(error as Error).message}.`);
+  }
+  throw new DistillError(`Cannot read Dataset ${path}: it is not a file.`);
 }
 
 function readJsonLines(path: string, prefer: "messages" | "prompt"): TrainingRow[] {

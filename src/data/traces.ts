@@ -11,17 +11,15 @@ import {
   Int32,
   List,
   makeData,
-  RecordBatch,
-  Schema,
   Struct,
-  Table,
+  type Table,
   Uint32,
   Utf8,
-  vectorFromArray,
 } from "apache-arrow";
 import { DistillError } from "../core/errors.ts";
 import type { FinishReason, Message, Verdict } from "../core/trace.ts";
 import { readDataset } from "./dataset-folder.ts";
+import { dataOf, tableOf } from "./tables.ts";
 
 /** What was drawn. */
 export type Draw = {
@@ -66,8 +64,7 @@ export type Trace = Draw & Judged;
 
 /** Traces as an Arrow table with one column for each of their keys. */
 export function tracesTable(traces: readonly Trace[]): Table {
-  const names = Object.keys(traces[0]?.rewards ?? {});
-  return table({
+  return tableOf({
     prompt_id: column(new Utf8(), traces, "prompt_id"),
     sample: column(new Int32(), traces, "sample"),
     prompt: column(new Utf8(), traces, "prompt"),
@@ -90,24 +87,25 @@ export function tracesTable(traces: readonly Trace[]): Table {
     min_p: column(new Float64(), traces, "min_p"),
     max_completion_length: column(new Int32(), traces, "max_completion_length"),
     seed: column(new Uint32(), traces, "seed"),
-    rewards: struct(
-      Object.fromEntries(
-        names.map((name) => [
-          name,
-          values(
-            new Float64(),
-            traces.map(({ rewards }) => rewards[name] ?? null),
-          ),
-        ]),
-      ),
-      traces.length,
-    ),
-    reward: column(new Float64(), traces, "reward"),
-    verdict: column(new Utf8(), traces, "verdict"),
-    extracted: column(new Utf8(), traces, "extracted"),
-    reason: column(new Utf8(), traces, "reason"),
-    accepted: column(new Bool(), traces, "accepted"),
+    ...judgedColumns(traces),
   });
+}
+
+/** What rules said of some rows, as columns. */
+export function judgedColumns(judged: readonly Judged[]): Record<string, Data> {
+  const names = Object.keys(judged[0]?.rewards ?? {});
+  const scores = (name: string) => judged.map(({ rewards }) => rewards[name] ?? null);
+  return {
+    rewards: struct(
+      Object.fromEntries(names.map((name) => [name, dataOf(scores(name), new Float64())])),
+      judged.length,
+    ),
+    reward: column(new Float64(), judged, "reward"),
+    verdict: column(new Utf8(), judged, "verdict"),
+    extracted: column(new Utf8(), judged, "extracted"),
+    reason: column(new Utf8(), judged, "reason"),
+    accepted: column(new Bool(), judged, "accepted"),
+  };
 }
 
 const ROWS = 1024; // in a record batch of a dataset that is written as a whole
@@ -136,7 +134,7 @@ export type Accepted = { prompt: string; completion: string; messages: Message[]
 
 /** The accepted view: `prompt` is the text that the teacher continued, `messages` the conversation with the completion. */
 export function acceptedTable(rows: readonly Accepted[]): Table {
-  return table({
+  return tableOf({
     prompt: column(new Utf8(), rows, "prompt"),
     completion: column(new Utf8(), rows, "completion"),
     messages: conversations(rows.map(({ messages }) => messages)),
@@ -153,20 +151,10 @@ export function reasoningOf(completion: string): string | null {
   return completion.slice(start >= 0 && start < end ? start + "<think>".length : 0, end).trim();
 }
 
-function table(columns: Record<string, Data>): Table {
-  const fields = Object.entries(columns).map(([name, data]) => new Field(name, data.type, true));
-  const length = Object.values(columns)[0]!.length;
-  const data = makeData({ type: new Struct(fields), length, nullCount: 0, children: Object.values(columns) });
-  return new Table(new Schema(fields), new RecordBatch(new Schema(fields), data));
-}
-
-const values = (type: DataType, items: readonly unknown[]): Data =>
-  items.length > 0 ? vectorFromArray(items, type).data[0]! : makeData({ type } as never);
-
 const column = <Row>(type: DataType, rows: readonly Row[], key: keyof Row): Data =>
-  values(
-    type,
+  dataOf(
     rows.map((row) => row[key]),
+    type,
   );
 
 /** A list column of which list i has lengths[i] elements of `child`. */

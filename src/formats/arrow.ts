@@ -1,7 +1,9 @@
 /** @file Arrow IPC streams that grow by whole record batches and are readable at every moment. */
 
-import { Message, type Table, tableFromIPC, tableToIPC } from "apache-arrow";
+import { closeSync, fstatSync, openSync } from "node:fs";
+import { Message, MessageHeader, type Table, tableFromIPC, tableToIPC } from "apache-arrow";
 import { DistillError } from "../core/errors.ts";
+import { readAt } from "../core/files.ts";
 
 const CONTINUATION = 0xffffffff;
 const PREFIX = 8; // continuation marker, length of the metadata
@@ -26,6 +28,44 @@ export function decodeArrow(bytes: Uint8Array, path: string): Table {
   }
 }
 
+const MAGIC = "ARROW1"; // of a file, which is a stream between this, padded to 8 bytes, and a footer
+const MAX_METADATA = 64 << 20;
+
+/** The record batches of an Arrow file or stream as tables, one in memory at a time. A torn tail is passed over. */
+export function* arrowTables(path: string): Generator<Table> {
+  const file = openSync(path, "r");
+  try {
+    const size = fstatSync(file).size;
+    const isFile = size >= 8 && Buffer.from(readAt(path, file, 0, 6)).toString("latin1") === MAGIC;
+    const head: Uint8Array[] = []; // the schema and the dictionaries that batches refer to
+    for (let at = isFile ? 8 : 0; at + PREFIX <= size; ) {
+      const [mark, metadata] = new Uint32Array(readAt(path, file, at, PREFIX).buffer);
+      if (mark !== CONTINUATION || !metadata || metadata > MAX_METADATA || at + PREFIX + metadata > size) break;
+      const message = messageIn(readAt(path, file, at + PREFIX, metadata));
+      const length = PREFIX + metadata + (message?.body ?? 0);
+      if (!message || !(message.body >= 0) || at + length > size) break;
+      const bytes = readAt(path, file, at, length);
+      at += length;
+      if (message.type === MessageHeader.RecordBatch)
+        yield decodeArrow(head.length > 0 ? Buffer.concat([...head, bytes]) : bytes, path);
+      else head.push(bytes);
+    }
+    if (head.length === 0)
+      throw new DistillError(`${path} is not an Arrow file that can be read: it does not begin with a schema.`);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function messageIn(metadata: Uint8Array): { type: MessageHeader; body: number } | undefined {
+  try {
+    const { headerType, bodyLength } = Message.decode(metadata);
+    return { type: headerType, body: Number(bodyLength) };
+  } catch {
+    return undefined; // zeros or garbage behind the last message that reached the disk
+  }
+}
+
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** Where each whole message of a stream ends. */
@@ -35,14 +75,9 @@ function messageEnds(bytes: Uint8Array): number[] {
   for (let at = 0; at + PREFIX <= bytes.length && view.getUint32(at, true) === CONTINUATION; ) {
     const metadata = view.getInt32(at + 4, true);
     if (metadata <= 0 || at + PREFIX + metadata > bytes.length) break;
-    let body: number;
-    try {
-      body = Number(Message.decode(bytes.subarray(at + PREFIX, at + PREFIX + metadata)).bodyLength);
-    } catch {
-      break; // zeros or garbage behind the last message that reached the disk
-    }
+    const body = messageIn(bytes.subarray(at + PREFIX, at + PREFIX + metadata))?.body ?? Number.NaN;
     at += PREFIX + metadata + body;
-    if (!(body >= 0) || at > bytes.length) break;
+    if (!(body >= 0 && at <= bytes.length)) break;
     ends.push(at);
   }
   return ends;

@@ -1,4 +1,4 @@
-import { dirname, isAbsolute, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
 import { oneOf } from "../core/component.ts";
@@ -9,7 +9,7 @@ import { SelectionOptions } from "../data/selection.ts";
 import { EvaluationOptions } from "../evaluation/metrics.ts";
 import * as exporters from "../exporters/index.ts";
 import { ParityOptions } from "../exporters/limits.ts";
-import * as rewards from "../rewards/index.ts";
+import { RewardSpecs } from "../rewards/create.ts";
 import { DEVICES } from "../runtime/device.ts";
 import { SamplerOptions } from "../sampling/sample.ts";
 import * as teachers from "../teachers/index.ts";
@@ -37,15 +37,6 @@ const Student = z.union([
   z.strictObject({ config: z.looseObject({ model_type: text }), seed }),
 ]);
 
-/** What a recipe says of a reward beside the reward's own options. */
-const inSum = {
-  /** The column of its scores; its type unless given. */
-  name: text.optional(),
-  weight: z.number().default(1),
-  /** A completion with a lower score is not accepted. */
-  at_least: z.number().optional(),
-};
-
 export const Recipe = z
   .strictObject({
     name: text.regex(/^[\w.-]+$/, "only letters, digits, '.', '_' and '-'"),
@@ -59,7 +50,7 @@ export const Recipe = z
     tokenizer: text.optional(),
     teacher: oneOf(teachers).optional(),
     sampling: SamplerOptions.extend({ prompts: Prompts }).strict().optional(),
-    rewards: z.array(oneOf(rewards, inSum)).min(1).optional(),
+    rewards: RewardSpecs.optional(),
     /** Which accepted traces are trained on. */
     selection: SelectionOptions.strict().prefault({}),
     /** What is trained on where nothing is sampled. */
@@ -86,12 +77,26 @@ export function readRecipe(path: string, overrides: readonly string[] = []): Rec
   if (typeof raw !== "object" || raw === null || Array.isArray(raw))
     throw new DistillError(`${path} is not a recipe: expected keys and values.`);
   for (const override of overrides) applyOverride(raw as Record<string, unknown>, override);
-  const result = Recipe.safeParse(raw);
-  if (!result.success) {
-    const issues = result.error.issues.flatMap((issue) => explain(issue, raw));
-    throw new DistillError(`${path} is not a valid recipe: ${issues.join("; ")}.`);
-  }
-  return withAbsolutePaths(result.data, dirname(resolve(path)));
+  return withAbsolutePaths(parsed(Recipe, raw, `${path} is not a valid recipe`), dirname(resolve(path)));
+}
+
+/** Read rewards alone: a list of them, or anything with a key `rewards`, such as a recipe. */
+export function readRewards(path: string): z.output<typeof RewardSpecs> {
+  const raw = parseYaml(readText(path, "File of rewards"), path);
+  const rewards = Array.isArray(raw) ? raw : (raw as { rewards?: unknown } | null)?.rewards;
+  if (rewards === undefined)
+    throw new DistillError(`${path} names no rewards. Expected a list such as [{ type: accuracy }], or a recipe.`);
+  const { rewards: specs } = parsed(Rewards, { rewards }, `${path} has no valid rewards`);
+  return specs.map((spec) => located(spec, dirname(resolve(path))));
+}
+
+const Rewards = z.strictObject({ rewards: RewardSpecs });
+
+function parsed<Schema extends z.ZodType>(schema: Schema, raw: unknown, failure: string): z.output<Schema> {
+  const result = schema.safeParse(raw);
+  if (result.success) return result.data;
+  const issues = result.error.issues.flatMap((issue) => explain(issue, raw, schema));
+  throw new DistillError(`${failure}: ${issues.join("; ")}.`);
 }
 
 function parseYaml(source: string, where: string): unknown {
@@ -118,12 +123,12 @@ function applyOverride(raw: Record<string, unknown>, override: string): void {
 }
 
 /** Sentences for what a schema found, with the path of the key. */
-function explain(issue: z.core.$ZodIssue, raw: unknown): string[] {
+function explain(issue: z.core.$ZodIssue, raw: unknown, schema: z.core.$ZodType): string[] {
   const at = issue.path.length > 0 ? `${z.core.toDotPath(issue.path)}: ` : "";
   if (issue.code === "invalid_union" && issue.errors.length > 0) {
     // say what is wrong with the alternative that fits best
     const best = [...issue.errors].sort((a, b) => unknownKeys(a) - unknownKeys(b) || a.length - b.length)[0]!;
-    return best.flatMap((inner) => explain({ ...inner, path: [...issue.path, ...inner.path] }, raw));
+    return best.flatMap((inner) => explain({ ...inner, path: [...issue.path, ...inner.path] }, raw, schema));
   }
   if (issue.code === "invalid_union" && issue.discriminator) {
     const known = [...issue.message.matchAll(/'([^']+)'/g)].map(([, name]) => name!);
@@ -132,7 +137,7 @@ function explain(issue: z.core.$ZodIssue, raw: unknown): string[] {
     return [`${at}expected one of: ${known.join(", ")}`];
   }
   if (issue.code === "unrecognized_keys")
-    return issue.keys.map((key) => `${at}unknown key "${key}"${suggestion(key, knownKeys(Recipe, issue.path))}`);
+    return issue.keys.map((key) => `${at}unknown key "${key}"${suggestion(key, knownKeys(schema, issue.path))}`);
   return [`${at}${issue.message}`];
 }
 
@@ -186,22 +191,26 @@ function editDistance(a: string, b: string): number {
 
 /** Paths in a recipe are relative to its folder. */
 function withAbsolutePaths(recipe: Recipe, folder: string): Recipe {
-  const absolute = (path: string) => (isAbsolute(path) ? path : resolve(folder, path));
-  const located = <Section extends object>(section: Section): Section =>
-    "path" in section && typeof section.path === "string" ? { ...section, path: absolute(section.path) } : section;
+  const absolute = (path: string) => resolve(folder, path);
+  const placed = <Section extends object>(section: Section) => located(section, folder);
   const asking = <Section extends { prompts: object }>(section: Section): Section => ({
     ...section,
-    prompts: located(section.prompts),
+    prompts: placed(section.prompts),
   });
-  const { teacher, sampling, dataset, evaluation } = recipe;
+  const { teacher, sampling, rewards, dataset, evaluation } = recipe;
   return {
     ...recipe,
     output: recipe.output ? absolute(recipe.output) : resolve("runs", recipe.name),
-    student: located(recipe.student),
+    student: placed(recipe.student),
     ...(recipe.tokenizer ? { tokenizer: absolute(recipe.tokenizer) } : {}),
-    ...(teacher ? { teacher: located(teacher) } : {}),
+    ...(teacher ? { teacher: placed(teacher) } : {}),
     ...(sampling ? { sampling: asking(sampling) } : {}),
-    ...(dataset ? { dataset: located(dataset) } : {}),
+    ...(rewards ? { rewards: rewards.map(placed) } : {}),
+    ...(dataset ? { dataset: placed(dataset) } : {}),
     ...(evaluation ? { evaluation: asking(evaluation) } : {}),
   };
 }
+
+/** A section whose `path`, where it has one, is relative to a folder. */
+const located = <Section extends object>(section: Section, folder: string): Section =>
+  "path" in section && typeof section.path === "string" ? { ...section, path: resolve(folder, section.path) } : section;

@@ -1,7 +1,7 @@
 /** @file Several rewards as one judgement of a completion. */
 
 import type { Verdict } from "../core/trace.ts";
-import type { Reward, Sample } from "./reward.ts";
+import type { Reward, Sample, Score } from "./reward.ts";
 
 /** A reward with its place in the sum. */
 export type WeightedReward = {
@@ -11,6 +11,8 @@ export type WeightedReward = {
   weight: number;
   /** A completion with a lower score, or none, is not accepted. */
   at_least?: number | undefined;
+  /** It compares the samples of a prompt, so it says nothing of one that stands alone. */
+  ofGroup?: boolean | undefined;
 };
 
 export type Judgement = {
@@ -26,24 +28,65 @@ export type Judgement = {
   accepted: boolean;
 };
 
-/** A completion is accepted when it is not judged anything but correct and every score is as high as it must be. */
+/**
+ * Judge all samples of one prompt. Rules apply in their order; they see the group, and the verdict of the first rule
+ * before them that gave one. A completion is accepted when it is not judged anything but correct and every score is as
+ * high as it must be.
+ */
+export async function judgeGroup(rewards: readonly WeightedReward[], samples: readonly Sample[]): Promise<Judgement[]> {
+  let group = samples;
+  const scores: Score[][] = samples.map(() => []);
+  for (const { reward } of rewards) {
+    const given = await Promise.all(group.map((sample) => reward(sample, group)));
+    given.forEach((score, i) => {
+      scores[i]!.push(score);
+    });
+    group = group.map((sample, i) => withVerdict(sample, given[i]!));
+  }
+  return scores.map((ofSample) => judgement(rewards, ofSample));
+}
+
+/** Judge a completion whose group is not there yet: what rules of a group will say is left open and asks nothing of it. */
 export async function judge(rewards: readonly WeightedReward[], sample: Sample): Promise<Judgement> {
-  const scores = await Promise.all(
-    rewards.map(async (weighted) => ({ ...weighted, ...(await weighted.reward(sample)) })),
-  );
-  const known = scores.filter(({ score }) => score !== null);
-  const judging = scores.find(({ verdict }) => verdict !== undefined);
+  let seen = sample;
+  const scores: Score[] = [];
+  for (const { reward, ofGroup } of rewards) {
+    const given = ofGroup ? OPEN : reward(seen);
+    // most rules answer at once, and waiting a turn for each would cost more than they do
+    const score = given instanceof Promise ? await given : given;
+    scores.push(score);
+    seen = withVerdict(seen, score);
+  }
+  return judgement(rewards, scores);
+}
+
+const OPEN: Score = { score: null, reason: "said when all samples of the prompt are there" };
+
+const withVerdict = (sample: Sample, { verdict }: Score): Sample =>
+  sample.verdict === undefined && verdict !== undefined ? { ...sample, verdict } : sample;
+
+function judgement(rewards: readonly WeightedReward[], scores: readonly Score[]): Judgement {
+  const judging = scores.findIndex(({ verdict }) => verdict !== undefined);
+  const tooLow = ({ at_least }: WeightedReward, score: Score) =>
+    at_least !== undefined && score !== OPEN && (score.score === null || score.score < at_least);
   const failing =
-    judging && judging.verdict !== "correct"
+    judging >= 0 && scores[judging]!.verdict !== "correct"
       ? judging
-      : scores.find(({ score, at_least }) => at_least !== undefined && (score === null || score < at_least));
-  const deciding = failing ?? judging ?? scores[0];
+      : rewards.findIndex((reward, i) => tooLow(reward, scores[i]!));
+  const deciding = failing >= 0 ? failing : Math.max(judging, 0);
+  const named: Judgement["rewards"] = {};
+  let sum: number | null = null;
+  for (const [i, { name, weight }] of rewards.entries()) {
+    const { score } = scores[i]!;
+    named[name] = score;
+    if (score !== null) sum = (sum ?? 0) + weight * score;
+  }
   return {
-    rewards: Object.fromEntries(scores.map(({ name, score }) => [name, score])),
-    reward: known.length > 0 ? known.reduce((sum, { score, weight }) => sum + weight * score!, 0) : null,
-    verdict: judging?.verdict ?? "unknown",
-    extracted: judging?.extracted ?? null,
-    reason: deciding ? `${deciding.name}: ${deciding.reason}` : "nothing was asked",
-    accepted: !failing,
+    rewards: named,
+    reward: sum,
+    verdict: scores[judging]?.verdict ?? "unknown",
+    extracted: scores[judging]?.extracted ?? null,
+    reason: rewards.length > 0 ? `${rewards[deciding]!.name}: ${scores[deciding]!.reason}` : "nothing was asked",
+    accepted: failing < 0,
   };
 }

@@ -8,6 +8,7 @@ import { defineReward } from "./reward.ts";
  */
 export const length = defineReward({
   options: z.strictObject({}),
+  ofGroup: true,
   create: () => (sample, group) => {
     const correct = isCorrect(sample);
     if (correct === undefined) return { score: null, reason: "no verdict" };

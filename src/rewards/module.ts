@@ -4,10 +4,9 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
-import type { Component } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { VERDICTS } from "../core/trace.ts";
-import type { Reward, Score } from "./reward.ts";
+import type { Reward, RewardComponent, Score } from "./reward.ts";
 
 const scoreSchema = z.object({
   score: z.number().nullable(),
@@ -17,10 +16,10 @@ const scoreSchema = z.object({
 });
 
 /**
- * The rule that a module exports as its default: a function of a sample, or a component `{ options, create }` like the
- * built-in ones. What it returns is checked at each call.
+ * The rule that a module exports as its default: a function of a sample, or a component `{ options, create, ofGroup }`
+ * like the built-in ones. A function with a second parameter is a rule of a group. What it returns is checked at each call.
  */
-export async function loadReward(path: string): Promise<Component<z.ZodObject, Reward>> {
+export async function loadReward(path: string): Promise<RewardComponent> {
   const file = resolve(path);
   if (!existsSync(file)) throw new DistillError(`Reward module not found: ${path}.`);
   const rule: unknown = (await load(file, path)).default;
@@ -28,13 +27,15 @@ export async function loadReward(path: string): Promise<Component<z.ZodObject, R
     throw new DistillError(
       `Reward module ${path} has no default export. Expected \`export default (sample) => score\`.`,
     );
-  if (typeof rule === "function") return { options: z.strictObject({}), create: () => checked(rule as Reward, path) };
+  if (typeof rule === "function")
+    return { options: z.strictObject({}), ofGroup: rule.length > 1, create: () => checked(rule as Reward, path) };
   if (!isComponent(rule))
     throw new DistillError(
       `The default export of reward module ${path} is ${nameOf(rule)}. Expected a function of a sample, or { options: a zod object, create(options) }.`,
     );
   return {
     options: rule.options,
+    ofGroup: rule.ofGroup === true,
     create(options) {
       const made: unknown = rule.create(options);
       if (typeof made !== "function")
@@ -54,7 +55,9 @@ async function load(file: string, path: string): Promise<{ default?: unknown }> 
   }
 }
 
-function isComponent(value: unknown): value is Component<z.ZodObject, unknown> {
+function isComponent(
+  value: unknown,
+): value is { options: z.ZodObject; create(options: unknown): unknown; ofGroup?: unknown } {
   if (typeof value !== "object" || value === null) return false;
   const { options, create } = value as Record<string, unknown>;
   const zodObject = options as { safeParse?: unknown; shape?: unknown } | undefined;

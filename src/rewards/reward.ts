@@ -30,4 +30,8 @@ export type Score = {
 /** `group` holds all samples of the same prompt, this one too, for rules that compare them. */
 export type Reward = (sample: Sample, group?: readonly Sample[]) => Score | Promise<Score>;
 
-export const defineReward = <Options extends z.ZodObject>(reward: Component<Options, Reward>) => reward;
+/** `ofGroup`: it compares the samples of a prompt, so it is asked when all of them are there. */
+// biome-ignore lint/suspicious/noExplicitAny: each component checks its own options.
+export type RewardComponent<Options extends z.ZodObject = any> = Component<Options, Reward> & { ofGroup?: boolean };
+
+export const defineReward = <Options extends z.ZodObject>(reward: RewardComponent<Options>) => reward;

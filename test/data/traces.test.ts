@@ -5,37 +5,9 @@ import { test } from "node:test";
 import { openDataset, readDataset } from "../../src/data/dataset-folder.ts";
 import { readTrainingRows } from "../../src/data/rows.ts";
 import { SelectionOptions, select } from "../../src/data/selection.ts";
-import { acceptedTable, readTraces, reasoningOf, type Trace, tracesTable } from "../../src/data/traces.ts";
+import { acceptedTable, readTraces, reasoningOf, tracesTable } from "../../src/data/traces.ts";
 import { scratch } from "../support/students.ts";
-
-const trace = (prompt_id: string, sample: number, changes: Partial<Trace> = {}): Trace => ({
-  prompt_id,
-  sample,
-  prompt: `What is ${prompt_id}? ¿Qué? 何`,
-  answer: sample % 2 === 0 ? "4" : null,
-  messages: [{ role: "user", content: "What?" }],
-  prompt_text: "What?\n",
-  reasoning: null,
-  completion: `<think>${sample}</think><answer>4</answer>`,
-  token_ids: Array.from({ length: sample }, (_, i) => i * 7),
-  prompt_tokens: 3,
-  finish_reason: "stop",
-  teacher: "tiny.gguf",
-  teacher_hash: null,
-  temperature: 0.6,
-  top_p: 0.95,
-  top_k: 0,
-  min_p: 0,
-  max_completion_length: 64,
-  seed: 4_000_000_000,
-  rewards: { accuracy: sample === 1 ? null : 0.5, format: 1 },
-  reward: 1.5,
-  verdict: "correct",
-  extracted: "4",
-  reason: "accuracy: equal",
-  accepted: true,
-  ...changes,
-});
+import { trace } from "../support/traces.ts";
 
 test("traces come back as they were written, in as many pieces as they were appended", () => {
   const folder = join(scratch(), "traces");

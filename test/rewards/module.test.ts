@@ -59,6 +59,12 @@ test("what does not fit is refused with a sentence that says what and where", as
   await fails(loadReward(moduleOf("export default (")), /does not load: /);
 });
 
+test("a function with a second parameter compares the samples of a group", async () => {
+  const ofGroup = async (text: string) => (await loadReward(moduleOf(`export default ${text}`))).ofGroup;
+  assert.equal(await ofGroup("(sample) => ({ score: 1, reason: '' })"), false);
+  assert.equal(await ofGroup("(sample, group) => ({ score: group.length, reason: '' })"), true);
+});
+
 test("create must return a function", async () => {
   const rule = await loadReward(
     moduleOf(

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import type { z } from "zod";
 import type { Component } from "../../src/core/component.ts";
 import { DistillError } from "../../src/core/errors.ts";
-import { combine, scoreGroup } from "../../src/rewards/combine.ts";
 import * as rewards from "../../src/rewards/index.ts";
+import { judge as judgeAlone, judgeGroup, type WeightedReward } from "../../src/rewards/judge.ts";
 import { detectLanguage } from "../../src/rewards/language.ts";
 import type { Reward, Sample, Score } from "../../src/rewards/reward.ts";
 
@@ -223,26 +223,31 @@ test("each readability filter gives 1 or 0 with its reason", () => {
   assert.equal(judge(truncation, think("a", "b</think>c")).score, 0);
 });
 
-test("combine leaves unknown scores out of the sum and of the weights", () => {
-  assert.deepEqual(combine([1, 0.5], [1, 2]), { score: 2, weight: 3 });
-  assert.deepEqual(combine([1, null, -1], [1, 5, 0.25]), { score: 0.75, weight: 1.25 });
-  assert.deepEqual(combine([null], [1]), { score: null, weight: 0 });
-  assert.throws(() => combine([1], [1, 2]), DistillError);
+const compared: Reward = ({ completion }) =>
+  completion === "?"
+    ? { score: null, verdict: "unknown", reason: "no reference" }
+    : {
+        score: Number(completion === "4"),
+        verdict: completion === "4" ? "correct" : "incorrect",
+        reason: "compared",
+      };
+const withLength: WeightedReward[] = [
+  { name: "accuracy", reward: compared, weight: 1 },
+  { name: "length", reward: made(rewards.length), weight: 0.5, at_least: 0, ofGroup: true },
+];
+
+test("scores that are unknown are left out of the sum", async () => {
+  const rules = [1, null, -1].map((score, i) => ({
+    name: `rule ${i}`,
+    reward: () => ({ score, reason: "fixed" }),
+    weight: [1, 5, 0.25][i]!,
+  }));
+  const sample = { prompt: "", completion: "" };
+  assert.equal((await judgeAlone(rules, sample)).reward, 0.75);
+  assert.equal((await judgeAlone(rules.slice(1, 2), sample)).reward, null);
 });
 
 test("rules of a group see each other's verdict and the group, and keep to their own sample", async () => {
-  const accuracy: Reward = ({ completion }) =>
-    completion === "?"
-      ? { score: null, verdict: "unknown", reason: "no reference" }
-      : {
-          score: Number(completion === "4"),
-          verdict: completion === "4" ? "correct" : "incorrect",
-          reason: "compared",
-        };
-  const rules = [
-    { name: "accuracy", reward: accuracy, weight: 1 },
-    { name: "length", reward: made(rewards.length), weight: 0.5 },
-  ];
   const samples = [
     ["4", 10],
     ["5", 20],
@@ -253,17 +258,35 @@ test("rules of a group see each other's verdict and the group, and keep to their
     completion: completion as string,
     num_tokens: num_tokens as number,
   }));
-  const judged = await scoreGroup(rules, samples);
+  const judged = await judgeGroup(withLength, samples);
   assert.deepEqual(
-    judged.map(({ score, verdict }) => [score, verdict]),
+    judged.map(({ reward, verdict, accepted }) => [reward, verdict, accepted]),
     [
-      [1.25, "correct"],
-      [0, "incorrect"],
-      [0.75, "correct"],
-      [null, "unknown"],
+      [1.25, "correct", true],
+      [0, "incorrect", false],
+      [0.75, "correct", false],
+      [null, "unknown", false],
     ],
   );
-  assert.deepEqual(Object.keys(judged[0]!.scores), ["accuracy", "length"]);
+  assert.deepEqual(judged[2]!.rewards, { accuracy: 1, length: -0.5 });
+  assert.match(judged[2]!.reason, /^length: correct in 30 tokens of 10 to 30$/);
+});
+
+test("a sample that is judged before its group is there is not refused for what only the group can say", async () => {
+  const judged = await judgeAlone(withLength, { prompt: "2 + 2", completion: "4", num_tokens: 30 });
+  assert.deepEqual(judged.rewards, { accuracy: 1, length: null });
+  assert.ok(judged.accepted);
+});
+
+test("a rule that builds on a verdict has it, alone as in a group", async () => {
+  const rules = [
+    { name: "accuracy", reward: compared, weight: 1 },
+    { name: "cosine_length", reward: made(rewards.cosine_length, { max_len: 100 }), weight: 1 },
+  ];
+  const sample = { prompt: "2 + 2", completion: "4", num_tokens: 100 };
+  const alone = await judgeAlone(rules, sample);
+  assert.deepEqual(alone.rewards, { accuracy: 1, cosine_length: 0.5 });
+  assert.deepEqual(await judgeGroup(rules, [sample]), [alone]);
 });
 
 test("every rule takes its defaults, refuses unknown options and gives a score with a reason", async () => {

@@ -2,7 +2,6 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { create } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import type { FileHashes } from "../../core/hash.ts";
 import { contentHash } from "../../core/hash.ts";
@@ -10,8 +9,6 @@ import type { Prompt } from "../../core/trace.ts";
 import type { Split } from "../../data/generators/generator.ts";
 import { describeSource, type PromptSource, readPrompts } from "../../data/prompts.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
-import * as rewards from "../../rewards/index.ts";
-import type { WeightedReward } from "../../rewards/judge.ts";
 import { requireAnswers } from "../../sampling/sample.ts";
 
 export type Context = {
@@ -47,19 +44,6 @@ export function teacherInput(context: Context): Record<string, unknown> {
     ...Object.fromEntries(teacher.filter(([key]) => !NOT_CONTENT.includes(key))),
     ...(path ? { file: hashOf(context, path, "file", "The teacher's file") } : {}),
   };
-}
-
-/** The recipe's rewards, made. Those that compare with a reference refuse prompts without one. */
-export function createRewards(specs: NonNullable<Recipe["rewards"]>): WeightedReward[] {
-  const made = specs.map(({ name, weight, at_least, ...reward }) => ({
-    name: name ?? reward.type,
-    weight,
-    at_least,
-    reward: create(rewards, reward, "reward"),
-  }));
-  const twice = made.find(({ name }, i) => made.findIndex((other) => other.name === name) !== i);
-  if (twice) throw new DistillError(`Two rewards are named "${twice.name}". Give one of them another name:.`);
-  return made;
 }
 
 /** The questions of a source; with answers where a rule compares with them. */

@@ -9,12 +9,11 @@ import { contentHash } from "../../core/hash.ts";
 import { evaluateModel, type ModelReport } from "../../evaluation/evaluate.ts";
 import type { Exported } from "../../exporters/exporter.ts";
 import * as exporters from "../../exporters/index.ts";
-import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
+import { createRewards } from "../../rewards/create.ts";
 import * as teachers from "../../teachers/index.ts";
 import {
   type Context,
-  createRewards,
   evaluationFolder,
   hashOf,
   promptsInput,
@@ -57,7 +56,7 @@ export function evaluateStage(context: Context): Stage {
             return { teacher: await create(teachers, teacher, "teacher"), bytes };
           },
           prompts: asked,
-          rewards: createRewards(RULES),
+          rewards: await createRewards(RULES),
           options,
           folder: join(folder, "traces", name),
           key,
@@ -72,10 +71,8 @@ export function evaluateStage(context: Context): Stage {
   };
 }
 
-type Rules = NonNullable<Recipe["rewards"]>;
-
 /** Correctness alone, wherever in the completion the answer stands: format is for training, not for measuring. */
-const RULES = [{ type: "accuracy", profile: "lenient", weight: 1 }] as unknown as Rules;
+const RULES = [{ type: "accuracy", profile: "lenient", weight: 1 }];
 
 /** A model that can be measured: what its answers hang on, and how it is opened. */
 type Subject = { name: string; content: () => unknown; make: () => Promise<Made> };

@@ -4,9 +4,10 @@ import { existsSync, renameSync } from "node:fs";
 import { create } from "../../core/component.ts";
 import { contentHash } from "../../core/hash.ts";
 import type { Stage } from "../../recipe/stages.ts";
+import { createRewards, rewardsInput } from "../../rewards/create.ts";
 import { sample } from "../../sampling/sample.ts";
 import * as teachers from "../../teachers/index.ts";
-import { type Context, createRewards, promptsInput, questions, teacherInput, tracesFolder } from "./context.ts";
+import { type Context, promptsInput, questions, teacherInput, tracesFolder } from "./context.ts";
 
 export function sampleStage(context: Context): Stage {
   const { recipe } = context;
@@ -27,16 +28,16 @@ export function sampleStage(context: Context): Stage {
       sampling: options,
       prompts: promptsInput(prompts()),
       teacher: teacherInput(context),
-      ...(options.max_accepted === undefined ? {} : { rewards: rules }),
+      ...(options.max_accepted === undefined ? {} : { rewards: rewardsInput(rules) }),
     }),
     outputs: [folder],
     async run({ key, previous, signal }) {
       if (previous !== undefined && previous !== key && existsSync(folder)) setAside(folder, previous);
       const teacher = await create(teachers, recipe.teacher!, "teacher");
       try {
-        const run = { teacher, prompts: prompts(), rewards: createRewards(rules), options, folder, signal };
+        const run = { teacher, prompts: prompts(), rewards: await createRewards(rules), options, folder, signal };
         const { stopped, ...result } = await sample(run);
-        return { stopped, result: { ...result, judged_by: contentHash(rules) } };
+        return { stopped, result: { ...result, judged_by: contentHash(rewardsInput(rules)) } };
       } finally {
         await teacher.close();
       }

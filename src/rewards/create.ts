@@ -1,0 +1,81 @@
+/** @file Rewards as a recipe names them, made. */
+
+import { existsSync } from "node:fs";
+import { z } from "zod";
+import { oneOf } from "../core/component.ts";
+import { DistillError } from "../core/errors.ts";
+import { sha256 } from "../core/hash.ts";
+import * as rewards from "./index.ts";
+import type { WeightedReward } from "./judge.ts";
+import { loadReward } from "./module.ts";
+import type { RewardComponent } from "./reward.ts";
+
+const text = z.string().min(1);
+
+/** What a recipe says of a reward beside the reward's own options. */
+const inSum = {
+  /** The column of its scores; its type unless given, or its file's name. */
+  name: text.optional(),
+  weight: z.number().default(1),
+  /** A completion with a lower score is not accepted. */
+  at_least: z.number().optional(),
+};
+
+/** A reward of a recipe: a built-in one by its name, or a module of the user's own. */
+export const RewardSpec = z.discriminatedUnion("type", [
+  oneOf(rewards, inSum),
+  z.looseObject({ ...inSum, type: z.literal("module"), path: text }),
+]);
+export const RewardSpecs = z.array(RewardSpec).min(1);
+export type RewardSpec = { type: string; name?: string | undefined; weight: number; at_least?: number | undefined };
+
+const isModule = (spec: RewardSpec): spec is RewardSpec & { path: string } => spec.type === "module";
+
+/** What judgements hang on: the specs, and the content of a module's file in place of where it lies. */
+export const rewardsInput = (specs: readonly RewardSpec[]): unknown[] =>
+  specs.map((spec) => {
+    if (!isModule(spec)) return spec;
+    const { path, ...rest } = spec;
+    if (!existsSync(path)) throw new DistillError(`Reward module not found: ${path}.`);
+    return { ...rest, name: nameOf(spec), content: sha256(path) };
+  });
+
+/** Make the rewards. Paths of modules are absolute by now. */
+export async function createRewards(specs: readonly RewardSpec[]): Promise<WeightedReward[]> {
+  const made = await Promise.all(specs.map(createReward));
+  const twice = made.find(({ name }, i) => made.findIndex((other) => other.name === name) !== i);
+  if (twice) throw new DistillError(`Two rewards are named "${twice.name}". Give one of them a name of its own.`);
+  return made;
+}
+
+async function createReward(spec: RewardSpec): Promise<WeightedReward> {
+  const { type, name: _, weight, at_least, ...rest } = spec;
+  const { path, ...own } = rest as { path: string };
+  const component: RewardComponent | undefined = isModule(spec)
+    ? await loadReward(path)
+    : (rewards as Record<string, RewardComponent>)[type];
+  if (!component)
+    throw new DistillError(`Unknown reward "${type}". Expected one of: ${Object.keys(rewards).join(", ")}, module.`);
+  const options = isModule(spec) ? checkedOptions(component, own, path) : rest;
+  return { name: nameOf(spec), weight, at_least, ofGroup: component.ofGroup, reward: component.create(options) };
+}
+
+/** A module's options are known only now that it is loaded. */
+function checkedOptions({ options }: RewardComponent, given: object, path: string): Record<string, unknown> {
+  const parsed = options.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const { path: key, message } = parsed.error.issues[0]!;
+  throw new DistillError(
+    `The options of reward module ${path}: ${[key.join("."), message].filter(Boolean).join(": ")}.`,
+  );
+}
+
+/** ./my-reward.js → my-reward */
+const nameOf = (spec: RewardSpec): string =>
+  spec.name ??
+  (isModule(spec)
+    ? spec.path
+        .split(/[\\/]/)
+        .at(-1)!
+        .replace(/\.[^.]+$/, "")
+    : spec.type);

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { DistillError } from "../../src/core/errors.ts";
+import { readRewards } from "../../src/recipe/recipe.ts";
+import { createRewards, rewardsInput } from "../../src/rewards/create.ts";
+import { judge } from "../../src/rewards/judge.ts";
+import { scratch } from "../support/students.ts";
+
+const SHORT = `
+  import { z } from ${JSON.stringify(import.meta.resolve("zod"))};
+  export default {
+    options: z.strictObject({ most: z.number().default(3) }),
+    create: ({ most }) => ({ completion }) => ({ score: Number(completion.length <= most), reason: "counted" }),
+  };`;
+
+function files(rewards: string, rule = SHORT) {
+  const folder = scratch();
+  mkdirSync(join(folder, "rules"));
+  writeFileSync(join(folder, "rules", "short.mjs"), rule);
+  const path = join(folder, "rewards.yaml");
+  writeFileSync(path, rewards);
+  return { folder, path };
+}
+
+test("a reward of the user's own is found beside the file that names it, with its options", async () => {
+  const { path } = files("- { type: accuracy }\n- { type: module, path: ./rules/short.mjs, most: 5, at_least: 1 }\n");
+  const rewards = await createRewards(readRewards(path));
+  assert.deepEqual(
+    rewards.map(({ name }) => name),
+    ["accuracy", "short"],
+  );
+  const sample = { prompt: "", completion: "\\boxed{4}", answer: "4" };
+  const judged = await judge(rewards, sample);
+  assert.deepEqual([judged.verdict, judged.rewards.short, judged.accepted], ["correct", 0, false]);
+});
+
+test("a recipe's rewards can be read alone", () => {
+  const { path } = files("name: x\nstudent: { path: y }\nrewards: [{ type: accuracy }]\n");
+  assert.deepEqual(
+    readRewards(path).map(({ type }) => type),
+    ["accuracy"],
+  );
+});
+
+test("what judgements hang on is the content of a module, not its place", () => {
+  const yaml = "[{ type: module, path: ./rules/short.mjs }]";
+  const input = (rule?: string) => rewardsInput(readRewards(files(yaml, rule).path));
+  assert.deepEqual(input(), input());
+  assert.notDeepEqual(input(), input(`${SHORT}\n// other`));
+});
+
+test("rewards that cannot be made are refused with a sentence", async () => {
+  const refused = (yaml: string, expected: RegExp) =>
+    assert.rejects(
+      async () => createRewards(readRewards(files(yaml).path)),
+      (error) => error instanceof DistillError && expected.test(error.message),
+    );
+  await refused("[{ type: module, path: ./none.mjs }]", /^Reward module not found: .*none\.mjs\.$/);
+  await refused("[{ type: module, path: ./rules/short.mjs, most: many }]", /short\.mjs: most: /);
+  await refused("[{ type: lenght }]", /has no valid rewards: rewards\[0\]\.type: /);
+  await refused("[{ type: accuracy, profil: strict }]", /unknown key "profil" \(did you mean "profile"\?\)/);
+  await refused("[{ type: format }, { type: format }]", /^Two rewards are named "format"/);
+  await refused("{ reward: 1 }", /names no rewards\. Expected/);
+});
