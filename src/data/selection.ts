@@ -15,6 +15,8 @@ export const SelectionOptions = z.object({
 });
 export type SelectionOptions = z.output<typeof SelectionOptions>;
 
+const ORDER = new Intl.Collator("en", { numeric: true });
+
 /** The accepted traces, at most so many of a prompt, each completion of a prompt once. */
 export function select(
   traces: Iterable<Trace>,
@@ -33,7 +35,9 @@ export function select(
     highest_reward: ({ reward }) => -(reward ?? Number.NEGATIVE_INFINITY),
     random: ({ prompt_id, sample }) => deriveSeed(seed, prompt_id, sample),
   };
-  const chosen = [...byPrompt.values()].flatMap((same) =>
+  // in the order of prompts, not in that in which they were finished, so that the same traces make the same dataset
+  const prompts = [...byPrompt].sort(([a], [b]) => ORDER.compare(a, b)).map(([, same]) => same);
+  const chosen = prompts.flatMap((same) =>
     [...same.values()]
       .sort((a, b) => rank[prefer](a) - rank[prefer](b) || a.sample - b.sample)
       .slice(0, max_per_prompt),
