@@ -2,7 +2,7 @@
 
 export { gradients } from "./compiler/gradients.ts";
 export { DistillError, ShapeError } from "./core/errors.ts";
-export { type FinishReason, type Message, type Prompt, VERDICTS, type Verdict } from "./core/trace.ts";
+export { type FinishReason, type Judgement, type Message, type Prompt, VERDICTS, type Verdict } from "./core/trace.ts";
 export { type Batch, type BatchShape, batchShape, layOut, type Row, type Segment } from "./data/batch.ts";
 export { pack } from "./data/packing.ts";
 export { readTrainingRows, type TrainingRow } from "./data/rows.ts";
@@ -35,7 +35,7 @@ export * as ops from "./ops/index.ts";
 export { type Recipe, readRecipe } from "./recipe/recipe.ts";
 export { createRewards, type RewardSpec } from "./rewards/create.ts";
 export * as rewards from "./rewards/index.ts";
-export { type Judgement, judge, judgeGroup, type WeightedReward } from "./rewards/judge.ts";
+export { judge, judgeGroup, type WeightedReward } from "./rewards/judge.ts";
 export { type Grade, gradeMath, type Profile } from "./rewards/math/index.ts";
 export { loadReward } from "./rewards/module.ts";
 export { defineReward, type Reward, type Sample, type Score } from "./rewards/reward.ts";

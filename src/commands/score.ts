@@ -3,14 +3,14 @@
 import { existsSync } from "node:fs";
 import { DistillError } from "../core/errors.ts";
 import { startCount } from "../core/progress.ts";
-import { VERDICTS, type Verdict } from "../core/trace.ts";
+import { type Judgement, VERDICTS, type Verdict } from "../core/trace.ts";
 import { writeDataset } from "../data/dataset-folder.ts";
 import { columnsOf, readTables, type Table, tableOf } from "../data/tables.ts";
 import { judgedColumns } from "../data/traces.ts";
 import { readRewards } from "../recipe/recipe.ts";
 import { changesText, countChanges, type Side } from "../rewards/changes.ts";
 import { createRewards, type RewardSpec } from "../rewards/create.ts";
-import { type Judgement, judgeGroup } from "../rewards/judge.ts";
+import { judgeGroup } from "../rewards/judge.ts";
 import { openPool } from "../rewards/pool.ts";
 import type { Sample } from "../rewards/reward.ts";
 

@@ -14,3 +14,17 @@ export type FinishReason = "stop" | "length";
  */
 export const VERDICTS = ["correct", "incorrect", "unknown", "truncated", "infra_error"] as const;
 export type Verdict = (typeof VERDICTS)[number];
+
+/** What rules say of a completion. */
+export type Judgement = {
+  /** The score of each reward; null where it cannot say. */
+  rewards: Record<string, number | null>;
+  /** Σ weight · score over the scores that are known; null where none is. */
+  reward: number | null;
+  /** Of the first reward that judges correctness. */
+  verdict: Verdict;
+  extracted: string | null;
+  /** Why it was not accepted, or what made it correct. */
+  reason: string;
+  accepted: boolean;
+};

@@ -17,7 +17,7 @@ import {
   Utf8,
 } from "apache-arrow";
 import { DistillError } from "../core/errors.ts";
-import type { FinishReason, Message, Verdict } from "../core/trace.ts";
+import type { FinishReason, Judgement, Message } from "../core/trace.ts";
 import { readDataset } from "./dataset-folder.ts";
 import { dataOf, tableOf } from "./tables.ts";
 
@@ -48,19 +48,7 @@ export type Draw = {
   seed: number;
 };
 
-/** What rules said of it. */
-export type Judged = {
-  /** The score of each reward by its name; null where it cannot say. */
-  rewards: Record<string, number | null>;
-  /** The weighted sum of the scores that are known. */
-  reward: number | null;
-  verdict: Verdict;
-  extracted: string | null;
-  reason: string;
-  accepted: boolean;
-};
-
-export type Trace = Draw & Judged;
+export type Trace = Draw & Judgement;
 
 /** Traces as an Arrow table with one column for each of their keys. */
 export function tracesTable(traces: readonly Trace[]): Table {
@@ -92,7 +80,7 @@ export function tracesTable(traces: readonly Trace[]): Table {
 }
 
 /** What rules said of some rows, as columns. */
-export function judgedColumns(judged: readonly Judged[]): Record<string, Data> {
+export function judgedColumns(judged: readonly Judgement[]): Record<string, Data> {
   const names = Object.keys(judged[0]?.rewards ?? {});
   const scores = (name: string) => judged.map(({ rewards }) => rewards[name] ?? null);
   return {

@@ -1,6 +1,6 @@
 /** @file Several rewards as one judgement of a completion. */
 
-import type { Verdict } from "../core/trace.ts";
+import type { Judgement } from "../core/trace.ts";
 import type { Reward, Sample, Score } from "./reward.ts";
 
 /** A reward with its place in the sum. */
@@ -13,19 +13,6 @@ export type WeightedReward = {
   at_least?: number | undefined;
   /** It compares the samples of a prompt, so it says nothing of one that stands alone. */
   ofGroup?: boolean | undefined;
-};
-
-export type Judgement = {
-  /** The score of each reward; null where it cannot say. */
-  rewards: Record<string, number | null>;
-  /** Σ weight · score over the scores that are known; null where none is. */
-  reward: number | null;
-  /** Of the first reward that judges correctness. */
-  verdict: Verdict;
-  extracted: string | null;
-  /** Why it was not accepted, or what made it correct. */
-  reason: string;
-  accepted: boolean;
 };
 
 /**

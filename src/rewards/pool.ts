@@ -3,8 +3,9 @@
 import { availableParallelism } from "node:os";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { DistillError } from "../core/errors.ts";
+import type { Judgement } from "../core/trace.ts";
 import { createRewards, type RewardSpec } from "./create.ts";
-import { type Judgement, judge } from "./judge.ts";
+import { judge } from "./judge.ts";
 import type { Sample } from "./reward.ts";
 
 export type JudgePool = {

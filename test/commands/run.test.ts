@@ -5,9 +5,9 @@ import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { stringify } from "yaml";
 import { readTraces, type Trace } from "../../src/data/traces.ts";
+import { CLI, distill } from "../support/cli.ts";
 import { scratch } from "../support/students.ts";
 
-const CLI = resolve(".build/src/cli.js");
 const MODELS = resolve("data/models");
 const STORIES = resolve("data/stories");
 
@@ -52,21 +52,6 @@ function recipe(changes: Record<string, unknown> = {}): { path: string; output: 
   const path = join(folder, "recipe.yaml");
   writeFileSync(path, stringify(whole));
   return { path, output, folder };
-}
-
-type Result = { code: number; out: string; err: string };
-
-function distill(...args: string[]): Result {
-  try {
-    return {
-      code: 0,
-      out: execFileSync(process.execPath, [CLI, ...args], { encoding: "utf8", stdio: "pipe" }),
-      err: "",
-    };
-  } catch (error) {
-    const { status, stdout, stderr } = error as { status: number; stdout: string; stderr: string };
-    return { code: status, out: stdout, err: stderr };
-  }
 }
 
 const keys = (traces: Iterable<Trace>) => [...traces].map(({ prompt_id, sample }) => `${prompt_id}/${sample}`);

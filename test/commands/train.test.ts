@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import {
   cpSync,
   existsSync,
@@ -14,8 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { stringify } from "yaml";
-
-const CLI = ".build/src/cli.js";
+import { CLI, distill } from "../support/cli.ts";
 
 /** A recipe of a tiny student in a folder of its own, with `changes` to its keys. */
 function recipe(changes: Record<string, unknown> = {}): { path: string; output: string; folder: string } {
@@ -51,21 +50,6 @@ function recipe(changes: Record<string, unknown> = {}): { path: string; output: 
   const path = join(folder, "recipe.yaml");
   writeFileSync(path, stringify(whole));
   return { path, output, folder };
-}
-
-type Result = { code: number; out: string; err: string };
-
-function distill(...args: string[]): Result {
-  try {
-    return {
-      code: 0,
-      out: execFileSync(process.execPath, [CLI, ...args], { encoding: "utf8", stdio: "pipe" }),
-      err: "",
-    };
-  } catch (error) {
-    const { status, stdout, stderr } = error as { status: number; stdout: string; stderr: string };
-    return { code: status, out: stdout, err: stderr };
-  }
 }
 
 test("a run that is killed and started again ends as the run that was not, bit for bit", async () => {

@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { resolve } from "node:path";
 
-const CLI = resolve(import.meta.dirname, "../../src/cli.js");
+/** The built command line. */
+export const CLI = resolve(import.meta.dirname, "../../src/cli.js");
 
-/** Run the built command line. */
+/** Run it to its end. */
 export function distill(...args: string[]): { code: number; out: string; err: string } {
   try {
     const out = execFileSync(process.execPath, [CLI, ...args], { encoding: "utf8", stdio: "pipe" });
