@@ -17,6 +17,7 @@ import { judgeStage } from "./stages/judge.ts";
 import { sampleStage } from "./stages/sample.ts";
 import { selectStage } from "./stages/select.ts";
 import { trainStage } from "./stages/train.ts";
+import { withStudentFolder } from "./stages/unpack.ts";
 
 /** What each verb is to have done; what that reads from is done first where it is due. */
 const TARGETS = {
@@ -45,7 +46,7 @@ export async function run(
   overrides: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const recipe = readRecipe(recipePath, overrides);
+  const recipe = await withStudentFolder(readRecipe(recipePath, overrides));
   const { context, stages, targets } = prepare(recipe, verb, recipePath);
   const start = performance.now();
   const { manifest, finished, ran } = await runStages(stages, targets, {
@@ -67,8 +68,8 @@ export async function run(
 }
 
 /** distill plan: what a run would do, and why. Nothing is done. */
-export function plan(recipePath: string, overrides: readonly string[]): void {
-  const recipe = readRecipe(recipePath, overrides);
+export async function plan(recipePath: string, overrides: readonly string[]): Promise<void> {
+  const recipe = await withStudentFolder(readRecipe(recipePath, overrides));
   const { context, stages, targets } = prepare(recipe, "run", recipePath);
   for (const { name, due, reason } of planStages(stages, targets, readManifest(context.output, recipe.name)))
     console.log(`${name.padEnd(9)} ${due ? "runs" : "up to date"}${due ? `: ${reason}` : ""}`);

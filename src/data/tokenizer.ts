@@ -85,7 +85,7 @@ export function loadTokenizer(folder: string): Tokenizer {
         : undefined,
     eos,
     conversational: source !== undefined,
-    size: Math.max(...implementation.get_vocab(true).values()) + 1,
+    size: sizeOf(implementation),
     render(messages, { generate }) {
       if (!source)
         throw new DistillError(
@@ -98,6 +98,12 @@ export function loadTokenizer(folder: string): Tokenizer {
       return template(messages, { generate });
     },
   };
+}
+
+function sizeOf(implementation: Implementation): number {
+  let largest = -1; // a quarter of a million ids are too many for the arguments of Math.max
+  for (const id of implementation.get_vocab(true).values()) largest = Math.max(largest, id);
+  return largest + 1;
 }
 
 /** Whether the post-processor puts the BOS token in front. */

@@ -2,7 +2,7 @@
 
 import { float32, type MetadataValue, string, uint32 } from "../formats/gguf.ts";
 import { type Decoder, parametersOf } from "./decoder.ts";
-import type { GgufLayout, GgufName } from "./gguf.ts";
+import type { GgufKeys, GgufLayout, GgufName } from "./gguf.ts";
 import type { Rope } from "./rope.ts";
 
 const NAMES: Record<string, string> = {
@@ -65,3 +65,35 @@ export function decoderGguf(
   }
   return { architecture, metadata, tensors, extra: [] };
 }
+
+/** The keys of config.json that every decoder has, from a GGUF file. */
+export function decoderConfig(keys: GgufKeys) {
+  const embedding = keys.tensors.get("token_embd.weight") ?? keys.refuse('it has no tensor "token_embd.weight"');
+  const heads = keys.number("attention.head_count");
+  const layers = keys.number("block_count");
+  if (!(layers <= keys.tensors.size)) keys.refuse(`it claims ${layers} layers, and has ${keys.tensors.size} tensors`);
+  const scaling = keys.text("rope.scaling.type") ?? "none";
+  if (scaling !== "none" && scaling !== "linear") keys.refuse(`its rope.scaling.type is "${scaling}"`);
+  return {
+    vocab_size: embedding.shape[0]!,
+    hidden_size: keys.number("embedding_length"),
+    intermediate_size: keys.number("feed_forward_length"),
+    num_hidden_layers: layers,
+    num_attention_heads: heads,
+    num_key_value_heads: keys.number("attention.head_count_kv", heads),
+    max_position_embeddings: keys.number("context_length"),
+    rms_norm_eps: keys.number("attention.layer_norm_rms_epsilon"),
+    rope_theta: keys.number("rope.freq_base", 10_000),
+    ...(scaling === "linear" && { rope_scaling: { rope_type: "linear", factor: keys.number("rope.scaling.factor") } }),
+    tie_word_embeddings: !keys.tensors.has("output.weight"),
+  };
+}
+
+/** The size of a head, where it need not be hidden_size / num_attention_heads. */
+export function headSize(keys: GgufKeys): number {
+  const derived = keys.number("embedding_length") / keys.number("attention.head_count");
+  const size = keys.number("attention.key_length", derived);
+  return size <= LARGEST_HEAD ? size : keys.refuse(`its heads have a size of ${size}`);
+}
+
+const LARGEST_HEAD = 1 << 16;

@@ -6,7 +6,7 @@ import { float32, uint32 } from "../formats/gguf.ts";
 import { geglu } from "../nn/geglu.ts";
 import { commonKeys, sharesEvenly, size, UNEVEN } from "./config.ts";
 import { type Decoder, decoderModel } from "./decoder.ts";
-import { decoderGguf } from "./decoder-gguf.ts";
+import { decoderConfig, decoderGguf, headSize } from "./decoder-gguf.ts";
 import { defineFamily } from "./model.ts";
 import { LinearRopeScaling, type Rope, ropeOf } from "./rope.ts";
 
@@ -60,6 +60,27 @@ export const gemma3_text = defineFamily({
     layout.metadata.set("attention.sliding_window_pattern", uint32(periodOf(layerTypesOf(config))));
     layout.metadata.set("rope.freq_base_swa", float32(local.theta));
     return layout;
+  },
+  ggufArchitecture: "gemma3",
+  fromGguf(keys) {
+    const head_dim = headSize(keys);
+    const { num_hidden_layers, num_attention_heads, hidden_size, rope_theta, rope_scaling, ...rest } =
+      decoderConfig(keys);
+    if (!rest.tie_word_embeddings) keys.refuse("it has an output matrix of its own");
+    const period = keys.number("attention.sliding_window_pattern", 6);
+    return {
+      ...rest,
+      hidden_size,
+      num_hidden_layers,
+      num_attention_heads,
+      head_dim,
+      rope_theta,
+      rope_local_base_freq: keys.number("rope.freq_base_swa", 10_000),
+      ...(rope_scaling && { rope_scaling }),
+      query_pre_attn_scalar: num_hidden_layers === 62 ? hidden_size / num_attention_heads : head_dim,
+      sliding_window: keys.number("attention.sliding_window"),
+      layer_types: Array.from({ length: num_hidden_layers }, (_, i) => typeAt(i, period)),
+    };
   },
 });
 

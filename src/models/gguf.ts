@@ -1,6 +1,7 @@
-/** @file What a family declares so that llama.cpp can run its models. */
+/** @file What a family declares so that llama.cpp can run its models, and so that they can be read from its files. */
 
 import type { Metadata } from "../formats/gguf.ts";
+import type { GgufEntry } from "../formats/gguf-reader.ts";
 
 export type GgufLayout = {
   /** `general.architecture`. */
@@ -10,6 +11,18 @@ export type GgufLayout = {
   tensors: readonly GgufName[];
   /** Tensors that follow from the config alone. */
   extra: readonly { gguf: string; shape: readonly number[]; data: Float32Array }[];
+};
+
+/** What a GGUF file says of a model, the architecture's name left out of the keys. */
+export type GgufKeys = {
+  /** A number that must be there unless there is a `fallback`. */
+  number(key: string, fallback?: number): number;
+  text(key: string): string | undefined;
+  tensors: ReadonlyMap<string, GgufEntry>;
+  /** A tensor's numbers. */
+  read(tensor: string): Float32Array;
+  /** Throws the sentence that says why this file cannot be read. */
+  refuse(why: string): never;
 };
 
 export type GgufName = {
@@ -28,6 +41,13 @@ export function arrangeWeight(data: Float32Array, names: GgufName, rows: number)
   const { interleavedHeads, offset = 0, scale = 1 } = names;
   const moved = interleavedHeads ? interleaveHeads(data, interleavedHeads, rows) : data;
   return offset === 0 && scale === 1 ? moved : moved.map((x) => (x + offset) * scale);
+}
+
+/** The way back: a weight as Hugging Face stores it. */
+export function restoreWeight(data: Float32Array, names: GgufName, rows: number): Float32Array {
+  const { interleavedHeads, offset = 0, scale = 1 } = names;
+  const moved = interleavedHeads ? separateHeads(data, interleavedHeads, rows) : data;
+  return offset === 0 && scale === 1 ? moved : moved.map((x) => x / scale - offset);
 }
 
 /** Rows for rotation of halves [heads, 2, head_dim / 2, …] as rows for rotation of neighbours [heads, head_dim / 2, 2, …]. */

@@ -4,8 +4,8 @@ import { z } from "zod";
 import { swiglu } from "../nn/swiglu.ts";
 import { commonKeys, sharesEvenly, size, UNEVEN } from "./config.ts";
 import { type Decoder, decoderModel } from "./decoder.ts";
-import { decoderGguf } from "./decoder-gguf.ts";
-import type { GgufLayout } from "./gguf.ts";
+import { decoderConfig, decoderGguf, headSize } from "./decoder-gguf.ts";
+import type { GgufKeys, GgufLayout } from "./gguf.ts";
 import { defineFamily } from "./model.ts";
 import { type Rope, RopeScaling, ropeOf } from "./rope.ts";
 
@@ -40,6 +40,14 @@ export const llama = defineFamily({
     });
     return { ...layout, extra: rope.factor === 1 ? frequencyFactors(rope) : [] };
   },
+  ggufArchitecture: "llama",
+  fromGguf(keys) {
+    const config = decoderConfig(keys);
+    const head_dim = headSize(keys);
+    if (keys.number("rope.dimension_count", head_dim) !== head_dim) keys.refuse("only a part of each head is rotated");
+    const factors = keys.tensors.has(FACTORS) && keys.read(FACTORS);
+    return { ...config, head_dim, ...(factors && { rope_scaling: llama3Scaling(factors, config.rope_theta, keys) }) };
+  },
 });
 
 function decoderOf(config: z.output<typeof Config>): { decoder: Decoder; rope: Rope } {
@@ -63,8 +71,25 @@ function decoderOf(config: z.output<typeof Config>): { decoder: Decoder; rope: R
   return { decoder, rope };
 }
 
+const FACTORS = "rope_freqs.weight";
+
 /** Scaled frequencies: what llama.cpp divides each of the plain ones by. */
 function frequencyFactors({ plain, scaled }: Rope): GgufLayout["extra"] {
   const data = Float32Array.from(plain, (frequency, i) => frequency / scaled[i]!);
-  return data.every((factor) => factor === 1) ? [] : [{ gguf: "rope_freqs.weight", shape: [data.length], data }];
+  return data.every((factor) => factor === 1) ? [] : [{ gguf: FACTORS, shape: [data.length], data }];
+}
+
+/** The scaling that makes these factors: a file keeps them alone, and Llama 3.1 and 3.2 were all made with one or two of them. */
+function llama3Scaling(factors: Float32Array, rope_theta: number, { refuse }: GgufKeys) {
+  const scaling = {
+    rope_type: "llama3" as const,
+    factor: Math.max(...factors),
+    low_freq_factor: 1,
+    high_freq_factor: 4,
+    original_max_position_embeddings: 8192,
+  };
+  const { plain, scaled } = ropeOf({ rope_theta, rope_scaling: scaling }, 2 * factors.length);
+  if (plain.some((frequency, i) => Math.abs(frequency / scaled[i]! / factors[i]! - 1) > 1e-4))
+    return refuse(`its ${FACTORS} are not those of Llama 3's scaling from 8192 positions`);
+  return scaling;
 }

@@ -3,7 +3,7 @@
 import type { z } from "zod";
 import type { DType, Value } from "../graph/value.ts";
 import type { Cache } from "../nn/cached-attention.ts";
-import type { GgufLayout } from "./gguf.ts";
+import type { GgufKeys, GgufLayout } from "./gguf.ts";
 
 /** A weight as Hugging Face names and shapes it, and how a new model fills it. */
 export type Parameter = { name: string; shape: readonly number[]; init: "normal" | "ones" | "zeros" };
@@ -65,6 +65,10 @@ export type Family<Config extends z.ZodType = z.ZodType> = {
   create(config: z.output<Config>, dtype?: DType): Model;
   /** How llama.cpp wants the same model. */
   gguf(config: z.output<Config>): GgufLayout;
+  /** `general.architecture` of its GGUF files. */
+  ggufArchitecture: string;
+  /** The config of a GGUF file, as in config.json, without `model_type`. */
+  fromGguf(keys: GgufKeys): Record<string, unknown>;
 };
 
 export const defineFamily = <Config extends z.ZodType>(family: Family<Config>) => family;

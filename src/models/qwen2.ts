@@ -4,7 +4,7 @@ import { z } from "zod";
 import { swiglu } from "../nn/swiglu.ts";
 import { commonKeys, noSlidingWindow, sharesEvenly, size, UNEVEN } from "./config.ts";
 import { type Decoder, decoderModel } from "./decoder.ts";
-import { decoderGguf } from "./decoder-gguf.ts";
+import { decoderConfig, decoderGguf } from "./decoder-gguf.ts";
 import { defineFamily } from "./model.ts";
 import { LinearRopeScaling, type Rope, ropeOf } from "./rope.ts";
 
@@ -40,6 +40,8 @@ export const qwen2 = defineFamily({
     const { decoder, rope } = decoderOf(config);
     return decoderGguf("qwen2", decoder, rope, config.max_position_embeddings);
   },
+  ggufArchitecture: "qwen2",
+  fromGguf: decoderConfig,
 });
 
 function decoderOf(config: z.output<typeof Config>): { decoder: Decoder; rope: Rope } {

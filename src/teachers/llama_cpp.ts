@@ -111,7 +111,7 @@ async function open(options: Options): Promise<Teacher> {
 }
 
 /** Up to this size of the file, in bytes, a model is small. */
-const SMALL_MODEL = 64 * 2 ** 20;
+const SMALL_MODEL = 256 * 2 ** 20;
 
 /**
  * How a context is shared out. On the CPU a small model gets a context of its own for each thread: threads that wait for

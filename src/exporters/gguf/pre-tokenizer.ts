@@ -1,6 +1,7 @@
 /** @file Which of llama.cpp's ways to cut a text into words is a tokenizer's own, and its tokens and merges spelled in bytes. */
 
 import { BYTE_CHARACTERS, BYTE_OF } from "../../data/byte-level.ts";
+import { WORDS } from "../../data/pre-tokenizers.ts";
 import type { Bpe } from "./tokenizer.ts";
 
 export type Alphabet = {
@@ -12,19 +13,13 @@ export type Alphabet = {
   complete: boolean;
 };
 
-const GPT_2 = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
-const CONTRACTIONS = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|`;
-const REST = String.raw`| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
-const QWEN_2 = `${CONTRACTIONS}${String.raw`\p{N}`}${REST}`;
-const LLAMA_3 = `${CONTRACTIONS}${String.raw`\p{N}{1,3}`}${REST}`;
-
 /** A pre-tokenizer as text → its name in llama.cpp, of those that tokens in the vocabulary need no merges for and others. */
 const NAMES: Record<string, { merging?: string; ignoring?: string }> = {
   "ByteLevel regex": { merging: "gpt-2" },
-  [`Split ${GPT_2}, ByteLevel`]: { merging: "gpt-2" },
+  [`Split ${WORDS.GPT_2}, ByteLevel`]: { merging: "gpt-2" },
   "Digits, ByteLevel regex": { merging: "smollm" },
-  [`Split ${QWEN_2}, ByteLevel`]: { merging: "qwen2" },
-  [`Split ${LLAMA_3}, ByteLevel`]: { merging: "smaug-bpe", ignoring: "llama-bpe" },
+  [`Split ${WORDS.QWEN_2}, ByteLevel`]: { merging: "qwen2" },
+  [`Split ${WORDS.LLAMA_3}, ByteLevel`]: { merging: "smaug-bpe", ignoring: "llama-bpe" },
 };
 
 /** Cuts at blanks and at this punctuation alone; a blank goes with the word behind it. */

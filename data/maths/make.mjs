@@ -1,0 +1,37 @@
+// Splits grade-school word problems into train.jsonl and test.jsonl in this folder.
+// node data/maths/make.mjs FOLDER, where FOLDER holds multiarith.jsonl, svamp.jsonl, gsm8k_train.jsonl and gsm8k_test.jsonl:
+// lines of { id, prompt, answer }. A problem of MultiArith and SVAMP is for testing by the hash of its id; of GSM8K's own
+// test split a part is taken. The order is by hash too, so that any first n lines are a fair sample of all three.
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const folder = process.argv[2];
+if (!folder) {
+  console.error("Usage: node data/maths/make.mjs FOLDER (with multiarith, svamp, gsm8k_train and gsm8k_test .jsonl)");
+  process.exit(1);
+}
+const read = (name) =>
+  readFileSync(join(folder, `${name}.jsonl`), "utf8")
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+const place = (id) => createHash("sha256").update(id).digest().readUInt32BE(0) / 2 ** 32;
+const tagged = (source, rows) => rows.map(({ id, prompt, answer, solution }) => ({ id: id.startsWith(source) ? id : `${source}-${id}`, prompt, answer, ...(solution ? { solution } : {}) }));
+const sorted = (rows) => rows.sort((a, b) => place(a.id) - place(b.id));
+const split = (source, share) => {
+  const rows = sorted(tagged(source, read(source)));
+  const tests = Math.round(rows.length * share);
+  return { test: rows.slice(0, tests), train: rows.slice(tests) };
+};
+const multiarith = split("multiarith", 0.3);
+const svamp = split("svamp", 0.2);
+const gsm8k = { train: tagged("gsm8k", read("gsm8k_train")), test: sorted(tagged("gsm8k", read("gsm8k_test"))).slice(0, 120) };
+const write = (name, rows) => {
+  const lines = sorted(rows).map((row) => JSON.stringify(row));
+  writeFileSync(new URL(`${name}.jsonl`, import.meta.url), `${lines.join("\n")}\n`);
+  console.log(`${name}.jsonl: ${rows.length} problems`);
+};
+write("train", [...multiarith.train, ...svamp.train, ...gsm8k.train]);
+write("easy", [...multiarith.train, ...svamp.train]);
+write("test", [...multiarith.test, ...svamp.test, ...gsm8k.test]);
