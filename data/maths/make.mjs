@@ -1,4 +1,5 @@
-// Splits grade-school word problems into train.jsonl and test.jsonl in this folder.
+// Splits grade-school word problems into train.jsonl and test.jsonl in this folder; easy.jsonl is train.jsonl without GSM8K,
+// and rationales.jsonl has conversations made of GSM8K's own solutions of up to three lines.
 // node data/maths/make.mjs FOLDER, where FOLDER holds multiarith.jsonl, svamp.jsonl, gsm8k_train.jsonl and gsm8k_test.jsonl:
 // lines of { id, prompt, answer }. A problem of MultiArith and SVAMP is for testing by the hash of its id; of GSM8K's own
 // test split a part is taken. The order is by hash too, so that any first n lines are a fair sample of all three.
@@ -18,7 +19,7 @@ const read = (name) =>
     .map((line) => JSON.parse(line));
 const place = (id) => createHash("sha256").update(id).digest().readUInt32BE(0) / 2 ** 32;
 const tagged = (source, rows) => rows.map(({ id, prompt, answer, solution }) => ({ id: id.startsWith(source) ? id : `${source}-${id}`, prompt, answer, ...(solution ? { solution } : {}) }));
-const sorted = (rows) => rows.sort((a, b) => place(a.id) - place(b.id));
+const sorted = (rows, salt = "") => rows.sort((a, b) => place(salt + a.id) - place(salt + b.id));
 const split = (source, share) => {
   const rows = sorted(tagged(source, read(source)));
   const tests = Math.round(rows.length * share);
@@ -27,11 +28,23 @@ const split = (source, share) => {
 const multiarith = split("multiarith", 0.3);
 const svamp = split("svamp", 0.2);
 const gsm8k = { train: tagged("gsm8k", read("gsm8k_train")), test: sorted(tagged("gsm8k", read("gsm8k_test"))).slice(0, 120) };
-const write = (name, rows) => {
-  const lines = sorted(rows).map((row) => JSON.stringify(row));
+const write = (name, rows, of = (row) => row) => {
+  const lines = sorted(rows, "order ").map((row) => JSON.stringify(of(row)));
   writeFileSync(new URL(`${name}.jsonl`, import.meta.url), `${lines.join("\n")}\n`);
   console.log(`${name}.jsonl: ${rows.length} problems`);
 };
 write("train", [...multiarith.train, ...svamp.train, ...gsm8k.train]);
 write("easy", [...multiarith.train, ...svamp.train]);
 write("test", [...multiarith.test, ...svamp.test, ...gsm8k.test]);
+write(
+  "rationales",
+  gsm8k.train.filter(({ solution }) => solution.split("\n").length <= 3 && solution.length <= 240),
+  ({ id, prompt, answer, solution }) => ({
+    id,
+    prompt,
+    messages: [
+      { role: "user", content: prompt },
+      { role: "assistant", content: `<think>\n${solution}\n</think>\nThe answer is ${answer}.` },
+    ],
+  }),
+);

@@ -33,4 +33,4 @@ export const PRE_TOKENIZERS: Record<string, PreTokenizer> = {
 };
 
 /** The regular expressions, by what they are known for. */
-export const WORDS = { GPT_2, QWEN_2, LLAMA_3 };
+export const WORDS = { GPT_2, QWEN_2, LLAMA_3, PLAIN };

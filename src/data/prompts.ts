@@ -1,14 +1,16 @@
-/** @file Questions to sample from and to test on: JSON lines, or problems that a program writes. */
+/** @file Questions to sample from and to test on: JSON lines, a saved dataset, or problems that a program writes. */
 
+import { existsSync, statSync } from "node:fs";
 import { z } from "zod";
 import { create } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import type { Prompt } from "../core/trace.ts";
+import { readDataset } from "./dataset-folder.ts";
 import type { Split } from "./generators/generator.ts";
 import * as generators from "./generators/index.ts";
 import { jsonLines } from "./rows.ts";
 
-/** Where questions come from: the first `limit` lines of a file, or `rows` problems of a generator. */
+/** Where questions come from: the first `limit` lines of a file or rows of a folder of save_to_disk, or `rows` problems of a generator. */
 export type PromptSource =
   | { path: string; limit?: number | undefined }
   | { generate: { type: string }; rows: number; seed: number };
@@ -32,7 +34,7 @@ export const describeSource = (source: PromptSource): string =>
 
 function fromFile(path: string, limit = Number.POSITIVE_INFINITY): Prompt[] {
   const prompts = new Map<string, Prompt>();
-  for (const { line, value } of jsonLines(path)) {
+  for (const { line, value } of linesOf(path)) {
     if (prompts.size >= limit) break;
     const parsed = Line.safeParse(value);
     if (!parsed.success) {
@@ -48,6 +50,12 @@ function fromFile(path: string, limit = Number.POSITIVE_INFINITY): Prompt[] {
   }
   if (prompts.size === 0) throw new DistillError(`${path} has no prompts. Expected lines with ${EXPECTED}.`);
   return [...prompts.values()];
+}
+
+function* linesOf(path: string): Generator<{ line: number; value: unknown }> {
+  if (!existsSync(path) || !statSync(path).isDirectory()) return yield* jsonLines(path);
+  let line = 0;
+  for (const { table } of readDataset(path)) for (const row of table) yield { line: ++line, value: row?.toJSON() };
 }
 
 function fromGenerator(

@@ -8,13 +8,15 @@ import { readTraces } from "../data/traces.ts";
 import type { WeightedReward } from "../rewards/judge.ts";
 import { type SamplerOptions, sample } from "../sampling/sample.ts";
 import type { Teacher } from "../teachers/teacher.ts";
-import { type Metrics, measure } from "./metrics.ts";
+import { type Gain, gainOver, type Metrics, measure } from "./metrics.ts";
 
 export type ModelReport = { name: string } & Metrics & {
     /** Generated tokens a second while this model was sampled. */
     tokens_per_s: number;
     /** Of the model's file or files. */
     bytes: number;
+    /** Against the model before training, where that was measured too. */
+    gain?: Gain;
   };
 
 export type EvaluationRun = {
@@ -70,4 +72,13 @@ export async function evaluateModel(run: EvaluationRun): Promise<ModelReport | u
   state.report = { name, ...measure([...readTraces(folder)]), tokens_per_s, bytes };
   writeWhole(statePath, JSON.stringify(state));
   return state.report;
+}
+
+/** Each model's gain over the one named `base`, from the traces in `folderOf(name)`. */
+export function withGains(models: readonly ModelReport[], base: string, folderOf: (name: string) => string) {
+  if (!models.some(({ name }) => name === base)) return models;
+  const before = [...readTraces(folderOf(base))];
+  return models.map((model) =>
+    model.name === base ? model : { ...model, gain: gainOver(base, before, [...readTraces(folderOf(model.name))]) },
+  );
 }

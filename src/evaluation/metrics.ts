@@ -49,6 +49,39 @@ export function measure(traces: readonly Trace[]): Metrics {
   };
 }
 
+/** How much better a model is on the same problems. */
+export type Gain = {
+  over: string;
+  /** The mean over problems of the difference of their shares. */
+  pass_at_1: number;
+  /** The 95 % interval of that mean, problem by problem: what is hard for both does not widen it. */
+  ci95: [low: number, high: number];
+};
+
+/** What `traces` gain over those of another model, on the problems that both have. */
+export function gainOver(over: string, others: readonly Trace[], traces: readonly Trace[]): Gain {
+  const before = sharesOf(others);
+  const differences = [...sharesOf(traces)].flatMap(([id, share]) => (before.has(id) ? [share - before.get(id)!] : []));
+  const n = differences.length;
+  const center = mean(differences);
+  const variance = differences.reduce((sum, d) => sum + (d - center) ** 2, 0) / Math.max(1, n - 1);
+  const half = Z * Math.sqrt(variance / Math.max(1, n));
+  return { over, pass_at_1: center, ci95: [center - half, center + half] };
+}
+
+/** The share of right samples of each problem. */
+function sharesOf(traces: readonly Trace[]): Map<string, number> {
+  const counts = new Map<string, [right: number, all: number]>();
+  for (const { prompt_id, verdict } of traces) {
+    const [right, all] = counts.get(prompt_id) ?? [0, 0];
+    counts.set(prompt_id, [right + Number(verdict === "correct"), all + 1]);
+  }
+  return new Map([...counts].map(([id, [right, all]]) => [id, right / all]));
+}
+
+/** The 97.5th percentile of the normal distribution. */
+const Z = 1.959964;
+
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / Math.max(1, values.length);
 
 /** The first sample with the answer that most samples agree on; answers are equal as mathematics, not as text. */
@@ -76,8 +109,7 @@ export function wilson95(shares: readonly number[]): [number, number] {
   const p = mean(shares);
   const variance = shares.reduce((sum, share) => sum + (share - p) ** 2, 0) / Math.max(1, n - 1);
   const size = variance > 0 ? Math.max(n, (p * (1 - p) * n) / variance) : n;
-  const z = 1.959964;
-  const center = (p + z ** 2 / (2 * size)) / (1 + z ** 2 / size);
-  const half = (z / (1 + z ** 2 / size)) * Math.sqrt((p * (1 - p)) / size + z ** 2 / (4 * size ** 2));
+  const center = (p + Z ** 2 / (2 * size)) / (1 + Z ** 2 / size);
+  const half = (Z / (1 + Z ** 2 / size)) * Math.sqrt((p * (1 - p)) / size + Z ** 2 / (4 * size ** 2));
   return [Math.max(0, center - half), Math.min(1, center + half)];
 }

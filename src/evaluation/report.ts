@@ -14,13 +14,25 @@ export type RunSummary = {
   places: Record<string, string>;
 };
 
-const HEADER = ["model", "pass@1", "95 % interval", "cons@k", "truncated", "unparsed", "tokens", "size", "tokens/s"];
+const HEADER = [
+  "model",
+  "pass@1",
+  "95 % interval",
+  "over base",
+  "cons@k",
+  "truncated",
+  "unparsed",
+  "tokens",
+  "size",
+  "tokens/s",
+];
 
 function rows(models: readonly ModelReport[]): string[][] {
   return models.map((model) => [
     model.name,
     percent(model.pass_at_1),
     model.pass_at_1_ci95.map(percent).join(" – "),
+    model.gain ? `${points(model.gain.pass_at_1)} (${model.gain.ci95.map(points).join(" – ")})` : "",
     percent(model.cons_at_k),
     percent(model.truncated),
     percent(model.unparsed),
@@ -31,6 +43,9 @@ function rows(models: readonly ModelReport[]): string[][] {
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+
+/** A difference of shares in points: +1.2 */
+const points = (difference: number) => `${difference < 0 ? "−" : "+"}${Math.abs(100 * difference).toFixed(1)}`;
 
 /** 1234567 → "1.2 MB" */
 export function formatBytes(bytes: number): string {

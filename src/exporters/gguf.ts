@@ -22,10 +22,13 @@ const TYPES = {
 } as const satisfies Record<string, readonly [EncodedType, number]>;
 type TypeName = keyof typeof TYPES;
 
+/** The types of weights that are written. */
+export const GGUF_TYPES = Object.keys(TYPES) as [TypeName, ...TypeName[]];
+
 export const gguf = defineExporter({
   options: z.object({
     /** A file model-<type>.gguf for each. */
-    types: z.array(z.enum(Object.keys(TYPES) as [TypeName, ...TypeName[]])).min(1),
+    types: z.array(z.enum(GGUF_TYPES)).min(1),
   }),
   create:
     ({ types }) =>

@@ -7,6 +7,7 @@ import { readText } from "../core/files.ts";
 import * as generators from "../data/generators/index.ts";
 import { SelectionOptions } from "../data/selection.ts";
 import { EvaluationOptions } from "../evaluation/metrics.ts";
+import { GGUF_TYPES } from "../exporters/gguf.ts";
 import * as exporters from "../exporters/index.ts";
 import { ParityOptions } from "../exporters/limits.ts";
 import { RewardSpecs } from "../rewards/create.ts";
@@ -60,7 +61,13 @@ export const Recipe = z
       .prefault({}),
     export: z.array(oneOf(exporters)).default([]),
     parity: ParityOptions.strict().prefault({}),
-    evaluation: EvaluationOptions.extend({ prompts: Prompts }).strict().optional(),
+    evaluation: EvaluationOptions.extend({
+      prompts: Prompts,
+      /** The type of weights in which llama.cpp runs base and student. */
+      weights: z.enum(GGUF_TYPES).default("f32"),
+    })
+      .strict()
+      .optional(),
   })
   .refine(({ sampling, dataset }) => !sampling !== !dataset, {
     path: ["dataset"],

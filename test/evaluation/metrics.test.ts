@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Trace } from "../../src/data/traces.ts";
-import { measure, wilson95 } from "../../src/evaluation/metrics.ts";
+import { gainOver, measure, wilson95 } from "../../src/evaluation/metrics.ts";
 
 const sample = (prompt_id: string, extracted: string | null, correct: boolean, finish_reason = "stop") =>
   ({
@@ -43,4 +43,15 @@ test("the interval is Wilson's for single samples, and narrower where samples of
       .map((share, i) => share + (i % 2 ? 0.1 : -0.1)),
   );
   assert.ok(narrowHigh - narrowLow < wideHigh - wideLow);
+});
+
+test("a gain is measured problem by problem, so that problems that are hard for both do not widen its interval", () => {
+  const before = Array.from({ length: 100 }, (_, i) => sample(`p${i}`, "1", i < 40));
+  const after = Array.from({ length: 100 }, (_, i) => sample(`p${i}`, "1", i < 50));
+  const { pass_at_1, ci95 } = gainOver("base", before, after.reverse());
+  assert.ok(Math.abs(pass_at_1 - 0.1) < 1e-12);
+  // 0.1 ± 1.96 · sqrt(0.1 · 0.9 · 100 / 99 / 100)
+  assert.ok(Math.abs(ci95[0] - 0.0409) < 5e-4 && Math.abs(ci95[1] - 0.1591) < 5e-4, `${ci95}`);
+  const same = gainOver("base", before, before);
+  assert.deepEqual([same.pass_at_1, ...same.ci95], [0, 0, 0]);
 });

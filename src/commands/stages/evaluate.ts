@@ -6,7 +6,7 @@ import { create } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import { writeWhole } from "../../core/files.ts";
 import { contentHash } from "../../core/hash.ts";
-import { evaluateModel, type ModelReport } from "../../evaluation/evaluate.ts";
+import { evaluateModel, type ModelReport, withGains } from "../../evaluation/evaluate.ts";
 import type { Exported } from "../../exporters/exporter.ts";
 import * as exporters from "../../exporters/index.ts";
 import type { Stage } from "../../recipe/stages.ts";
@@ -24,7 +24,7 @@ import {
 
 export function evaluateStage(context: Context): Stage {
   const { recipe } = context;
-  const { prompts: source, models: wanted, ...options } = recipe.evaluation!;
+  const { prompts: source, models: wanted, weights, ...options } = recipe.evaluation!;
   const folder = evaluationFolder(context);
   const prompts = () =>
     questions(
@@ -36,7 +36,7 @@ export function evaluateStage(context: Context): Stage {
     name: "evaluate",
     after: recipe.export.length > 0 ? ["train", "export"] : ["train"],
     inputs: () => ({
-      evaluation: { ...options, models: wanted },
+      evaluation: { ...options, weights, models: wanted },
       rewards: RULES,
       prompts: promptsInput(prompts()),
       ...(recipe.teacher ? { teacher: teacherInput(context) } : {}),
@@ -46,7 +46,8 @@ export function evaluateStage(context: Context): Stage {
       const asked = prompts();
       const subjects = subjectsOf(context, (results.export?.files ?? []) as Exported[]);
       const chosen = wanted ? wanted.map((name) => named(subjects, name)) : subjects;
-      const models: ModelReport[] = [];
+      const measured: ModelReport[] = [];
+      const tracesOf = (name: string) => join(folder, "traces", name);
       for (const { name, content, make } of chosen) {
         const key = contentHash({ content: content(), prompts: asked, options, rules: RULES });
         const report = await evaluateModel({
@@ -58,13 +59,14 @@ export function evaluateStage(context: Context): Stage {
           prompts: asked,
           rewards: await createRewards(RULES),
           options,
-          folder: join(folder, "traces", name),
+          folder: tracesOf(name),
           key,
           signal,
         });
         if (!report) return { stopped: true, result: {} };
-        models.push(report);
+        measured.push(report);
       }
+      const models = withGains(measured, "base", tracesOf);
       writeWhole(join(folder, "report.json"), `${JSON.stringify({ models }, null, 2)}\n`);
       return { result: { models } };
     },
@@ -83,7 +85,7 @@ function subjectsOf(context: Context, files: readonly Exported[]): Subject[] {
   const { student } = recipe;
   const weights = (name: string, folder: string): Subject => ({
     name,
-    content: () => hashOf(context, folder, "folder", "The model"),
+    content: () => [hashOf(context, folder, "folder", "The model"), recipe.evaluation!.weights],
     make: () => asGguf(folder, join(evaluationFolder(context), "models", name), context),
   });
   const base = "path" in student ? [weights("base", student.path)] : [];
@@ -119,18 +121,22 @@ function named(subjects: readonly Subject[], name: string): Subject {
   return found;
 }
 
-/** Weights in full precision as llama.cpp reads them. */
+/** Weights as llama.cpp reads them. */
 async function asGguf(folder: string, output: string, context: Context): Promise<Made> {
   const [exported] = await create(
     exporters,
-    { type: "gguf", types: ["f32"] } as { type: string },
+    { type: "gguf", types: [context.recipe.evaluation!.weights] } as { type: string },
     "exporter",
   )({ folder }, output);
   return { teacher: backendOf(exported!.path, context), bytes: exported!.bytes };
 }
 
-/** What runs an exported file, as the recipe's teacher runs where it is of the same kind. */
+/** What runs an exported file, as the recipe's teacher runs where it is of the same kind, but with a template of its own. */
 function backendOf(path: string, { recipe }: Context): { type: string } {
   const type = path.endsWith(".gguf") ? "llama_cpp" : "transformers";
-  return { ...(recipe.teacher?.type === type ? recipe.teacher : {}), type, path } as { type: string };
+  const { chat_template: _, ...alike } = {
+    chat_template: "",
+    ...(recipe.teacher?.type === type ? recipe.teacher : {}),
+  };
+  return { ...alike, type, path } as { type: string };
 }

@@ -19,6 +19,7 @@ const NAMES: Record<string, { merging?: string; ignoring?: string }> = {
   [`Split ${WORDS.GPT_2}, ByteLevel`]: { merging: "gpt-2" },
   "Digits, ByteLevel regex": { merging: "smollm" },
   [`Split ${WORDS.QWEN_2}, ByteLevel`]: { merging: "qwen2" },
+  [`Split ${WORDS.PLAIN}, ByteLevel`]: { merging: "poro-chat" },
   [`Split ${WORDS.LLAMA_3}, ByteLevel`]: { merging: "smaug-bpe", ignoring: "llama-bpe" },
 };
 
