@@ -1,4 +1,4 @@
-/** @file Blocks of small unsigned integers with one scale each, as MatMulNBits and GatherBlockQuantized of ONNX Runtime read them. */
+/** @file Blocks of small unsigned integers with one scale each, as MatMulNBits of ONNX Runtime reads them. */
 
 export const BLOCK_SIZE = 32;
 

@@ -30,18 +30,3 @@ export const MatMulNBits: Op<[x: Value, blocks: Value, scales: Value, attrs: Blo
     }),
   },
 });
-
-/** Rows of a quantised W: packed uint8 [rows, width·bits / 8], indices, scales [rows, width / block_size]: [..., width]. */
-export const GatherBlockQuantized: Op<[packed: Value, indices: Value, scales: Value, attrs: Blocks]> = defineOp(
-  "GatherBlockQuantized",
-  {
-    infer: ({ block_size }, _, indices, scales) => ({
-      dtype: scales.dtype,
-      shape: [...indices.shape, (scales.shape[1] as number) * block_size],
-    }),
-    spelling: {
-      domain: "com.microsoft",
-      attributes: ({ bits, block_size }) => ({ bits, block_size, gather_axis: 0, quantize_axis: 1 }),
-    },
-  },
-);

@@ -6,9 +6,9 @@ import { toFloat16 } from "../../formats/float16.ts";
 import type { StoredTensor } from "../../formats/onnx.ts";
 import { rewrite } from "../../graph/rewrite.ts";
 import { elements } from "../../graph/shape.ts";
-import { type DType, input, toposort, type Value } from "../../graph/value.ts";
+import { type DType, input, scalar, toposort, type Value } from "../../graph/value.ts";
 import type { Model, Parameter } from "../../models/model.ts";
-import { Gather, GatherBlockQuantized, MatMul, MatMulNBits, Reshape, Transpose } from "../../ops/index.ts";
+import { Cast, Gather, MatMul, MatMulNBits, Mul, Reshape, Sub, Transpose } from "../../ops/index.ts";
 
 export const DTYPES = ["fp32", "fp16", "q8", "q4"] as const;
 export type ExportDtype = (typeof DTYPES)[number];
@@ -77,7 +77,7 @@ function storageOf(parameter: Parameter, uses: ReadonlySet<Use>, dtype: ExportDt
   const matrix = shape.length === 2 && uses.size > 0;
   const quantized = dtype === "q8" || dtype === "q4";
   // rows that do not end with a block stay as they are: not every provider pads them alike
-  if (matrix && quantized && shape[1]! % BLOCK_SIZE === 0) return inBlocks(parameter, uses, bits);
+  if (matrix && quantized && shape[1]! % BLOCK_SIZE === 0) return inBlocks(parameter, bits);
   const type = dtype === "fp16" ? "float16" : "float32";
   return matrix && !uses.has("gathered") ? turned(parameter, type) : plain(parameter, type);
 }
@@ -99,13 +99,14 @@ function turned({ name, shape }: Parameter, type: FloatType): Storage {
   };
 }
 
-/** In blocks along the input. A product has an axis for blocks; where rows are gathered too, both read the same bytes. */
-function inBlocks({ name, shape }: Parameter, uses: ReadonlySet<Use>, bits: 4 | 8): Storage {
+/**
+ * In blocks along the input. Rows are gathered and widened in plain ops: ONNX Runtime's op for that has no kernel in the
+ * build that browsers without WebGPU run.
+ */
+function inBlocks({ name, shape }: Parameter, bits: 4 | 8): Storage {
   const [rows, columns] = shape as [number, number];
   const blocks = columns / BLOCK_SIZE;
-  const byBlock = [rows, blocks, (BLOCK_SIZE * bits) / 8];
-  const gathered = uses.has("gathered");
-  const bytes = tensorOf(`${name}.q${bits}`, "uint8", gathered ? [rows, (columns * bits) / 8] : byBlock);
+  const bytes = tensorOf(`${name}.q${bits}`, "uint8", [rows, blocks, (BLOCK_SIZE * bits) / 8]);
   const scale = tensorOf(`${name}.scales`, "float32", [rows, blocks]);
   const [packed, scales] = [bytes, scale].map(({ name, elemType, dims }) => input(name, elemType as DType, dims)) as [
     Value,
@@ -121,8 +122,13 @@ function inBlocks({ name, shape }: Parameter, uses: ReadonlySet<Use>, bits: 4 | 
         return [packed, new Uint8Array(scales.buffer)];
       },
     },
-    multiply: (x) => MatMulNBits(x, gathered ? Reshape(packed, { shape: byBlock }) : packed, scales, attrs),
-    gather: (indices) => GatherBlockQuantized(packed, indices, scales, attrs),
+    multiply: (x) => MatMulNBits(x, packed, scales, attrs),
+    gather(indices) {
+      const integers = Cast(Gather(packed, indices), { to: "float32" }); // [..., blocks, block_size]
+      const scale = Reshape(Gather(scales, indices), { shape: [...indices.shape, blocks, 1] });
+      const widened = Mul(Sub(integers, scalar(2 ** (bits - 1))), scale);
+      return Reshape(widened, { shape: [...indices.shape, columns] });
+    },
   };
 }
 

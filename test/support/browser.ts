@@ -1,0 +1,89 @@
+/** @file A page in headless Chromium, served from this machine. */
+
+import { spawn } from "node:child_process";
+import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { extname, join, normalize } from "node:path";
+
+const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
+
+/** Why no page can be opened here, or false. */
+export const whyNoBrowser = (): string | false => (CHROMIUM ? false : "no Chromium is installed");
+
+const TYPES: Record<string, string> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".json": "application/json",
+  ".wasm": "application/wasm",
+};
+
+/**
+ * Open a page that POSTs JSON to /result once, and give what it posted. `folders` says which folder lies under which first
+ * part of a path. The page holds an image /done, which comes when the result has: the screenshot shows what is there then.
+ */
+export async function resultOfPage(
+  page: string,
+  folders: Record<string, string>,
+  screenshot: string,
+): Promise<unknown> {
+  let result: unknown;
+  const waiting: ServerResponse[] = [];
+  const server = createServer((request, response) => {
+    const path = normalize(decodeURIComponent(new URL(request.url!, "http://local").pathname));
+    if (path === "/") return response.writeHead(200, { "content-type": TYPES[".html"] }).end(page);
+    if (path === "/done") return result === undefined ? waiting.push(response) : response.writeHead(204).end();
+    if (path === "/result") {
+      let body = "";
+      request.on("data", (piece) => {
+        body += piece;
+      });
+      request.on("end", () => {
+        result = JSON.parse(body);
+        response.writeHead(204).end();
+        for (const image of waiting) image.writeHead(204).end();
+      });
+      return;
+    }
+    const [, first, ...rest] = path.split("/");
+    const file = join(folders[first!] ?? "/nowhere", ...rest);
+    if (!existsSync(file) || !statSync(file).isFile()) return response.writeHead(404).end();
+    response.writeHead(200, {
+      "content-type": TYPES[extname(file)] ?? "application/octet-stream",
+      "content-length": statSync(file).size,
+    });
+    createReadStream(file).pipe(response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const profile = mkdtempSync(join(tmpdir(), "distill-chromium-"));
+  try {
+    const { port } = server.address() as AddressInfo;
+    const flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=900,700"];
+    const said = await run(CHROMIUM!, [
+      ...flags,
+      `--user-data-dir=${profile}`,
+      `--screenshot=${screenshot}`,
+      `http://127.0.0.1:${port}/`,
+    ]);
+    if (result === undefined) throw new Error(`The page posted no result. Chromium said: ${said.slice(-2000)}`);
+    return result;
+  } finally {
+    server.closeAllConnections();
+    server.close();
+    rmSync(profile, { recursive: true, force: true });
+  }
+}
+
+function run(command: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"], timeout: 120_000 });
+    let said = "";
+    child.stderr.on("data", (piece) => {
+      said += piece;
+    });
+    child.on("error", reject);
+    child.on("close", () => resolve(said));
+  });
+}
