@@ -41,6 +41,7 @@ export const bool = (value: boolean): MetadataValue => ({ type: "bool", value })
 export const string = (value: string): MetadataValue => ({ type: "string", value });
 export const strings = (value: readonly string[]): MetadataValue => ({ type: "array", of: "string", value });
 export const int32s = (value: readonly number[]): MetadataValue => ({ type: "array", of: "int32", value });
+export const float32s = (value: ArrayLike<number>): MetadataValue => ({ type: "array", of: "float32", value });
 
 /** A tensor's shape is row-major, the longest stride first, as everywhere else here; a file has it the other way round. */
 export type GgufTensor = { name: string; shape: readonly number[]; type: GgmlType };

@@ -9,6 +9,9 @@ export type TokenizerSpec = {
   /** Words that merges make, from their characters on, left to right. */
   words?: readonly string[];
   pre_tokenizer?: object | null;
+  normalizer?: object;
+  /** Words are made of any two tokens, not from the left alone. */
+  every_way?: boolean;
   /** Each with whether it is special. The first one ends a text. */
   added?: readonly (readonly [content: string, special: boolean])[];
   model?: object;
@@ -31,6 +34,13 @@ export function writeTokenizer(folder: string, spec: TokenizerSpec): number {
       tokens.add(left + characters[i]!);
     }
   }
+  if (spec.every_way) {
+    merges.length = 0;
+    for (const token of tokens)
+      for (let at = 1; at < token.length; at++)
+        if (tokens.has(token.slice(0, at)) && tokens.has(token.slice(at)))
+          merges.push([token.slice(0, at), token.slice(at)]);
+  }
   const vocab = Object.fromEntries([...tokens].map((token, id) => [token, id]));
   mkdirSync(folder, { recursive: true });
   writeFileSync(
@@ -48,7 +58,7 @@ export function writeTokenizer(folder: string, spec: TokenizerSpec): number {
         rstrip: false,
         normalized: false,
       })),
-      normalizer: null,
+      normalizer: spec.normalizer ?? null,
       pre_tokenizer: spec.pre_tokenizer ?? null,
       post_processor: null,
       decoder: spec.pre_tokenizer ? { type: "ByteLevel" } : { type: "Fuse" },

@@ -2,10 +2,14 @@
 
 import { BYTE_CHARACTERS, BYTE_OF } from "../../data/byte-level.ts";
 import { WORDS } from "../../data/pre-tokenizers.ts";
+import { type MetadataValue, string, strings } from "../../formats/gguf.ts";
 import type { Bpe } from "./tokenizer.ts";
 
-export type Alphabet = {
-  /** A token as llama.cpp spells it: a printable character for each byte. */
+/** What a kind of tokenizer says of itself beside its tokens. */
+export type Kind = { alphabet: Pick<Alphabet, "spell" | "complete">; keys: [string, MetadataValue][] };
+
+type Alphabet = {
+  /** A token as llama.cpp spells it. */
   spell(token: string): string;
   /** "left right", the first ones first. */
   merges: string[];
@@ -27,7 +31,17 @@ const NAMES: Record<string, { merging?: string; ignoring?: string }> = {
 const PLAIN = "poro-chat";
 const UNCUT = /^ ?[^(\s|.,!?…。，、।۔،)]+$/u;
 
-export function preTokenizerOf(tokenizer: Bpe, refuse: (why: string) => never): { pre: string; alphabet: Alphabet } {
+export function preTokenizerOf(tokenizer: Bpe, refuse: (why: string) => never): Kind {
+  const { pre, alphabet } = wordsOf(tokenizer, refuse);
+  const keys: [string, MetadataValue][] = [
+    ["tokenizer.ggml.model", string("gpt2")],
+    ["tokenizer.ggml.pre", string(pre)],
+    ["tokenizer.ggml.merges", strings(alphabet.merges)],
+  ];
+  return { alphabet, keys };
+}
+
+function wordsOf(tokenizer: Bpe, refuse: (why: string) => never): { pre: string; alphabet: Alphabet } {
   const { pre_tokenizer, model } = tokenizer;
   const described = describe(pre_tokenizer);
   const alphabet = described.endsWith("ByteLevel") || described.endsWith("regex") ? bytes(model) : characters(model);

@@ -8,6 +8,7 @@ import { readJson, readText } from "../../core/files.ts";
 import { loadTokenizer } from "../../data/tokenizer.ts";
 import { bool, int32s, type Metadata, type MetadataValue, string, strings, uint32 } from "../../formats/gguf.ts";
 import { preTokenizerOf } from "./pre-tokenizer.ts";
+import { sentencePieceOf } from "./sentencepiece.ts";
 
 const Bpe = z.looseObject({
   added_tokens: z
@@ -31,11 +32,13 @@ const Bpe = z.looseObject({
     unk_token: z.string().nullish(),
     continuing_subword_prefix: z.literal("").nullish(),
     end_of_word_suffix: z.literal("").nullish(),
-    byte_fallback: z.literal(false).nullish(),
+    byte_fallback: z.boolean().nullish(),
     ignore_merges: z.boolean().nullish(),
   }),
 });
 export type Bpe = z.output<typeof Bpe>;
+
+export const BYTE_TOKEN = /^<0x[0-9A-F]{2}>$/;
 
 const token = z.union([z.string(), z.object({ content: z.string() }).transform(({ content }) => content)]);
 const Config = z.looseObject({
@@ -47,16 +50,18 @@ const Config = z.looseObject({
 
 /** llama.cpp's kinds of token. */
 const NORMAL = 1;
+const UNKNOWN = 2;
 const CONTROL = 3;
 const USER_DEFINED = 4;
 const UNUSED = 5;
+const BYTE = 6;
 
 /** The `tokenizer.` keys for a tokenizer folder and a model of `size` tokens. */
 export function ggufTokenizer(folder: string, size: number): Metadata {
   const path = join(folder, "tokenizer.json");
   const refuse = (why: string): never => {
     throw new DistillError(
-      `${path} has no equal in llama.cpp: ${why}. Expected BPE over bytes (ByteLevel) or over single characters.`,
+      `${path} has no equal in llama.cpp: ${why}. Expected BPE over bytes (ByteLevel), over single characters, or SentencePiece's.`,
     );
   };
   const { eos, bos, size: known } = loadTokenizer(folder);
@@ -67,20 +72,26 @@ export function ggufTokenizer(folder: string, size: number): Metadata {
   }
   const { added_tokens, normalizer, model } = parsed.data;
   if (known > size) return refuse(`it has ${known} tokens, and the model's vocab_size is ${size}`);
-  if (normalizer && normalizer.type !== "NFC") return refuse(`its normalizer is ${normalizer.type}`);
   for (const { content, lstrip, rstrip, single_word } of added_tokens)
     if (lstrip || rstrip || single_word)
       return refuse(`its token "${content}" takes in or needs what stands beside it`);
 
-  const { pre, alphabet } = preTokenizerOf(parsed.data, refuse);
+  const { byte_fallback } = model;
+  if (!byte_fallback && normalizer && normalizer.type !== "NFC") return refuse(`its normalizer is ${normalizer.type}`);
+  const { alphabet, keys } = byte_fallback
+    ? sentencePieceOf(parsed.data, size, refuse)
+    : preTokenizerOf(parsed.data, refuse);
   const texts = Array.from({ length: size }, (_, id) => `[PAD${id}]`);
   const types = texts.map(() => UNUSED);
-  for (const [text, id] of Object.entries(model.vocab)) [texts[id], types[id]] = [alphabet.spell(text), NORMAL];
+  for (const [text, id] of Object.entries(model.vocab))
+    [texts[id], types[id]] = [alphabet.spell(text), byte_fallback && BYTE_TOKEN.test(text) ? BYTE : NORMAL];
   for (const { content, id, special } of added_tokens)
     [texts[id], types[id]] = [content, special ? CONTROL : USER_DEFINED];
   const seen = new Set<string>();
   const twice = texts.find((text) => seen.size === seen.add(text).size);
   if (twice !== undefined) return refuse(`two of its tokens are spelled "${twice}" there`);
+  if (byte_fallback && model.unk_token && model.unk_token in model.vocab)
+    types[model.vocab[model.unk_token]!] = UNKNOWN;
   if (model.unk_token && !alphabet.complete)
     return refuse(`it writes "${model.unk_token}" for characters it does not know, and llama.cpp leaves them out`);
 
@@ -89,11 +100,9 @@ export function ggufTokenizer(folder: string, size: number): Metadata {
   const idOf = (text: string | null | undefined) =>
     text ? (added_tokens.find(({ content }) => content === text)?.id ?? model.vocab[text]) : undefined;
   const metadata = new Map<string, MetadataValue>([
-    ["tokenizer.ggml.model", string("gpt2")],
-    ["tokenizer.ggml.pre", string(pre)],
     ["tokenizer.ggml.tokens", strings(texts)],
     ["tokenizer.ggml.token_type", int32s(types)],
-    ["tokenizer.ggml.merges", strings(alphabet.merges)],
+    ...keys,
     ["tokenizer.ggml.eos_token_id", uint32(eos)],
     // without one llama.cpp takes token 11 for it
     ["tokenizer.ggml.bos_token_id", uint32(bos ?? idOf(config.bos_token) ?? eos)],

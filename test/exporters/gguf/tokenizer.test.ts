@@ -55,6 +55,16 @@ const added = [
   ["</think>", false],
 ] as const;
 
+const BYTES = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`);
+const BLANKS = { type: "Replace", pattern: { String: " " }, content: "▁" };
+const SENTENCE_PIECE: Partial<TokenizerSpec> = {
+  normalizer: BLANKS,
+  pre_tokenizer: { type: "Split", pattern: { String: " " }, behavior: "MergedWithPrevious", invert: false },
+  model: { byte_fallback: true, fuse_unk: true },
+  every_way: true,
+};
+const PIECES = ["▁the", "▁then", "▁apples", "▁▁", "▁double", "▁12", "he", "them", "..", "\n\n", "été"];
+
 /** Tokenizers that are exported, and letters from which random texts are made. */
 const SPECS: Record<string, [spec: TokenizerSpec, letters: string]> = {
   "single characters": [{ characters: [..."abc 12\n=+"], added }, "abc 12\n=+<think></think>xyz"],
@@ -62,6 +72,21 @@ const SPECS: Record<string, [spec: TokenizerSpec, letters: string]> = {
   "words of characters, without a pre-tokenizer": [
     { characters: [..."theapls12 .,\n'"], words: [" the", " apples", "12", "the", "'s"], added },
     " theapples12.,'\n",
+  ],
+  "SentencePiece's": [
+    { ...SENTENCE_PIECE, characters: [...BYTES, ..."▁abcdehlmnopstuTH0123é\n.,'+="], words: PIECES, added },
+    "",
+  ],
+  "SentencePiece's with a blank in front": [
+    {
+      ...SENTENCE_PIECE,
+      normalizer: { type: "Sequence", normalizers: [{ type: "Prepend", prepend: "▁" }, BLANKS] },
+      pre_tokenizer: null,
+      characters: [...BYTES, ..."▁abcdehlmnopstuTH0123é\n.,'+="],
+      words: PIECES,
+      added: [["<eos>", true]],
+    },
+    " theapplns12.é\nz–",
   ],
   "bytes cut as GPT-2 does": [{ characters: BYTE_CHARACTERS, words: ENGLISH, pre_tokenizer: BYTE_LEVEL, added }, ""],
   "bytes with single digits": [{ characters: BYTE_CHARACTERS, words: ENGLISH, pre_tokenizer: DIGITS, added }, ""],
@@ -161,7 +186,30 @@ const REFUSED: Record<string, [spec: Partial<TokenizerSpec>, message: RegExp]> =
   "an unknown pre-tokenizer": [{ pre_tokenizer: { type: "Whitespace" } }, /its pre-tokenizer is "Whitespace"/],
   "a token for unknown characters": [{ model: { unk_token: "<eos>" } }, /writes "<eos>" for characters/],
   "merges across words": [{ characters: [..."a b"], words: ["a b"] }, /merges make "a ", which llama.cpp cuts/],
-  "byte fallback": [{ model: { byte_fallback: true } }, /byte_fallback/],
+  "byte fallback without SentencePiece's blanks": [
+    { model: { byte_fallback: true } },
+    /falls back to bytes, and its normalizer is none/,
+  ],
+  "merges in no order of pieces": [
+    {
+      ...SENTENCE_PIECE,
+      characters: [..."abc"],
+      model: {
+        byte_fallback: true,
+        merges: [
+          ["a", "b"],
+          ["a", "a"],
+          ["a", "b"],
+        ],
+        vocab: { "<eos>": 0, a: 1, b: 2, ab: 3, aa: 4 },
+      },
+    },
+    /make "ab" early and late/,
+  ],
+  "merges that leave out a way": [
+    { ...SENTENCE_PIECE, characters: [..."abc"], words: ["ab", "bc", "abc"], every_way: false },
+    /leave out a way to make "abc"/,
+  ],
   "more tokens than the model": [{ characters: [..."abcdefghij"] }, /has 11 tokens, and the model's vocab_size is 8/],
   "two spellings that fall together": [
     {
