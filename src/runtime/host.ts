@@ -17,6 +17,8 @@ type Loaded = {
   session: ort.InferenceSession;
   inputs: readonly OnnxValueInfo[];
   outputs: readonly OnnxValueInfo[];
+  /** What ONNX Runtime reads, without a reference of its own. */
+  memory?: readonly ort.Tensor[];
 } & CompileOptions;
 
 type CompiledLoop = Omit<JavaScriptLoop, "source"> & {
@@ -43,7 +45,7 @@ export class Host {
       const output = { ...input, name: "y" };
       const node = { opType: "MatMul", domain: "", input: ["x", "x"], output: ["y"], attribute: [] };
       const bytes = encodeOnnx({ opset: { "": 21 }, node: [node], input: [input], output: [output], initializer: [] });
-      const probe = await host.compile({ bytes, inputs: [input], outputs: [output], keep: [] });
+      const probe = await host.compile({ bytes, inputs: [input], outputs: [output], keep: [], frozen: [] });
       const { y } = await host.run(
         probe,
         { x: { dtype: "float32", shape: [2, 2], data: new Float32Array(4).fill(1) } },
@@ -60,17 +62,19 @@ export class Host {
     return host;
   }
 
-  async compile({ bytes, ...program }: { bytes: Uint8Array } & Omit<Loaded, "session">): Promise<number> {
+  async compile({ bytes, frozen, ...program }: Requests["compile"]["request"]): Promise<number> {
     const gpu = this.#options.provider === "webgpu";
     const locations = Object.fromEntries(
       program.outputs.map(({ name }) => [name, gpu && program.keep.includes(name) ? "gpu-buffer" : "cpu"] as const),
     );
+    const memory = frozen.map((name) => this.#state(name));
     const session = await ort.InferenceSession.create(bytes, {
       ...this.#sessionOptions(),
+      externalData: memory.map(({ data }, i) => ({ path: frozen[i]!, data: bytesOf(data as TensorData) })),
       ...(gpu && program.keep.length > 0 ? { preferredOutputLocation: locations } : {}),
     });
     const id = this.#next++;
-    this.#programs.set(id, { session, ...program });
+    this.#programs.set(id, { session, memory, ...program });
     return id;
   }
 
@@ -248,6 +252,8 @@ const fromOrt = ({ type, data, dims }: ort.Tensor): Tensor => ({
   shape: dims,
   data: data as TensorData,
 });
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: TensorData) => new Uint8Array(buffer, byteOffset, byteLength);
 
 function dispose(state: ort.Tensor): void {
   if (state.location === "gpu-buffer") state.dispose();

@@ -2,7 +2,7 @@
 
 import { gradients } from "../compiler/gradients.ts";
 import type { Batch, BatchShape } from "../data/batch.ts";
-import { input, toposort, type Value } from "../graph/value.ts";
+import { input, type Value } from "../graph/value.ts";
 import type { Model, Parameter, Tokens } from "../models/model.ts";
 import { type AdamWOptions, adamW } from "../nn/adamw.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
@@ -56,9 +56,8 @@ export async function compileTraining(
   );
   // from the last layer to the first, so that what a layer kept is freed when its gradients are done
   const outputs = parameters.map(({ name }, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();
-  const weights = new Set(parameters.map(({ name }) => name));
-  const fed = toposort(loss).flatMap(({ name }) => (name === undefined || weights.has(name) ? [] : name));
-  const backward = await compileBackward(device, loss, Object.fromEntries(outputs), new Set(fed));
+  const trained = new Set(parameters.map(({ name }) => name));
+  const backward = await compileBackward(device, loss, Object.fromEntries(outputs), trained);
   const [update1, update2] = [
     await device.compileUpdate(adamW(1, options)),
     await device.compileUpdate(adamW(2, options)),
