@@ -10,6 +10,7 @@ import type { JavaScriptLoop } from "../compiler/javascript-loop.ts";
 import { DistillError } from "../core/errors.ts";
 import { type ElementType, encodeOnnx, type OnnxValueInfo } from "../formats/onnx.ts";
 import type { DType } from "../graph/value.ts";
+import { whyNoCuda } from "./cuda.ts";
 import type { Bindings, CompileOptions, HostOptions, Requests } from "./protocol.ts";
 import type { Tensor, TensorData } from "./tensor.ts";
 
@@ -41,6 +42,8 @@ export class Host {
   static async open(options: HostOptions): Promise<Host> {
     const host = new Host(options);
     try {
+      const missing = options.provider === "cuda" ? whyNoCuda() : undefined;
+      if (missing) throw new Error(missing);
       const input = { name: "x", elemType: "float32", shape: [2, 2] } as const;
       const output = { ...input, name: "y" };
       const node = { opType: "MatMul", domain: "", input: ["x", "x"], output: ["y"], attribute: [] };
@@ -56,7 +59,7 @@ export class Host {
     } catch (error) {
       const reason = (error as Error).message.replaceAll(/\s+/g, " ").slice(0, 300);
       throw new DistillError(
-        `Device "${options.provider}" cannot be used on this machine: ${reason} ${CURES[options.provider]}`,
+        `Device "${options.provider}" cannot be used on this machine: ${reason.replace(/[.\s]*$/, ".")} ${CURES[options.provider]}`,
       );
     }
     return host;
@@ -237,7 +240,7 @@ export class Host {
 const CURES = {
   cpu: "",
   webgpu: "Expected a Vulkan, Metal or Direct3D 12 driver; on Linux libvulkan.so.1 and a driver (see VK_DRIVER_FILES).",
-  cuda: "Expected ONNX Runtime's CUDA provider with CUDA 12 and cuDNN 9; README.md, section NVIDIA, says how to install it.",
+  cuda: "Expected ONNX Runtime's CUDA provider, an NVIDIA driver, CUDA 12 and cuDNN 9; README.md, section NVIDIA, says how to install it.",
 };
 
 function toInfo(metadata: ort.InferenceSession.ValueMetadata): OnnxValueInfo {
