@@ -20,14 +20,23 @@ export type TrainingOptions = AdamWOptions & {
 export type Training = {
   /** ONNX nodes of the program of loss and gradients. */
   readonly nodes: number;
-  /** Add a batch's part to the gradients of the mean over `total` supervised tokens; returns its part of the mean loss. */
-  accumulate(batch: Batch, total: number): Promise<number>;
   /**
-   * The global norm of the gradients, which are then clipped to max_grad_norm and applied as step `step`, from 1. Where the
-   * norm is not finite nothing is applied.
+   * One step of the optimizer for the mean loss over all supervised tokens of its micro-batches, of which there is at least
+   * one. Where the loss or the norm of its gradients is not finite nothing is applied.
    */
-  update(step: number, learning_rate: number, max_grad_norm: number): Promise<number>;
+  step(batches: readonly Batch[], settings: StepSettings): Promise<StepResult>;
 };
+
+export type StepSettings = {
+  /** The step's number, from 1. */
+  step: number;
+  learning_rate: number;
+  /** The global norm to which larger gradients are clipped. */
+  max_grad_norm: number;
+};
+
+/** `grad_norm` is the global norm before it is clipped. */
+export type StepResult = { loss: number; grad_norm: number };
 
 export const gradientName = (name: string) => `grad/${name}`;
 export const momentNames = (name: string) => [`m/${name}`, `v/${name}`] as const;
@@ -58,32 +67,37 @@ export async function compileTraining(
     await device.compileUpdate(adamW(2, options)),
   ];
   let sum: { add1: Program; add2: Program } | undefined;
-  let pending = 0;
+
+  /** Put the gradients of the mean loss on the device; returns that loss. */
+  async function accumulate(batches: readonly Batch[]): Promise<number> {
+    const total = batches.reduce((count, { supervised }) => count + supervised.length, 0);
+    let loss = 0;
+    for (const [i, batch] of batches.entries()) {
+      const writes =
+        i === 0 ? {} : Object.fromEntries(parameters.map(({ name }) => [gradientName(name), `part/${name}`]));
+      const { loss: part } = await backward.run(batchFeeds(batch, 1 / total), { writes });
+      loss += Number(part!.data[0]);
+      if (i === 0) continue;
+      sum ??= { add1: await compileSum(device, 1), add2: await compileSum(device, 2) };
+      for (const { name, shape } of parameters) {
+        const reads = { sum: gradientName(name), part: `part/${name}` };
+        await (shape.length === 1 ? sum.add1 : sum.add2).run({}, { reads, writes: { next: gradientName(name) } });
+      }
+      await device.forget(...parameters.map(({ name }) => `part/${name}`));
+    }
+    return loss;
+  }
 
   return {
     nodes: backward.nodes,
-    async accumulate(batch, total) {
-      const writes =
-        pending === 0 ? {} : Object.fromEntries(parameters.map(({ name }) => [gradientName(name), `part/${name}`]));
-      const { loss: part } = await backward.run(batchFeeds(batch, 1 / total), { writes });
-      if (pending++ > 0) {
-        sum ??= { add1: await compileSum(device, 1), add2: await compileSum(device, 2) };
-        for (const { name, shape } of parameters) {
-          const reads = { sum: gradientName(name), part: `part/${name}` };
-          await (shape.length === 1 ? sum.add1 : sum.add2).run({}, { reads, writes: { next: gradientName(name) } });
-        }
-        await device.forget(...parameters.map(({ name }) => `part/${name}`));
-      }
-      return Number(part!.data[0]);
-    },
-    async update(step, learning_rate, max_grad_norm) {
-      pending = 0;
+    async step(batches, { step, learning_rate, max_grad_norm }) {
+      const loss = await accumulate(batches);
       const { squares } = await norm.run({});
-      const gradNorm = Math.sqrt(Number(squares!.data[0]));
-      if (!Number.isFinite(gradNorm)) return gradNorm;
+      const grad_norm = Math.sqrt(Number(squares!.data[0]));
+      if (!Number.isFinite(loss) || !Number.isFinite(grad_norm)) return { loss, grad_norm };
       const feeds = {
         learning_rate: scalarTensor(learning_rate),
-        clip: scalarTensor(Math.min(1, max_grad_norm / (gradNorm + 1e-6))),
+        clip: scalarTensor(Math.min(1, max_grad_norm / (grad_norm + 1e-6))),
         bias1: scalarTensor(1 - options.beta1 ** step),
         bias2: scalarTensor(1 - options.beta2 ** step),
       };
@@ -99,7 +113,7 @@ export async function compileTraining(
         return (parameter.shape.length === 1 ? update1 : update2).run({ ...feeds, weight_decay }, bindings);
       });
       await Promise.all(updates);
-      return gradNorm;
+      return { loss, grad_norm };
     },
   };
 }

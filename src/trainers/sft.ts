@@ -106,13 +106,12 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     const batches = chunksOf(chosen, options.per_device_train_batch_size).map((part) => layOut(part, shape));
     const supervised = batches.reduce((sum, batch) => sum + batch.supervised.length, 0);
     const tokens = chosen.flat().reduce((sum, segment) => sum + segment.tokens.length, 0);
-    let loss = 0;
-    for (const batch of batches) loss += await training.accumulate(batch, supervised);
     step++;
+    const learning_rate = options.learning_rate * scheduled(step, steps, options);
+    const { max_grad_norm } = options;
+    const { loss, grad_norm } = await training.step(batches, { step, learning_rate, max_grad_norm });
     if (!Number.isFinite(loss)) throw diverged(`The loss is ${loss}`, step, chosen, saved, checkpoints);
     lastLoss = loss;
-    const learning_rate = options.learning_rate * scheduled(step, steps, options);
-    const grad_norm = await training.update(step, learning_rate, options.max_grad_norm);
     if (!Number.isFinite(grad_norm))
       throw diverged(`The gradient's norm is ${grad_norm}`, step, chosen, saved, checkpoints);
     const tokens_per_s = (tokens / (performance.now() - start)) * 1000;
