@@ -2,13 +2,13 @@
 
 import { gradients } from "../compiler/gradients.ts";
 import type { Batch, BatchShape } from "../data/batch.ts";
-import { input, type Value } from "../graph/value.ts";
+import { input, toposort, type Value } from "../graph/value.ts";
 import type { Model, Parameter, Tokens } from "../models/model.ts";
-import { type AdamWOptions, adamW, sumOfSquares } from "../nn/adamw.ts";
+import { type AdamWOptions, adamW } from "../nn/adamw.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
-import { Add } from "../ops/index.ts";
-import type { Device, Program } from "../runtime/device.ts";
+import type { Device } from "../runtime/device.ts";
 import { scalarTensor, type Tensor, tensor } from "../runtime/tensor.ts";
+import { compileBackward } from "./backward.ts";
 
 export type TrainingOptions = AdamWOptions & {
   weight_decay: number;
@@ -56,44 +56,20 @@ export async function compileTraining(
   );
   // from the last layer to the first, so that what a layer kept is freed when its gradients are done
   const outputs = parameters.map(({ name }, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();
-  const backward = await device.compile(
-    { ...Object.fromEntries(outputs), loss },
-    { keep: outputs.map(([name]) => name) },
-  );
-  const gradInputs = parameters.map(({ name, shape }) => input(gradientName(name), "float32", shape));
-  const norm = await device.compile({ squares: sumOfSquares(gradInputs) });
+  const weights = new Set(parameters.map(({ name }) => name));
+  const fed = toposort(loss).flatMap(({ name }) => (name === undefined || weights.has(name) ? [] : name));
+  const backward = await compileBackward(device, loss, Object.fromEntries(outputs), new Set(fed));
   const [update1, update2] = [
     await device.compileUpdate(adamW(1, options)),
     await device.compileUpdate(adamW(2, options)),
   ];
-  let sum: { add1: Program; add2: Program } | undefined;
-
-  /** Put the gradients of the mean loss on the device; returns that loss. */
-  async function accumulate(batches: readonly Batch[]): Promise<number> {
-    const total = batches.reduce((count, { supervised }) => count + supervised.length, 0);
-    let loss = 0;
-    for (const [i, batch] of batches.entries()) {
-      const writes =
-        i === 0 ? {} : Object.fromEntries(parameters.map(({ name }) => [gradientName(name), `part/${name}`]));
-      const { loss: part } = await backward.run(batchFeeds(batch, 1 / total), { writes });
-      loss += Number(part!.data[0]);
-      if (i === 0) continue;
-      sum ??= { add1: await compileSum(device, 1), add2: await compileSum(device, 2) };
-      for (const { name, shape } of parameters) {
-        const reads = { sum: gradientName(name), part: `part/${name}` };
-        await (shape.length === 1 ? sum.add1 : sum.add2).run({}, { reads, writes: { next: gradientName(name) } });
-      }
-      await device.forget(...parameters.map(({ name }) => `part/${name}`));
-    }
-    return loss;
-  }
 
   return {
     nodes: backward.nodes,
     async step(batches, { step, learning_rate, max_grad_norm }) {
-      const loss = await accumulate(batches);
-      const { squares } = await norm.run({});
-      const grad_norm = Math.sqrt(Number(squares!.data[0]));
+      const total = batches.reduce((count, { supervised }) => count + supervised.length, 0);
+      const { loss, squares } = await backward.run(batches.map((batch) => batchFeeds(batch, 1 / total)));
+      const grad_norm = Math.sqrt(squares);
       if (!Number.isFinite(loss) || !Number.isFinite(grad_norm)) return { loss, grad_norm };
       const feeds = {
         learning_rate: scalarTensor(learning_rate),
@@ -127,12 +103,6 @@ export async function resetMoments(device: Device, parameters: readonly Paramete
 
 /** Weight decay acts on matrices, not on norms and biases. */
 const decays = ({ shape }: Parameter) => shape.length > 1;
-
-async function compileSum(device: Device, rank: number): Promise<Program> {
-  const shape = ["rows", ...Array.from({ length: rank - 1 }, (_, i) => `size_${i}`)];
-  const next = Add(input("sum", "float32", shape), input("part", "float32", shape));
-  return device.compileUpdate({ next });
-}
 
 /** Σ weight · negative log-likelihood of a batch: a scalar of the inputs that batchFeeds gives. */
 export function batchLoss(model: Model, shape: BatchShape, rematerialize = false): Value {
