@@ -9,7 +9,7 @@
 
 import { rewrite } from "../graph/rewrite.ts";
 import { postorder, scalar, type Value } from "../graph/value.ts";
-import { Add, After, Mul, Reshape, Slice } from "../ops/index.ts";
+import { Add, After, Cast, Mul, Reshape, Slice } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
 
 export type Schedule = {
@@ -92,5 +92,6 @@ function brokenOrders(order: readonly Value[]): ReadonlySet<Value> {
 /** The same order as a dependency: x + 0·(an element of `earlier`). */
 function dependency(x: Value, earlier: Value): Value {
   const element = Slice(Reshape(earlier, { shape: ["elements"] }), position(0), position(1), { axis: 0, size: 1 });
-  return Add(x, Mul(Reshape(element, { shape: [] }), scalar(0, x.dtype)));
+  const zero = Mul(Reshape(element, { shape: [] }), scalar(0, earlier.dtype));
+  return Add(x, x.dtype === earlier.dtype ? zero : Cast(zero, { to: x.dtype }));
 }

@@ -20,8 +20,11 @@ export type TrainingOptions = AdamWOptions & {
 export type Training = {
   /** ONNX nodes of the program of loss and gradients. */
   readonly nodes: number;
-  /** Add a batch's part to the gradients of the mean over `total` supervised tokens; returns its part of the mean loss. */
-  accumulate(batch: Batch, total: number): Promise<number>;
+  /**
+   * Add a batch's part to the gradients of the mean over `total` supervised tokens; returns its part of the mean loss.
+   * `feeds` are inputs of the model beside the batch: the masks of dropout.
+   */
+  accumulate(batch: Batch, total: number, feeds?: Record<string, Tensor>): Promise<number>;
   /**
    * The global norm of the gradients, which are then clipped to max_grad_norm and applied as step `step`, from 1. Where the
    * norm is not finite nothing is applied.
@@ -32,14 +35,14 @@ export type Training = {
 export const gradientName = (name: string) => `grad/${name}`;
 export const momentNames = (name: string) => [`m/${name}`, `v/${name}`] as const;
 
-/** Compile the programs of training `model` with batches of one shape. */
+/** Compile the programs of training some of the parameters of `model` with batches of one shape. The others are only read. */
 export async function compileTraining(
   device: Device,
   model: Model,
   shape: BatchShape,
   options: TrainingOptions,
+  parameters: readonly Parameter[] = model.parameters,
 ): Promise<Training> {
-  const { parameters } = model;
   const loss = batchLoss(model, shape, options.rematerialize);
   const grads = gradients(
     loss,
@@ -62,10 +65,10 @@ export async function compileTraining(
 
   return {
     nodes: backward.nodes,
-    async accumulate(batch, total) {
+    async accumulate(batch, total, feeds = {}) {
       const writes =
         pending === 0 ? {} : Object.fromEntries(parameters.map(({ name }) => [gradientName(name), `part/${name}`]));
-      const { loss: part } = await backward.run(batchFeeds(batch, 1 / total), { writes });
+      const { loss: part } = await backward.run({ ...batchFeeds(batch, 1 / total), ...feeds }, { writes });
       if (pending++ > 0) {
         sum ??= { add1: await compileSum(device, 1), add2: await compileSum(device, 2) };
         for (const { name, shape } of parameters) {
