@@ -23,7 +23,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   trainers: [...ENGINE, "data", "rewards"],
   evaluation: [...ENGINE, "data", "trainers", "teachers", "rewards", "sampling"],
   exporters: [...ENGINE, "data", "teachers", "trainers"],
-  recipe: ["data", "trainers", "runtime", "rewards", "teachers", "sampling", "exporters", "evaluation"],
+  recipe: ["data", "models", "trainers", "runtime", "rewards", "teachers", "sampling", "exporters", "evaluation"],
   commands: [...ENGINE, ...TOOLS],
   "cli.ts": ["commands"],
   "index.ts": [...ENGINE, ...TOOLS],

@@ -7,11 +7,13 @@ export const ELEMENT_TYPES = {
   float32: 1,
   uint8: 2,
   int8: 3,
+  uint16: 4,
   int32: 6,
   int64: 7,
   bool: 9,
   float16: 10,
   float64: 11,
+  bfloat16: 16,
 } as const;
 
 export type ElementType = keyof typeof ELEMENT_TYPES;

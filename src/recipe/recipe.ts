@@ -10,6 +10,7 @@ import { EvaluationOptions } from "../evaluation/metrics.ts";
 import { GGUF_TYPES } from "../exporters/gguf.ts";
 import * as exporters from "../exporters/index.ts";
 import { ParityOptions } from "../exporters/limits.ts";
+import { LoraOptions } from "../models/lora.ts";
 import { RewardSpecs } from "../rewards/create.ts";
 import { DEVICES } from "../runtime/device.ts";
 import { SamplerOptions } from "../sampling/sample.ts";
@@ -32,8 +33,8 @@ const Prompts = z.union([
 ]);
 
 const Student = z.union([
-  /** A model to continue from: an HF folder. */
-  z.strictObject({ path: text }),
+  /** A model to continue from: an HF folder, and a folder of PEFT's with an adapter to it. */
+  z.strictObject({ path: text, adapter: text.optional() }),
   /** A new model: the keys of an HF config.json. */
   z.strictObject({ config: z.looseObject({ model_type: text }), seed }),
 ]);
@@ -56,6 +57,8 @@ export const Recipe = z
     selection: SelectionOptions.strict().prefault({}),
     /** What is trained on where nothing is sampled. */
     dataset: Dataset.optional(),
+    /** Train low-rank matrices beside linear layers, and leave the student's own weights as they are. */
+    lora: LoraOptions.strict().optional(),
     trainer: SftOptions.extend({ type: z.literal("sft").default("sft") })
       .strict()
       .prefault({}),
@@ -72,6 +75,14 @@ export const Recipe = z
   .refine(({ sampling, dataset }) => !sampling !== !dataset, {
     path: ["dataset"],
     message: "give either a dataset, or sampling that makes one",
+  })
+  .refine(({ lora, trainer }) => !lora || trainer.freeze.length === 0, {
+    path: ["trainer", "freeze"],
+    message: "with lora all of the student's own weights are frozen; leave freeze out",
+  })
+  .refine(({ lora, trainer }) => trainer.base_dtype === "float32" || lora || trainer.freeze.length > 0, {
+    path: ["trainer", "base_dtype"],
+    message: "only weights that are not trained can be kept so; give lora, or trainer.freeze",
   })
   .refine(({ sampling, teacher }) => !sampling || teacher, { path: ["teacher"], message: "sampling needs a teacher" })
   .refine(({ sampling, rewards }) => !sampling || rewards, { path: ["rewards"], message: "sampling needs rewards" });
@@ -218,6 +229,10 @@ function withAbsolutePaths(recipe: Recipe, folder: string): Recipe {
   };
 }
 
-/** A section whose `path`, where it has one, is relative to a folder. */
-const located = <Section extends object>(section: Section, folder: string): Section =>
-  "path" in section && typeof section.path === "string" ? { ...section, path: resolve(folder, section.path) } : section;
+/** A section whose places, where it has any, are relative to a folder. */
+const located = <Section extends object>(section: Section, folder: string): Section => {
+  const places = Object.entries(section).filter(([key, value]) => PLACES.has(key) && typeof value === "string");
+  return { ...section, ...Object.fromEntries(places.map(([key, path]) => [key, resolve(folder, path)])) };
+};
+
+const PLACES = new Set(["path", "adapter"]);

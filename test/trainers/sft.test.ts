@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createModel, initialWeights } from "../../src/models/load.ts";
+import type { Parameter } from "../../src/models/model.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { checkpointSteps } from "../../src/trainers/checkpoint.ts";
 import { SftOptions, trainSft } from "../../src/trainers/sft.ts";
+import { trainedPart } from "../../src/trainers/trained.ts";
 import { segment, TOY } from "../support/training.ts";
 
 // 11 rows, 2 a micro-batch, 3 micro-batches a step: an epoch's second step has 5 rows
@@ -26,8 +28,9 @@ const options = SftOptions.parse({
 async function train(output: string, residency: "shared" | "copied"): Promise<void> {
   const device = await openDevice("cpu", { residency });
   const model = createModel(TOY, "The test's config");
-  const weights = () => initialWeights(model, 3);
-  await trainSft({ device, model, config: TOY, weights, segments, options, output, fingerprint: "a test" });
+  const weights = (parameters: readonly Parameter[]) => initialWeights({ ...model, parameters }, 3);
+  const trained = trainedPart(model, TOY);
+  await trainSft({ device, model, trained, weights, segments, options, output, fingerprint: "a test" });
   await device.close();
 }
 
