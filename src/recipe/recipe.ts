@@ -76,7 +76,6 @@ export const Recipe = z
   .refine(({ sampling, teacher }) => !sampling || teacher, { path: ["teacher"], message: "sampling needs a teacher" })
   .refine(({ sampling, rewards }) => !sampling || rewards, { path: ["rewards"], message: "sampling needs rewards" });
 export type Recipe = z.output<typeof Recipe>;
-export type DatasetSource = NonNullable<Recipe["dataset"]>;
 
 /** Read a recipe and apply `overrides` (key.path=value). Paths in it are relative to the folder of the recipe. */
 export function readRecipe(path: string, overrides: readonly string[] = []): Recipe {
