@@ -17,10 +17,16 @@ export type Tokenizer = {
   decode(ids: readonly number[]): string;
   /** The token's text, special or not. */
   token(id: number): string;
+  /** Whether a token is one that stands for something beside text. */
+  special(id: number): boolean;
   /** The token that a text must begin with, if the model was trained with one. */
   readonly bos: number | undefined;
-  /** The token that ends a completion. */
+  /** The token that ends a text. */
   readonly eos: number;
+  /** The token with which the chat template ends a turn of the assistant; `eos` where it writes none, or there is none. */
+  readonly endOfTurn: number;
+  /** The tokens that end a completion: `eos` first, and `endOfTurn`. */
+  readonly stops: readonly number[];
   /** One more than the largest id. */
   readonly size: number;
   /** Whether there is a chat template. */
@@ -92,6 +98,8 @@ export function loadTokenizer(folder: string): Tokenizer {
     config.chat_template ??
     (existsSync(templatePath) ? readText(templatePath, "The chat template", UNTRUSTED_BYTES) : undefined);
   let template: ChatTemplate | undefined;
+  let endOfTurn: number | undefined;
+  const added = implementation.get_added_tokens_decoder();
   return {
     folder,
     encode: (text) => (text === "" ? [] : encode(text).ids),
@@ -101,11 +109,19 @@ export function loadTokenizer(folder: string): Tokenizer {
       return known.length === 0 ? "" : implementation.decode(known, options);
     },
     token: (index) => implementation.id_to_token(index) ?? `<${index}>`,
+    special: (index) => added.get(index)?.special ?? false,
     bos:
       (config.add_bos_token ?? (config.bos_token ? encode("a", true).tokens[0] === config.bos_token : false))
         ? id("bos_token", config.bos_token)
         : undefined,
     eos,
+    get endOfTurn() {
+      endOfTurn ??= source ? endOfTurnOf(this) : eos;
+      return endOfTurn;
+    },
+    get stops() {
+      return [...new Set([eos, this.endOfTurn])];
+    },
     conversational: source !== undefined,
     size: sizeOf(implementation),
     render(messages, { generate }) {
@@ -120,6 +136,19 @@ export function loadTokenizer(folder: string): Tokenizer {
       return template(messages, { generate });
     },
   };
+}
+
+/** The first special token that the template writes behind what the assistant said. */
+function endOfTurnOf({ render, encode, special, bos, eos }: Tokenizer): number {
+  const said = "something else";
+  const turns = [
+    { role: "user", content: "something" },
+    { role: "assistant", content: said },
+  ];
+  const text = render(turns, { generate: false });
+  const at = text.lastIndexOf(said);
+  const behind = at < 0 ? [] : encode(text.slice(at + said.length));
+  return behind.find((id) => special(id) && id !== bos) ?? eos;
 }
 
 function sizeOf(implementation: Implementation): number {

@@ -8,7 +8,7 @@ import { writeWhole } from "../core/files.ts";
 import { startProgress } from "../core/progress.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
 import { batchShape, layOut, type Row, type Segment } from "../data/batch.ts";
-import { pack } from "../data/packing.ts";
+import { rowsOf } from "../data/packing.ts";
 import type { Weight } from "../models/load.ts";
 import type { Model, Parameter } from "../models/model.ts";
 import { BASE_DTYPES } from "../models/storage.ts";
@@ -74,7 +74,7 @@ export type SftResult = { step: number; steps: number; stopped: boolean; loss: n
 /** Train until the last step, from the newest checkpoint if there is one. The trained weights are states of the device. */
 export async function trainSft(run: SftRun): Promise<SftResult> {
   const { device, model, trained, options, output, fingerprint, signal } = run;
-  const rows = options.packing ? pack(run.segments, options.max_length) : run.segments.map((segment): Row => [segment]);
+  const rows = rowsOf(run.segments, options);
   const rowsPerStep = options.per_device_train_batch_size * options.gradient_accumulation_steps;
   const stepsPerEpoch = Math.ceil(rows.length / rowsPerStep);
   const steps = options.max_steps ?? Math.ceil(stepsPerEpoch * options.num_train_epochs);
