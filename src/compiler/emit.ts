@@ -1,7 +1,7 @@
 /** @file Graph → ONNX. Parameters are inputs, so a program holds no weights. */
 
 import { ShapeError } from "../core/errors.ts";
-import { toFloat16 } from "../formats/float16.ts";
+import { toBfloat16, toFloat16 } from "../formats/float16.ts";
 import {
   encodeOnnx,
   type OnnxAttribute,
@@ -58,7 +58,10 @@ export function emitModel(
   const input = order.filter(({ node, data }) => !node && data === undefined).map((value) => info(value.name!, value));
   const output = Object.entries(outputs).map(([name, value]) => info(name, value));
   return {
-    opset: { "": target.opset, "com.microsoft": 1 },
+    opset: {
+      "": Math.max(target.opset, ...order.map(({ node }) => node?.op.spelling?.opset ?? 0)),
+      "com.microsoft": 1,
+    },
     node: nodes,
     input,
     output,
@@ -132,9 +135,12 @@ function encodeElements(dtype: DType, values: number[]): Uint8Array {
     float64: () => Float64Array.from(values),
     int32: () => Int32Array.from(values),
     int64: () => BigInt64Array.from(values, BigInt),
+    int8: () => Int8Array.from(values),
     uint8: () => Uint8Array.from(values),
+    uint16: () => Uint16Array.from(values),
     bool: () => Uint8Array.from(values),
     float16: () => Uint16Array.from(values, toFloat16),
+    bfloat16: () => Uint16Array.from(values, toBfloat16),
   }[dtype]();
   return new Uint8Array(array.buffer);
 }

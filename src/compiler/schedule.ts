@@ -7,7 +7,7 @@
 import { rewrite } from "../graph/rewrite.ts";
 import { postorder, scalar, type Value } from "../graph/value.ts";
 import { After, resolve } from "../ops/after.ts";
-import { Mul, Reshape, Slice, Sub } from "../ops/index.ts";
+import { Cast, Mul, Reshape, Slice, Sub } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
 import { type Listing, runtimeOrder } from "./listing.ts";
 
@@ -70,6 +70,7 @@ function brokenOrders(order: readonly Value[], listed: readonly Value[]): Readon
 /** The same order as a dependency: x - (0·(an element of `earlier`))², which is x bit for bit. */
 function dependency(x: Value, earlier: Value): Value {
   const element = Slice(Reshape(earlier, { shape: ["elements"] }), position(0), position(1), { axis: 0, size: 1 });
-  const zero = Mul(Reshape(element, { shape: [] }), scalar(0, x.dtype)); // or -0
-  return Sub(x, Mul(zero, zero));
+  const zero = Mul(Reshape(element, { shape: [] }), scalar(0, earlier.dtype)); // or -0
+  const square = Mul(zero, zero);
+  return Sub(x, x.dtype === earlier.dtype ? square : Cast(square, { to: x.dtype }));
 }

@@ -1,7 +1,14 @@
 import { DistillError } from "../core/errors.ts";
 import type { DType } from "../graph/value.ts";
 
-export type TensorData = Float32Array | Float64Array | Uint16Array | Int32Array | BigInt64Array | Uint8Array;
+export type TensorData =
+  | Float32Array
+  | Float64Array
+  | Uint16Array
+  | Int32Array
+  | BigInt64Array
+  | Int8Array
+  | Uint8Array;
 
 /** A tensor in host memory, row-major. float16 is its bits in a Uint16Array, bool a byte. */
 export type Tensor = { readonly dtype: DType; readonly shape: readonly number[]; readonly data: TensorData };
@@ -10,9 +17,12 @@ const ARRAYS = {
   float32: Float32Array,
   float64: Float64Array,
   float16: Uint16Array,
+  bfloat16: Uint16Array,
   int32: Int32Array,
   int64: BigInt64Array,
+  int8: Int8Array,
   uint8: Uint8Array,
+  uint16: Uint16Array,
   bool: Uint8Array,
 };
 

@@ -1,7 +1,7 @@
 /** @file The gradients of a loss that is summed over micro-batches, and their norm. */
 
 import type { Accumulation } from "../compiler/accumulation.ts";
-import { input, toposort, type Value } from "../graph/value.ts";
+import { input, type Value } from "../graph/value.ts";
 import { sumOfSquares } from "../nn/adamw.ts";
 import { Add } from "../ops/index.ts";
 import type { Device, Program } from "../runtime/device.ts";
@@ -15,21 +15,17 @@ export type Backward = {
 };
 
 /**
- * Compile the programs of `loss` and its gradients, which become states of the names that they have in `gradients`. Inputs
- * that are states of the device are read from it; all others are fed for each micro-batch. States that are not named in
- * `changing` keep their values as long as the programs are used.
+ * Compile the programs of `loss` and its gradients, which become states of the names that they have in `gradients`. Of the
+ * inputs of `loss`, those that are batched are fed for each micro-batch and all others are states, of which those that are
+ * frozen keep their values as long as the programs are used.
  */
 export async function compileBackward(
   device: Device,
   loss: Value,
   gradients: Record<string, Value>,
-  changing: ReadonlySet<string>,
+  { batched, frozen }: { batched: ReadonlySet<string>; frozen: ReadonlySet<string> },
 ): Promise<Backward> {
   if (device.target.residency !== "copied") return runForEach(device, loss, gradients);
-  const states = new Set(await device.states());
-  const inputs = new Set(toposort(loss).flatMap(({ name }) => name ?? []));
-  const batched = new Set([...inputs].filter((name) => !states.has(name)));
-  const frozen = new Set([...inputs].filter((name) => states.has(name) && !changing.has(name)));
   return oneRun(device, { sums: gradients, each: { loss }, batched, frozen, total });
 }
 

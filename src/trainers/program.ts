@@ -2,7 +2,7 @@
 
 import { gradients } from "../compiler/gradients.ts";
 import type { Batch, BatchShape } from "../data/batch.ts";
-import { input, type Value } from "../graph/value.ts";
+import { input, toposort, type Value } from "../graph/value.ts";
 import type { Model, Parameter, Tokens } from "../models/model.ts";
 import { type AdamWOptions, adamW } from "../nn/adamw.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
@@ -33,6 +33,8 @@ export type StepSettings = {
   learning_rate: number;
   /** The global norm to which larger gradients are clipped. */
   max_grad_norm: number;
+  /** Inputs of the model beside each micro-batch: the masks of dropout. */
+  masks?: readonly Record<string, Tensor>[];
 };
 
 /** `grad_norm` is the global norm before it is clipped. */
@@ -41,14 +43,14 @@ export type StepResult = { loss: number; grad_norm: number };
 export const gradientName = (name: string) => `grad/${name}`;
 export const momentNames = (name: string) => [`m/${name}`, `v/${name}`] as const;
 
-/** Compile the programs of training `model` with batches of one shape. */
+/** Compile the programs of training some of the parameters of `model` with batches of one shape. The others are only read. */
 export async function compileTraining(
   device: Device,
   model: Model,
   shape: BatchShape,
   options: TrainingOptions,
+  parameters: readonly Parameter[] = model.parameters,
 ): Promise<Training> {
-  const { parameters } = model;
   const loss = batchLoss(model, shape, options.rematerialize);
   const grads = gradients(
     loss,
@@ -57,7 +59,12 @@ export async function compileTraining(
   // from the last layer to the first, so that what a layer kept is freed when its gradients are done
   const outputs = parameters.map(({ name }, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();
   const trained = new Set(parameters.map(({ name }) => name));
-  const backward = await compileBackward(device, loss, Object.fromEntries(outputs), trained);
+  const own = new Set(model.parameters.flatMap(({ name }) => model.storage(name).names));
+  const read = toposort(loss).flatMap(({ name }) => (name === undefined || trained.has(name) ? [] : name));
+  const backward = await compileBackward(device, loss, Object.fromEntries(outputs), {
+    batched: new Set(read.filter((name) => !own.has(name))),
+    frozen: new Set(read.filter((name) => own.has(name))),
+  });
   const [update1, update2] = [
     await device.compileUpdate(adamW(1, options)),
     await device.compileUpdate(adamW(2, options)),
@@ -65,9 +72,11 @@ export async function compileTraining(
 
   return {
     nodes: backward.nodes,
-    async step(batches, { step, learning_rate, max_grad_norm }) {
+    async step(batches, { step, learning_rate, max_grad_norm, masks = [] }) {
       const total = batches.reduce((count, { supervised }) => count + supervised.length, 0);
-      const { loss, squares } = await backward.run(batches.map((batch) => batchFeeds(batch, 1 / total)));
+      const { loss, squares } = await backward.run(
+        batches.map((batch, i) => ({ ...batchFeeds(batch, 1 / total), ...masks[i] })),
+      );
       const grad_norm = Math.sqrt(squares);
       if (!Number.isFinite(loss) || !Number.isFinite(grad_norm)) return { loss, grad_norm };
       const feeds = {
