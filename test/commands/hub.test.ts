@@ -80,7 +80,9 @@ test("a student from the hub is fetched through kills and Ctrl-C, trained, and k
   const planned = await startDistill(["plan", recipe], env).ended;
   const short = (sha: string) => `"hf:some/student@${sha.slice(0, 12)}`;
   assert.match(planned.out, new RegExp(`train +runs: student changed from ${short(commit)}.* to ${short(next)}`));
-  assert.equal(asked().length, 3, "a plan fetches no weights");
+  const inspected = await startDistill(["inspect", recipe], env).ended;
+  assert.match(inspected.out, /^dataset .*train\.jsonl\nrows +3\n/);
+  assert.equal(asked().length, 3, "neither a plan nor a look at the rows fetches weights");
   await hub.close();
   const offline = await startDistill(["train", recipe, `student.path=hf:some/student@${commit}`], env).ended;
   assert.match(offline.out, /Everything was up to date/);
