@@ -49,7 +49,7 @@ export async function inspect(
     throw new DistillError(`--${path.join(".")}: ${message}.`);
   }
   const { rows = options.data.html ? SHOWN_ON_PAGE : SHOWN, row, width, html } = options.data;
-  const fetched = await fromHub(readRecipe(recipePath, overrides), { weights: false, signal });
+  const fetched = await fromHub(readRecipe(recipePath, overrides), { weights: [], signal });
   if (!fetched) return;
   const { recipe } = fetched;
   const { max_length, packing } = recipe.trainer;

@@ -30,6 +30,15 @@ const TARGETS = {
 } as const;
 export type Verb = keyof typeof TARGETS;
 
+/** Whose weights each verb may need. */
+const WEIGHTS: Record<Verb, readonly ("student" | "teacher")[]> = {
+  sample: ["teacher"],
+  train: ["student", "teacher"],
+  export: ["student", "teacher"],
+  eval: ["student", "teacher"],
+  run: ["student", "teacher"],
+};
+
 /** The stages that a recipe has, each behind those that it reads from. */
 function stagesOf(context: Context): Stage[] {
   const { sampling, evaluation, ...recipe } = context.recipe;
@@ -50,7 +59,7 @@ export async function run(
   signal: AbortSignal,
 ): Promise<void> {
   const start = performance.now();
-  const fetched = await fromHub(readRecipe(recipePath, overrides), { weights: true, signal });
+  const fetched = await fromHub(readRecipe(recipePath, overrides), { weights: WEIGHTS[verb], signal });
   if (!fetched) return console.log(STOPPED);
   const { context, stages, targets } = await prepare(fetched, verb, recipePath);
   const { manifest, finished, ran } = await runStages(stages, targets, {
@@ -73,7 +82,7 @@ export async function run(
 
 /** distill plan: what a run would do, and why. Nothing is done. */
 export async function plan(recipePath: string, overrides: readonly string[], signal: AbortSignal): Promise<void> {
-  const fetched = await fromHub(readRecipe(recipePath, overrides), { weights: false, signal });
+  const fetched = await fromHub(readRecipe(recipePath, overrides), { weights: [], signal });
   if (!fetched) return;
   const { context, stages, targets } = await prepare(fetched, "run", recipePath);
   for (const { name, due, reason } of planStages(stages, targets, readManifest(context.output, context.recipe.name)))

@@ -118,6 +118,10 @@ export function loadTokenizer(folder: string): Tokenizer {
   };
 }
 
+/** What ends a completion, as generation_config.json has it: one token, or a list. */
+export const eosTokenId = ({ stops }: Tokenizer): number | readonly number[] =>
+  stops.length === 1 ? stops[0]! : stops;
+
 /** The first special token that the template writes behind what the assistant said. */
 function endOfTurnOf({ render, encode, special, bos, eos }: Tokenizer): number {
   const said = "something else";

@@ -72,6 +72,7 @@ test("a student from the hub is fetched through kills and Ctrl-C, trained, and k
   assert.equal(manifest().recipe.student.path, `hf:some/student@${commit}`);
   assert.match(manifest().recipe.dataset.path, /^hf:datasets\/some\/sums@[0-9a-f]{40}:data\/train\.jsonl$/);
   assert.equal(manifest().stages.train.inputs.student, `hf:some/student@${commit}`);
+  assert.equal(manifest().stages.train.inputs.dataset, manifest().recipe.dataset.path);
   assert.equal(manifest().stages.train.inputs.tokenizer, `hf:some/student@${commit}`);
 
   const next = hub.commit("some/student", await modelFiles(4));
@@ -127,7 +128,10 @@ test("of a repository the files are taken that its place in the recipe needs", a
       rewards: [{ type: "format" }],
       dataset: undefined,
     };
-    const taken = async (changes: Record<string, unknown>, weights = true) => {
+    const taken = async (
+      changes: Record<string, unknown>,
+      weights: ("student" | "teacher")[] = ["student", "teacher"],
+    ) => {
       const path = writeRecipe(folder, { dataset: { path: "rows.jsonl" }, student: { path: "base" }, ...changes });
       return (await fromHub(readRecipe(path), { weights }))!;
     };
@@ -138,7 +142,7 @@ test("of a repository the files are taken that its place in the recipe needs", a
     const tokenized = await taken({ tokenizer: "hf:some/sharded" });
     assert.deepEqual(filesOf(tokenized.recipe.tokenizer!), tokenizer);
     assert.deepEqual(tokenized.recipe.student, { path: join(folder, "base") });
-    const planned = await taken({ student: { path: "hf:some/sharded" }, tokenizer: "hf:some/sharded" }, false);
+    const planned = await taken({ student: { path: "hf:some/sharded" }, tokenizer: "hf:some/sharded" }, []);
     const place = (planned.recipe.student as { path: string }).path;
     assert.equal(planned.recipe.tokenizer, place);
     assert.deepEqual(filesOf(place), [...tokenizer, "config.json"].sort());

@@ -174,6 +174,15 @@ test("a file with another checksum is thrown away and named, and comes whole the
   await revision.need(["model.safetensors"]);
 });
 
+test("two that fetch the same file at once do not disturb each other", async () => {
+  const { hub, settings, blobs } = await hubOf();
+  hub.faults.slow = { file: "model.safetensors", bytes: 30_000, ms: 2 };
+  const revisions = await Promise.all([0, 1, 2].map(() => openHubRevision(MAIN, settings)));
+  await Promise.all(revisions.map(({ need }) => need(["model.safetensors"])));
+  assert.deepEqual(readFileSync(join(blobs, sha256(WEIGHTS))), WEIGHTS);
+  assert.deepEqual(readdirSync(blobs), [sha256(WEIGHTS)]);
+});
+
 test("a connection that is cut for good ends in one sentence, and what came is kept", async () => {
   const { hub, settings, blobs } = await hubOf();
   hub.faults.cut = { file: "model.safetensors", bytes: 1000, times: 1 };

@@ -18,12 +18,12 @@ export type FromHub = {
 };
 
 /**
- * Fetch what a recipe names on the hub, as far as it is not in the cache; undefined where `signal` stopped it. Without
- * `weights` only what is needed to tokenize and to plan.
+ * Fetch what a recipe names on the hub, as far as it is not in the cache; undefined where `signal` stopped it. Of models
+ * that are not among `weights` only what is needed to tokenize and to plan.
  */
 export async function fromHub(
   recipe: Recipe,
-  { weights, signal }: { weights: boolean; signal?: AbortSignal },
+  { weights, signal }: { weights: readonly ("student" | "teacher")[]; signal?: AbortSignal },
 ): Promise<FromHub | undefined> {
   const named = new Map<string, { path: string; kind: HubKind }>();
   mapPaths(recipe, (path, kind) => {
@@ -45,7 +45,7 @@ export async function fromHub(
       const name = formatHubReference(repository);
       const revision = revisions.get(name) ?? (await openHubRevision(reference, settings, signal));
       revisions.set(name, revision);
-      const file = await NEEDS[kind](revision, reference, weights);
+      const file = await NEEDS[kind](revision, reference, (weights as readonly string[]).includes(kind));
       if (signal?.aborted) return undefined;
       local.set(key, join(revision.folder, file));
       pinned.set(key, formatHubReference({ ...reference, revision: revision.commit, ...(file ? { file } : {}) }));

@@ -8,7 +8,7 @@ import { writeFolder, writeWhole } from "../../core/files.ts";
 import type { Segment } from "../../data/batch.ts";
 import { type DatasetSource, readExamples } from "../../data/examples.ts";
 import { readTrainingRows } from "../../data/rows.ts";
-import { loadTokenizer, TOKENIZER_FILES, type Tokenizer } from "../../data/tokenizer.ts";
+import { eosTokenId, loadTokenizer, TOKENIZER_FILES, type Tokenizer } from "../../data/tokenizer.ts";
 import {
   architectureOf,
   createModel,
@@ -43,7 +43,7 @@ export function trainStage(context: Context): Stage {
           "path" in recipe.student ? hashOf(context, recipe.student.path, "folder", "The student") : recipe.student,
         config,
         tokenizer: hashOf(context, tokenizer.folder, "folder", "The tokenizer"),
-        ...(recipe.dataset ? { dataset: contentOf(recipe.dataset) } : {}),
+        ...(recipe.dataset ? { dataset: contentOf(context, recipe.dataset) } : {}),
       };
     },
     outputs: [student],
@@ -84,7 +84,7 @@ export function trainStage(context: Context): Stage {
               copyFileSync(join(tokenizer.folder, file), join(folder, file));
           writeWhole(
             join(folder, "generation_config.json"),
-            `${JSON.stringify({ eos_token_id: endsOf(tokenizer), do_sample: false }, null, 2)}\n`,
+            `${JSON.stringify({ eos_token_id: eosTokenId(tokenizer), do_sample: false }, null, 2)}\n`,
           );
         });
         console.log(`The student is in ${student}.`);
@@ -128,15 +128,14 @@ export function openStudent({ student, tokenizer }: Pick<Recipe, "student" | "to
 }
 
 /** What a dataset's content hangs on. */
-function contentOf(dataset: DatasetSource): unknown {
+function contentOf({ hub }: Context, dataset: DatasetSource): unknown {
   if (!("path" in dataset)) return dataset;
+  const reference = hub.get(dataset.path);
+  if (reference !== undefined) return reference;
   const hash = createHash("sha256");
   for (const row of readTrainingRows(dataset.path)) hash.update(`${JSON.stringify(row)}\n`);
   return hash.digest("hex").slice(0, 16);
 }
-
-/** As generation_config.json has it: one token, or a list. */
-const endsOf = ({ stops }: Tokenizer) => (stops.length === 1 ? stops[0] : stops);
 
 function describe(
   parameters: readonly { shape: readonly number[] }[],
