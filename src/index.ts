@@ -49,5 +49,5 @@ export {
   type SamplingOptions,
   type Teacher,
 } from "./teachers/teacher.ts";
-export { compileTraining, type Training } from "./trainers/program.ts";
+export { compileTraining, type StepResult, type StepSettings, type Training } from "./trainers/program.ts";
 export { type SftOptions, trainSft } from "./trainers/sft.ts";

@@ -4,7 +4,7 @@ import { DistillError } from "../core/errors.ts";
 import { apply, isFloat } from "../graph/op.ts";
 import { broadcastAxes, sameShape } from "../graph/shape.ts";
 import { scalar, toposortUntil, type Value } from "../graph/value.ts";
-import { Add, After, Expand, ReduceSum, Reshape } from "../ops/index.ts";
+import { Add, After, Expand, ReduceSum, Reshape, Transpose } from "../ops/index.ts";
 
 /** The gradient of the scalar `loss` with respect to each of `params`. */
 export const gradients = (loss: Value, params: readonly Value[]): Value[] =>
@@ -45,16 +45,18 @@ function reverse(y: Value, dy: Value, xs: readonly Value[]): Value[] {
 function recomputer(independent: ReadonlySet<Value>): (x: Value, dy: Value) => Value {
   const made = new Map<Value, Value>();
   const again = (x: Value, dy: Value): Value => {
-    if (!x.node?.op.cheap || independent.has(x)) return x;
-    const inputs = x.node.inputs.map((from) =>
-      from.node?.op.cheap ? again(from, dy) : from.node ? After(from, dy) : from,
-    );
+    if (!x.node || !isCheap(x) || independent.has(x)) return x;
+    const inputs = x.node.inputs.map((from) => (isCheap(from) ? again(from, dy) : from.node ? After(from, dy) : from));
     const value = made.get(x) ?? apply(x.node.op, inputs, x.node.attrs);
     made.set(x, value);
     return value;
   };
   return again;
 }
+
+/** A transposition is as cheap as what it transposes: a product takes it in. */
+const isCheap = ({ node }: Value): boolean =>
+  node?.op.cheap === true || (node?.op === Transpose && isCheap(node.inputs[0]!));
 
 /** Sum `dx` over the axes along which `x` was broadcast. The only place that knows about broadcasting. */
 function unbroadcast(dx: Value, x: Value): Value {

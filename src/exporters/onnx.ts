@@ -65,7 +65,7 @@ export const onnx = defineExporter({
 /** Write the decoder with its weights in `dtype`. */
 function writeModel(folder: string, config: ModelConfig, dtype: ExportDtype, path: string, limit: number) {
   const type = dtype === "fp16" ? "float16" : "float32";
-  const model = createModel(config, join(folder, "config.json"), type);
+  const model = createModel(config, join(folder, "config.json"), { dtype: type });
   const decoder = decoderOf(model, type);
   const names = Object.keys(decoder.outputs);
   const { outputs, stored } = store(Object.values(decoder.outputs), model, dtype);

@@ -11,6 +11,7 @@ import { GGUF_TYPES } from "../exporters/gguf.ts";
 import * as exporters from "../exporters/index.ts";
 import { ParityOptions } from "../exporters/limits.ts";
 import { isHubReference, parseHubReference } from "../hub/reference.ts";
+import { LoraOptions } from "../models/lora.ts";
 import { RewardSpecs } from "../rewards/create.ts";
 import { DEVICES } from "../runtime/device.ts";
 import { SamplerOptions } from "../sampling/sample.ts";
@@ -33,8 +34,8 @@ const Prompts = z.union([
 ]);
 
 const Student = z.union([
-  /** A model to continue from: an HF folder. */
-  z.strictObject({ path: text }),
+  /** A model to continue from: an HF folder, and a folder of PEFT's with an adapter to it. */
+  z.strictObject({ path: text, adapter: text.optional() }),
   /** A new model: the keys of an HF config.json. */
   z.strictObject({ config: z.looseObject({ model_type: text }), seed }),
 ]);
@@ -57,6 +58,8 @@ export const Recipe = z
     selection: SelectionOptions.strict().prefault({}),
     /** What is trained on where nothing is sampled. */
     dataset: Dataset.optional(),
+    /** Train low-rank matrices beside linear layers, and leave the student's own weights as they are. */
+    lora: LoraOptions.strict().optional(),
     trainer: SftOptions.extend({ type: z.literal("sft").default("sft") })
       .strict()
       .prefault({}),
@@ -73,6 +76,14 @@ export const Recipe = z
   .refine(({ sampling, dataset }) => !sampling !== !dataset, {
     path: ["dataset"],
     message: "give either a dataset, or sampling that makes one",
+  })
+  .refine(({ lora, trainer }) => !lora || trainer.freeze.length === 0, {
+    path: ["trainer", "freeze"],
+    message: "with lora all of the student's own weights are frozen; leave freeze out",
+  })
+  .refine(({ lora, trainer }) => trainer.base_dtype === "float32" || lora || trainer.freeze.length > 0, {
+    path: ["trainer", "base_dtype"],
+    message: "only weights that are not trained can be kept so; give lora, or trainer.freeze",
   })
   .refine(({ sampling, teacher }) => !sampling || teacher, { path: ["teacher"], message: "sampling needs a teacher" })
   .refine(({ sampling, rewards }) => !sampling || rewards, { path: ["rewards"], message: "sampling needs rewards" });
@@ -200,7 +211,7 @@ function editDistance(a: string, b: string): number {
 }
 
 /** What a path in a recipe leads to. */
-export type PathKind = "student" | "tokenizer" | "teacher" | "data" | "reward";
+export type PathKind = "student" | "adapter" | "tokenizer" | "teacher" | "data" | "reward";
 
 /** The recipe with every path that it reads from changed. */
 export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) => string): Recipe {
@@ -222,13 +233,21 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
   };
 }
 
-/** A section with its `path`, where it has one, changed. */
-const withPath = <Section extends object>(
+/** A section with its places, where it has any, changed. */
+function withPath<Section extends object>(
   section: Section,
   kind: PathKind,
   change: (path: string, kind: PathKind) => string,
-): Section =>
-  "path" in section && typeof section.path === "string" ? { ...section, path: change(section.path, kind) } : section;
+): Section {
+  const places = Object.entries(section).filter(([key, value]) => key in PLACES && typeof value === "string");
+  return {
+    ...section,
+    ...Object.fromEntries(places.map(([key, path]) => [key, change(path, PLACES[key as keyof typeof PLACES] ?? kind)])),
+  };
+}
+
+/** Keys that hold a path, and what it leads to where that is not the section's own. */
+const PLACES = { path: undefined, adapter: "adapter" } as const;
 
 /** Paths in a recipe are relative to its folder; references to the hub stay what they are. */
 const absolute = (folder: string) => (path: string, kind: PathKind) => {

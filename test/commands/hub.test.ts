@@ -109,6 +109,7 @@ test("of a repository the files are taken that its place in the recipe needs", a
     "tokenizer.json": "{}",
     "tokenizer_config.json": "{}",
   });
+  hub.commit("some/adapter", { "adapter_config.json": "{}", "adapter_model.safetensors": "a", "README.md": "" });
   hub.commit("some/gguf", { "config.json": "{}", "model-q4_0.gguf": "q4" });
   hub.commit("some/ggufs", { "model-f16.gguf": "f16", "model-q4_0.gguf": "q4" });
   hub.commit("some/onnx", {
@@ -149,6 +150,12 @@ test("of a repository the files are taken that its place in the recipe needs", a
     await taken({ student: { path: "hf:some/sharded" }, tokenizer: "hf:some/sharded" });
     const shards = Object.values(index.weight_map);
     assert.deepEqual(filesOf(place), [...tokenizer, "config.json", "model.safetensors.index.json", ...shards].sort());
+
+    const adapted = await taken({ student: { path: "base", adapter: "hf:some/adapter" } });
+    const { adapter } = adapted.recipe.student as { adapter: string };
+    assert.deepEqual(filesOf(adapter), ["adapter_config.json", "adapter_model.safetensors"]);
+    assert.match((adapted.pinned.student as { adapter: string }).adapter, /^hf:some\/adapter@[0-9a-f]{40}$/);
+    assert.match(adapted.hub.get(adapter)!, /^hf:some\/adapter@/);
 
     const teacher = async (path: string, type = "llama_cpp") =>
       (await taken({ ...sampling, teacher: { type, path } })).recipe;

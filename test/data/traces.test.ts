@@ -110,3 +110,11 @@ test("the reasoning is what stands in the think block", () => {
   assert.equal(reasoningOf("prefilled</think>1"), "prefilled");
   assert.equal(reasoningOf("<think>never closed"), null);
 });
+
+test("the accepted traces are in the order of their prompts, whatever the order in which they were finished", () => {
+  const finished = [trace("p10", 0), trace("p2", 1), trace("p2", 0), trace("p1", 0)];
+  const ids = (traces: typeof finished) =>
+    select(traces, SelectionOptions.parse({})).map(({ prompt_id, sample }) => `${prompt_id} ${sample}`);
+  assert.deepEqual(ids(finished), ["p1 0", "p2 0", "p2 1", "p10 0"]);
+  assert.deepEqual(ids([...finished].reverse()), ids(finished));
+});

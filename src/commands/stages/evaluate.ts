@@ -13,6 +13,7 @@ import type { Stage } from "../../recipe/stages.ts";
 import { createRewards } from "../../rewards/create.ts";
 import * as teachers from "../../teachers/index.ts";
 import {
+  baseFolder,
   type Context,
   evaluationFolder,
   hashOf,
@@ -82,13 +83,13 @@ type Made = { teacher: { type: string }; bytes: number };
 
 function subjectsOf(context: Context, files: readonly Exported[]): Subject[] {
   const { recipe, output } = context;
-  const { student } = recipe;
   const weights = (name: string, folder: string): Subject => ({
     name,
     content: () => [hashOf(context, folder, "folder", "The model"), recipe.evaluation!.weights],
     make: () => asGguf(folder, join(evaluationFolder(context), "models", name), context),
   });
-  const base = "path" in student ? [weights("base", student.path)] : [];
+  const start = baseFolder(context);
+  const base = start ? [weights("base", start)] : [];
   const teacher: Subject[] = recipe.teacher
     ? [
         {
