@@ -116,7 +116,7 @@ function tokenizerOf(recipe: Recipe): Tokenizer {
   try {
     for (const [name, content] of Object.entries(tokenizerFromGguf(file.metadata, student.path)))
       writeWhole(join(folder, name), content);
-    return loadTokenizer(folder);
+    return loadTokenizer(folder, student.path);
   } finally {
     file.close();
     rmSync(folder, { recursive: true, force: true });
