@@ -256,6 +256,16 @@ test("a hub that fails is as one that cannot be reached", async () => {
   assert.equal((await openHubRevision(MAIN, settings)).commit, commit);
 });
 
+test("a hub that is gone between two questions is one sentence", async () => {
+  const { hub, settings } = await hubOf();
+  const { need } = await openHubRevision(MAIN, settings);
+  hub.faults.answers = { "/api/models/some/model/tree": 502 };
+  await assert.rejects(
+    need(["config.json"]),
+    /^DistillError: The files of hf:some\/model@main cannot be listed: the hub at http.* cannot be reached any more \(it answers 502\)/,
+  );
+});
+
 test("a hub that lies is refused in a sentence", async () => {
   const entry = { type: "file", path: "config.json", size: 3, oid: "a".repeat(40) };
   const lies: [what: string, at: "revision" | "tree", answer: unknown, sentence: RegExp][] = [
