@@ -358,6 +358,8 @@ test("the environment names cache, token and endpoint as it does for Hugging Fac
     });
     writeFileSync(join(home, "token"), "hf_file\n");
     assert.equal(under({ HF_HOME: home }).token, "hf_file");
+    assert.equal(under({ HF_HOME: home, HF_HUB_CACHE: "/else" }).token, "hf_file");
+    assert.equal(under({ HF_HOME: "/else", HF_TOKEN_PATH: join(home, "token") }).token, "hf_file");
     assert.equal(under({ HF_HOME: home, HF_TOKEN: " hf_variable " }).token, "hf_variable");
     assert.equal(under({ HF_HOME: home, HF_HUB_CACHE: "/else" }).cache, "/else");
     assert.equal(under({ HF_HUB_OFFLINE: "1" }).offline, true);
