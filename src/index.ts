@@ -4,6 +4,7 @@ export { gradients } from "./compiler/gradients.ts";
 export { DistillError, ShapeError } from "./core/errors.ts";
 export { type FinishReason, type Judgement, type Message, type Prompt, VERDICTS, type Verdict } from "./core/trace.ts";
 export { type Batch, type BatchShape, batchShape, layOut, type Row, type Segment } from "./data/batch.ts";
+export { type Examples, readExamples } from "./data/examples.ts";
 export { pack } from "./data/packing.ts";
 export { readTrainingRows, type TrainingRow } from "./data/rows.ts";
 export { toSegments } from "./data/segments.ts";

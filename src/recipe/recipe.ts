@@ -211,7 +211,7 @@ function editDistance(a: string, b: string): number {
 }
 
 /** What a path in a recipe leads to. */
-export type PathKind = "student" | "tokenizer" | "teacher" | "data" | "reward";
+export type PathKind = "student" | "adapter" | "tokenizer" | "teacher" | "data" | "reward";
 
 /** The recipe with every path that it reads from changed. */
 export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) => string): Recipe {
@@ -234,16 +234,20 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
 }
 
 /** A section with its places, where it has any, changed. */
-const withPath = <Section extends object>(
+function withPath<Section extends object>(
   section: Section,
   kind: PathKind,
   change: (path: string, kind: PathKind) => string,
-): Section => {
-  const places = Object.entries(section).filter(([key, value]) => PLACES.has(key) && typeof value === "string");
-  return { ...section, ...Object.fromEntries(places.map(([key, path]) => [key, change(path, kind)])) };
-};
+): Section {
+  const places = Object.entries(section).filter(([key, value]) => key in PLACES && typeof value === "string");
+  return {
+    ...section,
+    ...Object.fromEntries(places.map(([key, path]) => [key, change(path, PLACES[key as keyof typeof PLACES] ?? kind)])),
+  };
+}
 
-const PLACES = new Set(["path", "adapter"]);
+/** Keys that hold a path, and what it leads to where that is not the section's own. */
+const PLACES = { path: undefined, adapter: "adapter" } as const;
 
 /** Paths in a recipe are relative to its folder; references to the hub stay what they are. */
 const absolute = (folder: string) => (path: string, kind: PathKind) => {
