@@ -29,8 +29,11 @@ export function adapterConfig({ options, targets }: Adapter, base: string | null
   };
 }
 
-/** Nothing, null, false and empty lists: what an option of PEFT's says that is not used. */
-const unused = z.union([z.null(), z.literal(false), z.tuple([]), z.strictObject({})], "is not supported").optional();
+/** An option of PEFT's that must be switched off: null, false, or empty. */
+const unused = z
+  .unknown()
+  .refine((value) => !value || (typeof value === "object" && Object.keys(value).length === 0), "is not supported")
+  .optional();
 
 const AdapterConfig = LoraOptions.extend({
   peft_type: z.literal("LORA"),
