@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { gradients } from "../../src/compiler/gradients.ts";
 import { lower } from "../../src/compiler/lower.ts";
-import { schedule } from "../../src/compiler/schedule.ts";
+import { resolve, runtimeOrder, schedule } from "../../src/compiler/schedule.ts";
 import { targets } from "../../src/compiler/targets.ts";
 import { DistillError } from "../../src/core/errors.ts";
+import type { Value } from "../../src/graph/value.ts";
 import { createModel, initialWeights, type ModelConfig } from "../../src/models/load.ts";
 import { LoraOptions } from "../../src/models/lora.ts";
 import { BASE_DTYPES, type BaseDtype } from "../../src/models/storage.ts";
@@ -19,6 +20,8 @@ import { ADAMW, batchOf, relativeDifference, segment, TOY } from "../support/tra
 
 const batch = batchOf([[segment(1, 20, 3), segment(2, 9)], [segment(4, 27)]], 32, 40, 12);
 const total = batch.supervised.length;
+/** Rows of all matrices are blocks of q8_0. */
+const blocks: ModelConfig = { ...TOY, intermediate_size: 64 };
 const untied: ModelConfig = { ...TOY, tie_word_embeddings: false };
 
 /** Losses of steps of training, and the names of the states that they leave. */
@@ -78,6 +81,37 @@ test("what is frozen has no gradient in the program, the embedding and the head 
   assert.deepEqual(ofMatrix(adapter), []);
 });
 
+for (const rematerialize of [false, true])
+  test(`no widened or merged copy of a matrix outlives its use${rematerialize ? ", layers rematerialised" : ""}`, () => {
+    const many: ModelConfig = { ...blocks, num_hidden_layers: 6, vocab_size: 64 };
+    for (const base of ["float32", "float16", "q8_0"] as const) {
+      const lora = LoraOptions.parse({ r: 2 });
+      const model = createModel(many, "test", { lora, base: () => base });
+      const long = batchOf([[segment(1, 96)]], 96, 64, 48); // so many tokens that the adapter is merged
+      const { parameters } = model.adapter!;
+      const loss = batchLoss(model, long.shape, rematerialize);
+      const grads = gradients(
+        loss,
+        parameters.map(({ name }) => model.weight(name)),
+      );
+      // as in compileTraining: from the last layer to the first
+      const order = runtimeOrder(schedule(lower([...grads.reverse(), loss], targets.cpu)).order);
+      const last = new Map<Value, number>();
+      for (const [now, { node }] of order.entries()) for (const x of node!.inputs) last.set(resolve(x), now);
+      const shapes = new Set(model.parameters.filter(({ shape }) => shape.length === 2).map(({ shape }) => `${shape}`));
+      const copies = order.filter(({ shape, dtype }) => dtype === "float32" && shapes.has(`${shape}`));
+      assert.ok(copies.length >= 2 * 6 * 7, `${copies.length}`);
+      const born = new Map(copies.map((value) => [value, order.indexOf(value)]));
+      const alive = order.map((_, now) => copies.filter((copy) => born.get(copy)! <= now && now <= last.get(copy)!));
+      const elements = alive.map((copies) =>
+        copies.reduce((sum, { shape }) => sum + (shape[0] as number) * (shape[1] as number), 0),
+      );
+      // a matrix that is widened, what B A is, and their sum; while the loss is made the head is there too
+      const [largest, head] = [64 * 32, 64 * 32];
+      assert.ok(Math.max(...elements) <= 3 * largest + head, `${Math.max(...elements)} elements of ${base}`);
+    }
+  });
+
 test("weights are frozen by pattern: a pattern of no weight is refused, and so is one of all", () => {
   const model = createModel(untied, "test");
   const freeze = ["model.embed_tokens.*", "model.layers.0.*"];
@@ -94,7 +128,6 @@ test("weights are frozen by pattern: a pattern of no weight is refused, and so i
 });
 
 /** The bytes of a weight that is kept in a type, and how far a widened one may be from what it was, relative to its row. */
-const blocks: ModelConfig = { ...TOY, intermediate_size: 64 };
 const KEPT: Record<BaseDtype, { bytes: number; error: number }> = {
   float32: { bytes: 4, error: 0 },
   float16: { bytes: 2, error: 2 ** -11 },

@@ -220,8 +220,9 @@ function describe(model: Model, trained: readonly Parameter[], segments: readonl
   const sizeOf = (parameters: readonly Parameter[]) =>
     parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   const [size, part] = [sizeOf(model.parameters) + sizeOf(model.adapter?.parameters ?? []), sizeOf(trained)];
-  const share =
-    part === size ? "" : `, ${(part / 1e6).toFixed(2)} M of them trained (${((100 * part) / size).toFixed(2)} %)`;
+  const share = part === size ? "" : `, ${count(part)} of them trained (${((100 * part) / size).toFixed(2)} %)`;
   const tokens = segments.reduce((sum, segment) => sum + segment.tokens.length, 0);
-  return `${(size / 1e6).toFixed(2)} M parameters${share}, ${segments.length} examples, ${tokens} tokens, on ${device}.`;
+  return `${count(size)} parameters${share}, ${segments.length} examples, ${tokens} tokens, on ${device}.`;
 }
+
+const count = (n: number) => (n < 1e6 ? n.toLocaleString("en-US") : `${(n / 1e6).toFixed(2)} M`);
