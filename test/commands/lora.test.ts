@@ -7,6 +7,7 @@ import { openSafetensors } from "../../src/formats/safetensors.ts";
 import { CLI, distill } from "../support/cli.ts";
 import { recipe } from "../support/recipes.ts";
 import { scratch, TOKENIZER, writeStudent } from "../support/students.ts";
+import { whyNoVulkan } from "../support/vulkan.ts";
 
 const base = join(scratch(), "base");
 await writeStudent(base);
@@ -132,6 +133,12 @@ function roundedToBfloat16(tensor: Uint8Array): Uint8Array {
   const bits = new Uint32Array(tensor.slice().buffer);
   return new Uint8Array(bits.map((b) => (b + 0x7fff + ((b >>> 16) & 1)) & 0xffff0000).buffer);
 }
+
+test("a type that WebGPU cannot widen is refused there", { skip: whyNoVulkan() ?? false }, () => {
+  const { code, err } = distill("train", adapting({ device: "webgpu", trainer: { base_dtype: "q8_0" } }).path);
+  assert.equal(code, 1);
+  assert.match(err, /WebGPU has no kernels that widen q8_0\. Set trainer\.base_dtype to one of: float32, float16\.$/m);
+});
 
 const BAD: [name: string, changes: Record<string, unknown>, message: RegExp][] = [
   [

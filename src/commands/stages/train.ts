@@ -22,6 +22,7 @@ import {
   type Weight,
 } from "../../models/load.ts";
 import type { Model, Parameter } from "../../models/model.ts";
+import type { BaseDtype } from "../../models/storage.ts";
 import type { DatasetSource, Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { openDevice } from "../../runtime/device.ts";
@@ -29,6 +30,8 @@ import { saveModel, saveTrained } from "../../trainers/checkpoint.ts";
 import { trainSft } from "../../trainers/sft.ts";
 import { isFrozen, trainedPart } from "../../trainers/trained.ts";
 import { adapterFolder, type Context, datasetFolder, hashOf, studentFolder } from "./context.ts";
+
+const WEBGPU_DTYPES: readonly BaseDtype[] = ["float32", "float16"];
 
 /** How often to log and to save is no part of what is trained. */
 const NOT_CONTENT = ["logging_steps", "save_steps", "save_total_limit"];
@@ -71,6 +74,11 @@ export function trainStage(context: Context): Stage {
         rmSync(join(output, "checkpoints"), { recursive: true, force: true });
       const device = await openDevice(recipe.device, { threads: recipe.threads });
       try {
+        const { base_dtype } = recipe.trainer;
+        if (device.name === "webgpu" && !WEBGPU_DTYPES.includes(base_dtype))
+          throw new DistillError(
+            `WebGPU has no kernels that widen ${base_dtype}. Set trainer.base_dtype to one of: ${WEBGPU_DTYPES.join(", ")}.`,
+          );
         const weights = (parameters: readonly Parameter[]) => startingWeights(recipe, model, parameters);
         console.log(describe(model, trained.parameters, segments, device.name));
         const { trainer: options } = recipe;
