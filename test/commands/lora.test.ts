@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { openGguf } from "../../src/formats/gguf-reader.ts";
 import { openSafetensors } from "../../src/formats/safetensors.ts";
 import { CLI, distill } from "../support/cli.ts";
 import { recipe } from "../support/recipes.ts";
@@ -88,12 +89,23 @@ test("an adapter is trained, saved in PEFT's layout and merged into the student;
   const further = adapting({ student, lora: { ...lora, lora_dropout: 0 } });
   assert.equal(distill("train", further.path).code, 0);
   assert.ok(losses(further.output)[0]! < losses(output)[0]! - 0.1, `${losses(further.output)} after ${losses(output)}`);
-  const merging = recipe({ student, tokenizer: TOKENIZER_PATH, trainer: { ...trainer, max_steps: 1 } });
-  assert.equal(distill("train", merging.path).code, 0);
+  const evaluation = {
+    prompts: { generate: { type: "arithmetic" }, rows: 2 },
+    models: ["base"],
+    max_completion_length: 64,
+  };
+  const merging = recipe({ student, tokenizer: TOKENIZER_PATH, trainer: { ...trainer, max_steps: 1 }, evaluation });
+  const evaluated = distill("eval", merging.path);
+  assert.equal(evaluated.code, 0, evaluated.err);
   assert.ok(
     bytes(merging.output, "base-with-adapter", "model.safetensors").equals(bytes(output, "student/model.safetensors")),
   );
-  assert.match(distill("train", merging.path).out, /Everything was up to date/);
+  assert.match(distill("eval", merging.path).out, /Everything was up to date/);
+  // what is measured as the base has the adapter in it
+  const measured = openGguf(join(merging.output, "evaluation/models/base/model-f32.gguf"));
+  const up = "layers.1.mlp.up_proj.weight";
+  assert.deepEqual(measured.read("blk.1.ffn_up.weight"), new Float32Array(after!.get(`model.${up}`)!.buffer));
+  measured.close();
 
   const refused = (changes: Record<string, unknown>, message: RegExp) => {
     const { code, err } = distill("train", adapting({ student, ...changes }).path);
