@@ -36,7 +36,7 @@ for (const [verb, description] of Object.entries(VERBS))
 
 recipeCommand("plan", "Say what distill run would do, and why.").action(async (recipe: string, overrides: string[]) => {
   const { plan } = await import("./commands/run.ts");
-  await plan(recipe, overrides);
+  await plan(recipe, overrides, interrupt.signal);
 });
 
 program

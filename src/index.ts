@@ -6,7 +6,7 @@ export { type FinishReason, type Judgement, type Message, type Prompt, VERDICTS,
 export { type Batch, type BatchShape, batchShape, layOut, type Row, type Segment } from "./data/batch.ts";
 export { pack } from "./data/packing.ts";
 export { readTrainingRows, type TrainingRow } from "./data/rows.ts";
-export { toSegment } from "./data/segments.ts";
+export { toSegments } from "./data/segments.ts";
 export { loadTokenizer, type Tokenizer } from "./data/tokenizer.ts";
 export { greedy } from "./evaluation/greedy.ts";
 export { defineExporter, type Exported, type Exporter, type Source } from "./exporters/exporter.ts";
@@ -52,6 +52,6 @@ export {
   type SamplingOptions,
   type Teacher,
 } from "./teachers/teacher.ts";
-export { compileTraining, type Training } from "./trainers/program.ts";
+export { compileTraining, type StepResult, type StepSettings, type Training } from "./trainers/program.ts";
 export { type SftOptions, trainSft } from "./trainers/sft.ts";
 export { type Trained, trainedPart } from "./trainers/trained.ts";

@@ -22,7 +22,8 @@ export type OnnxAttribute =
   | { name: string; type: "INT"; i: number }
   | { name: string; type: "FLOAT"; f: number }
   | { name: string; type: "STRING"; s: string }
-  | { name: string; type: "INTS"; ints: readonly number[] };
+  | { name: string; type: "INTS"; ints: readonly number[] }
+  | { name: string; type: "GRAPH"; g: OnnxGraph };
 
 export type OnnxNode = {
   name?: string;
@@ -49,13 +50,15 @@ export type StoredTensor = {
   external?: { location: string; offset: number };
 };
 
-export type OnnxModel = {
-  opset: Record<string, number>;
+/** A model's graph, or the body of a node such as Loop, which may also read what the graphs around it name. */
+export type OnnxGraph = {
   node: OnnxNode[];
   input: OnnxValueInfo[];
   output: OnnxValueInfo[];
   initializer: OnnxTensor[];
 };
+
+export type OnnxModel = OnnxGraph & { opset: Record<string, number> };
 
 const schema = {
   nested: {
@@ -93,6 +96,7 @@ const schema = {
         f: { id: 2, type: "float" },
         i: { id: 3, type: "int64" },
         s: { id: 4, type: "bytes" },
+        g: { id: 6, type: "GraphProto" },
         ints: { id: 8, rule: "repeated", type: "int64" },
         type: { id: 20, type: "int32" },
       },
@@ -123,7 +127,7 @@ const root = protobuf.Root.fromJSON(schema);
 const [ModelProto, GraphProto, TensorProto] = ["ModelProto", "GraphProto", "TensorProto"].map((name) =>
   root.lookupType(name),
 ) as [protobuf.Type, protobuf.Type, protobuf.Type];
-const ATTRIBUTE_TYPES = { FLOAT: 1, INT: 2, STRING: 3, INTS: 7 } as const;
+const ATTRIBUTE_TYPES = { FLOAT: 1, INT: 2, STRING: 3, GRAPH: 5, INTS: 7 } as const;
 
 /** Serialise a model. */
 export function encodeOnnx(model: OnnxModel): Uint8Array {
@@ -176,21 +180,22 @@ const header = ({ opset }: OnnxModel) => ({
   opsetImport: Object.entries(opset).map(([domain, version]) => ({ domain, version })),
 });
 
-const graphOf = (model: OnnxModel) => ({
+const graphOf = (graph: OnnxGraph): object => ({
   name: "program",
-  node: model.node.map(({ attribute, ...node }) => ({ ...node, attribute: attribute.map(encodeAttribute) })),
-  initializer: model.initializer.map(({ elemType, ...tensor }) => ({
+  node: graph.node.map(({ attribute, ...node }) => ({ ...node, attribute: attribute.map(encodeAttribute) })),
+  initializer: graph.initializer.map(({ elemType, ...tensor }) => ({
     ...tensor,
     dataType: ELEMENT_TYPES[elemType],
   })),
-  input: model.input.map(encodeValueInfo),
-  output: model.output.map(encodeValueInfo),
+  input: graph.input.map(encodeValueInfo),
+  output: graph.output.map(encodeValueInfo),
 });
 
 function encodeAttribute(attribute: OnnxAttribute): object {
-  const { type, ...rest } = attribute;
-  const value = "s" in rest ? { ...rest, s: new TextEncoder().encode(rest.s) } : rest;
-  return { ...value, type: ATTRIBUTE_TYPES[type] };
+  const type = ATTRIBUTE_TYPES[attribute.type];
+  if ("s" in attribute) return { ...attribute, type, s: new TextEncoder().encode(attribute.s) };
+  if ("g" in attribute) return { ...attribute, type, g: graphOf(attribute.g) };
+  return { ...attribute, type };
 }
 
 function encodeValueInfo({ name, elemType, shape }: OnnxValueInfo): object {

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { readJson, writeWholeFrom } from "../core/files.ts";
+import { readJson, UNTRUSTED_BYTES, writeWholeFrom } from "../core/files.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
 import { fromBfloat16, fromFloat16 } from "../formats/float16.ts";
 import { openSafetensors, type SafetensorsFile, safetensorsHeader } from "../formats/safetensors.ts";
@@ -51,7 +51,7 @@ function familyOf(config: unknown, source: string): { family: Family; parsed: un
 }
 
 export const readConfig = (folder: string): ModelConfig =>
-  readJson(join(folder, "config.json"), "The model's config.json") as ModelConfig;
+  readJson(join(folder, "config.json"), "The model's config.json", UNTRUSTED_BYTES) as ModelConfig;
 
 /** One weight in float32, row-major. */
 export type Weight = Parameter & { data: Float32Array };
@@ -101,18 +101,25 @@ export function* readTensors(path: string, parameters: readonly Parameter[]): Ge
 
 const Index = z.object({ weight_map: z.record(z.string(), z.string().regex(/^[^/\\]+\.safetensors$/)) });
 
+/** Which file of a folder each tensor is in, as model.safetensors.index.json says. */
+export function readIndex(folder: string): Record<string, string> {
+  const path = join(folder, "model.safetensors.index.json");
+  if (!existsSync(path))
+    throw new DistillError(`${folder} holds no weights: expected model.safetensors or model.safetensors.index.json.`);
+  const index = Index.safeParse(readJson(path, "The index of the weights", UNTRUSTED_BYTES));
+  if (!index.success)
+    throw new DistillError(`${path} is not an index of safetensors files: ${index.error.issues[0]!.message}.`);
+  return index.data.weight_map;
+}
+
 /** Which file holds a tensor. */
 function locator(folder: string): (name: string) => string {
   const single = join(folder, "model.safetensors");
   const indexPath = `${single}.index.json`;
   if (existsSync(single)) return () => single;
-  if (!existsSync(indexPath))
-    throw new DistillError(`${folder} holds no weights: expected model.safetensors or model.safetensors.index.json.`);
-  const index = Index.safeParse(readJson(indexPath, "The index of the weights"));
-  if (!index.success)
-    throw new DistillError(`${indexPath} is not an index of safetensors files: ${index.error.issues[0]!.message}.`);
+  const files = readIndex(folder);
   return (name) => {
-    const file = index.data.weight_map[name];
+    const file = files[name];
     if (!file) throw new DistillError(`${indexPath} does not say where "${name}" is.`);
     return join(folder, file);
   };

@@ -6,7 +6,7 @@
  */
 
 import * as ort from "onnxruntime-node";
-import type { Loop } from "../compiler/loop.ts";
+import type { JavaScriptLoop } from "../compiler/javascript-loop.ts";
 import { DistillError } from "../core/errors.ts";
 import { type ElementType, encodeOnnx, type OnnxValueInfo } from "../formats/onnx.ts";
 import type { DType } from "../graph/value.ts";
@@ -19,7 +19,7 @@ type Loaded = {
   outputs: readonly OnnxValueInfo[];
 } & CompileOptions;
 
-type CompiledLoop = Omit<Loop, "source"> & {
+type CompiledLoop = Omit<JavaScriptLoop, "source"> & {
   loop(n: number, arrays: Float32Array[], scalars: number[], results: Float32Array[]): void;
 };
 
@@ -113,7 +113,7 @@ export class Host {
   }
 
   /** Compile an elementwise program that replaces its inputs, for states in host memory. */
-  compileLoop({ source, ...names }: Loop): number {
+  compileJavaScriptLoop({ source, ...names }: JavaScriptLoop): number {
     const id = this.#next++;
     const loop = new Function("n", "arrays", "scalars", "results", source) as CompiledLoop["loop"];
     this.#loops.set(id, { loop, ...names });

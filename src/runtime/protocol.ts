@@ -1,6 +1,6 @@
 /** @file What the main thread asks of the worker thread that owns the sessions, and what it answers. */
 
-import type { Loop } from "../compiler/loop.ts";
+import type { JavaScriptLoop } from "../compiler/javascript-loop.ts";
 import type { OnnxValueInfo } from "../formats/onnx.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -39,7 +39,7 @@ export type Requests = {
     request: { path: string };
     response: { program: number; inputs: readonly OnnxValueInfo[]; outputs: readonly OnnxValueInfo[] };
   };
-  compileLoop: { request: Loop; response: number };
+  compileJavaScriptLoop: { request: JavaScriptLoop; response: number };
   run: {
     request: { program: number; feeds: Record<string, Tensor>; bindings: Bindings };
     response: Record<string, Tensor>;

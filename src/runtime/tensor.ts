@@ -43,5 +43,15 @@ function fromNumbers(dtype: DType, data: readonly number[]): TensorData {
 
 export const scalarTensor = (value: number, dtype: DType = "float32"): Tensor => tensor(dtype, [], [value]);
 
+/** Tensors as one [tensors, …]. Those that are shorter than the longest along the first axis are padded with zeros. */
+export function stack(tensors: readonly Tensor[]): Tensor {
+  const { dtype, shape } = tensors[0]!;
+  const longest = shape.length > 0 ? [Math.max(...tensors.map((x) => x.shape[0]!)), ...shape.slice(1)] : shape;
+  const size = longest.reduce((a, b) => a * b, 1);
+  const data = new ARRAYS[dtype](tensors.length * size) as Float32Array;
+  for (const [i, x] of tensors.entries()) data.set(x.data as Float32Array, i * size);
+  return tensor(dtype, [tensors.length, ...longest], data);
+}
+
 /** All elements as doubles. */
 export const toNumbers = ({ data }: Tensor): number[] => Array.from(data as ArrayLike<number | bigint>, Number);

@@ -8,7 +8,7 @@ import { writeWhole } from "../core/files.ts";
 import { startProgress } from "../core/progress.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
 import { batchShape, layOut, type Row, type Segment } from "../data/batch.ts";
-import { pack } from "../data/packing.ts";
+import { rowsOf } from "../data/packing.ts";
 import type { Weight } from "../models/load.ts";
 import type { Model, Parameter } from "../models/model.ts";
 import { BASE_DTYPES } from "../models/storage.ts";
@@ -74,7 +74,7 @@ export type SftResult = { step: number; steps: number; stopped: boolean; loss: n
 /** Train until the last step, from the newest checkpoint if there is one. The trained weights are states of the device. */
 export async function trainSft(run: SftRun): Promise<SftResult> {
   const { device, model, trained, options, output, fingerprint, signal } = run;
-  const rows = options.packing ? pack(run.segments, options.max_length) : run.segments.map((segment): Row => [segment]);
+  const rows = rowsOf(run.segments, options);
   const rowsPerStep = options.per_device_train_batch_size * options.gradient_accumulation_steps;
   const stepsPerEpoch = Math.ceil(rows.length / rowsPerStep);
   const steps = options.max_steps ?? Math.ceil(stepsPerEpoch * options.num_train_epochs);
@@ -114,16 +114,15 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     const batches = chunksOf(chosen, options.per_device_train_batch_size).map((part) => layOut(part, shape));
     const supervised = batches.reduce((sum, batch) => sum + batch.supervised.length, 0);
     const tokens = chosen.flat().reduce((sum, segment) => sum + segment.tokens.length, 0);
-    let loss = 0;
-    for (const [i, batch] of batches.entries()) {
-      const masks = dropoutMasks(model.adapter, shape, deriveSeed(options.seed, "dropout", step, i));
-      loss += await training.accumulate(batch, supervised, masks);
-    }
+    const masks = batches.map((_, i) =>
+      dropoutMasks(model.adapter, shape, deriveSeed(options.seed, "dropout", step, i)),
+    );
     step++;
+    const learning_rate = options.learning_rate * scheduled(step, steps, options);
+    const { max_grad_norm } = options;
+    const { loss, grad_norm } = await training.step(batches, { step, learning_rate, max_grad_norm, masks });
     if (!Number.isFinite(loss)) throw diverged(`The loss is ${loss}`, step, chosen, saved, checkpoints);
     lastLoss = loss;
-    const learning_rate = options.learning_rate * scheduled(step, steps, options);
-    const grad_norm = await training.update(step, learning_rate, options.max_grad_norm);
     if (!Number.isFinite(grad_norm))
       throw diverged(`The gradient's norm is ${grad_norm}`, step, chosen, saved, checkpoints);
     const tokens_per_s = (tokens / (performance.now() - start)) * 1000;

@@ -49,20 +49,14 @@ const flops =
     6 * (config.num_hidden_layers as number) * width * length);
 
 let step = 0;
-let updating = 0; // ms in the optimizer
 async function train(): Promise<number> {
-  const loss = await training.accumulate(batch, batch.supervised.length);
-  const start = performance.now();
-  await training.update(++step, 1e-4, 1);
-  updating += performance.now() - start;
-  return loss;
+  return (await training.step([batch], { step: ++step, learning_rate: 1e-4, max_grad_norm: 1 })).loss;
 }
 
 await train();
 await train();
 for await (const _ of createInterface(process.stdin)) {
   const before = await measureMatMul(device, { runs: 15 });
-  updating = 0;
   const start = performance.now();
   let loss = 0;
   for (let i = 0; i < steps; i++) loss = await train();
@@ -77,7 +71,6 @@ for await (const _ of createInterface(process.stdin)) {
     matmul_gflops,
     of_matmul: gflops / matmul_gflops,
     peak_rss_mb: await device.peakMemory(),
-    update_share: updating / 1000 / steps / seconds,
     loss,
     nodes: training.nodes,
   };

@@ -3,12 +3,10 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { openGguf } from "../../src/formats/gguf-reader.ts";
 import { openSafetensors } from "../../src/formats/safetensors.ts";
 import { CLI, distill } from "../support/cli.ts";
 import { recipe } from "../support/recipes.ts";
 import { scratch, TOKENIZER, writeStudent } from "../support/students.ts";
-import { whyNoVulkan } from "../support/vulkan.ts";
 
 const base = join(scratch(), "base");
 await writeStudent(base);
@@ -89,23 +87,12 @@ test("an adapter is trained, saved in PEFT's layout and merged into the student;
   const further = adapting({ student, lora: { ...lora, lora_dropout: 0 } });
   assert.equal(distill("train", further.path).code, 0);
   assert.ok(losses(further.output)[0]! < losses(output)[0]! - 0.1, `${losses(further.output)} after ${losses(output)}`);
-  const evaluation = {
-    prompts: { generate: { type: "arithmetic" }, rows: 2 },
-    models: ["base"],
-    max_completion_length: 64,
-  };
-  const merging = recipe({ student, tokenizer: TOKENIZER_PATH, trainer: { ...trainer, max_steps: 1 }, evaluation });
-  const evaluated = distill("eval", merging.path);
-  assert.equal(evaluated.code, 0, evaluated.err);
+  const merging = recipe({ student, tokenizer: TOKENIZER_PATH, trainer: { ...trainer, max_steps: 1 } });
+  assert.equal(distill("train", merging.path).code, 0);
   assert.ok(
     bytes(merging.output, "base-with-adapter", "model.safetensors").equals(bytes(output, "student/model.safetensors")),
   );
-  assert.match(distill("eval", merging.path).out, /Everything was up to date/);
-  // what is measured as the base has the adapter in it
-  const measured = openGguf(join(merging.output, "evaluation/models/base/model-f32.gguf"));
-  const up = "layers.1.mlp.up_proj.weight";
-  assert.deepEqual(measured.read("blk.1.ffn_up.weight"), new Float32Array(after!.get(`model.${up}`)!.buffer));
-  measured.close();
+  assert.match(distill("train", merging.path).out, /Everything was up to date/);
 
   const refused = (changes: Record<string, unknown>, message: RegExp) => {
     const { code, err } = distill("train", adapting({ student, ...changes }).path);
@@ -145,12 +132,6 @@ function roundedToBfloat16(tensor: Uint8Array): Uint8Array {
   const bits = new Uint32Array(tensor.slice().buffer);
   return new Uint8Array(bits.map((b) => (b + 0x7fff + ((b >>> 16) & 1)) & 0xffff0000).buffer);
 }
-
-test("a type that WebGPU cannot widen is refused there", { skip: whyNoVulkan() ?? false }, () => {
-  const { code, err } = distill("train", adapting({ device: "webgpu", trainer: { base_dtype: "q8_0" } }).path);
-  assert.equal(code, 1);
-  assert.match(err, /WebGPU has no kernels that widen q8_0\. Set trainer\.base_dtype to one of: float32, float16\.$/m);
-});
 
 const BAD: [name: string, changes: Record<string, unknown>, message: RegExp][] = [
   [

@@ -1,24 +1,26 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { gradients } from "../../src/compiler/gradients.ts";
+import { backwards, runtimeOrder } from "../../src/compiler/listing.ts";
 import { lower } from "../../src/compiler/lower.ts";
-import { runtimeOrder, schedule } from "../../src/compiler/schedule.ts";
+import { schedule } from "../../src/compiler/schedule.ts";
 import { targets } from "../../src/compiler/targets.ts";
 import { constant, input, type Value } from "../../src/graph/value.ts";
 import { After, Exp, Mul, Sqrt } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { batchFeeds, batchLoss } from "../../src/trainers/program.ts";
+import { ranOps } from "../support/profile.ts";
 import { batchOf, prepare, segment } from "../support/training.ts";
 
 test("what an After puts earlier comes earlier, and is not computed only for that", () => {
   const x = input("x", "float32", [2]);
   const first = Exp(x);
-  const ordered = schedule([Mul(Sqrt(After(x, first)), first)]).order.map(({ node }) => node?.op.type);
+  const ordered = schedule([Mul(Sqrt(After(x, first)), first)], backwards).order.map(({ node }) => node?.op.type);
   assert.ok(ordered.indexOf("Exp") < ordered.indexOf("Sqrt"));
-  const alone = schedule([Sqrt(After(x, Exp(x)))]).order.map(({ node }) => node?.op.type);
+  const alone = schedule([Sqrt(After(x, Exp(x)))], backwards).order.map(({ node }) => node?.op.type);
   assert.ok(!alone.includes("Exp"));
 });
 
@@ -27,7 +29,7 @@ test("an order that ONNX Runtime would not follow becomes a dependency, and noth
   // both results are asked for before the first is used, so that nothing but a dependency can order them
   const first = Exp(x);
   const second = Sqrt(After(x, Mul(first, constant([2, 2], "float32"))));
-  const { order } = schedule([second, Mul(first, constant([2, 2], "float32"))]);
+  const { order } = schedule([second, Mul(first, constant([2, 2], "float32"))], backwards);
   assert.equal(order.filter(({ node }) => node?.op.type === "Exp").length, 1);
 });
 
@@ -46,18 +48,9 @@ test("ONNX Runtime runs a rematerialised training step in the order that the sch
   await program.run(batchFeeds(batch, 1));
   await device.close();
 
-  const { order } = schedule(lower(Object.values(outputs), targets.cpu));
-  const ours = runtimeOrder(order).map(({ node }) => node!.op.type);
+  const { listed } = schedule(lower(Object.values(outputs), targets.cpu), backwards);
+  const ours = runtimeOrder(listed).map(({ node }) => node!.op.type);
   const runs = readdirSync(folder).map((file) => ranOps(join(folder, file)));
   const theirs = runs.sort((a, b) => b.length - a.length)[0]!.filter((op) => op !== "Identity");
   assert.deepEqual(theirs, ours);
 });
-
-/** The op types of a profile in the order in which they ran. */
-function ranOps(path: string): string[] {
-  const events = JSON.parse(readFileSync(path, "utf8")) as { name: string; ts: number; args?: { op_name?: string } }[];
-  return events
-    .filter(({ name }) => name.endsWith("_kernel_time"))
-    .sort((a, b) => a.ts - b.ts)
-    .map(({ args }) => args!.op_name!);
-}

@@ -3,7 +3,9 @@ import { test } from "node:test";
 import { openDevice } from "../../src/runtime/device.ts";
 import { dropoutMasks } from "../../src/trainers/dropout.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
+import { distill } from "../support/cli.ts";
 import { prepareLora } from "../support/lora.ts";
+import { recipe } from "../support/recipes.ts";
 import { ADAMW, batchOf, segment, TOY } from "../support/training.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
 
@@ -18,8 +20,8 @@ async function losses(name: "cpu" | "webgpu", lora_dropout: number): Promise<num
   const training = await compileTraining(device, model, batch.shape, ADAMW, parameters);
   const all: number[] = [];
   for (let step = 1; step <= 5; step++) {
-    all.push(await training.accumulate(batch, batch.supervised.length, dropoutMasks(model.adapter, batch.shape, step)));
-    await training.update(step, 1e-2, 1);
+    const masks = [dropoutMasks(model.adapter, batch.shape, step)];
+    all.push((await training.step([batch], { step, learning_rate: 1e-2, max_grad_norm: 1, masks })).loss);
   }
   await device.close();
   return all;
@@ -34,3 +36,10 @@ for (const lora_dropout of [0, 0.2])
       for (const [i, loss] of cpu.entries()) assert.ok(Math.abs(loss - webgpu[i]!) <= 1e-3, `${cpu} and ${webgpu}`);
     },
   );
+
+test("a type that WebGPU cannot widen is refused", { skip }, () => {
+  const lora = { device: "webgpu", lora: { r: 2 }, trainer: { base_dtype: "q8_0", max_length: 128 } };
+  const { code, err } = distill("train", recipe(lora).path);
+  assert.equal(code, 1);
+  assert.match(err, /WebGPU has no kernels that widen q8_0\. Set trainer\.base_dtype to one of: float32, float16\.$/m);
+});

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { gradients } from "../../src/compiler/gradients.ts";
+import { backwards, runtimeOrder } from "../../src/compiler/listing.ts";
 import { lower } from "../../src/compiler/lower.ts";
-import { resolve, runtimeOrder, schedule } from "../../src/compiler/schedule.ts";
+import { schedule } from "../../src/compiler/schedule.ts";
 import { targets } from "../../src/compiler/targets.ts";
 import { DistillError } from "../../src/core/errors.ts";
 import type { Value } from "../../src/graph/value.ts";
 import { createModel, initialWeights, type ModelConfig } from "../../src/models/load.ts";
 import { LoraOptions } from "../../src/models/lora.ts";
 import { BASE_DTYPES, type BaseDtype } from "../../src/models/storage.ts";
+import { resolve } from "../../src/ops/after.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { writeWeight } from "../../src/trainers/checkpoint.ts";
 import { dropoutMasks } from "../../src/trainers/dropout.ts";
@@ -19,7 +21,6 @@ import { prepareLora } from "../support/lora.ts";
 import { ADAMW, batchOf, relativeDifference, segment, TOY } from "../support/training.ts";
 
 const batch = batchOf([[segment(1, 20, 3), segment(2, 9)], [segment(4, 27)]], 32, 40, 12);
-const total = batch.supervised.length;
 /** Rows of all matrices are blocks of q8_0. */
 const blocks: ModelConfig = { ...TOY, intermediate_size: 64 };
 const untied: ModelConfig = { ...TOY, tie_word_embeddings: false };
@@ -32,8 +33,8 @@ async function train(model: Parameters<typeof compileTraining>[1], options: { re
   const training = await compileTraining(device, model, batch.shape, { ...ADAMW, ...options }, parameters);
   const losses: number[] = [];
   for (let step = 1; step <= 8; step++) {
-    losses.push(await training.accumulate(batch, total, dropoutMasks(model.adapter, batch.shape, step)));
-    await training.update(step, 1e-2, 1);
+    const masks = [dropoutMasks(model.adapter, batch.shape, step)];
+    losses.push((await training.step([batch], { step, learning_rate: 1e-2, max_grad_norm: 1, masks })).loss);
   }
   return losses;
 }
@@ -69,7 +70,7 @@ test("what is frozen has no gradient in the program, the embedding and the head 
       batchLoss(model, short.shape),
       parameters.map(({ name }) => model.weight(name)),
     );
-    return schedule(lower(grads, targets.cpu))
+    return schedule(lower(grads, targets.cpu), backwards)
       .order.filter(({ node }) => node)
       .map(({ shape }) => `${shape}`);
   };
@@ -95,7 +96,8 @@ for (const rematerialize of [false, true])
         parameters.map(({ name }) => model.weight(name)),
       );
       // as in compileTraining: from the last layer to the first
-      const order = runtimeOrder(schedule(lower([...grads.reverse(), loss], targets.cpu)).order);
+      const { listed } = schedule(lower([...grads.reverse(), loss], targets.cpu), backwards);
+      const order = runtimeOrder(listed);
       const last = new Map<Value, number>();
       for (const [now, { node }] of order.entries()) for (const x of node!.inputs) last.set(resolve(x), now);
       const shapes = new Set(model.parameters.filter(({ shape }) => shape.length === 2).map(({ shape }) => `${shape}`));
@@ -162,8 +164,7 @@ for (const base_dtype of BASE_DTYPES)
         for (const rematerialize of [false, true]) {
           const training = await compileTraining(device, model, batch.shape, { ...ADAMW, rematerialize }, parameters);
           for (let step = 1; step <= 3; step++) {
-            losses.push(await training.accumulate(batch, total));
-            await training.update(step, 1e-3, 1);
+            losses.push((await training.step([batch], { step, learning_rate: 1e-3, max_grad_norm: 1 })).loss);
           }
         }
         return losses;

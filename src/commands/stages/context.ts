@@ -16,6 +16,8 @@ export type Context = {
   /** The folder of the run. */
   output: string;
   hashes: FileHashes;
+  /** What files and folders from the hub are, with their commit. */
+  hub: ReadonlyMap<string, string>;
 };
 
 export const tracesFolder = ({ output }: Context) => join(output, "traces");
@@ -32,8 +34,10 @@ export function baseFolder({ recipe, output }: Pick<Context, "recipe" | "output"
   return student.adapter ? join(output, "base-with-adapter") : student.path;
 }
 
-/** The hash of a file or a folder. */
-export function hashOf({ hashes }: Context, path: string, kind: "file" | "folder", what: string): string {
+/** The hash of a file or a folder; of what comes from the hub its reference with the commit, which says the same. */
+export function hashOf({ hashes, hub }: Context, path: string, kind: "file" | "folder", what: string): string {
+  const reference = hub.get(path);
+  if (reference !== undefined) return reference;
   if (!existsSync(path)) throw new DistillError(`${what} not found: ${path}.`);
   return kind === "file" ? hashes.file(path) : hashes.folder(path);
 }

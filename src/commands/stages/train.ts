@@ -3,13 +3,11 @@
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { create } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import { writeFolder, writeWhole } from "../../core/files.ts";
 import type { Segment } from "../../data/batch.ts";
-import * as generators from "../../data/generators/index.ts";
-import { readTrainingRows, type TrainingRow } from "../../data/rows.ts";
-import { toSegment } from "../../data/segments.ts";
+import { type DatasetSource, readExamples } from "../../data/examples.ts";
+import { readTrainingRows } from "../../data/rows.ts";
 import { loadTokenizer, TOKENIZER_FILES, type Tokenizer } from "../../data/tokenizer.ts";
 import { loadAdapter, readAdapterOptions } from "../../models/adapter-folder.ts";
 import {
@@ -23,7 +21,7 @@ import {
 } from "../../models/load.ts";
 import type { Model, Parameter } from "../../models/model.ts";
 import type { BaseDtype } from "../../models/storage.ts";
-import type { DatasetSource, Recipe } from "../../recipe/recipe.ts";
+import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { openDevice } from "../../runtime/device.ts";
 import { saveModel, saveTrained } from "../../trainers/checkpoint.ts";
@@ -69,7 +67,13 @@ export function trainStage(context: Context): Stage {
         throw new DistillError(
           `The tokenizer ${tokenizer.folder} has ${tokenizer.size} tokens, and the student a vocab_size of ${config.vocab_size}.`,
         );
-      const segments = tokenized(recipe, dataset, tokenizer);
+      const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal);
+      if (!examples) return { stopped: true, result: {} };
+      const { segments, dropped } = examples;
+      if (dropped.length > 0)
+        console.error(
+          `${dropped.length} of ${dropped.length + segments.length} examples are longer than ${recipe.trainer.max_length} tokens and were left out, not cut.`,
+        );
       if (previous !== undefined && previous !== key)
         rmSync(join(output, "checkpoints"), { recursive: true, force: true });
       const device = await openDevice(recipe.device, { threads: recipe.threads });
@@ -95,7 +99,7 @@ export function trainStage(context: Context): Stage {
               copyFileSync(join(tokenizer.folder, file), join(folder, file));
           writeWhole(
             join(folder, "generation_config.json"),
-            `${JSON.stringify({ eos_token_id: tokenizer.eos, do_sample: false }, null, 2)}\n`,
+            `${JSON.stringify({ eos_token_id: endsOf(tokenizer), do_sample: false }, null, 2)}\n`,
           );
         });
         if (recipe.lora) await writeFolder(adapterFolder(context), (folder) => saveTrained(device, trained, folder));
@@ -185,44 +189,8 @@ function contentOf(dataset: DatasetSource): unknown {
   return hash.digest("hex").slice(0, 16);
 }
 
-function tokenized(recipe: Recipe, dataset: DatasetSource, tokenizer: Tokenizer): Segment[] {
-  const { max_length, overlength } = recipe.trainer;
-  const name = "path" in dataset ? dataset.path : "The generated dataset";
-  const segments: Segment[] = [];
-  let dropped = 0;
-  for (const [i, row] of trainingRows(dataset, tokenizer).entries()) {
-    const segment = { ...toSegment(row, tokenizer, `${name}, row ${i + 1}`), row: i + 1 };
-    if (segment.tokens.length <= max_length) segments.push(segment);
-    else if (overlength === "error")
-      throw new DistillError(
-        `${name}, row ${i + 1} has ${segment.tokens.length} tokens, and max_length is ${max_length}. Raise it, or set trainer.overlength to drop.`,
-      );
-    else dropped++;
-  }
-  if (dropped > 0)
-    console.error(
-      `${dropped} of ${dropped + segments.length} rows are longer than ${max_length} tokens and were left out, not cut.`,
-    );
-  if (segments.length === 0)
-    throw new DistillError(`No row of ${name} fits into ${max_length} tokens. Raise trainer.max_length.`);
-  return segments;
-}
-
-/** Conversations where the tokenizer has a template for them, else prompts with completions. */
-function trainingRows(dataset: DatasetSource, { conversational }: Tokenizer): TrainingRow[] {
-  if ("path" in dataset) return readTrainingRows(dataset.path, conversational ? "messages" : "prompt");
-  const problems = create(generators, dataset.generate, "generator")("train", dataset.seed);
-  const rows: TrainingRow[] = [];
-  for (const { prompt, completion } of problems) {
-    const turns = [
-      { role: "user", content: prompt },
-      { role: "assistant", content: completion },
-    ];
-    rows.push(conversational ? { messages: turns } : { prompt, completion });
-    if (rows.length === dataset.rows) break;
-  }
-  return rows;
-}
+/** As generation_config.json has it: one token, or a list. */
+const endsOf = ({ stops }: Tokenizer) => (stops.length === 1 ? stops[0] : stops);
 
 function describe(model: Model, trained: readonly Parameter[], segments: readonly Segment[], device: string): string {
   const sizeOf = (parameters: readonly Parameter[]) =>
