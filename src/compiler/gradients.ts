@@ -16,7 +16,7 @@ function reverse(y: Value, dy: Value, xs: readonly Value[]): Value[] {
   const order = toposortUntil((value) => independent.has(value), [y]);
   const active = new Set(xs);
   for (const value of order)
-    if (isFloat(value.dtype) && value.node?.inputs.some((x) => active.has(x))) active.add(value);
+    if (isFloat(value.dtype) && computedFrom(value).some((x) => active.has(x))) active.add(value);
 
   const grads = new Map<Value, Value>([[y, dy]]);
   const again = recomputer(independent);
@@ -40,6 +40,10 @@ function reverse(y: Value, dy: Value, xs: readonly Value[]): Value[] {
   }
   return xs.map((x) => grads.get(x) ?? Expand(scalar(0, x.dtype), { shape: x.shape }));
 }
+
+/** What a value's elements depend on: not what an After only waits for. */
+const computedFrom = ({ node }: Value): readonly Value[] =>
+  node?.op === After ? node.inputs.slice(0, 1) : (node?.inputs ?? []);
 
 /** x itself, or x computed again once `dy` is there, if its op is cheap: then it need not be kept from the forward pass. */
 function recomputer(independent: ReadonlySet<Value>): (x: Value, dy: Value) => Value {

@@ -29,21 +29,34 @@ export function adapterConfig({ options, targets }: Adapter, base: string | null
   };
 }
 
-/** Nothing, null, false and empty lists: what an option of PEFT's says that is not used. */
-const unused = z.union([z.null(), z.literal(false), z.tuple([]), z.strictObject({})], "is not supported").optional();
+/** An option of PEFT's that must be switched off: null, false, or empty. */
+const off = z
+  .unknown()
+  .refine((value) => !value || (typeof value === "object" && Object.keys(value).length === 0), "is not supported")
+  .optional();
+
+/** What makes something else of A and B than W + s B A, or trains more than them. */
+const OTHERS = [
+  "fan_in_fan_out",
+  "lora_bias",
+  "rank_pattern",
+  "alpha_pattern",
+  "modules_to_save",
+  "trainable_token_indices",
+  "target_parameters",
+  "layer_replication",
+  "use_dora",
+  "use_qalora",
+  "use_bdlora",
+  "arrow_config",
+  "kasa_config",
+  "alora_invocation_tokens",
+];
 
 const AdapterConfig = LoraOptions.extend({
+  ...Object.fromEntries(OTHERS.map((name) => [name, off])),
   peft_type: z.literal("LORA"),
   bias: z.literal("none").default("none"),
-  fan_in_fan_out: unused,
-  use_dora: unused,
-  use_qalora: unused,
-  lora_bias: unused,
-  rank_pattern: unused,
-  alpha_pattern: unused,
-  modules_to_save: unused,
-  trainable_token_indices: unused,
-  target_parameters: unused,
   target_modules: z.unknown(), // the tensors say which
 });
 

@@ -5,14 +5,17 @@ import { DistillError } from "../core/errors.ts";
 import type { Scaling } from "../nn/lora.ts";
 import type { Parameter } from "./model.ts";
 
+const ALL = "all-linear";
+
 /** The keys of PEFT's LoraConfig, with its defaults; `target_modules` of "all-linear" are all linear layers but the head. */
 export const LoraOptions = z.object({
   r: z.int().positive().default(8),
   lora_alpha: z.number().positive().default(8),
   lora_dropout: z.number().min(0).lt(1).default(0),
   target_modules: z
-    .union([z.literal("all-linear"), z.array(z.string().min(1)).min(1)], 'expected "all-linear" or a list of names')
-    .default("all-linear"),
+    .union([z.string(), z.array(z.string().min(1)).min(1)])
+    .refine((targets) => typeof targets !== "string" || targets === ALL, `expected "${ALL}" or a list of names`)
+    .default(ALL),
   /** Scale by lora_alpha / √r (arXiv:2312.03732) in place of lora_alpha / r. */
   use_rslora: z.boolean().default(false),
 });
@@ -45,7 +48,7 @@ export const maskName = (module: string) => `dropout/${module}`;
 export function adapterOf(parameters: readonly Parameter[], options: LoraOptions): Adapter {
   const { r, lora_alpha, lora_dropout, target_modules, use_rslora } = options;
   const linears = linearsOf(parameters);
-  const targets = target_modules === "all-linear" ? withoutHead(linears) : named(linears, target_modules);
+  const targets = typeof target_modules === "string" ? withoutHead(linears) : named(linears, target_modules);
   return {
     options,
     scaling: { scaling: lora_alpha / (use_rslora ? Math.sqrt(r) : r), keep: 1 - lora_dropout },

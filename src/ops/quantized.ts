@@ -18,6 +18,7 @@ export const DequantizeLinear: Op<[x: Value, scales: Value, attrs: { block_size:
       return { dtype: scales.dtype, shape: x.shape };
     },
     cheap: true,
+    gradient: () => [null, null], // what is quantised is not trained
     spelling: { attributes: ({ block_size }, [x]) => ({ axis: x!.shape.length - 1, block_size }) },
   },
 );

@@ -20,6 +20,7 @@ import {
   type Weight,
 } from "../../models/load.ts";
 import type { Model, Parameter } from "../../models/model.ts";
+import type { BaseDtype } from "../../models/storage.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { openDevice } from "../../runtime/device.ts";
@@ -27,6 +28,8 @@ import { saveModel, saveTrained } from "../../trainers/checkpoint.ts";
 import { trainSft } from "../../trainers/sft.ts";
 import { isFrozen, trainedPart } from "../../trainers/trained.ts";
 import { adapterFolder, type Context, datasetFolder, hashOf, studentFolder } from "./context.ts";
+
+const WEBGPU_DTYPES: readonly BaseDtype[] = ["float32", "float16"];
 
 /** How often to log and to save is no part of what is trained. */
 const NOT_CONTENT = ["logging_steps", "save_steps", "save_total_limit"];
@@ -75,6 +78,11 @@ export function trainStage(context: Context): Stage {
         rmSync(join(output, "checkpoints"), { recursive: true, force: true });
       const device = await openDevice(recipe.device, { threads: recipe.threads });
       try {
+        const { base_dtype } = recipe.trainer;
+        if (device.name === "webgpu" && !WEBGPU_DTYPES.includes(base_dtype))
+          throw new DistillError(
+            `WebGPU has no kernels that widen ${base_dtype}. Set trainer.base_dtype to one of: ${WEBGPU_DTYPES.join(", ")}.`,
+          );
         const weights = (parameters: readonly Parameter[]) => startingWeights(recipe, model, parameters);
         console.log(describe(model, trained.parameters, segments, device.name));
         const { trainer: options } = recipe;
@@ -187,8 +195,9 @@ function describe(model: Model, trained: readonly Parameter[], segments: readonl
   const sizeOf = (parameters: readonly Parameter[]) =>
     parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   const [size, part] = [sizeOf(model.parameters) + sizeOf(model.adapter?.parameters ?? []), sizeOf(trained)];
-  const share =
-    part === size ? "" : `, ${(part / 1e6).toFixed(2)} M of them trained (${((100 * part) / size).toFixed(2)} %)`;
+  const share = part === size ? "" : `, ${count(part)} of them trained (${((100 * part) / size).toFixed(2)} %)`;
   const tokens = segments.reduce((sum, segment) => sum + segment.tokens.length, 0);
-  return `${(size / 1e6).toFixed(2)} M parameters${share}, ${segments.length} examples, ${tokens} tokens, on ${device}.`;
+  return `${count(size)} parameters${share}, ${segments.length} examples, ${tokens} tokens, on ${device}.`;
 }
+
+const count = (n: number) => (n < 1e6 ? n.toLocaleString("en-US") : `${(n / 1e6).toFixed(2)} M`);
