@@ -25,6 +25,7 @@ export { defineOp, type Op } from "./graph/op.ts";
 export { constant, type DType, input, scalar, type Value } from "./graph/value.ts";
 export { createModel, initialWeights, loadWeights, type ModelConfig, readConfig } from "./models/load.ts";
 export { defineFamily, type Model } from "./models/model.ts";
+export { saveWeights } from "./models/save.ts";
 export { attention } from "./nn/attention.ts";
 export { crossEntropy } from "./nn/cross-entropy.ts";
 export { geglu } from "./nn/geglu.ts";

@@ -8,6 +8,7 @@ import { readJson, writeFolder, writeWhole } from "../core/files.ts";
 import { openSafetensors } from "../formats/safetensors.ts";
 import { loadWeights, type ModelConfig, saveTensors } from "../models/load.ts";
 import type { Model } from "../models/model.ts";
+import { saveWeights } from "../models/save.ts";
 import type { Device } from "../runtime/device.ts";
 import { tensor } from "../runtime/tensor.ts";
 import { momentNames } from "./program.ts";
@@ -88,9 +89,9 @@ export function pruneCheckpoints(checkpoints: string, keep: number): void {
     rmSync(folderOf(checkpoints, step), { recursive: true });
 }
 
-/** Write config.json and model.safetensors of the weights on the device. */
+/** Write config.json and the weights on the device as safetensors. */
 export async function saveModel(device: Device, model: Model, config: ModelConfig, folder: string): Promise<void> {
-  await saveTensors(join(folder, "model.safetensors"), model.parameters, (name) => readFloats(device, name));
+  await saveWeights(folder, model.parameters, (name) => readFloats(device, name));
   writeWhole(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
 }
 

@@ -8,7 +8,8 @@ import { fileHashes } from "../../core/hash.ts";
 import { tokenizerFromGguf } from "../../data/gguf-tokenizer.ts";
 import { openGguf } from "../../formats/gguf-reader.ts";
 import { configFromGguf, weightsFromGguf } from "../../models/from-gguf.ts";
-import { createModel, saveTensors } from "../../models/load.ts";
+import { createModel } from "../../models/load.ts";
+import { saveWeights } from "../../models/save.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 
 /** Names the file that a folder was unpacked from. */
@@ -43,11 +44,7 @@ export async function unpackGguf(path: string, folder: string, sha256: string): 
     await writeFolder(folder, async (temporary) => {
       const weights = weightsFromGguf(file, path);
       const { parameters } = createModel(config, path);
-      await saveTensors(
-        join(temporary, "model.safetensors"),
-        parameters,
-        async () => weights.next().value!.data as Float32Array,
-      );
+      await saveWeights(temporary, parameters, async () => weights.next().value!.data as Float32Array);
       writeWhole(join(temporary, "config.json"), `${JSON.stringify({ ...config, torch_dtype: "float32" }, null, 2)}\n`);
       for (const [name, content] of Object.entries(tokenizer)) writeWhole(join(temporary, name), content);
       writeWhole(join(temporary, SOURCE), `${JSON.stringify({ file: basename(path), sha256 }, null, 2)}\n`);
