@@ -28,6 +28,7 @@ export { loadAdapter, mergedWeights, readAdapterOptions } from "./models/adapter
 export { createModel, initialWeights, loadWeights, type ModelConfig, readConfig } from "./models/load.ts";
 export { type Adapter, LoraOptions } from "./models/lora.ts";
 export { defineFamily, type Model } from "./models/model.ts";
+export { saveWeights } from "./models/save.ts";
 export { attention } from "./nn/attention.ts";
 export { crossEntropy } from "./nn/cross-entropy.ts";
 export { geglu } from "./nn/geglu.ts";

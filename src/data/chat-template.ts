@@ -11,7 +11,7 @@ const SOURCE_LIMIT = 1 << 18;
 /** The library's patterns take the square of the length of a run of blanks. */
 const BLANKS_LIMIT = 1024;
 /** Expressions evaluated, and what they give: an item of an array counts 1/8, a character of a text 1/64. */
-const WORK_LIMIT = 500_000;
+const WORK_LIMIT = 200_000;
 const WORK_PER_MESSAGE = 2000;
 const TEXT_LIMIT = 1 << 22;
 const ARRAY_LIMIT = 1 << 16;
