@@ -211,7 +211,7 @@ function editDistance(a: string, b: string): number {
 }
 
 /** What a path in a recipe leads to. */
-export type PathKind = "student" | "tokenizer" | "teacher" | "data" | "reward";
+export type PathKind = "student" | "adapter" | "tokenizer" | "teacher" | "data" | "reward";
 
 /** The recipe with every path that it reads from changed. */
 export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) => string): Recipe {
@@ -239,11 +239,10 @@ const withPath = <Section extends object>(
   kind: PathKind,
   change: (path: string, kind: PathKind) => string,
 ): Section => {
-  const places = Object.entries(section).filter(([key, value]) => PLACES.has(key) && typeof value === "string");
-  return { ...section, ...Object.fromEntries(places.map(([key, path]) => [key, change(path, kind)])) };
+  const kinds: Record<string, PathKind> = { path: kind, adapter: "adapter" };
+  const places = Object.entries(section).filter(([key, value]) => key in kinds && typeof value === "string");
+  return { ...section, ...Object.fromEntries(places.map(([key, path]) => [key, change(path, kinds[key]!)])) };
 };
-
-const PLACES = new Set(["path", "adapter"]);
 
 /** Paths in a recipe are relative to its folder; references to the hub stay what they are. */
 const absolute = (folder: string) => (path: string, kind: PathKind) => {

@@ -5,6 +5,7 @@ import { DistillError } from "../../core/errors.ts";
 import { TOKENIZER_FILES } from "../../data/tokenizer.ts";
 import { formatHubReference, type HubReference, isHubReference, parseHubReference } from "../../hub/reference.ts";
 import type { HubRevision } from "../../hub/revision.ts";
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from "../../models/adapter-folder.ts";
 import { readIndex } from "../../models/load.ts";
 import { mapPaths, type PathKind, type Recipe } from "../../recipe/recipe.ts";
 
@@ -32,6 +33,7 @@ export async function fromHub(
   });
   if (named.size === 0) return { recipe, pinned: recipe, hub: new Map() };
 
+  const merges = "path" in recipe.student && recipe.student.adapter !== undefined; // before anything is planned
   const { hubSettings } = await import("../../hub/settings.ts"); // slow to load, and only such recipes need it
   const { openHubRevision } = await import("../../hub/revision.ts");
   const settings = hubSettings();
@@ -45,7 +47,7 @@ export async function fromHub(
       const name = formatHubReference(repository);
       const revision = revisions.get(name) ?? (await openHubRevision(reference, settings, signal));
       revisions.set(name, revision);
-      const file = await NEEDS[kind](revision, reference, weights);
+      const file = await NEEDS[kind](revision, reference, weights || merges);
       if (signal?.aborted) return undefined;
       local.set(key, join(revision.folder, file));
       pinned.set(key, formatHubReference({ ...reference, revision: revision.commit, ...(file ? { file } : {}) }));
@@ -81,6 +83,12 @@ const NEEDS: Record<HubKind, Need> = {
     if (names.includes("model.safetensors")) await revision.need(["model.safetensors"]);
     else if (await revision.need(["model.safetensors.index.json"]))
       await revision.need([...new Set(Object.values(readIndex(revision.folder)))]);
+    return "";
+  },
+  async adapter(revision, { file }) {
+    if (file !== undefined)
+      throw new DistillError(`The adapter is a folder on the hub, and "${file}" names a file of it. Leave that out.`);
+    await revision.need([ADAPTER_CONFIG, ADAPTER_WEIGHTS]);
     return "";
   },
   async tokenizer(revision, { file }) {
