@@ -4,6 +4,7 @@ export { gradients } from "./compiler/gradients.ts";
 export { DistillError, ShapeError } from "./core/errors.ts";
 export { type FinishReason, type Judgement, type Message, type Prompt, VERDICTS, type Verdict } from "./core/trace.ts";
 export { type Batch, type BatchShape, batchShape, layOut, type Row, type Segment } from "./data/batch.ts";
+export { type Examples, readExamples } from "./data/examples.ts";
 export { pack } from "./data/packing.ts";
 export { readTrainingRows, type TrainingRow } from "./data/rows.ts";
 export { toSegments } from "./data/segments.ts";
@@ -27,6 +28,7 @@ export { loadAdapter, mergedWeights, readAdapterOptions } from "./models/adapter
 export { createModel, initialWeights, loadWeights, type ModelConfig, readConfig } from "./models/load.ts";
 export { type Adapter, LoraOptions } from "./models/lora.ts";
 export { defineFamily, type Model } from "./models/model.ts";
+export { saveWeights } from "./models/save.ts";
 export { attention } from "./nn/attention.ts";
 export { crossEntropy } from "./nn/cross-entropy.ts";
 export { geglu } from "./nn/geglu.ts";

@@ -8,7 +8,7 @@ import { ownPackage } from "../core/package.ts";
 import { formatDuration } from "../core/progress.ts";
 import type { ModelReport } from "../evaluation/evaluate.ts";
 import { markdownReport, type RunSummary, terminalReport } from "../evaluation/report.ts";
-import { readRecipe } from "../recipe/recipe.ts";
+import { type Recipe, readRecipe } from "../recipe/recipe.ts";
 import { type Manifest, planStages, readManifest, runStages, type Stage, type StagePlan } from "../recipe/stages.ts";
 import type { Context } from "./stages/context.ts";
 import { evaluateStage } from "./stages/evaluate.ts";
@@ -30,6 +30,13 @@ const TARGETS = {
 } as const;
 export type Verb = keyof typeof TARGETS;
 
+/** Whose weights a verb may need: an adapter is merged into the student before anything else. */
+function weightsFor(verb: Verb | "plan", { student }: Recipe): ("student" | "teacher")[] {
+  const merged = "path" in student && student.adapter !== undefined;
+  if (verb === "plan") return merged ? ["student"] : [];
+  return verb === "sample" && !merged ? ["teacher"] : ["student", "teacher"];
+}
+
 /** The stages that a recipe has, each behind those that it reads from. */
 function stagesOf(context: Context): Stage[] {
   const { sampling, evaluation, ...recipe } = context.recipe;
@@ -50,7 +57,8 @@ export async function run(
   signal: AbortSignal,
 ): Promise<void> {
   const start = performance.now();
-  const fetched = await fromHub(readRecipe(recipePath, overrides), { weights: true, signal });
+  const recipe = readRecipe(recipePath, overrides);
+  const fetched = await fromHub(recipe, { weights: weightsFor(verb, recipe), signal });
   if (!fetched) return console.log(STOPPED);
   const { context, stages, targets } = await prepare(fetched, verb, recipePath);
   const { manifest, finished, ran } = await runStages(stages, targets, {
@@ -73,7 +81,8 @@ export async function run(
 
 /** distill plan: what a run would do, and why. Nothing is done. */
 export async function plan(recipePath: string, overrides: readonly string[], signal: AbortSignal): Promise<void> {
-  const fetched = await fromHub(readRecipe(recipePath, overrides), { weights: false, signal });
+  const recipe = readRecipe(recipePath, overrides);
+  const fetched = await fromHub(recipe, { weights: weightsFor("plan", recipe), signal });
   if (!fetched) return;
   const { context, stages, targets } = await prepare(fetched, "run", recipePath);
   for (const { name, due, reason } of planStages(stages, targets, readManifest(context.output, context.recipe.name)))

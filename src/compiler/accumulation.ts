@@ -2,12 +2,22 @@
  * @file A program that computes a graph for each of several micro-batches in one run, and sums what it gives: an ONNX Loop.
  *
  * It is for devices to which every run copies what it reads, and from which it copies what it gives. The states that the
- * graph reads are outer values of the Loop's body, so they are copied once a run, and only the sums come back.
+ * graph reads are outer values of the Loop's body, so they are copied once a run, and only the sums come back. Calling ONNX
+ * Runtime's C API through an FFI library could keep states on such a device for good, but would be a second runtime beside
+ * the package's, with lifetimes that JavaScript does not know of; with enough micro-batches a step there is little to gain.
  */
 
 import { ShapeError } from "../core/errors.ts";
-import { encodeOnnx, type OnnxGraph, type OnnxNode, type OnnxValueInfo } from "../formats/onnx.ts";
+import {
+  ELEMENT_BYTES,
+  layOutOnnx,
+  type OnnxGraph,
+  type OnnxNode,
+  type OnnxValueInfo,
+  type StoredTensor,
+} from "../formats/onnx.ts";
 import { rewrite } from "../graph/rewrite.ts";
+import { elements } from "../graph/shape.ts";
 import { input, scalar, type Value } from "../graph/value.ts";
 import { Add, Expand, Gather, Neg, Slice } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
@@ -22,6 +32,8 @@ export type Accumulation = {
   readonly each: Record<string, Value>;
   /** Inputs of which every micro-batch has its own. All others are the same for all. */
   readonly batched: ReadonlySet<string>;
+  /** Inputs that are states whose values never change: they go to the device once, when the program is compiled. */
+  readonly frozen?: ReadonlySet<string>;
   /** What is computed of the sums at the end, from their names. */
   total?(sums: Record<string, Value>): Record<string, Value>;
 };
@@ -29,6 +41,8 @@ export type Accumulation = {
 export type EmittedAccumulation = Emitted & {
   /** The inputs that hold a size of every micro-batch, int64 [micro_batches, 1], and which input has it as its first. */
   readonly sizes: ReadonlyMap<string, string>;
+  /** What it does not take as inputs: data files of these names, each the bytes of the state of that name. */
+  readonly frozen: readonly string[];
 };
 
 /** The input that says how many micro-batches there are: an int64 scalar. */
@@ -39,7 +53,8 @@ export const COUNT = "micro_batches";
  * [micro_batches, …]. Where its first size is known only at run time, the tensors are padded to the largest, and the body
  * cuts each to its own size again, so that it computes what a program for that micro-batch alone would.
  */
-export function emitAccumulation({ sums, each, batched, total }: Accumulation, target: Target): EmittedAccumulation {
+export function emitAccumulation(accumulation: Accumulation, target: Target): EmittedAccumulation {
+  const { sums, each, batched, frozen = new Set(), total } = accumulation;
   const iteration = input("iteration", "int64", []);
   const sizes = new Map<string, string>();
   const parts = rewrite([...Object.values(sums), ...Object.values(each)], (value) =>
@@ -66,13 +81,14 @@ export function emitAccumulation({ sums, each, batched, total }: Accumulation, t
   const end = emitModel(total?.(results) ?? {}, target, { scope: "end/" });
   const loop = loopNode(body, Object.keys(zeros), [...names, ...Object.keys(each)]);
 
-  const inner = new Set([iteration, ...running].map(({ name }) => name!).concat(before(CONDITION)));
-  const read = [...body.input.filter(({ name }) => !inner.has(name)), ...end.input.filter(({ name }) => !sums[name])];
+  const own = new Set([iteration, ...running].map(({ name }) => name!).concat(before(CONDITION), names));
+  const read = [...body.input, ...end.input].filter(({ name }) => !own.has(name));
   const inputs = new Map(read.map((info) => [info.name, info]));
   inputs.set(COUNT, { name: COUNT, elemType: "int64", shape: [] });
+  const constants = [...inputs.values()].filter(({ name }) => frozen.has(name)).map(dataFile);
   const graph: OnnxGraph = {
     node: [...start.node, loop, ...end.node],
-    input: [...inputs.values()],
+    input: [...inputs.values()].filter(({ name }) => !frozen.has(name)),
     output: [
       ...Object.entries(results).map(([name, { dtype, shape }]) => ({ name, elemType: dtype, shape })),
       ...Object.entries(each).map(([name, { dtype }]) => ({ name, elemType: dtype, shape: [COUNT] })),
@@ -80,8 +96,21 @@ export function emitAccumulation({ sums, each, batched, total }: Accumulation, t
     ],
     initializer: [...start.initializer, ...end.initializer],
   };
-  const bytes = encodeOnnx({ opset: body.opset, ...graph });
-  return { bytes, inputs: graph.input, outputs: graph.output, nodes: graph.node.length + body.node.length, sizes };
+  const { head, heads } = layOutOnnx({ opset: body.opset, ...graph }, constants);
+  return {
+    bytes: Buffer.concat([head, ...heads]),
+    inputs: graph.input,
+    outputs: graph.output,
+    nodes: graph.node.length + body.node.length,
+    sizes,
+    frozen: constants.map(({ name }) => name),
+  };
+}
+
+function dataFile({ name, elemType, shape }: OnnxValueInfo): StoredTensor {
+  const dims = shape as number[];
+  const bytes = elements(dims) * ELEMENT_BYTES[elemType];
+  return { name, elemType, dims, bytes, external: { location: name, offset: 0 } };
 }
 
 const CONDITION = "condition";

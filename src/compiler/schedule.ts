@@ -4,10 +4,11 @@
  * nodes are listed, it is made a real dependency.
  */
 
+import { isFloat } from "../graph/op.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { postorder, scalar, type Value } from "../graph/value.ts";
 import { After, resolve } from "../ops/after.ts";
-import { Cast, Mul, Reshape, Slice, Sub } from "../ops/index.ts";
+import { Cast, Equal, Gather, Mul, Reshape, Slice, Sub } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
 import { type Listing, runtimeOrder } from "./listing.ts";
 
@@ -67,10 +68,16 @@ function brokenOrders(order: readonly Value[], listed: readonly Value[]): Readon
   return new Set(broken);
 }
 
-/** The same order as a dependency: x - (0·(an element of `earlier`))², which is x bit for bit. */
+/** The same order as a dependency: x bit for bit, computed from `earlier` too. */
 function dependency(x: Value, earlier: Value): Value {
-  const element = Slice(Reshape(earlier, { shape: ["elements"] }), position(0), position(1), { axis: 0, size: 1 });
-  const zero = Mul(Reshape(element, { shape: [] }), scalar(0, earlier.dtype)); // or -0
-  const square = Mul(zero, zero);
-  return Sub(x, x.dtype === earlier.dtype ? square : Cast(square, { to: x.dtype }));
+  const one = Slice(Reshape(earlier, { shape: ["elements"] }), position(0), position(1), { axis: 0, size: 1 });
+  const element = Reshape(one, { shape: [] });
+  if (isFloat(x.dtype)) {
+    const zero = Mul(element, scalar(0, element.dtype)); // or -0, which its square is not
+    const square = Mul(zero, zero);
+    return Sub(x, x.dtype === earlier.dtype ? square : Cast(square, { to: x.dtype }));
+  }
+  // what has no arithmetic: the only one of [x]
+  const first = Mul(Cast(Equal(element, element), { to: "int32" }), scalar(0, "int32"));
+  return Gather(Reshape(x, { shape: [1, ...x.shape] }), first);
 }

@@ -94,6 +94,7 @@ export function writeFolder(path: string, fill: (folder: string) => void | Promi
 export const UNTRUSTED_BYTES = 64 * 1024 * 1024;
 /** Objects and arrays in JSON: an empty one takes 3 bytes of a file and 60 of memory. */
 const NODES_LIMIT = 1 << 22;
+const DEPTH_LIMIT = 128;
 
 /** The text of a file of at most `limit` bytes, or a sentence that says what was looked for. */
 export function readText(path: string, what: string, limit = Number.POSITIVE_INFINITY): string {
@@ -111,8 +112,7 @@ export function readText(path: string, what: string, limit = Number.POSITIVE_INF
 /** The JSON in a file of at most `limit` bytes. */
 export function readJson(path: string, what: string, limit?: number): unknown {
   const text = readText(path, what, limit);
-  if (limit !== undefined && nodesOf(text) > NODES_LIMIT)
-    throw new DistillError(`${path} holds more than ${NODES_LIMIT} objects and arrays.`);
+  if (limit !== undefined) refuseHuge(text, path);
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -120,11 +120,21 @@ export function readJson(path: string, what: string, limit?: number): unknown {
   }
 }
 
-function nodesOf(text: string): number {
-  let nodes = 0;
-  for (const bracket of ["{", "["])
-    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) nodes++;
-  return nodes;
+/** Throws for JSON that is small in a file and large in memory, or deeper than what walks through it can follow. */
+function refuseHuge(text: string, path: string): void {
+  let [nodes, depth, inText] = [0, 0, false];
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i];
+    if (inText) {
+      if (c === "\\") i++;
+      else if (c === '"') inText = false;
+    } else if (c === '"') inText = true;
+    else if (c === "]" || c === "}") depth--;
+    else if (c === "[" || c === "{") {
+      if (++nodes > NODES_LIMIT) throw new DistillError(`${path} holds more than ${NODES_LIMIT} objects and arrays.`);
+      if (++depth > DEPTH_LIMIT) throw new DistillError(`${path} is nested more than ${DEPTH_LIMIT} deep.`);
+    }
+  }
 }
 
 /** `length` bytes of an open file from `position`; `path` names it in errors. */

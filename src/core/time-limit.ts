@@ -11,7 +11,7 @@ export function withinTime<T>(milliseconds: number, call: () => T): { value: T }
   const outer = context.call;
   context.call = call;
   try {
-    return { value: script.runInContext(context, { timeout: milliseconds }) as T };
+    return { value: script.runInContext(context, { timeout: Math.ceil(milliseconds) }) as T };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ERR_SCRIPT_EXECUTION_TIMEOUT") return undefined;
     throw error;

@@ -44,10 +44,11 @@ export async function readExamples(
   const rows = trainingRows(source, tokenizer);
   const examples: Examples = { name, rows: rows.length, segments: [], dropped: [] };
   const progress = startProgress("tokenize", rows.length, "row");
-  let last = performance.now();
+  const start = performance.now();
+  let last = start;
   for (const [i, row] of rows.entries()) {
     if (performance.now() - last > 50) {
-      progress.update(i);
+      if (last - start > 1000) progress.update(i);
       await turn(); // Ctrl-C is heard
       if (signal?.aborted) return undefined;
       last = performance.now();
@@ -61,6 +62,7 @@ export async function readExamples(
       (length > max_length ? examples.dropped : examples.segments).push({ ...segment, row: i + 1 });
     }
   }
+  if (last - start > 1000) progress.update(rows.length);
   progress.end();
   if (examples.segments.length === 0)
     throw new DistillError(`No row of ${name} fits into ${max_length} tokens. Raise trainer.max_length.`);

@@ -1,6 +1,7 @@
 /** @file What a tokenizer.json may hold. The library trusts its file: what would make it hang or grow is refused before. */
 
 import { WORDS } from "./pre-tokenizers.ts";
+import { asPython } from "./python-pre-tokenizer.ts";
 
 /** More than any vocabulary has, and few enough for a list of all ids up to the largest. */
 const ID_LIMIT = 1 << 22;
@@ -55,7 +56,8 @@ export function checkTokenizer(json: unknown, refuse: (why: string) => never): C
   const total = growth("normalizer") * growth("pre_tokenizer") * growth("post_processor");
   for (const times of [total, growth("decoder")])
     if (!(times <= GROWTH_LIMIT)) refuse(`it can make a text ${times} times as long`);
-  return { json: { ...(json as Json), model: { ...(model as Json), type } }, known };
+  const pre_tokenizer = parts.pre_tokenizer === undefined ? {} : { pre_tokenizer: asPython(parts.pre_tokenizer) };
+  return { json: { ...(json as Json), ...pre_tokenizer, model: { ...(model as Json), type } }, known };
 }
 
 const LISTS = {

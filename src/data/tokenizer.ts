@@ -51,7 +51,8 @@ export const TOKENIZER_FILES = [
   "chat_template.jinja",
 ];
 
-export function loadTokenizer(folder: string): Tokenizer {
+/** The tokenizer in a folder; `named` is what sentences about its chat template call it. */
+export function loadTokenizer(folder: string, named = folder): Tokenizer {
   const path = join(folder, "tokenizer.json");
   const configPath = join(folder, "tokenizer_config.json");
   const refuse = (why: string): never => {
@@ -127,9 +128,9 @@ export function loadTokenizer(folder: string): Tokenizer {
     render(messages, { generate }) {
       if (!source)
         throw new DistillError(
-          `${folder} has no chat template, and the dataset has messages. Give prompt and completion, or a template.`,
+          `${named} has no chat template, and the dataset has messages. Give prompt and completion, or a template.`,
         );
-      template ??= chatTemplate(source, `The chat template of ${folder}`, {
+      template ??= chatTemplate(source, `The chat template of ${named}`, {
         bos: config.bos_token ?? "",
         eos: config.eos_token ?? "",
       });
@@ -137,6 +138,10 @@ export function loadTokenizer(folder: string): Tokenizer {
     },
   };
 }
+
+/** What ends a completion, as generation_config.json has it: one token, or a list. */
+export const eosTokenId = ({ stops }: Tokenizer): number | readonly number[] =>
+  stops.length === 1 ? stops[0]! : stops;
 
 /** The first special token that the template writes behind what the assistant said. */
 function endOfTurnOf({ render, encode, special, bos, eos }: Tokenizer): number {

@@ -18,6 +18,20 @@ export const ELEMENT_TYPES = {
 
 export type ElementType = keyof typeof ELEMENT_TYPES;
 
+/** Bytes of an element. */
+export const ELEMENT_BYTES: Record<ElementType, number> = {
+  float32: 4,
+  uint8: 1,
+  int8: 1,
+  uint16: 2,
+  int32: 4,
+  int64: 8,
+  bool: 1,
+  float16: 2,
+  float64: 8,
+  bfloat16: 2,
+};
+
 export type OnnxAttribute =
   | { name: string; type: "INT"; i: number }
   | { name: string; type: "FLOAT"; f: number }
@@ -46,7 +60,7 @@ export type StoredTensor = {
   dims: readonly number[];
   /** How many bytes it has. */
   bytes: number;
-  /** The file beside the model that holds the bytes; without it they follow the tensor's head in the model. */
+  /** The file, beside the model or in memory, that holds the bytes; without it they follow the tensor's head in the model. */
   external?: { location: string; offset: number };
 };
 

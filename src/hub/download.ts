@@ -1,6 +1,6 @@
 /** @file One file from the hub, gone on with where it was cut and checked at its end. @huggingface/hub does neither. */
 
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -38,8 +38,9 @@ export async function download(options: Download): Promise<boolean> {
   mkdirSync(dirname(path), { recursive: true });
   const file = await open(partial, existsSync(partial) ? "r+" : "w+");
   try {
-    const content = new Content(file, size, hash);
-    await content.recall(onBytes, signal);
+    const left = (await file.stat()).size;
+    const content: Content = { file, length: left <= size ? left : 0 };
+    onBytes(content.length);
     for (let failures = 0; content.length < size && !signal?.aborted; ) {
       const before = content.length;
       const failure = await attempt(options, content);
@@ -52,14 +53,15 @@ export async function download(options: Download): Promise<boolean> {
         await setTimeout(PAUSE * 2 ** (failures - 2), undefined, signal ? { signal } : {}).catch(() => {});
     }
     if (signal?.aborted) return false;
-    const found = content.digest();
+    await file.truncate(size);
+    await file.sync();
+    const found = await hashOf(file, size, hash.length === 64 ? "sha256" : "git hash");
     if (found !== hash) {
       await rm(partial, { force: true });
       throw new DistillError(
         `${name} came broken: its ${hash.length === 64 ? "sha256" : "git hash"} is ${found}, and the hub says ${hash}. It was thrown away; run the command again.`,
       );
     }
-    await file.sync();
   } finally {
     await file.close();
   }
@@ -68,6 +70,9 @@ export async function download(options: Download): Promise<boolean> {
   });
   return true;
 }
+
+/** What came so far: the first `length` bytes of the file. */
+type Content = { file: FileHandle; length: number };
 
 /** Ask for what is missing, once; why it failed, if it did. */
 async function attempt(options: Download, content: Content): Promise<string | undefined> {
@@ -83,7 +88,7 @@ async function attempt(options: Download, content: Content): Promise<string | un
       ...(signal ? { signal } : {}),
     });
     const { status, body } = response;
-    if (status === 416 || (status === 200 && from > 0)) await content.restart(); // no ranges here: from the start
+    if (status === 416 || status === 200) content.length = 0; // no ranges here: from the start
     if (status !== 200 && status !== 206) {
       await body?.cancel();
       if (status >= 500 || status === 429 || status === 416) return `the hub answers ${status}`;
@@ -96,7 +101,7 @@ async function attempt(options: Download, content: Content): Promise<string | un
         throw new DistillError(
           `${name} is longer than the ${size} bytes that the hub says it has. Nothing of it is used.`,
         );
-      await content.append(piece);
+      await append(content, piece);
       onBytes(content.length);
     }
     return undefined;
@@ -106,48 +111,21 @@ async function attempt(options: Download, content: Content): Promise<string | un
   }
 }
 
-/** What came so far, with its hash. */
-class Content {
-  length = 0;
-  private hashing: Hash;
-  private readonly file: FileHandle;
-  private readonly size: number;
-  private readonly hash: string;
+async function append(content: Content, piece: Uint8Array): Promise<void> {
+  const { file, length } = content;
+  for (let done = 0; done < piece.byteLength; )
+    done += (await file.write(piece, done, piece.byteLength - done, length + done)).bytesWritten;
+  content.length += piece.byteLength;
+}
 
-  constructor(file: FileHandle, size: number, hash: string) {
-    [this.file, this.size, this.hash] = [file, size, hash];
-    this.hashing = this.begun();
-  }
-
-  /** Go on from what an earlier run left. */
-  async recall(onBytes: (bytes: number) => void, signal: AbortSignal | undefined): Promise<void> {
-    if ((await this.file.stat()).size > this.size) await this.restart();
-    const buffer = Buffer.alloc(1 << 20);
-    while (!signal?.aborted) {
-      const { bytesRead } = await this.file.read(buffer, 0, buffer.length, this.length);
-      if (bytesRead === 0) return;
-      this.hashing.update(buffer.subarray(0, bytesRead));
-      this.length += bytesRead;
-      onBytes(this.length);
-    }
-  }
-
-  async append(piece: Uint8Array): Promise<void> {
-    for (let done = 0; done < piece.byteLength; )
-      done += (await this.file.write(piece, done, piece.byteLength - done, this.length + done)).bytesWritten;
-    this.hashing.update(piece);
-    this.length += piece.byteLength;
-  }
-
-  async restart(): Promise<void> {
-    await this.file.truncate(0);
-    this.length = 0;
-    this.hashing = this.begun();
-  }
-
-  digest = () => this.hashing.digest("hex");
-
-  private begun(): Hash {
-    return this.hash.length === 64 ? createHash("sha256") : createHash("sha1").update(`blob ${this.size}\0`);
+/** The hash of what is on the disk. */
+async function hashOf(file: FileHandle, size: number, kind: "sha256" | "git hash"): Promise<string> {
+  const hashing = kind === "sha256" ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
+  const buffer = Buffer.alloc(1 << 20);
+  for (let at = 0; ; ) {
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+    if (bytesRead === 0) return hashing.digest("hex");
+    hashing.update(buffer.subarray(0, bytesRead));
+    at += bytesRead;
   }
 }

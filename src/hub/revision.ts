@@ -41,9 +41,15 @@ export async function openHubRevision(
     );
     return found;
   }
+  const lost = (error: Error): never => {
+    if (!(error instanceof Unreachable)) throw error;
+    throw new DistillError(
+      `The files of ${name} cannot be listed: the hub at ${settings.endpoint} cannot be reached any more (${error.message}). Run the command again, or set HF_HUB_OFFLINE=1 to take what is in the cache.`,
+    );
+  };
   const listings = new Map<string, Promise<HubFile[]>>();
   const listing = (folder: string) => {
-    const known = listings.get(folder) ?? api.files(reference, commit, folder);
+    const known = listings.get(folder) ?? api.files(reference, commit, folder).catch(lost);
     listings.set(folder, known);
     return known;
   };
@@ -54,17 +60,10 @@ export async function openHubRevision(
     async need(files, optional = false) {
       const wanted: HubFile[] = [];
       for (const file of files) {
-        const folder = folderOf(file);
-        const found = (await listing(folder)).find(({ path }) => path === file);
+        const there = await listing(folderOf(file));
+        const found = there.find(({ path }) => path === file);
         if (found) wanted.push(found);
-        else if (!optional)
-          throw new DistillError(
-            missing(
-              name,
-              file,
-              (await listing(folder)).map(({ path }) => path),
-            ),
-          );
+        else if (!optional) throw new DistillError(missing(name, file, there));
       }
       const whole = await fetchAll(wanted, { reference, commit, cached, settings, signal });
       if (whole) cached.remember(reference.revision, commit);
@@ -95,8 +94,9 @@ function offline(reference: HubReference, cached: CachedRepository, why: string)
   };
 }
 
-function missing(name: string, file: string, there: readonly string[]): string {
-  const names = there.slice(0, 12).join(", ") + (there.length > 12 ? ` and ${there.length - 12} more` : "");
+function missing(name: string, file: string, there: readonly HubFile[]): string {
+  const paths = there.slice(0, 12).map(({ path }) => path);
+  const names = paths.join(", ") + (there.length > 12 ? ` and ${there.length - 12} more` : "");
   return `${name} has no file ${file}. ${there.length > 0 ? `There are: ${names}.` : "There are none beside it."}`;
 }
 

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { getHFHubCachePath, HUB_URL } from "@huggingface/hub";
 import { DistillError } from "../core/errors.ts";
 import { readText } from "../core/files.ts";
@@ -22,13 +22,14 @@ export function hubSettings(): HubSettings {
   if (!/^https?:\/\//.test(endpoint) || !URL.canParse(endpoint))
     throw new DistillError(`HF_ENDPOINT is "${HF_ENDPOINT}". Expected an address such as https://hub.example.org.`);
   const cache = atHome(getHFHubCachePath());
-  return { endpoint, cache, token: token(cache), offline: isTrue(HF_HUB_OFFLINE) || isTrue(TRANSFORMERS_OFFLINE) };
+  return { endpoint, cache, token: token(), offline: isTrue(HF_HUB_OFFLINE) || isTrue(TRANSFORMERS_OFFLINE) };
 }
 
 /** HF_TOKEN, or what `hf auth login` left. */
-function token(cache: string): string | undefined {
-  const { HF_TOKEN, HUGGING_FACE_HUB_TOKEN, HF_TOKEN_PATH, HF_HOME } = process.env;
-  const path = atHome(HF_TOKEN_PATH || join(HF_HOME || dirname(cache), "token"));
+function token(): string | undefined {
+  const { HF_TOKEN, HUGGING_FACE_HUB_TOKEN, HF_TOKEN_PATH, HF_HOME, XDG_CACHE_HOME } = process.env;
+  const home = HF_HOME || join(XDG_CACHE_HOME || "~/.cache", "huggingface");
+  const path = atHome(HF_TOKEN_PATH || join(home, "token"));
   const found = HF_TOKEN || HUGGING_FACE_HUB_TOKEN || (existsSync(path) ? readText(path, "The hub's token") : "");
   const trimmed = found.trim();
   if (/[^\x21-\x7e]/.test(trimmed))

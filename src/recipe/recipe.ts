@@ -234,15 +234,20 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
 }
 
 /** A section with its places, where it has any, changed. */
-const withPath = <Section extends object>(
+function withPath<Section extends object>(
   section: Section,
   kind: PathKind,
   change: (path: string, kind: PathKind) => string,
-): Section => {
-  const kinds: Record<string, PathKind> = { path: kind, adapter: "adapter" };
-  const places = Object.entries(section).filter(([key, value]) => key in kinds && typeof value === "string");
-  return { ...section, ...Object.fromEntries(places.map(([key, path]) => [key, change(path, kinds[key]!)])) };
-};
+): Section {
+  const places = Object.entries(section).filter(([key, value]) => key in PLACES && typeof value === "string");
+  return {
+    ...section,
+    ...Object.fromEntries(places.map(([key, path]) => [key, change(path, PLACES[key as keyof typeof PLACES] ?? kind)])),
+  };
+}
+
+/** Keys that hold a path, and what it leads to where that is not the section's own. */
+const PLACES = { path: undefined, adapter: "adapter" } as const;
 
 /** Paths in a recipe are relative to its folder; references to the hub stay what they are. */
 const absolute = (folder: string) => (path: string, kind: PathKind) => {

@@ -106,7 +106,7 @@ export class Device {
   /** Compile the program that computes `outputs`, in their order as far as they do not depend on each other. */
   async compile(outputs: Record<string, Value>, { keep = [] }: Partial<CompileOptions> = {}): Promise<Program> {
     const { bytes, nodes, ...types } = emit(outputs, this.target);
-    return this.#program(await this.#call("compile", { bytes, ...types, keep }), nodes);
+    return this.#program(await this.#call("compile", { bytes, ...types, keep, frozen: [] }), nodes);
   }
 
   /** Compile the program that computes `accumulation` for any number of micro-batches in one run. */

@@ -22,6 +22,9 @@ export type CompileOptions = {
   keep: readonly string[];
 };
 
+/** The data files that a program names, each the bytes of the state of that name, which it has read for good. */
+export type Frozen = { frozen: readonly string[] };
+
 /** Which states a run reads and writes, where they are not called like the program's inputs and outputs. */
 export type Bindings = { reads?: Record<string, string>; writes?: Record<string, string> };
 
@@ -32,7 +35,8 @@ export type Requests = {
       bytes: Uint8Array;
       outputs: readonly OnnxValueInfo[];
       inputs: readonly OnnxValueInfo[];
-    } & CompileOptions;
+    } & CompileOptions &
+      Frozen;
     response: number;
   };
   load: {

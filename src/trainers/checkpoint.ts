@@ -9,6 +9,7 @@ import { openSafetensors } from "../formats/safetensors.ts";
 import { type ModelConfig, readTensors, saveTensors, type Weight } from "../models/load.ts";
 import { loraNames, mergeLora } from "../models/lora.ts";
 import type { Model } from "../models/model.ts";
+import { saveWeights } from "../models/save.ts";
 import type { StoredTensor } from "../models/storage.ts";
 import type { Device } from "../runtime/device.ts";
 import { tensor } from "../runtime/tensor.ts";
@@ -104,7 +105,7 @@ export async function writeWeight(device: Device, model: Model, { name, shape, d
   for (const { name, dtype, shape, data } of tensors) await device.write(name, tensor(dtype, shape, data));
 }
 
-/** Write config.json and model.safetensors of the weights on the device, with the adapter merged into them. */
+/** Write config.json and the weights on the device as safetensors, with the adapter merged into them. */
 export async function saveModel(device: Device, model: Model, config: ModelConfig, folder: string): Promise<void> {
   const whole = async (name: string): Promise<Float32Array> => {
     const { names, decode } = model.storage(name);
@@ -116,7 +117,7 @@ export async function saveModel(device: Device, model: Model, config: ModelConfi
     mergeLora(weight, a!, b!, model.adapter);
     return weight;
   };
-  await saveTensors(join(folder, "model.safetensors"), model.parameters, whole);
+  await saveWeights(folder, model.parameters, whole);
   writeWhole(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
 }
 

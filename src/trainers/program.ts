@@ -58,12 +58,13 @@ export async function compileTraining(
   );
   // from the last layer to the first, so that what a layer kept is freed when its gradients are done
   const outputs = parameters.map(({ name }, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();
-  const weights = new Set([
-    ...model.parameters.flatMap(({ name }) => model.storage(name).names),
-    ...parameters.map(({ name }) => name),
-  ]);
-  const fed = toposort(loss).flatMap(({ name }) => (name === undefined || weights.has(name) ? [] : name));
-  const backward = await compileBackward(device, loss, Object.fromEntries(outputs), new Set(fed));
+  const trained = new Set(parameters.map(({ name }) => name));
+  const own = new Set(model.parameters.flatMap(({ name }) => model.storage(name).names));
+  const read = toposort(loss).flatMap(({ name }) => (name === undefined || trained.has(name) ? [] : name));
+  const backward = await compileBackward(device, loss, Object.fromEntries(outputs), {
+    batched: new Set(read.filter((name) => !own.has(name))),
+    frozen: new Set(read.filter((name) => own.has(name))),
+  });
   const [update1, update2] = [
     await device.compileUpdate(adamW(1, options)),
     await device.compileUpdate(adamW(2, options)),

@@ -72,6 +72,7 @@ test("a student from the hub is fetched through kills and Ctrl-C, trained, and k
   assert.equal(manifest().recipe.student.path, `hf:some/student@${commit}`);
   assert.match(manifest().recipe.dataset.path, /^hf:datasets\/some\/sums@[0-9a-f]{40}:data\/train\.jsonl$/);
   assert.equal(manifest().stages.train.inputs.student, `hf:some/student@${commit}`);
+  assert.equal(manifest().stages.train.inputs.dataset, manifest().recipe.dataset.path);
   assert.equal(manifest().stages.train.inputs.tokenizer, `hf:some/student@${commit}`);
 
   const next = hub.commit("some/student", await modelFiles(4));
@@ -80,7 +81,9 @@ test("a student from the hub is fetched through kills and Ctrl-C, trained, and k
   const planned = await startDistill(["plan", recipe], env).ended;
   const short = (sha: string) => `"hf:some/student@${sha.slice(0, 12)}`;
   assert.match(planned.out, new RegExp(`train +runs: student changed from ${short(commit)}.* to ${short(next)}`));
-  assert.equal(asked().length, 3, "a plan fetches no weights");
+  const inspected = await startDistill(["inspect", recipe], env).ended;
+  assert.match(inspected.out, /^dataset .*train\.jsonl\nrows +3\n/);
+  assert.equal(asked().length, 3, "neither a plan nor a look at the rows fetches weights");
   await hub.close();
   const offline = await startDistill(["train", recipe, `student.path=hf:some/student@${commit}`], env).ended;
   assert.match(offline.out, /Everything was up to date/);
@@ -106,6 +109,7 @@ test("of a repository the files are taken that its place in the recipe needs", a
     "tokenizer.json": "{}",
     "tokenizer_config.json": "{}",
   });
+  hub.commit("some/adapter", { "adapter_config.json": "{}", "adapter_model.safetensors": "a", "README.md": "" });
   hub.commit("some/gguf", { "config.json": "{}", "model-q4_0.gguf": "q4" });
   hub.commit("some/ggufs", { "model-f16.gguf": "f16", "model-q4_0.gguf": "q4" });
   hub.commit("some/onnx", {
@@ -125,7 +129,10 @@ test("of a repository the files are taken that its place in the recipe needs", a
       rewards: [{ type: "format" }],
       dataset: undefined,
     };
-    const taken = async (changes: Record<string, unknown>, weights = true) => {
+    const taken = async (
+      changes: Record<string, unknown>,
+      weights: ("student" | "teacher")[] = ["student", "teacher"],
+    ) => {
       const path = writeRecipe(folder, { dataset: { path: "rows.jsonl" }, student: { path: "base" }, ...changes });
       return (await fromHub(readRecipe(path), { weights }))!;
     };
@@ -136,13 +143,19 @@ test("of a repository the files are taken that its place in the recipe needs", a
     const tokenized = await taken({ tokenizer: "hf:some/sharded" });
     assert.deepEqual(filesOf(tokenized.recipe.tokenizer!), tokenizer);
     assert.deepEqual(tokenized.recipe.student, { path: join(folder, "base") });
-    const planned = await taken({ student: { path: "hf:some/sharded" }, tokenizer: "hf:some/sharded" }, false);
+    const planned = await taken({ student: { path: "hf:some/sharded" }, tokenizer: "hf:some/sharded" }, []);
     const place = (planned.recipe.student as { path: string }).path;
     assert.equal(planned.recipe.tokenizer, place);
     assert.deepEqual(filesOf(place), [...tokenizer, "config.json"].sort());
     await taken({ student: { path: "hf:some/sharded" }, tokenizer: "hf:some/sharded" });
     const shards = Object.values(index.weight_map);
     assert.deepEqual(filesOf(place), [...tokenizer, "config.json", "model.safetensors.index.json", ...shards].sort());
+
+    const adapted = await taken({ student: { path: "base", adapter: "hf:some/adapter" } });
+    const { adapter } = adapted.recipe.student as { adapter: string };
+    assert.deepEqual(filesOf(adapter), ["adapter_config.json", "adapter_model.safetensors"]);
+    assert.match((adapted.pinned.student as { adapter: string }).adapter, /^hf:some\/adapter@[0-9a-f]{40}$/);
+    assert.match(adapted.hub.get(adapter)!, /^hf:some\/adapter@/);
 
     const teacher = async (path: string, type = "llama_cpp") =>
       (await taken({ ...sampling, teacher: { type, path } })).recipe;

@@ -49,6 +49,21 @@ test("micro-batches of different sizes are summed, each is given, and the total 
   await program.release();
 });
 
+test("a frozen state goes into the program when it is compiled, and changes no bit of what it computes", async () => {
+  const device = await testDevice();
+  const { model, accumulation } = await toy(device);
+  const frozen = new Set(model.parameters.slice(0, 8).map(({ name }) => name));
+  const sums = Object.fromEntries(Object.entries(accumulation.sums).slice(8));
+  const expected = await (await device.compileAccumulation({ ...accumulation, sums })).run(feeds);
+  const program = await device.compileAccumulation({ ...accumulation, sums, frozen });
+  assert.deepEqual(await program.run(feeds), expected);
+  await device.forget(...frozen);
+  assert.deepEqual(await program.run(feeds), expected);
+  const emitted = emitAccumulation({ ...accumulation, sums, frozen }, targets.cpu);
+  assert.deepEqual(new Set(emitted.frozen), frozen);
+  assert.ok(!emitted.inputs.some(({ name }) => frozen.has(name)));
+});
+
 test("only the first size of what each micro-batch has may be unknown", () => {
   const sums = { y: Mul(input("x", "float32", [2, "n"]), scalar(2)) };
   assert.throws(

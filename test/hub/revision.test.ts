@@ -174,6 +174,15 @@ test("a file with another checksum is thrown away and named, and comes whole the
   await revision.need(["model.safetensors"]);
 });
 
+test("two that fetch the same file at once do not disturb each other", async () => {
+  const { hub, settings, blobs } = await hubOf();
+  hub.faults.slow = { file: "model.safetensors", bytes: 30_000, ms: 2 };
+  const revisions = await Promise.all([0, 1, 2].map(() => openHubRevision(MAIN, settings)));
+  await Promise.all(revisions.map(({ need }) => need(["model.safetensors"])));
+  assert.deepEqual(readFileSync(join(blobs, sha256(WEIGHTS))), WEIGHTS);
+  assert.deepEqual(readdirSync(blobs), [sha256(WEIGHTS)]);
+});
+
 test("a connection that is cut for good ends in one sentence, and what came is kept", async () => {
   const { hub, settings, blobs } = await hubOf();
   hub.faults.cut = { file: "model.safetensors", bytes: 1000, times: 1 };
@@ -245,6 +254,16 @@ test("a hub that fails is as one that cannot be reached", async () => {
   await (await openHubRevision(MAIN, settings)).need(["config.json"]);
   hub.faults.answers = { "/api/": 503 };
   assert.equal((await openHubRevision(MAIN, settings)).commit, commit);
+});
+
+test("a hub that is gone between two questions is one sentence", async () => {
+  const { hub, settings } = await hubOf();
+  const { need } = await openHubRevision(MAIN, settings);
+  hub.faults.answers = { "/api/models/some/model/tree": 502 };
+  await assert.rejects(
+    need(["config.json"]),
+    /^DistillError: The files of hf:some\/model@main cannot be listed: the hub at http.* cannot be reached any more \(it answers 502\)/,
+  );
 });
 
 test("a hub that lies is refused in a sentence", async () => {
@@ -339,6 +358,8 @@ test("the environment names cache, token and endpoint as it does for Hugging Fac
     });
     writeFileSync(join(home, "token"), "hf_file\n");
     assert.equal(under({ HF_HOME: home }).token, "hf_file");
+    assert.equal(under({ HF_HOME: home, HF_HUB_CACHE: "/else" }).token, "hf_file");
+    assert.equal(under({ HF_HOME: "/else", HF_TOKEN_PATH: join(home, "token") }).token, "hf_file");
     assert.equal(under({ HF_HOME: home, HF_TOKEN: " hf_variable " }).token, "hf_variable");
     assert.equal(under({ HF_HOME: home, HF_HUB_CACHE: "/else" }).cache, "/else");
     assert.equal(under({ HF_HUB_OFFLINE: "1" }).offline, true);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { layOut } from "../../src/data/batch.ts";
 import { openDevice } from "../../src/runtime/device.ts";
-import { toNumbers } from "../../src/runtime/tensor.ts";
+import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
 import { batchOf, compileFor, prepare, segment } from "../support/training.ts";
 
 /** Rows of 24 tokens in blocks of 8; the loss is computed in 3 chunks. */
@@ -47,4 +47,21 @@ for (const rematerialize of [false, true])
     for (const [i, states] of each.states.entries())
       for (const [name, values] of Object.entries(states)) assert.deepEqual(all.states[i]![name], values, name);
     assert.ok(each.results.every(({ loss, grad_norm }) => loss > 0 && grad_norm > 0.5));
+  });
+
+for (const residency of ["shared", "copied"] as const)
+  test(`a step whose gradients are not finite is told and not applied, states ${residency}`, async () => {
+    const device = await openDevice("cpu", { threads: 1, residency });
+    const model = await prepare(device);
+    const training = await compileFor(device, model, steps[0]![0]!);
+    const settings = { step: 1, learning_rate: 1e-2, max_grad_norm: 0.5 };
+    await training.step(steps[0]!, settings);
+    const name = "model.layers.0.mlp.down_proj.weight";
+    await device.write(name, tensor("float32", [32, 48], new Float32Array(32 * 48).fill(Number.NaN)));
+    const watched = [`m/${name}`, "model.norm.weight"];
+    const before = await Promise.all(watched.map((state) => device.read(state)));
+    const { loss, grad_norm } = await training.step(steps[0]!, { ...settings, step: 2 });
+    assert.ok(Number.isNaN(loss) && Number.isNaN(grad_norm), `${loss}, ${grad_norm}`);
+    assert.deepEqual(await Promise.all(watched.map((state) => device.read(state))), before);
+    await device.close();
   });

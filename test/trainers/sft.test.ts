@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createModel, initialWeights } from "../../src/models/load.ts";
-import type { Parameter } from "../../src/models/model.ts";
+import { LoraOptions } from "../../src/models/lora.ts";
+import type { ModelOptions, Parameter } from "../../src/models/model.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { checkpointSteps } from "../../src/trainers/checkpoint.ts";
 import { SftOptions, trainSft } from "../../src/trainers/sft.ts";
@@ -25,18 +26,37 @@ const options = SftOptions.parse({
   logging_steps: 1,
 });
 
-async function train(output: string, residency: "shared" | "copied"): Promise<void> {
+/** What is trained: how the model is made, and what it is that changes. */
+const CASES: Record<string, { model: ModelOptions; freeze?: string[]; weights: string }> = {
+  "all weights": { model: {}, weights: "model.safetensors" },
+  "an adapter with dropout beside weights in halves": {
+    model: { lora: LoraOptions.parse({ r: 4, lora_dropout: 0.25 }), base: () => "float16" },
+    weights: "adapter_model.safetensors",
+  },
+  "the second layer beside weights in bfloat16": {
+    model: { base: ({ name }) => (name.includes("layers.1") ? "float32" : "bfloat16") },
+    freeze: ["model.embed*", "model.layers.0.*"],
+    weights: "model.safetensors",
+  },
+};
+type Case = (typeof CASES)[string];
+
+async function train(
+  { model: made, freeze = [] }: Case,
+  output: string,
+  residency: "shared" | "copied",
+): Promise<void> {
   const device = await openDevice("cpu", { residency });
-  const model = createModel(TOY, "The test's config");
+  const model = createModel(TOY, "The test's config", made);
   const weights = (parameters: readonly Parameter[]) => initialWeights({ ...model, parameters }, 3);
-  const trained = trainedPart(model, TOY);
+  const trained = trainedPart(model, TOY, { freeze });
   await trainSft({ device, model, trained, weights, segments, options, output, fingerprint: "a test" });
   await device.close();
 }
 
 /** The bytes of the last checkpoint, and metrics.jsonl without the time that steps took. */
-function results(output: string) {
-  const files = ["model.safetensors", "optimizer.safetensors", "trainer.json"];
+function results({ weights }: Case, output: string) {
+  const files = [weights, "optimizer.safetensors", "trainer.json"];
   const metrics = readFileSync(join(output, "metrics.jsonl"), "utf8").trim().split("\n");
   return {
     files: files.map((file) => readFileSync(join(output, "checkpoints", "step-7", file))),
@@ -44,16 +64,18 @@ function results(output: string) {
   };
 }
 
-test("where states are copied, training and going on from a checkpoint give what they give elsewhere, bit for bit", async () => {
-  const [elsewhere, copied] = [mkdtempSync(join(tmpdir(), "sft-")), mkdtempSync(join(tmpdir(), "sft-"))];
-  await train(elsewhere, "shared");
-  await train(copied, "copied");
-  const expected = results(elsewhere);
-  assert.equal(expected.metrics.length, 7);
-  assert.deepEqual(results(copied), expected);
+for (const [name, what] of Object.entries(CASES))
+  test(`${name}: where states are copied, training and going on from a checkpoint give what they give elsewhere, bit for bit`, async () => {
+    const [elsewhere, copied] = [mkdtempSync(join(tmpdir(), "sft-")), mkdtempSync(join(tmpdir(), "sft-"))];
+    await train(what, elsewhere, "shared");
+    await train(what, copied, "copied");
+    const expected = results(what, elsewhere);
+    assert.equal(expected.metrics.length, 7);
+    assert.ok(expected.metrics[6].loss < expected.metrics[0].loss);
+    assert.deepEqual(results(what, copied), expected);
 
-  for (const step of [6, 7]) rmSync(join(copied, "checkpoints", `step-${step}`), { recursive: true });
-  assert.deepEqual(checkpointSteps(join(copied, "checkpoints")), [2, 4]);
-  await train(copied, "copied");
-  assert.deepEqual(results(copied), expected);
-});
+    for (const step of [6, 7]) rmSync(join(copied, "checkpoints", `step-${step}`), { recursive: true });
+    assert.deepEqual(checkpointSteps(join(copied, "checkpoints")), [2, 4]);
+    await train(what, copied, "copied");
+    assert.deepEqual(results(what, copied), expected);
+  });

@@ -5,7 +5,6 @@ import { DistillError } from "../../core/errors.ts";
 import { TOKENIZER_FILES } from "../../data/tokenizer.ts";
 import { formatHubReference, type HubReference, isHubReference, parseHubReference } from "../../hub/reference.ts";
 import type { HubRevision } from "../../hub/revision.ts";
-import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from "../../models/adapter-folder.ts";
 import { readIndex } from "../../models/load.ts";
 import { mapPaths, type PathKind, type Recipe } from "../../recipe/recipe.ts";
 
@@ -19,12 +18,12 @@ export type FromHub = {
 };
 
 /**
- * Fetch what a recipe names on the hub, as far as it is not in the cache; undefined where `signal` stopped it. Without
- * `weights` only what is needed to tokenize and to plan.
+ * Fetch what a recipe names on the hub, as far as it is not in the cache; undefined where `signal` stopped it. Of models
+ * that are not among `weights` only what is needed to tokenize and to plan.
  */
 export async function fromHub(
   recipe: Recipe,
-  { weights, signal }: { weights: boolean; signal?: AbortSignal },
+  { weights, signal }: { weights: readonly ("student" | "teacher")[]; signal?: AbortSignal },
 ): Promise<FromHub | undefined> {
   const named = new Map<string, { path: string; kind: HubKind }>();
   mapPaths(recipe, (path, kind) => {
@@ -33,7 +32,6 @@ export async function fromHub(
   });
   if (named.size === 0) return { recipe, pinned: recipe, hub: new Map() };
 
-  const merges = "path" in recipe.student && recipe.student.adapter !== undefined; // before anything is planned
   const { hubSettings } = await import("../../hub/settings.ts"); // slow to load, and only such recipes need it
   const { openHubRevision } = await import("../../hub/revision.ts");
   const settings = hubSettings();
@@ -47,7 +45,11 @@ export async function fromHub(
       const name = formatHubReference(repository);
       const revision = revisions.get(name) ?? (await openHubRevision(reference, settings, signal));
       revisions.set(name, revision);
-      const file = await NEEDS[kind](revision, reference, weights || merges);
+      const file = await NEEDS[kind](
+        revision,
+        reference,
+        (weights as readonly string[]).includes(kind === "adapter" ? "student" : kind),
+      );
       if (signal?.aborted) return undefined;
       local.set(key, join(revision.folder, file));
       pinned.set(key, formatHubReference({ ...reference, revision: revision.commit, ...(file ? { file } : {}) }));
@@ -85,15 +87,13 @@ const NEEDS: Record<HubKind, Need> = {
       await revision.need([...new Set(Object.values(readIndex(revision.folder)))]);
     return "";
   },
-  async adapter(revision, { file }) {
-    if (file !== undefined)
-      throw new DistillError(`The adapter is a folder on the hub, and "${file}" names a file of it. Leave that out.`);
-    await revision.need([ADAPTER_CONFIG, ADAPTER_WEIGHTS]);
+  async adapter(revision, { file }, weights) {
+    refuseFile("adapter", file);
+    await revision.need(["adapter_config.json", ...(weights ? ["adapter_model.safetensors"] : [])]);
     return "";
   },
   async tokenizer(revision, { file }) {
-    if (file !== undefined)
-      throw new DistillError(`The tokenizer is a folder on the hub, and "${file}" names a file of it. Leave that out.`);
+    refuseFile("tokenizer", file);
     await revision.need(["tokenizer.json", "tokenizer_config.json"]);
     await revision.need(TOKENIZER_FILES, true);
     return "";
@@ -121,6 +121,11 @@ const NEEDS: Record<HubKind, Need> = {
     return file;
   },
 };
+
+function refuseFile(what: string, file: string | undefined): void {
+  if (file !== undefined)
+    throw new DistillError(`The ${what} is a folder on the hub, and "${file}" names a file of it. Leave that out.`);
+}
 
 function onlyGguf(reference: HubReference, names: readonly string[]): string {
   const files = names.filter((name) => name.endsWith(".gguf"));

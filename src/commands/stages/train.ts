@@ -8,7 +8,7 @@ import { writeFolder, writeWhole } from "../../core/files.ts";
 import type { Segment } from "../../data/batch.ts";
 import { type DatasetSource, readExamples } from "../../data/examples.ts";
 import { readTrainingRows } from "../../data/rows.ts";
-import { loadTokenizer, TOKENIZER_FILES, type Tokenizer } from "../../data/tokenizer.ts";
+import { eosTokenId, loadTokenizer, TOKENIZER_FILES, type Tokenizer } from "../../data/tokenizer.ts";
 import { parseHubReference } from "../../hub/reference.ts";
 import { loadAdapter, readAdapterOptions } from "../../models/adapter-folder.ts";
 import {
@@ -55,7 +55,7 @@ export function trainStage(context: Context): Stage {
         ...("path" in recipe.student && recipe.student.adapter
           ? { adapter: hashOf(context, recipe.student.adapter, "folder", "The adapter") }
           : {}),
-        ...(recipe.dataset ? { dataset: contentOf(recipe.dataset) } : {}),
+        ...(recipe.dataset ? { dataset: contentOf(context, recipe.dataset) } : {}),
       };
     },
     outputs: [student, ...(recipe.lora ? [adapterFolder(context)] : [])],
@@ -100,7 +100,7 @@ export function trainStage(context: Context): Stage {
               copyFileSync(join(tokenizer.folder, file), join(folder, file));
           writeWhole(
             join(folder, "generation_config.json"),
-            `${JSON.stringify({ eos_token_id: endsOf(tokenizer), do_sample: false }, null, 2)}\n`,
+            `${JSON.stringify({ eos_token_id: eosTokenId(tokenizer), do_sample: false }, null, 2)}\n`,
           );
         });
         if (recipe.lora) await writeFolder(adapterFolder(context), (folder) => saveTrained(device, trained, folder));
@@ -189,15 +189,14 @@ export function openStudent({ student, tokenizer }: Pick<Recipe, "student" | "to
 }
 
 /** What a dataset's content hangs on. */
-function contentOf(dataset: DatasetSource): unknown {
+function contentOf({ hub }: Context, dataset: DatasetSource): unknown {
   if (!("path" in dataset)) return dataset;
+  const reference = hub.get(dataset.path);
+  if (reference !== undefined) return reference;
   const hash = createHash("sha256");
   for (const row of readTrainingRows(dataset.path)) hash.update(`${JSON.stringify(row)}\n`);
   return hash.digest("hex").slice(0, 16);
 }
-
-/** As generation_config.json has it: one token, or a list. */
-const endsOf = ({ stops }: Tokenizer) => (stops.length === 1 ? stops[0] : stops);
 
 function describe(model: Model, trained: readonly Parameter[], segments: readonly Segment[], device: string): string {
   const sizeOf = (parameters: readonly Parameter[]) =>

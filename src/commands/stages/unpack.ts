@@ -10,7 +10,8 @@ import { TOKENIZER_FILES } from "../../data/tokenizer.ts";
 import { openGguf } from "../../formats/gguf-reader.ts";
 import { mergedWeights, readAdapterOptions } from "../../models/adapter-folder.ts";
 import { configFromGguf, weightsFromGguf } from "../../models/from-gguf.ts";
-import { createModel, loadWeights, readConfig, saveTensors } from "../../models/load.ts";
+import { createModel, loadWeights, readConfig } from "../../models/load.ts";
+import { saveWeights } from "../../models/save.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import { baseFolder } from "./context.ts";
 
@@ -40,11 +41,7 @@ async function mergeOnce(path: string, adapter: string, recipe: Recipe): Promise
   const model = createModel(readConfig(path), path, { lora: options });
   await writeFolder(folder, async (temporary) => {
     const weights = mergedWeights(loadWeights(path, model), adapter, model.adapter!);
-    await saveTensors(
-      join(temporary, "model.safetensors"),
-      model.parameters,
-      async () => weights.next().value!.data as Float32Array,
-    );
+    await saveWeights(temporary, model.parameters, async () => weights.next().value!.data as Float32Array);
     for (const file of ["config.json", "generation_config.json", ...TOKENIZER_FILES])
       if (existsSync(join(path, file))) copyFileSync(join(path, file), join(temporary, file));
     writeWhole(join(temporary, SOURCE), `${JSON.stringify({ path, adapter, sha256 }, null, 2)}\n`);
@@ -80,11 +77,7 @@ export async function unpackGguf(path: string, folder: string, sha256: string): 
     await writeFolder(folder, async (temporary) => {
       const weights = weightsFromGguf(file, path);
       const { parameters } = createModel(config, path);
-      await saveTensors(
-        join(temporary, "model.safetensors"),
-        parameters,
-        async () => weights.next().value!.data as Float32Array,
-      );
+      await saveWeights(temporary, parameters, async () => weights.next().value!.data as Float32Array);
       writeWhole(join(temporary, "config.json"), `${JSON.stringify({ ...config, torch_dtype: "float32" }, null, 2)}\n`);
       for (const [name, content] of Object.entries(tokenizer)) writeWhole(join(temporary, name), content);
       writeWhole(join(temporary, SOURCE), `${JSON.stringify({ file: basename(path), sha256 }, null, 2)}\n`);
