@@ -59,6 +59,8 @@ export type SftRun = {
   fingerprint: string;
   /** Stops the run after the step that is under way, with a checkpoint. */
   signal?: AbortSignal;
+  /** Show no progress. */
+  silent?: boolean;
 };
 
 /** `loss` is the last step's. */
@@ -98,7 +100,7 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     pruneCheckpoints(checkpoints, options.save_total_limit);
     saved = step;
   };
-  const progress = startProgress("train", steps, "step", step);
+  const progress = run.silent ? undefined : startProgress("train", steps, "step", step);
   const order = epochOrder(rows, options.seed);
   while (step < steps && !signal?.aborted) {
     const start = performance.now();
@@ -122,13 +124,13 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
         metrics,
         `${JSON.stringify({ step, epoch, loss, grad_norm, learning_rate, tokens_per_s, supervised })}\n`,
       );
-    progress.update(
+    progress?.update(
       step,
       `loss ${loss.toFixed(4)} · grad ${grad_norm.toFixed(3)} · lr ${learning_rate.toExponential(2)} · ${tokens_per_s.toFixed(0)} tokens/s`,
     );
     if (step % options.save_steps === 0 && step < steps) await save();
   }
-  progress.end();
+  progress?.end();
   if (saved !== step && step > 0) await save();
   return { step, steps, stopped: step < steps, loss: lastLoss };
 }
