@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { writeWhole } from "../core/files.ts";
 import { fileHashes } from "../core/hash.ts";
-import { ownPackage } from "../core/package.ts";
 import { formatDuration } from "../core/progress.ts";
 import type { ModelReport } from "../evaluation/evaluate.ts";
 import { markdownReport, type RunSummary, terminalReport } from "../evaluation/report.ts";
@@ -18,6 +17,7 @@ import { sampleStage } from "./stages/sample.ts";
 import { selectStage } from "./stages/select.ts";
 import { trainStage } from "./stages/train.ts";
 import { withStudentFolder } from "./stages/unpack.ts";
+import { versions } from "./versions.ts";
 
 /** What each verb is to have done; what that reads from is done first where it is due. */
 const TARGETS = {
@@ -96,17 +96,6 @@ const SECTIONS: Record<Verb, string> = {
 
 function announce({ name, due, reason }: StagePlan): void {
   console.log(due ? `\n${name}: ${reason}` : `${name}: up to date`);
-}
-
-/** What goes into a result beside its inputs: this package, Node and the runtimes. */
-function versions(): Record<string, string> {
-  const { version, dependencies } = ownPackage();
-  const runtimes = ["onnxruntime-node", "node-llama-cpp", "@huggingface/transformers"];
-  return {
-    distill: version,
-    node: process.versions.node,
-    ...Object.fromEntries(runtimes.map((name) => [name, dependencies[name]!])),
-  };
 }
 
 function summarise({ recipe, output }: Context, { stages }: Manifest): RunSummary {

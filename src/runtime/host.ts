@@ -52,7 +52,8 @@ export class Host {
       if (y?.data[0] !== 2) throw new Error(`it computed [1 1; 1 1]² = [${y?.data}]`);
       await host.release(probe);
     } catch (error) {
-      const reason = (error as Error).message.replaceAll(/\s+/g, " ").slice(0, 300);
+      const said = (error as Error).message.replaceAll(/\s+/g, " ");
+      const reason = said.replace(/^\S+:\d+ .* was false\. /, "").slice(0, 300); // ONNX Runtime's own place and condition
       throw new DistillError(
         `Device "${options.provider}" cannot be used on this machine: ${reason} ${CURES[options.provider]}`,
       );

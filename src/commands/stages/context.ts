@@ -19,7 +19,7 @@ export type Context = {
 };
 
 export const tracesFolder = ({ output }: Context) => join(output, "traces");
-export const datasetFolder = ({ output }: Context) => join(output, "dataset");
+export const datasetFolder = ({ output }: Pick<Context, "output">) => join(output, "dataset");
 export const studentFolder = ({ output }: Context) => join(output, "student");
 export const exportFolder = ({ output }: Context) => join(output, "export");
 export const evaluationFolder = ({ output }: Context) => join(output, "evaluation");

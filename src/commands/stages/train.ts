@@ -155,7 +155,7 @@ function tokenized(recipe: Recipe, dataset: DatasetSource, tokenizer: Tokenizer)
 }
 
 /** Conversations where the tokenizer has a template for them, else prompts with completions. */
-function trainingRows(dataset: DatasetSource, { conversational }: Tokenizer): TrainingRow[] {
+export function trainingRows(dataset: DatasetSource, { conversational }: Tokenizer): TrainingRow[] {
   if ("path" in dataset) return readTrainingRows(dataset.path, conversational ? "messages" : "prompt");
   const problems = create(generators, dataset.generate, "generator")("train", dataset.seed);
   const rows: TrainingRow[] = [];

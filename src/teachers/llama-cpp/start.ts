@@ -82,3 +82,21 @@ const LIBRARIES: Record<(typeof GPUS)[number], string> = {
   vulkan: "libvulkan.so.1 and a driver",
   metal: "macOS",
 };
+
+/** What llama.cpp computes on here when it may choose. */
+export async function describeLlama() {
+  const { llama, backend, devices } = await startLlama("auto");
+  const { getLlamaGpuTypes, getModuleVersion } = await import("node-llama-cpp");
+  const [vram, found] = [await llama.getVramState(), await getLlamaGpuTypes("supported")];
+  const description = {
+    version: await getModuleVersion(),
+    release: llama.llamaCppRelease.release,
+    backend,
+    devices,
+    vram_mb: { total: Math.round(vram.total / 2 ** 20), free: Math.round(vram.free / 2 ** 20) },
+    /** Backends whose libraries are there, card or not. */
+    libraries: found.filter((gpu) => gpu !== false),
+  };
+  await llama.dispose();
+  return description;
+}
