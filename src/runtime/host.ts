@@ -5,6 +5,7 @@
  * through a session, never with getData; it is disposed before any session is released.
  */
 
+import { MessageChannel } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
 import type { Loop } from "../compiler/loop.ts";
 import { DistillError } from "../core/errors.ts";
@@ -250,6 +251,11 @@ const fromOrt = ({ type, data, dims }: ort.Tensor): Tensor => ({
   data: data as TensorData,
 });
 
+/** A port that nobody listens to. What is transferred to it is freed at once; garbage of this size is collected late. */
+const nowhere = new MessageChannel().port1;
+nowhere.close();
+
 function dispose(state: ort.Tensor): void {
   if (state.location === "gpu-buffer") state.dispose();
+  else nowhere.postMessage(null, [(state.data as TensorData).buffer as ArrayBuffer]);
 }

@@ -40,19 +40,9 @@ export async function compileTraining(
   options: TrainingOptions,
 ): Promise<Training> {
   const { parameters } = model;
-  const loss = batchLoss(model, shape, options.rematerialize);
-  const grads = gradients(
-    loss,
-    parameters.map(({ name }) => model.weight(name)),
-  );
-  // from the last layer to the first, so that what a layer kept is freed when its gradients are done
-  const outputs = parameters.map(({ name }, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();
-  const backward = await device.compile(
-    { ...Object.fromEntries(outputs), loss },
-    { keep: outputs.map(([name]) => name) },
-  );
-  const gradInputs = parameters.map(({ name, shape }) => input(gradientName(name), "float32", shape));
-  const norm = await device.compile({ squares: sumOfSquares(gradInputs) });
+  const { loss, ...grads } = lossAndGradients(model, shape, options.rematerialize);
+  const backward = await device.compile({ ...grads, loss }, { keep: Object.keys(grads) });
+  const norm = await device.compile({ squares: gradientNorm(parameters) });
   const [update1, update2] = [
     await device.compileUpdate(adamW(1, options)),
     await device.compileUpdate(adamW(2, options)),
@@ -103,6 +93,27 @@ export async function compileTraining(
     },
   };
 }
+
+/** The outputs of the program of loss and gradients. */
+export function lossAndGradients(
+  model: Model,
+  shape: BatchShape,
+  rematerialize: boolean,
+): Record<string, Value> & { loss: Value } {
+  const loss = batchLoss(model, shape, rematerialize);
+  const names = model.parameters.map(({ name }) => name);
+  const grads = gradients(
+    loss,
+    names.map((name) => model.weight(name)),
+  );
+  // from the last layer to the first, so that what a layer kept is freed when its gradients are done
+  const outputs = names.map((name, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();
+  return { ...Object.fromEntries(outputs), loss };
+}
+
+/** The squared norm of the gradients. */
+export const gradientNorm = (parameters: readonly Parameter[]): Value =>
+  sumOfSquares(parameters.map(({ name, shape }) => input(gradientName(name), "float32", shape)));
 
 /** Put moments of zero on the device, as before the first step. */
 export async function resetMoments(device: Device, parameters: readonly Parameter[]): Promise<void> {

@@ -63,17 +63,19 @@ export type SftRun = {
   silent?: boolean;
 };
 
-/** `loss` is the last step's. */
-export type SftResult = { step: number; steps: number; stopped: boolean; loss: number | null };
+/** `loss` is the last step's; `done` is what this call did itself, without compiling and saving. */
+export type SftResult = {
+  step: number;
+  steps: number;
+  stopped: boolean;
+  loss: number | null;
+  done: { steps: number; tokens: number; seconds: number };
+};
 
 /** Train until the last step, from the newest checkpoint if there is one. The trained weights are states of the device. */
 export async function trainSft(run: SftRun): Promise<SftResult> {
   const { device, model, config, options, output, fingerprint, signal } = run;
-  const rows = options.packing ? pack(run.segments, options.max_length) : run.segments.map((segment): Row => [segment]);
-  const rowsPerStep = options.per_device_train_batch_size * options.gradient_accumulation_steps;
-  const stepsPerEpoch = Math.ceil(rows.length / rowsPerStep);
-  const steps = options.max_steps ?? Math.ceil(stepsPerEpoch * options.num_train_epochs);
-  const shape = batchShape(options.per_device_train_batch_size, options.max_length, model.head.shape[0] as number);
+  const { rows, rowsPerStep, stepsPerEpoch, steps, shape } = layOutRun(model, run.segments, options);
   const checkpoints = join(output, "checkpoints");
   const metrics = join(output, "metrics.jsonl");
   mkdirSync(output, { recursive: true });
@@ -95,6 +97,7 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
   let step = resumed?.step ?? 0;
   let saved = resumed?.step;
   let lastLoss: number | null = null;
+  const done = { steps: 0, tokens: 0, seconds: 0 };
   const save = async () => {
     await saveCheckpoint(device, model, config, checkpoints, { step, fingerprint });
     pruneCheckpoints(checkpoints, options.save_total_limit);
@@ -117,7 +120,11 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     const grad_norm = await training.update(step, learning_rate, options.max_grad_norm);
     if (!Number.isFinite(grad_norm))
       throw diverged(`The gradient's norm is ${grad_norm}`, step, chosen, saved, checkpoints);
-    const tokens_per_s = (tokens / (performance.now() - start)) * 1000;
+    const seconds = (performance.now() - start) / 1000;
+    done.steps++;
+    done.tokens += tokens;
+    done.seconds += seconds;
+    const tokens_per_s = tokens / seconds;
     const epoch = step / stepsPerEpoch;
     if (step % options.logging_steps === 0 || step === steps || step === 1)
       appendFileSync(
@@ -132,7 +139,18 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
   }
   progress?.end();
   if (saved !== step && step > 0) await save();
-  return { step, steps, stopped: step < steps, loss: lastLoss };
+  return { step, steps, stopped: step < steps, loss: lastLoss, done };
+}
+
+/** The rows that segments make, how many steps are made of them, and the sizes of a micro-batch. */
+export function layOutRun(model: Model, segments: readonly Segment[], options: SftOptions) {
+  const { packing, max_length, max_steps, num_train_epochs, per_device_train_batch_size } = options;
+  const rows = packing ? pack(segments, max_length) : segments.map((segment): Row => [segment]);
+  const rowsPerStep = per_device_train_batch_size * options.gradient_accumulation_steps;
+  const stepsPerEpoch = Math.ceil(rows.length / rowsPerStep);
+  const steps = max_steps ?? Math.ceil(stepsPerEpoch * num_train_epochs);
+  const shape = batchShape(per_device_train_batch_size, max_length, model.head.shape[0] as number);
+  return { rows, rowsPerStep, stepsPerEpoch, steps, shape };
 }
 
 /** The rows of each epoch, shuffled by the seed and the epoch's number, so that a resumed run sees the same ones. */

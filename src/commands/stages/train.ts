@@ -19,10 +19,20 @@ import {
   type ModelConfig,
   readConfig,
 } from "../../models/load.ts";
+import type { Model } from "../../models/model.ts";
 import type { DatasetSource, Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
-import { openDevice } from "../../runtime/device.ts";
+import { type Device, openDevice } from "../../runtime/device.ts";
+import { measureRates } from "../../runtime/probe.ts";
+import { watchResidentSet } from "../../runtime/resident-set.ts";
 import { saveModel } from "../../trainers/checkpoint.ts";
+import {
+  type Actual,
+  describeComparison,
+  describeEstimate,
+  estimateTraining,
+  type TrainingEstimate,
+} from "../../trainers/estimate.ts";
 import { trainSft } from "../../trainers/sft.ts";
 import { type Context, datasetFolder, hashOf, studentFolder } from "./context.ts";
 
@@ -50,13 +60,7 @@ export function trainStage(context: Context): Stage {
     },
     outputs: [student],
     async run({ key, previous, signal }) {
-      const { config, tokenizer, source } = openStudent(recipe);
-      const model = createModel(config, source);
-      if (tokenizer.size > (config.vocab_size as number))
-        throw new DistillError(
-          `The tokenizer ${tokenizer.folder} has ${tokenizer.size} tokens, and the student a vocab_size of ${config.vocab_size}.`,
-        );
-      const segments = tokenized(recipe, dataset, tokenizer);
+      const { model, config, tokenizer, segments } = prepare(recipe, dataset);
       if (previous !== undefined && previous !== key)
         rmSync(join(output, "checkpoints"), { recursive: true, force: true });
       const device = await openDevice(recipe.device, { threads: recipe.threads });
@@ -65,14 +69,23 @@ export function trainStage(context: Context): Stage {
           "path" in recipe.student
             ? loadWeights(recipe.student.path, model)
             : initialWeights(model, recipe.student.seed);
-        console.log(describe(model.parameters, segments, device.name));
         const { trainer: options } = recipe;
+        const predicted = await foresee(model, segments, recipe, device);
+        for (const line of describeEstimate(predicted)) console.log(line);
+        const resident = watchResidentSet();
         const run = { device, model, config, weights, segments, options, output, fingerprint: key, signal };
-        const { step, steps, stopped, loss } = await trainSft(run);
+        const { step, steps, stopped, loss, done } = await trainSft(run).finally(resident.stop);
+        const actual: Actual = {
+          steps: done.steps,
+          peak_rss_mb: Math.round(resident.peak_mb()),
+          seconds: Number(done.seconds.toPrecision(3)),
+          tokens_per_s: Math.round(done.tokens / (done.seconds || 1)),
+        };
         if (stopped) {
           console.log(`Stopped after step ${step} of ${steps}. The same command continues from there.`);
-          return { stopped, result: { step, steps } };
+          return { stopped, result: { step, steps, predicted, actual } };
         }
+        if (done.steps > 0) console.log(`It took ${describeComparison(predicted, actual)}.`);
         await writeFolder(student, async (folder) => {
           await saveModel(device, model, config, folder);
           for (const file of TOKENIZER_FILES)
@@ -84,12 +97,38 @@ export function trainStage(context: Context): Stage {
           );
         });
         console.log(`The student is in ${student}.`);
-        return { result: { steps, loss, examples: segments.length, device: device.name } };
+        return { result: { steps, loss, examples: segments.length, device: device.name, predicted, actual } };
       } finally {
         await device.close();
       }
     },
   };
+}
+
+/** The student and the examples that it is trained on. */
+function prepare(recipe: Recipe, dataset: DatasetSource) {
+  const { config, tokenizer, source } = openStudent(recipe);
+  if (tokenizer.size > (config.vocab_size as number))
+    throw new DistillError(
+      `The tokenizer ${tokenizer.folder} has ${tokenizer.size} tokens, and the student a vocab_size of ${config.vocab_size}.`,
+    );
+  return { model: createModel(config, source), config, tokenizer, segments: tokenized(recipe, dataset, tokenizer) };
+}
+
+const foresee = async (model: Model, segments: readonly Segment[], { trainer }: Recipe, device: Device) =>
+  estimateTraining(model, segments, trainer, device.name, await measureRates(device), process.memoryUsage.rss());
+
+/** What training will take, as far as its dataset is there. */
+export async function foreseeTraining({ recipe, output }: Context): Promise<TrainingEstimate | undefined> {
+  const dataset = recipe.dataset ?? { path: datasetFolder({ output }) };
+  if (!recipe.dataset && !existsSync((dataset as { path: string }).path)) return undefined;
+  const { model, segments } = prepare(recipe, dataset);
+  const device = await openDevice(recipe.device, { threads: recipe.threads });
+  try {
+    return await foresee(model, segments, recipe, device);
+  } finally {
+    await device.close();
+  }
 }
 
 /** The student's config and tokenizer; `source` names the config in errors. */
@@ -168,14 +207,4 @@ export function trainingRows(dataset: DatasetSource, { conversational }: Tokeniz
     if (rows.length === dataset.rows) break;
   }
   return rows;
-}
-
-function describe(
-  parameters: readonly { shape: readonly number[] }[],
-  segments: readonly Segment[],
-  device: string,
-): string {
-  const size = parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  const tokens = segments.reduce((sum, segment) => sum + segment.tokens.length, 0);
-  return `${(size / 1e6).toFixed(2)} M parameters, ${segments.length} examples, ${tokens} tokens, on ${device}.`;
 }
