@@ -4,8 +4,8 @@ import { tensor, toNumbers } from "../../runtime/tensor.ts";
 import { batchFeeds, batchLoss } from "../program.ts";
 import { batchOf, type Law, longest, verdict } from "./law.ts";
 
-/** The move of each weight, as its norm. */
-const H = 3e-5;
+/** The move of each weight, as its norm: larger, and the slope's own change shows; smaller, and the loss's rounding does. */
+const H = 1e-5;
 const TOLERANCE = 1e-5;
 
 /**
