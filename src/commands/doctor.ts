@@ -47,7 +47,9 @@ export async function doctor(
     machine,
     versions: { ...versions(), ...("found" in llama ? { "llama.cpp": llama.found.release } : {}) },
   };
-  if (recipePath) report.recipe = await tryRecipe(recipePath, overrides, devices, (law) => say(`trying ${law}`));
+  const trying = (law: string) => say(`trying ${law}`);
+  const tried = recipePath ? await tryRecipe(recipePath, overrides, devices, trying, signal) : undefined;
+  if (tried) report.recipe = tried;
   say();
   console.log(options.json ? JSON.stringify(report, null, 2) : textReport(report, painter(process.stdout)));
   const failed = report.recipe?.laws.filter(({ status }) => status === "failed") ?? [];

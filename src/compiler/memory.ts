@@ -1,10 +1,12 @@
 /** @file What a program will need before it is run: memory by liveness in the order in which it runs, and work. */
 
 import type { DType, Value } from "../graph/value.ts";
+import { resolve } from "../ops/after.ts";
 import { Reshape } from "../ops/index.ts";
 import { Arena, type Chunk } from "./arena.ts";
+import { backwards, runtimeOrder } from "./listing.ts";
 import { lower } from "./lower.ts";
-import { resolve, runtimeOrder, schedule } from "./schedule.ts";
+import { schedule } from "./schedule.ts";
 import type { Target } from "./targets.ts";
 
 /** Sizes that are known only at run time, by name. */
@@ -26,8 +28,8 @@ export type Estimate = {
 
 /** Estimate the program that computes `outputs` on `target`, as emit would write it. */
 export function estimate(outputs: Record<string, Value>, target: Target, sizes: Sizes): Estimate {
-  const { order, outputs: results } = schedule(lower(Object.values(outputs), target));
-  const nodes = runtimeOrder(order);
+  const { order, listed, outputs: results } = schedule(lower(Object.values(outputs), target), backwards);
+  const nodes = runtimeOrder(listed);
   const bytes = (value: Value) => elementsOf(value, sizes) * WIDTHS[value.dtype];
   const kept = new Set(results.map(resolve));
   const last = lastUses(nodes);
@@ -91,7 +93,18 @@ export function estimate(outputs: Record<string, Value>, target: Target, sizes: 
   };
 }
 
-const WIDTHS: Record<DType, number> = { float64: 8, int64: 8, float32: 4, int32: 4, float16: 2, uint8: 1, bool: 1 };
+const WIDTHS: Record<DType, number> = {
+  float64: 8,
+  int64: 8,
+  float32: 4,
+  int32: 4,
+  float16: 2,
+  bfloat16: 2,
+  uint16: 2,
+  uint8: 1,
+  int8: 1,
+  bool: 1,
+};
 
 /** The elements of a value; another shape of one has as many, whether or not its sizes have known names. */
 function elementsOf(value: Value, sizes: Sizes): number {

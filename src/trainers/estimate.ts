@@ -1,18 +1,20 @@
 /** @file What training will take, before it begins: from the graph, the data and two measured rates of the device. */
 
 import { estimate, type Sizes } from "../compiler/memory.ts";
-import { targets } from "../compiler/targets.ts";
 import { type Batch, type BatchShape, layOut, type Row, type Segment } from "../data/batch.ts";
-import type { Model } from "../models/model.ts";
+import { input } from "../graph/value.ts";
+import type { Model, Parameter } from "../models/model.ts";
+import { sumOfSquares } from "../nn/adamw.ts";
 import type { Device } from "../runtime/device.ts";
 import type { Rates } from "../runtime/probe.ts";
-import { gradientNorm, lossAndGradients } from "./program.ts";
+import { gradientName, lossAndGradients } from "./program.ts";
 import { layOutRun, type SftOptions } from "./sft.ts";
 
 export type TrainingEstimate = {
   device: string;
   parameters: number;
-  /** Of weights, and of their gradients; the moments take twice as much. */
+  trained_parameters: number;
+  /** Gradients and moments are of what is trained, both twice its size. */
   weights_mb: number;
   gradients_mb: number;
   moments_mb: number;
@@ -52,24 +54,27 @@ const KERNELS = 24 * MB;
  */
 export function estimateTraining(
   model: Model,
+  trained: readonly Parameter[],
   segments: readonly Segment[],
   options: SftOptions,
-  device: Device["name"],
+  { name: device, target }: Pick<Device, "name" | "target">,
   rates: Rates,
-  resident: number,
+  resident = process.memoryUsage.rss(),
 ): TrainingEstimate {
   const { rows, rowsPerStep, steps, shape } = layOutRun(model, segments, options);
   const batches = sampled(rows, shape);
-  const outputs = lossAndGradients(model, shape, options.gradient_checkpointing);
-  const target = targets[device];
+  const { loss, grads } = lossAndGradients(model, shape, options.gradient_checkpointing, trained);
+  const outputs = { ...grads, loss };
   const largest = estimate(outputs, target, sizesOf(shape, batches, Math.max, Math.min));
   const mean = estimate(outputs, target, sizesOf(shape, batches, average, average));
-  const norm = estimate({ squares: gradientNorm(model.parameters) }, target, () => 0);
+  const gradients = trained.map(({ name, shape }) => input(gradientName(name), "float32", shape));
+  const norm = estimate({ squares: sumOfSquares(gradients) }, target, () => 0);
 
-  const parameters = model.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  const weights = 4 * parameters;
+  const parameters = elementsIn([...model.parameters, ...(model.adapter?.parameters ?? [])]);
+  const weights = largest.input_bytes; // those of a batch weigh nothing beside them
+  const optimized = 4 * elementsIn(trained);
   // gradients are there twice: those of the step before until the new ones are whole
-  const state = weights + 2 * weights + 2 * weights;
+  const state = weights + 2 * optimized + 2 * optimized;
   const onCpu = device === "cpu";
   const program = onCpu ? largest.arena_bytes + norm.arena_bytes : largest.peak_bytes + norm.peak_bytes;
   const memory = state + program;
@@ -77,16 +82,17 @@ export function estimateTraining(
 
   const microBatches = Math.min(rowsPerStep, rows.length) / shape.rows;
   const gflop_per_step = (mean.flops * microBatches) / 1e9;
-  const moved = mean.moved_bytes * microBatches + OPTIMIZER * weights;
+  const moved = mean.moved_bytes * microBatches + OPTIMIZER * optimized;
   const seconds_per_step = gflop_per_step / rates.matmul_gflops + moved / 1e9 / rates.elementwise_gb_s;
   const tokens = rows.flat().reduce((sum, segment) => sum + segment.tokens.length, 0);
   const tokens_per_step = (tokens / rows.length) * Math.min(rowsPerStep, rows.length);
   return {
     device,
     parameters,
+    trained_parameters: elementsIn(trained),
     weights_mb: megabytes(weights),
-    gradients_mb: megabytes(2 * weights),
-    moments_mb: megabytes(2 * weights),
+    gradients_mb: megabytes(2 * optimized),
+    moments_mb: megabytes(2 * optimized),
     activations_mb: megabytes(largest.peak_bytes),
     allocator_mb: megabytes(program),
     logits_mb: megabytes(4 * chunkRows(shape, batches) * (model.head.shape[0] as number)),
@@ -106,6 +112,9 @@ export function estimateTraining(
 
 /** How often a step's optimizer, norm and copies pass over the weights' size. */
 const OPTIMIZER = 10;
+
+const elementsIn = (parameters: readonly Parameter[]) =>
+  parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 
 const megabytes = (bytes: number) => Math.round((10 * bytes) / MB) / 10;
 
@@ -129,14 +138,14 @@ const chunkRows = ({ chunks }: BatchShape, batches: readonly Batch[], combine: C
 
 /** The sizes that a batch's data decides: supervised rows in a chunk, and the keys that each block of queries looks at. */
 function sizesOf(shape: BatchShape, batches: readonly Batch[], most: Combine, first: Combine): Sizes {
-  const { length, block } = shape;
+  const { rows, length, block } = shape;
   const supervised = chunkRows(shape, batches, most);
   const start = (i: number) => first(...batches.map(({ keyStarts }) => keyStarts[i - 1]!));
   return (name) => {
     if (name === "supervised") return supervised;
     if (name === "slots") return supervised * shape.chunks + 1;
     const keys = /^(before_)?keys_(\d+)$/.exec(name);
-    if (!keys) throw new Error(`The size ${name} is not known.`);
+    if (!keys) return rows * length; // no name of ours says more than that it is of tokens
     const i = Number(keys[2]);
     return keys[1] ? start(i) : Math.min(length, (i + 1) * block) - start(i);
   };
@@ -147,15 +156,13 @@ export type Actual = { steps: number; peak_rss_mb: number; seconds: number; toke
 
 export function describeEstimate(e: TrainingEstimate): string[] {
   return [
-    `${millions(e.parameters)} M parameters on ${e.device}: weights ${e.weights_mb} MB, gradients ${e.gradients_mb} MB, moments ${e.moments_mb} MB,`,
+    `On ${e.device}: weights ${e.weights_mb} MB, gradients ${e.gradients_mb} MB, moments ${e.moments_mb} MB,`,
     `forward and backward ${e.activations_mb} MB at their peak (logits ${e.logits_mb} MB), ${e.allocator_mb} MB with the allocator;`,
     `${e.peak_rss_mb === null ? `${e.memory_mb} MB on the device` : `${e.peak_rss_mb} MB of resident memory in all`}.`,
     `${e.examples} examples in ${e.rows} rows, filled to ${Math.round(100 * e.filled)} %; ${e.steps} steps of ${e.tokens_per_step} tokens and ${e.gflop_per_step} GFLOP:`,
     `about ${e.seconds_per_step} s a step, ${e.seconds} s in all, ${e.tokens_per_s} tokens/s.`,
   ];
 }
-
-const millions = (n: number) => (n / 1e6).toFixed(2);
 
 export function describeComparison(estimate: TrainingEstimate, actual: Actual): string {
   const seconds = (estimate.seconds_per_step * actual.steps).toPrecision(3);

@@ -47,10 +47,12 @@ test("a training step costs 6 for each weight and token, and attention; less is 
   const [rows, length] = [4, 64];
   const shape = batchShape(rows, length, 64);
   const sizes = (name: string) => (name === "supervised" ? rows * length : none(name));
+  const outputsOf = (rematerialize: boolean) => {
+    const { loss, grads } = lossAndGradients(model, shape, rematerialize);
+    return { ...grads, loss };
+  };
   const [kept, again] = [false, true].map((rematerialize) =>
-    estimate(lossAndGradients(model, shape, rematerialize), targets.cpu, (name) =>
-      name === "slots" ? rows * length + 1 : sizes(name),
-    ),
+    estimate(outputsOf(rematerialize), targets.cpu, (name) => (name === "slots" ? rows * length + 1 : sizes(name))),
   );
   const weights = model.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   // the embedding's gradient is a product here, which weighs as much as the head's; scores are computed twice: 14 for each pair

@@ -6,8 +6,8 @@ import type { Device } from "../../src/runtime/device.ts";
 import { compileTraining, type Training, type TrainingOptions } from "../../src/trainers/program.ts";
 import { ADAMW } from "../../src/trainers/toy.ts";
 
-export { readGradients as gradientsOf, relativeDifference } from "../../src/trainers/laws/law.ts";
-export { newModel as prepare, randomSegment as segment, TOY } from "../../src/trainers/toy.ts";
+export { lossOf as measure, readGradients as gradientsOf, relativeDifference } from "../../src/trainers/laws/law.ts";
+export { ADAMW, newModel as prepare, randomSegment as segment, TOY } from "../../src/trainers/toy.ts";
 
 export function batchOf(rows: readonly Row[], length: number, vocab = 40, block?: number): Batch {
   const shape = batchShape(rows.length, length, vocab);

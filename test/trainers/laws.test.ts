@@ -5,6 +5,7 @@ import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { defineOp, type Unary } from "../../src/graph/op.ts";
 import { scalar, type Value } from "../../src/graph/value.ts";
 import { createModel, initialWeights } from "../../src/models/load.ts";
+import { LoraOptions } from "../../src/models/lora.ts";
 import type { Model, Tokens } from "../../src/models/model.ts";
 import { Expand, Mul } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
@@ -13,7 +14,7 @@ import type { Law, Subject } from "../../src/trainers/laws/law.ts";
 import { ADAMW, TOY } from "../../src/trainers/toy.ts";
 import { testDevice } from "../support/finite-differences.ts";
 import { ARITHMETIC_TOKENIZER } from "../support/models.ts";
-import { batchOf, compileFor, prepare, segment } from "../support/training.ts";
+import { batchOf, compileFor, measure, prepare, segment } from "../support/training.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
 
 const segments = [segment(1, 20, 5), segment(2, 9, 3), segment(3, 14, 1), segment(4, 5, 2)];
@@ -22,16 +23,19 @@ const tokenizer = loadTokenizer(ARITHMETIC_TOKENIZER);
 const rows = Array.from({ length: 20 }, (_, i) => ({ prompt: `${i}*3+1=?`, completion: `${3 * i + 1}` }));
 
 async function subject(changes: Partial<Subject> = {}): Promise<Subject> {
-  const weights = [...initialWeights(createModel(TOY, "toy"), 3)];
   return {
     device: await testDevice(),
     config: TOY,
-    model: (dtype) => createModel(TOY, "toy", dtype),
-    weights: () => weights,
+    model: (options) => createModel(TOY, "toy", options),
+    weights: (parameters) => {
+      const model = createModel(TOY, "toy");
+      return initialWeights(parameters ? { ...model, parameters } : model, 3);
+    },
     segments,
     rows,
     tokenizer,
     options: ADAMW,
+    lora: LoraOptions.parse({ r: 4, target_modules: "all-linear" }),
     ...changes,
   };
 }
@@ -65,8 +69,8 @@ test("a model on webgpu has the losses of the CPU", { skip: whyNoVulkan() ?? fal
 /** The toy, whose last hidden states are something else. */
 const changed =
   (change: (model: Model, tokens: Tokens) => Value): Subject["model"] =>
-  (dtype) => {
-    const model = createModel(TOY, "toy", dtype);
+  (options) => {
+    const model = createModel(TOY, "toy", options);
     return { ...model, hidden: (tokens) => change(model, tokens) };
   };
 
@@ -104,27 +108,30 @@ const BROKEN: Record<string, { law: Law; subject: Partial<Subject> }> = {
       rows: [...rows, { messages: [{ role: "user", content: "1+1=?" }] }],
     },
   },
-  "a prompt that is tokenized otherwise at inference": {
+  "a tokenizer that gives a prompt other tokens each time": {
     law: laws.supervision,
+    subject: { tokenizer: { ...tokenizer, encode: changing(tokenizer.encode) }, rows },
+  },
+  "an adapter that is merged at another scale than it has beside": {
+    law: laws.lora_merged,
     subject: {
-      tokenizer: {
-        ...tokenizer,
-        conversational: true,
-        // turns are trained on one after the other; at inference the text before the last one is read in one piece
-        render: (messages) => messages.map(({ content }) => content).join(""),
-        encode: (text) => tokenizer.encode(text.replace("2+2", "2")),
+      model: (options) => {
+        const model = createModel(TOY, "toy", options);
+        if (!model.adapter) return model;
+        return { ...model, adapter: { ...model.adapter, scaling: { ...model.adapter.scaling, scaling: 3 } } };
       },
-      rows: [
-        {
-          messages: ["1+1=?", "2", "+2=?", "4"].map((content, i) => ({
-            role: i % 2 === 0 ? "user" : "assistant",
-            content,
-          })),
-        },
-      ],
     },
   },
 };
+
+/** The same tokens, but every third time the last one twice. */
+function changing(encode: (text: string) => number[]): (text: string) => number[] {
+  let calls = 0;
+  return (text) => {
+    const ids = encode(text);
+    return ++calls % 3 === 0 ? [...ids, ids.at(-1)!] : ids;
+  };
+}
 
 for (const [name, { law, subject: changes }] of Object.entries(BROKEN))
   test(`${name} breaks its law`, async () => {
@@ -138,8 +145,8 @@ test("a program is compiled for a number of rows and runs with fewer", async () 
   const two = batchOf([[segments[0]!], [segments[2]!]], 24);
   const one = layOut([[segments[0]!]], two.shape);
   const alone = batchOf([[segments[0]!]], 24);
-  const a = await (await compileFor(device, model, two)).accumulate(one, 15);
-  const b = await (await compileFor(device, model, alone)).accumulate(alone, 15);
+  const a = await measure(await compileFor(device, model, two), one);
+  const b = await measure(await compileFor(device, model, alone), alone);
   assert.ok(Math.abs(a - b) < 1e-6 * b, `${a} and ${b}`);
 });
 

@@ -2,8 +2,9 @@
 
 import { existsSync } from "node:fs";
 import type { Segment } from "../../data/batch.ts";
+import { nameOf, trainingRows } from "../../data/examples.ts";
 import type { TrainingRow } from "../../data/rows.ts";
-import { toSegment } from "../../data/segments.ts";
+import { toSegments } from "../../data/segments.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import { createModel, initialWeights, loadWeights, type ModelConfig } from "../../models/load.ts";
 import { readRecipe } from "../../recipe/recipe.ts";
@@ -12,7 +13,8 @@ import * as laws from "../../trainers/laws/index.ts";
 import type { Finding, Law, Subject } from "../../trainers/laws/law.ts";
 import { randomSegment } from "../../trainers/toy.ts";
 import { datasetFolder } from "../stages/context.ts";
-import { openStudent, trainingRows } from "../stages/train.ts";
+import { fromHub } from "../stages/hub.ts";
+import { openStudent } from "../stages/train.ts";
 import { withStudentFolder } from "../stages/unpack.ts";
 import type { DeviceState } from "./devices.ts";
 
@@ -31,13 +33,17 @@ const LAYERS = 2;
 const ROWS = 4;
 const LONGEST = 128;
 
+/** Try each law; undefined where `signal` stopped it. */
 export async function tryRecipe(
   path: string,
   overrides: readonly string[],
   devices: readonly DeviceState[],
   onLaw: (name: string) => void,
-): Promise<RecipeReport> {
-  const recipe = await withStudentFolder(readRecipe(path, overrides));
+  signal?: AbortSignal,
+): Promise<RecipeReport | undefined> {
+  const fetched = await fromHub(readRecipe(path, overrides), { weights: ["student"], ...(signal ? { signal } : {}) });
+  if (!fetched) return undefined;
+  const recipe = await withStudentFolder(fetched.recipe);
   const { student, trainer } = recipe;
   const { config: whole, tokenizer, source } = openStudent(recipe);
   const config = shortened(whole, source);
@@ -45,7 +51,7 @@ export async function tryRecipe(
   const rows =
     "path" in place && !recipe.dataset && !existsSync(place.path) ? undefined : trainingRows(place, tokenizer);
   const { segments, data } = chosen(rows, tokenizer);
-  const model: Subject["model"] = (dtype) => createModel(config, source, dtype);
+  const model: Subject["model"] = (options) => createModel(config, source, options);
   const other = otherDevice(recipe.device, devices);
   const device = await openDevice("cpu", { threads: recipe.threads });
   const second = other ? await openDevice(other, { strict: other === "webgpu" }) : undefined;
@@ -54,10 +60,14 @@ export async function tryRecipe(
     other: second,
     config,
     model,
-    weights: () => ("path" in student ? loadWeights(student.path, model()) : initialWeights(model(), student.seed)),
+    weights: (parameters = model().parameters) =>
+      "path" in student
+        ? loadWeights(student.path, { parameters })
+        : initialWeights({ parameters, initializer_range: model().initializer_range }, student.seed),
     segments,
+    lora: recipe.lora,
     ...(rows ? { rows, tokenizer } : {}),
-    dataset: "path" in place ? place.path : "The generated dataset",
+    dataset: nameOf(place),
     options: {
       beta1: trainer.adam_beta1,
       beta2: trainer.adam_beta2,
@@ -69,6 +79,7 @@ export async function tryRecipe(
   const report: RecipeReport = { recipe: path, model: sizes(whole, config, source), data, laws: [] };
   try {
     for (const [name, law] of Object.entries(laws as Record<string, Law>)) {
+      if (signal?.aborted) return undefined;
       onLaw(name);
       const start = performance.now();
       const finding = await law.check(subject);
@@ -112,7 +123,7 @@ function chosen(rows: readonly TrainingRow[] | undefined, tokenizer: Tokenizer):
   }
   const tokenized = rows.flatMap((row, i) => {
     try {
-      return [toSegment(row, tokenizer, `row ${i + 1}`)];
+      return toSegments(row, tokenizer, `row ${i + 1}`);
     } catch {
       return []; // what is wrong with it is a finding of the law of supervision
     }

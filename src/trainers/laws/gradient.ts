@@ -16,7 +16,7 @@ export const finite_difference: Law = {
   states: "the gradient is the slope of the loss, by central differences in float64",
   async check(subject) {
     const { device, segments } = subject;
-    const model = subject.model("float64");
+    const model = subject.model({ dtype: "float64" });
     const batch = batchOf(
       subject,
       segments.map((segment) => [segment]),

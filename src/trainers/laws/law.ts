@@ -3,9 +3,9 @@
 import { type Batch, batchShape, layOut, type Row, type Segment } from "../../data/batch.ts";
 import type { TrainingRow } from "../../data/rows.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
-import type { DType } from "../../graph/value.ts";
 import type { ModelConfig, Weight } from "../../models/load.ts";
-import type { Model } from "../../models/model.ts";
+import type { LoraOptions } from "../../models/lora.ts";
+import type { Model, ModelOptions, Parameter } from "../../models/model.ts";
 import type { Device } from "../../runtime/device.ts";
 import { tensor } from "../../runtime/tensor.ts";
 import { compileTraining, gradientName, resetMoments, type Training, type TrainingOptions } from "../program.ts";
@@ -17,9 +17,10 @@ export type Subject = {
   /** Another device that is to agree with it. */
   other?: Device | undefined;
   config: ModelConfig;
-  /** The model in float32 or float64. */
-  model(dtype?: DType): Model;
-  weights(): Iterable<Weight>;
+  /** The model in float32, or as the options say. */
+  model(options?: ModelOptions): Model;
+  /** The weights of `parameters`, of all unless given; new arrays each time, which move to a device. */
+  weights(parameters?: readonly Parameter[]): Iterable<Weight>;
   /** Rows as they are trained on, at least two; laws multiply their number and lengths, so they should be short. */
   segments: readonly Segment[];
   /** All rows of the dataset, as text. */
@@ -28,6 +29,8 @@ export type Subject = {
   dataset?: string;
   tokenizer?: Tokenizer;
   options: TrainingOptions;
+  /** The adapter that the recipe trains. */
+  lora?: LoraOptions | undefined;
   /** Queries in a block of attention; as training chooses it unless given. */
   block?: number;
 };
@@ -63,26 +66,32 @@ export const supervisedIn = (segments: readonly Segment[]) =>
 /** Put the subject's weights on its device, and moments of zero. */
 export async function placeWeights({ device, model, weights }: Subject, on: Device = device): Promise<Model> {
   const placed = model();
-  for (const { name, shape, data } of weights()) await on.write(name, tensor("float32", shape, data.slice()));
+  for (const { name, shape, data } of weights()) await on.write(name, tensor("float32", shape, data));
   await resetMoments(on, placed.parameters);
   return placed;
 }
 
-export const trainingOf = ({ device, options }: Subject, model: Model, { shape }: Batch, on = device) =>
-  compileTraining(on, model, shape, options);
+/** The programs of training `parameters`, all of the model's own unless given. */
+export const trainingOf = (
+  { device, options }: Subject,
+  model: Model,
+  { shape }: Batch,
+  on = device,
+  parameters: readonly Parameter[] = model.parameters,
+) => compileTraining(on, model, shape, options, parameters);
 
-/** The loss of batches that are accumulated, as the mean over their supervised tokens, and its gradients. */
+/** The mean loss of micro-batches, whose gradients are on the device then; the weights stay as they are. */
+export const lossOf = async (training: Training, ...batches: Batch[]): Promise<number> =>
+  (await training.step(batches, { step: 1, learning_rate: 0, max_grad_norm: 1 })).loss;
+
+/** The same with its gradients. */
 export async function lossAndGradients(
   { device }: Subject,
   model: Model,
   training: Training,
   batches: readonly Batch[],
-  on = device,
-): Promise<{ loss: number; gradients: Map<string, Float32Array> }> {
-  const total = batches.reduce((sum, { supervised }) => sum + supervised.length, 0);
-  let loss = 0;
-  for (const batch of batches) loss += await training.accumulate(batch, total);
-  return { loss, gradients: await readGradients(on, model) };
+): Promise<Result> {
+  return { loss: await lossOf(training, ...batches), gradients: await readGradients(device, model) };
 }
 
 /** The gradients of the mean loss of what was accumulated, by weight. */

@@ -7,6 +7,7 @@ import {
   lengthOf,
   longest,
   lossAndGradients,
+  lossOf,
   placeWeights,
   trainingOf,
   verdict,
@@ -56,7 +57,7 @@ export const segments_apart: Law = {
       [others(first), changed, others(last)],
     ]) {
       const batch = batchOf(subject, [row], lengthOf(row));
-      losses.push(await (await trainingOf(subject, model, batch)).accumulate(batch, 1));
+      losses.push(await lossOf(await trainingOf(subject, model, batch), batch));
     }
     const [before, after] = losses as [number, number];
     return verdict(before === after, `${before.toFixed(6)} and, with all else changed, ${after.toFixed(6)}`);

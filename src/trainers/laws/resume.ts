@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Model } from "../../models/model.ts";
 import { SftOptions, trainSft } from "../sft.ts";
+import { trainedPart } from "../trained.ts";
 import { type Law, longest, type Subject, verdict } from "./law.ts";
 
 const STEPS = 4;
@@ -13,9 +14,9 @@ export const resume: Law = {
   async check(subject) {
     const output = mkdtempSync(join(tmpdir(), "resume-"));
     try {
-      const whole = await trained(subject, output);
+      const whole = await weightsAfter(subject, output);
       rmSync(join(output, "checkpoints", `step-${STEPS}`), { recursive: true });
-      const resumed = await trained(subject, output);
+      const resumed = await weightsAfter(subject, output);
       const different = [...whole].find(([name, data]) => !Buffer.from(data.buffer).equals(bytes(resumed.get(name)!)));
       return verdict(
         !different,
@@ -30,7 +31,7 @@ export const resume: Law = {
 const bytes = ({ buffer }: Float32Array) => Buffer.from(buffer);
 
 /** The weights after the last step, from the newest checkpoint in `output` if there is one. */
-async function trained(subject: Subject, output: string): Promise<Map<string, Float32Array>> {
+async function weightsAfter(subject: Subject, output: string): Promise<Map<string, Float32Array>> {
   const { device, config, weights, segments } = subject;
   const model: Model = subject.model();
   const { beta1, beta2, epsilon, weight_decay, rematerialize } = subject.options;
@@ -46,7 +47,8 @@ async function trained(subject: Subject, output: string): Promise<Map<string, Fl
     weight_decay,
     gradient_checkpointing: rematerialize,
   });
-  await trainSft({ device, model, config, weights, segments, options, output, fingerprint: "resume", silent: true });
+  const trained = trainedPart(model, config);
+  await trainSft({ device, model, trained, weights, segments, options, output, fingerprint: "resume", silent: true });
   const after = new Map<string, Float32Array>();
   for (const { name } of model.parameters) after.set(name, (await device.read(name)).data as Float32Array);
   return after;

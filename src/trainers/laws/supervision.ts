@@ -1,7 +1,7 @@
 import { DistillError } from "../../core/errors.ts";
 import type { Segment } from "../../data/batch.ts";
 import type { TrainingRow } from "../../data/rows.ts";
-import { toSegment } from "../../data/segments.ts";
+import { toSegments } from "../../data/segments.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import { type Law, verdict } from "./law.ts";
 
@@ -16,10 +16,12 @@ export const supervision: Law = {
     for (const [i, row] of rows.entries()) {
       const where = `${dataset}, row ${i + 1}`;
       try {
-        const segment = toSegment(row, tokenizer, where);
-        tokens += segment.tokens.length;
-        supervised += segment.supervised.filter(Boolean).length;
-        if (!beginsAsInference(row, segment, tokenizer))
+        const segments = toSegments(row, tokenizer, where);
+        for (const segment of segments) {
+          tokens += segment.tokens.length;
+          supervised += segment.supervised.filter(Boolean).length;
+        }
+        if (!beginsAsInference(row, segments.at(-1)!, tokenizer))
           failures.push(`${where}: the tokens before the answer are not those of the prompt at inference`);
       } catch (error) {
         if (!(error instanceof DistillError)) throw error;
