@@ -87,6 +87,7 @@ function machineLines({
     line("memory", `${memory_mb.free} of ${memory_mb.total} MB free`),
     line("disk for runs", `${disk_free_mb} MB free`),
     line("cards", [...nvidia.map(nvidiaText), ...(nvidia.length > 0 ? [] : cards)].join("; ") || "none on the bus"),
+    ...(vulkan.devices.length > 0 ? [line("Vulkan devices", vulkan.devices.join(", "))] : []),
     line("Vulkan loader", vulkan.loader ?? "not found"),
     ...(vulkan.drivers.length > 0 ? vulkan.drivers.map(driverText) : ["none"]).map((text, i) =>
       line(i === 0 ? "Vulkan drivers" : "", text),
@@ -103,15 +104,20 @@ const driverText = ({ manifest, library, found }: Machine["vulkan"]["drivers"][n
 function recipeLines({ recipe, model, data, laws }: RecipeReport, paint: Paint, width: number): string[] {
   const signs = { ok: paint("green", "✓"), failed: paint("red", "✗"), skipped: paint("yellow", "–") };
   return [
-    `  ${recipe}: ${model}; ${data}`,
-    ...laws.flatMap(({ name, states, status, found, seconds }) => [
-      `  ${signs[status]} ${name.padEnd(18)} ${states}`,
-      ...wrapped(`${found} (${seconds} s)`, width - 23).map(
-        (line) => " ".repeat(23) + paint(status === "failed" ? "red" : "dim", line),
-      ),
-    ]),
+    ...wrapped(`${recipe}: ${model}; ${data}`, width - 2).map((line) => `  ${line}`),
+    ...laws.flatMap(({ name, states, status, found, seconds }) => {
+      const [first, ...more] = wrapped(states, width - LAW.length);
+      const style = status === "failed" ? "red" : "dim";
+      return [
+        `  ${signs[status]} ${name.padEnd(LAW.length - 5)} ${first}`,
+        ...more.map((line) => LAW + line),
+        ...wrapped(`${found} (${seconds} s)`, width - LAW.length).map((line) => LAW + paint(style, line)),
+      ];
+    }),
   ];
 }
+
+const LAW = " ".repeat(23);
 
 /** Words in lines of at most `width` characters. */
 function wrapped(text: string, width: number): string[] {
