@@ -9,6 +9,7 @@ import type { Segment } from "../../data/batch.ts";
 import { type DatasetSource, readExamples } from "../../data/examples.ts";
 import { readTrainingRows } from "../../data/rows.ts";
 import { eosTokenId, loadTokenizer, TOKENIZER_FILES, type Tokenizer } from "../../data/tokenizer.ts";
+import { parseHubReference } from "../../hub/reference.ts";
 import { loadAdapter, readAdapterOptions } from "../../models/adapter-folder.ts";
 import {
   architectureOf,
@@ -61,7 +62,7 @@ export function trainStage(context: Context): Stage {
     async run({ key, previous, signal }) {
       const { config, tokenizer, source } = openStudent(recipe);
       const model = modelToTrain(recipe, config, source);
-      const base = "path" in recipe.student ? recipe.student.path : null;
+      const base = "path" in recipe.student ? nameOf(context, recipe.student.path) : null;
       const trained = trainedPart(model, config, { freeze: recipe.trainer.freeze, base });
       if (tokenizer.size > (config.vocab_size as number))
         throw new DistillError(
@@ -111,6 +112,12 @@ export function trainStage(context: Context): Stage {
       }
     },
   };
+}
+
+/** What PEFT finds a model by: its name on the hub, or its folder. */
+function nameOf({ hub }: Context, path: string): string {
+  const reference = hub.get(path);
+  return reference ? parseHubReference(reference).name : path;
 }
 
 /** The student with an adapter where the recipe has one, and weights that are not trained kept as the recipe says. */
