@@ -181,9 +181,7 @@ function mixed(random: Random): string {
     () => (random.below(4) === 0 ? pick(random, SPECIAL) : word(random)),
     () => (random.below(8) === 0 ? String.fromCodePoint(random.below(0xd800)) : " "),
   ];
-  return Array.from({ length: 1 + random.below(14) }, () => pick(random, pieces)())
-    .join("")
-    ;
+  return Array.from({ length: 1 + random.below(14) }, () => pick(random, pieces)()).join("");
 }
 
 function word(random: Random): string {
