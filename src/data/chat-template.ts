@@ -16,7 +16,10 @@ const WORK_PER_MESSAGE = 2000;
 const TEXT_LIMIT = 1 << 22;
 const ARRAY_LIMIT = 1 << 16;
 
-/** A Jinja chat template as a function. `where` names it in errors; `special` are the texts of special tokens. */
+/**
+ * A Jinja chat template as a function. `where` names it in errors; `special` are the texts of special tokens. A template
+ * that writes the date writes 26 July 2024, so that the same messages are the same tokens on every day.
+ */
 export function chatTemplate(source: string, where: string, special: { bos: string; eos: string }): ChatTemplate {
   const refuse = (why: string): never => {
     throw new DistillError(`${where} is not a Jinja template that can be read: ${why}.`);
@@ -65,22 +68,32 @@ const GLOBALS = {
     if (!(length <= ARRAY_LIMIT)) throw new Error(`range() of ${length} numbers; at most ${ARRAY_LIMIT} are made`);
     return Array.from({ length }, (_, i) => from + i * step);
   },
-  strftime_now(format: string): string {
-    const now = new Date();
-    const two = (value: number) => String(value).padStart(2, "0");
-    const month = (length: "long" | "short") => now.toLocaleDateString("en-GB", { month: length }).slice(0, 9);
-    const fields: Record<string, () => string> = {
-      Y: () => String(now.getFullYear()),
-      m: () => two(now.getMonth() + 1),
-      d: () => two(now.getDate()),
-      b: () => month("short").slice(0, 3),
-      B: () => month("long"),
-      H: () => two(now.getHours()),
-      M: () => two(now.getMinutes()),
-      "%": () => "%",
-    };
-    return format.replace(/%([YmdbBHM%])/g, (_, field: string) => fields[field]!());
-  },
+  strftime_now: (format: string) =>
+    format.replace(/%(-?[A-Za-z%])/g, (whole, directive: string) => DAY[directive] ?? whole),
+};
+
+/** The day that Llama 3's template falls back to where it has no clock. */
+const DAY: Record<string, string> = {
+  a: "Fri",
+  A: "Friday",
+  b: "Jul",
+  B: "July",
+  d: "26",
+  "-d": "26",
+  e: "26",
+  m: "07",
+  "-m": "7",
+  y: "24",
+  Y: "2024",
+  H: "12",
+  I: "12",
+  M: "00",
+  S: "00",
+  p: "PM",
+  j: "208",
+  F: "2024-07-26",
+  T: "12:00:00",
+  "%": "%",
 };
 
 type Statement = { type: string; iterable?: Statement; lhs?: Statement };

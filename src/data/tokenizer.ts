@@ -17,10 +17,16 @@ export type Tokenizer = {
   decode(ids: readonly number[]): string;
   /** The token's text, special or not. */
   token(id: number): string;
+  /** Whether a token is one that stands for something beside text. */
+  special(id: number): boolean;
   /** The token that a text must begin with, if the model was trained with one. */
   readonly bos: number | undefined;
-  /** The token that ends a completion. */
+  /** The token that ends a text. */
   readonly eos: number;
+  /** The token with which the chat template ends a turn of the assistant; `eos` where it writes none, or there is none. */
+  readonly endOfTurn: number;
+  /** The tokens that end a completion: `eos` first, and `endOfTurn`. */
+  readonly stops: readonly number[];
   /** One more than the largest id. */
   readonly size: number;
   /** Whether there is a chat template. */
@@ -45,7 +51,8 @@ export const TOKENIZER_FILES = [
   "chat_template.jinja",
 ];
 
-export function loadTokenizer(folder: string): Tokenizer {
+/** The tokenizer in a folder; `named` is what sentences about its chat template call it. */
+export function loadTokenizer(folder: string, named = folder): Tokenizer {
   const path = join(folder, "tokenizer.json");
   const configPath = join(folder, "tokenizer_config.json");
   const refuse = (why: string): never => {
@@ -92,6 +99,8 @@ export function loadTokenizer(folder: string): Tokenizer {
     config.chat_template ??
     (existsSync(templatePath) ? readText(templatePath, "The chat template", UNTRUSTED_BYTES) : undefined);
   let template: ChatTemplate | undefined;
+  let endOfTurn: number | undefined;
+  const added = implementation.get_added_tokens_decoder();
   return {
     folder,
     encode: (text) => (text === "" ? [] : encode(text).ids),
@@ -101,25 +110,50 @@ export function loadTokenizer(folder: string): Tokenizer {
       return known.length === 0 ? "" : implementation.decode(known, options);
     },
     token: (index) => implementation.id_to_token(index) ?? `<${index}>`,
+    special: (index) => added.get(index)?.special ?? false,
     bos:
       (config.add_bos_token ?? (config.bos_token ? encode("a", true).tokens[0] === config.bos_token : false))
         ? id("bos_token", config.bos_token)
         : undefined,
     eos,
+    get endOfTurn() {
+      endOfTurn ??= source ? endOfTurnOf(this) : eos;
+      return endOfTurn;
+    },
+    get stops() {
+      return [...new Set([eos, this.endOfTurn])];
+    },
     conversational: source !== undefined,
     size: sizeOf(implementation),
     render(messages, { generate }) {
       if (!source)
         throw new DistillError(
-          `${folder} has no chat template, and the dataset has messages. Give prompt and completion, or a template.`,
+          `${named} has no chat template, and the dataset has messages. Give prompt and completion, or a template.`,
         );
-      template ??= chatTemplate(source, `The chat template of ${folder}`, {
+      template ??= chatTemplate(source, `The chat template of ${named}`, {
         bos: config.bos_token ?? "",
         eos: config.eos_token ?? "",
       });
       return template(messages, { generate });
     },
   };
+}
+
+/** What ends a completion, as generation_config.json has it: one token, or a list. */
+export const eosTokenId = ({ stops }: Tokenizer): number | readonly number[] =>
+  stops.length === 1 ? stops[0]! : stops;
+
+/** The first special token that the template writes behind what the assistant said. */
+function endOfTurnOf({ render, encode, special, bos, eos }: Tokenizer): number {
+  const said = "something else";
+  const turns = [
+    { role: "user", content: "something" },
+    { role: "assistant", content: said },
+  ];
+  const text = render(turns, { generate: false });
+  const at = text.lastIndexOf(said);
+  const behind = at < 0 ? [] : encode(text.slice(at + said.length));
+  return behind.find((id) => special(id) && id !== bos) ?? eos;
 }
 
 function sizeOf(implementation: Implementation): number {

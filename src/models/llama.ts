@@ -30,7 +30,7 @@ const Config = z
 export const llama = defineFamily({
   config: Config,
   architecture: "LlamaForCausalLM",
-  create: (config, dtype) => decoderModel(decoderOf(config).decoder, dtype),
+  create: (config, options) => decoderModel(decoderOf(config).decoder, options),
   gguf(config) {
     const { decoder, rope } = decoderOf(config);
     // llama.cpp rotates neighbours in this architecture, so rows of queries and keys are reordered

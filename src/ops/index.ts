@@ -3,6 +3,7 @@ export { After } from "./after.ts";
 export {
   Add,
   And,
+  BitCast,
   Cast,
   Div,
   Equal,
@@ -21,7 +22,7 @@ export { Gather, GatherElements, ScatterElements } from "./gather.ts";
 export { MatMul } from "./matmul.ts";
 export { Concat, Expand, Reshape, Slice, Transpose } from "./movement.ts";
 export { LogSoftmax, SimplifiedLayerNormalization, Softmax } from "./normalization.ts";
-export { MatMulNBits } from "./quantized.ts";
+export { DequantizeLinear, MatMulNBits } from "./quantized.ts";
 export { ReduceMax, ReduceMean, ReduceSum } from "./reduce.ts";
 export { RotaryEmbedding, RotaryEmbeddingAt } from "./rotary.ts";
 export { Range, Shape } from "./sizes.ts";

@@ -2,13 +2,13 @@
 
 import { gradients } from "../compiler/gradients.ts";
 import type { Batch, BatchShape } from "../data/batch.ts";
-import { input, type Value } from "../graph/value.ts";
+import { input, toposort, type Value } from "../graph/value.ts";
 import type { Model, Parameter, Tokens } from "../models/model.ts";
-import { type AdamWOptions, adamW, sumOfSquares } from "../nn/adamw.ts";
+import { type AdamWOptions, adamW } from "../nn/adamw.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
-import { Add } from "../ops/index.ts";
-import type { Device, Program } from "../runtime/device.ts";
+import type { Device } from "../runtime/device.ts";
 import { scalarTensor, type Tensor, tensor } from "../runtime/tensor.ts";
+import { compileBackward } from "./backward.ts";
 
 export type TrainingOptions = AdamWOptions & {
   weight_decay: number;
@@ -20,26 +20,37 @@ export type TrainingOptions = AdamWOptions & {
 export type Training = {
   /** ONNX nodes of the program of loss and gradients. */
   readonly nodes: number;
-  /** Add a batch's part to the gradients of the mean over `total` supervised tokens; returns its part of the mean loss. */
-  accumulate(batch: Batch, total: number): Promise<number>;
   /**
-   * The global norm of the gradients, which are then clipped to max_grad_norm and applied as step `step`, from 1. Where the
-   * norm is not finite nothing is applied.
+   * One step of the optimizer for the mean loss over all supervised tokens of its micro-batches, of which there is at least
+   * one. Where the loss or the norm of its gradients is not finite nothing is applied.
    */
-  update(step: number, learning_rate: number, max_grad_norm: number): Promise<number>;
+  step(batches: readonly Batch[], settings: StepSettings): Promise<StepResult>;
 };
+
+export type StepSettings = {
+  /** The step's number, from 1. */
+  step: number;
+  learning_rate: number;
+  /** The global norm to which larger gradients are clipped. */
+  max_grad_norm: number;
+  /** Inputs of the model beside each micro-batch: the masks of dropout. */
+  masks?: readonly Record<string, Tensor>[];
+};
+
+/** `grad_norm` is the global norm before it is clipped. */
+export type StepResult = { loss: number; grad_norm: number };
 
 export const gradientName = (name: string) => `grad/${name}`;
 export const momentNames = (name: string) => [`m/${name}`, `v/${name}`] as const;
 
-/** Compile the programs of training `model` with batches of one shape. */
+/** Compile the programs of training some of the parameters of `model` with batches of one shape. The others are only read. */
 export async function compileTraining(
   device: Device,
   model: Model,
   shape: BatchShape,
   options: TrainingOptions,
+  parameters: readonly Parameter[] = model.parameters,
 ): Promise<Training> {
-  const { parameters } = model;
   const loss = batchLoss(model, shape, options.rematerialize);
   const grads = gradients(
     loss,
@@ -47,43 +58,30 @@ export async function compileTraining(
   );
   // from the last layer to the first, so that what a layer kept is freed when its gradients are done
   const outputs = parameters.map(({ name }, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();
-  const backward = await device.compile(
-    { ...Object.fromEntries(outputs), loss },
-    { keep: outputs.map(([name]) => name) },
-  );
-  const gradInputs = parameters.map(({ name, shape }) => input(gradientName(name), "float32", shape));
-  const norm = await device.compile({ squares: sumOfSquares(gradInputs) });
+  const trained = new Set(parameters.map(({ name }) => name));
+  const own = new Set(model.parameters.flatMap(({ name }) => model.storage(name).names));
+  const read = toposort(loss).flatMap(({ name }) => (name === undefined || trained.has(name) ? [] : name));
+  const backward = await compileBackward(device, loss, Object.fromEntries(outputs), {
+    batched: new Set(read.filter((name) => !own.has(name))),
+    frozen: new Set(read.filter((name) => own.has(name))),
+  });
   const [update1, update2] = [
     await device.compileUpdate(adamW(1, options)),
     await device.compileUpdate(adamW(2, options)),
   ];
-  let sum: { add1: Program; add2: Program } | undefined;
-  let pending = 0;
 
   return {
     nodes: backward.nodes,
-    async accumulate(batch, total) {
-      const writes =
-        pending === 0 ? {} : Object.fromEntries(parameters.map(({ name }) => [gradientName(name), `part/${name}`]));
-      const { loss: part } = await backward.run(batchFeeds(batch, 1 / total), { writes });
-      if (pending++ > 0) {
-        sum ??= { add1: await compileSum(device, 1), add2: await compileSum(device, 2) };
-        for (const { name, shape } of parameters) {
-          const reads = { sum: gradientName(name), part: `part/${name}` };
-          await (shape.length === 1 ? sum.add1 : sum.add2).run({}, { reads, writes: { next: gradientName(name) } });
-        }
-        await device.forget(...parameters.map(({ name }) => `part/${name}`));
-      }
-      return Number(part!.data[0]);
-    },
-    async update(step, learning_rate, max_grad_norm) {
-      pending = 0;
-      const { squares } = await norm.run({});
-      const gradNorm = Math.sqrt(Number(squares!.data[0]));
-      if (!Number.isFinite(gradNorm)) return gradNorm;
+    async step(batches, { step, learning_rate, max_grad_norm, masks = [] }) {
+      const total = batches.reduce((count, { supervised }) => count + supervised.length, 0);
+      const { loss, squares } = await backward.run(
+        batches.map((batch, i) => ({ ...batchFeeds(batch, 1 / total), ...masks[i] })),
+      );
+      const grad_norm = Math.sqrt(squares);
+      if (!Number.isFinite(loss) || !Number.isFinite(grad_norm)) return { loss, grad_norm };
       const feeds = {
         learning_rate: scalarTensor(learning_rate),
-        clip: scalarTensor(Math.min(1, max_grad_norm / (gradNorm + 1e-6))),
+        clip: scalarTensor(Math.min(1, max_grad_norm / (grad_norm + 1e-6))),
         bias1: scalarTensor(1 - options.beta1 ** step),
         bias2: scalarTensor(1 - options.beta2 ** step),
       };
@@ -99,7 +97,7 @@ export async function compileTraining(
         return (parameter.shape.length === 1 ? update1 : update2).run({ ...feeds, weight_decay }, bindings);
       });
       await Promise.all(updates);
-      return gradNorm;
+      return { loss, grad_norm };
     },
   };
 }
@@ -113,12 +111,6 @@ export async function resetMoments(device: Device, parameters: readonly Paramete
 
 /** Weight decay acts on matrices, not on norms and biases. */
 const decays = ({ shape }: Parameter) => shape.length > 1;
-
-async function compileSum(device: Device, rank: number): Promise<Program> {
-  const shape = ["rows", ...Array.from({ length: rank - 1 }, (_, i) => `size_${i}`)];
-  const next = Add(input("sum", "float32", shape), input("part", "float32", shape));
-  return device.compileUpdate({ next });
-}
 
 /** Σ weight · negative log-likelihood of a batch: a scalar of the inputs that batchFeeds gives. */
 export function batchLoss(model: Model, shape: BatchShape, rematerialize = false): Value {

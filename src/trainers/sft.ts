@@ -8,14 +8,16 @@ import { writeWhole } from "../core/files.ts";
 import { startProgress } from "../core/progress.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
 import { batchShape, layOut, type Row, type Segment } from "../data/batch.ts";
-import { pack } from "../data/packing.ts";
-import type { ModelConfig, Weight } from "../models/load.ts";
-import type { Model } from "../models/model.ts";
+import { rowsOf } from "../data/packing.ts";
+import type { Weight } from "../models/load.ts";
+import type { Model, Parameter } from "../models/model.ts";
+import { BASE_DTYPES } from "../models/storage.ts";
 import type { Device } from "../runtime/device.ts";
-import { tensor } from "../runtime/tensor.ts";
-import { loadCheckpoint, pruneCheckpoints, saveCheckpoint } from "./checkpoint.ts";
+import { loadCheckpoint, pruneCheckpoints, saveCheckpoint, writeWeight } from "./checkpoint.ts";
+import { dropoutMasks } from "./dropout.ts";
 import { compileTraining, resetMoments } from "./program.ts";
 import { ScheduleOptions, scheduled } from "./schedule.ts";
+import type { Trained } from "./trained.ts";
 
 export const SftOptions = z.object({
   ...ScheduleOptions.shape,
@@ -38,6 +40,10 @@ export const SftOptions = z.object({
   max_grad_norm: z.number().positive().default(1),
   /** Keep only each layer's input for the backward pass and compute the rest again: less memory, a third more work. */
   gradient_checkpointing: z.boolean().default(false),
+  /** Names of weights that stay as they are; * stands for any characters. */
+  freeze: z.array(z.string().min(1)).default([]),
+  /** How matrices that are not trained are kept in memory. */
+  base_dtype: z.enum(BASE_DTYPES).default("float32"),
   seed: z.int().nonnegative().default(0),
   logging_steps: z.int().positive().default(10),
   save_steps: z.int().positive().default(500),
@@ -48,9 +54,10 @@ export type SftOptions = z.output<typeof SftOptions>;
 export type SftRun = {
   device: Device;
   model: Model;
-  config: ModelConfig;
-  /** The weights to start from, asked for only when there is no checkpoint. */
-  weights: () => Iterable<Weight>;
+  /** The part of the model that is trained; the rest is read as it is. */
+  trained: Trained;
+  /** The values to start from of those parameters of the model that no checkpoint holds. */
+  weights: (parameters: readonly Parameter[]) => Iterable<Weight>;
   segments: readonly Segment[];
   options: SftOptions;
   /** Where checkpoints/ and metrics.jsonl go. */
@@ -66,8 +73,8 @@ export type SftResult = { step: number; steps: number; stopped: boolean; loss: n
 
 /** Train until the last step, from the newest checkpoint if there is one. The trained weights are states of the device. */
 export async function trainSft(run: SftRun): Promise<SftResult> {
-  const { device, model, config, options, output, fingerprint, signal } = run;
-  const rows = options.packing ? pack(run.segments, options.max_length) : run.segments.map((segment): Row => [segment]);
+  const { device, model, trained, options, output, fingerprint, signal } = run;
+  const rows = rowsOf(run.segments, options);
   const rowsPerStep = options.per_device_train_batch_size * options.gradient_accumulation_steps;
   const stepsPerEpoch = Math.ceil(rows.length / rowsPerStep);
   const steps = options.max_steps ?? Math.ceil(stepsPerEpoch * options.num_train_epochs);
@@ -76,25 +83,26 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
   const metrics = join(output, "metrics.jsonl");
   mkdirSync(output, { recursive: true });
 
-  const resumed = await loadCheckpoint(device, model, checkpoints, fingerprint);
-  if (!resumed) {
-    for (const { name, shape, data } of run.weights()) await device.write(name, tensor("float32", shape, data));
-    await resetMoments(device, model.parameters);
-  }
+  const resumed = await loadCheckpoint(device, trained, checkpoints, fingerprint);
+  const restored = new Set(resumed ? trained.parameters.map(({ name }) => name) : []);
+  const missing = [...model.parameters, ...(model.adapter?.parameters ?? [])].filter(({ name }) => !restored.has(name));
+  for (const weight of run.weights(missing)) await writeWeight(device, model, weight);
+  if (!resumed) await resetMoments(device, trained.parameters);
   keepMetricsUntil(metrics, resumed?.step ?? 0);
-  const training = await compileTraining(device, model, shape, {
+  const adamW = {
     beta1: options.adam_beta1,
     beta2: options.adam_beta2,
     epsilon: options.adam_epsilon,
     weight_decay: options.weight_decay,
     rematerialize: options.gradient_checkpointing,
-  });
+  };
+  const training = await compileTraining(device, model, shape, adamW, trained.parameters);
 
   let step = resumed?.step ?? 0;
   let saved = resumed?.step;
   let lastLoss: number | null = null;
   const save = async () => {
-    await saveCheckpoint(device, model, config, checkpoints, { step, fingerprint });
+    await saveCheckpoint(device, trained, checkpoints, { step, fingerprint });
     pruneCheckpoints(checkpoints, options.save_total_limit);
     saved = step;
   };
@@ -106,13 +114,15 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     const batches = chunksOf(chosen, options.per_device_train_batch_size).map((part) => layOut(part, shape));
     const supervised = batches.reduce((sum, batch) => sum + batch.supervised.length, 0);
     const tokens = chosen.flat().reduce((sum, segment) => sum + segment.tokens.length, 0);
-    let loss = 0;
-    for (const batch of batches) loss += await training.accumulate(batch, supervised);
+    const masks = batches.map((_, i) =>
+      dropoutMasks(model.adapter, shape, deriveSeed(options.seed, "dropout", step, i)),
+    );
     step++;
+    const learning_rate = options.learning_rate * scheduled(step, steps, options);
+    const { max_grad_norm } = options;
+    const { loss, grad_norm } = await training.step(batches, { step, learning_rate, max_grad_norm, masks });
     if (!Number.isFinite(loss)) throw diverged(`The loss is ${loss}`, step, chosen, saved, checkpoints);
     lastLoss = loss;
-    const learning_rate = options.learning_rate * scheduled(step, steps, options);
-    const grad_norm = await training.update(step, learning_rate, options.max_grad_norm);
     if (!Number.isFinite(grad_norm))
       throw diverged(`The gradient's norm is ${grad_norm}`, step, chosen, saved, checkpoints);
     const tokens_per_s = (tokens / (performance.now() - start)) * 1000;

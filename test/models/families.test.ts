@@ -20,7 +20,7 @@ import { tokenFeeds, tokenInputs } from "../../src/trainers/program.ts";
 import { testDevice } from "../support/finite-differences.ts";
 import { testLlama, theirLogits } from "../support/models.ts";
 import { scratch, TOKENIZER } from "../support/students.ts";
-import { batchOf, compileFor, prepare, segment } from "../support/training.ts";
+import { batchOf, compileFor, measure, prepare, segment } from "../support/training.ts";
 
 type Case = { config: ModelConfig; parameters: Record<string, number[]>; logits: string };
 const { tokens, cases } = JSON.parse(readFileSync("test/reference/families.json", "utf8")) as {
@@ -176,11 +176,9 @@ for (const [name, reference] of Object.entries(cases)) {
       const model = await prepare(device, config);
       const batch = batchOf([[segment(1, 20, 3), segment(2, 9)], [segment(4, 27)]], 32, VOCAB, 12);
       const training = await compileFor(device, model, batch, { rematerialize });
-      const total = batch.supervised.length;
-      const before = await training.accumulate(batch, total);
-      const norm = await training.update(1, 1e-3, 1);
-      const next = await training.accumulate(batch, total);
-      assert.ok(Number.isFinite(norm) && next < before, `${before}, then ${next}`);
+      const { loss, grad_norm } = await training.step([batch], { step: 1, learning_rate: 1e-3, max_grad_norm: 1 });
+      const next = await measure(training, batch);
+      assert.ok(Number.isFinite(grad_norm) && next < loss, `${loss}, then ${next}`);
     });
 }
 

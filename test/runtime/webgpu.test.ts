@@ -22,8 +22,7 @@ test("20 steps on webgpu, no node on the CPU, have the losses of the CPU", { ski
     const training = await compileFor(device, model, batch);
     const all: number[] = [];
     for (let step = 1; step <= 20; step++) {
-      all.push(await training.accumulate(batch, batch.supervised.length));
-      await training.update(step, 3e-3, 1);
+      all.push((await training.step([batch], { step, learning_rate: 3e-3, max_grad_norm: 1 })).loss);
     }
     losses.push(all);
     await device.close();
@@ -41,8 +40,7 @@ test("200 steps on webgpu do not grow the process", { skip }, async () => {
   const training = await compileFor(device, model, batch);
   let after50 = 0;
   for (let step = 1; step <= 200; step++) {
-    await training.accumulate(batch, batch.supervised.length);
-    await training.update(step, 1e-4, 1);
+    await training.step([batch], { step, learning_rate: 1e-4, max_grad_norm: 1 });
     if (step === 50) after50 = process.memoryUsage().rss;
   }
   const growth = (process.memoryUsage().rss - after50) / 2 ** 20;

@@ -56,6 +56,11 @@ export const compileFor = (
   options: Partial<TrainingOptions> = {},
 ): Promise<Training> => compileTraining(device, model, batch.shape, { ...ADAMW, ...options });
 
+/** The mean loss of micro-batches, whose gradients are on the device then; the weights stay as they are. */
+export async function measure(training: Training, ...batches: Batch[]): Promise<number> {
+  return (await training.step(batches, { step: 1, learning_rate: 0, max_grad_norm: 1 })).loss;
+}
+
 /** The largest |a - b| / max |b|. */
 export function relativeDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let [difference, scale] = [0, 0];
