@@ -13,7 +13,8 @@ import {
 import type { Attribute } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
 import type { DType, Value } from "../graph/value.ts";
-import { After } from "../ops/index.ts";
+import { After, Part } from "../ops/index.ts";
+import { countKernels } from "./kernels.ts";
 import { lower } from "./lower.ts";
 import { resolve, schedule } from "./schedule.ts";
 import type { Target } from "./targets.ts";
@@ -25,17 +26,21 @@ export type Emitted = {
   readonly outputs: readonly OnnxValueInfo[];
   /** The number of ONNX nodes. */
   readonly nodes: number;
+  /** The number of kernels that they launch on a GPU. */
+  readonly kernels: number;
 };
 
 /** Emit the program that computes `outputs`, in their order as far as they do not depend on each other. */
 export function emit(outputs: Record<string, Value>, target: Target): Emitted {
-  const model = emitModel(outputs, target);
+  const { model, kernels } = build(outputs, target);
   const bytes = encodeOnnx({ ...model, node: model.node.toReversed() }); // see schedule.ts
-  return { bytes, inputs: model.input, outputs: model.output, nodes: model.node.length };
+  return { bytes, inputs: model.input, outputs: model.output, nodes: model.node.length, kernels };
 }
 
 /** The same as a model that is not serialised yet, its nodes each after what it needs. */
-export function emitModel(outputs: Record<string, Value>, target: Target): OnnxModel {
+export const emitModel = (outputs: Record<string, Value>, target: Target): OnnxModel => build(outputs, target).model;
+
+function build(outputs: Record<string, Value>, target: Target): { model: OnnxModel; kernels: number } {
   const { order, outputs: values } = schedule(lower(Object.values(outputs), target));
   const names = nameValues(order, Object.keys(outputs), values);
   const initializer = new Map<string, OnnxTensor>();
@@ -46,7 +51,10 @@ export function emitModel(outputs: Record<string, Value>, target: Target): OnnxM
     initializer.set(tensor.name, tensor);
     return tensor.name;
   };
-  const nodes = order.filter(({ node }) => node && node.op !== After).map((value) => encodeNode(value, operand, names));
+  const parts = partNames(order, names);
+  const nodes = order
+    .filter(({ node }) => node && node.op !== After && node.op !== Part)
+    .map((value) => encodeNode(value, operand, parts.get(value) ?? [names.get(value)!]));
   for (const [i, name] of Object.keys(outputs).entries())
     if (names.get(values[i]!) !== name)
       nodes.push({ opType: "Identity", domain: "", input: [operand(values[i]!)], output: [name], attribute: [] });
@@ -54,13 +62,9 @@ export function emitModel(outputs: Record<string, Value>, target: Target): OnnxM
   const info = (name: string, { dtype, shape }: Value): OnnxValueInfo => ({ name, elemType: dtype, shape });
   const input = order.filter(({ node, data }) => !node && data === undefined).map((value) => info(value.name!, value));
   const output = Object.entries(outputs).map(([name, value]) => info(name, value));
-  return {
-    opset: { "": target.opset, "com.microsoft": 1 },
-    node: nodes,
-    input,
-    output,
-    initializer: [...initializer.values()],
-  };
+  const opset = { "": target.opset, "com.microsoft": 1 };
+  const model: OnnxModel = { opset, node: nodes, input, output, initializer: [...initializer.values()] };
+  return { model, kernels: countKernels(order) };
 }
 
 /** Inputs keep their names, outputs get theirs, everything between is numbered. */
@@ -77,15 +81,27 @@ function nameValues(
   return names;
 }
 
-function encodeNode(value: Value, operand: (x: Value) => string, names: ReadonlyMap<Value, string>): OnnxNode {
+/** What the outputs are called of those nodes that have several. */
+function partNames(order: readonly Value[], names: ReadonlyMap<Value, string>): Map<Value, string[]> {
+  const parts = new Map<Value, string[]>();
+  for (const value of order) {
+    if (value.node?.op !== Part) continue;
+    const whole = value.node.inputs[0]!;
+    const known = parts.get(whole) ?? [];
+    known[(value.node.attrs as { index: number }).index] = names.get(value)!;
+    parts.set(whole, known);
+  }
+  return parts;
+}
+
+function encodeNode(value: Value, operand: (x: Value) => string, output: string[]): OnnxNode {
   const { op, inputs, attrs } = value.node!;
   const { domain = "", inputs: operands, attributes } = op.spelling ?? {};
   const attribute = Object.entries(attributes?.(attrs, inputs) ?? (attrs as Record<string, Attribute>)).map(
     encodeAttribute,
   );
   const input = (operands?.(attrs, inputs, value) ?? inputs).map(operand);
-  const name = names.get(value)!;
-  return { name, opType: op.type, domain, input, output: [name], attribute };
+  return { name: output[0]!, opType: op.type, domain, input, output, attribute };
 }
 
 function encodeAttribute([name, value]: [string, Attribute]): OnnxAttribute {

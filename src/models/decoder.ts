@@ -139,6 +139,7 @@ export function decoderModel(decoder: Decoder, dtype: DType = "float32"): Model 
   };
 
   return {
+    as: (other) => decoderModel(decoder, other),
     parameters,
     initializer_range: decoder.initializer_range,
     weight,

@@ -42,6 +42,8 @@ export type CachedTokens = {
 };
 
 export type Model = {
+  /** The same model in another precision. */
+  as(dtype: DType): Model;
   readonly parameters: readonly Parameter[];
   /** The deviation of newly initialised weights. */
   readonly initializer_range: number;

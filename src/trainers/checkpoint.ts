@@ -10,13 +10,22 @@ import { loadWeights, type ModelConfig, saveTensors } from "../models/load.ts";
 import type { Model } from "../models/model.ts";
 import type { Device } from "../runtime/device.ts";
 import { tensor } from "../runtime/tensor.ts";
-import { momentNames } from "./program.ts";
+import { momentNames, type OptimizerState } from "./optimizer/optimizer.ts";
 
 const State = z.object({
   /** Steps done. */
   step: z.int().positive(),
   /** What the run was started with; a run of other settings does not continue from here. */
   fingerprint: z.string(),
+  optimizer: z
+    .object({
+      loss_scale: z.number().positive(),
+      good_steps: z.int().nonnegative(),
+      skipped_steps: z.int().nonnegative(),
+      beta1_power: z.number(),
+      beta2_power: z.number(),
+    } satisfies Record<keyof OptimizerState, z.ZodType>)
+    .optional(),
 });
 export type TrainerState = z.output<typeof State>;
 
@@ -29,8 +38,9 @@ export function checkpointSteps(checkpoints: string): number[] {
   return steps.map(Number).sort((a, b) => a - b);
 }
 
+/** `read` gives a weight or a moment in float32. */
 export async function saveCheckpoint(
-  device: Device,
+  read: (name: string) => Promise<Float32Array>,
   model: Model,
   config: ModelConfig,
   checkpoints: string,
@@ -38,11 +48,11 @@ export async function saveCheckpoint(
 ): Promise<string> {
   const path = folderOf(checkpoints, state.step);
   await writeFolder(path, async (folder) => {
-    await saveModel(device, model, config, folder);
+    await saveModel(read, model, config, folder);
     const moments = model.parameters.flatMap(({ name, shape }) =>
       momentNames(name).map((moment) => ({ name: moment, shape })),
     );
-    await saveTensors(join(folder, "optimizer.safetensors"), moments, (name) => readFloats(device, name));
+    await saveTensors(join(folder, "optimizer.safetensors"), moments, read);
     writeWhole(join(folder, "trainer.json"), `${JSON.stringify(state)}\n`);
   });
   return path;
@@ -88,12 +98,19 @@ export function pruneCheckpoints(checkpoints: string, keep: number): void {
     rmSync(folderOf(checkpoints, step), { recursive: true });
 }
 
-/** Write config.json and model.safetensors of the weights on the device. */
-export async function saveModel(device: Device, model: Model, config: ModelConfig, folder: string): Promise<void> {
-  await saveTensors(join(folder, "model.safetensors"), model.parameters, (name) => readFloats(device, name));
+/** Write config.json and model.safetensors of the weights that `read` gives. */
+export async function saveModel(
+  read: (name: string) => Promise<Float32Array>,
+  model: Model,
+  config: ModelConfig,
+  folder: string,
+): Promise<void> {
+  await saveTensors(join(folder, "model.safetensors"), model.parameters, read);
   writeWhole(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
 }
 
-async function readFloats(device: Device, name: string): Promise<Float32Array> {
-  return (await device.read(name)).data as Float32Array;
-}
+/** Reads the states of a device. */
+export const readerOf =
+  (device: Device) =>
+  async (name: string): Promise<Float32Array> =>
+    (await device.read(name)).data as Float32Array;

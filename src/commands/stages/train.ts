@@ -22,7 +22,7 @@ import {
 import type { DatasetSource, Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { openDevice } from "../../runtime/device.ts";
-import { saveModel } from "../../trainers/checkpoint.ts";
+import { readerOf, saveModel } from "../../trainers/checkpoint.ts";
 import { trainSft } from "../../trainers/sft.ts";
 import { type Context, datasetFolder, hashOf, studentFolder } from "./context.ts";
 
@@ -74,7 +74,7 @@ export function trainStage(context: Context): Stage {
           return { stopped, result: { step, steps } };
         }
         await writeFolder(student, async (folder) => {
-          await saveModel(device, model, config, folder);
+          await saveModel(readerOf(device), model, config, folder);
           for (const file of TOKENIZER_FILES)
             if (existsSync(join(tokenizer.folder, file)))
               copyFileSync(join(tokenizer.folder, file), join(folder, file));

@@ -1,0 +1,71 @@
+/** @file What the optimizer is to the training loop, whatever layout its state has. */
+
+import type { Parameter } from "../../models/model.ts";
+import type { AdamWOptions } from "../../nn/adamw.ts";
+import type { Program } from "../../runtime/device.ts";
+import type { Bindings } from "../../runtime/protocol.ts";
+import type { Tensor } from "../../runtime/tensor.ts";
+
+export type OptimizerOptions = AdamWOptions & {
+  weight_decay: number;
+  /** Whether the forward and backward pass compute in half precision; weights and moments are float32 all the same. */
+  half: boolean;
+};
+
+/** What was true after a step. */
+export type Report = {
+  /** The mean over the step's supervised tokens, before the update. */
+  loss: number;
+  /** The norm before clipping; where it is not finite the step was passed over. */
+  grad_norm: number;
+} & OptimizerState;
+
+/** What a resumed run needs besides weights and moments. */
+export type OptimizerState = {
+  /** What the loss is multiplied by for the gradients of half precision. */
+  loss_scale: number;
+  /** Steps since the last overflow. */
+  good_steps: number;
+  /** Steps passed over because a gradient was not finite. */
+  skipped_steps: number;
+  /** beta^t of the steps that were applied. */
+  beta1_power: number;
+  beta2_power: number;
+};
+
+/** Before the first step. */
+export const INITIAL_STATE: OptimizerState = {
+  loss_scale: 2 ** 16,
+  good_steps: 0,
+  skipped_steps: 0,
+  beta1_power: 1,
+  beta2_power: 1,
+};
+
+/** Runs forward and backward. */
+export type Backward = (bindings: Bindings) => Promise<Record<string, Tensor>>;
+
+export type Optimizer = {
+  /** The outputs of forward and backward that stay on the device: gradients, and the loss where nothing waits for it. */
+  readonly keep: readonly string[];
+  /** The programs that one step runs besides, by what they are for, and how often each. */
+  runs(microBatches: number): Record<string, readonly Program[]>;
+  /** Add the gradients of a micro-batch to the step's. Returns how to read the micro-batch's loss. */
+  accumulate(backward: Backward): Promise<() => Promise<number>>;
+  /** Clip the gradients and apply them; where they are not finite the step is passed over. */
+  update(step: number, learning_rate: number, max_grad_norm: number): Promise<void>;
+  /** Of the last step: waits for it. */
+  report(): Promise<Report>;
+  /** A weight or a moment in float32. */
+  read(name: string): Promise<Float32Array>;
+  /** Leave the weights as float32 states of their names. */
+  release(): Promise<void>;
+};
+
+export const gradientName = (name: string) => `grad/${name}`;
+export const momentNames = (name: string) => [`m/${name}`, `v/${name}`] as const;
+
+/** Weight decay acts on matrices, not on norms and biases. */
+export const decays = ({ shape }: Pick<Parameter, "shape">) => shape.length > 1;
+
+export const sizeOf = ({ shape }: Pick<Parameter, "shape">) => shape.reduce((a, b) => a * b, 1);
