@@ -10,6 +10,8 @@ export type Target = {
   has(type: string, dtype: DType): boolean;
   /** Whether a product with a transposed left matrix is better spelled as Gemm with transA than as Transpose and Gemm. */
   readonly gemmTransA: boolean;
+  /** Whether launches cost enough to spell the same in fewer kernels. */
+  readonly fewKernels?: boolean;
 };
 
 /** Kernels of ONNX Runtime's own that have no double; ops that are names of ours only have no kernel anywhere. */
@@ -27,12 +29,13 @@ const webgpu: Target = {
   opset: 21,
   has: (type) => isOnnx(type) && type !== "LogSoftmax" && type !== "FusedMatMul",
   gemmTransA: true,
+  fewKernels: true,
 };
 
 const cuda: Target = { name: "cuda", opset: 21, has: isOnnx, gemmTransA: true };
 
 /** Files that other programs load on a provider of their choice: what all of them have. */
-const portable: Target = { ...webgpu, name: "portable", opset: 23, gemmTransA: false };
+const portable: Target = { ...webgpu, name: "portable", opset: 23, gemmTransA: false, fewKernels: false };
 
 export const targets = { cpu, webgpu, cuda, portable };
 

@@ -146,13 +146,16 @@ export function decoderModel(decoder: Decoder, dtype: DType = "float32"): Model 
     head: weight(decoder.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight"),
     hidden(tokens, { rematerialize = false } = {}) {
       const { rows, length, block, positions, segmentStarts, keyStarts } = tokens;
-      const tables = memo((frequencies: readonly number[]): Rotation => rotaryTables(length, frequencies, dtype));
+      const tables = memo((frequencies: readonly number[]): { q: Rotation; k: Rotation } => ({
+        q: rotaryTables(length, frequencies, dtype, decoder.attention_scale), // scaled as they are rotated
+        k: rotaryTables(length, frequencies, dtype),
+      }));
       let x = embed(tokens.input_ids);
       for (const [i, { frequencies, window }] of layers.entries()) {
         const rope = tables(frequencies);
-        const shape = { rows, length, block, window, ...heads };
+        const shape = { rows, length, block, window, ...heads, scale: 1 };
         const f = layer(i, (q, k, v) =>
-          attention(rotary(q, positions, rope), rotary(k, positions, rope), v, segmentStarts, ...keyStarts, shape),
+          attention(rotary(q, positions, rope.q), rotary(k, positions, rope.k), v, segmentStarts, ...keyStarts, shape),
         );
         x = rematerialize ? checkpoint(f, x) : f(x);
       }

@@ -12,6 +12,7 @@ export {
   Log,
   Mul,
   Neg,
+  Pow,
   Reciprocal,
   Sqrt,
   Sub,
