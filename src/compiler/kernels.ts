@@ -1,4 +1,7 @@
-/** @file How many kernels a program launches on ONNX Runtime's WebGPU provider, as its profile counts them. */
+/**
+ * @file How many kernels a program launches on ONNX Runtime's WebGPU provider. Its profile counts the same, but for a few
+ * transpositions that it moves past slices.
+ */
 
 import type { Value } from "../graph/value.ts";
 
