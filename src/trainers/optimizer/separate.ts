@@ -26,11 +26,8 @@ export async function separateOptimizer(
   const norm = await device.compile({ squares: sumOfSquares(gradients) });
   const updates = [await device.compileUpdate(adamW(1, options)), await device.compileUpdate(adamW(2, options))];
   const updateOf = ({ shape }: Parameter): Program => updates[shape.length - 1]!;
-  let sums: Program[] | undefined;
-  const sumOf = async ({ shape }: Parameter): Promise<Program> => {
-    sums ??= [await compileSum(device, 1), await compileSum(device, 2)];
-    return sums[shape.length - 1]!;
-  };
+  const sums = [await compileSum(device, 1), await compileSum(device, 2)];
+  const sumOf = ({ shape }: Parameter): Program => sums[shape.length - 1]!;
   let pending = 0;
   let loss = 0;
   let report = { ...initial, loss: Number.NaN, grad_norm: Number.NaN };
@@ -38,9 +35,7 @@ export async function separateOptimizer(
   return {
     keep: parameters.map(({ name }) => gradientName(name)),
     runs: (microBatches) => ({
-      accumulate: parameters.flatMap((parameter) =>
-        new Array<Program>(microBatches - 1).fill(sums?.[parameter.shape.length - 1] ?? norm),
-      ),
+      accumulate: parameters.flatMap((parameter) => new Array<Program>(microBatches - 1).fill(sumOf(parameter))),
       norm: [norm],
       optimizer: parameters.map(updateOf),
     }),
@@ -55,7 +50,7 @@ export async function separateOptimizer(
         for (const parameter of parameters) {
           const { name } = parameter;
           const reads = { sum: gradientName(name), part: `part/${name}` };
-          await (await sumOf(parameter)).run({}, { reads, writes: { next: gradientName(name) } });
+          await sumOf(parameter).run({}, { reads, writes: { next: gradientName(name) } });
         }
         await device.forget(...parameters.map(({ name }) => `part/${name}`));
       }
