@@ -4,7 +4,16 @@ import { input } from "../../src/graph/value.ts";
 import { Add } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
-import { batchOf, compileFor, prepare, segment } from "../support/training.ts";
+import {
+  batchOf,
+  compileFor,
+  losses,
+  prepare,
+  relativeDifference,
+  segment,
+  TOY,
+  TWO_LAYERS,
+} from "../support/training.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
 
 const skip = whyNoVulkan() ?? false;
@@ -13,26 +22,54 @@ const rows = [
   [segment(3, 14, 1), segment(4, 5, 2)],
 ];
 
-test("20 steps on webgpu, no node on the CPU, have the losses of the CPU", { skip }, async () => {
-  const losses: number[][] = [];
-  for (const name of ["cpu", "webgpu"] as const) {
-    const device = await openDevice(name, { strict: true });
-    const model = await prepare(device);
-    const batch = batchOf(rows, 32, 40, 16);
-    const training = await compileFor(device, model, batch);
-    const all: number[] = [];
-    for (let step = 1; step <= 20; step++) {
-      all.push(await training.accumulate(batch, batch.supervised.length));
-      await training.update(step, 3e-3, 1);
+for (const [name, config, learning_rate] of [
+  ["the toy", TOY, 3e-3],
+  ["two layers of SmolLM2-135M's shape", TWO_LAYERS, 1e-3],
+] as const)
+  test(`20 steps of ${name} on webgpu, no node on the CPU, have the losses of the CPU`, { skip }, async () => {
+    const both: number[][] = [];
+    for (const device of [await openDevice("cpu"), await openDevice("webgpu", { strict: true })]) {
+      both.push(await losses(device, config, batchOf(rows, 32, 40, 32), { learning_rate }));
+      await device.close();
     }
-    losses.push(all);
-    await device.close();
-  }
-  const [cpu, webgpu] = losses as [number[], number[]];
-  for (const [i, loss] of cpu.entries())
-    assert.ok(Math.abs(loss - webgpu[i]!) <= 1e-3, `step ${i + 1}: cpu ${loss}, webgpu ${webgpu[i]}`);
-  assert.ok(webgpu.at(-1)! < webgpu[0]! - 0.3, `the loss fell from ${webgpu[0]} to ${webgpu.at(-1)}`);
-});
+    const [cpu, webgpu] = both as [number[], number[]];
+    for (const [i, loss] of cpu.entries())
+      assert.ok(Math.abs(loss - webgpu[i]!) <= 1e-3, `step ${i + 1}: cpu ${loss}, webgpu ${webgpu[i]}`);
+    assert.ok(webgpu.at(-1)! < webgpu[0]! - 0.3, `the loss fell from ${webgpu[0]} to ${webgpu.at(-1)}`);
+  });
+
+test(
+  "weights and moments on webgpu are the CPU's, with blocks of attention and two micro-batches",
+  { skip },
+  async () => {
+    const read = async (name: "cpu" | "webgpu"): Promise<Map<string, Float32Array>> => {
+      const device = await openDevice(name, { strict: true });
+      const model = await prepare(device);
+      const batch = batchOf(rows, 32, 40, 16);
+      const training = await compileFor(device, model, batch);
+      for (let step = 1; step <= 3; step++)
+        await training.step([batch, batch], 2 * batch.supervised.length, {
+          step,
+          learning_rate: 3e-3,
+          max_grad_norm: 1,
+        });
+      const states = new Map<string, Float32Array>();
+      for (const { name } of model.parameters)
+        for (const state of [name, `m/${name}`, `v/${name}`]) states.set(state, (await training.read(state)).slice());
+      await training.release();
+      for (const { name } of model.parameters)
+        assert.deepEqual((await device.read(name)).data, states.get(name), `${name} is left as a state`);
+      await device.close();
+      return states;
+    };
+    const [cpu, webgpu] = [await read("cpu"), await read("webgpu")];
+    for (const [name, values] of cpu)
+      assert.ok(
+        relativeDifference(webgpu.get(name)!, values) < 1e-3,
+        `${name}: ${relativeDifference(webgpu.get(name)!, values)}`,
+      );
+  },
+);
 
 test("200 steps on webgpu do not grow the process", { skip }, async () => {
   const device = await openDevice("webgpu", { strict: true });
@@ -41,8 +78,8 @@ test("200 steps on webgpu do not grow the process", { skip }, async () => {
   const training = await compileFor(device, model, batch);
   let after50 = 0;
   for (let step = 1; step <= 200; step++) {
-    await training.accumulate(batch, batch.supervised.length);
-    await training.update(step, 1e-4, 1);
+    await training.step([batch], batch.supervised.length, { step, learning_rate: 1e-4, max_grad_norm: 1 });
+    if (step % 10 === 0) await training.report();
     if (step === 50) after50 = process.memoryUsage().rss;
   }
   const growth = (process.memoryUsage().rss - after50) / 2 ** 20;

@@ -20,6 +20,19 @@ export const TOY: ModelConfig = {
   initializer_range: 0.1,
 };
 
+/** Two layers of SmolLM2-135M's shape, with a small vocabulary. */
+export const TWO_LAYERS: ModelConfig = {
+  model_type: "llama",
+  vocab_size: 40,
+  hidden_size: 576,
+  intermediate_size: 1536,
+  num_hidden_layers: 2,
+  num_attention_heads: 9,
+  num_key_value_heads: 3,
+  tie_word_embeddings: true,
+  initializer_range: 0.04,
+};
+
 export const ADAMW: TrainingOptions = {
   beta1: 0.9,
   beta2: 0.999,
@@ -55,6 +68,27 @@ export const compileFor = (
   batch: Batch,
   options: Partial<TrainingOptions> = {},
 ): Promise<Training> => compileTraining(device, model, batch.shape, { ...ADAMW, ...options });
+
+/** The loss of each of `steps` steps on one batch. */
+export async function losses(
+  device: Device,
+  config: ModelConfig,
+  batch: Batch,
+  {
+    steps = 20,
+    learning_rate = 3e-3,
+    ...options
+  }: Partial<TrainingOptions> & { steps?: number; learning_rate?: number },
+): Promise<number[]> {
+  const model = await prepare(device, config);
+  const training = await compileFor(device, model, batch, options);
+  const all: number[] = [];
+  for (let step = 1; step <= steps; step++) {
+    await training.step([batch], batch.supervised.length, { step, learning_rate, max_grad_norm: 1 });
+    all.push((await training.report()).loss);
+  }
+  return all;
+}
 
 /** The largest |a - b| / max |b|. */
 export function relativeDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
