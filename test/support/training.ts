@@ -30,7 +30,7 @@ export const TWO_LAYERS: ModelConfig = {
   num_attention_heads: 9,
   num_key_value_heads: 3,
   tie_word_embeddings: true,
-  initializer_range: 0.04,
+  initializer_range: 0.02,
 };
 
 export const ADAMW: TrainingOptions = {
