@@ -12,6 +12,8 @@ export type Target = {
   readonly gemmTransA: boolean;
   /** Whether launches cost enough to spell the same in fewer kernels. */
   readonly fewKernels?: boolean;
+  /** Elements of float32 that every device binds to a kernel; larger tensors are worked on in pieces. */
+  readonly binds?: number;
 };
 
 /** Kernels of ONNX Runtime's own that have no double; ops that are names of ours only have no kernel anywhere. */
@@ -30,12 +32,20 @@ const webgpu: Target = {
   has: (type) => isOnnx(type) && type !== "LogSoftmax" && type !== "FusedMatMul",
   gemmTransA: true,
   fewKernels: true,
+  binds: 2 ** 25,
 };
 
 const cuda: Target = { name: "cuda", opset: 21, has: isOnnx, gemmTransA: true };
 
 /** Files that other programs load on a provider of their choice: what all of them have. */
-const portable: Target = { ...webgpu, name: "portable", opset: 23, gemmTransA: false, fewKernels: false };
+const portable: Target = {
+  ...webgpu,
+  name: "portable",
+  opset: 23,
+  gemmTransA: false,
+  fewKernels: false,
+  binds: Infinity,
+};
 
 export const targets = { cpu, webgpu, cuda, portable };
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { input } from "../../src/graph/value.ts";
-import { Add } from "../../src/ops/index.ts";
+import { Add, Expand } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
 import {
@@ -106,5 +106,19 @@ test("states on webgpu are read back, replaced and forgotten safely, in any orde
   assert.deepEqual(toNumbers(await device.read("x")), [32, 64]);
   await device.forget("x");
   await assert.rejects(device.read("x"), /"x", which is neither fed nor among the device's states/);
+  await device.close();
+});
+
+test("a tensor that no buffer holds is refused in a sentence, and the device goes on", { skip }, async () => {
+  const device = await openDevice("webgpu", { strict: true });
+  const one = { x: tensor("float32", [1], [1]) };
+  const shape = [550 * 2 ** 20];
+  const program = await device.compile({ y: Expand(input("x", "float32", [1]), { shape }) }, { keep: ["y"] });
+  await assert.rejects(
+    program.run(one),
+    /^DistillError: The program cannot run on this device: .*MiB|binds to one kernel/,
+  );
+  const small = await device.compile({ y: Add(input("x", "float32", [1]), input("x", "float32", [1])) });
+  assert.deepEqual(toNumbers((await small.run(one)).y!), [2]);
   await device.close();
 });

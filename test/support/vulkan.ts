@@ -27,7 +27,8 @@ export function whyNoVulkan(): string | undefined {
 /** The same for a driver that has half precision. */
 export function whyNoHalfVulkan(): string | undefined {
   const chosen = process.env.VK_DRIVER_FILES;
-  if (chosen && !SWIFTSHADER.includes(chosen)) return undefined;
+  if (chosen && !process.env.DISTILL_F16_VULKAN)
+    return SWIFTSHADER.includes(chosen) ? `no half precision: VK_DRIVER_FILES chooses ${chosen}` : undefined;
   const driver = lavapipe();
   if (!driver)
     return "no Vulkan driver with half precision: set DISTILL_F16_VULKAN to the lvp_icd.json of Mesa 25 or later";
