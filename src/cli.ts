@@ -3,6 +3,7 @@
 
 import { Command, CommanderError } from "commander";
 import type { FilterArguments } from "./commands/filter.ts";
+import type { InspectArguments } from "./commands/inspect.ts";
 import type { Verb } from "./commands/run.ts";
 import type { ScoreOptions } from "./commands/score.ts";
 import { DistillError } from "./core/errors.ts";
@@ -36,8 +37,18 @@ for (const [verb, description] of Object.entries(VERBS))
 
 recipeCommand("plan", "Say what distill run would do, and why.").action(async (recipe: string, overrides: string[]) => {
   const { plan } = await import("./commands/run.ts");
-  await plan(recipe, overrides);
+  await plan(recipe, overrides, interrupt.signal);
 });
+
+recipeCommand("inspect", "Show the rows that the recipe trains on: prompt, supervised, padding, special tokens.")
+  .option("--rows <n>", "how many rows are shown (2; 20 on a page)")
+  .option("--row <n>", "the number of one row of the dataset, which is shown instead")
+  .option("--width <columns>", "columns of a line (the terminal's)")
+  .option("--html <file>", "write a page instead")
+  .action(async (recipe: string, overrides: string[], options: InspectArguments) => {
+    const { inspect } = await import("./commands/inspect.ts");
+    await inspect(recipe, overrides, options, interrupt.signal);
+  });
 
 program
   .command("score")

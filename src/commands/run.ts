@@ -13,6 +13,7 @@ import { type Manifest, planStages, readManifest, runStages, type Stage, type St
 import type { Context } from "./stages/context.ts";
 import { evaluateStage } from "./stages/evaluate.ts";
 import { exportStage } from "./stages/export.ts";
+import { type FromHub, fromHub } from "./stages/hub.ts";
 import { judgeStage } from "./stages/judge.ts";
 import { sampleStage } from "./stages/sample.ts";
 import { selectStage } from "./stages/select.ts";
@@ -29,6 +30,13 @@ const TARGETS = {
 } as const;
 export type Verb = keyof typeof TARGETS;
 
+/** Whose weights a verb may need: an adapter is merged into the student before anything else. */
+function weightsFor(verb: Verb | "plan", { student }: Recipe): ("student" | "teacher")[] {
+  const merged = "path" in student && student.adapter !== undefined;
+  if (verb === "plan") return merged ? ["student"] : [];
+  return verb === "sample" && !merged ? ["teacher"] : ["student", "teacher"];
+}
+
 /** The stages that a recipe has, each behind those that it reads from. */
 function stagesOf(context: Context): Stage[] {
   const { sampling, evaluation, ...recipe } = context.recipe;
@@ -40,24 +48,28 @@ function stagesOf(context: Context): Stage[] {
   ];
 }
 
+const STOPPED = "Stopped. The same command continues from there.";
+
 export async function run(
   verb: Verb,
   recipePath: string,
   overrides: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const recipe = await withStudentFolder(readRecipe(recipePath, overrides));
-  const { context, stages, targets } = prepare(recipe, verb, recipePath);
   const start = performance.now();
+  const recipe = readRecipe(recipePath, overrides);
+  const fetched = await fromHub(recipe, { weights: weightsFor(verb, recipe), signal });
+  if (!fetched) return console.log(STOPPED);
+  const { context, stages, targets } = await prepare(fetched, verb, recipePath);
   const { manifest, finished, ran } = await runStages(stages, targets, {
-    name: recipe.name,
-    recipe,
+    name: context.recipe.name,
+    recipe: fetched.pinned,
     versions: versions(),
     output: context.output,
     signal,
     onStage: announce,
   });
-  if (!finished) return console.log("Stopped. The same command continues from there.");
+  if (!finished) return console.log(STOPPED);
   const summary = summarise(context, manifest);
   if (targets.includes("evaluate") && summary.models.length > 0) {
     writeWhole(join(context.output, "evaluation", "report.md"), markdownReport(summary));
@@ -68,16 +80,19 @@ export async function run(
 }
 
 /** distill plan: what a run would do, and why. Nothing is done. */
-export async function plan(recipePath: string, overrides: readonly string[]): Promise<void> {
-  const recipe = await withStudentFolder(readRecipe(recipePath, overrides));
-  const { context, stages, targets } = prepare(recipe, "run", recipePath);
-  for (const { name, due, reason } of planStages(stages, targets, readManifest(context.output, recipe.name)))
+export async function plan(recipePath: string, overrides: readonly string[], signal: AbortSignal): Promise<void> {
+  const recipe = readRecipe(recipePath, overrides);
+  const fetched = await fromHub(recipe, { weights: weightsFor("plan", recipe), signal });
+  if (!fetched) return;
+  const { context, stages, targets } = await prepare(fetched, "run", recipePath);
+  for (const { name, due, reason } of planStages(stages, targets, readManifest(context.output, context.recipe.name)))
     console.log(`${name.padEnd(9)} ${due ? "runs" : "up to date"}${due ? `: ${reason}` : ""}`);
 }
 
-function prepare(recipe: Recipe, verb: Verb, path: string) {
+async function prepare(fetched: FromHub, verb: Verb, path: string) {
+  const recipe = await withStudentFolder(fetched.recipe);
   const output = recipe.output!;
-  const context: Context = { recipe, output, hashes: fileHashes(join(output, "hashes.json")) };
+  const context: Context = { recipe, output, hashes: fileHashes(join(output, "hashes.json")), hub: fetched.hub };
   const stages = stagesOf(context);
   const has = (name: string) => stages.some((stage) => stage.name === name);
   const targets = TARGETS[verb].filter(has);

@@ -59,8 +59,11 @@ function lossAndGradients(hidden: Value, weight: Value, slots: Value, chunks: re
   let dWeight: Value | undefined; // [width, vocab], summed before the next chunk begins
   for (let i = 0; i < chunks.length; i += 3) {
     const [rows, labels, weights] = chunks.slice(i, i + 3) as [Value, Value, Value];
-    const gathered = Gather(hidden, rows);
-    const h = dWeight ? After(gathered, dWeight) : gathered;
+    // where the weight is frozen its gradient is not there to wait for
+    const h = [dhs.at(-1), dWeight].reduce(
+      (x: Value, earlier) => (earlier ? After(x, earlier) : x),
+      Gather(hidden, rows),
+    );
     const logits = linear(h, weight);
     const logprobs = LogSoftmax(half ? Cast(logits, { to: "float32" }) : logits);
     const loss = Neg(ReduceSum(Mul(GatherElements(logprobs, labels, { axis: 1 }), weights), { axes: [0, 1] }));

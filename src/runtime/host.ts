@@ -6,10 +6,11 @@
  */
 
 import * as ort from "onnxruntime-node";
-import type { Loop } from "../compiler/loop.ts";
+import type { JavaScriptLoop } from "../compiler/javascript-loop.ts";
 import { DistillError } from "../core/errors.ts";
 import { type ElementType, encodeOnnx, type OnnxValueInfo } from "../formats/onnx.ts";
 import type { DType } from "../graph/value.ts";
+import { whyNoCuda } from "./cuda.ts";
 import { explained } from "./limits.ts";
 import type { Bindings, CompileOptions, HostOptions, Requests } from "./protocol.ts";
 import type { Tensor, TensorData } from "./tensor.ts";
@@ -18,9 +19,11 @@ type Loaded = {
   session: ort.InferenceSession;
   inputs: readonly OnnxValueInfo[];
   outputs: readonly OnnxValueInfo[];
+  /** What ONNX Runtime reads, without a reference of its own. */
+  memory?: readonly ort.Tensor[];
 } & CompileOptions;
 
-type CompiledLoop = Omit<Loop, "source"> & {
+type CompiledLoop = Omit<JavaScriptLoop, "source"> & {
   loop(n: number, arrays: Float32Array[], scalars: number[], results: Float32Array[]): void;
 };
 
@@ -40,11 +43,13 @@ export class Host {
   static async open(options: HostOptions): Promise<Host> {
     const host = new Host(options);
     try {
+      const missing = options.provider === "cuda" ? whyNoCuda() : undefined;
+      if (missing) throw new Error(missing);
       const input = { name: "x", elemType: "float32", shape: [2, 2] } as const;
       const output = { ...input, name: "y" };
       const node = { opType: "MatMul", domain: "", input: ["x", "x"], output: ["y"], attribute: [] };
       const bytes = encodeOnnx({ opset: { "": 21 }, node: [node], input: [input], output: [output], initializer: [] });
-      const probe = await host.compile({ bytes, inputs: [input], outputs: [output], keep: [] });
+      const probe = await host.compile({ bytes, inputs: [input], outputs: [output], keep: [], frozen: [] });
       const { y } = await host.run(
         probe,
         { x: { dtype: "float32", shape: [2, 2], data: new Float32Array(4).fill(1) } },
@@ -55,23 +60,25 @@ export class Host {
     } catch (error) {
       const reason = (error as Error).message.replaceAll(/\s+/g, " ").slice(0, 300);
       throw new DistillError(
-        `Device "${options.provider}" cannot be used on this machine: ${reason} ${CURES[options.provider]}`,
+        `Device "${options.provider}" cannot be used on this machine: ${reason.replace(/[.\s]*$/, ".")} ${CURES[options.provider]}`,
       );
     }
     return host;
   }
 
-  async compile({ bytes, ...program }: { bytes: Uint8Array } & Omit<Loaded, "session">): Promise<number> {
+  async compile({ bytes, frozen, ...program }: Requests["compile"]["request"]): Promise<number> {
     const gpu = this.#options.provider === "webgpu";
     const locations = Object.fromEntries(
       program.outputs.map(({ name }) => [name, gpu && program.keep.includes(name) ? "gpu-buffer" : "cpu"] as const),
     );
+    const memory = frozen.map((name) => this.#state(name));
     const session = await ort.InferenceSession.create(bytes, {
       ...this.#sessionOptions(),
+      externalData: memory.map(({ data }, i) => ({ path: frozen[i]!, data: bytesOf(data as TensorData) })),
       ...(gpu && program.keep.length > 0 ? { preferredOutputLocation: locations } : {}),
     });
     const id = this.#next++;
-    this.#programs.set(id, { session, ...program });
+    this.#programs.set(id, { session, memory, ...program });
     return id;
   }
 
@@ -114,7 +121,7 @@ export class Host {
   }
 
   /** Compile an elementwise program that replaces its inputs, for states in host memory. */
-  compileLoop({ source, ...names }: Loop): number {
+  compileJavaScriptLoop({ source, ...names }: JavaScriptLoop): number {
     const id = this.#next++;
     const loop = new Function("n", "arrays", "scalars", "results", source) as CompiledLoop["loop"];
     this.#loops.set(id, { loop, ...names });
@@ -242,7 +249,7 @@ export class Host {
 const CURES = {
   cpu: "",
   webgpu: "Expected a Vulkan, Metal or Direct3D 12 driver; on Linux libvulkan.so.1 and a driver (see VK_DRIVER_FILES).",
-  cuda: "Expected ONNX Runtime's CUDA provider with CUDA 12 and cuDNN 9; README.md, section NVIDIA, says how to install it.",
+  cuda: "Expected ONNX Runtime's CUDA provider, an NVIDIA driver, CUDA 12 and cuDNN 9; README.md, section NVIDIA, says how to install it.",
 };
 
 function toInfo(metadata: ort.InferenceSession.ValueMetadata): OnnxValueInfo {
@@ -257,6 +264,8 @@ const fromOrt = ({ type, data, dims }: ort.Tensor): Tensor => ({
   shape: dims,
   data: data as TensorData,
 });
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: TensorData) => new Uint8Array(buffer, byteOffset, byteLength);
 
 function dispose(state: ort.Tensor): void {
   if (state.location === "gpu-buffer") state.dispose();

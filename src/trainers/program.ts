@@ -2,16 +2,25 @@
 
 import { gradients } from "../compiler/gradients.ts";
 import type { Batch, BatchShape } from "../data/batch.ts";
-import { input, type Value } from "../graph/value.ts";
+import { substitute } from "../graph/rewrite.ts";
+import { input, toposort, type Value } from "../graph/value.ts";
 import type { Model, Parameter, Tokens } from "../models/model.ts";
 import type { AdamWOptions } from "../nn/adamw.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
-import { Mul } from "../ops/index.ts";
-import type { Device, Program } from "../runtime/device.ts";
+import { Cast, Mul } from "../ops/index.ts";
+import type { Device } from "../runtime/device.ts";
 import { type Tensor, tensor } from "../runtime/tensor.ts";
 import { createOptimizer } from "./optimizer/create.ts";
-import { gradientName, momentNames, type OptimizerState, type Report } from "./optimizer/optimizer.ts";
+import {
+  gradientName,
+  momentNames,
+  type OptimizerState,
+  type Report,
+  type StepSettings as UpdateSettings,
+} from "./optimizer/optimizer.ts";
 import type { Precision } from "./precision.ts";
+
+export { gradientName, momentNames } from "./optimizer/optimizer.ts";
 
 export type TrainingOptions = AdamWOptions & {
   weight_decay: number;
@@ -21,41 +30,45 @@ export type TrainingOptions = AdamWOptions & {
   precision?: Precision;
 };
 
-export type StepOptions = { step: number; learning_rate: number; max_grad_norm: number };
-
 /** How one step of training is run. Weights, gradients and moments are states of the device. */
 export type Training = {
   /** ONNX nodes of the program of loss and gradients. */
   readonly nodes: number;
   /** Kernels of a step of so many micro-batches, by what they are for. */
   kernels(microBatches?: number): Record<string, number>;
-  /** One step on micro-batches whose supervised tokens are `total` in all. Waits for nothing that it does not need. */
-  step(batches: readonly Batch[], total: number, options: StepOptions): Promise<void>;
-  /** What was true after the last step: waits for it. */
-  report(): Promise<Report>;
-  /** Add a batch's part to the gradients of the mean over `total` supervised tokens; returns its part of the mean loss. */
-  accumulate(batch: Batch, total: number): Promise<number>;
   /**
-   * The global norm of the gradients, which are then clipped to max_grad_norm and applied as step `step`, from 1. Where the
-   * norm is not finite nothing is applied.
+   * One step of the optimizer for the mean loss over all supervised tokens of its micro-batches, of which there is at least
+   * one. Where the loss or the norm of its gradients is not finite nothing is applied.
    */
-  update(step: number, learning_rate: number, max_grad_norm: number): Promise<number>;
-  /** A weight or a moment in float32. */
+  step(batches: readonly Batch[], settings: StepSettings): Promise<Report>;
+  /** The same without waiting for what came of it. */
+  ask(batches: readonly Batch[], settings: StepSettings): Promise<void>;
+  /** What came of the last step: waits for it. */
+  report(): Promise<Report>;
+  /** A trained weight or a moment in float32. */
   read(name: string): Promise<Float32Array>;
   /** End training: the weights are left as float32 states of their names. */
   release(): Promise<void>;
 };
 
-/** Compile the programs of training `model` with batches of one shape, from the weights and moments on the device. */
+export type StepSettings = UpdateSettings & {
+  /** Inputs of the model beside each micro-batch: the masks of dropout. */
+  masks?: readonly Record<string, Tensor>[];
+};
+
+/**
+ * Compile the programs of training some of the parameters of `model` with batches of one shape, from the weights and moments
+ * on the device. The other weights are only read.
+ */
 export async function compileTraining(
   device: Device,
   model: Model,
   shape: BatchShape,
   options: TrainingOptions,
+  parameters: readonly Parameter[] = model.parameters,
   initial?: OptimizerState,
 ): Promise<Training> {
   const half = options.precision === "fp16";
-  const { parameters } = model;
   const computed = half ? model.as("float16") : model;
   const scale = half ? input("loss_scale", "float32", []) : undefined;
   const loss = batchLoss(computed, shape, options.rematerialize, scale);
@@ -63,44 +76,50 @@ export async function compileTraining(
     loss,
     parameters.map(({ name }) => computed.weight(name)),
   );
+  const names = parameters.map(({ name }) => name);
+  const [own, trained] = [new Set(model.parameters.flatMap(({ name }) => model.storage(name).names)), new Set(names)];
+  const read = toposort(loss).flatMap(({ name }) => (name === undefined || trained.has(name) ? [] : name));
+  const frozen = new Set(read.filter((name) => own.has(name)));
+  const [first, ...rest] = half ? narrowed([loss, ...grads], frozen, model) : [loss, ...grads];
   // from the last layer to the first, so that what a layer kept is freed when its gradients are done
-  const outputs = parameters.map(({ name }, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();
-  const optimizer = await createOptimizer(device, parameters, { ...options, half }, initial);
-  const backward = await device.compile({ ...Object.fromEntries(outputs), loss }, { keep: optimizer.keep });
-  const accumulate = (batch: Batch, total: number) => {
-    const feeds = batchFeeds(batch, 1 / total);
-    return optimizer.accumulate((bindings) => backward.run(feeds, bindings));
+  const outputs = names.map((name, i): [string, Value] => [gradientName(name), rest[i]!]).reverse();
+  const graph = {
+    loss: first!,
+    gradients: Object.fromEntries(outputs),
+    batched: new Set(read.filter((name) => !own.has(name))),
+    frozen,
+  };
+  const optimizer = await createOptimizer(device, graph, parameters, { ...options, half }, initial);
+  const ask = (batches: readonly Batch[], { masks = [], ...settings }: StepSettings): Promise<void> => {
+    const total = batches.reduce((count, { supervised }) => count + supervised.length, 0);
+    return optimizer.step(
+      batches.map((batch, i) => ({ ...batchFeeds(batch, 1 / total), ...masks[i] })),
+      settings,
+    );
   };
 
   return {
-    nodes: backward.nodes,
-    kernels(microBatches = 1) {
-      const runs = {
-        "forward and backward": new Array<Program>(microBatches).fill(backward),
-        ...optimizer.runs(microBatches),
-      };
-      const counts = Object.entries(runs).map(([part, programs]) => [
-        part,
-        sum(programs.map(({ kernels }) => kernels)),
-      ]);
-      return Object.fromEntries(counts);
+    nodes: optimizer.nodes,
+    kernels: (microBatches = 1) => optimizer.kernels(microBatches),
+    async step(batches, settings) {
+      await ask(batches, settings);
+      return optimizer.report();
     },
-    async step(batches, total, { step, learning_rate, max_grad_norm }) {
-      for (const batch of batches) await accumulate(batch, total);
-      await optimizer.update(step, learning_rate, max_grad_norm);
-    },
+    ask,
     report: optimizer.report,
-    accumulate: async (batch, total) => (await accumulate(batch, total))(),
-    async update(step, learning_rate, max_grad_norm) {
-      await optimizer.update(step, learning_rate, max_grad_norm);
-      return (await optimizer.report()).grad_norm;
-    },
     read: optimizer.read,
     release: optimizer.release,
   };
 }
 
-const sum = (xs: readonly number[]) => xs.reduce((a, b) => a + b, 0);
+/** What is frozen and kept in float32 is narrowed where it is used. */
+function narrowed(outputs: readonly Value[], frozen: ReadonlySet<string>, { storage }: Model): Value[] {
+  const kept = toposort(...outputs).filter(
+    ({ name, dtype }) => name && frozen.has(name) && dtype === "float16" && storage(name).whole().name === name,
+  );
+  const casts = kept.map((x): [Value, Value] => [x, Cast(input(x.name!, "float32", x.shape), { to: "float16" })]);
+  return substitute(outputs, new Map(casts));
+}
 
 /** Put moments of zero on the device, as before the first step. */
 export async function resetMoments(device: Device, parameters: readonly Parameter[]): Promise<void> {

@@ -8,16 +8,18 @@ import { writeWhole } from "../core/files.ts";
 import { startProgress } from "../core/progress.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
 import { batchShape, layOut, type Row, type Segment } from "../data/batch.ts";
-import { pack } from "../data/packing.ts";
-import type { ModelConfig, Weight } from "../models/load.ts";
-import type { Model } from "../models/model.ts";
+import { rowsOf } from "../data/packing.ts";
+import type { Weight } from "../models/load.ts";
+import type { Model, Parameter } from "../models/model.ts";
+import { BASE_DTYPES } from "../models/storage.ts";
 import type { Device } from "../runtime/device.ts";
-import { tensor } from "../runtime/tensor.ts";
-import { loadCheckpoint, pruneCheckpoints, saveCheckpoint } from "./checkpoint.ts";
+import { loadCheckpoint, pruneCheckpoints, saveCheckpoint, writeWeight } from "./checkpoint.ts";
+import { dropoutMasks } from "./dropout.ts";
 import type { Report } from "./optimizer/optimizer.ts";
 import { choosePrecision, PRECISIONS, type Precision } from "./precision.ts";
 import { compileTraining, resetMoments } from "./program.ts";
 import { ScheduleOptions, scheduled } from "./schedule.ts";
+import type { Trained } from "./trained.ts";
 
 export const SftOptions = z.object({
   ...ScheduleOptions.shape,
@@ -42,6 +44,10 @@ export const SftOptions = z.object({
   gradient_checkpointing: z.boolean().default(false),
   /** What is computed in, with float32 weights, moments and statistics: auto is fp16 on a GPU that has it. */
   precision: z.enum(PRECISIONS).default("auto"),
+  /** Names of weights that stay as they are; * stands for any characters. */
+  freeze: z.array(z.string().min(1)).default([]),
+  /** How matrices that are not trained are kept in memory. */
+  base_dtype: z.enum(BASE_DTYPES).default("float32"),
   seed: z.int().nonnegative().default(0),
   logging_steps: z.int().positive().default(10),
   save_steps: z.int().positive().default(500),
@@ -52,9 +58,10 @@ export type SftOptions = z.output<typeof SftOptions>;
 export type SftRun = {
   device: Device;
   model: Model;
-  config: ModelConfig;
-  /** The weights to start from, asked for only when there is no checkpoint. */
-  weights: () => Iterable<Weight>;
+  /** The part of the model that is trained; the rest is read as it is. */
+  trained: Trained;
+  /** The values to start from of those parameters of the model that no checkpoint holds. */
+  weights: (parameters: readonly Parameter[]) => Iterable<Weight>;
   segments: readonly Segment[];
   options: SftOptions;
   /** Where checkpoints/ and metrics.jsonl go. */
@@ -70,23 +77,23 @@ export type SftResult = { step: number; steps: number; stopped: boolean; loss: n
 
 /** Train until the last step, from the newest checkpoint if there is one. The trained weights are states of the device. */
 export async function trainSft(run: SftRun): Promise<SftResult> {
-  const { device, model, config, options, output, fingerprint, signal } = run;
-  const rows = options.packing ? pack(run.segments, options.max_length) : run.segments.map((segment): Row => [segment]);
+  const { device, model, trained, options, output, fingerprint, signal } = run;
+  const rows = rowsOf(run.segments, options);
   const rowsPerStep = options.per_device_train_batch_size * options.gradient_accumulation_steps;
   const stepsPerEpoch = Math.ceil(rows.length / rowsPerStep);
   const steps = options.max_steps ?? Math.ceil(stepsPerEpoch * options.num_train_epochs);
   const vocab = model.head.shape[0] as number;
-  const heads = device.resident ? (config.num_attention_heads as number) : undefined;
+  const heads = device.resident ? model.num_heads : undefined;
   const shape = batchShape(options.per_device_train_batch_size, options.max_length, vocab, heads);
   const checkpoints = join(output, "checkpoints");
   const metrics = join(output, "metrics.jsonl");
   mkdirSync(output, { recursive: true });
 
-  const resumed = await loadCheckpoint(device, model, checkpoints, fingerprint);
-  if (!resumed) {
-    for (const { name, shape, data } of run.weights()) await device.write(name, tensor("float32", shape, data));
-    await resetMoments(device, model.parameters);
-  }
+  const resumed = await loadCheckpoint(device, trained, checkpoints, fingerprint);
+  const restored = new Set(resumed ? trained.parameters.map(({ name }) => name) : []);
+  const missing = [...model.parameters, ...(model.adapter?.parameters ?? [])].filter(({ name }) => !restored.has(name));
+  for (const weight of run.weights(missing)) await writeWeight(device, model, weight);
+  if (!resumed) await resetMoments(device, trained.parameters);
   keepMetricsUntil(metrics, resumed?.step ?? 0);
   const precision = await choosePrecision(device, options.precision);
   const settings = {
@@ -97,7 +104,8 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     rematerialize: options.gradient_checkpointing,
     precision,
   };
-  const training = await compileTraining(device, model, shape, settings, resumed?.optimizer);
+  const { parameters } = trained;
+  const training = await compileTraining(device, model, shape, settings, parameters, resumed?.optimizer);
 
   let step = resumed?.step ?? 0;
   let saved = resumed?.step;
@@ -112,7 +120,7 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
   };
   const save = async () => {
     const { loss: _, grad_norm: __, ...optimizer } = await look();
-    await saveCheckpoint(training.read, model, config, checkpoints, { step, fingerprint, optimizer });
+    await saveCheckpoint(training.read, trained, checkpoints, { step, fingerprint, optimizer });
     pruneCheckpoints(checkpoints, options.save_total_limit);
     saved = step;
   };
@@ -123,10 +131,13 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     const chosen = rowsOfStep(order, step, stepsPerEpoch, rowsPerStep);
     const batches = chunksOf(chosen, options.per_device_train_batch_size).map((part) => layOut(part, shape));
     const supervised = batches.reduce((sum, batch) => sum + batch.supervised.length, 0);
+    const masks = batches.map((_, i) =>
+      dropoutMasks(model.adapter, shape, deriveSeed(options.seed, "dropout", step, i)),
+    );
     step++;
     unseen.push({ step, rows: chosen });
     const learning_rate = options.learning_rate * scheduled(step, steps, options);
-    await training.step(batches, supervised, { step, learning_rate, max_grad_norm: options.max_grad_norm });
+    await training.ask(batches, { step, learning_rate, max_grad_norm: options.max_grad_norm, masks });
     const logged = step % options.logging_steps === 0 || step === steps || step === 1;
     if (logged || !device.resident) {
       const tokens = unseen.reduce((sum, { rows }) => sum + tokensIn(rows), 0);

@@ -18,6 +18,7 @@ const plain: Target = {
   has: (type, dtype) => !COMPOSED.includes(type) && targets.webgpu.has(type, dtype),
   gemmTransA: false,
   fewKernels: false,
+  binds: Infinity,
 };
 
 const COMPOSED = ["SimplifiedLayerNormalization", "RotaryEmbedding", "QuickGelu", "Softmax", "LogSoftmax"];
@@ -52,5 +53,5 @@ function counter(target: Target, resident: boolean): Device {
     const { nodes, kernels } = emit(outputs, target);
     return { nodes, kernels, run: async () => ({}), release: nothing };
   };
-  return { resident, compile, compileUpdate: compile, write: nothing, forget: nothing } as unknown as Device;
+  return { target, resident, compile, compileUpdate: compile, write: nothing, forget: nothing } as unknown as Device;
 }

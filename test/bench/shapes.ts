@@ -7,6 +7,8 @@ export type BenchShape = {
   rows: number;
   length: number;
   rematerialize?: boolean;
+  /** Train an adapter of this rank beside all linear layers. */
+  lora?: { r: number; lora_alpha: number };
   /** Steps that are timed as one round. */
   steps: number;
 };
@@ -54,6 +56,7 @@ export const SHAPES: Record<string, BenchShape> = {
     steps: 4,
   },
   "SmolLM2-135M": { config: smollm2, rows: 2, length: 1024, steps: 1 },
+  "SmolLM2-135M LoRA r16": { config: smollm2, rows: 2, length: 1024, lora: { r: 16, lora_alpha: 32 }, steps: 1 },
   "SmolLM2-135M rematerialised": { config: smollm2, rows: 2, length: 1024, rematerialize: true, steps: 1 },
   "SmolLM2-135M rows of 4096": { config: smollm2, rows: 1, length: 4096, steps: 1 },
 };

@@ -84,10 +84,14 @@ export async function losses(
   const training = await compileFor(device, model, batch, options);
   const all: number[] = [];
   for (let step = 1; step <= steps; step++) {
-    await training.step([batch], batch.supervised.length, { step, learning_rate, max_grad_norm: 1 });
-    all.push((await training.report()).loss);
+    all.push((await training.step([batch], { step, learning_rate, max_grad_norm: 1 })).loss);
   }
   return all;
+}
+
+/** The mean loss of micro-batches, whose gradients are on the device then; the weights stay as they are. */
+export async function measure(training: Training, ...batches: Batch[]): Promise<number> {
+  return (await training.step(batches, { step: 1, learning_rate: 0, max_grad_norm: 1 })).loss;
 }
 
 /** The largest |a - b| / max |b|. */

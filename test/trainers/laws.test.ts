@@ -2,10 +2,17 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { layOut } from "../../src/data/batch.ts";
 import { testDevice } from "../support/finite-differences.ts";
-import { batchOf, compileFor, gradientsOf, prepare, relativeDifference, segment } from "../support/training.ts";
+import {
+  batchOf,
+  compileFor,
+  gradientsOf,
+  measure,
+  prepare,
+  relativeDifference,
+  segment,
+} from "../support/training.ts";
 
 const segments = [segment(1, 20, 5), segment(2, 9, 3), segment(3, 14, 1), segment(4, 5, 2)];
-const total = segments.reduce((sum, { supervised }) => sum + supervised.filter(Boolean).length, 0);
 
 test("packed examples have the loss and the gradients of examples in rows of their own", async () => {
   const device = await testDevice();
@@ -14,11 +21,11 @@ test("packed examples have the loss and the gradients of examples in rows of the
     segments.map((s) => [s]),
     24,
   );
-  const loss = await (await compileFor(device, model, apart)).accumulate(apart, total);
+  const loss = await measure(await compileFor(device, model, apart), apart);
   const expected = await gradientsOf(device, model);
   for (const block of [8, 24, 48]) {
     const packed = batchOf([[segments[1]!, segments[0]!, segments[3]!], [segments[2]!]], 48, 40, block);
-    const packedLoss = await (await compileFor(device, model, packed)).accumulate(packed, total);
+    const packedLoss = await measure(await compileFor(device, model, packed), packed);
     assert.ok(Math.abs(packedLoss - loss) < 1e-5 * loss, `${packedLoss} and ${loss}`);
     for (const [name, gradient] of await gradientsOf(device, model))
       assert.ok(relativeDifference(gradient, expected.get(name)!) < 1e-4, `${name}, blocks of ${block}`);
@@ -38,7 +45,7 @@ test("a token never sees another segment, nor what comes after it", async () => 
     const other = segment(before, 11, 11);
     const changed = { ...probe, tokens: probe.tokens.map((id, i) => (i < 3 ? id : (id + last) % 40)) };
     const batch = batchOf([[other, changed, segment(before + 2, 6, 6)]], 32, 40, 8);
-    losses.push(await (await compileFor(device, model, batch)).accumulate(batch, 1));
+    losses.push(await measure(await compileFor(device, model, batch), batch));
   }
   assert.equal(losses[0], losses[1]);
 });
@@ -50,12 +57,11 @@ test("accumulated micro-batches have the gradient of one large batch: the mean o
     segments.map((s) => [s]),
     24,
   );
-  const loss = await (await compileFor(device, model, large)).accumulate(large, total);
+  const loss = await measure(await compileFor(device, model, large), large);
   const expected = await gradientsOf(device, model);
   const micro = segments.map((s) => batchOf([[s]], 24));
   const training = await compileFor(device, model, micro[0]!);
-  let sum = 0;
-  for (const batch of micro) sum += await training.accumulate(batch, total);
+  const sum = await measure(training, ...micro);
   assert.ok(Math.abs(sum - loss) < 1e-5 * loss);
   for (const [name, gradient] of await gradientsOf(device, model))
     assert.ok(relativeDifference(gradient, expected.get(name)!) < 1e-5, name);
@@ -67,8 +73,8 @@ test("a program is compiled for a number of rows and runs with fewer", async () 
   const two = batchOf([[segments[0]!], [segments[2]!]], 24);
   const one = layOut([[segments[0]!]], two.shape);
   const alone = batchOf([[segments[0]!]], 24);
-  const a = await (await compileFor(device, model, two)).accumulate(one, 15);
-  const b = await (await compileFor(device, model, alone)).accumulate(alone, 15);
+  const a = await measure(await compileFor(device, model, two), one);
+  const b = await measure(await compileFor(device, model, alone), alone);
   assert.ok(Math.abs(a - b) < 1e-6 * b, `${a} and ${b}`);
 });
 

@@ -4,11 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { createModel, initialWeights } from "../../src/models/load.ts";
+import type { Parameter } from "../../src/models/model.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { INITIAL_STATE } from "../../src/trainers/optimizer/optimizer.ts";
 import { choosePrecision } from "../../src/trainers/precision.ts";
 import { compileTraining } from "../../src/trainers/program.ts";
 import { SftOptions, trainSft } from "../../src/trainers/sft.ts";
+import { trainedPart } from "../../src/trainers/trained.ts";
 import { testDevice } from "../support/finite-differences.ts";
 import { recoversFromOverflow } from "../support/overflow.ts";
 import { ADAMW, batchOf, losses, prepare, segment, TOY } from "../support/training.ts";
@@ -33,11 +35,17 @@ test("the scale of the loss doubles after 2000 steps without an overflow", async
   const model = await prepare(device);
   const batch = batchOf([segments], 48);
   const state = { ...INITIAL_STATE, loss_scale: 1024, good_steps: 1998 };
-  const training = await compileTraining(device, model, batch.shape, { ...ADAMW, precision: "fp16" }, state);
+  const training = await compileTraining(
+    device,
+    model,
+    batch.shape,
+    { ...ADAMW, precision: "fp16" },
+    model.parameters,
+    state,
+  );
   const scales: number[] = [];
   for (let step = 1; step <= 3; step++) {
-    await training.step([batch], 40, { step, learning_rate: 1e-3, max_grad_norm: 1 });
-    const { loss_scale, good_steps } = await training.report();
+    const { loss_scale, good_steps } = await training.step([batch], { step, learning_rate: 1e-3, max_grad_norm: 1 });
     scales.push(loss_scale, good_steps);
   }
   assert.deepEqual(scales, [1024, 1999, 2048, 0, 2048, 1]);
@@ -63,7 +71,9 @@ test("a resumed run in half precision is the uninterrupted run, bit for bit, wit
       save_steps: stopAfter ?? 100,
     });
     const stop = new AbortController();
-    const run = { device, model, config: TOY, weights: () => initialWeights(model, 3), segments, options, output };
+    const trained = trainedPart(model, TOY);
+    const start = (parameters: readonly Parameter[]) => initialWeights({ ...model, parameters }, 3);
+    const run = { device, model, trained, weights: start, segments, options, output };
     const counted = Object.assign(run, { fingerprint: "x", signal: stop.signal });
     if (stopAfter) {
       const read = device.read.bind(device);

@@ -2,7 +2,7 @@
 
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { create } from "../../core/component.ts";
+import { create, oneOf } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import { writeWhole } from "../../core/files.ts";
 import { contentHash } from "../../core/hash.ts";
@@ -13,6 +13,7 @@ import type { Stage } from "../../recipe/stages.ts";
 import { createRewards } from "../../rewards/create.ts";
 import * as teachers from "../../teachers/index.ts";
 import {
+  baseFolder,
   type Context,
   evaluationFolder,
   hashOf,
@@ -82,13 +83,13 @@ type Made = { teacher: { type: string }; bytes: number };
 
 function subjectsOf(context: Context, files: readonly Exported[]): Subject[] {
   const { recipe, output } = context;
-  const { student } = recipe;
   const weights = (name: string, folder: string): Subject => ({
     name,
     content: () => [hashOf(context, folder, "folder", "The model"), recipe.evaluation!.weights],
     make: () => asGguf(folder, join(evaluationFolder(context), "models", name), context),
   });
-  const base = "path" in student ? [weights("base", student.path)] : [];
+  const start = baseFolder(context);
+  const base = start ? [weights("base", start)] : [];
   const teacher: Subject[] = recipe.teacher
     ? [
         {
@@ -131,6 +132,8 @@ async function asGguf(folder: string, output: string, context: Context): Promise
   return { teacher: backendOf(exported!.path, context), bytes: exported!.bytes };
 }
 
+const Backend = oneOf(teachers);
+
 /** What runs an exported file, as the recipe's teacher runs where it is of the same kind, but with a template of its own. */
 function backendOf(path: string, { recipe }: Context): { type: string } {
   const type = path.endsWith(".gguf") ? "llama_cpp" : "transformers";
@@ -138,5 +141,5 @@ function backendOf(path: string, { recipe }: Context): { type: string } {
     chat_template: "",
     ...(recipe.teacher?.type === type ? recipe.teacher : {}),
   };
-  return { ...alike, type, path } as { type: string };
+  return Backend.parse({ ...alike, type, path });
 }

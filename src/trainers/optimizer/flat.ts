@@ -15,6 +15,7 @@ import {
   decays,
   gradientName,
   INITIAL_STATE,
+  type LossGraph,
   momentNames,
   type Optimizer,
   type OptimizerOptions,
@@ -34,11 +35,14 @@ type Flat = { parameters: readonly Parameter[]; param: string; grad: string; m: 
 
 export async function flatOptimizer(
   device: Device,
+  { loss, gradients }: LossGraph,
   parameters: readonly Parameter[],
   options: OptimizerOptions,
   initial: OptimizerState = INITIAL_STATE,
   size = FLAT,
 ): Promise<Optimizer> {
+  const keep = [...Object.keys(gradients), "loss"];
+  const backward = await device.compile({ ...gradients, loss }, { keep });
   const flats = layOut(parameters, size);
   const working: DType = options.half ? "float16" : "float32";
   const updates = await Promise.all(
@@ -57,36 +61,32 @@ export async function flatOptimizer(
   await adopt(device, flats, options.half, gathered, spread);
   for (const [name, value] of Object.entries(initial)) await device.write(stateName(name), scalarTensor(value));
 
-  let pending = 0;
   let lastRead: { name: string; data: Float32Array } | undefined;
-  const scaleNow = async () => (options.half ? Number((await device.read(stateName("loss_scale"))).data[0]) : 1);
+  const scale = { loss_scale: stateName("loss_scale") };
 
   return {
-    keep: [...parameters.map(({ name }) => gradientName(name)), "loss"],
-    runs: (microBatches) => ({
-      accumulate: [
-        ...gathered.map(({ first }) => first),
-        ...new Array(microBatches - 1).fill([...gathered.map(({ next }) => next), addLoss]).flat(),
-      ],
-      norm: [control],
-      optimizer: [...flats.map(updateOf), ...spread],
-    }),
-    async accumulate(backward) {
-      const first = pending++ === 0;
-      const part = first ? "loss" : "part/loss";
-      await backward({ reads: { loss_scale: stateName("loss_scale") }, writes: { loss: part } });
-      for (const [i, { parameters, grad }] of flats.entries()) {
-        const names = parameters.map(({ name }) => gradientName(name));
-        const program = first ? gathered[i]!.first : gathered[i]!.next;
-        await program.run({}, { reads: { ...operands(names), sum: grad }, writes: { flat: grad } });
-        await device.forget(...names);
-      }
-      if (!first) await addLoss.run({}, { reads: { sum: "loss", part }, writes: { next: "loss" } });
-      return async () => Number((await device.read(part)).data[0]) / (await scaleNow());
+    nodes: backward.nodes,
+    kernels(microBatches) {
+      const more = gathered.reduce((sum, { next }) => sum + next.kernels, addLoss.kernels);
+      return {
+        "forward and backward": microBatches * backward.kernels,
+        accumulate: gathered.reduce((sum, { first }) => sum + first.kernels, 0) + (microBatches - 1) * more,
+        norm: control.kernels,
+        optimizer: flats.reduce((sum, flat, i) => sum + updateOf(flat).kernels + spread[i]!.kernels, 0),
+      };
     },
-    async update(_, learning_rate, max_grad_norm) {
-      pending = 0;
+    async step(batches, { learning_rate, max_grad_norm }) {
       lastRead = undefined;
+      for (const [k, batch] of batches.entries()) {
+        await backward.run(batch, { reads: scale, writes: k === 0 ? {} : { loss: "part of loss" } });
+        for (const [i, { parameters, grad }] of flats.entries()) {
+          const names = parameters.map(({ name }) => gradientName(name));
+          const program = k === 0 ? gathered[i]!.first : gathered[i]!.next;
+          await program.run({}, { reads: { ...operands(names), sum: grad }, writes: { flat: grad } });
+          await device.forget(...names);
+        }
+        if (k > 0) await addLoss.run({}, { reads: { sum: "loss", part: "part of loss" }, writes: { next: "loss" } });
+      }
       const feeds = { learning_rate: scalarTensor(learning_rate), max_grad_norm: scalarTensor(max_grad_norm) };
       const states = Object.keys(initial);
       await control.run(feeds, {

@@ -1,9 +1,8 @@
 /** @file What the optimizer is to the training loop, whatever layout its state has. */
 
+import type { Value } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
 import type { AdamWOptions } from "../../nn/adamw.ts";
-import type { Program } from "../../runtime/device.ts";
-import type { Bindings } from "../../runtime/protocol.ts";
 import type { Tensor } from "../../runtime/tensor.ts";
 
 export type OptimizerOptions = AdamWOptions & {
@@ -42,18 +41,30 @@ export const INITIAL_STATE: OptimizerState = {
   beta2_power: 1,
 };
 
-/** Runs forward and backward. */
-export type Backward = (bindings: Bindings) => Promise<Record<string, Tensor>>;
+/** A loss that is summed over micro-batches, and its gradients by the names of their states. */
+export type LossGraph = {
+  loss: Value;
+  gradients: Record<string, Value>;
+  /** Of the inputs of `loss`: those that are fed for each micro-batch, and states that keep their values. */
+  batched: ReadonlySet<string>;
+  frozen: ReadonlySet<string>;
+};
+
+export type StepSettings = {
+  /** The step's number, from 1. */
+  step: number;
+  learning_rate: number;
+  /** The global norm to which larger gradients are clipped. */
+  max_grad_norm: number;
+};
 
 export type Optimizer = {
-  /** The outputs of forward and backward that stay on the device: gradients, and the loss where nothing waits for it. */
-  readonly keep: readonly string[];
-  /** The programs that one step runs besides, by what they are for, and how often each. */
-  runs(microBatches: number): Record<string, readonly Program[]>;
-  /** Add the gradients of a micro-batch to the step's. Returns how to read the micro-batch's loss. */
-  accumulate(backward: Backward): Promise<() => Promise<number>>;
-  /** Clip the gradients and apply them; where they are not finite the step is passed over. */
-  update(step: number, learning_rate: number, max_grad_norm: number): Promise<void>;
+  /** ONNX nodes of the program of loss and gradients. */
+  readonly nodes: number;
+  /** Kernels of a step of so many micro-batches, by what they are for. */
+  kernels(microBatches: number): Record<string, number>;
+  /** Sum the gradients over micro-batches, clip and apply them; where they are not finite the step is passed over. */
+  step(batches: readonly Record<string, Tensor>[], settings: StepSettings): Promise<void>;
   /** Of the last step: waits for it. */
   report(): Promise<Report>;
   /** A weight or a moment in float32. */

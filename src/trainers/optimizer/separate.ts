@@ -1,66 +1,44 @@
 /** @file A tensor at a time, for states in host memory: updates are loops that work in place. */
 
-import { input } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
-import { adamW, sumOfSquares } from "../../nn/adamw.ts";
-import { Add } from "../../ops/index.ts";
+import { adamW } from "../../nn/adamw.ts";
 import type { Device, Program } from "../../runtime/device.ts";
 import { scalarTensor } from "../../runtime/tensor.ts";
+import { compileBackward } from "../backward.ts";
 import {
   decays,
   gradientName,
   INITIAL_STATE,
+  type LossGraph,
   momentNames,
   type Optimizer,
   type OptimizerOptions,
   type OptimizerState,
+  type Report,
 } from "./optimizer.ts";
 
 export async function separateOptimizer(
   device: Device,
+  { loss, gradients, ...inputs }: LossGraph,
   parameters: readonly Parameter[],
   options: OptimizerOptions,
   initial: OptimizerState = INITIAL_STATE,
 ): Promise<Optimizer> {
-  const gradients = parameters.map(({ name, shape }) => input(gradientName(name), "float32", shape));
-  const norm = await device.compile({ squares: sumOfSquares(gradients) });
+  const backward = await compileBackward(device, loss, gradients, inputs);
   const updates = [await device.compileUpdate(adamW(1, options)), await device.compileUpdate(adamW(2, options))];
   const updateOf = ({ shape }: Parameter): Program => updates[shape.length - 1]!;
-  const sums = [await compileSum(device, 1), await compileSum(device, 2)];
-  const sumOf = ({ shape }: Parameter): Program => sums[shape.length - 1]!;
-  let pending = 0;
-  let loss = 0;
-  let report = { ...initial, loss: Number.NaN, grad_norm: Number.NaN };
+  let report: Report = { ...initial, loss: Number.NaN, grad_norm: Number.NaN };
 
   return {
-    keep: parameters.map(({ name }) => gradientName(name)),
-    runs: (microBatches) => ({
-      accumulate: parameters.flatMap((parameter) => new Array<Program>(microBatches - 1).fill(sumOf(parameter))),
-      norm: [norm],
-      optimizer: parameters.map(updateOf),
+    nodes: backward.nodes,
+    kernels: (microBatches) => ({
+      ...backward.kernels(microBatches),
+      optimizer: parameters.reduce((sum, parameter) => sum + updateOf(parameter).kernels, 0),
     }),
-    async accumulate(backward) {
-      const first = pending++ === 0;
-      const writes = first
-        ? {}
-        : Object.fromEntries(parameters.map(({ name }) => [gradientName(name), `part/${name}`]));
-      const part = Number((await backward({ writes })).loss!.data[0]);
-      loss = first ? part : loss + part;
-      if (!first) {
-        for (const parameter of parameters) {
-          const { name } = parameter;
-          const reads = { sum: gradientName(name), part: `part/${name}` };
-          await sumOf(parameter).run({}, { reads, writes: { next: gradientName(name) } });
-        }
-        await device.forget(...parameters.map(({ name }) => `part/${name}`));
-      }
-      return async () => part;
-    },
-    async update(step, learning_rate, max_grad_norm) {
-      pending = 0;
-      const { squares } = await norm.run({});
-      const grad_norm = Math.sqrt(Number(squares!.data[0]));
-      const passed = !Number.isFinite(grad_norm);
+    async step(batches, { step, learning_rate, max_grad_norm }) {
+      const { loss, squares } = await backward.run(batches);
+      const grad_norm = Math.sqrt(squares);
+      const passed = !Number.isFinite(loss) || !Number.isFinite(grad_norm);
       report = { ...report, loss, grad_norm, skipped_steps: report.skipped_steps + Number(passed) };
       if (passed) return;
       const feeds = {
@@ -88,10 +66,4 @@ export async function separateOptimizer(
     read: async (name) => (await device.read(name)).data as Float32Array,
     release: async () => {},
   };
-}
-
-async function compileSum(device: Device, rank: number): Promise<Program> {
-  const shape = ["rows", ...Array.from({ length: rank - 1 }, (_, i) => `size_${i}`)];
-  const next = Add(input("sum", "float32", shape), input("part", "float32", shape));
-  return device.compileUpdate({ next });
 }
