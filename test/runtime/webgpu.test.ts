@@ -79,19 +79,19 @@ test(
   },
 );
 
-test("200 steps on webgpu do not grow the process", { skip }, async () => {
+test("400 steps on webgpu do not grow the process", { skip }, async () => {
   const device = await openDevice("webgpu", { strict: true });
   const model = await prepare(device);
   const batch = batchOf([[segment(1, 8, 2)]], 8);
   const training = await compileFor(device, model, batch);
-  let after50 = 0;
-  for (let step = 1; step <= 200; step++) {
+  let after100 = 0;
+  for (let step = 1; step <= 400; step++) {
     if (step % 10 !== 0) await training.ask([batch], { step, learning_rate: 1e-4, max_grad_norm: 1 });
     else await training.step([batch], { step, learning_rate: 1e-4, max_grad_norm: 1 });
-    if (step === 50) after50 = process.memoryUsage().rss;
+    if (step === 100) after100 = process.memoryUsage().rss;
   }
-  const growth = (process.memoryUsage().rss - after50) / 2 ** 20;
-  assert.ok(growth < 30, `the process grew by ${growth.toFixed(1)} MiB between steps 50 and 200`);
+  const growth = (process.memoryUsage().rss - after100) / 2 ** 20;
+  assert.ok(growth < 45, `the process grew by ${growth.toFixed(1)} MiB between steps 100 and 400`);
   await device.close();
 });
 

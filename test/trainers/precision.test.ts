@@ -8,10 +8,11 @@ import type { Parameter } from "../../src/models/model.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { INITIAL_STATE } from "../../src/trainers/optimizer/optimizer.ts";
 import { choosePrecision } from "../../src/trainers/precision.ts";
-import { compileTraining } from "../../src/trainers/program.ts";
+import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
 import { SftOptions, trainSft } from "../../src/trainers/sft.ts";
 import { trainedPart } from "../../src/trainers/trained.ts";
 import { testDevice } from "../support/finite-differences.ts";
+import { prepareLora } from "../support/lora.ts";
 import { recoversFromOverflow } from "../support/overflow.ts";
 import { ADAMW, batchOf, losses, prepare, segment, TOY } from "../support/training.ts";
 
@@ -26,6 +27,32 @@ test("half precision on the CPU has the losses of float32", async () => {
     assert.ok(Math.abs(loss - half[i]!) <= 2e-2, `step ${i + 1}: float32 ${loss}, half ${half[i]}`);
   assert.notDeepEqual(half, full);
 });
+
+for (const base of ["float32", "float16"] as const)
+  test(`an adapter beside weights in ${base} trains in half precision as in float32, and leaves them alone`, async () => {
+    const device = await testDevice();
+    const batch = batchOf([segments], 48, 40, 16);
+    const runs: number[][] = [];
+    for (const precision of ["fp32", "fp16"] as const) {
+      const model = await prepareLora(device, TOY, {}, { base: () => base });
+      const { parameters } = model.adapter!;
+      await resetMoments(device, parameters);
+      const frozen = async () => (await device.read("model.embed_tokens.weight")).data;
+      const before = await frozen();
+      const training = await compileTraining(device, model, batch.shape, { ...ADAMW, precision }, parameters);
+      const all: number[] = [];
+      for (let step = 1; step <= 20; step++)
+        all.push((await training.step([batch], { step, learning_rate: 1e-2, max_grad_norm: 1 })).loss);
+      await training.release();
+      for (const { name } of parameters) assert.equal((await device.read(name)).dtype, "float32", name);
+      assert.deepEqual(await frozen(), before);
+      runs.push(all);
+    }
+    const [full, half] = runs as [number[], number[]];
+    for (const [i, loss] of full.entries())
+      assert.ok(Math.abs(loss - half[i]!) <= 2e-2, `step ${i + 1}: float32 ${loss}, half ${half[i]}`);
+    assert.ok(half.at(-1)! < half[0]! - 0.1, `${half[0]} to ${half.at(-1)}`);
+  });
 
 test("an overflow on the CPU is passed over, counted, and recovered from", async () =>
   recoversFromOverflow(await testDevice()));
