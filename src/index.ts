@@ -54,6 +54,7 @@ export {
   type SamplingOptions,
   type Teacher,
 } from "./teachers/teacher.ts";
-export { compileTraining, type StepResult, type StepSettings, type Training } from "./trainers/program.ts";
+export type { Report } from "./trainers/optimizer/optimizer.ts";
+export { compileTraining, type StepSettings, type Training } from "./trainers/program.ts";
 export { type SftOptions, trainSft } from "./trainers/sft.ts";
 export { type Trained, trainedPart } from "./trainers/trained.ts";

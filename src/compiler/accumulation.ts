@@ -38,7 +38,7 @@ export type Accumulation = {
   total?(sums: Record<string, Value>): Record<string, Value>;
 };
 
-export type EmittedAccumulation = Emitted & {
+export type EmittedAccumulation = Omit<Emitted, "kernels"> & {
   /** The inputs that hold a size of every micro-batch, int64 [micro_batches, 1], and which input has it as its first. */
   readonly sizes: ReadonlyMap<string, string>;
   /** What it does not take as inputs: data files of these names, each the bytes of the state of that name. */

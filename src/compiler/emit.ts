@@ -14,6 +14,8 @@ import { type Attribute, defineOp, type Unary } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
 import type { DType, Value } from "../graph/value.ts";
 import { After, resolve } from "../ops/after.ts";
+import { Part } from "../ops/index.ts";
+import { countKernels } from "./kernels.ts";
 import { asOrdered, backwards, type Listing } from "./listing.ts";
 import { lower } from "./lower.ts";
 import { schedule } from "./schedule.ts";
@@ -26,22 +28,31 @@ export type Emitted = {
   readonly outputs: readonly OnnxValueInfo[];
   /** The number of ONNX nodes. */
   readonly nodes: number;
+  /** The number of kernels that they launch on a GPU. */
+  readonly kernels: number;
 };
 
 /** Emit the program that computes `outputs`, in their order as far as they do not depend on each other. */
 export function emit(outputs: Record<string, Value>, target: Target): Emitted {
-  const model = emitModel(outputs, target, { listing: backwards });
-  return { bytes: encodeOnnx(model), inputs: model.input, outputs: model.output, nodes: model.node.length };
+  const { model, kernels } = build(outputs, target, backwards);
+  return { bytes: encodeOnnx(model), inputs: model.input, outputs: model.output, nodes: model.node.length, kernels };
 }
 
 /**
  * The same as a model that is not serialised yet. `scope` begins the names of all that is neither an input nor an output.
  */
-export function emitModel(
+export const emitModel = (
   outputs: Record<string, Value>,
   target: Target,
   { listing = asOrdered, scope = "" }: { listing?: Listing; scope?: string } = {},
-): OnnxModel {
+): OnnxModel => build(outputs, target, listing, scope).model;
+
+function build(
+  outputs: Record<string, Value>,
+  target: Target,
+  listing: Listing,
+  scope = "",
+): { model: OnnxModel; kernels: number } {
   const { order, listed, outputs: values } = schedule(ownNodes(lower(Object.values(outputs), target)), listing);
   const names = nameValues(order, Object.keys(outputs), values, scope);
   const initializer = new Map<string, OnnxTensor>();
@@ -52,12 +63,15 @@ export function emitModel(
     initializer.set(tensor.name, tensor);
     return tensor.name;
   };
-  const nodes = listed.map((value) => encodeNode(value, operand, names));
+  const parts = partNames(order, names);
+  const nodes = listed
+    .filter(({ node }) => node!.op !== Part)
+    .map((value) => encodeNode(value, operand, parts.get(value) ?? [names.get(value)!]));
 
   const info = (name: string, { dtype, shape }: Value): OnnxValueInfo => ({ name, elemType: dtype, shape });
   const input = order.filter(({ node, data }) => !node && data === undefined).map((value) => info(value.name!, value));
   const output = Object.entries(outputs).map(([name, value]) => info(name, value));
-  return {
+  const model: OnnxModel = {
     opset: {
       "": Math.max(target.opset, ...order.map(({ node }) => node?.op.spelling?.opset ?? 0)),
       "com.microsoft": 1,
@@ -67,6 +81,7 @@ export function emitModel(
     output,
     initializer: [...initializer.values()],
   };
+  return { model, kernels: countKernels(order) };
 }
 
 /** Outputs that are each a node of its own: a copy of what is an input, a constant or another output. */
@@ -93,15 +108,27 @@ function nameValues(
   return names;
 }
 
-function encodeNode(value: Value, operand: (x: Value) => string, names: ReadonlyMap<Value, string>): OnnxNode {
+/** What the outputs are called of those nodes that have several. */
+function partNames(order: readonly Value[], names: ReadonlyMap<Value, string>): Map<Value, string[]> {
+  const parts = new Map<Value, string[]>();
+  for (const value of order) {
+    if (value.node?.op !== Part) continue;
+    const whole = value.node.inputs[0]!;
+    const known = parts.get(whole) ?? [];
+    known[(value.node.attrs as { index: number }).index] = names.get(value)!;
+    parts.set(whole, known);
+  }
+  return parts;
+}
+
+function encodeNode(value: Value, operand: (x: Value) => string, output: string[]): OnnxNode {
   const { op, inputs, attrs } = value.node!;
   const { domain = "", inputs: operands, attributes } = op.spelling ?? {};
   const attribute = Object.entries(attributes?.(attrs, inputs) ?? (attrs as Record<string, Attribute>)).map(
     encodeAttribute,
   );
   const input = (operands?.(attrs, inputs, value) ?? inputs).map(operand);
-  const name = names.get(value)!;
-  return { name, opType: op.type, domain, input, output: [name], attribute };
+  return { name: output[0]!, opType: op.type, domain, input, output, attribute };
 }
 
 function encodeAttribute([name, value]: [string, Attribute]): OnnxAttribute {

@@ -16,6 +16,10 @@ export type Target = {
   has(type: string, dtype: DType): boolean;
   /** Whether a product with a transposed left matrix is better spelled as Gemm with transA than as Transpose and Gemm. */
   readonly gemmTransA: boolean;
+  /** Whether launches cost enough to spell the same in fewer kernels. */
+  readonly fewKernels?: boolean;
+  /** Elements of float32 that every device binds to a kernel; larger tensors are worked on in pieces. */
+  readonly binds?: number;
   readonly residency: Residency;
 };
 
@@ -35,13 +39,22 @@ const webgpu: Target = {
   opset: 21,
   has: (type) => isOnnx(type) && type !== "LogSoftmax" && type !== "FusedMatMul",
   gemmTransA: true,
+  fewKernels: true,
+  binds: 2 ** 25,
   residency: "device",
 };
 
 const cuda: Target = { name: "cuda", opset: 21, has: isOnnx, gemmTransA: true, residency: "copied" };
 
 /** Files that other programs load on a provider of their choice: what all of them have. */
-const portable: Target = { ...webgpu, name: "portable", opset: 23, gemmTransA: false };
+const portable: Target = {
+  ...webgpu,
+  name: "portable",
+  opset: 23,
+  gemmTransA: false,
+  fewKernels: false,
+  binds: Infinity,
+};
 
 export const targets = { cpu, webgpu, cuda, portable };
 

@@ -100,10 +100,8 @@ export function parametersOf(decoder: Decoder): Parameter[] {
 type Attend = (q: Value, k: Value, v: Value) => Value;
 
 /** The model that a family's answers describe. */
-export function decoderModel(
-  decoder: Decoder,
-  { dtype = "float32", lora: adaptation, base }: ModelOptions = {},
-): Model {
+export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Model {
+  const { dtype = "float32", lora: adaptation, base } = options;
   const { num_heads, num_key_value_heads, head_dim, norms, layers } = decoder;
   const parameters = parametersOf(decoder);
   const adapter = adaptation && adapterOf(parameters, adaptation);
@@ -172,6 +170,8 @@ export function decoderModel(
   };
 
   return {
+    as: (other) => decoderModel(decoder, { ...options, dtype: other }),
+    num_heads,
     parameters,
     adapter,
     initializer_range: decoder.initializer_range,
@@ -180,13 +180,16 @@ export function decoderModel(
     head: headB ? Concat(head, weight(headB), { axis: 1 }) : head,
     hidden(tokens, { rematerialize = false } = {}) {
       const { rows, length, block, positions, segmentStarts, keyStarts } = tokens;
-      const tables = memo((frequencies: readonly number[]): Rotation => rotaryTables(length, frequencies, dtype));
+      const tables = memo((frequencies: readonly number[]): { q: Rotation; k: Rotation } => ({
+        q: rotaryTables(length, frequencies, dtype, decoder.attention_scale), // scaled as they are rotated
+        k: rotaryTables(length, frequencies, dtype),
+      }));
       let x = embed(tokens.input_ids);
       for (const [i, { frequencies, window }] of layers.entries()) {
         const rope = tables(frequencies);
-        const shape = { rows, length, block, window, ...heads };
+        const shape = { rows, length, block, window, ...heads, scale: 1 };
         const f = layer(i, (q, k, v) =>
-          attention(rotary(q, positions, rope), rotary(k, positions, rope), v, segmentStarts, ...keyStarts, shape),
+          attention(rotary(q, positions, rope.q), rotary(k, positions, rope.k), v, segmentStarts, ...keyStarts, shape),
         );
         x = rematerialize ? checkpoint(f, x) : f(x);
       }

@@ -58,6 +58,10 @@ export type CachedTokens = {
 };
 
 export type Model = {
+  /** The same model in another precision. */
+  as(dtype: DType): Model;
+  /** Heads of queries. */
+  readonly num_heads: number;
   /** The weights of its own. */
   readonly parameters: readonly Parameter[];
   readonly adapter?: Adapter | undefined;

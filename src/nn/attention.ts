@@ -112,7 +112,8 @@ function blocks({ length, block }: AttentionLayout, keyStarts: readonly Value[])
   return [first, ...others];
 }
 
-const scaled = (q: Value, { head_dim, scale = head_dim ** -0.5 }: AttentionLayout) => Mul(q, scalar(scale, q.dtype));
+const scaled = (q: Value, { head_dim, scale = head_dim ** -0.5 }: AttentionLayout) =>
+  scale === 1 ? q : Mul(q, scalar(scale, q.dtype));
 
 /** [rows·length, kv_heads·head_dim] → [rows, kv_heads, length, head_dim] */
 function keyHeads(x: Value, { rows, length, num_key_value_heads, head_dim }: AttentionLayout): Value {

@@ -31,6 +31,12 @@ export const Reciprocal: Unary = defineOp("Reciprocal", {
   gradient: ({ dy, y }) => [Neg(Mul(dy, Mul(y, y)))],
 });
 
+/** a^b; b must be a constant for its gradient. */
+export const Pow: Binary = defineOp("Pow", {
+  infer: joined,
+  gradient: ({ dy }, a, b) => [Mul(dy, Mul(b, Pow(a, Sub(b, scalar(1, b.dtype))))), null],
+});
+
 export const Equal: Binary = defineOp("Equal", { infer: compared });
 export const GreaterOrEqual: Binary = defineOp("GreaterOrEqual", { infer: compared });
 export const LessOrEqual: Binary = defineOp("LessOrEqual", { infer: compared });

@@ -37,6 +37,8 @@ export type DeviceOptions = {
 export type Program = {
   /** The number of ONNX nodes. */
   readonly nodes: number;
+  /** Kernels that a run launches; 0 where that is not known. */
+  readonly kernels: number;
   /** Run once. Returns the outputs that are not kept on the device. */
   run(feeds: Record<string, Tensor>, bindings?: Bindings): Promise<Record<string, Tensor>>;
   release(): Promise<void>;
@@ -103,10 +105,15 @@ export class Device {
     return device;
   }
 
+  /** Whether states lie in memory of the device's own, where every kernel is a launch and every look at a state a wait. */
+  get resident(): boolean {
+    return this.target.residency === "device";
+  }
+
   /** Compile the program that computes `outputs`, in their order as far as they do not depend on each other. */
   async compile(outputs: Record<string, Value>, { keep = [] }: Partial<CompileOptions> = {}): Promise<Program> {
-    const { bytes, nodes, ...types } = emit(outputs, this.target);
-    return this.#program(await this.#call("compile", { bytes, ...types, keep, frozen: [] }), nodes);
+    const { bytes, nodes, kernels, ...types } = emit(outputs, this.target);
+    return this.#program(await this.#call("compile", { bytes, ...types, keep, frozen: [] }), nodes, kernels);
   }
 
   /** Compile the program that computes `accumulation` for any number of micro-batches in one run. */
@@ -115,7 +122,7 @@ export class Device {
     { keep = [] }: Partial<CompileOptions> = {},
   ): Promise<BatchedProgram> {
     const { bytes, nodes, sizes, ...types } = emitAccumulation(accumulation, this.target);
-    const program = this.#program(await this.#call("compile", { bytes, ...types, keep }), nodes);
+    const program = this.#program(await this.#call("compile", { bytes, ...types, keep }), nodes, 0);
     const stacked = types.inputs.filter(({ name }) => accumulation.batched.has(name));
     return {
       ...program,
@@ -139,19 +146,20 @@ export class Device {
    * memory it is a loop that works in place.
    */
   async compileUpdate(outputs: Record<string, Value>): Promise<Program> {
-    if (this.target.residency === "device") return this.compile(outputs, { keep: Object.keys(outputs) });
-    return this.#program(await this.#call("compileJavaScriptLoop", emitJavaScriptLoop(outputs)), 0);
+    if (this.resident) return this.compile(outputs, { keep: Object.keys(outputs) });
+    return this.#program(await this.#call("compileJavaScriptLoop", emitJavaScriptLoop(outputs)), 0, 1);
   }
 
   /** Load an ONNX file, and the data files beside it. Its inputs are fed. */
   async load(path: string): Promise<LoadedModel> {
     const { program, inputs, outputs } = await this.#call("load", { path });
-    return { ...this.#program(program, 0), inputs, outputs };
+    return { ...this.#program(program, 0, 0), inputs, outputs };
   }
 
-  #program(program: number, nodes: number): Program {
+  #program(program: number, nodes: number, kernels: number): Program {
     return {
       nodes,
+      kernels,
       run: (feeds, bindings = {}) => this.#call("run", { program, feeds, bindings }),
       release: () => this.#call("release", { program }),
     };

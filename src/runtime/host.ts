@@ -12,6 +12,7 @@ import { DistillError } from "../core/errors.ts";
 import { type ElementType, encodeOnnx, type OnnxValueInfo } from "../formats/onnx.ts";
 import type { DType } from "../graph/value.ts";
 import { whyNoCuda } from "./cuda.ts";
+import { explained } from "./limits.ts";
 import type { Bindings, CompileOptions, HostOptions, Requests } from "./protocol.ts";
 import type { Tensor, TensorData } from "./tensor.ts";
 
@@ -113,7 +114,7 @@ export class Host {
       const fed = feeds[name];
       operands[name] = fed ? toOrt(fed) : this.#state(bindings.reads?.[name] ?? name);
     }
-    const results = await program.session.run(operands);
+    const results = await this.#ran(program.session, operands);
     const answers: Record<string, Tensor> = {};
     for (const { name } of program.outputs) {
       const result = results[name]!;
@@ -150,14 +151,14 @@ export class Host {
     const onHost = toOrt(value);
     if (this.#options.provider !== "webgpu") return this.#keep(name, onHost);
     const copier = await this.#copier(value.dtype, value.shape.length, "gpu-buffer");
-    this.#keep(name, (await copier.run({ x: onHost })).y!);
+    this.#keep(name, (await this.#ran(copier, { x: onHost })).y!);
   }
 
   async read(name: string): Promise<Tensor> {
     const state = this.#state(name);
     if (state.location !== "gpu-buffer") return { ...fromOrt(state), data: (state.data as TensorData).slice() };
     const copier = await this.#copier(state.type as DType, state.dims.length, "cpu");
-    return fromOrt((await copier.run({ x: state })).y!);
+    return fromOrt((await this.#ran(copier, { x: state })).y!);
   }
 
   states(): string[] {
@@ -185,6 +186,14 @@ export class Host {
     for (const session of this.#copiers.values()) await session.release();
     this.#programs.clear();
     this.#copiers.clear();
+  }
+
+  async #ran(session: ort.InferenceSession, operands: Record<string, ort.Tensor>) {
+    try {
+      return await session.run(operands);
+    } catch (error) {
+      throw explained(error as Error);
+    }
   }
 
   #state(name: string): ort.Tensor {

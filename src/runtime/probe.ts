@@ -1,12 +1,16 @@
+import { toFloat16 } from "../formats/float16.ts";
 import { input } from "../graph/value.ts";
 import { Add, MatMul, Mul, ReduceSum } from "../ops/index.ts";
 import { slice } from "../ops/movement.ts";
 import type { Device } from "./device.ts";
 import { tensor } from "./tensor.ts";
 
-/** The median rate of a plain MatMul of two `size`² matrices on the device, in GFLOP/s. */
-export async function measureMatMul(device: Device, { size = 1024, runs = 11 } = {}): Promise<number> {
-  const product = await matMul(device, size);
+/** The median rate of a plain MatMul of two `size`² matrices that are on the device, in GFLOP/s. */
+export async function measureMatMul(
+  device: Device,
+  { size = 1024, runs = 11, dtype = "float32" as "float32" | "float16" } = {},
+): Promise<number> {
+  const product = await matMul(device, size, dtype);
   const times: number[] = [];
   for (let i = 0; i < runs + 2; i++) {
     const start = performance.now();
@@ -18,15 +22,18 @@ export async function measureMatMul(device: Device, { size = 1024, runs = 11 } =
   return (2 * size ** 3) / median / 1e6;
 }
 
-async function matMul(device: Device, size: number) {
+async function matMul(device: Device, size: number, dtype: "float32" | "float16" = "float32") {
   const shape = [size, size];
-  const y = MatMul(input("a", "float32", shape), input("b", "float32", shape));
+  const y = MatMul(input("a", dtype, shape), input("b", dtype, shape));
   // an element is read back: a GPU answers for a product that stays on it before it has computed it
   const element = slice(slice(y, 0, size - 1, size), 1, size - 1, size);
   const program = await device.compile({ y, element }, { keep: ["y"] });
-  const values = () => Float32Array.from({ length: size * size }, (_, i) => Math.sin(i));
-  await device.write("a", tensor("float32", shape, values()));
-  await device.write("b", tensor("float32", shape, values()));
+  const values = () => {
+    const sines = Float32Array.from({ length: size * size }, (_, i) => Math.sin(i));
+    return dtype === "float16" ? Uint16Array.from(sines, toFloat16) : sines;
+  };
+  await device.write("a", tensor(dtype, shape, values()));
+  await device.write("b", tensor(dtype, shape, values()));
   return { run: () => program.run({}), end: () => device.forget("a", "b", "y") };
 }
 

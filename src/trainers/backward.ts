@@ -10,6 +10,8 @@ import type { Tensor } from "../runtime/tensor.ts";
 export type Backward = {
   /** ONNX nodes of the program of loss and gradients. */
   readonly nodes: number;
+  /** Kernels of so many micro-batches, by what they are for. */
+  kernels(microBatches: number): Record<string, number>;
   /** Put the sums of the gradients over micro-batches on the device. Returns the sum of their losses, and Σ gradient². */
   run(batches: readonly Record<string, Tensor>[]): Promise<{ loss: number; squares: number }>;
 };
@@ -40,6 +42,11 @@ async function runForEach(device: Device, loss: Value, gradients: Record<string,
 
   return {
     nodes: backward.nodes,
+    kernels: (microBatches) => ({
+      "forward and backward": microBatches * backward.kernels,
+      accumulate: (microBatches - 1) * names.length,
+      norm: norm.kernels,
+    }),
     async run(batches) {
       let loss = 0;
       for (const [i, feeds] of batches.entries()) {
@@ -76,6 +83,7 @@ async function oneRun(device: Device, accumulation: Accumulation): Promise<Backw
   const program = await device.compileAccumulation(accumulation, { keep: Object.keys(accumulation.sums) });
   return {
     nodes: program.nodes,
+    kernels: () => ({}), // a provider that is not counted
     async run(batches) {
       const { loss, squares } = await program.run(batches);
       const losses = loss!.data as Float32Array;

@@ -13,7 +13,7 @@ import { saveWeights } from "../models/save.ts";
 import type { StoredTensor } from "../models/storage.ts";
 import type { Device } from "../runtime/device.ts";
 import { tensor } from "../runtime/tensor.ts";
-import { momentNames } from "./program.ts";
+import { momentNames, type OptimizerState } from "./optimizer/optimizer.ts";
 import type { Trained } from "./trained.ts";
 
 const State = z.object({
@@ -21,6 +21,16 @@ const State = z.object({
   step: z.int().positive(),
   /** What the run was started with; a run of other settings does not continue from here. */
   fingerprint: z.string(),
+  /** What the optimizer needs besides weights and moments. */
+  optimizer: z
+    .object({
+      loss_scale: z.number().positive(),
+      good_steps: z.int().nonnegative(),
+      skipped_steps: z.int().nonnegative(),
+      beta1_power: z.number(),
+      beta2_power: z.number(),
+    } satisfies Record<keyof OptimizerState, z.ZodType>)
+    .optional(),
 });
 export type TrainerState = z.output<typeof State>;
 
@@ -33,19 +43,20 @@ export function checkpointSteps(checkpoints: string): number[] {
   return steps.map(Number).sort((a, b) => a - b);
 }
 
+/** `read` gives a trained weight or a moment in float32. */
 export async function saveCheckpoint(
-  device: Device,
+  read: Read,
   trained: Trained,
   checkpoints: string,
   state: TrainerState,
 ): Promise<string> {
   const path = folderOf(checkpoints, state.step);
   await writeFolder(path, async (folder) => {
-    await saveTrained(device, trained, folder);
+    await saveTrained(read, trained, folder);
     const moments = trained.parameters.flatMap(({ name, shape }) =>
       momentNames(name).map((moment) => ({ name: moment, shape })),
     );
-    await saveTensors(join(folder, "optimizer.safetensors"), moments, (name) => readFloats(device, name));
+    await saveTensors(join(folder, "optimizer.safetensors"), moments, read);
     writeWhole(join(folder, "trainer.json"), `${JSON.stringify(state)}\n`);
   });
   return path;
@@ -92,9 +103,9 @@ export function pruneCheckpoints(checkpoints: string, keep: number): void {
 }
 
 /** Write what is trained, and the file that describes it. */
-export async function saveTrained(device: Device, trained: Trained, folder: string): Promise<void> {
+export async function saveTrained(read: Read, trained: Trained, folder: string): Promise<void> {
   const { parameters, weights, config } = trained;
-  await saveTensors(join(folder, weights), parameters, (name) => readFloats(device, name));
+  await saveTensors(join(folder, weights), parameters, read);
   writeWhole(join(folder, config.file), `${JSON.stringify(config.content, null, 2)}\n`);
 }
 
@@ -113,7 +124,7 @@ export async function saveModel(device: Device, model: Model, config: ModelConfi
     const weight = decode(tensors.map(({ data }) => data as StoredTensor["data"]));
     const module = name.replace(/\.weight$/, "");
     if (!model.adapter?.targets.has(module)) return weight;
-    const [a, b] = await Promise.all(loraNames(module).map((half) => readFloats(device, half)));
+    const [a, b] = await Promise.all(loraNames(module).map(readerOf(device)));
     mergeLora(weight, a!, b!, model.adapter);
     return weight;
   };
@@ -121,6 +132,10 @@ export async function saveModel(device: Device, model: Model, config: ModelConfi
   writeWhole(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
 }
 
-async function readFloats(device: Device, name: string): Promise<Float32Array> {
-  return (await device.read(name)).data as Float32Array;
-}
+type Read = (name: string) => Promise<Float32Array>;
+
+/** Reads the states of a device. */
+export const readerOf =
+  (device: Device): Read =>
+  async (name) =>
+    (await device.read(name)).data as Float32Array;

@@ -57,11 +57,12 @@ export function estimateTraining(
   trained: readonly Parameter[],
   segments: readonly Segment[],
   options: SftOptions,
-  { name: device, target }: Pick<Device, "name" | "target">,
+  on: Pick<Device, "name" | "target" | "resident">,
   rates: Rates,
   resident = process.memoryUsage.rss(),
 ): TrainingEstimate {
-  const { rows, rowsPerStep, steps, shape } = layOutRun(model, segments, options);
+  const { name: device, target } = on;
+  const { rows, rowsPerStep, steps, shape } = layOutRun(on, model, segments, options);
   const batches = sampled(rows, shape);
   const { loss, grads } = lossAndGradients(model, shape, options.gradient_checkpointing, trained);
   const outputs = { ...grads, loss };

@@ -2,108 +2,120 @@
 
 import { gradients } from "../compiler/gradients.ts";
 import type { Batch, BatchShape } from "../data/batch.ts";
+import { substitute } from "../graph/rewrite.ts";
 import { input, toposort, type Value } from "../graph/value.ts";
 import type { Model, Parameter, Tokens } from "../models/model.ts";
-import { type AdamWOptions, adamW } from "../nn/adamw.ts";
+import type { AdamWOptions } from "../nn/adamw.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
+import { Cast, Mul } from "../ops/index.ts";
 import type { Device } from "../runtime/device.ts";
-import { scalarTensor, type Tensor, tensor } from "../runtime/tensor.ts";
-import { compileBackward } from "./backward.ts";
+import { type Tensor, tensor } from "../runtime/tensor.ts";
+import { createOptimizer } from "./optimizer/create.ts";
+import {
+  gradientName,
+  momentNames,
+  type OptimizerState,
+  type Report,
+  type StepSettings as UpdateSettings,
+} from "./optimizer/optimizer.ts";
+import type { Precision } from "./precision.ts";
+
+export { gradientName, momentNames } from "./optimizer/optimizer.ts";
 
 export type TrainingOptions = AdamWOptions & {
   weight_decay: number;
   /** Keep only each layer's input for the backward pass. */
   rematerialize: boolean;
+  /** What the forward and backward pass compute in; weights, moments and statistics are float32 all the same. */
+  precision?: Precision;
 };
 
 /** How one step of training is run. Weights, gradients and moments are states of the device. */
 export type Training = {
   /** ONNX nodes of the program of loss and gradients. */
   readonly nodes: number;
+  /** Kernels of a step of so many micro-batches, by what they are for. */
+  kernels(microBatches?: number): Record<string, number>;
   /**
    * One step of the optimizer for the mean loss over all supervised tokens of its micro-batches, of which there is at least
    * one. Where the loss or the norm of its gradients is not finite nothing is applied.
    */
-  step(batches: readonly Batch[], settings: StepSettings): Promise<StepResult>;
+  step(batches: readonly Batch[], settings: StepSettings): Promise<Report>;
+  /** The same without waiting for what came of it. */
+  ask(batches: readonly Batch[], settings: StepSettings): Promise<void>;
+  /** What came of the last step: waits for it. */
+  report(): Promise<Report>;
+  /** A trained weight or a moment in float32. */
+  read(name: string): Promise<Float32Array>;
+  /** End training: the weights are left as float32 states of their names. */
+  release(): Promise<void>;
 };
 
-export type StepSettings = {
-  /** The step's number, from 1. */
-  step: number;
-  learning_rate: number;
-  /** The global norm to which larger gradients are clipped. */
-  max_grad_norm: number;
+export type StepSettings = UpdateSettings & {
   /** Inputs of the model beside each micro-batch: the masks of dropout. */
   masks?: readonly Record<string, Tensor>[];
 };
 
-/** `grad_norm` is the global norm before it is clipped. */
-export type StepResult = { loss: number; grad_norm: number };
-
-export const gradientName = (name: string) => `grad/${name}`;
-export const momentNames = (name: string) => [`m/${name}`, `v/${name}`] as const;
-
-/** Compile the programs of training some of the parameters of `model` with batches of one shape. The others are only read. */
+/**
+ * Compile the programs of training some of the parameters of `model` with batches of one shape, from the weights and moments
+ * on the device. The other weights are only read.
+ */
 export async function compileTraining(
   device: Device,
   model: Model,
   shape: BatchShape,
   options: TrainingOptions,
   parameters: readonly Parameter[] = model.parameters,
+  initial?: OptimizerState,
 ): Promise<Training> {
-  const { loss, grads } = lossAndGradients(model, shape, options.rematerialize, parameters);
+  const half = options.precision === "fp16";
+  const computed = half ? model.as("float16") : model;
+  const scale = half ? input("loss_scale", "float32", []) : undefined;
+  const { loss, grads } = lossAndGradients(computed, shape, options.rematerialize, parameters, scale);
   const trained = new Set(parameters.map(({ name }) => name));
   const own = new Set(model.parameters.flatMap(({ name }) => model.storage(name).names));
   const read = toposort(loss).flatMap(({ name }) => (name === undefined || trained.has(name) ? [] : name));
-  const backward = await compileBackward(device, loss, grads, {
+  const frozen = new Set(read.filter((name) => own.has(name)));
+  const outputs = [loss, ...Object.values(grads)];
+  const [first, ...rest] = half ? narrowed(outputs, frozen, model) : outputs;
+  const graph = {
+    loss: first!,
+    gradients: Object.fromEntries(Object.keys(grads).map((name, i) => [name, rest[i]!])),
     batched: new Set(read.filter((name) => !own.has(name))),
-    frozen: new Set(read.filter((name) => own.has(name))),
-  });
-  const [update1, update2] = [
-    await device.compileUpdate(adamW(1, options)),
-    await device.compileUpdate(adamW(2, options)),
-  ];
+    frozen,
+  };
+  const optimizer = await createOptimizer(device, graph, parameters, { ...options, half }, initial);
+  const ask = (batches: readonly Batch[], { masks = [], ...settings }: StepSettings): Promise<void> => {
+    const total = batches.reduce((count, { supervised }) => count + supervised.length, 0);
+    return optimizer.step(
+      batches.map((batch, i) => ({ ...batchFeeds(batch, 1 / total), ...masks[i] })),
+      settings,
+    );
+  };
 
   return {
-    nodes: backward.nodes,
-    async step(batches, { step, learning_rate, max_grad_norm, masks = [] }) {
-      const total = batches.reduce((count, { supervised }) => count + supervised.length, 0);
-      const { loss, squares } = await backward.run(
-        batches.map((batch, i) => ({ ...batchFeeds(batch, 1 / total), ...masks[i] })),
-      );
-      const grad_norm = Math.sqrt(squares);
-      if (!Number.isFinite(loss) || !Number.isFinite(grad_norm)) return { loss, grad_norm };
-      const feeds = {
-        learning_rate: scalarTensor(learning_rate),
-        clip: scalarTensor(Math.min(1, max_grad_norm / (grad_norm + 1e-6))),
-        bias1: scalarTensor(1 - options.beta1 ** step),
-        bias2: scalarTensor(1 - options.beta2 ** step),
-      };
-      // asked all at once, so that the device never waits for the next
-      const updates = parameters.map((parameter) => {
-        const { name } = parameter;
-        const [m, v] = momentNames(name);
-        const weight_decay = scalarTensor(decays(parameter) ? options.weight_decay : 0);
-        const bindings = {
-          reads: { param: name, grad: gradientName(name), m, v },
-          writes: { next_param: name, next_m: m, next_v: v },
-        };
-        return (parameter.shape.length === 1 ? update1 : update2).run({ ...feeds, weight_decay }, bindings);
-      });
-      await Promise.all(updates);
-      return { loss, grad_norm };
+    nodes: optimizer.nodes,
+    kernels: (microBatches = 1) => optimizer.kernels(microBatches),
+    async step(batches, settings) {
+      await ask(batches, settings);
+      return optimizer.report();
     },
+    ask,
+    report: optimizer.report,
+    read: optimizer.read,
+    release: optimizer.release,
   };
 }
 
-/** The loss of a batch, and its gradients by the names of their states. */
+/** The loss of a batch, times `scale`, and its gradients by the names of their states. */
 export function lossAndGradients(
   model: Model,
   shape: BatchShape,
   rematerialize: boolean,
   parameters: readonly Parameter[] = model.parameters,
+  scale?: Value,
 ): { loss: Value; grads: Record<string, Value> } {
-  const loss = batchLoss(model, shape, rematerialize);
+  const loss = batchLoss(model, shape, rematerialize, scale);
   const grads = gradients(
     loss,
     parameters.map(({ name }) => model.weight(name)),
@@ -113,6 +125,15 @@ export function lossAndGradients(
   return { loss, grads: Object.fromEntries(outputs) };
 }
 
+/** What is frozen and kept in float32 is narrowed where it is used. */
+function narrowed(outputs: readonly Value[], frozen: ReadonlySet<string>, { storage }: Model): Value[] {
+  const kept = toposort(...outputs).filter(
+    ({ name, dtype }) => name && frozen.has(name) && dtype === "float16" && storage(name).whole().name === name,
+  );
+  const casts = kept.map((x): [Value, Value] => [x, Cast(input(x.name!, "float32", x.shape), { to: "float16" })]);
+  return substitute(outputs, new Map(casts));
+}
+
 /** Put moments of zero on the device, as before the first step. */
 export async function resetMoments(device: Device, parameters: readonly Parameter[]): Promise<void> {
   for (const { name, shape } of parameters)
@@ -120,16 +141,15 @@ export async function resetMoments(device: Device, parameters: readonly Paramete
       await device.write(moment, tensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b, 1))));
 }
 
-/** Weight decay acts on matrices, not on norms and biases. */
-const decays = ({ shape }: Parameter) => shape.length > 1;
-
-/** Σ weight · negative log-likelihood of a batch: a scalar of the inputs that batchFeeds gives. */
-export function batchLoss(model: Model, shape: BatchShape, rematerialize = false): Value {
+/** Σ weight · negative log-likelihood of a batch, times `scale`: a scalar of the inputs that batchFeeds gives. */
+export function batchLoss(model: Model, shape: BatchShape, rematerialize = false, scale?: Value): Value {
   const hidden = model.hidden(tokenInputs(shape), { rematerialize });
+  const dtype = hidden.dtype === "float16" ? "float32" : hidden.dtype;
+  const weights = (i: number) => input(`weights_${i}`, dtype, ["supervised", 1]);
   const chunks = Array.from({ length: shape.chunks }, (_, i) => ({
     rows: input(`rows_${i}`, "int32", ["supervised"]),
     labels: input(`labels_${i}`, "int32", ["supervised", 1]),
-    weights: input(`weights_${i}`, hidden.dtype, ["supervised", 1]),
+    weights: scale ? Mul(weights(i), scale) : weights(i),
   }));
   return crossEntropy(hidden, model.head, input("slots", "int32", [shape.rows * shape.length]), chunks);
 }

@@ -1,22 +1,30 @@
 /**
  * @file npm run bench:train: how fast a training step is, as a share of the machine's plain MatMul in the same run and,
- * with --peer, as a multiple of PyTorch's step. Options: --peer, --json, --rounds N, --shape NAME (may be repeated).
+ * with --peer, as a multiple of PyTorch's step. Options: --peer, --json, --rounds N, --shape NAME (may be repeated). With
+ * --kernels nothing is timed: how many kernels a step launches on a GPU, before and after.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { countKernelsOf } from "./kernels.ts";
 import { SHAPES } from "./shapes.ts";
 
 const { values: options } = parseArgs({
   options: {
     peer: { type: "boolean", default: false },
+    kernels: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     rounds: { type: "string", default: "5" },
     shape: { type: "string", multiple: true, default: Object.keys(SHAPES) },
   },
 });
+
+if (options.kernels) {
+  await printKernels();
+  process.exit(0);
+}
 
 type Ours = {
   params: number;
@@ -94,6 +102,19 @@ else {
   if (short && long)
     console.log(
       `rows of 4096 at ${round((long.tokens_per_s as number) / (short.tokens_per_s as number), 3)} of the tokens/s of rows of 1024`,
+    );
+}
+
+/** Two micro-batches a step, so that their sum is counted too. */
+async function printKernels(): Promise<void> {
+  const counts = await countKernelsOf(SHAPES["SmolLM2-135M"]!, 2);
+  if (options.json) return console.log(JSON.stringify({ shape: "SmolLM2-135M", micro_batches: 2, counts }));
+  const parts = Object.keys(counts[0]!.parts);
+  console.log("Kernels of a training step of SmolLM2-135M's shape, two micro-batches of 2 × 1024 tokens:\n");
+  console.log(`| emission | ${parts.join(" | ")} | total | of plain |\n|${"---|".repeat(parts.length + 3)}`);
+  for (const { emission, parts, total } of counts)
+    console.log(
+      `| ${emission} | ${Object.values(parts).join(" | ")} | ${total} | ${round(total / counts[0]!.total, 3)} |`,
     );
 }
 

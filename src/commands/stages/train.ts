@@ -27,7 +27,7 @@ import type { Stage } from "../../recipe/stages.ts";
 import { type Device, openDevice } from "../../runtime/device.ts";
 import { measureRates } from "../../runtime/probe.ts";
 import { watchResidentSet } from "../../runtime/resident-set.ts";
-import { saveModel, saveTrained } from "../../trainers/checkpoint.ts";
+import { readerOf, saveModel, saveTrained } from "../../trainers/checkpoint.ts";
 import {
   type Actual,
   describeComparison,
@@ -115,7 +115,8 @@ export function trainStage(context: Context): Stage {
             `${JSON.stringify({ eos_token_id: eosTokenId(tokenizer), do_sample: false }, null, 2)}\n`,
           );
         });
-        if (recipe.lora) await writeFolder(adapterFolder(context), (folder) => saveTrained(device, trained, folder));
+        if (recipe.lora)
+          await writeFolder(adapterFolder(context), (folder) => saveTrained(readerOf(device), trained, folder));
         console.log(`The student is in ${student}.`);
         if (recipe.lora) console.log(`The adapter is in ${adapterFolder(context)}.`);
         return { result: { steps, loss, examples: segments.length, device: device.name, predicted, actual } };
