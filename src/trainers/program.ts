@@ -51,17 +51,11 @@ export async function compileTraining(
   options: TrainingOptions,
   parameters: readonly Parameter[] = model.parameters,
 ): Promise<Training> {
-  const loss = batchLoss(model, shape, options.rematerialize);
-  const grads = gradients(
-    loss,
-    parameters.map(({ name }) => model.weight(name)),
-  );
-  // from the last layer to the first, so that what a layer kept is freed when its gradients are done
-  const outputs = parameters.map(({ name }, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();
+  const { loss, grads } = lossAndGradients(model, shape, options.rematerialize, parameters);
   const trained = new Set(parameters.map(({ name }) => name));
   const own = new Set(model.parameters.flatMap(({ name }) => model.storage(name).names));
   const read = toposort(loss).flatMap(({ name }) => (name === undefined || trained.has(name) ? [] : name));
-  const backward = await compileBackward(device, loss, Object.fromEntries(outputs), {
+  const backward = await compileBackward(device, loss, grads, {
     batched: new Set(read.filter((name) => !own.has(name))),
     frozen: new Set(read.filter((name) => own.has(name))),
   });
@@ -100,6 +94,23 @@ export async function compileTraining(
       return { loss, grad_norm };
     },
   };
+}
+
+/** The loss of a batch, and its gradients by the names of their states. */
+export function lossAndGradients(
+  model: Model,
+  shape: BatchShape,
+  rematerialize: boolean,
+  parameters: readonly Parameter[] = model.parameters,
+): { loss: Value; grads: Record<string, Value> } {
+  const loss = batchLoss(model, shape, rematerialize);
+  const grads = gradients(
+    loss,
+    parameters.map(({ name }) => model.weight(name)),
+  );
+  // from the last layer to the first, so that what a layer kept is freed when its gradients are done
+  const outputs = parameters.map(({ name }, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();
+  return { loss, grads: Object.fromEntries(outputs) };
 }
 
 /** Put moments of zero on the device, as before the first step. */

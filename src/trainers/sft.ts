@@ -66,19 +66,23 @@ export type SftRun = {
   fingerprint: string;
   /** Stops the run after the step that is under way, with a checkpoint. */
   signal?: AbortSignal;
+  /** Show no progress. */
+  silent?: boolean;
 };
 
-/** `loss` is the last step's. */
-export type SftResult = { step: number; steps: number; stopped: boolean; loss: number | null };
+/** `loss` is the last step's; `done` is what this call did itself, without compiling and saving. */
+export type SftResult = {
+  step: number;
+  steps: number;
+  stopped: boolean;
+  loss: number | null;
+  done: { steps: number; tokens: number; seconds: number };
+};
 
 /** Train until the last step, from the newest checkpoint if there is one. The trained weights are states of the device. */
 export async function trainSft(run: SftRun): Promise<SftResult> {
   const { device, model, trained, options, output, fingerprint, signal } = run;
-  const rows = rowsOf(run.segments, options);
-  const rowsPerStep = options.per_device_train_batch_size * options.gradient_accumulation_steps;
-  const stepsPerEpoch = Math.ceil(rows.length / rowsPerStep);
-  const steps = options.max_steps ?? Math.ceil(stepsPerEpoch * options.num_train_epochs);
-  const shape = batchShape(options.per_device_train_batch_size, options.max_length, model.head.shape[0] as number);
+  const { rows, rowsPerStep, stepsPerEpoch, steps, shape } = layOutRun(model, run.segments, options);
   const checkpoints = join(output, "checkpoints");
   const metrics = join(output, "metrics.jsonl");
   mkdirSync(output, { recursive: true });
@@ -101,12 +105,13 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
   let step = resumed?.step ?? 0;
   let saved = resumed?.step;
   let lastLoss: number | null = null;
+  const done = { steps: 0, tokens: 0, seconds: 0 };
   const save = async () => {
     await saveCheckpoint(device, trained, checkpoints, { step, fingerprint });
     pruneCheckpoints(checkpoints, options.save_total_limit);
     saved = step;
   };
-  const progress = startProgress("train", steps, "step", step);
+  const progress = run.silent ? undefined : startProgress("train", steps, "step", step);
   const order = epochOrder(rows, options.seed);
   while (step < steps && !signal?.aborted) {
     const start = performance.now();
@@ -125,22 +130,26 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     lastLoss = loss;
     if (!Number.isFinite(grad_norm))
       throw diverged(`The gradient's norm is ${grad_norm}`, step, chosen, saved, checkpoints);
-    const tokens_per_s = (tokens / (performance.now() - start)) * 1000;
+    const seconds = (performance.now() - start) / 1000;
+    done.steps++;
+    done.tokens += tokens;
+    done.seconds += seconds;
+    const tokens_per_s = tokens / seconds;
     const epoch = step / stepsPerEpoch;
     if (step % options.logging_steps === 0 || step === steps || step === 1)
       appendFileSync(
         metrics,
         `${JSON.stringify({ step, epoch, loss, grad_norm, learning_rate, tokens_per_s, supervised })}\n`,
       );
-    progress.update(
+    progress?.update(
       step,
       `loss ${loss.toFixed(4)} · grad ${grad_norm.toFixed(3)} · lr ${learning_rate.toExponential(2)} · ${tokens_per_s.toFixed(0)} tokens/s`,
     );
     if (step % options.save_steps === 0 && step < steps) await save();
   }
-  progress.end();
+  progress?.end();
   if (saved !== step && step > 0) await save();
-  return { step, steps, stopped: step < steps, loss: lastLoss };
+  return { step, steps, stopped: step < steps, loss: lastLoss, done };
 }
 
 /** The rows of each epoch, shuffled by the seed and the epoch's number, so that a resumed run sees the same ones. */
@@ -150,6 +159,17 @@ function epochOrder(rows: readonly Row[], seed: number): (epoch: number) => read
     if (last?.epoch !== epoch) last = { epoch, rows: seededRandom(deriveSeed(seed, "epoch", epoch)).shuffled(rows) };
     return last.rows;
   };
+}
+
+/** The rows that segments make, how many steps are made of them, and the sizes of a micro-batch. */
+export function layOutRun(model: Model, segments: readonly Segment[], options: SftOptions) {
+  const { max_length, max_steps, num_train_epochs, per_device_train_batch_size } = options;
+  const rows = rowsOf(segments, options);
+  const rowsPerStep = per_device_train_batch_size * options.gradient_accumulation_steps;
+  const stepsPerEpoch = Math.ceil(rows.length / rowsPerStep);
+  const steps = max_steps ?? Math.ceil(stepsPerEpoch * num_train_epochs);
+  const shape = batchShape(per_device_train_batch_size, max_length, model.head.shape[0] as number);
+  return { rows, rowsPerStep, stepsPerEpoch, steps, shape };
 }
 
 function rowsOfStep(
