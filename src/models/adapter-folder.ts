@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { readJson } from "../core/files.ts";
+import { readJson, UNTRUSTED_BYTES } from "../core/files.ts";
 import { openSafetensors } from "../formats/safetensors.ts";
 import { readTensors, type Weight } from "./load.ts";
 import { type Adapter, LoraOptions, loraNames, mergeLora } from "./lora.ts";
@@ -64,7 +64,7 @@ const AdapterConfig = LoraOptions.extend({
 export function readAdapterOptions(folder: string): LoraOptions {
   if (!existsSync(folder)) throw new DistillError(`Adapter not found: ${folder}. Expected a folder of PEFT's.`);
   const path = join(folder, ADAPTER_CONFIG);
-  const config = AdapterConfig.safeParse(readJson(path, "The adapter's configuration"));
+  const config = AdapterConfig.safeParse(readJson(path, "The adapter's configuration", UNTRUSTED_BYTES));
   if (!config.success) {
     const issues = config.error.issues.map(({ path, message }) => `${path.join(".") || "it"}: ${message}`);
     throw new DistillError(`${path} is not that of an adapter that can be loaded: ${issues.join("; ")}.`);

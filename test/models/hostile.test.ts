@@ -15,3 +15,23 @@ for (const [format, reasons] of Object.entries(FORMATS))
     assert.ok(valid > 50 && refused > 1000 && sentences.size >= reasons, `${valid}, ${refused}, ${sentences.size}`);
     assert.ok(megabytes < 1024);
   });
+
+test("a load that throws, ends the process, takes too long, hangs or fills the memory is found", async () => {
+  const { valid, refused, failures } = await loadMutations("misbehaving", 8, 25_000);
+  assert.deepEqual(
+    failures.map((failure) =>
+      failure
+        .replace(/[\d.]+ (s|MB)$/, "… $1")
+        .split("\n")[0]!
+        .slice(0, 70),
+    ),
+    [
+      "misbehaving 2 (way 2): TypeError: no sentence",
+      "misbehaving 3 (way 3): the process ended with 3: ",
+      "misbehaving 4 (way 4): took … s",
+      "misbehaving 5 (way 5): hung",
+      "misbehaving 6 (way 6): took the process to … MB",
+    ],
+  );
+  assert.deepEqual([valid, refused], [4, 1]);
+});

@@ -19,15 +19,15 @@ export type Outcome = {
 /** Milliseconds without a word after which a load has hung: far above the 2 s of work that are allowed, for busy machines. */
 const PATIENCE = 60_000;
 
-/** Load mutations `from` … `to` of a format, one after another. */
-export async function loadMutations(name: string, count: number, from = 0): Promise<Outcome> {
+/** Load the first `count` mutations of a format, one after another. */
+export async function loadMutations(name: string, count: number, patience = PATIENCE): Promise<Outcome> {
   const outcome: Outcome = { valid: 0, refused: 0, sentences: new Map(), failures: [], megabytes: 0 };
-  for (let next = from; next < from + count; ) next = await loadFrom(name, next, from + count, outcome);
+  for (let next = 0; next < count; ) next = await loadFrom(name, next, count, patience, outcome);
   return outcome;
 }
 
 /** The first mutation that is still to be loaded. */
-async function loadFrom(name: string, from: number, to: number, outcome: Outcome): Promise<number> {
+async function loadFrom(name: string, from: number, to: number, patience: number, outcome: Outcome): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), `distill-${name}-`));
   const child = spawn(
     process.execPath,
@@ -39,10 +39,13 @@ async function loadFrom(name: string, from: number, to: number, outcome: Outcome
   let timer = setTimeout(() => {}, 0);
   const wait = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => {
-      hung = true;
-      child.kill("SIGKILL");
-    }, PATIENCE);
+    timer = setTimeout(
+      () => {
+        hung = true;
+        child.kill("SIGKILL");
+      },
+      current < from ? PATIENCE : patience,
+    );
   };
   wait();
   child.stderr.on("data", (piece) => {
@@ -50,7 +53,6 @@ async function loadFrom(name: string, from: number, to: number, outcome: Outcome
   });
   const exit = new Promise<number | null>((resolve) => child.on("close", resolve));
   for await (const line of createInterface(child.stdout)) {
-    wait();
     const [event, first, second] = JSON.parse(line) as [string, never, never];
     if (event === "start") [current, what] = [first, second];
     else if (event === "valid") outcome.valid++;
@@ -60,6 +62,7 @@ async function loadFrom(name: string, from: number, to: number, outcome: Outcome
       outcome.sentences.set(sentence, (outcome.sentences.get(sentence) ?? 0) + 1);
     } else if (event === "failed") fail(first);
     else [ended, outcome.megabytes] = [true, Math.max(outcome.megabytes, first)];
+    wait();
   }
   const code = await exit;
   clearTimeout(timer);
