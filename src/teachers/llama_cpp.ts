@@ -86,7 +86,10 @@ async function open(options: Options): Promise<Teacher> {
         tokenize: tokenizer(model, options),
       });
     }
-    if (llama.gpu === "vulkan") for (const { addon } of engines) addon.batches.decodeBatch = oneAtATime(addon.batches);
+    // a native object's own method cannot be assigned to
+    if (llama.gpu === "vulkan")
+      for (const { addon } of engines)
+        Object.defineProperty(addon.batches, "decodeBatch", { value: oneAtATime(addon.batches) });
     const hash = await hashing;
     const render = templateOf(options, metadata, model);
     let busy: Promise<void> | undefined;

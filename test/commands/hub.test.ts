@@ -191,3 +191,28 @@ test("of a repository the files are taken that its place in the recipe needs", a
     Object.assign(process.env, saved);
   }
 });
+
+test("an adapter is trained beside a student from the hub and names it; from there it is merged and trained on", async () => {
+  const hub = await startHub();
+  hub.commit("some/student", await modelFiles());
+  hub.commit("datasets/some/sums", { "data/train.jsonl": ROWS }, "v1");
+  const folder = scratch();
+  const recipe = writeRecipe(folder, { lora: { r: 2 } });
+  const env = { HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: join(folder, "cache"), HF_TOKEN: "", HF_HUB_OFFLINE: "" };
+  const first = await startDistill(["train", recipe], env).ended;
+  assert.equal(first.code, 0, first.err);
+  const adapter = join(folder, "run", "adapter");
+  const files = Object.fromEntries(readdirSync(adapter).map((name) => [name, readFileSync(join(adapter, name))]));
+  assert.equal(JSON.parse(`${files["adapter_config.json"]}`).base_model_name_or_path, "some/student");
+  const commit = hub.commit("some/adapter", { "README.md": "", ...files });
+  const again = ["lora.lora_alpha=8", "student.adapter=hf:some/adapter", `output=${join(folder, "again")}`];
+  const planned = await startDistill(["plan", recipe, ...again], env).ended;
+  assert.match(planned.out, /train +runs: not run yet/, planned.err);
+  const second = await startDistill(["train", recipe, ...again], env).ended;
+  assert.equal(second.code, 0, second.err);
+  const { inputs } = JSON.parse(readFileSync(join(folder, "again", "manifest.json"), "utf8")).stages.train;
+  assert.equal(inputs.adapter, `hf:some/adapter@${commit}`);
+  const merged = readFileSync(join(folder, "again", "base-with-adapter", "model.safetensors"));
+  assert.ok(merged.equals(readFileSync(join(folder, "run", "student", "model.safetensors"))));
+  await hub.close();
+});

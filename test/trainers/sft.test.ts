@@ -29,11 +29,11 @@ const options = SftOptions.parse({
 /** What is trained: how the model is made, and what it is that changes. */
 const CASES: Record<string, { model: ModelOptions; freeze?: string[]; weights: string }> = {
   "all weights": { model: {}, weights: "model.safetensors" },
-  "an adapter with dropout beside weights in halves": {
-    model: { lora: LoraOptions.parse({ r: 4, lora_dropout: 0.25 }), base: () => "float16" },
+  "an adapter with dropout beside weights in 8 bits": {
+    model: { lora: LoraOptions.parse({ r: 4, lora_dropout: 0.25 }), base: () => "q8_0" },
     weights: "adapter_model.safetensors",
   },
-  "the second layer beside weights in bfloat16": {
+  "the second layer beside weights in halves": {
     model: { base: ({ name }) => (name.includes("layers.1") ? "float32" : "bfloat16") },
     freeze: ["model.embed*", "model.layers.0.*"],
     weights: "model.safetensors",

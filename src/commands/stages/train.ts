@@ -9,6 +9,7 @@ import type { Segment } from "../../data/batch.ts";
 import { type DatasetSource, readExamples } from "../../data/examples.ts";
 import { readTrainingRows } from "../../data/rows.ts";
 import { eosTokenId, loadTokenizer, TOKENIZER_FILES, type Tokenizer } from "../../data/tokenizer.ts";
+import { parseHubReference } from "../../hub/reference.ts";
 import { loadAdapter, readAdapterOptions } from "../../models/adapter-folder.ts";
 import {
   architectureOf,
@@ -68,7 +69,7 @@ export function trainStage(context: Context): Stage {
     },
     outputs: [student, ...(recipe.lora ? [adapterFolder(context)] : [])],
     async run({ key, previous, signal }) {
-      const { model, trained, config, tokenizer } = prepare(recipe);
+      const { model, trained, config, tokenizer } = prepare(context);
       const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal);
       if (!examples) return { stopped: true, result: {} };
       const { segments, dropped } = examples;
@@ -125,11 +126,18 @@ export function trainStage(context: Context): Stage {
   };
 }
 
+/** What PEFT finds a model by: its name on the hub, or its folder. */
+function nameOf({ hub }: Pick<Context, "hub">, path: string): string {
+  const reference = hub.get(path);
+  return reference ? parseHubReference(reference).name : path;
+}
+
 /** The student, and the part of it that is trained. */
-function prepare(recipe: Recipe) {
+function prepare(context: Pick<Context, "recipe" | "hub">) {
+  const { recipe } = context;
   const { config, tokenizer, source } = openStudent(recipe);
   const model = modelToTrain(recipe, config, source);
-  const base = "path" in recipe.student ? recipe.student.path : null;
+  const base = "path" in recipe.student ? nameOf(context, recipe.student.path) : null;
   const trained = trainedPart(model, config, { freeze: recipe.trainer.freeze, base });
   if (tokenizer.size > (config.vocab_size as number))
     throw new DistillError(
@@ -147,13 +155,11 @@ const foresee = async (
 ) => estimateTraining(model, parameters, segments, trainer, device, await measureRates(device));
 
 /** What training will take, as far as its dataset is there. */
-export async function foreseeTraining(
-  { recipe, output }: Context,
-  signal: AbortSignal,
-): Promise<TrainingEstimate | undefined> {
-  const dataset = recipe.dataset ?? { path: datasetFolder({ output }) };
+export async function foreseeTraining(context: Context, signal: AbortSignal): Promise<TrainingEstimate | undefined> {
+  const { recipe } = context;
+  const dataset = recipe.dataset ?? { path: datasetFolder(context) };
   if (!recipe.dataset && !existsSync((dataset as { path: string }).path)) return undefined;
-  const { model, trained, tokenizer } = prepare(recipe);
+  const { model, trained, tokenizer } = prepare(context);
   const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal);
   if (!examples) return undefined;
   const device = await openDevice(recipe.device, { threads: recipe.threads });
