@@ -17,7 +17,8 @@ export type Estimate = {
   peak_bytes: number;
   /** What ONNX Runtime's CPU allocator takes for that, and keeps. */
   arena_bytes: number;
-  input_bytes: number;
+  /** Of each input, by its name. */
+  input_bytes: ReadonlyMap<string, number>;
   output_bytes: number;
   /** Of products of matrices: two for each multiplication and addition. */
   flops: number;
@@ -85,7 +86,7 @@ export function estimate(outputs: Record<string, Value>, target: Target, sizes: 
   return {
     peak_bytes: peak,
     arena_bytes: arena.touched,
-    input_bytes: sum(inputs),
+    input_bytes: new Map(inputs.map((value) => [value.name!, bytes(value)])),
     output_bytes: sum(results),
     flops,
     moved_bytes: moved,

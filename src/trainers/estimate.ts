@@ -72,13 +72,18 @@ export function estimateTraining(
   const norm = estimate({ squares: sumOfSquares(gradients) }, target, () => 0);
 
   const parameters = elementsIn([...model.parameters, ...(model.adapter?.parameters ?? [])]);
-  const weights = largest.input_bytes; // those of a batch weigh nothing beside them
+  const inputs = [...largest.input_bytes];
+  const own = new Set(model.parameters.flatMap(({ name }) => model.storage(name).names));
+  for (const { name } of trained) own.add(name);
+  const bytesOf = (wanted: boolean) =>
+    inputs.reduce((sum, [name, bytes]) => (own.has(name) === wanted ? sum + bytes : sum), 0);
+  const [weights, batch] = [bytesOf(true), bytesOf(false)];
   const optimized = 4 * elementsIn(trained);
   // gradients are there twice: those of the step before until the new ones are whole
   const state = weights + 2 * optimized + 2 * optimized;
   const onCpu = device === "cpu";
   const program = onCpu ? largest.arena_bytes + norm.arena_bytes : largest.peak_bytes + norm.peak_bytes;
-  const memory = state + program;
+  const memory = state + program + batch;
   const overhead = NODE * (largest.nodes + norm.nodes) + KERNELS;
 
   const microBatches = Math.min(rowsPerStep, rows.length) / shape.rows;

@@ -79,6 +79,11 @@ test("a recipe runs from the teacher's traces to measured exports, and then only
   const parity = JSON.parse(readFileSync(join(output, "export", "parity.json"), "utf8"));
   assert.ok(parity.every(({ mean_kl }: { mean_kl: number }) => mean_kl < 0.01));
 
+  assert.match(first.out, /stories-teacher-q8_0\.gguf runs on the CPU; 8 sequences of \d+ tokens in \d+ MB\./);
+  const { sample, evaluate } = JSON.parse(readFileSync(join(output, "manifest.json"), "utf8")).stages;
+  assert.deepEqual([sample.result.placement.backend, sample.result.placement.sequences], ["cpu", 8]);
+  assert.equal(evaluate.result.placements["student-gguf-q8_0"].backend, "cpu");
+
   assert.match(distill("run", path).out, /Everything was up to date/);
   assert.match(
     distill("plan", path, "trainer.learning_rate=0.002").out,

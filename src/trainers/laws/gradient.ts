@@ -34,37 +34,31 @@ export const finite_difference: Law = {
     const state = (name: string) => `float64/${name}`;
     const reads = Object.fromEntries(names.map((name) => [name, state(name)]));
 
-    type Direction = (name: string, size: number) => Float64Array;
+    const weights = [...subject.weights()];
+    type Direction = ReadonlyMap<string, Float64Array>;
     /** Put the weights on the device, moved by `step` along unit vectors of `direction`. */
     const place = async (step = 0, direction?: Direction) => {
-      for (const { name, shape, data } of subject.weights()) {
-        const d = step === 0 ? undefined : direction!(name, data.length);
-        const moved = Float64Array.from(data, (w, i) => (d ? w + step * d[i]! : w));
+      for (const { name, shape, data } of weights) {
+        const moved = Float64Array.from(data);
+        const d = direction?.get(name);
+        if (d) for (let i = 0; i < moved.length; i++) moved[i]! += step * d[i]!;
         await device.write(state(name), tensor("float64", shape, moved));
       }
     };
     await place();
     const found = await backward.run(feeds, { reads });
     const gradient = (name: string) => found[`grad ${name}`]!.data as Float64Array;
-    const directions: Direction[] = [
-      (name) => unit(gradient(name)),
-      (name, size) => {
-        const random = seededRandom(deriveSeed("direction", name));
-        return unit(Float64Array.from({ length: size }, () => random.normal()));
-      },
-    ];
+    const along = (direction: (name: string) => Float64Array): Direction =>
+      new Map(names.map((name) => [name, unit(direction(name))]));
     let worst = 0;
-    for (const direction of directions) {
+    for (const make of [gradient, (name: string) => randomLike(gradient(name), name)]) {
+      const direction = along(make);
       const at = async (step: number) => {
         await place(step, direction);
         return toNumbers((await forward.run(feeds, { reads })).loss!)[0]!;
       };
       const slope = ((await at(H)) - (await at(-H))) / (2 * H);
-      let expected = 0;
-      for (const name of names) {
-        const g = gradient(name);
-        expected += direction(name, g.length).reduce((sum, d, i) => sum + d * g[i]!, 0);
-      }
+      const expected = names.reduce((sum, name) => sum + dot(direction.get(name)!, gradient(name)), 0);
       worst = Math.max(worst, Math.abs(slope - expected) / (Math.abs(expected) + 1e-3));
     }
     await device.forget(...names.map(state));
@@ -74,7 +68,20 @@ export const finite_difference: Law = {
   },
 };
 
+function randomLike({ length }: Float64Array, name: string): Float64Array {
+  const random = seededRandom(deriveSeed("direction", name));
+  const values = new Float64Array(length);
+  for (let i = 0; i < length; i++) values[i] = random.uniform() - 0.5;
+  return values;
+}
+
 function unit(v: Float64Array): Float64Array {
-  const norm = Math.sqrt(v.reduce((sum, x) => sum + x * x, 0));
+  const norm = Math.sqrt(dot(v, v));
   return norm === 0 ? v : v.map((x) => x / norm);
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
 }
