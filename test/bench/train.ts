@@ -1,6 +1,7 @@
 /**
  * @file npm run bench:train: how fast a training step is, as a share of the machine's plain MatMul in the same run and,
- * with --peer, as a multiple of PyTorch's step. Options: --peer, --json, --rounds N, --shape NAME (may be repeated).
+ * with --peer, as a multiple of PyTorch's step. Options: --peer, --json, --rounds N, --threads N, --shape NAME (may be
+ * repeated). On a machine that others use too, processor times of one thread say more than wall times.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -14,6 +15,7 @@ const { values: options } = parseArgs({
     peer: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     rounds: { type: "string", default: "5" },
+    threads: { type: "string", default: "0" },
     shape: { type: "string", multiple: true, default: Object.keys(SHAPES) },
   },
 });
@@ -25,8 +27,9 @@ type Ours = {
   matmul_gflops: number;
   of_matmul: number;
   peak_rss_mb: number;
+  cpu_s: number;
 };
-type Theirs = { tokens_per_s: number; peak_rss_mb: number };
+type Theirs = { tokens_per_s: number; peak_rss_mb: number; cpu_s: number };
 
 const PYTHON = ".venv/bin/python";
 if (options.peer && !existsSync(PYTHON)) {
@@ -40,9 +43,13 @@ const table: Record<string, unknown>[] = [];
 for (const name of options.shape) {
   const shape = SHAPES[name];
   if (!shape) throw new Error(`Unknown shape "${name}". Expected one of: ${Object.keys(SHAPES).join(", ")}.`);
-  const ours = contestant<Ours>(process.execPath, [new URL("train-round.js", import.meta.url).pathname, name]);
+  const ours = contestant<Ours>(process.execPath, [
+    new URL("train-round.js", import.meta.url).pathname,
+    name,
+    options.threads,
+  ]);
   const peer = options.peer
-    ? contestant<Theirs>(PYTHON, ["test/bench/peers/train.py", JSON.stringify(shape)])
+    ? contestant<Theirs>(PYTHON, ["test/bench/peers/train.py", JSON.stringify(shape), options.threads])
     : undefined;
   const rounds: { ours: Ours; theirs: Theirs | undefined }[] = [];
   for (let i = 0; i < Number(options.rounds); i++)
@@ -76,7 +83,19 @@ for (const name of options.shape) {
           3,
         )
       : null,
-    ...(peer ? { peer_peak_rss_mb: round(Math.max(...rounds.map(({ theirs }) => theirs!.peak_rss_mb)), 0) } : {}),
+    cpu_s: round(
+      middle(({ ours }) => ours.cpu_s),
+      2,
+    ),
+    ...(peer
+      ? {
+          peer_cpu_s: round(
+            middle(({ theirs }) => theirs!.cpu_s),
+            2,
+          ),
+          peer_peak_rss_mb: round(Math.max(...rounds.map(({ theirs }) => theirs!.peak_rss_mb)), 0),
+        }
+      : {}),
   };
   table.push(row);
   if (!options.json)
