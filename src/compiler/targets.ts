@@ -24,7 +24,7 @@ export type Target = {
 };
 
 /** Kernels of ONNX Runtime's own that have no double; ops that are names of ours only have no kernel anywhere. */
-const FUSED = ["QuickGelu", "RotaryEmbedding", "FusedMatMul", "SimplifiedLayerNormalization"];
+const FUSED = ["QuickGelu", "RotaryEmbedding", "FusedMatMul", "SimplifiedLayerNormalization", "DequantizeLinear"];
 
 const cpu: Target = {
   name: "cpu",

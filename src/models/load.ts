@@ -6,7 +6,7 @@ import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { readJson, UNTRUSTED_BYTES, writeWholeFrom } from "../core/files.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
-import { fromBfloat16, fromFloat16 } from "../formats/float16.ts";
+import { convert, fromBfloat16, fromFloat16 } from "../formats/float16.ts";
 import { openSafetensors, type SafetensorsFile, safetensorsHeader } from "../formats/safetensors.ts";
 import type { GgufLayout } from "./gguf.ts";
 import * as families from "./index.ts";
@@ -134,10 +134,13 @@ function readWeight(path: string, file: SafetensorsFile, { name, shape }: Parame
     );
   const bytes = file.read(name);
   if (entry.dtype === "F32") return new Float32Array(bytes.buffer);
-  if (entry.dtype === "F16") return Float32Array.from(new Uint16Array(bytes.buffer), fromFloat16);
-  if (entry.dtype === "BF16") return Float32Array.from(new Uint16Array(bytes.buffer), fromBfloat16);
+  if (entry.dtype === "F16") return widened(bytes, fromFloat16);
+  if (entry.dtype === "BF16") return widened(bytes, fromBfloat16);
   throw new DistillError(`${path}: tensor "${name}" is ${entry.dtype}; weights are read from F32, F16 and BF16.`);
 }
+
+const widened = ({ buffer }: Uint8Array<ArrayBuffer>, widen: (half: number) => number): Float32Array =>
+  convert(new Uint16Array(buffer), new Float32Array(buffer.byteLength / 2), widen);
 
 /** Write tensors as one float32 safetensors file, whole or not at all. */
 export async function saveTensors(

@@ -1,7 +1,7 @@
 /** @file How a weight that is not trained lies in memory. It is widened where a program uses it, and only while it does. */
 
 import { DistillError } from "../core/errors.ts";
-import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "../formats/float16.ts";
+import { convert, fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "../formats/float16.ts";
 import { encodeGgml } from "../formats/ggml.ts";
 import { type DType, input, type Value } from "../graph/value.ts";
 import { After, BitCast, Cast, DequantizeLinear, Gather } from "../ops/index.ts";
@@ -62,7 +62,7 @@ function halves({ name, shape }: Parameter, base: "float16" | "bfloat16", to: DT
   return {
     names: [name],
     encode(data) {
-      const half = Uint16Array.from(data, narrow);
+      const half = convert(data, new Uint16Array(data.length), narrow);
       const beyond = base === "float16" ? half.findIndex((x) => (x & 0x7c00) === 0x7c00) : -1;
       if (beyond >= 0)
         throw new DistillError(
@@ -70,7 +70,7 @@ function halves({ name, shape }: Parameter, base: "float16" | "bfloat16", to: DT
         );
       return [{ name, dtype, shape, data: half }];
     },
-    decode: ([data]) => Float32Array.from(data!, widen),
+    decode: ([data]) => convert(data!, new Float32Array(data!.length), widen),
     whole: (use) => float(use ? After(weight, use) : weight),
     rows: (indices) => float(Gather(weight, indices)),
   };
@@ -97,8 +97,8 @@ function inBlocks({ name, shape }: Parameter, to: DType): Storage {
       ];
     },
     decode([q, d]) {
-      const scale = Float32Array.from(d!, fromFloat16);
-      return Float32Array.from(q!, (x, i) => x * scale[Math.floor(i / BLOCK)]!);
+      const scale = convert(d!, new Float32Array(d!.length), fromFloat16);
+      return convert(q!, new Float32Array(q!.length), (x, i) => x * scale[Math.floor(i / BLOCK)]!);
     },
     whole: (use) => DequantizeLinear(integers, Cast(use ? After(scales, use) : scales, { to }), attrs),
     rows: (indices) => DequantizeLinear(Gather(integers, indices), Cast(Gather(scales, indices), { to }), attrs),

@@ -3,6 +3,9 @@
 import { ShapeError } from "../core/errors.ts";
 import { defineOp, type Op } from "../graph/op.ts";
 import type { Value } from "../graph/value.ts";
+import { Cast, Mul } from "./elementwise.ts";
+import { Reshape } from "./movement.ts";
+import { ReduceSum } from "./reduce.ts";
 
 type Blocks = { bits: 4 | 8; block_size: number };
 
@@ -18,7 +21,15 @@ export const DequantizeLinear: Op<[x: Value, scales: Value, attrs: { block_size:
       return { dtype: scales.dtype, shape: x.shape };
     },
     cheap: true,
-    gradient: () => [null, null], // what is quantised is not trained
+    expand: ({ block_size }, x, scales) => {
+      const inBlocks = Reshape(Cast(x, { to: scales.dtype }), { shape: [...scales.shape, block_size] });
+      return Reshape(Mul(inBlocks, Reshape(scales, { shape: [...scales.shape, 1] })), { shape: x.shape });
+    },
+    // of a block's scale: Σ dy·x over the block
+    gradient({ dy, attrs: { block_size } }, x, scales) {
+      const inBlocks = Reshape(Mul(dy, Cast(x, { to: dy.dtype })), { shape: [...scales.shape, block_size] });
+      return [null, Reshape(ReduceSum(inBlocks, { axes: [scales.shape.length] }), { shape: scales.shape })];
+    },
     spelling: { attributes: ({ block_size }, [x]) => ({ axis: x!.shape.length - 1, block_size }) },
   },
 );

@@ -13,6 +13,7 @@ import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
 import { SHAPES } from "./shapes.ts";
 
 const name = process.argv[2]!;
+const threads = Number(process.argv[3] ?? 0);
 const { config, rows, length, rematerialize = false, lora, steps } = SHAPES[name]!;
 const profile = process.env.DISTILL_PROFILE;
 
@@ -22,7 +23,7 @@ const trained = adapter?.parameters ?? model.parameters;
 const sizeOf = (parameters: readonly Parameter[]) =>
   parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 const params = sizeOf(model.parameters);
-const device = await openDevice("cpu", profile ? { profile } : {});
+const device = await openDevice("cpu", { threads, ...(profile ? { profile } : {}) });
 for (const weight of initialWeights(model, 1)) await writeWeight(device, model, weight);
 if (adapter) for (const weight of initialWeights({ ...model, ...adapter }, 1)) await writeWeight(device, model, weight);
 await resetMoments(device, trained);
@@ -57,10 +58,12 @@ await train();
 await train();
 for await (const _ of createInterface(process.stdin)) {
   const before = await measureMatMul(device, { runs: 15 });
+  const used = process.cpuUsage();
   const start = performance.now();
   let loss = 0;
   for (let i = 0; i < steps; i++) loss = await train();
   const seconds = (performance.now() - start) / 1000 / steps;
+  const { user, system } = process.cpuUsage(used);
   const after = await measureMatMul(device, { runs: 15 });
   const gflops = flops / seconds / 1e9;
   const matmul_gflops = (before + after) / 2;
@@ -71,6 +74,7 @@ for await (const _ of createInterface(process.stdin)) {
     matmul_gflops,
     of_matmul: gflops / matmul_gflops,
     peak_rss_mb: await device.peakMemory(),
+    cpu_s: (user + system) / 1e6 / steps,
     loss,
     nodes: training.nodes,
   };

@@ -1,7 +1,8 @@
 /**
  * @file npm run bench:train: how fast a training step is, as a share of the machine's plain MatMul in the same run and,
- * with --peer, as a multiple of PyTorch's step. Options: --peer, --json, --rounds N, --shape NAME (may be repeated). With
- * --kernels nothing is timed: how many kernels a step launches on a GPU, before and after.
+ * with --peer, as a multiple of PyTorch's step. Options: --peer, --json, --rounds N, --threads N, --shape NAME (may be
+ * repeated). On a machine that others use too, processor times of one thread say more than wall times. With --kernels
+ * nothing is timed: how many kernels a step launches on a GPU, before and after.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -17,6 +18,7 @@ const { values: options } = parseArgs({
     kernels: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     rounds: { type: "string", default: "5" },
+    threads: { type: "string", default: "0" },
     shape: { type: "string", multiple: true, default: Object.keys(SHAPES) },
   },
 });
@@ -33,8 +35,9 @@ type Ours = {
   matmul_gflops: number;
   of_matmul: number;
   peak_rss_mb: number;
+  cpu_s: number;
 };
-type Theirs = { tokens_per_s: number; peak_rss_mb: number };
+type Theirs = { tokens_per_s: number; peak_rss_mb: number; cpu_s: number };
 
 const PYTHON = ".venv/bin/python";
 if (options.peer && !existsSync(PYTHON)) {
@@ -48,9 +51,13 @@ const table: Record<string, unknown>[] = [];
 for (const name of options.shape) {
   const shape = SHAPES[name];
   if (!shape) throw new Error(`Unknown shape "${name}". Expected one of: ${Object.keys(SHAPES).join(", ")}.`);
-  const ours = contestant<Ours>(process.execPath, [new URL("train-round.js", import.meta.url).pathname, name]);
+  const ours = contestant<Ours>(process.execPath, [
+    new URL("train-round.js", import.meta.url).pathname,
+    name,
+    options.threads,
+  ]);
   const peer = options.peer
-    ? contestant<Theirs>(PYTHON, ["test/bench/peers/train.py", JSON.stringify(shape)])
+    ? contestant<Theirs>(PYTHON, ["test/bench/peers/train.py", JSON.stringify(shape), options.threads])
     : undefined;
   const rounds: { ours: Ours; theirs: Theirs | undefined }[] = [];
   for (let i = 0; i < Number(options.rounds); i++)
@@ -84,7 +91,19 @@ for (const name of options.shape) {
           3,
         )
       : null,
-    ...(peer ? { peer_peak_rss_mb: round(Math.max(...rounds.map(({ theirs }) => theirs!.peak_rss_mb)), 0) } : {}),
+    cpu_s: round(
+      middle(({ ours }) => ours.cpu_s),
+      2,
+    ),
+    ...(peer
+      ? {
+          peer_cpu_s: round(
+            middle(({ theirs }) => theirs!.cpu_s),
+            2,
+          ),
+          peer_peak_rss_mb: round(Math.max(...rounds.map(({ theirs }) => theirs!.peak_rss_mb)), 0),
+        }
+      : {}),
   };
   table.push(row);
   if (!options.json)

@@ -86,6 +86,12 @@ for (const axes of [[1], [0, 2], [0, 1, 2]]) {
   check("ReduceMax", (x) => ops.ReduceMax(x!, { axes }), [2, 3, 4]);
 }
 for (const rows of [5, 600]) check("Gather", ops.Gather, [rows, 3], int([4], [4, 0, 4, 1]));
+check(
+  "DequantizeLinear",
+  (x, scales) => ops.DequantizeLinear(x!, scales!, { block_size: 2 }),
+  { shape: [2, 4], dtype: "int8", data: [1, -2, 3, 0, 5, -128, 127, 2] },
+  [2, 2],
+);
 check("GatherElements", (x, i) => ops.GatherElements(x!, i!, { axis: 1 }), [3, 4], int([3, 2], [0, 0, 3, 1, 2, 2]));
 check(
   "ScatterElements",

@@ -16,7 +16,7 @@ import transformers
 
 arguments = json.loads(sys.argv[1])
 config, rows, length, steps = (arguments[key] for key in ("config", "rows", "length", "steps"))
-torch.set_num_threads(os.cpu_count())
+torch.set_num_threads(int(sys.argv[2]) or os.cpu_count())
 torch.manual_seed(0)
 model = transformers.LlamaForCausalLM._from_config(
     transformers.LlamaConfig(**config, use_cache=False), attn_implementation="sdpa", dtype=torch.float32)
@@ -45,9 +45,9 @@ def train():
 
 train()
 for _ in sys.stdin:
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     for _ in range(steps):
         train()
-    seconds = (time.perf_counter() - start) / steps
+    seconds, cpu = (time.perf_counter() - start) / steps, (time.process_time() - used) / steps
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(dict(tokens_per_s=rows * length / seconds, peak_rss_mb=peak)), flush=True)
+    print(json.dumps(dict(tokens_per_s=rows * length / seconds, peak_rss_mb=peak, cpu_s=cpu)), flush=True)
