@@ -2,6 +2,7 @@
 /** @file argv → command. The only file that prints an error or sets the exit code. */
 
 import { Command, CommanderError } from "commander";
+import type { DoctorOptions } from "./commands/doctor.ts";
 import type { FilterArguments } from "./commands/filter.ts";
 import type { InspectArguments } from "./commands/inspect.ts";
 import type { Verb } from "./commands/run.ts";
@@ -80,6 +81,18 @@ program
   .action(async (dataset: string, options: FilterArguments) => {
     const { filter } = await import("./commands/filter.ts");
     await filter(dataset, options, interrupt.signal);
+  });
+
+program
+  .command("doctor")
+  .description("Say what works on this machine and why the rest does not; with a recipe, whether its laws hold.")
+  .argument("[recipe]", "a recipe, YAML: the laws of training are tried on its model and data")
+  .argument("[overrides...]", "key=value, such as student.path=models/other")
+  .option("--json", "print one JSON object")
+  .option("--install-cuda", "first get ONNX Runtime's CUDA provider, which its package leaves out")
+  .action(async (recipe: string | undefined, overrides: string[], options: DoctorOptions) => {
+    const { doctor } = await import("./commands/doctor.ts");
+    await doctor(recipe, overrides, options, interrupt.signal);
   });
 
 function recipeCommand(name: string, description: string): Command {

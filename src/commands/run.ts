@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { writeWhole } from "../core/files.ts";
 import { fileHashes } from "../core/hash.ts";
-import { ownPackage } from "../core/package.ts";
 import { formatDuration } from "../core/progress.ts";
+import { readPrompts } from "../data/prompts.ts";
 import type { ModelReport } from "../evaluation/evaluate.ts";
 import { markdownReport, type RunSummary, terminalReport } from "../evaluation/report.ts";
 import { type Recipe, readRecipe } from "../recipe/recipe.ts";
 import { type Manifest, planStages, readManifest, runStages, type Stage, type StagePlan } from "../recipe/stages.ts";
+import { type Actual, describeComparison, describeEstimate, type TrainingEstimate } from "../trainers/estimate.ts";
 import type { Context } from "./stages/context.ts";
 import { evaluateStage } from "./stages/evaluate.ts";
 import { exportStage } from "./stages/export.ts";
@@ -17,8 +18,9 @@ import { type FromHub, fromHub } from "./stages/hub.ts";
 import { judgeStage } from "./stages/judge.ts";
 import { sampleStage } from "./stages/sample.ts";
 import { selectStage } from "./stages/select.ts";
-import { trainStage } from "./stages/train.ts";
+import { foreseeTraining, trainStage } from "./stages/train.ts";
 import { withStudentFolder } from "./stages/unpack.ts";
+import { versions } from "./versions.ts";
 
 /** What each verb is to have done; what that reads from is done first where it is due. */
 const TARGETS = {
@@ -87,6 +89,30 @@ export async function plan(recipePath: string, overrides: readonly string[], sig
   const { context, stages, targets } = await prepare(fetched, "run", recipePath);
   for (const { name, due, reason } of planStages(stages, targets, readManifest(context.output, context.recipe.name)))
     console.log(`${name.padEnd(9)} ${due ? "runs" : "up to date"}${due ? `: ${reason}` : ""}`);
+  for (const line of await foreseen(context, signal)) console.log(line);
+}
+
+/** What the work will be, as far as it can be said before; and what it was, where it is done. */
+async function foreseen(context: Context, signal: AbortSignal): Promise<string[]> {
+  const { recipe, output } = context;
+  const lines: string[] = [];
+  if (recipe.sampling) {
+    const { prompts, num_generations, max_completion_length } = recipe.sampling;
+    const asked = readPrompts(prompts, "train").length;
+    lines.push(
+      "",
+      `Sampling: ${asked} prompts, at most ${asked * num_generations} completions of at most ${max_completion_length} tokens.`,
+    );
+  }
+  const estimate = await foreseeTraining(context, signal);
+  const [first, ...rest] = estimate ? describeEstimate(estimate) : ["foreseen once the traces are there."];
+  lines.push("", `Training: ${first}`, ...rest);
+  const { predicted, actual } = (readManifest(output, recipe.name)?.stages.train?.result ?? {}) as {
+    predicted?: TrainingEstimate;
+    actual?: Actual;
+  };
+  if (predicted && actual) lines.push(`Last time it took ${describeComparison(predicted, actual)}.`);
+  return lines;
 }
 
 async function prepare(fetched: FromHub, verb: Verb, path: string) {
@@ -111,17 +137,6 @@ const SECTIONS: Record<Verb, string> = {
 
 function announce({ name, due, reason }: StagePlan): void {
   console.log(due ? `\n${name}: ${reason}` : `${name}: up to date`);
-}
-
-/** What goes into a result beside its inputs: this package, Node and the runtimes. */
-function versions(): Record<string, string> {
-  const { version, dependencies } = ownPackage();
-  const runtimes = ["onnxruntime-node", "node-llama-cpp", "@huggingface/transformers"];
-  return {
-    distill: version,
-    node: process.versions.node,
-    ...Object.fromEntries(runtimes.map((name) => [name, dependencies[name]!])),
-  };
 }
 
 function summarise({ recipe, output }: Context, { stages }: Manifest): RunSummary {

@@ -70,7 +70,7 @@ export async function readExamples(
 }
 
 /** Conversations where the tokenizer has a template for them, else prompts with completions. */
-function trainingRows(source: DatasetSource, { conversational }: Tokenizer): TrainingRow[] {
+export function trainingRows(source: DatasetSource, { conversational }: Tokenizer): TrainingRow[] {
   if ("path" in source) return readTrainingRows(source.path, conversational ? "messages" : "prompt");
   const problems = create(generators, source.generate, "generator")("train", source.seed);
   const rows: TrainingRow[] = [];

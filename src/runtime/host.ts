@@ -5,6 +5,7 @@
  * through a session, never with getData; it is disposed before any session is released.
  */
 
+import { MessageChannel } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
 import type { JavaScriptLoop } from "../compiler/javascript-loop.ts";
 import { DistillError } from "../core/errors.ts";
@@ -33,6 +34,8 @@ export class Host {
   readonly #loops = new Map<number, CompiledLoop>();
   readonly #states = new Map<string, ort.Tensor>();
   readonly #copiers = new Map<string, ort.InferenceSession>();
+  /** States that programs gave, whose memory nothing else refers to. */
+  readonly #given = new WeakSet<ort.Tensor>();
   #next = 1;
 
   private constructor(options: HostOptions) {
@@ -58,7 +61,8 @@ export class Host {
       if (y?.data[0] !== 2) throw new Error(`it computed [1 1; 1 1]² = [${y?.data}]`);
       await host.release(probe);
     } catch (error) {
-      const reason = (error as Error).message.replaceAll(/\s+/g, " ").slice(0, 300);
+      const said = (error as Error).message.replaceAll(/\s+/g, " ");
+      const reason = said.replace(/^\S+:\d+ .* was false\. /, "").slice(0, 300); // ONNX Runtime's own place and condition
       throw new DistillError(
         `Device "${options.provider}" cannot be used on this machine: ${reason.replace(/[.\s]*$/, ".")} ${CURES[options.provider]}`,
       );
@@ -114,7 +118,7 @@ export class Host {
     const answers: Record<string, Tensor> = {};
     for (const { name } of program.outputs) {
       const result = results[name]!;
-      if (program.keep.includes(name)) this.#keep(bindings.writes?.[name] ?? name, result);
+      if (program.keep.includes(name)) this.#replace(bindings.writes?.[name] ?? name, result);
       else answers[name] = fromOrt(result);
     }
     return answers;
@@ -199,6 +203,15 @@ export class Host {
     return state;
   }
 
+  /** Keep what a program gave. What one gave before is freed at once: garbage of this size is collected late. */
+  #replace(name: string, value: ort.Tensor): void {
+    const old = this.#states.get(name);
+    this.#keep(name, value);
+    if (old && this.#given.delete(old) && old.location === "cpu")
+      nowhere.postMessage(null, [(old.data as TensorData).buffer as ArrayBuffer]);
+    this.#given.add(value);
+  }
+
   #keep(name: string, value: ort.Tensor): void {
     const old = this.#states.get(name);
     this.#states.set(name, value);
@@ -264,6 +277,10 @@ const fromOrt = ({ type, data, dims }: ort.Tensor): Tensor => ({
   shape: dims,
   data: data as TensorData,
 });
+
+/** A port that nobody listens to: memory that is transferred to it is freed. */
+const nowhere = new MessageChannel().port1;
+nowhere.close();
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: TensorData) => new Uint8Array(buffer, byteOffset, byteLength);
 

@@ -71,21 +71,16 @@ export async function compileTraining(
   const half = options.precision === "fp16";
   const computed = half ? model.as("float16") : model;
   const scale = half ? input("loss_scale", "float32", []) : undefined;
-  const loss = batchLoss(computed, shape, options.rematerialize, scale);
-  const grads = gradients(
-    loss,
-    parameters.map(({ name }) => computed.weight(name)),
-  );
-  const names = parameters.map(({ name }) => name);
-  const [own, trained] = [new Set(model.parameters.flatMap(({ name }) => model.storage(name).names)), new Set(names)];
+  const { loss, grads } = lossAndGradients(computed, shape, options.rematerialize, parameters, scale);
+  const trained = new Set(parameters.map(({ name }) => name));
+  const own = new Set(model.parameters.flatMap(({ name }) => model.storage(name).names));
   const read = toposort(loss).flatMap(({ name }) => (name === undefined || trained.has(name) ? [] : name));
   const frozen = new Set(read.filter((name) => own.has(name)));
-  const [first, ...rest] = half ? narrowed([loss, ...grads], frozen, model) : [loss, ...grads];
-  // from the last layer to the first, so that what a layer kept is freed when its gradients are done
-  const outputs = names.map((name, i): [string, Value] => [gradientName(name), rest[i]!]).reverse();
+  const values = [loss, ...Object.values(grads)];
+  const [first, ...rest] = half ? narrowed(values, frozen, model) : values;
   const graph = {
     loss: first!,
-    gradients: Object.fromEntries(outputs),
+    gradients: Object.fromEntries(Object.keys(grads).map((name, i): [string, Value] => [name, rest[i]!])),
     batched: new Set(read.filter((name) => !own.has(name))),
     frozen,
   };
@@ -119,6 +114,24 @@ function narrowed(outputs: readonly Value[], frozen: ReadonlySet<string>, { stor
   );
   const casts = kept.map((x): [Value, Value] => [x, Cast(input(x.name!, "float32", x.shape), { to: "float16" })]);
   return substitute(outputs, new Map(casts));
+}
+
+/** The loss of a batch, times `scale`, and its gradients by the names of their states. */
+export function lossAndGradients(
+  model: Model,
+  shape: BatchShape,
+  rematerialize: boolean,
+  parameters: readonly Parameter[] = model.parameters,
+  scale?: Value,
+): { loss: Value; grads: Record<string, Value> } {
+  const loss = batchLoss(model, shape, rematerialize, scale);
+  const grads = gradients(
+    loss,
+    parameters.map(({ name }) => model.weight(name)),
+  );
+  // from the last layer to the first, so that what a layer kept is freed when its gradients are done
+  const outputs = parameters.map(({ name }, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();
+  return { loss, grads: Object.fromEntries(outputs) };
 }
 
 /** Put moments of zero on the device, as before the first step. */

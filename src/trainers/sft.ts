@@ -70,21 +70,23 @@ export type SftRun = {
   fingerprint: string;
   /** Stops the run after the step that is under way, with a checkpoint. */
   signal?: AbortSignal;
+  /** Show no progress. */
+  silent?: boolean;
 };
 
-/** `loss` is the last step's. */
-export type SftResult = { step: number; steps: number; stopped: boolean; loss: number | null };
+/** `loss` is the last step's; `done` is what this call did itself, without compiling and saving. */
+export type SftResult = {
+  step: number;
+  steps: number;
+  stopped: boolean;
+  loss: number | null;
+  done: { steps: number; tokens: number; seconds: number };
+};
 
 /** Train until the last step, from the newest checkpoint if there is one. The trained weights are states of the device. */
 export async function trainSft(run: SftRun): Promise<SftResult> {
   const { device, model, trained, options, output, fingerprint, signal } = run;
-  const rows = rowsOf(run.segments, options);
-  const rowsPerStep = options.per_device_train_batch_size * options.gradient_accumulation_steps;
-  const stepsPerEpoch = Math.ceil(rows.length / rowsPerStep);
-  const steps = options.max_steps ?? Math.ceil(stepsPerEpoch * options.num_train_epochs);
-  const vocab = model.head.shape[0] as number;
-  const heads = device.resident ? model.num_heads : undefined;
-  const shape = batchShape(options.per_device_train_batch_size, options.max_length, vocab, heads);
+  const { rows, rowsPerStep, stepsPerEpoch, steps, shape } = layOutRun(model, run.segments, options, device.resident);
   const checkpoints = join(output, "checkpoints");
   const metrics = join(output, "metrics.jsonl");
   mkdirSync(output, { recursive: true });
@@ -118,13 +120,14 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     lastLoss = report.loss;
     return report;
   };
+  const done = { steps: 0, tokens: 0, seconds: 0 };
   const save = async () => {
     const { loss: _, grad_norm: __, ...optimizer } = await look();
     await saveCheckpoint(training.read, trained, checkpoints, { step, fingerprint, optimizer });
     pruneCheckpoints(checkpoints, options.save_total_limit);
     saved = step;
   };
-  const progress = startProgress("train", steps, "step", step);
+  const progress = run.silent ? undefined : startProgress("train", steps, "step", step);
   const order = epochOrder(rows, options.seed);
   let start = performance.now();
   while (step < steps && !signal?.aborted) {
@@ -141,8 +144,13 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     const logged = step % options.logging_steps === 0 || step === steps || step === 1;
     if (logged || !device.resident) {
       const tokens = unseen.reduce((sum, { rows }) => sum + tokensIn(rows), 0);
+      const unseenSteps = unseen.length;
       const { loss, grad_norm, loss_scale, skipped_steps } = await look();
-      const tokens_per_s = (tokens / (performance.now() - start)) * 1000;
+      const seconds = (performance.now() - start) / 1000;
+      const tokens_per_s = tokens / seconds;
+      done.steps += unseenSteps;
+      done.tokens += tokens;
+      done.seconds += seconds;
       start = performance.now();
       const half = precision === "fp16" ? { loss_scale, skipped_steps } : {};
       const metric = {
@@ -156,18 +164,22 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
         ...half,
       };
       if (logged) appendFileSync(metrics, `${JSON.stringify(metric)}\n`);
-      progress.update(
+      progress?.update(
         step,
         `loss ${loss.toFixed(4)} · grad ${grad_norm.toFixed(3)} · lr ${learning_rate.toExponential(2)} · ${tokens_per_s.toFixed(0)} tokens/s` +
           (skipped_steps > 0 ? ` · ${skipped_steps} skipped` : ""),
       );
     }
-    if (step % options.save_steps === 0 && step < steps) await save();
+    if (step % options.save_steps === 0 && step < steps) {
+      const before = performance.now();
+      await save();
+      start += performance.now() - before;
+    }
   }
-  progress.end();
+  progress?.end();
   if (saved !== step && step > 0) await save();
   await training.release();
-  return { step, steps, stopped: step < steps, loss: lastLoss };
+  return { step, steps, stopped: step < steps, loss: lastLoss, done };
 }
 
 type Step = { step: number; rows: readonly Row[] };
@@ -208,6 +220,18 @@ function epochOrder(rows: readonly Row[], seed: number): (epoch: number) => read
     if (last?.epoch !== epoch) last = { epoch, rows: seededRandom(deriveSeed(seed, "epoch", epoch)).shuffled(rows) };
     return last.rows;
   };
+}
+
+/** The rows that segments make, how many steps are made of them, and the sizes of a micro-batch. */
+export function layOutRun(model: Model, segments: readonly Segment[], options: SftOptions, fewKernels = false) {
+  const { max_length, max_steps, num_train_epochs, per_device_train_batch_size } = options;
+  const rows = rowsOf(segments, options);
+  const rowsPerStep = per_device_train_batch_size * options.gradient_accumulation_steps;
+  const stepsPerEpoch = Math.ceil(rows.length / rowsPerStep);
+  const steps = max_steps ?? Math.ceil(stepsPerEpoch * num_train_epochs);
+  const vocab = model.head.shape[0] as number;
+  const shape = batchShape(per_device_train_batch_size, max_length, vocab, fewKernels ? model.num_heads : undefined);
+  return { rows, rowsPerStep, stepsPerEpoch, steps, shape };
 }
 
 function rowsOfStep(

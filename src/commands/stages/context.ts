@@ -21,7 +21,7 @@ export type Context = {
 };
 
 export const tracesFolder = ({ output }: Context) => join(output, "traces");
-export const datasetFolder = ({ output }: Context) => join(output, "dataset");
+export const datasetFolder = ({ output }: Pick<Context, "output">) => join(output, "dataset");
 export const studentFolder = ({ output }: Context) => join(output, "student");
 export const adapterFolder = ({ output }: Context) => join(output, "adapter");
 export const exportFolder = ({ output }: Context) => join(output, "export");

@@ -24,10 +24,19 @@ import type { Model, Parameter } from "../../models/model.ts";
 import type { BaseDtype } from "../../models/storage.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
-import { openDevice } from "../../runtime/device.ts";
+import { type Device, openDevice } from "../../runtime/device.ts";
+import { measureRates } from "../../runtime/probe.ts";
+import { watchResidentSet } from "../../runtime/resident-set.ts";
 import { readerOf, saveModel, saveTrained } from "../../trainers/checkpoint.ts";
+import {
+  type Actual,
+  describeComparison,
+  describeEstimate,
+  estimateTraining,
+  type TrainingEstimate,
+} from "../../trainers/estimate.ts";
 import { trainSft } from "../../trainers/sft.ts";
-import { isFrozen, trainedPart } from "../../trainers/trained.ts";
+import { isFrozen, type Trained, trainedPart } from "../../trainers/trained.ts";
 import { adapterFolder, type Context, datasetFolder, hashOf, studentFolder } from "./context.ts";
 
 const WEBGPU_DTYPES: readonly BaseDtype[] = ["float32", "float16"];
@@ -60,14 +69,7 @@ export function trainStage(context: Context): Stage {
     },
     outputs: [student, ...(recipe.lora ? [adapterFolder(context)] : [])],
     async run({ key, previous, signal }) {
-      const { config, tokenizer, source } = openStudent(recipe);
-      const model = modelToTrain(recipe, config, source);
-      const base = "path" in recipe.student ? nameOf(context, recipe.student.path) : null;
-      const trained = trainedPart(model, config, { freeze: recipe.trainer.freeze, base });
-      if (tokenizer.size > (config.vocab_size as number))
-        throw new DistillError(
-          `The tokenizer ${tokenizer.folder} has ${tokenizer.size} tokens, and the student a vocab_size of ${config.vocab_size}.`,
-        );
+      const { model, trained, config, tokenizer } = prepare(context);
       const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal);
       if (!examples) return { stopped: true, result: {} };
       const { segments, dropped } = examples;
@@ -87,12 +89,22 @@ export function trainStage(context: Context): Stage {
         const weights = (parameters: readonly Parameter[]) => startingWeights(recipe, model, parameters);
         console.log(describe(model, trained.parameters, segments, device.name));
         const { trainer: options } = recipe;
+        const predicted = await foresee(model, trained, segments, recipe, device);
+        for (const line of describeEstimate(predicted)) console.log(line);
+        const resident = watchResidentSet();
         const run = { device, model, trained, weights, segments, options, output, fingerprint: key, signal };
-        const { step, steps, stopped, loss } = await trainSft(run);
+        const { step, steps, stopped, loss, done } = await trainSft(run).finally(resident.stop);
+        const actual: Actual = {
+          steps: done.steps,
+          peak_rss_mb: Math.round(resident.peak_mb()),
+          seconds: Number(done.seconds.toPrecision(3)),
+          tokens_per_s: Math.round(done.tokens / (done.seconds || 1)),
+        };
         if (stopped) {
           console.log(`Stopped after step ${step} of ${steps}. The same command continues from there.`);
-          return { stopped, result: { step, steps } };
+          return { stopped, result: { step, steps, predicted, actual } };
         }
+        if (done.steps > 0) console.log(`It took ${describeComparison(predicted, actual)}.`);
         await writeFolder(student, async (folder) => {
           await saveModel(device, model, config, folder);
           for (const file of TOKENIZER_FILES)
@@ -107,7 +119,7 @@ export function trainStage(context: Context): Stage {
           await writeFolder(adapterFolder(context), (folder) => saveTrained(readerOf(device), trained, folder));
         console.log(`The student is in ${student}.`);
         if (recipe.lora) console.log(`The adapter is in ${adapterFolder(context)}.`);
-        return { result: { steps, loss, examples: segments.length, device: device.name } };
+        return { result: { steps, loss, examples: segments.length, device: device.name, predicted, actual } };
       } finally {
         await device.close();
       }
@@ -116,9 +128,47 @@ export function trainStage(context: Context): Stage {
 }
 
 /** What PEFT finds a model by: its name on the hub, or its folder. */
-function nameOf({ hub }: Context, path: string): string {
+function nameOf({ hub }: Pick<Context, "hub">, path: string): string {
   const reference = hub.get(path);
   return reference ? parseHubReference(reference).name : path;
+}
+
+/** The student, and the part of it that is trained. */
+function prepare(context: Pick<Context, "recipe" | "hub">) {
+  const { recipe } = context;
+  const { config, tokenizer, source } = openStudent(recipe);
+  const model = modelToTrain(recipe, config, source);
+  const base = "path" in recipe.student ? nameOf(context, recipe.student.path) : null;
+  const trained = trainedPart(model, config, { freeze: recipe.trainer.freeze, base });
+  if (tokenizer.size > (config.vocab_size as number))
+    throw new DistillError(
+      `The tokenizer ${tokenizer.folder} has ${tokenizer.size} tokens, and the student a vocab_size of ${config.vocab_size}.`,
+    );
+  return { model, trained, config, tokenizer };
+}
+
+const foresee = async (
+  model: Model,
+  { parameters }: Trained,
+  segments: readonly Segment[],
+  { trainer }: Recipe,
+  device: Device,
+) => estimateTraining(model, parameters, segments, trainer, device, await measureRates(device));
+
+/** What training will take, as far as its dataset is there. */
+export async function foreseeTraining(context: Context, signal: AbortSignal): Promise<TrainingEstimate | undefined> {
+  const { recipe } = context;
+  const dataset = recipe.dataset ?? { path: datasetFolder(context) };
+  if (!recipe.dataset && !existsSync((dataset as { path: string }).path)) return undefined;
+  const { model, trained, tokenizer } = prepare(context);
+  const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal);
+  if (!examples) return undefined;
+  const device = await openDevice(recipe.device, { threads: recipe.threads });
+  try {
+    return await foresee(model, trained, examples.segments, recipe, device);
+  } finally {
+    await device.close();
+  }
 }
 
 /** The student with an adapter where the recipe has one, and weights that are not trained kept as the recipe says. */

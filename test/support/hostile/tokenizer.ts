@@ -149,10 +149,8 @@ export const target: Target = async (folder) => {
     if (kind === 0) [content, what] = damage(random, json);
     else if (kind === 1) [settings, what] = mutateJson(random, options, ["<unk>", "a", { content: 7 }, true]);
     else if (kind === 2) {
-      const chat_template = pick(random, [
-        ...TEMPLATES,
-        damage(random, Buffer.from(`${options.chat_template}`))[0].toString(),
-      ]);
+      const harmless = damage(random, Buffer.from(`${options.chat_template}`))[0].toString();
+      const chat_template = random.below(3) === 0 ? pick(random, TEMPLATES) : harmless;
       [settings, what] = [
         JSON.stringify({ ...options, chat_template }),
         `the template ${chat_template.trim().slice(0, 60)}`,
