@@ -5,7 +5,7 @@ import { toposortUntil, type Value } from "../graph/value.ts";
 import { MatMul, Transpose } from "../ops/index.ts";
 import { FusedMatMul, Gemm } from "../ops/matmul.ts";
 import { fuseLocally, fuseSums } from "./fuse.ts";
-import { scatteredInPieces } from "./pieces.ts";
+import { scatteredInPieces, whereInPieces } from "./pieces.ts";
 import type { Target } from "./targets.ts";
 
 /** `outputs` in ops that `target` has, each computed once. */
@@ -26,7 +26,8 @@ export function lower(outputs: readonly Value[], target: Target): Value[] {
           lowered.set(value, lowered.get(expanded)!);
         } else {
           const made = fuse(node.op, inputs, node.attrs, target);
-          const fitting = target.binds ? (scatteredInPieces(made, target.binds) ?? made) : made;
+          const { binds = Number.POSITIVE_INFINITY } = target;
+          const fitting = scatteredInPieces(made, binds) ?? whereInPieces(made, binds) ?? made;
           const fused = target.fewKernels ? fuseLocally(fitting) : fitting;
           if (fused === made) lowered.set(value, intern(made));
           else {

@@ -1,4 +1,7 @@
-/** @file Tensors larger than what a kernel can bind, in pieces, for ops of which the runtime cannot cut them itself. */
+/**
+ * @file Tensors larger than what a kernel can bind, in pieces. ONNX Runtime 1.30.0 binds them in segments, which most of its
+ * kernels of WebGPU see as one; those of ScatterElements fail, and those of Where see the first segment only.
+ */
 
 import { elements } from "../graph/shape.ts";
 import { scalar, type Value } from "../graph/value.ts";
@@ -28,4 +31,19 @@ export function scatteredInPieces({ node, shape, dtype }: Value, most: number): 
     pieces.push(slice(ScatterElements(zeros, target, updates, { axis: 0 }), 0, 0, length));
   }
   return pieces.length > 1 ? Concat(...pieces, { axis: 0 }) : undefined;
+}
+
+/** A Where of more than `most` elements, a piece of its first axis at a time; undefined for anything else. */
+export function whereInPieces({ node, shape }: Value, most: number): Value | undefined {
+  if (node?.op !== Where || shape.some((dim) => typeof dim !== "number") || elements(shape) <= most) return undefined;
+  const size = shape[0] as number;
+  const length = Math.floor(most / (elements(shape) / size));
+  const pieces: Value[] = [];
+  for (let start = 0; start < size; start += length) {
+    const part = (x: Value) =>
+      x.shape.length === shape.length && x.shape[0] === size ? slice(x, 0, start, Math.min(size, start + length)) : x;
+    const [condition, a, b] = node.inputs as [Value, Value, Value];
+    pieces.push(Where(part(condition), part(a), part(b)));
+  }
+  return Concat(...pieces, { axis: 0 });
 }

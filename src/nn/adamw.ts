@@ -1,4 +1,4 @@
-import { type DType, input, scalar, type Value } from "../graph/value.ts";
+import { type Dim, type DType, input, scalar, type Value } from "../graph/value.ts";
 import {
   Add,
   Cast,
@@ -32,7 +32,7 @@ type Factors = {
 /** The states of a tensor, or of many laid end to end. */
 type Tensors = { param: Value; grad: Value; m: Value; v: Value };
 
-const tensors = (shape: readonly string[], dtype: DType): Tensors => ({
+const tensors = (shape: readonly Dim[], dtype: DType): Tensors => ({
   param: input("param", dtype, shape),
   grad: input("grad", dtype, shape),
   m: input("m", dtype, shape),
@@ -90,8 +90,8 @@ export const FACTORS = ["finite", "keep1", "take1", "keep2", "take2", "rate", "e
  * The same for tensors laid end to end, with every scalar an input that `guardedFactors` computes: `finite` is 0 where the
  * gradient is to be passed over, whatever is in it.
  */
-export function adamWOfFlat({ decays }: { decays: boolean }): Record<string, Value> {
-  const flat = tensors(["size"], "float32");
+export function adamWOfFlat({ decays, size = "size" }: { decays: boolean; size?: Dim }): Record<string, Value> {
+  const flat = tensors([size], "float32");
   const factors = Object.fromEntries(FACTORS.map((name) => [name, input(name, "float32", [])])) as Record<
     (typeof FACTORS)[number],
     Value

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { scatteredInPieces } from "../../src/compiler/pieces.ts";
+import { scatteredInPieces, whereInPieces } from "../../src/compiler/pieces.ts";
 import { input, scalar } from "../../src/graph/value.ts";
-import { Expand, ScatterElements } from "../../src/ops/index.ts";
+import { Expand, ScatterElements, Where } from "../../src/ops/index.ts";
 import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
 import { random, testDevice } from "../support/finite-differences.ts";
 
@@ -28,6 +28,23 @@ test("rows that are added up in pieces are those that are added up at once, repe
     assert.deepEqual(toNumbers((await (await device.compile({ pieces })).run(feeds)).pieces!), expected, `${most}`);
   }
   assert.equal(scatteredInPieces(whole, rows * width), undefined);
+});
+
+test("a choice in pieces is the choice at once", async () => {
+  const device = await testDevice();
+  const [condition, a] = [input("condition", "bool", []), input("a", "float32", [7, 3])];
+  const whole = Where(condition, a, input("b", "float32", [3]));
+  const feeds = {
+    a: tensor("float32", [7, 3], Array.from({ length: 21 }, random(4))),
+    b: tensor("float32", [3], [1, 2, 3]),
+  };
+  for (const chosen of [0, 1])
+    for (const most of [20, 6, 3]) {
+      const both = await device.compile({ whole, pieces: whereInPieces(whole, most)! });
+      const results = await both.run({ ...feeds, condition: tensor("bool", [], [chosen]) });
+      assert.deepEqual(toNumbers(results.pieces!), toNumbers(results.whole!), `${most}`);
+    }
+  assert.equal(whereInPieces(whole, 21), undefined);
 });
 
 after(async () => (await testDevice()).close());

@@ -45,13 +45,17 @@ export async function flatOptimizer(
   const backward = await device.compile({ ...gradients, loss }, { keep });
   const flats = layOut(parameters, size);
   const working: DType = options.half ? "float16" : "float32";
-  const updates = await Promise.all(
-    [true, false].map(async (decaying) => {
-      const outputs = adamWOfFlat({ decays: decaying });
-      return device.compile(outputs, { keep: Object.keys(outputs) });
-    }),
-  );
-  const updateOf = ({ parameters: [first] }: Flat): Program => updates[decays(first!) ? 0 : 1]!;
+  const compileUpdate = (options: { decays: boolean; size?: number }): Promise<Program> => {
+    const outputs = adamWOfFlat(options);
+    return device.compile(outputs, { keep: Object.keys(outputs) });
+  };
+  const ordinary = [await compileUpdate({ decays: true }), await compileUpdate({ decays: false })];
+  const updates: Program[] = [];
+  for (const flat of flats) {
+    const [decaying, size] = [decays(flat.parameters[0]!), total(flat)];
+    // a size that is known lets what is too large for a kernel be cut
+    updates.push(size > FLAT ? await compileUpdate({ decays: decaying, size }) : ordinary[decaying ? 0 : 1]!);
+  }
   const gathered: { first: Program; next: Program }[] = [];
   for (const flat of flats) gathered.push(await compileGather(device, flat, working));
   const spread: Program[] = [];
@@ -72,7 +76,7 @@ export async function flatOptimizer(
         "forward and backward": microBatches * backward.kernels,
         accumulate: gathered.reduce((sum, { first }) => sum + first.kernels, 0) + (microBatches - 1) * more,
         norm: control.kernels,
-        optimizer: flats.reduce((sum, flat, i) => sum + updateOf(flat).kernels + spread[i]!.kernels, 0),
+        optimizer: [...updates, ...spread].reduce((sum, { kernels }) => sum + kernels, 0),
       };
     },
     async step(batches, { learning_rate, max_grad_norm }) {
@@ -99,7 +103,7 @@ export async function flatOptimizer(
       const factors = Object.fromEntries(FACTORS.map((name) => [name, stateName(name)]));
       for (const [i, flat] of flats.entries()) {
         const { param, grad, m, v } = flat;
-        await updateOf(flat).run(
+        await updates[i]!.run(
           {},
           { reads: { ...factors, param, grad, m, v }, writes: { next_param: param, next_m: m, next_v: v } },
         );
