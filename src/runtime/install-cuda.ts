@@ -41,7 +41,9 @@ function packageRoot(): string {
 }
 
 function runScript(script: string, cwd: string, say: (line: string) => void, signal: AbortSignal) {
-  const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: "cuda12" };
+  // run by npm in a project's own folder, the script takes it for ONNX Runtime's and does nothing
+  const { npm_package_json: _, ...ours } = process.env;
+  const env = { ...ours, ONNXRUNTIME_NODE_INSTALL: "cuda12" };
   const child = spawn(process.execPath, [script], { cwd, env, stdio: ["ignore", "pipe", "pipe"], signal });
   let said = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -9,9 +9,9 @@ export const PRECISIONS = ["auto", "fp32", "fp16"] as const;
 /** What forward and backward compute in. Weights, moments and statistics are float32 in either. */
 export type Precision = "fp32" | "fp16";
 
-/** "auto" is fp16 where a device other than the CPU has it. */
+/** "auto" is fp16 where states stay on a device that has it: elsewhere narrowing them costs more than it saves. */
 export async function choosePrecision(device: Device, wanted: (typeof PRECISIONS)[number]): Promise<Precision> {
-  if (wanted === "fp32" || (wanted === "auto" && device.name === "cpu")) return "fp32";
+  if (wanted === "fp32" || (wanted === "auto" && !device.resident)) return "fp32";
   const reason = await whyNoHalf(device);
   if (reason === undefined) return "fp16";
   if (wanted === "auto") return "fp32";
