@@ -61,8 +61,8 @@ export type SftRun = {
   signal?: AbortSignal;
 };
 
-/** `loss` is the last step's. */
-export type SftResult = { step: number; steps: number; stopped: boolean; loss: number | null };
+/** `loss` is the last step's; `tokens` were in the rows of all steps so far, those before a resumption too. */
+export type SftResult = { step: number; steps: number; stopped: boolean; loss: number | null; tokens: number };
 
 /** Train until the last step, from the newest checkpoint if there is one. The trained weights are states of the device. */
 export async function trainSft(run: SftRun): Promise<SftResult> {
@@ -105,7 +105,7 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     const chosen = rowsOfStep(order, step, stepsPerEpoch, rowsPerStep);
     const batches = chunksOf(chosen, options.per_device_train_batch_size).map((part) => layOut(part, shape));
     const supervised = batches.reduce((sum, batch) => sum + batch.supervised.length, 0);
-    const tokens = chosen.flat().reduce((sum, segment) => sum + segment.tokens.length, 0);
+    const tokens = tokensOf(chosen);
     let loss = 0;
     for (const batch of batches) loss += await training.accumulate(batch, supervised);
     step++;
@@ -130,8 +130,12 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
   }
   progress.end();
   if (saved !== step && step > 0) await save();
-  return { step, steps, stopped: step < steps, loss: lastLoss };
+  let tokens = 0;
+  for (let done = 0; done < step; done++) tokens += tokensOf(rowsOfStep(order, done, stepsPerEpoch, rowsPerStep));
+  return { step, steps, stopped: step < steps, loss: lastLoss, tokens };
 }
+
+const tokensOf = (rows: readonly Row[]) => rows.flat().reduce((sum, { tokens }) => sum + tokens.length, 0);
 
 /** The rows of each epoch, shuffled by the seed and the epoch's number, so that a resumed run sees the same ones. */
 function epochOrder(rows: readonly Row[], seed: number): (epoch: number) => readonly Row[] {

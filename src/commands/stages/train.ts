@@ -68,7 +68,7 @@ export function trainStage(context: Context): Stage {
         console.log(describe(model.parameters, segments, device.name));
         const { trainer: options } = recipe;
         const run = { device, model, config, weights, segments, options, output, fingerprint: key, signal };
-        const { step, steps, stopped, loss } = await trainSft(run);
+        const { step, steps, stopped, loss, tokens } = await trainSft(run);
         if (stopped) {
           console.log(`Stopped after step ${step} of ${steps}. The same command continues from there.`);
           return { stopped, result: { step, steps } };
@@ -84,7 +84,7 @@ export function trainStage(context: Context): Stage {
           );
         });
         console.log(`The student is in ${student}.`);
-        return { result: { steps, loss, examples: segments.length, device: device.name } };
+        return { result: { steps, loss, tokens, examples: segments.length, device: device.name } };
       } finally {
         await device.close();
       }
