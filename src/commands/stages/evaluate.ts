@@ -2,7 +2,7 @@
 
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { create } from "../../core/component.ts";
+import { create, oneOf } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import { writeWhole } from "../../core/files.ts";
 import { contentHash } from "../../core/hash.ts";
@@ -131,6 +131,8 @@ async function asGguf(folder: string, output: string, context: Context): Promise
   return { teacher: backendOf(exported!.path, context), bytes: exported!.bytes };
 }
 
+const Backend = oneOf(teachers);
+
 /** What runs an exported file, as the recipe's teacher runs where it is of the same kind, but with a template of its own. */
 function backendOf(path: string, { recipe }: Context): { type: string } {
   const type = path.endsWith(".gguf") ? "llama_cpp" : "transformers";
@@ -138,5 +140,5 @@ function backendOf(path: string, { recipe }: Context): { type: string } {
     chat_template: "",
     ...(recipe.teacher?.type === type ? recipe.teacher : {}),
   };
-  return { ...alike, type, path } as { type: string };
+  return Backend.parse({ ...alike, type, path });
 }
