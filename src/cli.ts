@@ -2,7 +2,9 @@
 /** @file argv → command. The only file that prints an error or sets the exit code. */
 
 import { Command, CommanderError } from "commander";
+import type { DoctorOptions } from "./commands/doctor.ts";
 import type { FilterArguments } from "./commands/filter.ts";
+import type { InspectArguments } from "./commands/inspect.ts";
 import type { Verb } from "./commands/run.ts";
 import type { ScoreOptions } from "./commands/score.ts";
 import { DistillError } from "./core/errors.ts";
@@ -36,8 +38,18 @@ for (const [verb, description] of Object.entries(VERBS))
 
 recipeCommand("plan", "Say what distill run would do, and why.").action(async (recipe: string, overrides: string[]) => {
   const { plan } = await import("./commands/run.ts");
-  await plan(recipe, overrides);
+  await plan(recipe, overrides, interrupt.signal);
 });
+
+recipeCommand("inspect", "Show the rows that the recipe trains on: prompt, supervised, padding, special tokens.")
+  .option("--rows <n>", "how many rows are shown (2; 20 on a page)")
+  .option("--row <n>", "the number of one row of the dataset, which is shown instead")
+  .option("--width <columns>", "columns of a line (the terminal's)")
+  .option("--html <file>", "write a page instead")
+  .action(async (recipe: string, overrides: string[], options: InspectArguments) => {
+    const { inspect } = await import("./commands/inspect.ts");
+    await inspect(recipe, overrides, options, interrupt.signal);
+  });
 
 program
   .command("score")
@@ -69,6 +81,18 @@ program
   .action(async (dataset: string, options: FilterArguments) => {
     const { filter } = await import("./commands/filter.ts");
     await filter(dataset, options, interrupt.signal);
+  });
+
+program
+  .command("doctor")
+  .description("Say what works on this machine and why the rest does not; with a recipe, whether its laws hold.")
+  .argument("[recipe]", "a recipe, YAML: the laws of training are tried on its model and data")
+  .argument("[overrides...]", "key=value, such as student.path=models/other")
+  .option("--json", "print one JSON object")
+  .option("--install-cuda", "first get ONNX Runtime's CUDA provider, which its package leaves out")
+  .action(async (recipe: string | undefined, overrides: string[], options: DoctorOptions) => {
+    const { doctor } = await import("./commands/doctor.ts");
+    await doctor(recipe, overrides, options, interrupt.signal);
   });
 
 function recipeCommand(name: string, description: string): Command {

@@ -4,9 +4,10 @@ export { gradients } from "./compiler/gradients.ts";
 export { DistillError, ShapeError } from "./core/errors.ts";
 export { type FinishReason, type Judgement, type Message, type Prompt, VERDICTS, type Verdict } from "./core/trace.ts";
 export { type Batch, type BatchShape, batchShape, layOut, type Row, type Segment } from "./data/batch.ts";
+export { type Examples, readExamples } from "./data/examples.ts";
 export { pack } from "./data/packing.ts";
 export { readTrainingRows, type TrainingRow } from "./data/rows.ts";
-export { toSegment } from "./data/segments.ts";
+export { toSegments } from "./data/segments.ts";
 export { loadTokenizer, type Tokenizer } from "./data/tokenizer.ts";
 export { greedy } from "./evaluation/greedy.ts";
 export { defineExporter, type Exported, type Exporter, type Source } from "./exporters/exporter.ts";
@@ -23,12 +24,16 @@ export type { Runner } from "./exporters/runners/runner.ts";
 export { openGguf } from "./formats/gguf-reader.ts";
 export { defineOp, type Op } from "./graph/op.ts";
 export { constant, type DType, input, scalar, type Value } from "./graph/value.ts";
+export { loadAdapter, mergedWeights, readAdapterOptions } from "./models/adapter-folder.ts";
 export { createModel, initialWeights, loadWeights, type ModelConfig, readConfig } from "./models/load.ts";
+export { type Adapter, LoraOptions } from "./models/lora.ts";
 export { defineFamily, type Model } from "./models/model.ts";
+export { saveWeights } from "./models/save.ts";
 export { attention } from "./nn/attention.ts";
 export { crossEntropy } from "./nn/cross-entropy.ts";
 export { geglu } from "./nn/geglu.ts";
 export { linear } from "./nn/linear.ts";
+export { lora } from "./nn/lora.ts";
 export { swiglu } from "./nn/swiglu.ts";
 export { checkpoint } from "./ops/checkpoint.ts";
 export * as ops from "./ops/index.ts";
@@ -49,5 +54,7 @@ export {
   type SamplingOptions,
   type Teacher,
 } from "./teachers/teacher.ts";
-export { compileTraining, type Training } from "./trainers/program.ts";
+export type { Report } from "./trainers/optimizer/optimizer.ts";
+export { compileTraining, type StepSettings, type Training } from "./trainers/program.ts";
 export { type SftOptions, trainSft } from "./trainers/sft.ts";
+export { type Trained, trainedPart } from "./trainers/trained.ts";

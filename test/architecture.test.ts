@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 const ENGINE = ["graph", "ops", "nn", "models", "compiler", "runtime", "formats"];
 
-const TOOLS = ["data", "rewards", "teachers", "sampling", "trainers", "evaluation", "exporters", "recipe"];
+const TOOLS = ["data", "hub", "rewards", "teachers", "sampling", "trainers", "evaluation", "exporters", "recipe"];
 
 /** Which folders of src each may import. Its own files and `core` are always allowed. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -17,13 +17,25 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   models: ["graph", "ops", "nn", "formats"],
   runtime: ["graph", "ops", "compiler", "formats"],
   data: ["formats"],
+  hub: [],
   rewards: [],
   teachers: ["data", "formats"],
   sampling: ["teachers", "rewards", "data"],
   trainers: [...ENGINE, "data", "rewards"],
   evaluation: [...ENGINE, "data", "trainers", "teachers", "rewards", "sampling"],
   exporters: [...ENGINE, "data", "teachers", "trainers"],
-  recipe: ["data", "trainers", "runtime", "rewards", "teachers", "sampling", "exporters", "evaluation"],
+  recipe: [
+    "data",
+    "hub",
+    "models",
+    "trainers",
+    "runtime",
+    "rewards",
+    "teachers",
+    "sampling",
+    "exporters",
+    "evaluation",
+  ],
   commands: [...ENGINE, ...TOOLS],
   "cli.ts": ["commands"],
   "index.ts": [...ENGINE, ...TOOLS],
@@ -36,6 +48,7 @@ const FENCED: Record<string, readonly string[]> = {
     "formats",
     "models",
     "data",
+    "hub",
     "rewards",
     "teachers",
     "sampling",
@@ -50,6 +63,7 @@ const FENCED: Record<string, readonly string[]> = {
   "onnxruntime-node": ["runtime"],
   "@huggingface/tokenizers": ["data"],
   "@huggingface/jinja": ["data"],
+  "@huggingface/hub": ["hub"],
   "node-llama-cpp": ["teachers"],
   "@huggingface/transformers": ["teachers", "exporters"],
   "quickjs-emscripten": ["rewards"],

@@ -4,7 +4,7 @@ import { DistillError } from "../core/errors.ts";
 import { apply, isFloat } from "../graph/op.ts";
 import { broadcastAxes, sameShape } from "../graph/shape.ts";
 import { scalar, toposortUntil, type Value } from "../graph/value.ts";
-import { Add, After, Expand, ReduceSum, Reshape } from "../ops/index.ts";
+import { Add, After, Expand, ReduceSum, Reshape, Transpose } from "../ops/index.ts";
 
 /** The gradient of the scalar `loss` with respect to each of `params`. */
 export const gradients = (loss: Value, params: readonly Value[]): Value[] =>
@@ -16,7 +16,7 @@ function reverse(y: Value, dy: Value, xs: readonly Value[]): Value[] {
   const order = toposortUntil((value) => independent.has(value), [y]);
   const active = new Set(xs);
   for (const value of order)
-    if (isFloat(value.dtype) && value.node?.inputs.some((x) => active.has(x))) active.add(value);
+    if (isFloat(value.dtype) && computedFrom(value).some((x) => active.has(x))) active.add(value);
 
   const grads = new Map<Value, Value>([[y, dy]]);
   const again = recomputer(independent);
@@ -41,20 +41,26 @@ function reverse(y: Value, dy: Value, xs: readonly Value[]): Value[] {
   return xs.map((x) => grads.get(x) ?? Expand(scalar(0, x.dtype), { shape: x.shape }));
 }
 
+/** What a value's elements depend on: not what an After only waits for. */
+const computedFrom = ({ node }: Value): readonly Value[] =>
+  node?.op === After ? node.inputs.slice(0, 1) : (node?.inputs ?? []);
+
 /** x itself, or x computed again once `dy` is there, if its op is cheap: then it need not be kept from the forward pass. */
 function recomputer(independent: ReadonlySet<Value>): (x: Value, dy: Value) => Value {
   const made = new Map<Value, Value>();
   const again = (x: Value, dy: Value): Value => {
-    if (!x.node?.op.cheap || independent.has(x)) return x;
-    const inputs = x.node.inputs.map((from) =>
-      from.node?.op.cheap ? again(from, dy) : from.node ? After(from, dy) : from,
-    );
+    if (!x.node || !isCheap(x) || independent.has(x)) return x;
+    const inputs = x.node.inputs.map((from) => (isCheap(from) ? again(from, dy) : from.node ? After(from, dy) : from));
     const value = made.get(x) ?? apply(x.node.op, inputs, x.node.attrs);
     made.set(x, value);
     return value;
   };
   return again;
 }
+
+/** A transposition is as cheap as what it transposes: a product takes it in. */
+const isCheap = ({ node }: Value): boolean =>
+  node?.op.cheap === true || (node?.op === Transpose && isCheap(node.inputs[0]!));
 
 /** Sum `dx` over the axes along which `x` was broadcast. The only place that knows about broadcasting. */
 function unbroadcast(dx: Value, x: Value): Value {

@@ -4,6 +4,8 @@ import { apply, type OpInfo } from "../graph/op.ts";
 import { toposortUntil, type Value } from "../graph/value.ts";
 import { MatMul, Transpose } from "../ops/index.ts";
 import { FusedMatMul, Gemm } from "../ops/matmul.ts";
+import { fuseLocally, fuseSums } from "./fuse.ts";
+import { scatteredInPieces, whereInPieces } from "./pieces.ts";
 import type { Target } from "./targets.ts";
 
 /** `outputs` in ops that `target` has, each computed once. */
@@ -24,13 +26,22 @@ export function lower(outputs: readonly Value[], target: Target): Value[] {
           lowered.set(value, lowered.get(expanded)!);
         } else {
           const made = fuse(node.op, inputs, node.attrs, target);
-          lowered.set(value, intern(made));
+          const { binds = Number.POSITIVE_INFINITY } = target;
+          const fitting = scatteredInPieces(made, binds) ?? whereInPieces(made, binds) ?? made;
+          const fused = target.fewKernels ? fuseLocally(fitting) : fitting;
+          if (fused === made) lowered.set(value, intern(made));
+          else {
+            for (const x of inputs) lowered.set(x, x);
+            visit([fused]);
+            lowered.set(value, lowered.get(fused)!);
+          }
         }
       }
     }
   };
   visit(outputs);
-  return outputs.map((value) => lowered.get(value)!);
+  const all = outputs.map((value) => lowered.get(value)!);
+  return target.fewKernels ? fuseSums(all) : all;
 }
 
 /** Return the first of all values that are computed alike. */

@@ -1,38 +1,33 @@
 /**
  * @file The order in which a program runs. Memory depends on it: what is recomputed, or computed in chunks, must be used
- * and freed before the next piece begins. `After` states such orders.
- *
- * ONNX Runtime fixes its order by a depth-first search from the nodes that nothing consumes, taking the highest node number
- * first. Numbering nodes backwards along our own depth-first order makes its search retrace ours. Where it would not, the
- * order is made a real dependency.
+ * and freed before the next piece begins. `After` states such orders. Where ONNX Runtime would not keep one, however the
+ * nodes are listed, it is made a real dependency.
  */
 
+import { isFloat } from "../graph/op.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { postorder, scalar, type Value } from "../graph/value.ts";
-import { Add, After, Mul, Reshape, Slice } from "../ops/index.ts";
+import { After, resolve } from "../ops/after.ts";
+import { Cast, Equal, Gather, Mul, Reshape, Slice, Sub } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
+import { type Listing, runtimeOrder } from "./listing.ts";
 
 export type Schedule = {
   /** Every value, each after what it needs. */
   readonly order: readonly Value[];
+  /** The nodes as they are to be listed. */
+  readonly listed: readonly Value[];
   readonly outputs: readonly Value[];
 };
 
 /** Order the values that `outputs` need, first output first, so that every After holds when ONNX Runtime runs them. */
-export function schedule(outputs: readonly Value[]): Schedule {
+export function schedule(outputs: readonly Value[], listing: Listing): Schedule {
   const order = depthFirst(outputs, needed(outputs));
-  const broken = brokenOrders(order);
-  if (broken.size === 0) return { order, outputs };
-  return schedule(
-    rewrite(outputs, (value, [x, earlier]) => (broken.has(value) ? dependency(x!, earlier!) : undefined)),
-  );
-}
-
-/** x, for an After: the value that is read in its place. */
-export function resolve(value: Value): Value {
-  let x = value;
-  while (x.node?.op === After) x = x.node.inputs[0]!;
-  return x;
+  const listed = listing(order);
+  const broken = brokenOrders(order, listed);
+  if (broken.size === 0) return { order, listed, outputs };
+  const made = rewrite(outputs, (value, [x, earlier]) => (broken.has(value) ? dependency(x!, earlier!) : undefined));
+  return schedule(made, listing);
 }
 
 /** What is computed: an After needs only the value that it passes on. */
@@ -55,27 +50,11 @@ function depthFirst(outputs: readonly Value[], needed: ReadonlySet<Value>): Valu
   });
 }
 
-/**
- * The nodes of `order` as ONNX Runtime will run them when they are numbered backwards: depth first from what nothing
- * consumes, the earliest in our order first.
- */
-export function runtimeOrder(order: readonly Value[]): Value[] {
-  const nodes = order.filter(({ node }) => node && node.op !== After);
-  const place = new Map(nodes.map((value, i) => [value, i]));
-  const inputs = nodes.map(({ node }) => {
-    const places = node!.inputs.flatMap((x) => place.get(resolve(x)) ?? []);
-    return [...new Set(places)].sort((a, b) => a - b);
-  });
-  const consumed = new Set(inputs.flat());
-  const leaves = nodes.flatMap((_, i) => (consumed.has(i) ? [] : [i]));
-  return postorder(leaves, (i) => inputs[i]!).map((i) => nodes[i]!);
-}
-
-/** The Afters that ONNX Runtime's order would break. */
-function brokenOrders(order: readonly Value[]): ReadonlySet<Value> {
+/** The Afters of `order` that ONNX Runtime would break. */
+function brokenOrders(order: readonly Value[], listed: readonly Value[]): ReadonlySet<Value> {
   const afters = order.filter(({ node }) => node?.op === After);
   if (afters.length === 0) return new Set();
-  const run = runtimeOrder(order);
+  const run = runtimeOrder(listed);
   const time = new Map(run.map((value, i) => [value, i]));
   const firstUse = new Map<Value, number>();
   for (const [now, { node }] of run.entries())
@@ -89,8 +68,16 @@ function brokenOrders(order: readonly Value[]): ReadonlySet<Value> {
   return new Set(broken);
 }
 
-/** The same order as a dependency: x + 0·(an element of `earlier`). */
+/** The same order as a dependency: x bit for bit, computed from `earlier` too. */
 function dependency(x: Value, earlier: Value): Value {
-  const element = Slice(Reshape(earlier, { shape: ["elements"] }), position(0), position(1), { axis: 0, size: 1 });
-  return Add(x, Mul(Reshape(element, { shape: [] }), scalar(0, x.dtype)));
+  const one = Slice(Reshape(earlier, { shape: ["elements"] }), position(0), position(1), { axis: 0, size: 1 });
+  const element = Reshape(one, { shape: [] });
+  if (isFloat(x.dtype)) {
+    const zero = Mul(element, scalar(0, element.dtype)); // or -0, which its square is not
+    const square = Mul(zero, zero);
+    return Sub(x, x.dtype === earlier.dtype ? square : Cast(square, { to: x.dtype }));
+  }
+  // what has no arithmetic: the only one of [x]
+  const first = Mul(Cast(Equal(element, element), { to: "int32" }), scalar(0, "int32"));
+  return Gather(Reshape(x, { shape: [1, ...x.shape] }), first);
 }

@@ -1,6 +1,12 @@
-/** @file What each execution provider has as a kernel, measured with one-node models. */
+/** @file What each execution provider has as a kernel, measured with one-node models, and where it keeps states. */
 
 import type { DType } from "../graph/value.ts";
+
+/**
+ * Where states are between runs. "shared": in host memory, where programs compute. "device": on the device. "copied": in
+ * host memory, and each run copies those that it reads to the device, and those that it gives back to the host.
+ */
+export type Residency = "shared" | "device" | "copied";
 
 export type Target = {
   readonly name: "cpu" | "webgpu" | "cuda" | "portable";
@@ -10,16 +16,22 @@ export type Target = {
   has(type: string, dtype: DType): boolean;
   /** Whether a product with a transposed left matrix is better spelled as Gemm with transA than as Transpose and Gemm. */
   readonly gemmTransA: boolean;
+  /** Whether launches cost enough to spell the same in fewer kernels. */
+  readonly fewKernels?: boolean;
+  /** Elements of float32 that every device binds to a kernel; larger tensors are worked on in pieces. */
+  readonly binds?: number;
+  readonly residency: Residency;
 };
 
 /** Kernels of ONNX Runtime's own that have no double; ops that are names of ours only have no kernel anywhere. */
-const FUSED = ["QuickGelu", "RotaryEmbedding", "FusedMatMul", "SimplifiedLayerNormalization"];
+const FUSED = ["QuickGelu", "RotaryEmbedding", "FusedMatMul", "SimplifiedLayerNormalization", "DequantizeLinear"];
 
 const cpu: Target = {
   name: "cpu",
   opset: 21,
   has: (type, dtype) => (FUSED.includes(type) ? dtype === "float32" : isOnnx(type)),
   gemmTransA: false,
+  residency: "shared",
 };
 
 const webgpu: Target = {
@@ -27,12 +39,22 @@ const webgpu: Target = {
   opset: 21,
   has: (type) => isOnnx(type) && type !== "LogSoftmax" && type !== "FusedMatMul",
   gemmTransA: true,
+  fewKernels: true,
+  binds: 2 ** 25,
+  residency: "device",
 };
 
-const cuda: Target = { name: "cuda", opset: 21, has: isOnnx, gemmTransA: true };
+const cuda: Target = { name: "cuda", opset: 21, has: isOnnx, gemmTransA: true, residency: "copied" };
 
 /** Files that other programs load on a provider of their choice: what all of them have. */
-const portable: Target = { ...webgpu, name: "portable", opset: 23, gemmTransA: false };
+const portable: Target = {
+  ...webgpu,
+  name: "portable",
+  opset: 23,
+  gemmTransA: false,
+  fewKernels: false,
+  binds: Infinity,
+};
 
 export const targets = { cpu, webgpu, cuda, portable };
 

@@ -10,6 +10,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -89,23 +90,50 @@ export function writeFolder(path: string, fill: (folder: string) => void | Promi
   return run();
 }
 
-/** The text of a file, or a sentence that says what was looked for. */
-export function readText(path: string, what: string): string {
+/** Bytes of a text that came with somebody's model: the largest tokenizers take 33 MB. */
+export const UNTRUSTED_BYTES = 64 * 1024 * 1024;
+/** Objects and arrays in JSON: an empty one takes 3 bytes of a file and 60 of memory. */
+const NODES_LIMIT = 1 << 22;
+const DEPTH_LIMIT = 128;
+
+/** The text of a file of at most `limit` bytes, or a sentence that says what was looked for. */
+export function readText(path: string, what: string, limit = Number.POSITIVE_INFINITY): string {
   if (!existsSync(path)) throw new DistillError(`${what} not found: ${path}.`);
   try {
+    const { size } = statSync(path);
+    if (size > limit) throw new DistillError(`${path} has ${size} bytes; at most ${limit} are read.`);
     return readFileSync(path, "utf8");
   } catch (error) {
+    if (error instanceof DistillError) throw error;
     throw new DistillError(`Cannot read ${what} ${path}: ${(error as Error).message}.`);
   }
 }
 
-/** The JSON in a file. */
-export function readJson(path: string, what: string): unknown {
-  const text = readText(path, what);
+/** The JSON in a file of at most `limit` bytes. */
+export function readJson(path: string, what: string, limit?: number): unknown {
+  const text = readText(path, what, limit);
+  if (limit !== undefined) refuseHuge(text, path);
   try {
     return JSON.parse(text);
   } catch (error) {
     throw new DistillError(`${path} is not JSON: ${(error as Error).message}.`);
+  }
+}
+
+/** Throws for JSON that is small in a file and large in memory, or deeper than what walks through it can follow. */
+function refuseHuge(text: string, path: string): void {
+  let [nodes, depth, inText] = [0, 0, false];
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i];
+    if (inText) {
+      if (c === "\\") i++;
+      else if (c === '"') inText = false;
+    } else if (c === '"') inText = true;
+    else if (c === "]" || c === "}") depth--;
+    else if (c === "[" || c === "{") {
+      if (++nodes > NODES_LIMIT) throw new DistillError(`${path} holds more than ${NODES_LIMIT} objects and arrays.`);
+      if (++depth > DEPTH_LIMIT) throw new DistillError(`${path} is nested more than ${DEPTH_LIMIT} deep.`);
+    }
   }
 }
 

@@ -2,6 +2,8 @@
 export type Random = {
   /** Uniform in [0, 1), 53 bits. */
   uniform(): number;
+  /** 32 random bits, as a whole number. */
+  bits(): number;
   /** A whole number in [0, n). */
   below(n: number): number;
   /** Normal with mean 0 and deviation 1. */
@@ -54,7 +56,7 @@ export function seededRandom(seed: number): Random {
     }
     return result;
   };
-  return { uniform, below, normal, shuffled };
+  return { uniform, bits: next, below, normal, shuffled };
 }
 
 /** A seed that is different for each of `parts`, and the same for the same ones (FNV-1a). */

@@ -24,11 +24,19 @@ export type BatchShape = {
   chunks: number;
 };
 
-/** The sizes for rows of `length` tokens: a short row is one block; logits of one piece take at most 128 MiB. */
-export function batchShape(rows: number, length: number, vocab_size: number): BatchShape {
-  const rowsInChunk = Math.max(64, Math.floor(2 ** 25 / vocab_size));
-  const block = length <= 192 ? length : length <= 2048 ? 128 : 256;
-  return { rows, length, block, chunks: Math.ceil((rows * length) / rowsInChunk) };
+/** Elements of the largest tensors that are made on purpose: 128 MiB of float32, what every GPU binds to a kernel. */
+const MOST = 2 ** 25;
+
+/**
+ * The sizes for rows of `length` tokens: a short row is one block; logits of one piece take at most 128 MiB. Where a kernel
+ * costs a launch, `heads` (of queries) says so: blocks are then as long as scores of that size allow.
+ */
+export function batchShape(rows: number, length: number, vocab_size: number, heads?: number): BatchShape {
+  const rowsInChunk = Math.max(64, Math.floor(MOST / vocab_size));
+  const small = length <= 192 ? length : length <= 2048 ? 128 : 256;
+  const blocks = heads ? Math.ceil((rows * heads * length ** 2) / MOST) : Math.ceil(length / small);
+  const block = heads ? Math.max(small, Math.ceil(length / blocks)) : small;
+  return { rows, length, block: Math.min(block, length), chunks: Math.ceil((rows * length) / rowsInChunk) };
 }
 
 export type Batch = {

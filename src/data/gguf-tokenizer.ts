@@ -74,7 +74,12 @@ export function tokenizerFromGguf(metadata: Metadata, path: string): Record<stri
     kind === "gpt2"
       ? byteLevel(vocabulary, text("ggml.pre") ?? "default", textsOf(get("ggml.merges")) ?? [], refuse)
       : kind === "llama"
-        ? sentencePieceTokenizer(vocabulary, scores ?? refuse("it has no scores"), flag("add_space_prefix") ?? true)
+        ? sentencePieceTokenizer(
+            vocabulary,
+            scores ?? refuse("it has no scores"),
+            flag("add_space_prefix") ?? true,
+            refuse,
+          )
         : refuse(`its model is "${kind}". Expected gpt2 (byte-level BPE) or llama (SentencePiece)`);
   const start = add_bos && bos !== undefined ? bos : undefined;
   const json = {

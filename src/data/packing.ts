@@ -1,5 +1,9 @@
 import type { Row, Segment } from "./batch.ts";
 
+/** The rows that are trained on: several segments in each, or one. */
+export const rowsOf = (segments: readonly Segment[], options: { packing: boolean; max_length: number }): Row[] =>
+  options.packing ? pack(segments, options.max_length) : segments.map((segment): Row => [segment]);
+
 /**
  * Lay segments into rows of at most `length` tokens by best-fit decreasing: the longest first, each into the row that it
  * fills best. Segments longer than `length` must have been left out.

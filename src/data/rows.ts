@@ -14,8 +14,15 @@ export type TrainingRow = { prompt: string; completion: string } | { messages: M
 
 const EXPECTED = 'columns "prompt" and "completion" (text), or "messages" (a list of role and content)';
 
+const Turn = z
+  .object({ role: z.string(), content: z.string(), reasoning_content: z.string().nullish() })
+  .transform(({ role, content, reasoning_content }) => ({
+    role,
+    content: reasoning_content ? `<think>\n${reasoning_content.trim()}\n</think>\n\n${content}` : content,
+  }));
 const Pair = z.object({ prompt: z.string(), completion: z.string() });
-const Conversation = z.object({ messages: z.array(z.object({ role: z.string(), content: z.string() })).min(1) });
+const Conversation = z.object({ messages: z.array(Turn).min(1) });
+const Cut = z.object({ finish_reason: z.literal("length") });
 
 /** The rows of a dataset. Where they have both, `prefer` says which columns are trained on. */
 export function readTrainingRows(path: string, prefer: "messages" | "prompt" = "prompt"): TrainingRow[] {
@@ -93,6 +100,10 @@ function fromTable(path: string, table: Table, prefer: "messages" | "prompt"): T
 
 function parse(value: unknown, where: string, prefer: "messages" | "prompt"): TrainingRow {
   const [first, second] = prefer === "messages" ? [Conversation, Pair] : [Pair, Conversation];
+  if (Cut.safeParse(value).success)
+    throw new DistillError(
+      `${where} was cut at a limit of tokens (its finish_reason is "length"), and would teach to stop in the middle. Leave such rows out.`,
+    );
   const parsed = z.union([first, second]).safeParse(value);
   if (parsed.success) return parsed.data;
   const found =

@@ -1,92 +1,67 @@
 /** @file From rows of text to tokens and the mask of what is learned. Masks come from spans of text, never from token ids. */
 
-import { DistillError } from "../core/errors.ts";
 import type { Message } from "../core/trace.ts";
 import type { Segment } from "./batch.ts";
+import { lintCompletion, lintSegment } from "./lint.ts";
 import type { TrainingRow } from "./rows.ts";
+import { continuation } from "./think.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /**
- * The tokens of a row. The prompt is tokenized by itself, as it is at inference, so that the training text is an exact
- * continuation of what the student will see. The last supervised token is the stop token.
+ * The examples of a row: what inference would render as the prompt, token for token, then the completion and its stop
+ * token. A later turn of the assistant stays in the same segment as long as its prompt begins with the tokens that are
+ * there; a template that rewrites earlier turns, such as one that strips their reasoning, begins a new one. `where`
+ * names the row in errors.
  */
-export function toSegment(row: TrainingRow, tokenizer: Tokenizer, where: string): Segment {
-  const spans = "messages" in row ? chatSpans(row.messages, tokenizer, where) : textSpans(row.prompt, row.completion);
-  const segment = { tokens: [] as number[], supervised: [] as boolean[] };
+export function toSegments(row: TrainingRow, tokenizer: Tokenizer, where: string): Segment[] {
+  const segments: { tokens: number[]; supervised: boolean[] }[] = [];
   const add = (ids: readonly number[], supervised: boolean) => {
+    const { tokens, supervised: mask } = segments.at(-1)!;
     for (const id of ids) {
-      segment.tokens.push(id);
-      segment.supervised.push(supervised);
+      tokens.push(id);
+      mask.push(supervised);
     }
   };
-  for (const { text, supervised } of spans) {
-    const ids = tokenizer.encode(text);
-    if (!supervised) add(ids, false);
+  for (const { prompt, completion, stop } of "messages" in row
+    ? turns(row.messages, tokenizer)
+    : [{ ...row, stop: tokenizer.eos }]) {
+    lintCompletion(prompt, completion, where);
+    const before = withBos(tokenizer.encode(prompt), tokenizer);
+    const open = segments.at(-1)?.tokens;
+    if (open && startsWith(before, open)) add(before.slice(open.length), false);
     else {
-      // what a template writes after the stop token is not for the student to write
-      const stop = ids.lastIndexOf(tokenizer.eos);
-      add(stop < 0 ? [...ids, tokenizer.eos] : ids.slice(0, stop + 1), true);
-      add(stop < 0 ? [] : ids.slice(stop + 1), false);
+      segments.push({ tokens: [], supervised: [] });
+      add(before, false);
     }
+    add(stopped(tokenizer.encode(continuation(prompt, completion)), stop, tokenizer), true);
   }
-  const { bos } = tokenizer;
-  if (bos !== undefined) {
-    while (segment.tokens[1] === bos && segment.tokens[0] === bos) {
-      segment.tokens.shift();
-      segment.supervised.shift();
-    }
-    if (segment.tokens[0] !== bos) {
-      segment.tokens.unshift(bos);
-      segment.supervised.unshift(false);
-    }
-  }
-  lint(segment, tokenizer, where);
-  return segment;
+  lintSegment(segments, tokenizer, where);
+  return segments;
 }
 
-type Span = { text: string; supervised: boolean };
-
-const textSpans = (prompt: string, completion: string): Span[] => [
-  { text: prompt, supervised: false },
-  { text: completion, supervised: true },
-];
-
-/** Each turn of the assistant, and what stands before it. */
-function chatSpans(messages: readonly Message[], tokenizer: Tokenizer, where: string): Span[] {
-  const spans: Span[] = [];
-  let done = "";
-  messages.forEach(({ role }, i) => {
-    if (role !== "assistant") return;
-    const before = tokenizer.render(messages.slice(0, i), { generate: true });
-    const after = tokenizer.render(messages.slice(0, i + 1), { generate: false });
-    if (!before.startsWith(done) || !after.startsWith(before))
-      throw new DistillError(
-        `${where}: the chat template writes turn ${i + 1} differently for training than for inference, so that a student would learn from text it never sees. Give prompt and completion instead.`,
-      );
-    spans.push(
-      { text: before.slice(done.length), supervised: false },
-      { text: after.slice(before.length), supervised: true },
-    );
-    done = after;
-  });
-  return spans;
+/** Each turn of the assistant, with the text that it continues. */
+function* turns(messages: readonly Message[], tokenizer: Tokenizer) {
+  for (const [i, { role, content }] of messages.entries())
+    if (role === "assistant")
+      yield {
+        prompt: tokenizer.render(messages.slice(0, i), { generate: true }),
+        completion: content,
+        stop: tokenizer.endOfTurn,
+      };
 }
 
-/** What must be true of every row before the first step. */
-function lint({ tokens, supervised }: Segment, { eos, bos, size }: Tokenizer, where: string): void {
-  const last = supervised.lastIndexOf(true);
-  if (last < 0)
-    throw new DistillError(
-      `${where} has nothing to learn: no token is supervised. Expected a completion or a turn of the assistant.`,
-    );
-  if (last === 0) throw new DistillError(`${where} has no prompt, not even a first token to predict from.`);
-  if (tokens[last] !== eos)
-    throw new DistillError(`${where}: the last supervised token is ${tokens[last]}, not the stop token ${eos}.`);
-  if (bos !== undefined && tokens.filter((id) => id === bos).length !== 1)
-    throw new DistillError(
-      `${where} has the token that begins a text ${tokens.filter((id) => id === bos).length} times. Expected once.`,
-    );
-  const unknown = tokens.find((id) => !(id >= 0 && id < size));
-  if (unknown !== undefined)
-    throw new DistillError(`${where} has a token id of ${unknown}; the tokenizer has ${size}.`);
+/** The tokens of a completion with a stop token at the end: its own where it brings one, perhaps with white space behind. */
+function stopped(ids: number[], stop: number, { stops, decode }: Tokenizer): number[] {
+  const own = ids.findLastIndex((id) => stops.includes(id));
+  return own >= 0 && decode(ids.slice(own + 1)).trim() === "" ? ids.slice(0, own + 1) : [...ids, stop];
 }
+
+/** As runtimes begin a text: with one BOS where the model has one, whether the template wrote it or not. */
+function withBos(ids: number[], { bos }: Tokenizer): number[] {
+  if (bos === undefined) return ids;
+  const first = ids.findIndex((id) => id !== bos);
+  return [bos, ...ids.slice(first < 0 ? ids.length : first)];
+}
+
+const startsWith = (ids: readonly number[], beginning: readonly number[]) =>
+  ids.length >= beginning.length && beginning.every((id, i) => ids[i] === id);

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { deriveSeed } from "../core/random.ts";
+import { continuation, prefilledThink } from "./think.ts";
 import type { Accepted, Trace } from "./traces.ts";
 
 export const SelectionOptions = z.object({
@@ -24,7 +25,8 @@ export function select(
 ): Accepted[] {
   const byPrompt = new Map<string, Map<string, Trace>>();
   for (const trace of traces) {
-    if (!trace.accepted) continue;
+    // what was cut at a limit would teach to stop in the middle, whatever rules say of it
+    if (!trace.accepted || trace.finish_reason === "length") continue;
     const same = byPrompt.get(trace.prompt_id) ?? new Map<string, Trace>();
     if (!same.has(trace.completion)) same.set(trace.completion, trace);
     byPrompt.set(trace.prompt_id, same);
@@ -45,7 +47,14 @@ export function select(
   return chosen.slice(0, max_rows).map((trace) => ({
     prompt: trace.prompt_text,
     completion: trace.completion,
-    messages: [...trace.messages, { role: "assistant", content: trace.completion }],
+    // what the teacher's template began of the answer is the answer's beginning for every other template
+    messages: [
+      ...trace.messages,
+      {
+        role: "assistant",
+        content: prefilledThink(trace.prompt_text) + continuation(trace.prompt_text, trace.completion),
+      },
+    ],
     prompt_id: trace.prompt_id,
     sample: trace.sample,
   }));

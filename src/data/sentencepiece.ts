@@ -13,7 +13,14 @@ export function sentencePieceTokenizer(
   { tokens, ordinary, unknown }: Vocabulary,
   scores: ArrayLike<number>,
   add_space_prefix: boolean,
+  refuse: (why: string) => never,
 ) {
+  if (scores.length !== tokens.length)
+    refuse(`it has ${tokens.length} tokens, and scores for ${scores.length} of them`);
+  const odd = Array.from(scores).findIndex((score) => !Number.isFinite(score));
+  if (odd >= 0) refuse(`its token "${tokens[odd]}" has the score ${scores[odd]}`);
+  const work = tokens.reduce((sum, { length }) => sum + Math.min(length, LONGEST) ** 2, 0);
+  if (work > WORK_LIMIT) refuse("its tokens are too long to look for the ways to make each of others");
   const vocab = new Map(
     tokens.flatMap((token, id) => (ordinary(id) || BYTE_TOKEN.test(token) ? [[token, id] as const] : [])),
   );
@@ -62,5 +69,7 @@ function mergesOf(vocab: ReadonlyMap<string, number>, scores: ArrayLike<number>)
   });
 }
 
+/** The sum of the squares of all lengths: a quarter of a million pieces of Gemma 3 come to 11 million. */
+const WORK_LIMIT = 1 << 27;
 /** UTF-16 units of the longest piece that is taken apart. */
 const LONGEST = 1024;

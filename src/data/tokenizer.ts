@@ -3,9 +3,11 @@ import { join } from "node:path";
 import { Tokenizer as Implementation } from "@huggingface/tokenizers";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { readJson, readText } from "../core/files.ts";
+import { readJson, readText, UNTRUSTED_BYTES } from "../core/files.ts";
+import { withinTime } from "../core/time-limit.ts";
 import type { Message } from "../core/trace.ts";
 import { type ChatTemplate, chatTemplate } from "./chat-template.ts";
+import { checkTokenizer } from "./tokenizer-json.ts";
 
 /** A tokenizer folder: tokenizer.json, tokenizer_config.json and, beside or in it, the chat template. */
 export type Tokenizer = {
@@ -15,10 +17,16 @@ export type Tokenizer = {
   decode(ids: readonly number[]): string;
   /** The token's text, special or not. */
   token(id: number): string;
+  /** Whether a token is one that stands for something beside text. */
+  special(id: number): boolean;
   /** The token that a text must begin with, if the model was trained with one. */
   readonly bos: number | undefined;
-  /** The token that ends a completion. */
+  /** The token that ends a text. */
   readonly eos: number;
+  /** The token with which the chat template ends a turn of the assistant; `eos` where it writes none, or there is none. */
+  readonly endOfTurn: number;
+  /** The tokens that end a completion: `eos` first, and `endOfTurn`. */
+  readonly stops: readonly number[];
   /** One more than the largest id. */
   readonly size: number;
   /** Whether there is a chat template. */
@@ -43,10 +51,15 @@ export const TOKENIZER_FILES = [
   "chat_template.jinja",
 ];
 
-export function loadTokenizer(folder: string): Tokenizer {
-  const json = readJson(join(folder, "tokenizer.json"), "The tokenizer's tokenizer.json");
+/** The tokenizer in a folder; `named` is what sentences about its chat template call it. */
+export function loadTokenizer(folder: string, named = folder): Tokenizer {
+  const path = join(folder, "tokenizer.json");
   const configPath = join(folder, "tokenizer_config.json");
-  const parsed = Config.safeParse(readJson(configPath, "The tokenizer's tokenizer_config.json"));
+  const refuse = (why: string): never => {
+    throw new DistillError(`${path} is not a tokenizer that can be read: ${why}.`);
+  };
+  const { json, known } = checkTokenizer(readJson(path, "The tokenizer's tokenizer.json", UNTRUSTED_BYTES), refuse);
+  const parsed = Config.safeParse(readJson(configPath, "The tokenizer's tokenizer_config.json", UNTRUSTED_BYTES));
   if (!parsed.success)
     throw new DistillError(
       `${configPath}: ${parsed.error.issues[0]!.path.join(".")}: ${parsed.error.issues[0]!.message}.`,
@@ -54,12 +67,24 @@ export function loadTokenizer(folder: string): Tokenizer {
   const config = parsed.data;
   let implementation: Implementation;
   try {
-    implementation = new Implementation(json as object, { ...config });
+    // what it calls special tokens is asked for nowhere, and costs the square of their number
+    implementation = new Implementation(json, { ...config, additional_special_tokens: [] });
   } catch (error) {
-    throw new DistillError(
-      `${join(folder, "tokenizer.json")} is not a tokenizer that can be read: ${(error as Error).message}.`,
-    );
+    return refuse((error as Error).message);
   }
+  const encode = (text: string, add_special_tokens = false) => {
+    const call = () => implementation.encode(text, { add_special_tokens });
+    try {
+      const found = known ? { value: call() } : withinTime(1000 + text.length / 100, call);
+      if (!found) return refuse(`its regular expressions take too long for a text of ${text.length} characters`);
+      if (!found.value.ids.every(Number.isInteger))
+        refuse("it has neither a token nor an unk_token for a part of a text");
+      return found.value;
+    } catch (error) {
+      if (error instanceof DistillError) throw error;
+      return refuse((error as Error).message);
+    }
+  };
   const id = (name: string, text: string | null | undefined): number | undefined => {
     const found = text ? implementation.token_to_id(text) : undefined;
     if (text && found === undefined)
@@ -71,27 +96,41 @@ export function loadTokenizer(folder: string): Tokenizer {
     throw new DistillError(`${configPath} names no eos_token; a student that is never taught to stop does not stop.`);
   const templatePath = join(folder, "chat_template.jinja");
   const source =
-    config.chat_template ?? (existsSync(templatePath) ? readText(templatePath, "The chat template") : undefined);
+    config.chat_template ??
+    (existsSync(templatePath) ? readText(templatePath, "The chat template", UNTRUSTED_BYTES) : undefined);
   let template: ChatTemplate | undefined;
+  let endOfTurn: number | undefined;
+  const added = implementation.get_added_tokens_decoder();
   return {
     folder,
-    encode: (text) => (text === "" ? [] : implementation.encode(text, { add_special_tokens: false }).ids),
-    decode: (ids) =>
-      implementation.decode([...ids], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
+    encode: (text) => (text === "" ? [] : encode(text).ids),
+    decode(ids) {
+      const known = ids.filter((id) => implementation.id_to_token(id) !== undefined); // a model may have more rows
+      const options = { skip_special_tokens: false, clean_up_tokenization_spaces: false };
+      return known.length === 0 ? "" : implementation.decode(known, options);
+    },
     token: (index) => implementation.id_to_token(index) ?? `<${index}>`,
+    special: (index) => added.get(index)?.special ?? false,
     bos:
-      (config.add_bos_token ?? addsBos(implementation, config.bos_token))
+      (config.add_bos_token ?? (config.bos_token ? encode("a", true).tokens[0] === config.bos_token : false))
         ? id("bos_token", config.bos_token)
         : undefined,
     eos,
+    get endOfTurn() {
+      endOfTurn ??= source ? endOfTurnOf(this) : eos;
+      return endOfTurn;
+    },
+    get stops() {
+      return [...new Set([eos, this.endOfTurn])];
+    },
     conversational: source !== undefined,
     size: sizeOf(implementation),
     render(messages, { generate }) {
       if (!source)
         throw new DistillError(
-          `${folder} has no chat template, and the dataset has messages. Give prompt and completion, or a template.`,
+          `${named} has no chat template, and the dataset has messages. Give prompt and completion, or a template.`,
         );
-      template ??= chatTemplate(source, `The chat template of ${folder}`, {
+      template ??= chatTemplate(source, `The chat template of ${named}`, {
         bos: config.bos_token ?? "",
         eos: config.eos_token ?? "",
       });
@@ -100,13 +139,25 @@ export function loadTokenizer(folder: string): Tokenizer {
   };
 }
 
+/** What ends a completion, as generation_config.json has it: one token, or a list. */
+export const eosTokenId = ({ stops }: Tokenizer): number | readonly number[] =>
+  stops.length === 1 ? stops[0]! : stops;
+
+/** The first special token that the template writes behind what the assistant said. */
+function endOfTurnOf({ render, encode, special, bos, eos }: Tokenizer): number {
+  const said = "something else";
+  const turns = [
+    { role: "user", content: "something" },
+    { role: "assistant", content: said },
+  ];
+  const text = render(turns, { generate: false });
+  const at = text.lastIndexOf(said);
+  const behind = at < 0 ? [] : encode(text.slice(at + said.length));
+  return behind.find((id) => special(id) && id !== bos) ?? eos;
+}
+
 function sizeOf(implementation: Implementation): number {
   let largest = -1; // a quarter of a million ids are too many for the arguments of Math.max
   for (const id of implementation.get_vocab(true).values()) largest = Math.max(largest, id);
   return largest + 1;
-}
-
-/** Whether the post-processor puts the BOS token in front. */
-function addsBos(implementation: Implementation, bos: string | null | undefined): boolean {
-  return Boolean(bos) && implementation.encode("a").tokens[0] === bos;
 }

@@ -7,7 +7,7 @@ import { emitModel } from "../compiler/emit.ts";
 import { targets } from "../compiler/targets.ts";
 import { DistillError } from "../core/errors.ts";
 import { readJson, readText, writeFolder, writeWhole } from "../core/files.ts";
-import { loadTokenizer } from "../data/tokenizer.ts";
+import { eosTokenId, loadTokenizer } from "../data/tokenizer.ts";
 import { createModel, loadWeights, type ModelConfig, readConfig } from "../models/load.ts";
 import { defineExporter, type Exported } from "./exporter.ts";
 import { decoderOf } from "./onnx/decoder.ts";
@@ -65,7 +65,7 @@ export const onnx = defineExporter({
 /** Write the decoder with its weights in `dtype`. */
 function writeModel(folder: string, config: ModelConfig, dtype: ExportDtype, path: string, limit: number) {
   const type = dtype === "fp16" ? "float16" : "float32";
-  const model = createModel(config, join(folder, "config.json"), type);
+  const model = createModel(config, join(folder, "config.json"), { dtype: type });
   const decoder = decoderOf(model, type);
   const names = Object.keys(decoder.outputs);
   const { outputs, stored } = store(Object.values(decoder.outputs), model, dtype);
@@ -90,7 +90,8 @@ function settings(dtypes: readonly ExportDtype[], dataFiles: Record<string, numb
 
 /** The files beside the model. transformers.js reads the chat template in tokenizer_config.json and nowhere else. */
 function tokenizerFiles(folder: string, config: ModelConfig): Record<string, unknown> {
-  const { size, eos } = loadTokenizer(folder);
+  const tokenizer = loadTokenizer(folder);
+  const { size } = tokenizer;
   if (size > (config.vocab_size as number))
     throw new DistillError(
       `The tokenizer in ${folder} has ${size} tokens, and the model a vocab_size of ${config.vocab_size}. Give the tokenizer that the model was trained with.`,
@@ -108,7 +109,7 @@ function tokenizerFiles(folder: string, config: ModelConfig): Record<string, unk
     "generation_config.json": {
       // transformers.js ends a text after 20 tokens where nothing is said
       ...(config.max_position_embeddings ? { max_length: config.max_position_embeddings } : {}),
-      ...(existsSync(generation) ? read("generation_config.json") : { eos_token_id: eos }),
+      ...(existsSync(generation) ? read("generation_config.json") : { eos_token_id: eosTokenId(tokenizer) }),
     },
   };
 }

@@ -49,3 +49,13 @@ export function toBfloat16(x: number): number {
   if ((b & 0x7fffffff) > 0x7f800000) return (b >>> 16) | 0x40;
   return (b + 0x7fff + ((b >>> 16) & 1)) >>> 16;
 }
+
+/** `to` filled with f of each element of `from`. TypedArray.from would first collect them in a list of three times the size. */
+export function convert<To extends Float32Array | Uint16Array>(
+  from: ArrayLike<number>,
+  to: To,
+  f: (x: number, i: number) => number,
+): To {
+  for (let i = 0; i < to.length; i++) to[i] = f(from[i]!, i);
+  return to;
+}

@@ -1,6 +1,6 @@
 /** @file ggml's tensor types: how many bytes they take, and weights to and from those that we read and write. */
 
-import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "./float16.ts";
+import { convert, fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "./float16.ts";
 import { decodeBlock } from "./ggml-blocks.ts";
 
 /** Each type's number in a file, the elements of a block and its bytes. */
@@ -60,13 +60,16 @@ export function ggmlBytes(type: GgmlType, elements: number): number {
 /** Weights as bytes; quantised types round as ggml's reference does. The number of values is a multiple of the block. */
 export function encodeGgml(type: EncodedType, values: Float32Array): Uint8Array {
   if (type === "F32") return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  if (type === "F16") return new Uint8Array(Uint16Array.from(values, toFloat16).buffer);
-  if (type === "BF16") return new Uint8Array(Uint16Array.from(values, toBfloat16).buffer);
+  if (type === "F16") return halves(values, toFloat16);
+  if (type === "BF16") return halves(values, toBfloat16);
   const bytes = new Uint8Array(ggmlBytes(type, values.length));
   const encode = type === "Q8_0" ? encodeQ8_0 : encodeQ4_0;
   for (let i = 0, at = 0; i < values.length; i += 32, at += GGML_TYPES[type][2]) encode(values, i, bytes, at);
   return bytes;
 }
+
+const halves = (values: Float32Array, narrow: (x: number) => number) =>
+  new Uint8Array(convert(values, new Uint16Array(values.length), narrow).buffer);
 
 const { fround } = Math;
 

@@ -30,8 +30,9 @@ export type GgufFile = {
 
 /** Far above any real header (vocabularies of a quarter of a million tokens take 15 MB), far below what exhausts memory. */
 const HEADER_LIMIT = 128 * 1024 * 1024;
-const TENSOR_LIMIT = 1 << 20;
+const TENSOR_LIMIT = 1 << 16;
 const KEY_LIMIT = 1 << 16;
+/** Elements of all arrays together. */
 const ARRAY_LIMIT = 1 << 23;
 const DIM_LIMIT = 4;
 const NAME_LIMIT = 1 << 16;
@@ -79,6 +80,7 @@ function readHeader(path: string, file: number) {
   const keyCount = u64("metadata keys", KEY_LIMIT);
 
   const metadata = new Map<string, MetadataValue>();
+  let elements = 0;
   for (let i = 0; i < keyCount; i++) {
     const key = text("a metadata key", NAME_LIMIT);
     if (metadata.has(key)) bad(`it has the key "${key}" twice`);
@@ -124,7 +126,8 @@ function readHeader(path: string, file: number) {
   function readArray(key: string): MetadataValue {
     const of = readType(key);
     if (of === "array") return bad(`"${key}" is an array of arrays, which nothing reads`);
-    const count = u64(`elements of "${key}"`, ARRAY_LIMIT);
+    const count = u64(`elements of "${key}"`, ARRAY_LIMIT - elements);
+    elements += count;
     cursor.need(count * (of === "string" ? 8 : SCALARS[of][0]), `"${key}" has ${count} elements`);
     if (of === "string")
       return { type: "array", of, value: Array.from({ length: count }, () => text(`an element of "${key}"`)) };

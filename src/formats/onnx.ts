@@ -7,20 +7,37 @@ export const ELEMENT_TYPES = {
   float32: 1,
   uint8: 2,
   int8: 3,
+  uint16: 4,
   int32: 6,
   int64: 7,
   bool: 9,
   float16: 10,
   float64: 11,
+  bfloat16: 16,
 } as const;
 
 export type ElementType = keyof typeof ELEMENT_TYPES;
+
+/** Bytes of an element. */
+export const ELEMENT_BYTES: Record<ElementType, number> = {
+  float32: 4,
+  uint8: 1,
+  int8: 1,
+  uint16: 2,
+  int32: 4,
+  int64: 8,
+  bool: 1,
+  float16: 2,
+  float64: 8,
+  bfloat16: 2,
+};
 
 export type OnnxAttribute =
   | { name: string; type: "INT"; i: number }
   | { name: string; type: "FLOAT"; f: number }
   | { name: string; type: "STRING"; s: string }
-  | { name: string; type: "INTS"; ints: readonly number[] };
+  | { name: string; type: "INTS"; ints: readonly number[] }
+  | { name: string; type: "GRAPH"; g: OnnxGraph };
 
 export type OnnxNode = {
   name?: string;
@@ -43,17 +60,19 @@ export type StoredTensor = {
   dims: readonly number[];
   /** How many bytes it has. */
   bytes: number;
-  /** The file beside the model that holds the bytes; without it they follow the tensor's head in the model. */
+  /** The file, beside the model or in memory, that holds the bytes; without it they follow the tensor's head in the model. */
   external?: { location: string; offset: number };
 };
 
-export type OnnxModel = {
-  opset: Record<string, number>;
+/** A model's graph, or the body of a node such as Loop, which may also read what the graphs around it name. */
+export type OnnxGraph = {
   node: OnnxNode[];
   input: OnnxValueInfo[];
   output: OnnxValueInfo[];
   initializer: OnnxTensor[];
 };
+
+export type OnnxModel = OnnxGraph & { opset: Record<string, number> };
 
 const schema = {
   nested: {
@@ -91,6 +110,7 @@ const schema = {
         f: { id: 2, type: "float" },
         i: { id: 3, type: "int64" },
         s: { id: 4, type: "bytes" },
+        g: { id: 6, type: "GraphProto" },
         ints: { id: 8, rule: "repeated", type: "int64" },
         type: { id: 20, type: "int32" },
       },
@@ -121,7 +141,7 @@ const root = protobuf.Root.fromJSON(schema);
 const [ModelProto, GraphProto, TensorProto] = ["ModelProto", "GraphProto", "TensorProto"].map((name) =>
   root.lookupType(name),
 ) as [protobuf.Type, protobuf.Type, protobuf.Type];
-const ATTRIBUTE_TYPES = { FLOAT: 1, INT: 2, STRING: 3, INTS: 7 } as const;
+const ATTRIBUTE_TYPES = { FLOAT: 1, INT: 2, STRING: 3, GRAPH: 5, INTS: 7 } as const;
 
 /** Serialise a model. */
 export function encodeOnnx(model: OnnxModel): Uint8Array {
@@ -174,21 +194,22 @@ const header = ({ opset }: OnnxModel) => ({
   opsetImport: Object.entries(opset).map(([domain, version]) => ({ domain, version })),
 });
 
-const graphOf = (model: OnnxModel) => ({
+const graphOf = (graph: OnnxGraph): object => ({
   name: "program",
-  node: model.node.map(({ attribute, ...node }) => ({ ...node, attribute: attribute.map(encodeAttribute) })),
-  initializer: model.initializer.map(({ elemType, ...tensor }) => ({
+  node: graph.node.map(({ attribute, ...node }) => ({ ...node, attribute: attribute.map(encodeAttribute) })),
+  initializer: graph.initializer.map(({ elemType, ...tensor }) => ({
     ...tensor,
     dataType: ELEMENT_TYPES[elemType],
   })),
-  input: model.input.map(encodeValueInfo),
-  output: model.output.map(encodeValueInfo),
+  input: graph.input.map(encodeValueInfo),
+  output: graph.output.map(encodeValueInfo),
 });
 
 function encodeAttribute(attribute: OnnxAttribute): object {
-  const { type, ...rest } = attribute;
-  const value = "s" in rest ? { ...rest, s: new TextEncoder().encode(rest.s) } : rest;
-  return { ...value, type: ATTRIBUTE_TYPES[type] };
+  const type = ATTRIBUTE_TYPES[attribute.type];
+  if ("s" in attribute) return { ...attribute, type, s: new TextEncoder().encode(attribute.s) };
+  if ("g" in attribute) return { ...attribute, type, g: graphOf(attribute.g) };
+  return { ...attribute, type };
 }
 
 function encodeValueInfo({ name, elemType, shape }: OnnxValueInfo): object {

@@ -10,8 +10,8 @@ export type SafetensorsType = keyof typeof SIZES;
 
 export type Entry = { dtype: SafetensorsType; shape: number[]; begin: number; end: number };
 
-/** Far above any real header (a million tensors), far below what could exhaust memory. */
-const HEADER_LIMIT = 100 * 1024 * 1024;
+/** Far above any real header (a hundred thousand tensors), far below what could exhaust memory once it is parsed. */
+const HEADER_LIMIT = 16 * 1024 * 1024;
 
 const count = z.int().nonnegative();
 const EntrySchema = z.object({

@@ -21,6 +21,8 @@ export type Rules<Attrs> = {
 
 export type Spelling<Attrs> = {
   domain?: "com.microsoft";
+  /** The first version of ONNX that has it, where that is later than what a target's programs are written in. */
+  opset?: number;
   /** The inputs that the ONNX node takes, where they differ from ours: attributes that ONNX wants as tensors. */
   inputs?(attrs: Attrs, inputs: readonly Value[], type: TensorType): readonly Value[];
   /** ONNX attributes: integers, lists of integers, strings; `{ float }` for floats. */

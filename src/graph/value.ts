@@ -2,7 +2,18 @@
 
 import type { OpInfo } from "./op.ts";
 
-export type DType = "float32" | "float16" | "float64" | "int32" | "int64" | "uint8" | "bool";
+/** bfloat16 exists inside programs only: ONNX Runtime's binding takes and gives none. */
+export type DType =
+  | "float32"
+  | "float16"
+  | "bfloat16"
+  | "float64"
+  | "int8"
+  | "uint8"
+  | "uint16"
+  | "int32"
+  | "int64"
+  | "bool";
 
 /** A size, or the name of one known only at run time, such as "batch". Equal names are equal sizes. */
 export type Dim = number | string;

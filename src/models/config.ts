@@ -2,14 +2,18 @@
 
 import { z } from "zod";
 
-export const size = z.int().positive();
+/** More would be no model, but a file that lies. */
+const LARGEST = 2 ** 31;
+const MOST_LAYERS = 4096;
+
+export const size = z.int().positive().max(LARGEST);
 
 /** Hugging Face's names; a family adds its own, and the defaults in which it differs. */
 export const commonKeys = {
   vocab_size: size,
   hidden_size: size,
   intermediate_size: size,
-  num_hidden_layers: size,
+  num_hidden_layers: size.max(MOST_LAYERS),
   num_attention_heads: size,
   num_key_value_heads: size.optional(),
   rms_norm_eps: z.number().positive().default(1e-6),

@@ -3,7 +3,7 @@
 import { float32, type MetadataValue, string, uint32 } from "../formats/gguf.ts";
 import { type Decoder, parametersOf } from "./decoder.ts";
 import type { GgufKeys, GgufLayout, GgufName } from "./gguf.ts";
-import type { Rope } from "./rope.ts";
+import { LARGEST_HEAD, type Rope } from "./rope.ts";
 
 const NAMES: Record<string, string> = {
   "model.embed_tokens": "token_embd",
@@ -95,5 +95,3 @@ export function headSize(keys: GgufKeys): number {
   const size = keys.number("attention.key_length", derived);
   return size <= LARGEST_HEAD ? size : keys.refuse(`its heads have a size of ${size}`);
 }
-
-const LARGEST_HEAD = 1 << 16;

@@ -1,13 +1,16 @@
 /** @file The decoder that families share. A family declares in what its own differs. */
 
-import { type DType, input, scalar, type Value } from "../graph/value.ts";
+import { input, scalar, type Value } from "../graph/value.ts";
 import { attention } from "../nn/attention.ts";
 import { type Cache, cachedAttention, cacheMask } from "../nn/cached-attention.ts";
-import { linear } from "../nn/linear.ts";
+import { type Linear, linear } from "../nn/linear.ts";
+import { lora, narrowed } from "../nn/lora.ts";
 import { type Rotation, rotary, rotaryTables, rotate, rotationAt } from "../nn/rotary.ts";
 import { checkpoint } from "../ops/checkpoint.ts";
-import { Add, Gather, Mul, Reshape, SimplifiedLayerNormalization } from "../ops/index.ts";
-import type { Model, Parameter } from "./model.ts";
+import { Add, Concat, Mul, Reshape, SimplifiedLayerNormalization } from "../ops/index.ts";
+import { adapterOf, loraNames, maskName } from "./lora.ts";
+import type { Model, ModelOptions, Parameter } from "./model.ts";
+import { storageOf } from "./storage.ts";
 
 /** A family's answers, for one config. */
 export type Decoder = {
@@ -29,7 +32,7 @@ export type Decoder = {
   /** The projections of attention that have a bias. */
   biases: readonly string[];
   /** The gated feed-forward. */
-  feedForward(x: Value, gate: Value, up: Value, down: Value): Value;
+  feedForward(x: Value, gate: Linear, up: Linear, down: Linear): Value;
   /** What scores of attention are multiplied by. */
   attention_scale: number;
   /** What embeddings are multiplied by. */
@@ -97,15 +100,25 @@ export function parametersOf(decoder: Decoder): Parameter[] {
 type Attend = (q: Value, k: Value, v: Value) => Value;
 
 /** The model that a family's answers describe. */
-export function decoderModel(decoder: Decoder, dtype: DType = "float32"): Model {
+export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Model {
+  const { dtype = "float32", lora: adaptation, base } = options;
   const { num_heads, num_key_value_heads, head_dim, norms, layers } = decoder;
   const parameters = parametersOf(decoder);
-  const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]));
-  const weight = memo((name: string): Value => input(name, dtype, shapes.get(name)!));
+  const adapter = adaptation && adapterOf(parameters, adaptation);
+  const known = new Map(parameters.map((parameter) => [parameter.name, parameter]));
+  const storage = memo((name: string) => {
+    const parameter = known.get(name)!;
+    return storageOf(parameter, base?.(parameter) ?? "float32", dtype);
+  });
+  const shapes = new Map(adapter?.parameters.map(({ name, shape }) => [name, shape]));
+  const weight = memo((name: string): Value => {
+    const shape = shapes.get(name);
+    return shape ? input(name, dtype, shape) : storage(name).whole();
+  });
   const heads = { num_heads, num_key_value_heads, head_dim, scale: decoder.attention_scale };
 
   const embed = (ids: Value): Value => {
-    const x = Gather(weight("model.embed_tokens.weight"), ids);
+    const x = storage("model.embed_tokens.weight").rows(ids);
     return decoder.embedding_scale === 1 ? x : Mul(x, scalar(decoder.embedding_scale, dtype));
   };
   const norm = (x: Value, name: string): Value => {
@@ -113,9 +126,17 @@ export function decoderModel(decoder: Decoder, dtype: DType = "float32"): Model 
     const whole = decoder.norm_offset === 0 ? w : Add(w, scalar(decoder.norm_offset, dtype));
     return SimplifiedLayerNormalization(x, whole, { epsilon: decoder.rms_norm_eps });
   };
+  const dropout = (x: Value, name: string) =>
+    adapter!.scaling.keep < 1 ? [input(maskName(name), "bool", x.shape)] : [];
+  const multiply = (x: Value, name: string): Value => {
+    const w = storage(`${name}.weight`).whole(x);
+    if (!adapter?.targets.has(name)) return linear(x, w);
+    const [a, b] = loraNames(name);
+    return lora(x, w, weight(a), weight(b), ...dropout(x, name), adapter.scaling);
+  };
   const project = (x: Value, name: string): Value => {
-    const y = linear(x, weight(`${name}.weight`));
-    return shapes.has(`${name}.bias`) ? Add(y, weight(`${name}.bias`)) : y;
+    const y = multiply(x, name);
+    return known.has(`${name}.bias`) ? Add(y, weight(`${name}.bias`)) : y;
   };
   const headNorm = (x: Value, name: string): Value => {
     if (!decoder.head_norms) return x;
@@ -123,8 +144,8 @@ export function decoderModel(decoder: Decoder, dtype: DType = "float32"): Model 
     return Reshape(norm(split, name), { shape: x.shape });
   };
   const feedForward = (x: Value, prefix: string): Value => {
-    const [gate, up, down] = ["gate_proj", "up_proj", "down_proj"].map((name) => weight(`${prefix}.${name}.weight`));
-    return decoder.feedForward(x, gate!, up!, down!);
+    const part = (name: string) => (x: Value) => project(x, `${prefix}.${name}`);
+    return decoder.feedForward(x, part("gate_proj"), part("up_proj"), part("down_proj"));
   };
   const layer = (i: number, attend: Attend) => (x: Value) => {
     const [prefix, self] = [`model.layers.${i}`, `model.layers.${i}.self_attn`];
@@ -138,24 +159,41 @@ export function decoderModel(decoder: Decoder, dtype: DType = "float32"): Model 
     return Add(attended, after(fed, norms.afterFeedForward));
   };
 
+  const head = weight(decoder.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight");
+  // beside the head: [h, s h A'] [W, B]' = h W' + s h A' B'
+  const [headA, headB] = adapter?.targets.has("lm_head") ? loraNames("lm_head") : [];
+  const last = (x: Value): Value => {
+    const h = norm(x, "model.norm");
+    if (!headA) return h;
+    const u = narrowed(h, weight(headA), adapter!.scaling, ...dropout(h, "lm_head"));
+    return Concat(h, u, { axis: h.shape.length - 1 });
+  };
+
   return {
+    as: (other) => decoderModel(decoder, { ...options, dtype: other }),
+    num_heads,
     parameters,
+    adapter,
     initializer_range: decoder.initializer_range,
     weight,
-    head: weight(decoder.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight"),
+    storage,
+    head: headB ? Concat(head, weight(headB), { axis: 1 }) : head,
     hidden(tokens, { rematerialize = false } = {}) {
       const { rows, length, block, positions, segmentStarts, keyStarts } = tokens;
-      const tables = memo((frequencies: readonly number[]): Rotation => rotaryTables(length, frequencies, dtype));
+      const tables = memo((frequencies: readonly number[]): { q: Rotation; k: Rotation } => ({
+        q: rotaryTables(length, frequencies, dtype, decoder.attention_scale), // scaled as they are rotated
+        k: rotaryTables(length, frequencies, dtype),
+      }));
       let x = embed(tokens.input_ids);
       for (const [i, { frequencies, window }] of layers.entries()) {
         const rope = tables(frequencies);
-        const shape = { rows, length, block, window, ...heads };
+        const shape = { rows, length, block, window, ...heads, scale: 1 };
         const f = layer(i, (q, k, v) =>
-          attention(rotary(q, positions, rope), rotary(k, positions, rope), v, segmentStarts, ...keyStarts, shape),
+          attention(rotary(q, positions, rope.q), rotary(k, positions, rope.k), v, segmentStarts, ...keyStarts, shape),
         );
         x = rematerialize ? checkpoint(f, x) : f(x);
       }
-      return norm(x, "model.norm");
+      return last(x);
     },
     cache: { layers: layers.length, num_key_value_heads, head_dim },
     decode({ input_ids, attention_mask, position_ids, past }) {
@@ -175,7 +213,7 @@ export function decoderModel(decoder: Decoder, dtype: DType = "float32"): Model 
         };
         x = layer(i, attend)(x);
       }
-      return { hidden: norm(x, "model.norm"), present };
+      return { hidden: last(x), present };
     },
   };
 }

@@ -47,7 +47,7 @@ type Config = z.output<typeof Config>;
 export const gemma3_text = defineFamily({
   config: Config,
   architecture: "Gemma3ForCausalLM",
-  create: (config, dtype) => decoderModel(decoderOf(config).decoder, dtype),
+  create: (config, options) => decoderModel(decoderOf(config).decoder, options),
   gguf(config) {
     const { decoder, rope, local } = decoderOf(config);
     // llama.cpp reads no scale of the scores but derives it; what is missing is multiplied into the norm of queries

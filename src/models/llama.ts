@@ -30,7 +30,7 @@ const Config = z
 export const llama = defineFamily({
   config: Config,
   architecture: "LlamaForCausalLM",
-  create: (config, dtype) => decoderModel(decoderOf(config).decoder, dtype),
+  create: (config, options) => decoderModel(decoderOf(config).decoder, options),
   gguf(config) {
     const { decoder, rope } = decoderOf(config);
     // llama.cpp rotates neighbours in this architecture, so rows of queries and keys are reordered
@@ -46,6 +46,8 @@ export const llama = defineFamily({
     const head_dim = headSize(keys);
     if (keys.number("rope.dimension_count", head_dim) !== head_dim) keys.refuse("only a part of each head is rotated");
     const factors = keys.tensors.has(FACTORS) && keys.read(FACTORS);
+    if (factors && factors.length !== head_dim / 2)
+      keys.refuse(`its ${FACTORS} are ${factors.length}, and heads have a size of ${head_dim}`);
     return { ...config, head_dim, ...(factors && { rope_scaling: llama3Scaling(factors, config.rope_theta, keys) }) };
   },
 });
@@ -89,7 +91,7 @@ function llama3Scaling(factors: Float32Array, rope_theta: number, { refuse }: Gg
     original_max_position_embeddings: 8192,
   };
   const { plain, scaled } = ropeOf({ rope_theta, rope_scaling: scaling }, 2 * factors.length);
-  if (plain.some((frequency, i) => Math.abs(frequency / scaled[i]! / factors[i]! - 1) > 1e-4))
+  if (!plain.every((frequency, i) => Math.abs(frequency / scaled[i]! / factors[i]! - 1) <= 1e-4))
     return refuse(`its ${FACTORS} are not those of Llama 3's scaling from 8192 positions`);
   return scaling;
 }

@@ -4,22 +4,21 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { readJson, writeWholeFrom } from "../core/files.ts";
+import { readJson, UNTRUSTED_BYTES, writeWholeFrom } from "../core/files.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
-import { fromBfloat16, fromFloat16 } from "../formats/float16.ts";
+import { convert, fromBfloat16, fromFloat16 } from "../formats/float16.ts";
 import { openSafetensors, type SafetensorsFile, safetensorsHeader } from "../formats/safetensors.ts";
-import type { DType } from "../graph/value.ts";
 import type { GgufLayout } from "./gguf.ts";
 import * as families from "./index.ts";
-import type { Family, Model, Parameter } from "./model.ts";
+import type { Family, Model, ModelOptions, Parameter } from "./model.ts";
 
 /** What config.json holds, all of its keys kept. */
 export type ModelConfig = { model_type: string; [key: string]: unknown };
 
 /** The model that a config describes. `source` names it in errors. */
-export function createModel(config: unknown, source: string, dtype?: DType): Model {
+export function createModel(config: unknown, source: string, options?: ModelOptions): Model {
   const { family, parsed } = familyOf(config, source);
-  return family.create(parsed, dtype);
+  return family.create(parsed, options);
 }
 
 /** How llama.cpp wants the model that a config describes. */
@@ -52,27 +51,30 @@ function familyOf(config: unknown, source: string): { family: Family; parsed: un
 }
 
 export const readConfig = (folder: string): ModelConfig =>
-  readJson(join(folder, "config.json"), "The model's config.json") as ModelConfig;
+  readJson(join(folder, "config.json"), "The model's config.json", UNTRUSTED_BYTES) as ModelConfig;
 
 /** One weight in float32, row-major. */
 export type Weight = Parameter & { data: Float32Array };
 
 /** New weights, the same for the same seed whatever else the model holds. */
-export function* initialWeights(model: Model, seed: number): Generator<Weight> {
-  for (const parameter of model.parameters) {
+export function* initialWeights(
+  { parameters, initializer_range }: Pick<Model, "parameters" | "initializer_range">,
+  seed: number,
+): Generator<Weight> {
+  for (const parameter of parameters) {
     const { name, shape, init } = parameter;
     const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    const random = seededRandom(deriveSeed(seed, name));
+    const bound = 1 / Math.sqrt(shape.at(-1)!);
     if (init === "ones") data.fill(1);
-    if (init === "normal") {
-      const random = seededRandom(deriveSeed(seed, name));
-      for (let i = 0; i < data.length; i++) data[i] = random.normal() * model.initializer_range;
-    }
+    if (init === "normal") for (let i = 0; i < data.length; i++) data[i] = random.normal() * initializer_range;
+    if (init === "kaiming_uniform") for (let i = 0; i < data.length; i++) data[i] = (2 * random.uniform() - 1) * bound;
     yield { ...parameter, data };
   }
 }
 
 /** The weights of `model` from a folder, one at a time. F16 and BF16 are widened. */
-export function* loadWeights(folder: string, model: Model): Generator<Weight> {
+export function* loadWeights(folder: string, model: Pick<Model, "parameters">): Generator<Weight> {
   const files = new Map<string, SafetensorsFile>();
   try {
     const locate = locator(folder);
@@ -87,20 +89,37 @@ export function* loadWeights(folder: string, model: Model): Generator<Weight> {
   }
 }
 
+/** Tensors of one safetensors file, one at a time. F16 and BF16 are widened. */
+export function* readTensors(path: string, parameters: readonly Parameter[]): Generator<Weight> {
+  const file = openSafetensors(path);
+  try {
+    for (const parameter of parameters) yield { ...parameter, data: readWeight(path, file, parameter) };
+  } finally {
+    file.close();
+  }
+}
+
 const Index = z.object({ weight_map: z.record(z.string(), z.string().regex(/^[^/\\]+\.safetensors$/)) });
+
+/** Which file of a folder each tensor is in, as model.safetensors.index.json says. */
+export function readIndex(folder: string): Record<string, string> {
+  const path = join(folder, "model.safetensors.index.json");
+  if (!existsSync(path))
+    throw new DistillError(`${folder} holds no weights: expected model.safetensors or model.safetensors.index.json.`);
+  const index = Index.safeParse(readJson(path, "The index of the weights", UNTRUSTED_BYTES));
+  if (!index.success)
+    throw new DistillError(`${path} is not an index of safetensors files: ${index.error.issues[0]!.message}.`);
+  return index.data.weight_map;
+}
 
 /** Which file holds a tensor. */
 function locator(folder: string): (name: string) => string {
   const single = join(folder, "model.safetensors");
   const indexPath = `${single}.index.json`;
   if (existsSync(single)) return () => single;
-  if (!existsSync(indexPath))
-    throw new DistillError(`${folder} holds no weights: expected model.safetensors or model.safetensors.index.json.`);
-  const index = Index.safeParse(readJson(indexPath, "The index of the weights"));
-  if (!index.success)
-    throw new DistillError(`${indexPath} is not an index of safetensors files: ${index.error.issues[0]!.message}.`);
+  const files = readIndex(folder);
   return (name) => {
-    const file = index.data.weight_map[name];
+    const file = files[name];
     if (!file) throw new DistillError(`${indexPath} does not say where "${name}" is.`);
     return join(folder, file);
   };
@@ -115,10 +134,13 @@ function readWeight(path: string, file: SafetensorsFile, { name, shape }: Parame
     );
   const bytes = file.read(name);
   if (entry.dtype === "F32") return new Float32Array(bytes.buffer);
-  if (entry.dtype === "F16") return Float32Array.from(new Uint16Array(bytes.buffer), fromFloat16);
-  if (entry.dtype === "BF16") return Float32Array.from(new Uint16Array(bytes.buffer), fromBfloat16);
+  if (entry.dtype === "F16") return widened(bytes, fromFloat16);
+  if (entry.dtype === "BF16") return widened(bytes, fromBfloat16);
   throw new DistillError(`${path}: tensor "${name}" is ${entry.dtype}; weights are read from F32, F16 and BF16.`);
 }
+
+const widened = ({ buffer }: Uint8Array<ArrayBuffer>, widen: (half: number) => number): Float32Array =>
+  convert(new Uint16Array(buffer), new Float32Array(buffer.byteLength / 2), widen);
 
 /** Write tensors as one float32 safetensors file, whole or not at all. */
 export async function saveTensors(

@@ -4,9 +4,25 @@ import type { z } from "zod";
 import type { DType, Value } from "../graph/value.ts";
 import type { Cache } from "../nn/cached-attention.ts";
 import type { GgufKeys, GgufLayout } from "./gguf.ts";
+import type { Adapter, LoraOptions } from "./lora.ts";
+import type { BaseDtype, Storage } from "./storage.ts";
 
 /** A weight as Hugging Face names and shapes it, and how a new model fills it. */
-export type Parameter = { name: string; shape: readonly number[]; init: "normal" | "ones" | "zeros" };
+export type Parameter = {
+  name: string;
+  shape: readonly number[];
+  /** kaiming_uniform is that of a linear layer in PyTorch: within ±1/√(its last size). */
+  init: "normal" | "ones" | "zeros" | "kaiming_uniform";
+};
+
+/** How a model's programs compute, where that is not with its own weights in float32. */
+export type ModelOptions = {
+  dtype?: DType;
+  /** Low-rank matrices beside its linear layers. */
+  lora?: LoraOptions;
+  /** How each weight is kept in memory; all of them as they are unless given. */
+  base?: (parameter: Parameter) => BaseDtype;
+};
 
 /** The tokens of a program: `rows` rows of `length`, as one list of rows·length tokens. */
 export type Tokens = {
@@ -42,11 +58,19 @@ export type CachedTokens = {
 };
 
 export type Model = {
+  /** The same model in another precision. */
+  as(dtype: DType): Model;
+  /** Heads of queries. */
+  readonly num_heads: number;
+  /** The weights of its own. */
   readonly parameters: readonly Parameter[];
+  readonly adapter?: Adapter | undefined;
   /** The deviation of newly initialised weights. */
   readonly initializer_range: number;
-  /** A weight as an input of the program. */
+  /** A weight that can be trained, as an input of the program. */
   weight(name: string): Value;
+  /** How one of its own weights lies in memory. */
+  storage(name: string): Storage;
   /** The last hidden states, normalised: [tokens, hidden_size]. */
   hidden(tokens: Tokens, options?: ForwardOptions): Value;
   /** What the cache of decode holds for each layer: [batch, num_key_value_heads, length, head_dim]. */
@@ -62,7 +86,7 @@ export type Family<Config extends z.ZodType = z.ZodType> = {
   config: Config;
   /** What `architectures` in config.json calls its language model. */
   architecture: string;
-  create(config: z.output<Config>, dtype?: DType): Model;
+  create(config: z.output<Config>, options?: ModelOptions): Model;
   /** How llama.cpp wants the same model. */
   gguf(config: z.output<Config>): GgufLayout;
   /** `general.architecture` of its GGUF files. */

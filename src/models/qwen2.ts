@@ -35,7 +35,7 @@ const Config = z
 export const qwen2 = defineFamily({
   config: Config,
   architecture: "Qwen2ForCausalLM",
-  create: (config, dtype) => decoderModel(decoderOf(config).decoder, dtype),
+  create: (config, options) => decoderModel(decoderOf(config).decoder, options),
   gguf(config) {
     const { decoder, rope } = decoderOf(config);
     return decoderGguf("qwen2", decoder, rope, config.max_position_embeddings);

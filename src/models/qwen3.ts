@@ -25,7 +25,7 @@ const Config = z
 export const qwen3 = defineFamily({
   config: Config,
   architecture: "Qwen3ForCausalLM",
-  create: (config, dtype) => decoderModel(decoderOf(config).decoder, dtype),
+  create: (config, options) => decoderModel(decoderOf(config).decoder, options),
   gguf(config) {
     const { decoder, rope } = decoderOf(config);
     return decoderGguf("qwen3", decoder, rope, config.max_position_embeddings);

@@ -1,6 +1,7 @@
 /** @file Rotary frequencies, and the ways in which configs stretch them. */
 
 import { z } from "zod";
+import { DistillError } from "../core/errors.ts";
 
 const theta = { rope_theta: z.number().positive().optional() };
 
@@ -57,8 +58,15 @@ type RopeConfig = {
   rope_parameters?: Scaling | null | undefined;
 };
 
+/** Numbers of a head: more would be no model. */
+export const LARGEST_HEAD = 1 << 16;
+
 /** What a config says of rotation; `theta` where it says no base. */
 export function ropeOf(config: RopeConfig, head_dim: number, theta = 10_000): Rope {
+  if (head_dim % 2 !== 0 || head_dim > LARGEST_HEAD)
+    throw new DistillError(
+      `The config's heads have a size of ${head_dim}; halves of a head are rotated: expected an even number up to ${LARGEST_HEAD}.`,
+    );
   const scaling: Scaling = config.rope_parameters ?? config.rope_scaling ?? { rope_type: "default" };
   const base = config.rope_theta ?? scaling.rope_theta ?? theta;
   const plain = rotaryFrequencies(head_dim, base);

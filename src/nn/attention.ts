@@ -1,7 +1,7 @@
 /**
  * @file Causal self-attention over packed rows, in blocks of queries. A block looks at no key before the start of the
- * earliest segment that it touches, and at none after its own end; the scores are computed again in the backward pass, so
- * what is kept grows linearly with the length of a row.
+ * earliest segment that it touches, and at none after its own end; the scores of long rows are computed again in the
+ * backward pass, so that what is kept grows linearly with the length of a row.
  */
 
 import { defineOp, type Op } from "../graph/op.ts";
@@ -42,6 +42,9 @@ export type AttentionLayout = {
   window?: number | undefined;
 };
 
+/** Rows up to this length keep their probabilities for the backward pass: no more than a layer's other values take. */
+const SHORT = 256;
+
 /** How many blocks of queries a row has. */
 export const blockCount = (length: number, block: number) => Math.ceil(length / block);
 
@@ -69,13 +72,14 @@ export const attention: Op<
     const [queries, keys, values] = [scaled(q, layout), keyHeads(key, layout), keyHeads(value, layout)];
     const zeros = Expand(scalar(0, q.dtype), { shape: [rows, num_key_value_heads, length, head_dim] });
     const [dq, dk, dv]: [Value[], Prefix[], Prefix[]] = [[], [], []];
+    // cut out and multiplied again rather than kept since the forward pass, one block after the other; in short rows the same
+    const late = (x: Value, earlier: Value) => (length <= SHORT ? x : After(x, earlier));
     let earlier = dy;
     for (const block of blocks(layout, keyStarts).reverse()) {
       const dO = queryHeads(dy, block, layout);
       const d = ReduceSum(Mul(dO, queryHeads(y, block, layout)), { axes: [3] });
-      const qBlock = After(queryHeads(queries, block, layout), earlier);
-      // cut out again rather than kept since the forward pass
-      const [k, v] = [After(keys, earlier), After(values, earlier)];
+      const qBlock = late(queryHeads(queries, block, layout), earlier);
+      const [k, v] = [late(keys, earlier), late(values, earlier)];
       const p = probabilities(qBlock, k, segmentStarts, block, layout);
       const dS = Mul(Add(MatMul(dO, transposed(visible(v, block))), Neg(d)), p);
       const dQ = MatMul(dS, visible(k, block));
@@ -108,7 +112,8 @@ function blocks({ length, block }: AttentionLayout, keyStarts: readonly Value[])
   return [first, ...others];
 }
 
-const scaled = (q: Value, { head_dim, scale = head_dim ** -0.5 }: AttentionLayout) => Mul(q, scalar(scale, q.dtype));
+const scaled = (q: Value, { head_dim, scale = head_dim ** -0.5 }: AttentionLayout) =>
+  scale === 1 ? q : Mul(q, scalar(scale, q.dtype));
 
 /** [rows·length, kv_heads·head_dim] → [rows, kv_heads, length, head_dim] */
 function keyHeads(x: Value, { rows, length, num_key_value_heads, head_dim }: AttentionLayout): Value {

@@ -4,10 +4,11 @@
  */
 
 import { defineOp, type Op } from "../graph/op.ts";
-import { constant, scalar, type Value } from "../graph/value.ts";
+import { constant, type DType, scalar, type Value } from "../graph/value.ts";
 import {
   Add,
   After,
+  Cast,
   Concat,
   Exp,
   Gather,
@@ -36,8 +37,10 @@ export type Chunk = { rows: Value; labels: Value; weights: Value };
 export const crossEntropy = (hidden: Value, weight: Value, slots: Value, chunks: readonly Chunk[]): Value =>
   chunkedLoss(hidden, weight, slots, ...chunks.flatMap(({ rows, labels, weights }) => [rows, labels, weights]));
 
+const wideOf = (dtype: DType): DType => (dtype === "float16" ? "float32" : dtype);
+
 const chunkedLoss: Op<[hidden: Value, weight: Value, slots: Value, ...chunks: Value[]]> = defineOp("chunkedLoss", {
-  infer: (_, hidden) => ({ dtype: hidden.dtype, shape: [] }),
+  infer: (_, hidden) => ({ dtype: wideOf(hidden.dtype), shape: [] }),
   expand: (_, hidden, weight, slots, ...chunks) => lossAndGradients(hidden, weight, slots, chunks).loss,
   gradient({ dy }, hidden, weight, slots, ...chunks) {
     const { dHidden, dWeight } = lossAndGradients(hidden, weight, slots, chunks);
@@ -46,23 +49,33 @@ const chunkedLoss: Op<[hidden: Value, weight: Value, slots: Value, ...chunks: Va
   },
 });
 
-/** With p = softmax(h W'): d logits = weight · (p - onehot). The row weights move to the smaller factor of each product. */
+/**
+ * With p = softmax(h W'): d logits = weight · (p - onehot), in float32 whatever hidden is in. The row weights move to the
+ * smaller factor of each product, but in half precision to d, where they lift small probabilities above its least number.
+ */
 function lossAndGradients(hidden: Value, weight: Value, slots: Value, chunks: readonly Value[]) {
+  const half = hidden.dtype === "float16";
   const [dhs, losses]: [Value[], Value[]] = [[], []];
   let dWeight: Value | undefined; // [width, vocab], summed before the next chunk begins
   for (let i = 0; i < chunks.length; i += 3) {
     const [rows, labels, weights] = chunks.slice(i, i + 3) as [Value, Value, Value];
-    const gathered = Gather(hidden, rows);
-    const h = dWeight ? After(gathered, dWeight) : gathered;
-    const logprobs = LogSoftmax(linear(h, weight));
+    // where the weight is frozen its gradient is not there to wait for
+    const h = [dhs.at(-1), dWeight].reduce(
+      (x: Value, earlier) => (earlier ? After(x, earlier) : x),
+      Gather(hidden, rows),
+    );
+    const logits = linear(h, weight);
+    const logprobs = LogSoftmax(half ? Cast(logits, { to: "float32" }) : logits);
     const loss = Neg(ReduceSum(Mul(GatherElements(logprobs, labels, { axis: 1 }), weights), { axes: [0, 1] }));
     const minusOne = Add(Mul(weights, scalar(0, weights.dtype)), scalar(-1, weights.dtype));
-    const d = ScatterElements(Exp(logprobs), labels, minusOne, { axis: 1 }); // p - onehot
+    const difference = ScatterElements(Exp(logprobs), labels, minusOne, { axis: 1 }); // p - onehot
     const w = After(weights, loss);
-    const dh = Mul(MatMul(d, weight), w);
+    const d = half ? Cast(Mul(difference, w), { to: hidden.dtype }) : difference;
+    const product = MatMul(d, weight);
+    const dh = half ? product : Mul(product, w);
     dhs.push(dh);
     losses.push(loss);
-    const part = MatMul(transposed(After(Mul(h, w), dh)), d); // the small factor is transposed
+    const part = MatMul(transposed(After(half ? h : Mul(h, w), dh)), d); // the small factor is transposed
     dWeight = dWeight ? Add(dWeight, part) : part;
   }
   const sum = (xs: Value[]) => xs.reduce((a, b) => Add(a, b));

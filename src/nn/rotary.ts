@@ -2,16 +2,17 @@ import { elements } from "../graph/shape.ts";
 import { constant, type DType, scalar, type Value } from "../graph/value.ts";
 import { Add, Cast, Div, Gather, Mul, Reshape, RotaryEmbedding, RotaryEmbeddingAt, Sub } from "../ops/index.ts";
 
-/** cos and sin of position · frequency: [positions, frequencies.length] each, as constants. */
+/** cos and sin of position · frequency, times `scale`: [positions, frequencies.length] each, as constants. */
 export function rotaryTables(
   positions: number,
   frequencies: readonly number[],
   dtype: DType,
+  scale = 1,
 ): { cos: Value; sin: Value } {
   const table = (f: (angle: number) => number): Value => {
     const data = new Float64Array(positions * frequencies.length);
     for (let p = 0; p < positions; p++)
-      for (const [i, frequency] of frequencies.entries()) data[p * frequencies.length + i] = f(p * frequency);
+      for (const [i, frequency] of frequencies.entries()) data[p * frequencies.length + i] = scale * f(p * frequency);
     return constant(data, dtype, [positions, frequencies.length]);
   };
   return { cos: table(Math.cos), sin: table(Math.sin) };

@@ -31,6 +31,12 @@ export const Reciprocal: Unary = defineOp("Reciprocal", {
   gradient: ({ dy, y }) => [Neg(Mul(dy, Mul(y, y)))],
 });
 
+/** a^b; b must be a constant for its gradient. */
+export const Pow: Binary = defineOp("Pow", {
+  infer: joined,
+  gradient: ({ dy }, a, b) => [Mul(dy, Mul(b, Pow(a, Sub(b, scalar(1, b.dtype))))), null],
+});
+
 export const Equal: Binary = defineOp("Equal", { infer: compared });
 export const GreaterOrEqual: Binary = defineOp("GreaterOrEqual", { infer: compared });
 export const LessOrEqual: Binary = defineOp("LessOrEqual", { infer: compared });
@@ -49,15 +55,26 @@ export const Where: Op<[condition: Value, a: Value, b: Value]> = defineOp("Where
 const ONNX_TYPES: Record<DType, number> = {
   float32: 1,
   uint8: 2,
+  int8: 3,
+  uint16: 4,
   int32: 6,
   int64: 7,
   bool: 9,
   float16: 10,
   float64: 11,
+  bfloat16: 16,
 };
 
 export const Cast: Op<[x: Value, attrs: { to: DType }]> = defineOp("Cast", {
   infer: ({ to }, { shape }) => ({ dtype: to, shape }),
+  cheap: true,
   gradient: ({ dy }, x) => [isFloat(x.dtype) ? Cast(dy, { to: x.dtype }) : null],
   spelling: { attributes: ({ to }) => ({ to: ONNX_TYPES[to] }) },
+});
+
+/** The same bits as another type of the same size. */
+export const BitCast: Op<[x: Value, attrs: { to: DType }]> = defineOp("BitCast", {
+  infer: ({ to }, { shape }) => ({ dtype: to, shape }),
+  cheap: true,
+  spelling: { opset: 26, attributes: ({ to }) => ({ to: ONNX_TYPES[to] }) },
 });

@@ -22,7 +22,11 @@ function sumRows(dy: Value, indices: Value, shape: readonly Dim[]): Value {
   if (rows <= ONE_HOT_ROWS) return MatMul(transposed(oneHot(column, rows, dy.dtype)), dy);
   // ScatterND's addition is a race between threads on the CPU provider; ScatterElements' is not.
   const everywhere = Expand(column, { shape: [...indices.shape, width] });
-  return ScatterElements(Expand(scalar(0, dy.dtype), { shape }), everywhere, dy, { axis: 0 });
+  // in half precision a sum of many small rows would stand still, and the CPU provider has no such addition
+  const half = dy.dtype === "float16";
+  const rowsOf = half ? Cast(dy, { to: "float32" }) : dy;
+  const sum = ScatterElements(Expand(scalar(0, rowsOf.dtype), { shape }), everywhere, rowsOf, { axis: 0 });
+  return half ? Cast(sum, { to: dy.dtype }) : sum;
 }
 
 const oneHot = (column: Value, size: number, dtype: DType): Value => {

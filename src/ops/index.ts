@@ -3,6 +3,7 @@ export { After } from "./after.ts";
 export {
   Add,
   And,
+  BitCast,
   Cast,
   Div,
   Equal,
@@ -12,6 +13,7 @@ export {
   Log,
   Mul,
   Neg,
+  Pow,
   Reciprocal,
   Sqrt,
   Sub,
@@ -19,9 +21,9 @@ export {
 } from "./elementwise.ts";
 export { Gather, GatherElements, ScatterElements } from "./gather.ts";
 export { MatMul } from "./matmul.ts";
-export { Concat, Expand, Reshape, Slice, Transpose } from "./movement.ts";
+export { Concat, Expand, Part, Reshape, Slice, Split, Transpose } from "./movement.ts";
 export { LogSoftmax, SimplifiedLayerNormalization, Softmax } from "./normalization.ts";
-export { MatMulNBits } from "./quantized.ts";
-export { ReduceMax, ReduceMean, ReduceSum } from "./reduce.ts";
+export { DequantizeLinear, MatMulNBits } from "./quantized.ts";
+export { ReduceMax, ReduceMean, ReduceSum, ReduceSumSquare } from "./reduce.ts";
 export { RotaryEmbedding, RotaryEmbeddingAt } from "./rotary.ts";
 export { Range, Shape } from "./sizes.ts";

@@ -87,3 +87,24 @@ export const slice = (x: Value, axis: number, start: number, end: number): Value
 export const position = (index: number): Value => constant([index], "int64");
 
 const nameOf = ({ name, data }: Value) => name ?? String(data);
+
+/** x cut along `axis` into pieces of these sizes, of which `Part` is one; what `split` makes. */
+export const Split: Op<[x: Value, attrs: { axis: number; sizes: readonly number[] }]> = defineOp("Split", {
+  infer: (_, { dtype, shape }) => ({ dtype, shape }),
+  spelling: {
+    inputs: ({ sizes }, [x]) => [x!, constant(sizes, "int64")],
+    attributes: ({ axis }) => ({ axis }),
+  },
+});
+
+/** One of the outputs of a node that has several. */
+export const Part: Op<[pieces: Value, attrs: { index: number; shape: readonly Dim[] }]> = defineOp("Part", {
+  infer: ({ shape }, { dtype }) => ({ dtype, shape }),
+});
+
+/** x cut along `axis` into pieces of these sizes, in one kernel. */
+export function split(x: Value, axis: number, sizes: readonly number[]): Value[] {
+  if (sizes.length === 1) return [x];
+  const pieces = Split(x, { axis, sizes });
+  return sizes.map((size, index) => Part(pieces, { index, shape: x.shape.with(axis, size) }));
+}

@@ -1,6 +1,6 @@
 import { defineOp, type Op } from "../graph/op.ts";
-import { scalar, type TensorType, type Value } from "../graph/value.ts";
-import { Add, Div, Exp, Log, Mul, Reciprocal, Sqrt, Sub } from "./elementwise.ts";
+import { type DType, scalar, type TensorType, type Value } from "../graph/value.ts";
+import { Add, Cast, Div, Exp, Log, Mul, Reciprocal, Sqrt, Sub } from "./elementwise.ts";
 import { ReduceMax, ReduceMean, ReduceSum } from "./reduce.ts";
 
 const same = (_: object, { dtype, shape }: TensorType) => ({ dtype, shape });
@@ -37,19 +37,25 @@ export const SimplifiedLayerNormalization: Op<[x: Value, weight: Value, attrs: {
   {
     infer: same,
     cheap: true,
-    expand: ({ epsilon }, x, weight) => Mul(Mul(x, rstd(x, epsilon)), weight),
+    expand: ({ epsilon }, x, weight) => Mul(Mul(x, narrow(rstd(x, epsilon), x.dtype)), weight),
     // with x̂ = x r and g = dy·weight: dx = r (g - x̂ mean(g x̂)), dweight = Σ dy x̂
     gradient({ dy, attrs: { epsilon } }, x, weight) {
-      const r = rstd(x, epsilon);
+      const r = narrow(rstd(x, epsilon), x.dtype);
       const normal = Mul(x, r);
       const g = Mul(dy, weight);
-      const dx = Mul(r, Sub(g, Mul(normal, ReduceMean(Mul(g, normal), last(x)))));
+      const mean = narrow(ReduceMean(wide(Mul(g, normal)), last(x)), x.dtype);
+      const dx = Mul(r, Sub(g, Mul(normal, mean)));
       return [dx, Mul(dy, normal)];
     },
     spelling: { attributes: ({ epsilon }) => ({ axis: -1, epsilon: { float: epsilon } }) },
   },
 );
 
-/** 1 / sqrt(mean(x²) + epsilon), with the last axis kept as 1. */
-const rstd = (x: Value, epsilon: number): Value =>
-  Reciprocal(Sqrt(Add(ReduceMean(Mul(x, x), last(x)), scalar(epsilon, x.dtype))));
+/** 1 / sqrt(mean(x²) + epsilon), with the last axis kept as 1; statistics are never in half precision. */
+function rstd(x: Value, epsilon: number): Value {
+  const w = wide(x);
+  return Reciprocal(Sqrt(Add(ReduceMean(Mul(w, w), last(w)), scalar(epsilon, w.dtype))));
+}
+
+const wide = (x: Value): Value => (x.dtype === "float16" ? Cast(x, { to: "float32" }) : x);
+const narrow = (x: Value, dtype: DType): Value => (x.dtype === dtype ? x : Cast(x, { to: dtype }));

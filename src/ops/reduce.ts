@@ -33,6 +33,13 @@ export const ReduceMean: Op<[x: Value, attrs: Axes]> = defineOp("ReduceMean", {
   spelling,
 });
 
+/** Σ x²; axes are kept with size 1. */
+export const ReduceSumSquare: Op<[x: Value, attrs: Axes]> = defineOp("ReduceSumSquare", {
+  infer: reduced,
+  gradient: ({ dy }, x) => [Mul(Mul(x, scalar(2, x.dtype)), dy)],
+  spelling,
+});
+
 /** Axes are kept with size 1. Elements that share the maximum share its gradient. */
 export const ReduceMax: Op<[x: Value, attrs: Axes]> = defineOp("ReduceMax", {
   infer: reduced,

@@ -10,6 +10,8 @@ import { EvaluationOptions } from "../evaluation/metrics.ts";
 import { GGUF_TYPES } from "../exporters/gguf.ts";
 import * as exporters from "../exporters/index.ts";
 import { ParityOptions } from "../exporters/limits.ts";
+import { isHubReference, parseHubReference } from "../hub/reference.ts";
+import { LoraOptions } from "../models/lora.ts";
 import { RewardSpecs } from "../rewards/create.ts";
 import { DEVICES } from "../runtime/device.ts";
 import { SamplerOptions } from "../sampling/sample.ts";
@@ -32,8 +34,8 @@ const Prompts = z.union([
 ]);
 
 const Student = z.union([
-  /** A model to continue from: an HF folder. */
-  z.strictObject({ path: text }),
+  /** A model to continue from: an HF folder, and a folder of PEFT's with an adapter to it. */
+  z.strictObject({ path: text, adapter: text.optional() }),
   /** A new model: the keys of an HF config.json. */
   z.strictObject({ config: z.looseObject({ model_type: text }), seed }),
 ]);
@@ -56,6 +58,8 @@ export const Recipe = z
     selection: SelectionOptions.strict().prefault({}),
     /** What is trained on where nothing is sampled. */
     dataset: Dataset.optional(),
+    /** Train low-rank matrices beside linear layers, and leave the student's own weights as they are. */
+    lora: LoraOptions.strict().optional(),
     trainer: SftOptions.extend({ type: z.literal("sft").default("sft") })
       .strict()
       .prefault({}),
@@ -73,10 +77,17 @@ export const Recipe = z
     path: ["dataset"],
     message: "give either a dataset, or sampling that makes one",
   })
+  .refine(({ lora, trainer }) => !lora || trainer.freeze.length === 0, {
+    path: ["trainer", "freeze"],
+    message: "with lora all of the student's own weights are frozen; leave freeze out",
+  })
+  .refine(({ lora, trainer }) => trainer.base_dtype === "float32" || lora || trainer.freeze.length > 0, {
+    path: ["trainer", "base_dtype"],
+    message: "only weights that are not trained can be kept so; give lora, or trainer.freeze",
+  })
   .refine(({ sampling, teacher }) => !sampling || teacher, { path: ["teacher"], message: "sampling needs a teacher" })
   .refine(({ sampling, rewards }) => !sampling || rewards, { path: ["rewards"], message: "sampling needs rewards" });
 export type Recipe = z.output<typeof Recipe>;
-export type DatasetSource = NonNullable<Recipe["dataset"]>;
 
 /** Read a recipe and apply `overrides` (key.path=value). Paths in it are relative to the folder of the recipe. */
 export function readRecipe(path: string, overrides: readonly string[] = []): Recipe {
@@ -84,7 +95,10 @@ export function readRecipe(path: string, overrides: readonly string[] = []): Rec
   if (typeof raw !== "object" || raw === null || Array.isArray(raw))
     throw new DistillError(`${path} is not a recipe: expected keys and values.`);
   for (const override of overrides) applyOverride(raw as Record<string, unknown>, override);
-  return withAbsolutePaths(parsed(Recipe, raw, `${path} is not a valid recipe`), dirname(resolve(path)));
+  const recipe = parsed(Recipe, raw, `${path} is not a valid recipe`);
+  const folder = dirname(resolve(path));
+  const output = recipe.output ? resolve(folder, recipe.output) : resolve("runs", recipe.name);
+  return { ...mapPaths(recipe, absolute(folder)), output };
 }
 
 /** Read rewards alone: a list of them, or anything with a key `rewards`, such as a recipe. */
@@ -94,7 +108,7 @@ export function readRewards(path: string): z.output<typeof RewardSpecs> {
   if (rewards === undefined)
     throw new DistillError(`${path} names no rewards. Expected a list such as [{ type: accuracy }], or a recipe.`);
   const { rewards: specs } = parsed(Rewards, { rewards }, `${path} has no valid rewards`);
-  return specs.map((spec) => located(spec, dirname(resolve(path))));
+  return specs.map((spec) => withPath(spec, "reward", absolute(dirname(resolve(path)))));
 }
 
 const Rewards = z.strictObject({ rewards: RewardSpecs });
@@ -196,28 +210,48 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!;
 }
 
-/** Paths in a recipe are relative to its folder. */
-function withAbsolutePaths(recipe: Recipe, folder: string): Recipe {
-  const absolute = (path: string) => resolve(folder, path);
-  const placed = <Section extends object>(section: Section) => located(section, folder);
+/** What a path in a recipe leads to. */
+export type PathKind = "student" | "adapter" | "tokenizer" | "teacher" | "data" | "reward";
+
+/** The recipe with every path that it reads from changed. */
+export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) => string): Recipe {
+  const placed = <Section extends object>(section: Section, kind: PathKind) => withPath(section, kind, change);
   const asking = <Section extends { prompts: object }>(section: Section): Section => ({
     ...section,
-    prompts: placed(section.prompts),
+    prompts: placed(section.prompts, "data"),
   });
   const { teacher, sampling, rewards, dataset, evaluation } = recipe;
   return {
     ...recipe,
-    output: recipe.output ? absolute(recipe.output) : resolve("runs", recipe.name),
-    student: placed(recipe.student),
-    ...(recipe.tokenizer ? { tokenizer: absolute(recipe.tokenizer) } : {}),
-    ...(teacher ? { teacher: placed(teacher) } : {}),
+    student: placed(recipe.student, "student"),
+    ...(recipe.tokenizer ? { tokenizer: change(recipe.tokenizer, "tokenizer") } : {}),
+    ...(teacher ? { teacher: placed(teacher, "teacher") } : {}),
     ...(sampling ? { sampling: asking(sampling) } : {}),
-    ...(rewards ? { rewards: rewards.map(placed) } : {}),
-    ...(dataset ? { dataset: placed(dataset) } : {}),
+    ...(rewards ? { rewards: rewards.map((reward) => placed(reward, "reward")) } : {}),
+    ...(dataset ? { dataset: placed(dataset, "data") } : {}),
     ...(evaluation ? { evaluation: asking(evaluation) } : {}),
   };
 }
 
-/** A section whose `path`, where it has one, is relative to a folder. */
-const located = <Section extends object>(section: Section, folder: string): Section =>
-  "path" in section && typeof section.path === "string" ? { ...section, path: resolve(folder, section.path) } : section;
+/** A section with its places, where it has any, changed. */
+function withPath<Section extends object>(
+  section: Section,
+  kind: PathKind,
+  change: (path: string, kind: PathKind) => string,
+): Section {
+  const places = Object.entries(section).filter(([key, value]) => key in PLACES && typeof value === "string");
+  return {
+    ...section,
+    ...Object.fromEntries(places.map(([key, path]) => [key, change(path, PLACES[key as keyof typeof PLACES] ?? kind)])),
+  };
+}
+
+/** Keys that hold a path, and what it leads to where that is not the section's own. */
+const PLACES = { path: undefined, adapter: "adapter" } as const;
+
+/** Paths in a recipe are relative to its folder; references to the hub stay what they are. */
+const absolute = (folder: string) => (path: string, kind: PathKind) => {
+  if (kind === "reward" || !isHubReference(path)) return resolve(folder, path);
+  parseHubReference(path);
+  return path;
+};

@@ -1,9 +1,10 @@
 /** @file Devices as the rest of the toolkit sees them: programs and named state, all work in a worker thread. */
 
 import { Worker } from "node:worker_threads";
+import { type Accumulation, COUNT, emitAccumulation } from "../compiler/accumulation.ts";
 import { emit } from "../compiler/emit.ts";
-import { emitLoop } from "../compiler/loop.ts";
-import { targets } from "../compiler/targets.ts";
+import { emitJavaScriptLoop } from "../compiler/javascript-loop.ts";
+import { type Residency, type Target, targets } from "../compiler/targets.ts";
 import { DistillError } from "../core/errors.ts";
 import type { OnnxValueInfo } from "../formats/onnx.ts";
 import type { Value } from "../graph/value.ts";
@@ -16,7 +17,7 @@ import {
   type Provider,
   type Requests,
 } from "./protocol.ts";
-import type { Tensor } from "./tensor.ts";
+import { stack, type Tensor, tensor } from "./tensor.ts";
 
 export const DEVICES = [...PROVIDERS, "auto"] as const;
 export type DeviceName = (typeof DEVICES)[number];
@@ -28,15 +29,25 @@ export type DeviceOptions = {
   strict?: boolean;
   /** Write ONNX Runtime's profile of every session to files that start so. */
   profile?: string;
+  /** Treat states as those of a device that keeps them so: the CPU stands in for CUDA with "copied". */
+  residency?: Exclude<Residency, "device">;
 };
 
 /** A compiled graph without weights. Its inputs are fed, or read from the device's states of the same names. */
 export type Program = {
   /** The number of ONNX nodes. */
   readonly nodes: number;
+  /** Kernels that a run launches; 0 where that is not known. */
+  readonly kernels: number;
   /** Run once. Returns the outputs that are not kept on the device. */
   run(feeds: Record<string, Tensor>, bindings?: Bindings): Promise<Record<string, Tensor>>;
   release(): Promise<void>;
+};
+
+/** A program that takes several micro-batches in one run; see Accumulation. */
+export type BatchedProgram = Omit<Program, "run"> & {
+  /** Run once, with the inputs that each micro-batch has of its own. */
+  run(batches: readonly Record<string, Tensor>[], bindings?: Bindings): Promise<Record<string, Tensor>>;
 };
 
 /** A model file: a program with weights of its own. Sizes known only at run time are names. */
@@ -54,12 +65,14 @@ export async function openDevice(name: DeviceName, options: DeviceOptions = {}):
 
 export class Device {
   readonly name: Provider;
+  readonly target: Target;
   readonly #worker: Worker;
   readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   #calls = 0;
 
-  private constructor(name: Provider) {
+  private constructor(name: Provider, residency: Residency | undefined) {
     this.name = name;
+    this.target = residency ? { ...targets[name], residency } : targets[name];
     this.#worker = new Worker(new URL("./worker.js", import.meta.url));
     this.#worker.on("message", ({ id, response, error }: Answer) => {
       const call = this.#waiting.get(id);
@@ -78,8 +91,11 @@ export class Device {
     this.#worker.unref();
   }
 
-  static async open(name: Provider, { threads = 0, strict = false, profile }: DeviceOptions): Promise<Device> {
-    const device = new Device(name);
+  static async open(
+    name: Provider,
+    { threads = 0, strict = false, profile, residency }: DeviceOptions,
+  ): Promise<Device> {
+    const device = new Device(name, residency);
     try {
       await device.#call("open", { provider: name, threads, strict, profile });
     } catch (error) {
@@ -89,10 +105,40 @@ export class Device {
     return device;
   }
 
+  /** Whether states lie in memory of the device's own, where every kernel is a launch and every look at a state a wait. */
+  get resident(): boolean {
+    return this.target.residency === "device";
+  }
+
   /** Compile the program that computes `outputs`, in their order as far as they do not depend on each other. */
   async compile(outputs: Record<string, Value>, { keep = [] }: Partial<CompileOptions> = {}): Promise<Program> {
-    const { bytes, nodes, ...types } = emit(outputs, targets[this.name]);
-    return this.#program(await this.#call("compile", { bytes, ...types, keep }), nodes);
+    const { bytes, nodes, kernels, ...types } = emit(outputs, this.target);
+    return this.#program(await this.#call("compile", { bytes, ...types, keep, frozen: [] }), nodes, kernels);
+  }
+
+  /** Compile the program that computes `accumulation` for any number of micro-batches in one run. */
+  async compileAccumulation(
+    accumulation: Accumulation,
+    { keep = [] }: Partial<CompileOptions> = {},
+  ): Promise<BatchedProgram> {
+    const { bytes, nodes, sizes, ...types } = emitAccumulation(accumulation, this.target);
+    const program = this.#program(await this.#call("compile", { bytes, ...types, keep }), nodes, 0);
+    const stacked = types.inputs.filter(({ name }) => accumulation.batched.has(name));
+    return {
+      ...program,
+      run(batches, bindings) {
+        const counts = [...sizes].map(([name, of]): [string, Tensor] => {
+          const each = batches.map((feeds) => feeds[of]!.shape[0]!);
+          return [name, tensor("int64", [batches.length, 1], each)];
+        });
+        const feeds = {
+          [COUNT]: tensor("int64", [], [batches.length]),
+          ...Object.fromEntries(stacked.map(({ name }) => [name, stack(batches.map((feeds) => feeds[name]!))])),
+          ...Object.fromEntries(counts),
+        };
+        return program.run(feeds, bindings);
+      },
+    };
   }
 
   /**
@@ -100,19 +146,20 @@ export class Device {
    * memory it is a loop that works in place.
    */
   async compileUpdate(outputs: Record<string, Value>): Promise<Program> {
-    if (this.name === "webgpu") return this.compile(outputs, { keep: Object.keys(outputs) });
-    return this.#program(await this.#call("compileLoop", emitLoop(outputs)), 0);
+    if (this.resident) return this.compile(outputs, { keep: Object.keys(outputs) });
+    return this.#program(await this.#call("compileJavaScriptLoop", emitJavaScriptLoop(outputs)), 0, 1);
   }
 
   /** Load an ONNX file, and the data files beside it. Its inputs are fed. */
   async load(path: string): Promise<LoadedModel> {
     const { program, inputs, outputs } = await this.#call("load", { path });
-    return { ...this.#program(program, 0), inputs, outputs };
+    return { ...this.#program(program, 0, 0), inputs, outputs };
   }
 
-  #program(program: number, nodes: number): Program {
+  #program(program: number, nodes: number, kernels: number): Program {
     return {
       nodes,
+      kernels,
       run: (feeds, bindings = {}) => this.#call("run", { program, feeds, bindings }),
       release: () => this.#call("release", { program }),
     };

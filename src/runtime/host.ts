@@ -5,11 +5,14 @@
  * through a session, never with getData; it is disposed before any session is released.
  */
 
+import { MessageChannel } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
-import type { Loop } from "../compiler/loop.ts";
+import type { JavaScriptLoop } from "../compiler/javascript-loop.ts";
 import { DistillError } from "../core/errors.ts";
 import { type ElementType, encodeOnnx, type OnnxValueInfo } from "../formats/onnx.ts";
 import type { DType } from "../graph/value.ts";
+import { whyNoCuda } from "./cuda.ts";
+import { explained } from "./limits.ts";
 import type { Bindings, CompileOptions, HostOptions, Requests } from "./protocol.ts";
 import type { Tensor, TensorData } from "./tensor.ts";
 
@@ -17,9 +20,11 @@ type Loaded = {
   session: ort.InferenceSession;
   inputs: readonly OnnxValueInfo[];
   outputs: readonly OnnxValueInfo[];
+  /** What ONNX Runtime reads, without a reference of its own. */
+  memory?: readonly ort.Tensor[];
 } & CompileOptions;
 
-type CompiledLoop = Omit<Loop, "source"> & {
+type CompiledLoop = Omit<JavaScriptLoop, "source"> & {
   loop(n: number, arrays: Float32Array[], scalars: number[], results: Float32Array[]): void;
 };
 
@@ -29,6 +34,8 @@ export class Host {
   readonly #loops = new Map<number, CompiledLoop>();
   readonly #states = new Map<string, ort.Tensor>();
   readonly #copiers = new Map<string, ort.InferenceSession>();
+  /** States that programs gave, whose memory nothing else refers to. */
+  readonly #given = new WeakSet<ort.Tensor>();
   #next = 1;
 
   private constructor(options: HostOptions) {
@@ -39,11 +46,13 @@ export class Host {
   static async open(options: HostOptions): Promise<Host> {
     const host = new Host(options);
     try {
+      const missing = options.provider === "cuda" ? whyNoCuda() : undefined;
+      if (missing) throw new Error(missing);
       const input = { name: "x", elemType: "float32", shape: [2, 2] } as const;
       const output = { ...input, name: "y" };
       const node = { opType: "MatMul", domain: "", input: ["x", "x"], output: ["y"], attribute: [] };
       const bytes = encodeOnnx({ opset: { "": 21 }, node: [node], input: [input], output: [output], initializer: [] });
-      const probe = await host.compile({ bytes, inputs: [input], outputs: [output], keep: [] });
+      const probe = await host.compile({ bytes, inputs: [input], outputs: [output], keep: [], frozen: [] });
       const { y } = await host.run(
         probe,
         { x: { dtype: "float32", shape: [2, 2], data: new Float32Array(4).fill(1) } },
@@ -52,25 +61,28 @@ export class Host {
       if (y?.data[0] !== 2) throw new Error(`it computed [1 1; 1 1]² = [${y?.data}]`);
       await host.release(probe);
     } catch (error) {
-      const reason = (error as Error).message.replaceAll(/\s+/g, " ").slice(0, 300);
+      const said = (error as Error).message.replaceAll(/\s+/g, " ");
+      const reason = said.replace(/^\S+:\d+ .* was false\. /, "").slice(0, 300); // ONNX Runtime's own place and condition
       throw new DistillError(
-        `Device "${options.provider}" cannot be used on this machine: ${reason} ${CURES[options.provider]}`,
+        `Device "${options.provider}" cannot be used on this machine: ${reason.replace(/[.\s]*$/, ".")} ${CURES[options.provider]}`,
       );
     }
     return host;
   }
 
-  async compile({ bytes, ...program }: { bytes: Uint8Array } & Omit<Loaded, "session">): Promise<number> {
+  async compile({ bytes, frozen, ...program }: Requests["compile"]["request"]): Promise<number> {
     const gpu = this.#options.provider === "webgpu";
     const locations = Object.fromEntries(
       program.outputs.map(({ name }) => [name, gpu && program.keep.includes(name) ? "gpu-buffer" : "cpu"] as const),
     );
+    const memory = frozen.map((name) => this.#state(name));
     const session = await ort.InferenceSession.create(bytes, {
       ...this.#sessionOptions(),
+      externalData: memory.map(({ data }, i) => ({ path: frozen[i]!, data: bytesOf(data as TensorData) })),
       ...(gpu && program.keep.length > 0 ? { preferredOutputLocation: locations } : {}),
     });
     const id = this.#next++;
-    this.#programs.set(id, { session, ...program });
+    this.#programs.set(id, { session, memory, ...program });
     return id;
   }
 
@@ -102,18 +114,18 @@ export class Host {
       const fed = feeds[name];
       operands[name] = fed ? toOrt(fed) : this.#state(bindings.reads?.[name] ?? name);
     }
-    const results = await program.session.run(operands);
+    const results = await this.#ran(program.session, operands);
     const answers: Record<string, Tensor> = {};
     for (const { name } of program.outputs) {
       const result = results[name]!;
-      if (program.keep.includes(name)) this.#keep(bindings.writes?.[name] ?? name, result);
+      if (program.keep.includes(name)) this.#replace(bindings.writes?.[name] ?? name, result);
       else answers[name] = fromOrt(result);
     }
     return answers;
   }
 
   /** Compile an elementwise program that replaces its inputs, for states in host memory. */
-  compileLoop({ source, ...names }: Loop): number {
+  compileJavaScriptLoop({ source, ...names }: JavaScriptLoop): number {
     const id = this.#next++;
     const loop = new Function("n", "arrays", "scalars", "results", source) as CompiledLoop["loop"];
     this.#loops.set(id, { loop, ...names });
@@ -139,14 +151,14 @@ export class Host {
     const onHost = toOrt(value);
     if (this.#options.provider !== "webgpu") return this.#keep(name, onHost);
     const copier = await this.#copier(value.dtype, value.shape.length, "gpu-buffer");
-    this.#keep(name, (await copier.run({ x: onHost })).y!);
+    this.#keep(name, (await this.#ran(copier, { x: onHost })).y!);
   }
 
   async read(name: string): Promise<Tensor> {
     const state = this.#state(name);
     if (state.location !== "gpu-buffer") return { ...fromOrt(state), data: (state.data as TensorData).slice() };
     const copier = await this.#copier(state.type as DType, state.dims.length, "cpu");
-    return fromOrt((await copier.run({ x: state })).y!);
+    return fromOrt((await this.#ran(copier, { x: state })).y!);
   }
 
   states(): string[] {
@@ -176,11 +188,28 @@ export class Host {
     this.#copiers.clear();
   }
 
+  async #ran(session: ort.InferenceSession, operands: Record<string, ort.Tensor>) {
+    try {
+      return await session.run(operands);
+    } catch (error) {
+      throw explained(error as Error);
+    }
+  }
+
   #state(name: string): ort.Tensor {
     const state = this.#states.get(name);
     if (!state)
       throw new DistillError(`The program needs "${name}", which is neither fed nor among the device's states.`);
     return state;
+  }
+
+  /** Keep what a program gave. What one gave before is freed at once: garbage of this size is collected late. */
+  #replace(name: string, value: ort.Tensor): void {
+    const old = this.#states.get(name);
+    this.#keep(name, value);
+    if (old && this.#given.delete(old) && old.location === "cpu")
+      nowhere.postMessage(null, [(old.data as TensorData).buffer as ArrayBuffer]);
+    this.#given.add(value);
   }
 
   #keep(name: string, value: ort.Tensor): void {
@@ -233,7 +262,7 @@ export class Host {
 const CURES = {
   cpu: "",
   webgpu: "Expected a Vulkan, Metal or Direct3D 12 driver; on Linux libvulkan.so.1 and a driver (see VK_DRIVER_FILES).",
-  cuda: "Expected ONNX Runtime's CUDA provider with CUDA 12 and cuDNN 9; README.md, section NVIDIA, says how to install it.",
+  cuda: "Expected ONNX Runtime's CUDA provider, an NVIDIA driver, CUDA 12 and cuDNN 9; README.md, section NVIDIA, says how to install it.",
 };
 
 function toInfo(metadata: ort.InferenceSession.ValueMetadata): OnnxValueInfo {
@@ -248,6 +277,12 @@ const fromOrt = ({ type, data, dims }: ort.Tensor): Tensor => ({
   shape: dims,
   data: data as TensorData,
 });
+
+/** A port that nobody listens to: memory that is transferred to it is freed. */
+const nowhere = new MessageChannel().port1;
+nowhere.close();
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: TensorData) => new Uint8Array(buffer, byteOffset, byteLength);
 
 function dispose(state: ort.Tensor): void {
   if (state.location === "gpu-buffer") state.dispose();

@@ -1,6 +1,6 @@
 /** @file What the main thread asks of the worker thread that owns the sessions, and what it answers. */
 
-import type { Loop } from "../compiler/loop.ts";
+import type { JavaScriptLoop } from "../compiler/javascript-loop.ts";
 import type { OnnxValueInfo } from "../formats/onnx.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -22,6 +22,9 @@ export type CompileOptions = {
   keep: readonly string[];
 };
 
+/** The data files that a program names, each the bytes of the state of that name, which it has read for good. */
+export type Frozen = { frozen: readonly string[] };
+
 /** Which states a run reads and writes, where they are not called like the program's inputs and outputs. */
 export type Bindings = { reads?: Record<string, string>; writes?: Record<string, string> };
 
@@ -32,14 +35,15 @@ export type Requests = {
       bytes: Uint8Array;
       outputs: readonly OnnxValueInfo[];
       inputs: readonly OnnxValueInfo[];
-    } & CompileOptions;
+    } & CompileOptions &
+      Frozen;
     response: number;
   };
   load: {
     request: { path: string };
     response: { program: number; inputs: readonly OnnxValueInfo[]; outputs: readonly OnnxValueInfo[] };
   };
-  compileLoop: { request: Loop; response: number };
+  compileJavaScriptLoop: { request: JavaScriptLoop; response: number };
   run: {
     request: { program: number; feeds: Record<string, Tensor>; bindings: Bindings };
     response: Record<string, Tensor>;

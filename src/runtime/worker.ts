@@ -13,7 +13,7 @@ const handlers: { [M in Method]: (request: Requests[M]["request"]) => Promise<un
   },
   compile: (request) => host.compile(request),
   load: ({ path }) => host.load(path),
-  compileLoop: (loop) => host.compileLoop(loop),
+  compileJavaScriptLoop: (loop) => host.compileJavaScriptLoop(loop),
   run: ({ program, feeds, bindings }) => host.run(program, feeds, bindings),
   write: ({ name, tensor }) => host.write(name, tensor),
   read: ({ name }) => host.read(name),

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename } from "node:path";
-import type { Llama, LlamaContext, LlamaModel } from "node-llama-cpp";
+import type { LlamaContext, LlamaModel } from "node-llama-cpp";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { type ChatTemplate, chatTemplate } from "../data/chat-template.ts";
@@ -12,8 +12,10 @@ import type { Metadata } from "../formats/gguf.ts";
 import { openGguf } from "../formats/gguf-reader.ts";
 import { addonOf } from "./llama-cpp/addon.ts";
 import { decode, type EngineOptions, type Finished } from "./llama-cpp/engine.ts";
+import { contextMemory, fittingSequences, type Memory, megabytes } from "./llama-cpp/sequences.ts";
+import { GPUS, type Started, startLlama } from "./llama-cpp/start.ts";
 import { tokenBytes } from "./llama-cpp/vocabulary.ts";
-import { defineTeacher, type GenerateOptions, type SampleRequest, type Teacher } from "./teacher.ts";
+import { defineTeacher, type GenerateOptions, type Placement, type SampleRequest, type Teacher } from "./teacher.ts";
 import { TEMPLATES } from "./templates.ts";
 
 const size = z.int().positive();
@@ -21,13 +23,14 @@ const size = z.int().positive();
 const Options = z.object({
   /** A GGUF file. */
   path: z.string().min(1),
-  /** Completions that are drawn side by side. */
-  sequences: size.default(32),
+  /** Completions that are drawn side by side; as many as there is memory for unless given. */
+  sequences: size.max(256).optional(),
   /** Tokens of prompt and completion, for each sequence. */
   context_size: size.default(2048),
   /** Tokens decoded at once; at least one for each sequence. */
   batch_size: size.optional(),
-  gpu: z.union([z.enum(["auto", "cuda", "vulkan", "metal"]), z.literal(false)]).default("auto"),
+  /** "auto" is the best that works here; a name is that one or an error; false is the CPU. */
+  gpu: z.union([z.enum(["auto", ...GPUS]), z.literal(false)]).default("auto"),
   threads: size.optional(),
   /** "r1", or a Jinja text; the model's own unless given. */
   chat_template: z.string().min(1).optional(),
@@ -37,16 +40,16 @@ type Options = z.output<typeof Options>;
 export const llama_cpp = defineTeacher({ options: Options, create: open });
 
 async function open(options: Options): Promise<Teacher> {
-  const { path, sequences, context_size } = options;
+  const { path, context_size } = options;
   const metadata = readMetadata(path);
   const hashing = sha256(path);
   hashing.catch(() => {}); // it is awaited once the model is loaded
-  const { llama, complaints } = await startLlama(options.gpu);
+  const started = await startLlama(options.gpu);
+  const { llama, complaints } = started;
   complaints(); // those of before
-  const share = shares(options, llama);
-  const batch_size = Math.max(options.batch_size ?? 512, share.sequences);
   const failed = (what: string, error: unknown): never => {
-    const why = [(error as Error).message, complaints().trim()].filter(Boolean).join(": ");
+    if (error instanceof DistillError) throw error;
+    const why = [(error as Error).message, complaints()].filter(Boolean).join(": ");
     throw new DistillError(`llama.cpp cannot ${what} ${path}: ${why.replace(/[.\s]+$/, "")}.`);
   };
   const model = await llama.loadModel({ modelPath: path }).catch((error) => failed("load", error));
@@ -57,6 +60,10 @@ async function open(options: Options): Promise<Teacher> {
     await model.dispose();
   };
   try {
+    requireCard(options, started, model);
+    const { sequences, memory } = await sequencesFor(options, started, model);
+    const share = shares(options, started, sequences);
+    const batch_size = Math.max(options.batch_size ?? BATCH, share.sequences);
     const engines: EngineOptions[] = [];
     for (let i = 0; i < share.contexts; i++) {
       const context = await model
@@ -79,13 +86,26 @@ async function open(options: Options): Promise<Teacher> {
         tokenize: tokenizer(model, options),
       });
     }
-    if (llama.gpu === "vulkan") for (const { addon } of engines) addon.batches.decodeBatch = oneAtATime(addon.batches);
+    // a native object's own method cannot be assigned to
+    if (llama.gpu === "vulkan")
+      for (const { addon } of engines)
+        Object.defineProperty(addon.batches, "decodeBatch", { value: oneAtATime(addon.batches) });
     const hash = await hashing;
     const render = templateOf(options, metadata, model);
     let busy: Promise<void> | undefined;
+    const placement: Placement = {
+      backend: started.backend,
+      devices: started.devices,
+      gpu_layers: model.gpuLayers,
+      layers: model.fileInsights.totalLayers,
+      sequences,
+      context_size,
+      context_mb: megabytes(memory.cpuRam + memory.gpuVram),
+    };
     return {
       model: basename(path),
       hash,
+      placement,
       render: (messages) => render(messages, { generate: true }),
       async *generate(requests, generateOptions) {
         if (busy) throw new Error("This teacher is generating already; it has one context.");
@@ -117,10 +137,31 @@ const SMALL_MODEL = 256 * 2 ** 20;
  * How a context is shared out. On the CPU a small model gets a context of its own for each thread: threads that wait for
  * each other behind every small product cost more than they bring.
  */
-function shares({ path, sequences, threads }: Options, llama: Llama) {
-  if (llama.gpu !== false || statSync(path).size > SMALL_MODEL) return { contexts: 1, sequences, threads };
+function shares({ path, threads }: Options, { backend }: Started, sequences: number) {
+  if (backend !== "cpu" || statSync(path).size > SMALL_MODEL) return { contexts: 1, sequences, threads };
   const contexts = Math.min(threads ?? availableParallelism(), sequences);
   return { contexts, sequences: Math.ceil(sequences / contexts), threads: 1 };
+}
+
+/** Tokens decoded at once, unless given. */
+const BATCH = 512;
+
+/** How many sequences there are, given or as memory allows, and what they take. */
+async function sequencesFor(
+  { sequences, context_size, batch_size = BATCH }: Options,
+  started: Started,
+  model: LlamaModel,
+): Promise<{ sequences: number; memory: Memory }> {
+  if (sequences === undefined) return fittingSequences(started, model, context_size, batch_size);
+  return { sequences, memory: await contextMemory(model, sequences, context_size, batch_size) };
+}
+
+/** A card that is named is used, or it is said why not. */
+function requireCard({ path, gpu }: Options, { backend, devices, llama }: Started, model: LlamaModel): void {
+  if (gpu === false || gpu === "auto" || model.gpuLayers > 0) return;
+  throw new DistillError(
+    `No layer of ${path} fits onto ${devices.join(", ")} (${backend}), and teacher.gpu asks for it. Take a smaller file, free memory on the card (${megabytes(llama.vramPaddingSize)} MB are kept free), or set gpu: auto.`,
+  );
 }
 
 /** What the file says of itself, once it is known to be whole: llama.cpp ends the process over some broken files. */
@@ -143,39 +184,6 @@ async function sha256(path: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece);
   return hash.digest("hex");
-}
-
-/** llama.cpp for each kind of GPU, started once. What it says of errors goes into the message of the next one. */
-const started = new Map<Options["gpu"], Promise<{ llama: Llama; complaints: () => string }>>();
-
-function startLlama(gpu: Options["gpu"]) {
-  const start = async () => {
-    const { getLlama, LlamaLogLevel } = await import("node-llama-cpp"); // slow to load, and only this teacher needs it
-    let said = "";
-    const llama = await getLlama({
-      gpu,
-      build: "never",
-      progressLogs: false,
-      logLevel: LlamaLogLevel.error,
-      logger: (_, message) => {
-        said = `${said} ${message.trim()}`.slice(-1000);
-      },
-    }).catch((error) => {
-      throw new DistillError(
-        `llama.cpp cannot be started with gpu ${gpu}: ${(error as Error).message}. Try gpu: auto, or gpu: false.`,
-      );
-    });
-    const complaints = () => {
-      const message = said;
-      said = "";
-      return message;
-    };
-    return { llama, complaints };
-  };
-  const running = started.get(gpu) ?? start();
-  started.set(gpu, running);
-  running.catch(() => started.delete(gpu));
-  return running;
 }
 
 function templateOf({ path, chat_template }: Options, metadata: Metadata, model: LlamaModel): ChatTemplate {

@@ -43,11 +43,41 @@ export type GenerateOptions = SamplingOptions & {
   onTokens?: (tokens: number) => void;
 };
 
+/** Where a model in this process runs, as the manifest keeps it. */
+export type Placement = {
+  backend: "cuda" | "vulkan" | "metal" | "cpu";
+  /** The names of the cards. */
+  devices: readonly string[];
+  /** Layers whose weights are on a card, of all. */
+  gpu_layers: number;
+  layers: number;
+  /** Completions drawn side by side, each of so many tokens with its prompt. */
+  sequences: number;
+  context_size: number;
+  /** What the sequences take, by the backend's estimate. */
+  context_mb: number;
+};
+
+/** A placement as a sentence. */
+export function describePlacement({
+  backend,
+  devices,
+  sequences,
+  context_size,
+  context_mb,
+  ...rest
+}: Placement): string {
+  const where =
+    backend === "cpu" ? "the CPU" : `${backend} (${devices.join(", ")}), ${rest.gpu_layers} of ${rest.layers} layers`;
+  return `on ${where}; ${sequences} sequences of ${context_size} tokens in ${context_mb} MB`;
+}
+
 export type Teacher = {
   /** The file or the server's name of the model. */
   readonly model: string;
   /** sha256 of the model's file, where there is one. */
   readonly hash?: string;
+  readonly placement?: Placement;
   /** The text of a conversation up to where the assistant speaks. */
   render(messages: readonly Message[]): string;
   /**

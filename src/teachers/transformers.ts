@@ -37,6 +37,7 @@ export const transformers = defineTeacher({
       );
     const folder = dirname(dirname(resolve(path)));
     const tokenizer = loadTokenizer(folder);
+    const { stops } = tokenizer;
     const { AutoModelForCausalLM, env, Tensor } = await import("@huggingface/transformers");
     env.allowRemoteModels = false;
     const model = await AutoModelForCausalLM.from_pretrained(folder, {
@@ -142,7 +143,7 @@ export const transformers = defineTeacher({
       { stop, max_completion_length }: GenerateOptions,
     ): Generation | undefined {
       const token_ids = row.ids.slice(row.prompt);
-      const ended = token === tokenizer.eos;
+      const ended = stops.includes(token);
       const text = ended || stop.length > 0 ? tokenizer.decode(ended ? token_ids.slice(0, -1) : token_ids) : "";
       const cut = Math.min(...stop.map((words) => text.indexOf(words)).filter((at) => at >= 0));
       const full = token_ids.length >= max_completion_length || row.ids.length >= context_size;

@@ -1,4 +1,4 @@
-/** @file Checkpoints: weights, moments and where the run stands. A folder appears under its name only when it is whole. */
+/** @file Checkpoints: what is trained, its moments and where the run stands. A folder appears under its name only when it is whole. */
 
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -6,17 +6,31 @@ import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { readJson, writeFolder, writeWhole } from "../core/files.ts";
 import { openSafetensors } from "../formats/safetensors.ts";
-import { loadWeights, type ModelConfig, saveTensors } from "../models/load.ts";
+import { type ModelConfig, readTensors, saveTensors, type Weight } from "../models/load.ts";
+import { loraNames, mergeLora } from "../models/lora.ts";
 import type { Model } from "../models/model.ts";
+import { saveWeights } from "../models/save.ts";
+import type { StoredTensor } from "../models/storage.ts";
 import type { Device } from "../runtime/device.ts";
 import { tensor } from "../runtime/tensor.ts";
-import { momentNames } from "./program.ts";
+import { momentNames, type OptimizerState } from "./optimizer/optimizer.ts";
+import type { Trained } from "./trained.ts";
 
 const State = z.object({
   /** Steps done. */
   step: z.int().positive(),
   /** What the run was started with; a run of other settings does not continue from here. */
   fingerprint: z.string(),
+  /** What the optimizer needs besides weights and moments. */
+  optimizer: z
+    .object({
+      loss_scale: z.number().positive(),
+      good_steps: z.int().nonnegative(),
+      skipped_steps: z.int().nonnegative(),
+      beta1_power: z.number(),
+      beta2_power: z.number(),
+    } satisfies Record<keyof OptimizerState, z.ZodType>)
+    .optional(),
 });
 export type TrainerState = z.output<typeof State>;
 
@@ -29,20 +43,20 @@ export function checkpointSteps(checkpoints: string): number[] {
   return steps.map(Number).sort((a, b) => a - b);
 }
 
+/** `read` gives a trained weight or a moment in float32. */
 export async function saveCheckpoint(
-  device: Device,
-  model: Model,
-  config: ModelConfig,
+  read: Read,
+  trained: Trained,
   checkpoints: string,
   state: TrainerState,
 ): Promise<string> {
   const path = folderOf(checkpoints, state.step);
   await writeFolder(path, async (folder) => {
-    await saveModel(device, model, config, folder);
-    const moments = model.parameters.flatMap(({ name, shape }) =>
+    await saveTrained(read, trained, folder);
+    const moments = trained.parameters.flatMap(({ name, shape }) =>
       momentNames(name).map((moment) => ({ name: moment, shape })),
     );
-    await saveTensors(join(folder, "optimizer.safetensors"), moments, (name) => readFloats(device, name));
+    await saveTensors(join(folder, "optimizer.safetensors"), moments, read);
     writeWhole(join(folder, "trainer.json"), `${JSON.stringify(state)}\n`);
   });
   return path;
@@ -51,7 +65,7 @@ export async function saveCheckpoint(
 /** Put the weights and moments of the newest checkpoint on the device. */
 export async function loadCheckpoint(
   device: Device,
-  model: Model,
+  { parameters, weights }: Trained,
   checkpoints: string,
   fingerprint: string,
 ): Promise<TrainerState | undefined> {
@@ -66,12 +80,12 @@ export async function loadCheckpoint(
     throw new DistillError(
       `${folder} belongs to a run with other settings or data. Give another output folder, or remove ${checkpoints}.`,
     );
-  for (const { name, shape, data } of loadWeights(folder, model))
+  for (const { name, shape, data } of readTensors(join(folder, weights), parameters))
     await device.write(name, tensor("float32", shape, data));
   const optimizerPath = join(folder, "optimizer.safetensors");
   const file = openSafetensors(optimizerPath);
   try {
-    for (const { name, shape } of model.parameters)
+    for (const { name, shape } of parameters)
       for (const moment of momentNames(name)) {
         if (!file.entries.has(moment)) throw new DistillError(`${optimizerPath} has no tensor "${moment}".`);
         await device.write(moment, tensor("float32", shape, new Float32Array(file.read(moment).buffer)));
@@ -88,12 +102,40 @@ export function pruneCheckpoints(checkpoints: string, keep: number): void {
     rmSync(folderOf(checkpoints, step), { recursive: true });
 }
 
-/** Write config.json and model.safetensors of the weights on the device. */
+/** Write what is trained, and the file that describes it. */
+export async function saveTrained(read: Read, trained: Trained, folder: string): Promise<void> {
+  const { parameters, weights, config } = trained;
+  await saveTensors(join(folder, weights), parameters, read);
+  writeWhole(join(folder, config.file), `${JSON.stringify(config.content, null, 2)}\n`);
+}
+
+/** Put a weight on the device as the model keeps it there. */
+export async function writeWeight(device: Device, model: Model, { name, shape, data }: Weight): Promise<void> {
+  const own = model.parameters.some((parameter) => parameter.name === name);
+  const tensors = own ? model.storage(name).encode(data) : [{ name, dtype: "float32" as const, shape, data }];
+  for (const { name, dtype, shape, data } of tensors) await device.write(name, tensor(dtype, shape, data));
+}
+
+/** Write config.json and the weights on the device as safetensors, with the adapter merged into them. */
 export async function saveModel(device: Device, model: Model, config: ModelConfig, folder: string): Promise<void> {
-  await saveTensors(join(folder, "model.safetensors"), model.parameters, (name) => readFloats(device, name));
+  const whole = async (name: string): Promise<Float32Array> => {
+    const { names, decode } = model.storage(name);
+    const tensors = await Promise.all(names.map((part) => device.read(part)));
+    const weight = decode(tensors.map(({ data }) => data as StoredTensor["data"]));
+    const module = name.replace(/\.weight$/, "");
+    if (!model.adapter?.targets.has(module)) return weight;
+    const [a, b] = await Promise.all(loraNames(module).map(readerOf(device)));
+    mergeLora(weight, a!, b!, model.adapter);
+    return weight;
+  };
+  await saveWeights(folder, model.parameters, whole);
   writeWhole(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
 }
 
-async function readFloats(device: Device, name: string): Promise<Float32Array> {
-  return (await device.read(name)).data as Float32Array;
-}
+type Read = (name: string) => Promise<Float32Array>;
+
+/** Reads the states of a device. */
+export const readerOf =
+  (device: Device): Read =>
+  async (name) =>
+    (await device.read(name)).data as Float32Array;

@@ -2,106 +2,136 @@
 
 import { gradients } from "../compiler/gradients.ts";
 import type { Batch, BatchShape } from "../data/batch.ts";
-import { input, type Value } from "../graph/value.ts";
+import { substitute } from "../graph/rewrite.ts";
+import { input, toposort, type Value } from "../graph/value.ts";
 import type { Model, Parameter, Tokens } from "../models/model.ts";
-import { type AdamWOptions, adamW, sumOfSquares } from "../nn/adamw.ts";
+import type { AdamWOptions } from "../nn/adamw.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
-import { Add } from "../ops/index.ts";
-import type { Device, Program } from "../runtime/device.ts";
-import { scalarTensor, type Tensor, tensor } from "../runtime/tensor.ts";
+import { Cast, Mul } from "../ops/index.ts";
+import type { Device } from "../runtime/device.ts";
+import { type Tensor, tensor } from "../runtime/tensor.ts";
+import { createOptimizer } from "./optimizer/create.ts";
+import {
+  gradientName,
+  momentNames,
+  type OptimizerState,
+  type Report,
+  type StepSettings as UpdateSettings,
+} from "./optimizer/optimizer.ts";
+import type { Precision } from "./precision.ts";
+
+export { gradientName, momentNames } from "./optimizer/optimizer.ts";
 
 export type TrainingOptions = AdamWOptions & {
   weight_decay: number;
   /** Keep only each layer's input for the backward pass. */
   rematerialize: boolean;
+  /** What the forward and backward pass compute in; weights, moments and statistics are float32 all the same. */
+  precision?: Precision;
 };
 
 /** How one step of training is run. Weights, gradients and moments are states of the device. */
 export type Training = {
   /** ONNX nodes of the program of loss and gradients. */
   readonly nodes: number;
-  /** Add a batch's part to the gradients of the mean over `total` supervised tokens; returns its part of the mean loss. */
-  accumulate(batch: Batch, total: number): Promise<number>;
+  /** Kernels of a step of so many micro-batches, by what they are for. */
+  kernels(microBatches?: number): Record<string, number>;
   /**
-   * The global norm of the gradients, which are then clipped to max_grad_norm and applied as step `step`, from 1. Where the
-   * norm is not finite nothing is applied.
+   * One step of the optimizer for the mean loss over all supervised tokens of its micro-batches, of which there is at least
+   * one. Where the loss or the norm of its gradients is not finite nothing is applied.
    */
-  update(step: number, learning_rate: number, max_grad_norm: number): Promise<number>;
+  step(batches: readonly Batch[], settings: StepSettings): Promise<Report>;
+  /** The same without waiting for what came of it. */
+  ask(batches: readonly Batch[], settings: StepSettings): Promise<void>;
+  /** What came of the last step: waits for it. */
+  report(): Promise<Report>;
+  /** A trained weight or a moment in float32. */
+  read(name: string): Promise<Float32Array>;
+  /** End training: the weights are left as float32 states of their names. */
+  release(): Promise<void>;
 };
 
-export const gradientName = (name: string) => `grad/${name}`;
-export const momentNames = (name: string) => [`m/${name}`, `v/${name}`] as const;
+export type StepSettings = UpdateSettings & {
+  /** Inputs of the model beside each micro-batch: the masks of dropout. */
+  masks?: readonly Record<string, Tensor>[];
+};
 
-/** Compile the programs of training `model` with batches of one shape. */
+/**
+ * Compile the programs of training some of the parameters of `model` with batches of one shape, from the weights and moments
+ * on the device. The other weights are only read.
+ */
 export async function compileTraining(
   device: Device,
   model: Model,
   shape: BatchShape,
   options: TrainingOptions,
+  parameters: readonly Parameter[] = model.parameters,
+  initial?: OptimizerState,
 ): Promise<Training> {
-  const { parameters } = model;
-  const loss = batchLoss(model, shape, options.rematerialize);
+  const half = options.precision === "fp16";
+  const computed = half ? model.as("float16") : model;
+  const scale = half ? input("loss_scale", "float32", []) : undefined;
+  const { loss, grads } = lossAndGradients(computed, shape, options.rematerialize, parameters, scale);
+  const trained = new Set(parameters.map(({ name }) => name));
+  const own = new Set(model.parameters.flatMap(({ name }) => model.storage(name).names));
+  const read = toposort(loss).flatMap(({ name }) => (name === undefined || trained.has(name) ? [] : name));
+  const frozen = new Set(read.filter((name) => own.has(name)));
+  const outputs = [loss, ...Object.values(grads)];
+  const [first, ...rest] = half ? narrowed(outputs, frozen, model) : outputs;
+  const graph = {
+    loss: first!,
+    gradients: Object.fromEntries(Object.keys(grads).map((name, i) => [name, rest[i]!])),
+    batched: new Set(read.filter((name) => !own.has(name))),
+    frozen,
+  };
+  const optimizer = await createOptimizer(device, graph, parameters, { ...options, half }, initial);
+  const ask = (batches: readonly Batch[], { masks = [], ...settings }: StepSettings): Promise<void> => {
+    const total = batches.reduce((count, { supervised }) => count + supervised.length, 0);
+    return optimizer.step(
+      batches.map((batch, i) => ({ ...batchFeeds(batch, 1 / total), ...masks[i] })),
+      settings,
+    );
+  };
+
+  return {
+    nodes: optimizer.nodes,
+    kernels: (microBatches = 1) => optimizer.kernels(microBatches),
+    async step(batches, settings) {
+      await ask(batches, settings);
+      return optimizer.report();
+    },
+    ask,
+    report: optimizer.report,
+    read: optimizer.read,
+    release: optimizer.release,
+  };
+}
+
+/** The loss of a batch, times `scale`, and its gradients by the names of their states. */
+export function lossAndGradients(
+  model: Model,
+  shape: BatchShape,
+  rematerialize: boolean,
+  parameters: readonly Parameter[] = model.parameters,
+  scale?: Value,
+): { loss: Value; grads: Record<string, Value> } {
+  const loss = batchLoss(model, shape, rematerialize, scale);
   const grads = gradients(
     loss,
     parameters.map(({ name }) => model.weight(name)),
   );
   // from the last layer to the first, so that what a layer kept is freed when its gradients are done
   const outputs = parameters.map(({ name }, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();
-  const backward = await device.compile(
-    { ...Object.fromEntries(outputs), loss },
-    { keep: outputs.map(([name]) => name) },
-  );
-  const gradInputs = parameters.map(({ name, shape }) => input(gradientName(name), "float32", shape));
-  const norm = await device.compile({ squares: sumOfSquares(gradInputs) });
-  const [update1, update2] = [
-    await device.compileUpdate(adamW(1, options)),
-    await device.compileUpdate(adamW(2, options)),
-  ];
-  let sum: { add1: Program; add2: Program } | undefined;
-  let pending = 0;
+  return { loss, grads: Object.fromEntries(outputs) };
+}
 
-  return {
-    nodes: backward.nodes,
-    async accumulate(batch, total) {
-      const writes =
-        pending === 0 ? {} : Object.fromEntries(parameters.map(({ name }) => [gradientName(name), `part/${name}`]));
-      const { loss: part } = await backward.run(batchFeeds(batch, 1 / total), { writes });
-      if (pending++ > 0) {
-        sum ??= { add1: await compileSum(device, 1), add2: await compileSum(device, 2) };
-        for (const { name, shape } of parameters) {
-          const reads = { sum: gradientName(name), part: `part/${name}` };
-          await (shape.length === 1 ? sum.add1 : sum.add2).run({}, { reads, writes: { next: gradientName(name) } });
-        }
-        await device.forget(...parameters.map(({ name }) => `part/${name}`));
-      }
-      return Number(part!.data[0]);
-    },
-    async update(step, learning_rate, max_grad_norm) {
-      pending = 0;
-      const { squares } = await norm.run({});
-      const gradNorm = Math.sqrt(Number(squares!.data[0]));
-      if (!Number.isFinite(gradNorm)) return gradNorm;
-      const feeds = {
-        learning_rate: scalarTensor(learning_rate),
-        clip: scalarTensor(Math.min(1, max_grad_norm / (gradNorm + 1e-6))),
-        bias1: scalarTensor(1 - options.beta1 ** step),
-        bias2: scalarTensor(1 - options.beta2 ** step),
-      };
-      // asked all at once, so that the device never waits for the next
-      const updates = parameters.map((parameter) => {
-        const { name } = parameter;
-        const [m, v] = momentNames(name);
-        const weight_decay = scalarTensor(decays(parameter) ? options.weight_decay : 0);
-        const bindings = {
-          reads: { param: name, grad: gradientName(name), m, v },
-          writes: { next_param: name, next_m: m, next_v: v },
-        };
-        return (parameter.shape.length === 1 ? update1 : update2).run({ ...feeds, weight_decay }, bindings);
-      });
-      await Promise.all(updates);
-      return gradNorm;
-    },
-  };
+/** What is frozen and kept in float32 is narrowed where it is used. */
+function narrowed(outputs: readonly Value[], frozen: ReadonlySet<string>, { storage }: Model): Value[] {
+  const kept = toposort(...outputs).filter(
+    ({ name, dtype }) => name && frozen.has(name) && dtype === "float16" && storage(name).whole().name === name,
+  );
+  const casts = kept.map((x): [Value, Value] => [x, Cast(input(x.name!, "float32", x.shape), { to: "float16" })]);
+  return substitute(outputs, new Map(casts));
 }
 
 /** Put moments of zero on the device, as before the first step. */
@@ -111,22 +141,15 @@ export async function resetMoments(device: Device, parameters: readonly Paramete
       await device.write(moment, tensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b, 1))));
 }
 
-/** Weight decay acts on matrices, not on norms and biases. */
-const decays = ({ shape }: Parameter) => shape.length > 1;
-
-async function compileSum(device: Device, rank: number): Promise<Program> {
-  const shape = ["rows", ...Array.from({ length: rank - 1 }, (_, i) => `size_${i}`)];
-  const next = Add(input("sum", "float32", shape), input("part", "float32", shape));
-  return device.compileUpdate({ next });
-}
-
-/** Σ weight · negative log-likelihood of a batch: a scalar of the inputs that batchFeeds gives. */
-export function batchLoss(model: Model, shape: BatchShape, rematerialize = false): Value {
+/** Σ weight · negative log-likelihood of a batch, times `scale`: a scalar of the inputs that batchFeeds gives. */
+export function batchLoss(model: Model, shape: BatchShape, rematerialize = false, scale?: Value): Value {
   const hidden = model.hidden(tokenInputs(shape), { rematerialize });
+  const dtype = hidden.dtype === "float16" ? "float32" : hidden.dtype;
+  const weights = (i: number) => input(`weights_${i}`, dtype, ["supervised", 1]);
   const chunks = Array.from({ length: shape.chunks }, (_, i) => ({
     rows: input(`rows_${i}`, "int32", ["supervised"]),
     labels: input(`labels_${i}`, "int32", ["supervised", 1]),
-    weights: input(`weights_${i}`, hidden.dtype, ["supervised", 1]),
+    weights: scale ? Mul(weights(i), scale) : weights(i),
   }));
   return crossEntropy(hidden, model.head, input("slots", "int32", [shape.rows * shape.length]), chunks);
 }

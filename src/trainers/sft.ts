@@ -8,14 +8,18 @@ import { writeWhole } from "../core/files.ts";
 import { startProgress } from "../core/progress.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
 import { batchShape, layOut, type Row, type Segment } from "../data/batch.ts";
-import { pack } from "../data/packing.ts";
-import type { ModelConfig, Weight } from "../models/load.ts";
-import type { Model } from "../models/model.ts";
+import { rowsOf } from "../data/packing.ts";
+import type { Weight } from "../models/load.ts";
+import type { Model, Parameter } from "../models/model.ts";
+import { BASE_DTYPES } from "../models/storage.ts";
 import type { Device } from "../runtime/device.ts";
-import { tensor } from "../runtime/tensor.ts";
-import { loadCheckpoint, pruneCheckpoints, saveCheckpoint } from "./checkpoint.ts";
+import { loadCheckpoint, pruneCheckpoints, saveCheckpoint, writeWeight } from "./checkpoint.ts";
+import { dropoutMasks } from "./dropout.ts";
+import type { Report } from "./optimizer/optimizer.ts";
+import { choosePrecision, PRECISIONS, type Precision } from "./precision.ts";
 import { compileTraining, resetMoments } from "./program.ts";
 import { ScheduleOptions, scheduled } from "./schedule.ts";
+import type { Trained } from "./trained.ts";
 
 export const SftOptions = z.object({
   ...ScheduleOptions.shape,
@@ -38,6 +42,12 @@ export const SftOptions = z.object({
   max_grad_norm: z.number().positive().default(1),
   /** Keep only each layer's input for the backward pass and compute the rest again: less memory, a third more work. */
   gradient_checkpointing: z.boolean().default(false),
+  /** What is computed in, with float32 weights, moments and statistics: auto is fp16 on a GPU that has it. */
+  precision: z.enum(PRECISIONS).default("auto"),
+  /** Names of weights that stay as they are; * stands for any characters. */
+  freeze: z.array(z.string().min(1)).default([]),
+  /** How matrices that are not trained are kept in memory. */
+  base_dtype: z.enum(BASE_DTYPES).default("float32"),
   seed: z.int().nonnegative().default(0),
   logging_steps: z.int().positive().default(10),
   save_steps: z.int().positive().default(500),
@@ -48,9 +58,10 @@ export type SftOptions = z.output<typeof SftOptions>;
 export type SftRun = {
   device: Device;
   model: Model;
-  config: ModelConfig;
-  /** The weights to start from, asked for only when there is no checkpoint. */
-  weights: () => Iterable<Weight>;
+  /** The part of the model that is trained; the rest is read as it is. */
+  trained: Trained;
+  /** The values to start from of those parameters of the model that no checkpoint holds. */
+  weights: (parameters: readonly Parameter[]) => Iterable<Weight>;
   segments: readonly Segment[];
   options: SftOptions;
   /** Where checkpoints/ and metrics.jsonl go. */
@@ -59,83 +70,143 @@ export type SftRun = {
   fingerprint: string;
   /** Stops the run after the step that is under way, with a checkpoint. */
   signal?: AbortSignal;
+  /** Show no progress. */
+  silent?: boolean;
 };
 
-/** `loss` is the last step's; `tokens` were in the rows of all steps so far, those before a resumption too. */
-export type SftResult = { step: number; steps: number; stopped: boolean; loss: number | null; tokens: number };
+/**
+ * `loss` is the last step's; `tokens` were in the rows of all steps so far, those before a resumption too; `done` is what
+ * this call did itself, without compiling and saving.
+ */
+export type SftResult = {
+  step: number;
+  steps: number;
+  stopped: boolean;
+  loss: number | null;
+  tokens: number;
+  done: { steps: number; tokens: number; seconds: number };
+};
 
 /** Train until the last step, from the newest checkpoint if there is one. The trained weights are states of the device. */
 export async function trainSft(run: SftRun): Promise<SftResult> {
-  const { device, model, config, options, output, fingerprint, signal } = run;
-  const rows = options.packing ? pack(run.segments, options.max_length) : run.segments.map((segment): Row => [segment]);
-  const rowsPerStep = options.per_device_train_batch_size * options.gradient_accumulation_steps;
-  const stepsPerEpoch = Math.ceil(rows.length / rowsPerStep);
-  const steps = options.max_steps ?? Math.ceil(stepsPerEpoch * options.num_train_epochs);
-  const shape = batchShape(options.per_device_train_batch_size, options.max_length, model.head.shape[0] as number);
+  const { device, model, trained, options, output, fingerprint, signal } = run;
+  const { rows, rowsPerStep, stepsPerEpoch, steps, shape } = layOutRun(device, model, run.segments, options);
   const checkpoints = join(output, "checkpoints");
   const metrics = join(output, "metrics.jsonl");
   mkdirSync(output, { recursive: true });
 
-  const resumed = await loadCheckpoint(device, model, checkpoints, fingerprint);
-  if (!resumed) {
-    for (const { name, shape, data } of run.weights()) await device.write(name, tensor("float32", shape, data));
-    await resetMoments(device, model.parameters);
-  }
+  const resumed = await loadCheckpoint(device, trained, checkpoints, fingerprint);
+  const restored = new Set(resumed ? trained.parameters.map(({ name }) => name) : []);
+  const missing = [...model.parameters, ...(model.adapter?.parameters ?? [])].filter(({ name }) => !restored.has(name));
+  for (const weight of run.weights(missing)) await writeWeight(device, model, weight);
+  if (!resumed) await resetMoments(device, trained.parameters);
   keepMetricsUntil(metrics, resumed?.step ?? 0);
-  const training = await compileTraining(device, model, shape, {
+  const precision = await choosePrecision(device, options.precision);
+  const settings = {
     beta1: options.adam_beta1,
     beta2: options.adam_beta2,
     epsilon: options.adam_epsilon,
     weight_decay: options.weight_decay,
     rematerialize: options.gradient_checkpointing,
-  });
+    precision,
+  };
+  const { parameters } = trained;
+  const training = await compileTraining(device, model, shape, settings, parameters, resumed?.optimizer);
 
   let step = resumed?.step ?? 0;
   let saved = resumed?.step;
   let lastLoss: number | null = null;
+  const done = { steps: 0, tokens: 0, seconds: 0 };
+  let since = { tokens: 0, seconds: 0 }; // the last line of metrics
+  let unseen: Step[] = []; // steps on which nobody has looked yet
+  const look = async (): Promise<Report> => {
+    const report = await training.report();
+    refuseDivergence(report, unseen, precision, saved, checkpoints);
+    unseen = [];
+    lastLoss = report.loss;
+    return report;
+  };
   const save = async () => {
-    await saveCheckpoint(device, model, config, checkpoints, { step, fingerprint });
+    const { loss: _, grad_norm: __, ...optimizer } = await look();
+    await saveCheckpoint(training.read, trained, checkpoints, { step, fingerprint, optimizer });
     pruneCheckpoints(checkpoints, options.save_total_limit);
     saved = step;
   };
-  const progress = startProgress("train", steps, "step", step);
+  const progress = run.silent ? undefined : startProgress("train", steps, "step", step);
   const order = epochOrder(rows, options.seed);
   while (step < steps && !signal?.aborted) {
     const start = performance.now();
     const chosen = rowsOfStep(order, step, stepsPerEpoch, rowsPerStep);
     const batches = chunksOf(chosen, options.per_device_train_batch_size).map((part) => layOut(part, shape));
     const supervised = batches.reduce((sum, batch) => sum + batch.supervised.length, 0);
-    const tokens = tokensOf(chosen);
-    let loss = 0;
-    for (const batch of batches) loss += await training.accumulate(batch, supervised);
-    step++;
-    if (!Number.isFinite(loss)) throw diverged(`The loss is ${loss}`, step, chosen, saved, checkpoints);
-    lastLoss = loss;
-    const learning_rate = options.learning_rate * scheduled(step, steps, options);
-    const grad_norm = await training.update(step, learning_rate, options.max_grad_norm);
-    if (!Number.isFinite(grad_norm))
-      throw diverged(`The gradient's norm is ${grad_norm}`, step, chosen, saved, checkpoints);
-    const tokens_per_s = (tokens / (performance.now() - start)) * 1000;
-    const epoch = step / stepsPerEpoch;
-    if (step % options.logging_steps === 0 || step === steps || step === 1)
-      appendFileSync(
-        metrics,
-        `${JSON.stringify({ step, epoch, loss, grad_norm, learning_rate, tokens_per_s, supervised })}\n`,
-      );
-    progress.update(
-      step,
-      `loss ${loss.toFixed(4)} · grad ${grad_norm.toFixed(3)} · lr ${learning_rate.toExponential(2)} · ${tokens_per_s.toFixed(0)} tokens/s`,
+    const masks = batches.map((_, i) =>
+      dropoutMasks(model.adapter, shape, deriveSeed(options.seed, "dropout", step, i)),
     );
+    step++;
+    unseen.push({ step, rows: chosen });
+    const learning_rate = options.learning_rate * scheduled(step, steps, options);
+    await training.ask(batches, { step, learning_rate, max_grad_norm: options.max_grad_norm, masks });
+    const logged = step % options.logging_steps === 0 || step === steps || step === 1;
+    const report = logged || !device.resident ? await look() : undefined;
+    const [tokens, seconds] = [tokensIn(chosen), (performance.now() - start) / 1000];
+    done.steps++;
+    for (const sum of [done, since]) {
+      sum.tokens += tokens;
+      sum.seconds += seconds;
+    }
+    if (report) {
+      const { loss, grad_norm, loss_scale, skipped_steps } = report;
+      const tokens_per_s = since.tokens / since.seconds;
+      since = { tokens: 0, seconds: 0 };
+      const half = precision === "fp16" ? { loss_scale, skipped_steps } : {};
+      const epoch = step / stepsPerEpoch;
+      const metric = { step, epoch, loss, grad_norm, learning_rate, tokens_per_s, supervised, ...half };
+      if (logged) appendFileSync(metrics, `${JSON.stringify(metric)}\n`);
+      progress?.update(
+        step,
+        `loss ${loss.toFixed(4)} · grad ${grad_norm.toFixed(3)} · lr ${learning_rate.toExponential(2)} · ${tokens_per_s.toFixed(0)} tokens/s` +
+          (skipped_steps > 0 ? ` · ${skipped_steps} skipped` : ""),
+      );
+    }
     if (step % options.save_steps === 0 && step < steps) await save();
   }
-  progress.end();
+  progress?.end();
   if (saved !== step && step > 0) await save();
-  let tokens = 0;
-  for (let done = 0; done < step; done++) tokens += tokensOf(rowsOfStep(order, done, stepsPerEpoch, rowsPerStep));
-  return { step, steps, stopped: step < steps, loss: lastLoss, tokens };
+  await training.release();
+  const all = Array.from({ length: step }, (_, i) => rowsOfStep(order, i, stepsPerEpoch, rowsPerStep));
+  return { step, steps, stopped: step < steps, loss: lastLoss, tokens: tokensIn(all.flat()), done };
 }
 
-const tokensOf = (rows: readonly Row[]) => rows.flat().reduce((sum, { tokens }) => sum + tokens.length, 0);
+type Step = { step: number; rows: readonly Row[] };
+
+const tokensIn = (rows: readonly Row[]) => rows.flat().reduce((sum, { tokens }) => sum + tokens.length, 0);
+
+/** A step that is not finite is passed over: in half precision the next scale of the loss may mend it, in full none does. */
+function refuseDivergence(
+  { loss, grad_norm, loss_scale, skipped_steps }: Report,
+  unseen: readonly Step[],
+  precision: Precision,
+  saved: number | undefined,
+  checkpoints: string,
+): void {
+  if (precision === "fp16" ? loss_scale >= 1 : skipped_steps === 0 && Number.isFinite(loss)) return;
+  const last = saved
+    ? `The last good checkpoint is ${join(checkpoints, `step-${saved}`)}.`
+    : "There is no checkpoint before it.";
+  const what = Number.isFinite(loss) ? `The gradient's norm is ${grad_norm}` : `The loss is ${loss}`;
+  const steps = unseen.map(({ step }) => step);
+  const where = steps.length > 1 ? `in one of the steps ${steps[0]} to ${steps.at(-1)}` : `at step ${steps[0]}`;
+  const numbers = unseen.flatMap(({ rows }) => rows.flat().flatMap(({ row }) => row ?? []));
+  const some =
+    numbers.length > 12 ? `${numbers.slice(0, 12).join(", ")} and ${numbers.length - 12} more` : numbers.join(", ");
+  const cure =
+    precision === "fp16"
+      ? `Half precision overflows however little the loss is scaled: set trainer.precision to fp32.`
+      : "Try a lower learning_rate or max_grad_norm.";
+  throw new DistillError(
+    `${what} ${where} (dataset rows ${some}), and training stopped before it was applied. ${last} ${cure}`,
+  );
+}
 
 /** The rows of each epoch, shuffled by the seed and the epoch's number, so that a resumed run sees the same ones. */
 function epochOrder(rows: readonly Row[], seed: number): (epoch: number) => readonly Row[] {
@@ -144,6 +215,24 @@ function epochOrder(rows: readonly Row[], seed: number): (epoch: number) => read
     if (last?.epoch !== epoch) last = { epoch, rows: seededRandom(deriveSeed(seed, "epoch", epoch)).shuffled(rows) };
     return last.rows;
   };
+}
+
+/** The rows that segments make, how many steps are made of them, and the sizes of a micro-batch. */
+export function layOutRun(
+  { resident }: Pick<Device, "resident">,
+  model: Model,
+  segments: readonly Segment[],
+  options: SftOptions,
+) {
+  const { max_length, max_steps, num_train_epochs, per_device_train_batch_size } = options;
+  const rows = rowsOf(segments, options);
+  const rowsPerStep = per_device_train_batch_size * options.gradient_accumulation_steps;
+  const stepsPerEpoch = Math.ceil(rows.length / rowsPerStep);
+  const steps = max_steps ?? Math.ceil(stepsPerEpoch * num_train_epochs);
+  const vocab = model.head.shape[0] as number;
+  const heads = resident ? model.num_heads : undefined;
+  const shape = batchShape(per_device_train_batch_size, max_length, vocab, heads);
+  return { rows, rowsPerStep, stepsPerEpoch, steps, shape };
 }
 
 function rowsOfStep(
@@ -172,22 +261,4 @@ function keepMetricsUntil(path: string, step: number): void {
       }
     });
   writeWhole(path, whole.map((line) => `${line}\n`).join(""));
-}
-
-function diverged(
-  what: string,
-  step: number,
-  rows: readonly Row[],
-  saved: number | undefined,
-  checkpoints: string,
-): DistillError {
-  const last = saved
-    ? `The last good checkpoint is ${join(checkpoints, `step-${saved}`)}.`
-    : "There is no checkpoint before it.";
-  const numbers = rows.flat().flatMap(({ row }) => row ?? []);
-  const batch =
-    numbers.length > 12 ? `${numbers.slice(0, 12).join(", ")} and ${numbers.length - 12} more` : numbers.join(", ");
-  return new DistillError(
-    `${what} at step ${step} (dataset rows ${batch}), and training stopped before it was applied. ${last} Try a lower learning_rate or max_grad_norm.`,
-  );
 }

@@ -7,6 +7,8 @@ export type BenchShape = {
   rows: number;
   length: number;
   rematerialize?: boolean;
+  /** Train an adapter of this rank beside all linear layers. */
+  lora?: { r: number; lora_alpha: number };
   /** Steps that are timed as one round. */
   steps: number;
 };
@@ -54,6 +56,62 @@ export const SHAPES: Record<string, BenchShape> = {
     steps: 4,
   },
   "SmolLM2-135M": { config: smollm2, rows: 2, length: 1024, steps: 1 },
+  "SmolLM2-135M LoRA r16": { config: smollm2, rows: 2, length: 1024, lora: { r: 16, lora_alpha: 32 }, steps: 1 },
   "SmolLM2-135M rematerialised": { config: smollm2, rows: 2, length: 1024, rematerialize: true, steps: 1 },
   "SmolLM2-135M rows of 4096": { config: smollm2, rows: 1, length: 4096, steps: 1 },
+};
+
+/** Shapes that are measured on GPUs. */
+export const GPU_SHAPES: Record<string, BenchShape> = {
+  "SmolLM2-135M": { config: smollm2, rows: 4, length: 1024, steps: 10 },
+  "Qwen2.5-0.5B": {
+    config: {
+      model_type: "qwen2",
+      rms_norm_eps: 1e-6,
+      rope_theta: 1e6,
+      tie_word_embeddings: true,
+      vocab_size: 151936,
+      hidden_size: 896,
+      intermediate_size: 4864,
+      num_hidden_layers: 24,
+      num_attention_heads: 14,
+      num_key_value_heads: 2,
+      max_position_embeddings: 32768,
+    },
+    rows: 2,
+    length: 1024,
+    steps: 10,
+  },
+};
+
+/** The same in small, for software that pretends to be a GPU. */
+export const TOY_SHAPES: Record<string, BenchShape> = {
+  "toy Llama": {
+    config: {
+      ...smollm2,
+      vocab_size: 64,
+      hidden_size: 64,
+      intermediate_size: 96,
+      num_hidden_layers: 2,
+      num_attention_heads: 4,
+      num_key_value_heads: 2,
+    },
+    rows: 2,
+    length: 32,
+    steps: 3,
+  },
+  "toy Qwen2": {
+    config: {
+      ...GPU_SHAPES["Qwen2.5-0.5B"]!.config,
+      vocab_size: 64,
+      hidden_size: 64,
+      intermediate_size: 96,
+      num_hidden_layers: 2,
+      num_attention_heads: 4,
+      num_key_value_heads: 2,
+    },
+    rows: 2,
+    length: 32,
+    steps: 3,
+  },
 };

@@ -4,31 +4,33 @@ import { createInterface } from "node:readline";
 import { seededRandom } from "../../src/core/random.ts";
 import { batchShape, layOut } from "../../src/data/batch.ts";
 import { createModel, initialWeights } from "../../src/models/load.ts";
+import { LoraOptions } from "../../src/models/lora.ts";
+import type { Parameter } from "../../src/models/model.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { measureMatMul } from "../../src/runtime/probe.ts";
-import { tensor } from "../../src/runtime/tensor.ts";
+import { writeWeight } from "../../src/trainers/checkpoint.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
 import { SHAPES } from "./shapes.ts";
 
 const name = process.argv[2]!;
-const { config, rows, length, rematerialize = false, steps } = SHAPES[name]!;
+const threads = Number(process.argv[3] ?? 0);
+const { config, rows, length, rematerialize = false, lora, steps } = SHAPES[name]!;
 const profile = process.env.DISTILL_PROFILE;
 
-const model = createModel(config, name);
-const params = model.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-const device = await openDevice("cpu", profile ? { profile } : {});
-for (const weight of initialWeights(model, 1))
-  await device.write(weight.name, tensor("float32", weight.shape, weight.data));
-await resetMoments(device, model.parameters);
+const model = createModel(config, name, lora ? { lora: LoraOptions.parse(lora) } : {});
+const { adapter } = model;
+const trained = adapter?.parameters ?? model.parameters;
+const sizeOf = (parameters: readonly Parameter[]) =>
+  parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+const params = sizeOf(model.parameters);
+const device = await openDevice("cpu", { threads, ...(profile ? { profile } : {}) });
+for (const weight of initialWeights(model, 1)) await writeWeight(device, model, weight);
+if (adapter) for (const weight of initialWeights({ ...model, ...adapter }, 1)) await writeWeight(device, model, weight);
+await resetMoments(device, trained);
 const vocab = config.vocab_size as number;
 const shape = batchShape(rows, length, vocab);
-const training = await compileTraining(device, model, shape, {
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-  weight_decay: 0.01,
-  rematerialize,
-});
+const adamW = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize };
+const training = await compileTraining(device, model, shape, adamW, trained);
 const random = seededRandom(1);
 const row = () => ({
   tokens: Array.from({ length }, () => random.below(vocab)),
@@ -39,30 +41,29 @@ const batch = layOut(
   shape,
 );
 
-// 6 for each weight and token; causal attention multiplies half of each length × length product, 3 times 2 of them a head
+// 6 for each weight and token, 4 where it is frozen; causal attention multiplies half of each length × length product, 3 times 2 of them a head
 const tokens = rows * length;
 const width = config.hidden_size as number;
-const flops = tokens * (6 * params + 6 * (config.num_hidden_layers as number) * width * length);
+const flops =
+  tokens *
+  ((adapter ? 4 * params + 6 * sizeOf(trained) : 6 * params) +
+    6 * (config.num_hidden_layers as number) * width * length);
 
 let step = 0;
-let updating = 0; // ms in the optimizer
 async function train(): Promise<number> {
-  const loss = await training.accumulate(batch, batch.supervised.length);
-  const start = performance.now();
-  await training.update(++step, 1e-4, 1);
-  updating += performance.now() - start;
-  return loss;
+  return (await training.step([batch], { step: ++step, learning_rate: 1e-4, max_grad_norm: 1 })).loss;
 }
 
 await train();
 await train();
 for await (const _ of createInterface(process.stdin)) {
   const before = await measureMatMul(device, { runs: 15 });
-  updating = 0;
+  const used = process.cpuUsage();
   const start = performance.now();
   let loss = 0;
   for (let i = 0; i < steps; i++) loss = await train();
   const seconds = (performance.now() - start) / 1000 / steps;
+  const { user, system } = process.cpuUsage(used);
   const after = await measureMatMul(device, { runs: 15 });
   const gflops = flops / seconds / 1e9;
   const matmul_gflops = (before + after) / 2;
@@ -73,7 +74,7 @@ for await (const _ of createInterface(process.stdin)) {
     matmul_gflops,
     of_matmul: gflops / matmul_gflops,
     peak_rss_mb: await device.peakMemory(),
-    update_share: updating / 1000 / steps / seconds,
+    cpu_s: (user + system) / 1e6 / steps,
     loss,
     nodes: training.nodes,
   };

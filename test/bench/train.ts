@@ -1,22 +1,32 @@
 /**
  * @file npm run bench:train: how fast a training step is, as a share of the machine's plain MatMul in the same run and,
- * with --peer, as a multiple of PyTorch's step. Options: --peer, --json, --rounds N, --shape NAME (may be repeated).
+ * with --peer, as a multiple of PyTorch's step. Options: --peer, --json, --rounds N, --threads N, --shape NAME (may be
+ * repeated). On a machine that others use too, processor times of one thread say more than wall times. With --kernels
+ * nothing is timed: how many kernels a step launches on a GPU, before and after.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { countKernelsOf } from "./kernels.ts";
 import { SHAPES } from "./shapes.ts";
 
 const { values: options } = parseArgs({
   options: {
     peer: { type: "boolean", default: false },
+    kernels: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     rounds: { type: "string", default: "5" },
+    threads: { type: "string", default: "0" },
     shape: { type: "string", multiple: true, default: Object.keys(SHAPES) },
   },
 });
+
+if (options.kernels) {
+  await printKernels();
+  process.exit(0);
+}
 
 type Ours = {
   params: number;
@@ -25,8 +35,9 @@ type Ours = {
   matmul_gflops: number;
   of_matmul: number;
   peak_rss_mb: number;
+  cpu_s: number;
 };
-type Theirs = { tokens_per_s: number; peak_rss_mb: number };
+type Theirs = { tokens_per_s: number; peak_rss_mb: number; cpu_s: number };
 
 const PYTHON = ".venv/bin/python";
 if (options.peer && !existsSync(PYTHON)) {
@@ -40,9 +51,13 @@ const table: Record<string, unknown>[] = [];
 for (const name of options.shape) {
   const shape = SHAPES[name];
   if (!shape) throw new Error(`Unknown shape "${name}". Expected one of: ${Object.keys(SHAPES).join(", ")}.`);
-  const ours = contestant<Ours>(process.execPath, [new URL("train-round.js", import.meta.url).pathname, name]);
+  const ours = contestant<Ours>(process.execPath, [
+    new URL("train-round.js", import.meta.url).pathname,
+    name,
+    options.threads,
+  ]);
   const peer = options.peer
-    ? contestant<Theirs>(PYTHON, ["test/bench/peers/train.py", JSON.stringify(shape)])
+    ? contestant<Theirs>(PYTHON, ["test/bench/peers/train.py", JSON.stringify(shape), options.threads])
     : undefined;
   const rounds: { ours: Ours; theirs: Theirs | undefined }[] = [];
   for (let i = 0; i < Number(options.rounds); i++)
@@ -76,7 +91,19 @@ for (const name of options.shape) {
           3,
         )
       : null,
-    ...(peer ? { peer_peak_rss_mb: round(Math.max(...rounds.map(({ theirs }) => theirs!.peak_rss_mb)), 0) } : {}),
+    cpu_s: round(
+      middle(({ ours }) => ours.cpu_s),
+      2,
+    ),
+    ...(peer
+      ? {
+          peer_cpu_s: round(
+            middle(({ theirs }) => theirs!.cpu_s),
+            2,
+          ),
+          peer_peak_rss_mb: round(Math.max(...rounds.map(({ theirs }) => theirs!.peak_rss_mb)), 0),
+        }
+      : {}),
   };
   table.push(row);
   if (!options.json)
@@ -94,6 +121,19 @@ else {
   if (short && long)
     console.log(
       `rows of 4096 at ${round((long.tokens_per_s as number) / (short.tokens_per_s as number), 3)} of the tokens/s of rows of 1024`,
+    );
+}
+
+/** Two micro-batches a step, so that their sum is counted too. */
+async function printKernels(): Promise<void> {
+  const counts = await countKernelsOf(SHAPES["SmolLM2-135M"]!, 2);
+  if (options.json) return console.log(JSON.stringify({ shape: "SmolLM2-135M", micro_batches: 2, counts }));
+  const parts = Object.keys(counts[0]!.parts);
+  console.log("Kernels of a training step of SmolLM2-135M's shape, two micro-batches of 2 × 1024 tokens:\n");
+  console.log(`| emission | ${parts.join(" | ")} | total | of plain |\n|${"---|".repeat(parts.length + 3)}`);
+  for (const { emission, parts, total } of counts)
+    console.log(
+      `| ${emission} | ${Object.values(parts).join(" | ")} | ${total} | ${round(total / counts[0]!.total, 3)} |`,
     );
 }
 

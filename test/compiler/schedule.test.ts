@@ -1,35 +1,55 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { gradients } from "../../src/compiler/gradients.ts";
+import { backwards, runtimeOrder } from "../../src/compiler/listing.ts";
 import { lower } from "../../src/compiler/lower.ts";
-import { runtimeOrder, schedule } from "../../src/compiler/schedule.ts";
+import { schedule } from "../../src/compiler/schedule.ts";
 import { targets } from "../../src/compiler/targets.ts";
-import { constant, input, type Value } from "../../src/graph/value.ts";
-import { After, Exp, Mul, Sqrt } from "../../src/ops/index.ts";
+import { input, type Value } from "../../src/graph/value.ts";
+import { After, Exp, Mul, Reshape, Sqrt } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
+import { tensor } from "../../src/runtime/tensor.ts";
 import { batchFeeds, batchLoss } from "../../src/trainers/program.ts";
+import { ranOps } from "../support/profile.ts";
 import { batchOf, prepare, segment } from "../support/training.ts";
 
 test("what an After puts earlier comes earlier, and is not computed only for that", () => {
   const x = input("x", "float32", [2]);
   const first = Exp(x);
-  const ordered = schedule([Mul(Sqrt(After(x, first)), first)]).order.map(({ node }) => node?.op.type);
+  const ordered = schedule([Mul(Sqrt(After(x, first)), first)], backwards).order.map(({ node }) => node?.op.type);
   assert.ok(ordered.indexOf("Exp") < ordered.indexOf("Sqrt"));
-  const alone = schedule([Sqrt(After(x, Exp(x)))]).order.map(({ node }) => node?.op.type);
+  const alone = schedule([Sqrt(After(x, Exp(x)))], backwards).order.map(({ node }) => node?.op.type);
   assert.ok(!alone.includes("Exp"));
 });
 
 test("an order that ONNX Runtime would not follow becomes a dependency, and nothing is computed twice", () => {
   const x = input("x", "float32", [2]);
-  // both results are asked for before the first is used, so that nothing but a dependency can order them
+  // what comes earlier is used by the last result only, so that nothing but a dependency can order them
   const first = Exp(x);
-  const second = Sqrt(After(x, Mul(first, constant([2, 2], "float32"))));
-  const { order } = schedule([second, Mul(first, constant([2, 2], "float32"))]);
+  const { order, listed } = schedule([Sqrt(After(x, first)), Mul(first, first)], backwards);
   assert.equal(order.filter(({ node }) => node?.op.type === "Exp").length, 1);
+  const ran = runtimeOrder(listed).map(({ node }) => node!.op.type);
+  assert.ok(ran.includes("Slice") && ran.indexOf("Exp") < ran.indexOf("Sqrt"), `${ran}`);
 });
+
+for (const dtype of ["float32", "float64", "bool", "uint8", "int8", "uint16", "int64"] as const)
+  test(`a dependency leaves every bit of ${dtype} as it is`, async () => {
+    const device = await openDevice("cpu", { threads: 1 });
+    const x = input("x", "float32", [2]);
+    const y = input("y", dtype, [3]);
+    const first = Exp(x);
+    const outputs = { turned: Reshape(After(y, first), { shape: [3, 1] }), last: Sqrt(first) };
+    const types = schedule(Object.values(outputs), backwards).order.map(({ node }) => node?.op.type);
+    assert.ok(types.includes("Slice"), "the order became a dependency");
+    const given = tensor(dtype, [3], dtype.startsWith("float") ? [-0, 1.5, -3] : [1, 0, 1]);
+    const program = await device.compile(outputs);
+    const { turned: found } = await program.run({ x: tensor("float32", [2], [-1, 1]), y: given });
+    assert.deepEqual(found!.data, given.data);
+    await device.close();
+  });
 
 test("ONNX Runtime runs a rematerialised training step in the order that the schedule foresees", async () => {
   const folder = mkdtempSync(join(tmpdir(), "profile-"));
@@ -46,18 +66,9 @@ test("ONNX Runtime runs a rematerialised training step in the order that the sch
   await program.run(batchFeeds(batch, 1));
   await device.close();
 
-  const { order } = schedule(lower(Object.values(outputs), targets.cpu));
-  const ours = runtimeOrder(order).map(({ node }) => node!.op.type);
+  const { listed } = schedule(lower(Object.values(outputs), targets.cpu), backwards);
+  const ours = runtimeOrder(listed).map(({ node }) => node!.op.type);
   const runs = readdirSync(folder).map((file) => ranOps(join(folder, file)));
   const theirs = runs.sort((a, b) => b.length - a.length)[0]!.filter((op) => op !== "Identity");
   assert.deepEqual(theirs, ours);
 });
-
-/** The op types of a profile in the order in which they ran. */
-function ranOps(path: string): string[] {
-  const events = JSON.parse(readFileSync(path, "utf8")) as { name: string; ts: number; args?: { op_name?: string } }[];
-  return events
-    .filter(({ name }) => name.endsWith("_kernel_time"))
-    .sort((a, b) => a.ts - b.ts)
-    .map(({ args }) => args!.op_name!);
-}

@@ -94,8 +94,27 @@ test("the accepted view holds each completion of a prompt once, as text and as c
   assert.deepEqual(readTrainingRows(folder, "messages")[0], { messages: rows[0]!.messages });
 });
 
+test("what was cut at a limit is not trained on, and a think tag of the teacher's template belongs to the answer", () => {
+  const prefilled = { prompt_text: "What?<think>\n", completion: "2 + 2\n</think>\n4" };
+  const rows = select(
+    [trace("a", 1, { finish_reason: "length" }), trace("b", 1, prefilled)],
+    SelectionOptions.parse({}),
+  );
+  assert.equal(rows.length, 1);
+  assert.deepEqual(rows[0]!.messages.at(-1), { role: "assistant", content: "<think>\n2 + 2\n</think>\n4" });
+  assert.deepEqual([rows[0]!.prompt, rows[0]!.completion], [prefilled.prompt_text, prefilled.completion]);
+});
+
 test("the reasoning is what stands in the think block", () => {
   assert.equal(reasoningOf("<think> a \n</think><answer>1</answer>"), "a");
   assert.equal(reasoningOf("prefilled</think>1"), "prefilled");
   assert.equal(reasoningOf("<think>never closed"), null);
+});
+
+test("the accepted traces are in the order of their prompts, whatever the order in which they were finished", () => {
+  const finished = [trace("p10", 0), trace("p2", 1), trace("p2", 0), trace("p1", 0)];
+  const ids = (traces: typeof finished) =>
+    select(traces, SelectionOptions.parse({})).map(({ prompt_id, sample }) => `${prompt_id} ${sample}`);
+  assert.deepEqual(ids(finished), ["p1 0", "p2 0", "p2 1", "p10 0"]);
+  assert.deepEqual(ids([...finished].reverse()), ids(finished));
 });

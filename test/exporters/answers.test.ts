@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { before, test } from "node:test";
 import { AutoTokenizer, env, pipeline, type TextGenerationPipeline } from "@huggingface/transformers";
 import { unpackGguf } from "../../src/commands/stages/unpack.ts";
@@ -102,7 +102,7 @@ const PAGE = `<!doctype html>
 </script>
 `;
 
-test("a page loads the q8 and the q4 file from a local server and answers", { skip: whyNoBrowser() }, async () => {
+test("a page loads the q8 and the q4 file from a local server and answers", { skip: whyNoBrowser() }, async (t) => {
   const packages = resolve("node_modules");
   const screenshot = resolve(".build/screenshots/browser.png");
   mkdirSync(dirname(screenshot), { recursive: true });
@@ -124,4 +124,5 @@ test("a page loads the q8 and the q4 file from a local server and answers", { sk
     assert.equal(found[dtype]!.answer, expected.answer, dtype);
   }
   assert.ok(statSync(screenshot).size > 5000);
+  t.diagnostic(`what the page looked like: ${relative(".", screenshot)}`);
 });

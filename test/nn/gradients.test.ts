@@ -22,7 +22,10 @@ test("linear's gradient equals finite differences", () => assertGradient(linear,
 for (const [name, feedForward] of Object.entries({ swiglu, geglu }))
   test(`${name}'s gradient equals finite differences`, () =>
     assertGradient(
-      feedForward,
+      (x, ...weights) => {
+        const [gate, up, down] = weights.map((weight) => (x: Value) => linear(x, weight));
+        return feedForward(x!, gate!, up!, down!);
+      },
       { shape: [3, 4], scale: -2 },
       { shape: [5, 4], scale: -2 },
       { shape: [5, 4], scale: -2 },
@@ -88,7 +91,7 @@ for (const [model_type, changes] of Object.entries(SMALL))
   test(`a whole two-layer ${model_type} model's gradient equals finite differences`, async () => {
     const device = await testDevice();
     const config = { ...TOY, model_type, vocab_size: 11, hidden_size: 8, intermediate_size: 12, ...changes };
-    const model = createModel(config, "test", "float64");
+    const model = createModel(config, "test", { dtype: "float64" });
     const batch = batchOf([[segment(1, 7, 2, 11), segment(2, 4, 1, 11)], [segment(3, 9, 3, 11)]], 12, 11, 5);
     const next = random(5);
     const feeds = batchFeeds(batch, 0.1, "float64");

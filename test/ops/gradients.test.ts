@@ -40,6 +40,8 @@ const pairs = [
 for (const name of ["Add", "Sub", "Mul", "Div"] as const) for (const [a, b] of pairs) check(name, ops[name], a, b);
 for (const name of ["Neg", "Exp", "Log", "Sqrt", "Reciprocal", "Sigmoid", "Silu", "Tanh"] as const)
   check(name, (x) => ops[name](x!), [2, 3]);
+check("Pow", (x) => ops.Pow(x!, constant([-0.5], "float64", [])), { shape: [2, 3], data: [0.5, 1, 2, 3, 0.2, 4] });
+check("ReduceSumSquare", (x) => ops.ReduceSumSquare(x!, { axes: [1] }), [2, 3]);
 const int = (shape: number[], data: number[]): Case => ({ shape, data, dtype: "int32" });
 const flag: Case = { shape: [2, 3], data: [1, 0, 1, 0, 0, 1], dtype: "bool" };
 for (const [a, b] of [
@@ -84,6 +86,12 @@ for (const axes of [[1], [0, 2], [0, 1, 2]]) {
   check("ReduceMax", (x) => ops.ReduceMax(x!, { axes }), [2, 3, 4]);
 }
 for (const rows of [5, 600]) check("Gather", ops.Gather, [rows, 3], int([4], [4, 0, 4, 1]));
+check(
+  "DequantizeLinear",
+  (x, scales) => ops.DequantizeLinear(x!, scales!, { block_size: 2 }),
+  { shape: [2, 4], dtype: "int8", data: [1, -2, 3, 0, 5, -128, 127, 2] },
+  [2, 2],
+);
 check("GatherElements", (x, i) => ops.GatherElements(x!, i!, { axis: 1 }), [3, 4], int([3, 2], [0, 0, 3, 1, 2, 2]));
 check(
   "ScatterElements",

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { resolve } from "node:path";
 
 /** The built command line. */
@@ -13,4 +13,26 @@ export function distill(...args: string[]): { code: number; out: string; err: st
     const { status, stdout, stderr } = error as { status: number; stdout: string; stderr: string };
     return { code: status, out: stdout, err: stderr };
   }
+}
+
+export type Running = {
+  child: ChildProcess;
+  /** What it said, and how it ended. */
+  ended: Promise<{ code: number | null; out: string; err: string }>;
+};
+
+/** Start it beside this process, which may then answer it. */
+export function startDistill(args: readonly string[], env: Record<string, string> = {}): Running {
+  const child = spawn(process.execPath, [CLI, ...args], { env: { ...process.env, ...env }, stdio: "pipe" });
+  const said = { out: "", err: "" };
+  child.stdout!.on("data", (piece) => {
+    said.out += piece;
+  });
+  child.stderr!.on("data", (piece) => {
+    said.err += piece;
+  });
+  const ended = new Promise<{ code: number | null; out: string; err: string }>((resolve) =>
+    child.on("close", (code) => resolve({ code, ...said })),
+  );
+  return { child, ended };
 }

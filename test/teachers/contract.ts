@@ -39,7 +39,10 @@ export type Subject = {
 };
 
 /** Tests that `open`'s teacher does what Teacher says. The caller closes it. */
-export function testContract(open: () => Promise<Subject>): void {
+export function testContract(
+  open: () => Promise<Subject>,
+  can: { top_logprobs: boolean } = { top_logprobs: true },
+): void {
   const several = (prompts: readonly string[], each: number): SampleRequest[] =>
     prompts.flatMap((prompt, i) => Array.from({ length: each }, (_, k) => ({ prompt, seed: 1000 * i + k })));
 
@@ -118,29 +121,36 @@ export function testContract(open: () => Promise<Subject>): void {
     await generateAll(teacher, several(prompts, 1), SAMPLING);
   });
 
-  test("the most likely tokens come with each token, best first, and do not change the draw", async () => {
-    const { teacher, prompts } = await open();
-    const requests = several(prompts, 2);
-    const plain = await generateAll(teacher, requests, SAMPLING);
-    const scored = await generateAll(teacher, requests, { ...SAMPLING, top_logprobs: 4 });
-    for (const [i, { top_logprobs, ...rest }] of scored.entries()) {
-      assert.deepEqual(rest, plain[i]);
-      assert.equal(top_logprobs!.length, rest.token_ids.length);
-      for (const { ids, logprobs } of top_logprobs!) {
-        assert.equal(ids.length, 4);
-        assert.deepEqual(
-          logprobs,
-          [...logprobs].sort((a, b) => b - a),
-        );
-        assert.ok(logprobs.reduce((sum, x) => sum + Math.exp(x), 0) <= 1 + 1e-5);
+  if (!can.top_logprobs)
+    test("the most likely tokens are refused in a sentence", async () => {
+      const { teacher, prompts } = await open();
+      const asked = generateAll(teacher, several(prompts, 1), { ...SAMPLING, top_logprobs: 4 });
+      await assert.rejects(asked, /gives no top_logprobs/);
+    });
+  else
+    test("the most likely tokens come with each token, best first, and do not change the draw", async () => {
+      const { teacher, prompts } = await open();
+      const requests = several(prompts, 2);
+      const plain = await generateAll(teacher, requests, SAMPLING);
+      const scored = await generateAll(teacher, requests, { ...SAMPLING, top_logprobs: 4 });
+      for (const [i, { top_logprobs, ...rest }] of scored.entries()) {
+        assert.deepEqual(rest, plain[i]);
+        assert.equal(top_logprobs!.length, rest.token_ids.length);
+        for (const { ids, logprobs } of top_logprobs!) {
+          assert.equal(ids.length, 4);
+          assert.deepEqual(
+            logprobs,
+            [...logprobs].sort((a, b) => b - a),
+          );
+          assert.ok(logprobs.reduce((sum, x) => sum + Math.exp(x), 0) <= 1 + 1e-5);
+        }
       }
-    }
-    const [greedy] = await generateAll(teacher, [requests[0]!], { ...GREEDY, top_logprobs: 1 });
-    assert.deepEqual(
-      greedy!.top_logprobs!.map(({ ids }) => ids[0]),
-      greedy!.token_ids,
-    );
-  });
+      const [greedy] = await generateAll(teacher, [requests[0]!], { ...GREEDY, top_logprobs: 1 });
+      assert.deepEqual(
+        greedy!.top_logprobs!.map(({ ids }) => ids[0]),
+        greedy!.token_ids,
+      );
+    });
 
   test("the number of tokens so far is told while work goes on", async () => {
     const { teacher, prompts } = await open();

@@ -1,65 +1,143 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { layOut } from "../../src/data/batch.ts";
+import { loadTokenizer } from "../../src/data/tokenizer.ts";
+import { defineOp, type Unary } from "../../src/graph/op.ts";
+import { scalar, type Value } from "../../src/graph/value.ts";
+import { createModel, initialWeights } from "../../src/models/load.ts";
+import { LoraOptions } from "../../src/models/lora.ts";
+import type { Model, Tokens } from "../../src/models/model.ts";
+import { Expand, Mul } from "../../src/ops/index.ts";
+import { openDevice } from "../../src/runtime/device.ts";
+import * as laws from "../../src/trainers/laws/index.ts";
+import type { Law, Subject } from "../../src/trainers/laws/law.ts";
+import { ADAMW, TOY } from "../../src/trainers/toy.ts";
 import { testDevice } from "../support/finite-differences.ts";
-import { batchOf, compileFor, gradientsOf, prepare, relativeDifference, segment } from "../support/training.ts";
+import { ARITHMETIC_TOKENIZER } from "../support/models.ts";
+import { batchOf, compileFor, measure, prepare, segment } from "../support/training.ts";
+import { whyNoVulkan } from "../support/vulkan.ts";
 
 const segments = [segment(1, 20, 5), segment(2, 9, 3), segment(3, 14, 1), segment(4, 5, 2)];
-const total = segments.reduce((sum, { supervised }) => sum + supervised.filter(Boolean).length, 0);
 
-test("packed examples have the loss and the gradients of examples in rows of their own", async () => {
-  const device = await testDevice();
-  const model = await prepare(device);
-  const apart = batchOf(
-    segments.map((s) => [s]),
-    24,
-  );
-  const loss = await (await compileFor(device, model, apart)).accumulate(apart, total);
-  const expected = await gradientsOf(device, model);
-  for (const block of [8, 24, 48]) {
-    const packed = batchOf([[segments[1]!, segments[0]!, segments[3]!], [segments[2]!]], 48, 40, block);
-    const packedLoss = await (await compileFor(device, model, packed)).accumulate(packed, total);
-    assert.ok(Math.abs(packedLoss - loss) < 1e-5 * loss, `${packedLoss} and ${loss}`);
-    for (const [name, gradient] of await gradientsOf(device, model))
-      assert.ok(relativeDifference(gradient, expected.get(name)!) < 1e-4, `${name}, blocks of ${block}`);
-  }
+const tokenizer = loadTokenizer(ARITHMETIC_TOKENIZER);
+const rows = Array.from({ length: 20 }, (_, i) => ({ prompt: `${i}*3+1=?`, completion: `${3 * i + 1}` }));
+
+async function subject(changes: Partial<Subject> = {}): Promise<Subject> {
+  return {
+    device: await testDevice(),
+    config: TOY,
+    model: (options) => createModel(TOY, "toy", options),
+    weights: (parameters) => {
+      const model = createModel(TOY, "toy");
+      return initialWeights(parameters ? { ...model, parameters } : model, 3);
+    },
+    segments,
+    rows,
+    tokenizer,
+    options: ADAMW,
+    lora: LoraOptions.parse({ r: 4, target_modules: "all-linear" }),
+    ...changes,
+  };
+}
+
+for (const [name, law] of Object.entries(laws as Record<string, Law>)) {
+  if (name === "devices_agree") continue;
+  test(`${name}: ${law.states}`, async () => {
+    const { status, found } = await law.check(await subject());
+    assert.equal(status, "ok", found);
+  });
+}
+
+for (const block of [8, 24])
+  test(`packed rows and their tokens stay apart in blocks of ${block} queries, kept or computed again`, async () => {
+    for (const rematerialize of [false, true]) {
+      const blocks = await subject({ block, options: { ...ADAMW, rematerialize } });
+      for (const law of [laws.packed_loss, laws.segments_apart]) {
+        const { status, found } = await law.check(blocks);
+        assert.equal(status, "ok", found);
+      }
+    }
+  });
+
+test("a model on webgpu has the losses of the CPU", { skip: whyNoVulkan() ?? false }, async () => {
+  const other = await openDevice("webgpu", { strict: true });
+  const { status, found } = await laws.devices_agree.check(await subject({ other }));
+  assert.equal(status, "ok", found);
+  await other.close();
 });
 
-test("a token never sees another segment, nor what comes after it", async () => {
-  const device = await testDevice();
-  const model = await prepare(device);
-  // only the second segment's first prediction is supervised
-  const probe = { tokens: segments[1]!.tokens, supervised: segments[1]!.tokens.map((_, i) => i === 2) };
-  const losses: number[] = [];
-  for (const [before, last] of [
-    [7, 1],
-    [8, 2],
-  ] as const) {
-    const other = segment(before, 11, 11);
-    const changed = { ...probe, tokens: probe.tokens.map((id, i) => (i < 3 ? id : (id + last) % 40)) };
-    const batch = batchOf([[other, changed, segment(before + 2, 6, 6)]], 32, 40, 8);
-    losses.push(await (await compileFor(device, model, batch)).accumulate(batch, 1));
-  }
-  assert.equal(losses[0], losses[1]);
+/** The toy, whose last hidden states are something else. */
+const changed =
+  (change: (model: Model, tokens: Tokens) => Value): Subject["model"] =>
+  (options) => {
+    const model = createModel(TOY, "toy", options);
+    return { ...model, hidden: (tokens) => change(model, tokens) };
+  };
+
+/** x, with a gradient that is too large by a hundredth. */
+const Steeper: Unary = defineOp("steeper", {
+  infer: (_, x) => x,
+  expand: (_, x) => x,
+  gradient: ({ dy }) => [Mul(dy, scalar(1.01, dy.dtype))],
 });
 
-test("accumulated micro-batches have the gradient of one large batch: the mean over all supervised tokens", async () => {
-  const device = await testDevice();
-  const model = await prepare(device);
-  const large = batchOf(
-    segments.map((s) => [s]),
-    24,
-  );
-  const loss = await (await compileFor(device, model, large)).accumulate(large, total);
-  const expected = await gradientsOf(device, model);
-  const micro = segments.map((s) => batchOf([[s]], 24));
-  const training = await compileFor(device, model, micro[0]!);
-  let sum = 0;
-  for (const batch of micro) sum += await training.accumulate(batch, total);
-  assert.ok(Math.abs(sum - loss) < 1e-5 * loss);
-  for (const [name, gradient] of await gradientsOf(device, model))
-    assert.ok(relativeDifference(gradient, expected.get(name)!) < 1e-5, name);
-});
+const BROKEN: Record<string, { law: Law; subject: Partial<Subject> }> = {
+  "a model that sees the whole row": {
+    law: laws.packed_loss,
+    subject: {
+      model: changed((model, tokens) =>
+        model.hidden({ ...tokens, segmentStarts: Expand(scalar(0), { shape: tokens.segmentStarts.shape }) }),
+      ),
+    },
+  },
+  "a model that sees its neighbours": {
+    law: laws.segments_apart,
+    subject: {
+      model: changed((model, tokens) =>
+        model.hidden({ ...tokens, segmentStarts: Expand(scalar(0), { shape: tokens.segmentStarts.shape }) }),
+      ),
+    },
+  },
+  "a gradient that is a hundredth too large": {
+    law: laws.finite_difference,
+    subject: { model: changed((model, tokens) => Steeper(model.hidden(tokens))) },
+  },
+  "a row without an answer": {
+    law: laws.supervision,
+    subject: {
+      rows: [...rows, { messages: [{ role: "user", content: "1+1=?" }] }],
+    },
+  },
+  "a tokenizer that gives a prompt other tokens each time": {
+    law: laws.supervision,
+    subject: { tokenizer: { ...tokenizer, encode: changing(tokenizer.encode) }, rows },
+  },
+  "an adapter that is merged at another scale than it has beside": {
+    law: laws.lora_merged,
+    subject: {
+      model: (options) => {
+        const model = createModel(TOY, "toy", options);
+        if (!model.adapter) return model;
+        return { ...model, adapter: { ...model.adapter, scaling: { ...model.adapter.scaling, scaling: 3 } } };
+      },
+    },
+  },
+};
+
+/** The same tokens, but every third time the last one twice. */
+function changing(encode: (text: string) => number[]): (text: string) => number[] {
+  let calls = 0;
+  return (text) => {
+    const ids = encode(text);
+    return ++calls % 3 === 0 ? [...ids, ids.at(-1)!] : ids;
+  };
+}
+
+for (const [name, { law, subject: changes }] of Object.entries(BROKEN))
+  test(`${name} breaks its law`, async () => {
+    const { status, found } = await law.check(await subject(changes));
+    assert.equal(status, "failed", found);
+  });
 
 test("a program is compiled for a number of rows and runs with fewer", async () => {
   const device = await testDevice();
@@ -67,8 +145,8 @@ test("a program is compiled for a number of rows and runs with fewer", async () 
   const two = batchOf([[segments[0]!], [segments[2]!]], 24);
   const one = layOut([[segments[0]!]], two.shape);
   const alone = batchOf([[segments[0]!]], 24);
-  const a = await (await compileFor(device, model, two)).accumulate(one, 15);
-  const b = await (await compileFor(device, model, alone)).accumulate(alone, 15);
+  const a = await measure(await compileFor(device, model, two), one);
+  const b = await measure(await compileFor(device, model, alone), alone);
   assert.ok(Math.abs(a - b) < 1e-6 * b, `${a} and ${b}`);
 });
 

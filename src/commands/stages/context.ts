@@ -16,16 +16,28 @@ export type Context = {
   /** The folder of the run. */
   output: string;
   hashes: FileHashes;
+  /** What files and folders from the hub are, with their commit. */
+  hub: ReadonlyMap<string, string>;
 };
 
 export const tracesFolder = ({ output }: Context) => join(output, "traces");
-export const datasetFolder = ({ output }: Context) => join(output, "dataset");
+export const datasetFolder = ({ output }: Pick<Context, "output">) => join(output, "dataset");
 export const studentFolder = ({ output }: Context) => join(output, "student");
+export const adapterFolder = ({ output }: Context) => join(output, "adapter");
 export const exportFolder = ({ output }: Context) => join(output, "export");
 export const evaluationFolder = ({ output }: Context) => join(output, "evaluation");
 
-/** The hash of a file or a folder. */
-export function hashOf({ hashes }: Context, path: string, kind: "file" | "folder", what: string): string {
+/** The model that a student starts from: its folder, or the one in which its adapter is merged into it. */
+export function baseFolder({ recipe, output }: Pick<Context, "recipe" | "output">): string | undefined {
+  const { student } = recipe;
+  if (!("path" in student)) return undefined;
+  return student.adapter ? join(output, "base-with-adapter") : student.path;
+}
+
+/** The hash of a file or a folder; of what comes from the hub its reference with the commit, which says the same. */
+export function hashOf({ hashes, hub }: Context, path: string, kind: "file" | "folder", what: string): string {
+  const reference = hub.get(path);
+  if (reference !== undefined) return reference;
   if (!existsSync(path)) throw new DistillError(`${what} not found: ${path}.`);
   return kind === "file" ? hashes.file(path) : hashes.folder(path);
 }

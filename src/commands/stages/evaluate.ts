@@ -12,7 +12,9 @@ import * as exporters from "../../exporters/index.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { createRewards } from "../../rewards/create.ts";
 import * as teachers from "../../teachers/index.ts";
+import { describePlacement, type Placement } from "../../teachers/teacher.ts";
 import {
+  baseFolder,
   type Context,
   evaluationFolder,
   hashOf,
@@ -47,14 +49,21 @@ export function evaluateStage(context: Context): Stage {
       const subjects = subjectsOf(context, (results.export?.files ?? []) as Exported[]);
       const chosen = wanted ? wanted.map((name) => named(subjects, name)) : subjects;
       const measured: ModelReport[] = [];
+      const placements: Record<string, Placement> = {};
       const tracesOf = (name: string) => join(folder, "traces", name);
       for (const { name, content, make } of chosen) {
         const key = contentHash({ content: content(), prompts: asked, options, rules: RULES });
         const report = await evaluateModel({
           name,
           open: async () => {
-            const { teacher, bytes } = await make();
-            return { teacher: await create(teachers, teacher, "teacher"), bytes };
+            const { teacher: spec, bytes } = await make();
+            const teacher = await create(teachers, spec, "teacher");
+            const { placement } = teacher;
+            if (placement) {
+              placements[name] = placement;
+              console.log(`${name} runs ${describePlacement(placement)}.`);
+            }
+            return { teacher, bytes };
           },
           prompts: asked,
           rewards: await createRewards(RULES),
@@ -68,7 +77,7 @@ export function evaluateStage(context: Context): Stage {
       }
       const models = withGains(measured, "base", tracesOf);
       writeWhole(join(folder, "report.json"), `${JSON.stringify({ models }, null, 2)}\n`);
-      return { result: { models } };
+      return { result: { models, placements } };
     },
   };
 }
@@ -82,13 +91,13 @@ type Made = { teacher: { type: string }; bytes: number };
 
 function subjectsOf(context: Context, files: readonly Exported[]): Subject[] {
   const { recipe, output } = context;
-  const { student } = recipe;
   const weights = (name: string, folder: string): Subject => ({
     name,
     content: () => [hashOf(context, folder, "folder", "The model"), recipe.evaluation!.weights],
     make: () => asGguf(folder, join(evaluationFolder(context), "models", name), context),
   });
-  const base = "path" in student ? [weights("base", student.path)] : [];
+  const start = baseFolder(context);
+  const base = start ? [weights("base", start)] : [];
   const teacher: Subject[] = recipe.teacher
     ? [
         {

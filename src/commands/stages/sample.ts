@@ -7,6 +7,7 @@ import type { Stage } from "../../recipe/stages.ts";
 import { createRewards, rewardsInput } from "../../rewards/create.ts";
 import { sample } from "../../sampling/sample.ts";
 import * as teachers from "../../teachers/index.ts";
+import { describePlacement } from "../../teachers/teacher.ts";
 import { type Context, promptsInput, questions, teacherInput, tracesFolder } from "./context.ts";
 
 export function sampleStage(context: Context): Stage {
@@ -35,9 +36,11 @@ export function sampleStage(context: Context): Stage {
       if (previous !== undefined && previous !== key && existsSync(folder)) setAside(folder, previous);
       const teacher = await create(teachers, recipe.teacher!, "teacher");
       try {
+        const { placement } = teacher;
+        if (placement) console.log(`${teacher.model} runs ${describePlacement(placement)}.`);
         const run = { teacher, prompts: prompts(), rewards: await createRewards(rules), options, folder, signal };
         const { stopped, ...result } = await sample(run);
-        return { stopped, result: { ...result, judged_by: contentHash(rewardsInput(rules)) } };
+        return { stopped, result: { ...result, judged_by: contentHash(rewardsInput(rules)), placement } };
       } finally {
         await teacher.close();
       }

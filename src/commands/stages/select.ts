@@ -3,7 +3,7 @@
 import { DistillError } from "../../core/errors.ts";
 import { writeDataset } from "../../data/dataset-folder.ts";
 import { select } from "../../data/selection.ts";
-import { acceptedTable, inTables, readTraces } from "../../data/traces.ts";
+import { acceptedTable, inTables, readTraces, type Trace } from "../../data/traces.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { type Context, datasetFolder, tracesFolder } from "./context.ts";
 
@@ -18,6 +18,11 @@ export function selectStage(context: Context): Stage {
     async run() {
       const traces = tracesFolder(context);
       const rows = select(readTraces(traces), recipe.selection);
+      const cut = rows.length === 0 ? cutButAccepted(readTraces(traces)) : 0;
+      if (cut > 0)
+        throw new DistillError(
+          `All of the ${cut} accepted traces were cut at their limit of tokens, and would teach to stop in the middle. Raise sampling.max_completion_length.`,
+        );
       if (rows.length === 0)
         throw new DistillError(
           `No trace was accepted, so there is nothing to train on. ${traces} says of each why not; a stronger teacher, more samples or other rewards would help.`,
@@ -26,4 +31,10 @@ export function selectStage(context: Context): Stage {
       return { result: { rows: rows.length } };
     },
   };
+}
+
+function cutButAccepted(traces: Iterable<Trace>): number {
+  let cut = 0;
+  for (const { accepted, finish_reason } of traces) if (accepted && finish_reason === "length") cut++;
+  return cut;
 }

@@ -3,14 +3,14 @@
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { create } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import { writeFolder, writeWhole } from "../../core/files.ts";
 import type { Segment } from "../../data/batch.ts";
-import * as generators from "../../data/generators/index.ts";
-import { readTrainingRows, type TrainingRow } from "../../data/rows.ts";
-import { toSegment } from "../../data/segments.ts";
-import { loadTokenizer, TOKENIZER_FILES, type Tokenizer } from "../../data/tokenizer.ts";
+import { type DatasetSource, readExamples } from "../../data/examples.ts";
+import { readTrainingRows } from "../../data/rows.ts";
+import { eosTokenId, loadTokenizer, TOKENIZER_FILES, type Tokenizer } from "../../data/tokenizer.ts";
+import { parseHubReference } from "../../hub/reference.ts";
+import { loadAdapter, readAdapterOptions } from "../../models/adapter-folder.ts";
 import {
   architectureOf,
   createModel,
@@ -18,13 +18,28 @@ import {
   loadWeights,
   type ModelConfig,
   readConfig,
+  type Weight,
 } from "../../models/load.ts";
-import type { DatasetSource, Recipe } from "../../recipe/recipe.ts";
+import type { Model, Parameter } from "../../models/model.ts";
+import type { BaseDtype } from "../../models/storage.ts";
+import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
-import { openDevice } from "../../runtime/device.ts";
-import { saveModel } from "../../trainers/checkpoint.ts";
+import { type Device, openDevice } from "../../runtime/device.ts";
+import { measureRates } from "../../runtime/probe.ts";
+import { watchResidentSet } from "../../runtime/resident-set.ts";
+import { readerOf, saveModel, saveTrained } from "../../trainers/checkpoint.ts";
+import {
+  type Actual,
+  describeComparison,
+  describeEstimate,
+  estimateTraining,
+  type TrainingEstimate,
+} from "../../trainers/estimate.ts";
 import { trainSft } from "../../trainers/sft.ts";
-import { type Context, datasetFolder, hashOf, studentFolder } from "./context.ts";
+import { isFrozen, type Trained, trainedPart } from "../../trainers/trained.ts";
+import { adapterFolder, type Context, datasetFolder, hashOf, studentFolder } from "./context.ts";
+
+const WEBGPU_DTYPES: readonly BaseDtype[] = ["float32", "float16"];
 
 /** How often to log and to save is no part of what is trained. */
 const NOT_CONTENT = ["logging_steps", "save_steps", "save_total_limit"];
@@ -45,34 +60,51 @@ export function trainStage(context: Context): Stage {
           "path" in recipe.student ? hashOf(context, recipe.student.path, "folder", "The student") : recipe.student,
         config,
         tokenizer: hashOf(context, tokenizer.folder, "folder", "The tokenizer"),
-        ...(recipe.dataset ? { dataset: contentOf(recipe.dataset) } : {}),
+        ...(recipe.lora ? { lora: recipe.lora } : {}),
+        ...("path" in recipe.student && recipe.student.adapter
+          ? { adapter: hashOf(context, recipe.student.adapter, "folder", "The adapter") }
+          : {}),
+        ...(recipe.dataset ? { dataset: contentOf(context, recipe.dataset) } : {}),
       };
     },
-    outputs: [student],
+    outputs: [student, ...(recipe.lora ? [adapterFolder(context)] : [])],
     async run({ key, previous, signal }) {
-      const { config, tokenizer, source } = openStudent(recipe);
-      const model = createModel(config, source);
-      if (tokenizer.size > (config.vocab_size as number))
-        throw new DistillError(
-          `The tokenizer ${tokenizer.folder} has ${tokenizer.size} tokens, and the student a vocab_size of ${config.vocab_size}.`,
+      const { model, trained, config, tokenizer } = prepare(context);
+      const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal);
+      if (!examples) return { stopped: true, result: {} };
+      const { segments, dropped } = examples;
+      if (dropped.length > 0)
+        console.error(
+          `${dropped.length} of ${dropped.length + segments.length} examples are longer than ${recipe.trainer.max_length} tokens and were left out, not cut.`,
         );
-      const segments = tokenized(recipe, dataset, tokenizer);
       if (previous !== undefined && previous !== key)
         rmSync(join(output, "checkpoints"), { recursive: true, force: true });
       const device = await openDevice(recipe.device, { threads: recipe.threads });
       try {
-        const weights = () =>
-          "path" in recipe.student
-            ? loadWeights(recipe.student.path, model)
-            : initialWeights(model, recipe.student.seed);
-        console.log(describe(model.parameters, segments, device.name));
+        const { base_dtype } = recipe.trainer;
+        if (device.name === "webgpu" && !WEBGPU_DTYPES.includes(base_dtype))
+          throw new DistillError(
+            `WebGPU has no kernels that widen ${base_dtype}. Set trainer.base_dtype to one of: ${WEBGPU_DTYPES.join(", ")}.`,
+          );
+        const weights = (parameters: readonly Parameter[]) => startingWeights(recipe, model, parameters);
+        console.log(describe(model, trained.parameters, segments, device.name));
         const { trainer: options } = recipe;
-        const run = { device, model, config, weights, segments, options, output, fingerprint: key, signal };
-        const { step, steps, stopped, loss, tokens } = await trainSft(run);
+        const predicted = await foresee(model, trained, segments, recipe, device);
+        for (const line of describeEstimate(predicted)) console.log(line);
+        const resident = watchResidentSet();
+        const run = { device, model, trained, weights, segments, options, output, fingerprint: key, signal };
+        const { step, steps, stopped, loss, tokens, done } = await trainSft(run).finally(resident.stop);
+        const actual: Actual = {
+          steps: done.steps,
+          peak_rss_mb: Math.round(resident.peak_mb()),
+          seconds: Number(done.seconds.toPrecision(3)),
+          tokens_per_s: Math.round(done.tokens / (done.seconds || 1)),
+        };
         if (stopped) {
           console.log(`Stopped after step ${step} of ${steps}. The same command continues from there.`);
-          return { stopped, result: { step, steps } };
+          return { stopped, result: { step, steps, predicted, actual } };
         }
+        if (done.steps > 0) console.log(`It took ${describeComparison(predicted, actual)}.`);
         await writeFolder(student, async (folder) => {
           await saveModel(device, model, config, folder);
           for (const file of TOKENIZER_FILES)
@@ -80,16 +112,100 @@ export function trainStage(context: Context): Stage {
               copyFileSync(join(tokenizer.folder, file), join(folder, file));
           writeWhole(
             join(folder, "generation_config.json"),
-            `${JSON.stringify({ eos_token_id: tokenizer.eos, do_sample: false }, null, 2)}\n`,
+            `${JSON.stringify({ eos_token_id: eosTokenId(tokenizer), do_sample: false }, null, 2)}\n`,
           );
         });
+        if (recipe.lora)
+          await writeFolder(adapterFolder(context), (folder) => saveTrained(readerOf(device), trained, folder));
         console.log(`The student is in ${student}.`);
-        return { result: { steps, loss, tokens, examples: segments.length, device: device.name } };
+        if (recipe.lora) console.log(`The adapter is in ${adapterFolder(context)}.`);
+        return { result: { steps, loss, tokens, examples: segments.length, device: device.name, predicted, actual } };
       } finally {
         await device.close();
       }
     },
   };
+}
+
+/** What PEFT finds a model by: its name on the hub, or its folder. */
+function nameOf({ hub }: Pick<Context, "hub">, path: string): string {
+  const reference = hub.get(path);
+  return reference ? parseHubReference(reference).name : path;
+}
+
+/** The student, and the part of it that is trained. */
+function prepare(context: Pick<Context, "recipe" | "hub">) {
+  const { recipe } = context;
+  const { config, tokenizer, source } = openStudent(recipe);
+  const model = modelToTrain(recipe, config, source);
+  const base = "path" in recipe.student ? nameOf(context, recipe.student.path) : null;
+  const trained = trainedPart(model, config, { freeze: recipe.trainer.freeze, base });
+  if (tokenizer.size > (config.vocab_size as number))
+    throw new DistillError(
+      `The tokenizer ${tokenizer.folder} has ${tokenizer.size} tokens, and the student a vocab_size of ${config.vocab_size}.`,
+    );
+  return { model, trained, config, tokenizer };
+}
+
+const foresee = async (
+  model: Model,
+  { parameters }: Trained,
+  segments: readonly Segment[],
+  { trainer }: Recipe,
+  device: Device,
+) => estimateTraining(model, parameters, segments, trainer, device, await measureRates(device));
+
+/** What training will take, as far as its dataset is there. */
+export async function foreseeTraining(context: Context, signal: AbortSignal): Promise<TrainingEstimate | undefined> {
+  const { recipe } = context;
+  const dataset = recipe.dataset ?? { path: datasetFolder(context) };
+  if (!recipe.dataset && !existsSync((dataset as { path: string }).path)) return undefined;
+  const { model, trained, tokenizer } = prepare(context);
+  const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal);
+  if (!examples) return undefined;
+  const device = await openDevice(recipe.device, { threads: recipe.threads });
+  try {
+    return await foresee(model, trained, examples.segments, recipe, device);
+  } finally {
+    await device.close();
+  }
+}
+
+/** The student with an adapter where the recipe has one, and weights that are not trained kept as the recipe says. */
+function modelToTrain({ student, lora, trainer }: Recipe, config: ModelConfig, source: string): Model {
+  const base = ({ name }: Parameter) => (lora || isFrozen(name, trainer.freeze) ? trainer.base_dtype : "float32");
+  if (!lora) return createModel(config, source, { base });
+  const model = createModel(config, source, { base, lora });
+  if (!("path" in student) || !student.adapter) return model;
+  const adapter = readAdapterOptions(student.adapter);
+  for (const key of ["r", "lora_alpha", "use_rslora"] as const)
+    if (adapter[key] !== lora[key])
+      throw new DistillError(
+        `The adapter ${student.adapter} has ${key} ${adapter[key]}, and the recipe's lora has ${lora[key]}. Set lora.${key} to ${adapter[key]}.`,
+      );
+  const given = createModel(config, source, { base, lora: { ...adapter, lora_dropout: lora.lora_dropout } });
+  const [theirs, ours] = [given, model].map(({ adapter }) => [...adapter!.targets.keys()]);
+  if (theirs!.join() !== ours!.join())
+    throw new DistillError(
+      `The adapter ${student.adapter} is beside ${theirs!.length} linear layers, and lora.target_modules names ${ours!.length}, not the same. Name those of its adapter_config.json.`,
+    );
+  return given;
+}
+
+/** What `parameters` begin with: the student's weights, those of its adapter or new ones. */
+function* startingWeights({ student, trainer }: Recipe, model: Model, wanted: readonly Parameter[]): Generator<Weight> {
+  const names = new Set(wanted.map(({ name }) => name));
+  const parameters = model.parameters.filter(({ name }) => names.has(name));
+  const { initializer_range } = model;
+  if (parameters.length > 0)
+    yield* "path" in student
+      ? loadWeights(student.path, { parameters })
+      : initialWeights({ parameters, initializer_range }, student.seed);
+  const { adapter } = model;
+  if (!adapter?.parameters.some(({ name }) => names.has(name))) return;
+  yield* "path" in student && student.adapter
+    ? loadAdapter(student.adapter, adapter)
+    : initialWeights({ parameters: adapter.parameters, initializer_range }, trainer.seed);
 }
 
 /** The student's config and tokenizer; `source` names the config in errors. */
@@ -124,58 +240,22 @@ export function openStudent({ student, tokenizer }: Pick<Recipe, "student" | "to
 }
 
 /** What a dataset's content hangs on. */
-function contentOf(dataset: DatasetSource): unknown {
+function contentOf({ hub }: Context, dataset: DatasetSource): unknown {
   if (!("path" in dataset)) return dataset;
+  const reference = hub.get(dataset.path);
+  if (reference !== undefined) return reference;
   const hash = createHash("sha256");
   for (const row of readTrainingRows(dataset.path)) hash.update(`${JSON.stringify(row)}\n`);
   return hash.digest("hex").slice(0, 16);
 }
 
-function tokenized(recipe: Recipe, dataset: DatasetSource, tokenizer: Tokenizer): Segment[] {
-  const { max_length, overlength } = recipe.trainer;
-  const name = "path" in dataset ? dataset.path : "The generated dataset";
-  const segments: Segment[] = [];
-  let dropped = 0;
-  for (const [i, row] of trainingRows(dataset, tokenizer).entries()) {
-    const segment = { ...toSegment(row, tokenizer, `${name}, row ${i + 1}`), row: i + 1 };
-    if (segment.tokens.length <= max_length) segments.push(segment);
-    else if (overlength === "error")
-      throw new DistillError(
-        `${name}, row ${i + 1} has ${segment.tokens.length} tokens, and max_length is ${max_length}. Raise it, or set trainer.overlength to drop.`,
-      );
-    else dropped++;
-  }
-  if (dropped > 0)
-    console.error(
-      `${dropped} of ${dropped + segments.length} rows are longer than ${max_length} tokens and were left out, not cut.`,
-    );
-  if (segments.length === 0)
-    throw new DistillError(`No row of ${name} fits into ${max_length} tokens. Raise trainer.max_length.`);
-  return segments;
-}
-
-/** Conversations where the tokenizer has a template for them, else prompts with completions. */
-function trainingRows(dataset: DatasetSource, { conversational }: Tokenizer): TrainingRow[] {
-  if ("path" in dataset) return readTrainingRows(dataset.path, conversational ? "messages" : "prompt");
-  const problems = create(generators, dataset.generate, "generator")("train", dataset.seed);
-  const rows: TrainingRow[] = [];
-  for (const { prompt, completion } of problems) {
-    const turns = [
-      { role: "user", content: prompt },
-      { role: "assistant", content: completion },
-    ];
-    rows.push(conversational ? { messages: turns } : { prompt, completion });
-    if (rows.length === dataset.rows) break;
-  }
-  return rows;
-}
-
-function describe(
-  parameters: readonly { shape: readonly number[] }[],
-  segments: readonly Segment[],
-  device: string,
-): string {
-  const size = parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+function describe(model: Model, trained: readonly Parameter[], segments: readonly Segment[], device: string): string {
+  const sizeOf = (parameters: readonly Parameter[]) =>
+    parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const [size, part] = [sizeOf(model.parameters) + sizeOf(model.adapter?.parameters ?? []), sizeOf(trained)];
+  const share = part === size ? "" : `, ${count(part)} of them trained (${((100 * part) / size).toFixed(2)} %)`;
   const tokens = segments.reduce((sum, segment) => sum + segment.tokens.length, 0);
-  return `${(size / 1e6).toFixed(2)} M parameters, ${segments.length} examples, ${tokens} tokens, on ${device}.`;
+  return `${count(size)} parameters${share}, ${segments.length} examples, ${tokens} tokens, on ${device}.`;
 }
+
+const count = (n: number) => (n < 1e6 ? n.toLocaleString("en-US") : `${(n / 1e6).toFixed(2)} M`);

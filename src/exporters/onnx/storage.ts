@@ -3,7 +3,7 @@
 import { DistillError } from "../../core/errors.ts";
 import { BLOCK_SIZE, quantizeBlocks } from "../../formats/block-quantization.ts";
 import { toFloat16 } from "../../formats/float16.ts";
-import type { StoredTensor } from "../../formats/onnx.ts";
+import { ELEMENT_BYTES, type ElementType, type StoredTensor } from "../../formats/onnx.ts";
 import { rewrite } from "../../graph/rewrite.ts";
 import { elements } from "../../graph/shape.ts";
 import { type DType, input, scalar, toposort, type Value } from "../../graph/value.ts";
@@ -133,13 +133,11 @@ function inBlocks({ name, shape }: Parameter, bits: 4 | 8): Storage {
 }
 
 type FloatType = "float32" | "float16";
-const BYTES = { float32: 4, float16: 2, uint8: 1 };
-
-const tensorOf = (name: string, elemType: keyof typeof BYTES, dims: readonly number[]): StoredTensor => ({
+const tensorOf = (name: string, elemType: ElementType, dims: readonly number[]): StoredTensor => ({
   name,
   elemType,
   dims,
-  bytes: elements(dims) * BYTES[elemType],
+  bytes: elements(dims) * ELEMENT_BYTES[elemType],
 });
 
 function floats(name: string, data: Float32Array, type: FloatType): Uint8Array {

@@ -182,7 +182,7 @@ test("a BOS token, a pad token and a chat template come along", () => {
 });
 
 const REFUSED: Record<string, [spec: Partial<TokenizerSpec>, message: RegExp]> = {
-  "a WordLevel model": [{ model: { type: "WordLevel" } }, /model\.type/],
+  "a WordLevel model": [{ model: { type: "WordLevel" } }, /its model is "WordLevel"/],
   "an unknown pre-tokenizer": [{ pre_tokenizer: { type: "Whitespace" } }, /its pre-tokenizer is "Whitespace"/],
   "a token for unknown characters": [{ model: { unk_token: "<eos>" } }, /writes "<eos>" for characters/],
   "merges across words": [{ characters: [..."a b"], words: ["a b"] }, /merges make "a ", which llama.cpp cuts/],

@@ -6,7 +6,7 @@
 import { DistillError } from "../core/errors.ts";
 import { toposort, type Value } from "../graph/value.ts";
 
-export type Loop = {
+export type JavaScriptLoop = {
   /** The body of a function of (n, arrays, scalars, results): lists in the order of the names below. */
   readonly source: string;
   /** Inputs with elements, which all have the same shape. */
@@ -25,7 +25,7 @@ const EXPRESSIONS: Record<string, (...xs: string[]) => string> = {
 };
 
 /** The loop that computes `outputs`, float32 tensors of one shape, from inputs of that shape and scalars. */
-export function emitLoop(outputs: Record<string, Value>): Loop {
+export function emitJavaScriptLoop(outputs: Record<string, Value>): JavaScriptLoop {
   const [before, within]: [string[], string[]] = [[], []];
   const [arrays, scalars]: [string[], string[]] = [[], []];
   const names = new Map<Value, string>();

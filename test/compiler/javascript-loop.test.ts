@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { emitLoop } from "../../src/compiler/loop.ts";
+import { emitJavaScriptLoop } from "../../src/compiler/javascript-loop.ts";
 import { input } from "../../src/graph/value.ts";
 import { adamW } from "../../src/nn/adamw.ts";
 import { Exp } from "../../src/ops/index.ts";
@@ -26,7 +26,7 @@ test("a loop computes what ONNX Runtime computes, in place", async () => {
 
 test("what a loop cannot compute is named", () => {
   assert.throws(
-    () => emitLoop({ y: Exp(input("x", "float32", ["n"])) }),
+    () => emitJavaScriptLoop({ y: Exp(input("x", "float32", ["n"])) }),
     /A loop cannot compute Exp\. Expected one of: Add,/,
   );
 });

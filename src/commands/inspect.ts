@@ -1,0 +1,124 @@
+/** @file distill inspect: the rows that a recipe trains on, as they are trained on. No weights are loaded. */
+
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { DistillError } from "../core/errors.ts";
+import { writeWhole } from "../core/files.ts";
+import type { Row, Segment } from "../data/batch.ts";
+import { type DatasetSource, type Examples, readExamples } from "../data/examples.ts";
+import { tokenizerFromGguf } from "../data/gguf-tokenizer.ts";
+import { rowsOf } from "../data/packing.ts";
+import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { openGguf } from "../formats/gguf-reader.ts";
+import { type Recipe, readRecipe } from "../recipe/recipe.ts";
+import { htmlPage } from "./inspect/html.ts";
+import { piecesOf } from "./inspect/pieces.ts";
+import { summarise } from "./inspect/summary.ts";
+import { legend, terminalRow, terminalSummary } from "./inspect/terminal.ts";
+import { fromHub } from "./stages/hub.ts";
+import { openStudent } from "./stages/train.ts";
+
+const number = (from: number) =>
+  z.string().regex(/^\d+$/, "expected a whole number").transform(Number).pipe(z.int().min(from)).optional();
+
+const Options = z.object({
+  /** How many rows are shown. */
+  rows: number(0),
+  /** The number of one row of the dataset, from 1, that is shown instead. */
+  row: number(1),
+  width: number(20),
+  html: z.string().min(1).optional(),
+});
+export type InspectArguments = z.input<typeof Options>;
+
+/** Rows shown where nothing is said. */
+const SHOWN = 2;
+const SHOWN_ON_PAGE = 20;
+
+export async function inspect(
+  recipePath: string,
+  overrides: readonly string[],
+  given: InspectArguments,
+  signal: AbortSignal,
+): Promise<void> {
+  const options = Options.safeParse(given);
+  if (!options.success) {
+    const { path, message } = options.error.issues[0]!;
+    throw new DistillError(`--${path.join(".")}: ${message}.`);
+  }
+  const { rows = options.data.html ? SHOWN_ON_PAGE : SHOWN, row, width, html } = options.data;
+  const fetched = await fromHub(readRecipe(recipePath, overrides), { weights: [], signal });
+  if (!fetched) return;
+  const { recipe } = fetched;
+  const { max_length, packing } = recipe.trainer;
+  const tokenizer = tokenizerOf(recipe);
+  // what is too long is shown, not refused
+  const examples = await readExamples(datasetOf(recipe), tokenizer, { max_length, overlength: "drop" }, signal);
+  if (!examples) return;
+
+  const packed = rowsOf(examples.segments, { packing, max_length });
+  const shown = row === undefined ? firstRows(packed, rows) : rowsWith(row, examples, packed);
+  const summary = summarise(examples, packed, max_length);
+  const show = shown.map(({ title, row, length = max_length }) => ({
+    title,
+    pieces: piecesOf(row, length, tokenizer),
+  }));
+  if (html) {
+    writeWhole(html, htmlPage(recipe.name, summary, show));
+    return console.log(`${html} shows ${show.length} of ${packed.length} rows.`);
+  }
+  const { stdout, env } = process;
+  const terminal = { colour: stdout.isTTY && !env.NO_COLOR, width: width ?? (stdout.isTTY ? stdout.columns : 100) };
+  stdout.on("error", ({ code }: NodeJS.ErrnoException) => process.exit(code === "EPIPE" ? 0 : 1)); // | head
+  console.log(`${terminalSummary(summary, terminal)}\n\n${legend(terminal)}`);
+  for (const { title, pieces } of show) console.log(`\n${title}\n${terminalRow(pieces, terminal)}`);
+}
+
+/** A row of `length` tokens; max_length unless given. */
+type Shown = { title: string; row: Row; length?: number };
+
+const firstRows = (packed: readonly Row[], rows: number): Shown[] =>
+  packed.slice(0, rows).map((row, i) => ({ title: titleOf(i, packed.length), row }));
+
+const titleOf = (index: number, rows: number) => `Row ${index + 1} of ${rows}`;
+
+/** The examples of a row of the dataset, each by itself. */
+function rowsWith(number: number, { name, rows, dropped }: Examples, packed: readonly Row[]): Shown[] {
+  if (number > rows) throw new DistillError(`${name} has ${rows} rows, and no row ${number}.`);
+  const shown = (segments: readonly Segment[], where: string): Shown[] =>
+    segments
+      .filter((segment) => segment.row === number)
+      .map((segment) => ({ title: `Row ${number} of the dataset, ${where}`, row: [segment], length: 0 }));
+  return [
+    ...packed.flatMap((row, i) => shown(row, `in row ${i + 1} of ${packed.length}`)),
+    ...shown(dropped, "which is too long and left out"),
+  ];
+}
+
+function datasetOf({ dataset, output }: Recipe): DatasetSource {
+  if (dataset) return dataset;
+  const path = join(output!, "dataset");
+  if (!existsSync(path))
+    throw new DistillError(`${path} is not there: nothing has been sampled yet. Run distill sample first.`);
+  return { path };
+}
+
+/** The student's tokenizer; of a GGUF file it is read alone. */
+function tokenizerOf(recipe: Recipe): Tokenizer {
+  const { student, tokenizer } = recipe;
+  if (tokenizer) return loadTokenizer(tokenizer);
+  if (!("path" in student) || !student.path.endsWith(".gguf")) return openStudent(recipe).tokenizer;
+  if (!existsSync(student.path)) throw new DistillError(`Student not found: ${student.path}.`);
+  const file = openGguf(student.path);
+  const folder = mkdtempSync(join(tmpdir(), "distill-tokenizer-"));
+  try {
+    for (const [name, content] of Object.entries(tokenizerFromGguf(file.metadata, student.path)))
+      writeWhole(join(folder, name), content);
+    return loadTokenizer(folder, student.path);
+  } finally {
+    file.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

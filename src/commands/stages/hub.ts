@@ -1,0 +1,139 @@
+/** @file What a recipe names on the hub becomes files of this machine, at one commit. */
+
+import { basename, join } from "node:path";
+import { DistillError } from "../../core/errors.ts";
+import { TOKENIZER_FILES } from "../../data/tokenizer.ts";
+import { formatHubReference, type HubReference, isHubReference, parseHubReference } from "../../hub/reference.ts";
+import type { HubRevision } from "../../hub/revision.ts";
+import { readIndex } from "../../models/load.ts";
+import { mapPaths, type PathKind, type Recipe } from "../../recipe/recipe.ts";
+
+export type FromHub = {
+  /** The recipe with paths of this machine. */
+  recipe: Recipe;
+  /** The recipe with references at the commits that were taken, to do the same again. */
+  pinned: Recipe;
+  /** References at their commits, by path. */
+  hub: ReadonlyMap<string, string>;
+};
+
+/**
+ * Fetch what a recipe names on the hub, as far as it is not in the cache; undefined where `signal` stopped it. Of models
+ * that are not among `weights` only what is needed to tokenize and to plan.
+ */
+export async function fromHub(
+  recipe: Recipe,
+  { weights, signal }: { weights: readonly ("student" | "teacher")[]; signal?: AbortSignal },
+): Promise<FromHub | undefined> {
+  const named = new Map<string, { path: string; kind: HubKind }>();
+  mapPaths(recipe, (path, kind) => {
+    if (kind !== "reward" && isHubReference(path)) named.set(keyOf(path, kind), { path, kind });
+    return path;
+  });
+  if (named.size === 0) return { recipe, pinned: recipe, hub: new Map() };
+
+  const { hubSettings } = await import("../../hub/settings.ts"); // slow to load, and only such recipes need it
+  const { openHubRevision } = await import("../../hub/revision.ts");
+  const settings = hubSettings();
+  const revisions = new Map<string, HubRevision>(); // one commit of a revision, wherever it is named
+  const local = new Map<string, string>();
+  const pinned = new Map<string, string>();
+  try {
+    for (const [key, { path, kind }] of named) {
+      const reference = parseHubReference(path);
+      const { file: _, ...repository } = reference;
+      const name = formatHubReference(repository);
+      const revision = revisions.get(name) ?? (await openHubRevision(reference, settings, signal));
+      revisions.set(name, revision);
+      const file = await NEEDS[kind](
+        revision,
+        reference,
+        (weights as readonly string[]).includes(kind === "adapter" ? "student" : kind),
+      );
+      if (signal?.aborted) return undefined;
+      local.set(key, join(revision.folder, file));
+      pinned.set(key, formatHubReference({ ...reference, revision: revision.commit, ...(file ? { file } : {}) }));
+    }
+  } catch (error) {
+    if (signal?.aborted) return undefined;
+    throw error;
+  }
+  return {
+    recipe: mapPaths(recipe, (path, kind) => local.get(keyOf(path, kind)) ?? path),
+    pinned: mapPaths(recipe, (path, kind) => pinned.get(keyOf(path, kind)) ?? path),
+    hub: new Map([...local].map(([key, place]) => [place, pinned.get(key)!])),
+  };
+}
+
+type HubKind = Exclude<PathKind, "reward">;
+
+const keyOf = (path: string, kind: PathKind) => `${kind} ${path}`;
+
+/** Have what is needed; where it then lies in the repository. */
+type Need = (revision: HubRevision, reference: HubReference, weights: boolean) => Promise<string>;
+
+const NEEDS: Record<HubKind, Need> = {
+  async student(revision, { file }, weights) {
+    if (file !== undefined) {
+      await revision.need([file]);
+      return file;
+    }
+    await revision.need(["config.json"]);
+    await revision.need(["generation_config.json", ...TOKENIZER_FILES], true);
+    if (!weights) return "";
+    const names = await revision.files("");
+    if (names.includes("model.safetensors")) await revision.need(["model.safetensors"]);
+    else if (await revision.need(["model.safetensors.index.json"]))
+      await revision.need([...new Set(Object.values(readIndex(revision.folder)))]);
+    return "";
+  },
+  async adapter(revision, { file }, weights) {
+    refuseFile("adapter", file);
+    await revision.need(["adapter_config.json", ...(weights ? ["adapter_model.safetensors"] : [])]);
+    return "";
+  },
+  async tokenizer(revision, { file }) {
+    refuseFile("tokenizer", file);
+    await revision.need(["tokenizer.json", "tokenizer_config.json"]);
+    await revision.need(TOKENIZER_FILES, true);
+    return "";
+  },
+  async teacher(revision, reference, weights) {
+    const file = reference.file ?? onlyGguf(reference, await revision.files(""));
+    if (!weights) return file;
+    await revision.need([file]);
+    if (!file.endsWith(".onnx")) return file;
+    const folder = file.slice(0, -basename(file).length);
+    const beside = (await revision.files(folder.slice(0, -1))).filter((name) =>
+      name.startsWith(`${basename(file)}_data`),
+    );
+    await revision.need(beside.map((name) => folder + name));
+    await revision.need(["config.json", "generation_config.json", ...TOKENIZER_FILES], true);
+    return file;
+  },
+  async data(revision, reference) {
+    const { file } = reference;
+    if (file === undefined)
+      throw new DistillError(
+        `${formatHubReference(reference)} names a dataset without a file of it. Expected such as hf:datasets/owner/name:train.jsonl.`,
+      );
+    await revision.need([file]);
+    return file;
+  },
+};
+
+function refuseFile(what: string, file: string | undefined): void {
+  if (file !== undefined)
+    throw new DistillError(`The ${what} is a folder on the hub, and "${file}" names a file of it. Leave that out.`);
+}
+
+function onlyGguf(reference: HubReference, names: readonly string[]): string {
+  const files = names.filter((name) => name.endsWith(".gguf"));
+  if (files.length === 1) return files[0]!;
+  const name = formatHubReference(reference);
+  throw new DistillError(
+    files.length === 0
+      ? `${name} has no GGUF file. Name a file of it behind a colon, such as ${name}:onnx/model_q4.onnx.`
+      : `${name} has ${files.length} GGUF files: ${files.slice(0, 12).join(", ")}. Name one behind a colon, such as ${name}:${files[0]}.`,
+  );
+}

@@ -1,0 +1,180 @@
+/** @file What training will take, before it begins: from the graph, the data and two measured rates of the device. */
+
+import { estimate, type Sizes } from "../compiler/memory.ts";
+import { type Batch, type BatchShape, layOut, type Row, type Segment } from "../data/batch.ts";
+import { input } from "../graph/value.ts";
+import type { Model, Parameter } from "../models/model.ts";
+import { sumOfSquares } from "../nn/adamw.ts";
+import type { Device } from "../runtime/device.ts";
+import type { Rates } from "../runtime/probe.ts";
+import { gradientName, lossAndGradients } from "./program.ts";
+import { layOutRun, type SftOptions } from "./sft.ts";
+
+export type TrainingEstimate = {
+  device: string;
+  parameters: number;
+  trained_parameters: number;
+  /** Gradients and moments are of what is trained, both twice its size. */
+  weights_mb: number;
+  gradients_mb: number;
+  moments_mb: number;
+  /** What forward and backward need at their peak, and what the CPU's allocator makes of it. */
+  activations_mb: number;
+  allocator_mb: number;
+  /** Of these, the logits of one chunk of rows. */
+  logits_mb: number;
+  /** Everything, on the device. */
+  memory_mb: number;
+  /** The same as the largest resident set of the process, where the device is its CPU. */
+  peak_rss_mb: number | null;
+  examples: number;
+  rows: number;
+  /** The share of the rows' room that holds tokens. */
+  filled: number;
+  steps: number;
+  /** Tokens, on average. */
+  tokens_per_step: number;
+  gflop_per_step: number;
+  seconds_per_step: number;
+  seconds: number;
+  tokens_per_s: number;
+};
+
+/** Micro-batches that are laid out for the sizes that only data says. */
+const SAMPLE = 32;
+const MB = 2 ** 20;
+/** Bytes that ONNX Runtime keeps for a node of a program. */
+const NODE = 7_000;
+/** What its kernels take of code and threads once they run. */
+const KERNELS = 24 * MB;
+
+/**
+ * `resident` is the process's resident set with the device open and the data read. Memory is for the fullest micro-batches
+ * that were seen, time for the mean.
+ */
+export function estimateTraining(
+  model: Model,
+  trained: readonly Parameter[],
+  segments: readonly Segment[],
+  options: SftOptions,
+  on: Pick<Device, "name" | "target" | "resident">,
+  rates: Rates,
+  resident = process.memoryUsage.rss(),
+): TrainingEstimate {
+  const { name: device, target } = on;
+  const { rows, rowsPerStep, steps, shape } = layOutRun(on, model, segments, options);
+  const batches = sampled(rows, shape);
+  const { loss, grads } = lossAndGradients(model, shape, options.gradient_checkpointing, trained);
+  const outputs = { ...grads, loss };
+  const largest = estimate(outputs, target, sizesOf(shape, batches, Math.max, Math.min));
+  const mean = estimate(outputs, target, sizesOf(shape, batches, average, average));
+  const gradients = trained.map(({ name, shape }) => input(gradientName(name), "float32", shape));
+  const norm = estimate({ squares: sumOfSquares(gradients) }, target, () => 0);
+
+  const parameters = elementsIn([...model.parameters, ...(model.adapter?.parameters ?? [])]);
+  const inputs = [...largest.input_bytes];
+  const own = new Set(model.parameters.flatMap(({ name }) => model.storage(name).names));
+  for (const { name } of trained) own.add(name);
+  const bytesOf = (wanted: boolean) =>
+    inputs.reduce((sum, [name, bytes]) => (own.has(name) === wanted ? sum + bytes : sum), 0);
+  const [weights, batch] = [bytesOf(true), bytesOf(false)];
+  const optimized = 4 * elementsIn(trained);
+  // gradients are there twice: those of the step before until the new ones are whole
+  const state = weights + 2 * optimized + 2 * optimized;
+  const onCpu = device === "cpu";
+  const program = onCpu ? largest.arena_bytes + norm.arena_bytes : largest.peak_bytes + norm.peak_bytes;
+  const memory = state + program + batch;
+  const overhead = NODE * (largest.nodes + norm.nodes) + KERNELS;
+
+  const microBatches = Math.min(rowsPerStep, rows.length) / shape.rows;
+  const gflop_per_step = (mean.flops * microBatches) / 1e9;
+  const moved = mean.moved_bytes * microBatches + OPTIMIZER * optimized;
+  const seconds_per_step = gflop_per_step / rates.matmul_gflops + moved / 1e9 / rates.elementwise_gb_s;
+  const tokens = rows.flat().reduce((sum, segment) => sum + segment.tokens.length, 0);
+  const tokens_per_step = (tokens / rows.length) * Math.min(rowsPerStep, rows.length);
+  return {
+    device,
+    parameters,
+    trained_parameters: elementsIn(trained),
+    weights_mb: megabytes(weights),
+    gradients_mb: megabytes(2 * optimized),
+    moments_mb: megabytes(2 * optimized),
+    activations_mb: megabytes(largest.peak_bytes),
+    allocator_mb: megabytes(program),
+    logits_mb: megabytes(4 * chunkRows(shape, batches) * (model.head.shape[0] as number)),
+    memory_mb: megabytes(memory),
+    peak_rss_mb: onCpu ? megabytes(resident + memory + overhead) : null,
+    examples: segments.length,
+    rows: rows.length,
+    filled: Number((tokens / (rows.length * shape.length)).toFixed(3)),
+    steps,
+    tokens_per_step: Math.round(tokens_per_step),
+    gflop_per_step: Number(gflop_per_step.toPrecision(3)),
+    seconds_per_step: Number(seconds_per_step.toPrecision(3)),
+    seconds: Number((steps * seconds_per_step).toPrecision(3)),
+    tokens_per_s: Math.round(tokens_per_step / seconds_per_step),
+  };
+}
+
+/** How often a step's optimizer, norm and copies pass over the weights' size. */
+const OPTIMIZER = 10;
+
+const elementsIn = (parameters: readonly Parameter[]) =>
+  parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+
+const megabytes = (bytes: number) => Math.round((10 * bytes) / MB) / 10;
+
+/** Micro-batches from all over the data, the fullest among them. */
+function sampled(rows: readonly Row[], shape: BatchShape): Batch[] {
+  const supervised = (row: Row) =>
+    row.reduce((sum, segment) => sum + segment.supervised.reduce((n, is) => n + Number(is), 0), 0);
+  const fullest = rows.toSorted((a, b) => supervised(b) - supervised(a)).slice(0, shape.rows);
+  const stride = Math.max(1, Math.floor(rows.length / (SAMPLE * shape.rows)));
+  const chosen = rows.filter((_, i) => i % stride === 0).slice(0, SAMPLE * shape.rows);
+  const batches = [fullest];
+  for (let i = 0; i < chosen.length; i += shape.rows) batches.push(chosen.slice(i, i + shape.rows));
+  return batches.map((batch) => layOut(batch, shape));
+}
+
+type Combine = (...xs: number[]) => number;
+const average: Combine = (...xs) => xs.reduce((a, b) => a + b, 0) / xs.length;
+
+const chunkRows = ({ chunks }: BatchShape, batches: readonly Batch[], combine: Combine = Math.max) =>
+  Math.max(1, Math.ceil(combine(...batches.map(({ supervised }) => supervised.length)) / chunks));
+
+/** The sizes that a batch's data decides: supervised rows in a chunk, and the keys that each block of queries looks at. */
+function sizesOf(shape: BatchShape, batches: readonly Batch[], most: Combine, first: Combine): Sizes {
+  const { rows, length, block } = shape;
+  const supervised = chunkRows(shape, batches, most);
+  const start = (i: number) => first(...batches.map(({ keyStarts }) => keyStarts[i - 1]!));
+  return (name) => {
+    if (name === "supervised") return supervised;
+    if (name === "slots") return supervised * shape.chunks + 1;
+    const keys = /^(before_)?keys_(\d+)$/.exec(name);
+    if (!keys) return rows * length; // no name of ours says more than that it is of tokens
+    const i = Number(keys[2]);
+    return keys[1] ? start(i) : Math.min(length, (i + 1) * block) - start(i);
+  };
+}
+
+/** What happened. */
+export type Actual = { steps: number; peak_rss_mb: number; seconds: number; tokens_per_s: number };
+
+export function describeEstimate(e: TrainingEstimate): string[] {
+  return [
+    `On ${e.device}: weights ${e.weights_mb} MB, gradients ${e.gradients_mb} MB, moments ${e.moments_mb} MB,`,
+    `forward and backward ${e.activations_mb} MB at their peak (logits ${e.logits_mb} MB), ${e.allocator_mb} MB with the allocator;`,
+    `${e.peak_rss_mb === null ? `${e.memory_mb} MB on the device` : `${e.peak_rss_mb} MB of resident memory in all`}.`,
+    `${e.examples} examples in ${e.rows} rows, filled to ${Math.round(100 * e.filled)} %; ${e.steps} steps of ${e.tokens_per_step} tokens and ${e.gflop_per_step} GFLOP:`,
+    `about ${e.seconds_per_step} s a step, ${e.seconds} s in all, ${e.tokens_per_s} tokens/s.`,
+  ];
+}
+
+export function describeComparison(estimate: TrainingEstimate, actual: Actual): string {
+  const seconds = (estimate.seconds_per_step * actual.steps).toPrecision(3);
+  return [
+    ...(estimate.peak_rss_mb === null ? [] : [`${actual.peak_rss_mb} MB of memory, foreseen ${estimate.peak_rss_mb}`]),
+    `${actual.seconds} s for ${actual.steps} steps, foreseen ${Number(seconds)}`,
+    `${actual.tokens_per_s} tokens/s, foreseen ${estimate.tokens_per_s}`,
+  ].join("; ");
+}

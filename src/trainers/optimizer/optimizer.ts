@@ -1,0 +1,82 @@
+/** @file What the optimizer is to the training loop, whatever layout its state has. */
+
+import type { Value } from "../../graph/value.ts";
+import type { Parameter } from "../../models/model.ts";
+import type { AdamWOptions } from "../../nn/adamw.ts";
+import type { Tensor } from "../../runtime/tensor.ts";
+
+export type OptimizerOptions = AdamWOptions & {
+  weight_decay: number;
+  /** Whether the forward and backward pass compute in half precision; weights and moments are float32 all the same. */
+  half: boolean;
+};
+
+/** What was true after a step. */
+export type Report = {
+  /** The mean over the step's supervised tokens, before the update. */
+  loss: number;
+  /** The norm before clipping; where it is not finite the step was passed over. */
+  grad_norm: number;
+} & OptimizerState;
+
+/** What a resumed run needs besides weights and moments. */
+export type OptimizerState = {
+  /** What the loss is multiplied by for the gradients of half precision. */
+  loss_scale: number;
+  /** Steps since the last overflow. */
+  good_steps: number;
+  /** Steps passed over because a gradient was not finite. */
+  skipped_steps: number;
+  /** beta^t of the steps that were applied. */
+  beta1_power: number;
+  beta2_power: number;
+};
+
+/** Before the first step. */
+export const INITIAL_STATE: OptimizerState = {
+  loss_scale: 2 ** 16,
+  good_steps: 0,
+  skipped_steps: 0,
+  beta1_power: 1,
+  beta2_power: 1,
+};
+
+/** A loss that is summed over micro-batches, and its gradients by the names of their states. */
+export type LossGraph = {
+  loss: Value;
+  gradients: Record<string, Value>;
+  /** Of the inputs of `loss`: those that are fed for each micro-batch, and states that keep their values. */
+  batched: ReadonlySet<string>;
+  frozen: ReadonlySet<string>;
+};
+
+export type StepSettings = {
+  /** The step's number, from 1. */
+  step: number;
+  learning_rate: number;
+  /** The global norm to which larger gradients are clipped. */
+  max_grad_norm: number;
+};
+
+export type Optimizer = {
+  /** ONNX nodes of the program of loss and gradients. */
+  readonly nodes: number;
+  /** Kernels of a step of so many micro-batches, by what they are for. */
+  kernels(microBatches: number): Record<string, number>;
+  /** Sum the gradients over micro-batches, clip and apply them; where they are not finite the step is passed over. */
+  step(batches: readonly Record<string, Tensor>[], settings: StepSettings): Promise<void>;
+  /** Of the last step: waits for it. */
+  report(): Promise<Report>;
+  /** A weight or a moment in float32. */
+  read(name: string): Promise<Float32Array>;
+  /** Leave the weights as float32 states of their names. */
+  release(): Promise<void>;
+};
+
+export const gradientName = (name: string) => `grad/${name}`;
+export const momentNames = (name: string) => [`m/${name}`, `v/${name}`] as const;
+
+/** Weight decay acts on matrices, not on norms and biases. */
+export const decays = ({ shape }: Pick<Parameter, "shape">) => shape.length > 1;
+
+export const sizeOf = ({ shape }: Pick<Parameter, "shape">) => shape.reduce((a, b) => a * b, 1);

@@ -1,0 +1,48 @@
+/** @file Which parameters a run trains, and the files in which a folder holds them. */
+
+import { DistillError } from "../core/errors.ts";
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapterConfig } from "../models/adapter-folder.ts";
+import type { ModelConfig } from "../models/load.ts";
+import type { Model, Parameter } from "../models/model.ts";
+
+export type Trained = {
+  parameters: readonly Parameter[];
+  /** Of the safetensors file. */
+  weights: string;
+  config: { file: string; content: unknown };
+};
+
+/** The adapter where the model has one, else all weights but those that a pattern freezes. */
+export function trainedPart(
+  model: Model,
+  config: ModelConfig,
+  { freeze = [], base = null }: { freeze?: readonly string[]; base?: string | null } = {},
+): Trained {
+  const { adapter } = model;
+  if (adapter)
+    return {
+      parameters: adapter.parameters,
+      weights: ADAPTER_WEIGHTS,
+      config: { file: ADAPTER_CONFIG, content: adapterConfig(adapter, base) },
+    };
+  for (const pattern of freeze)
+    if (!model.parameters.some(({ name }) => matches(name, pattern)))
+      throw new DistillError(
+        `trainer.freeze: no weight is called "${pattern}". The first of them are ${model.parameters
+          .slice(0, 4)
+          .map(({ name }) => name)
+          .join(", ")}.`,
+      );
+  const parameters = model.parameters.filter(({ name }) => !isFrozen(name, freeze));
+  if (parameters.length === 0) throw new DistillError("trainer.freeze names every weight, and leaves none to train.");
+  return { parameters, weights: "model.safetensors", config: { file: "config.json", content: config } };
+}
+
+/** Whether one of the patterns, in which * stands for any characters, names a weight. */
+export const isFrozen = (name: string, freeze: readonly string[]): boolean =>
+  freeze.some((pattern) => matches(name, pattern));
+
+function matches(name: string, pattern: string): boolean {
+  const parts = pattern.split("*").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${parts.join(".*")}$`).test(name);
+}

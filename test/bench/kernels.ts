@@ -1,0 +1,57 @@
+/**
+ * @file npm run bench:train -- --kernels: how many kernels a training step launches on a GPU, by what they are for. Nothing is
+ * run: a device that only counts takes the place of one that computes.
+ */
+
+import { emit } from "../../src/compiler/emit.ts";
+import { type Target, targets } from "../../src/compiler/targets.ts";
+import { batchShape } from "../../src/data/batch.ts";
+import type { Value } from "../../src/graph/value.ts";
+import { createModel } from "../../src/models/load.ts";
+import type { Device, Program } from "../../src/runtime/device.ts";
+import { compileTraining } from "../../src/trainers/program.ts";
+import type { BenchShape } from "./shapes.ts";
+
+/** What a step launched before kernels were counted: compositions in primitive ops, AdamW a program for each tensor. */
+const plain: Target = {
+  ...targets.webgpu,
+  has: (type, dtype) => !COMPOSED.includes(type) && targets.webgpu.has(type, dtype),
+  gemmTransA: false,
+  fewKernels: false,
+  binds: Infinity,
+};
+
+const COMPOSED = ["SimplifiedLayerNormalization", "RotaryEmbedding", "QuickGelu", "Softmax", "LogSoftmax"];
+
+export type KernelCount = { emission: string; parts: Record<string, number>; total: number };
+
+/** The kernels of a step of `microBatches` micro-batches, plain and as they are. */
+export async function countKernelsOf(
+  { config, rows, length, rematerialize = false }: BenchShape,
+  microBatches: number,
+): Promise<KernelCount[]> {
+  const model = createModel(config, "The shape");
+  const [vocab, heads] = [config.vocab_size as number, config.num_attention_heads as number];
+  const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize };
+  const counted = async (emission: string, target: Target, resident: boolean, precision: "fp32" | "fp16") => {
+    const shape = batchShape(rows, length, vocab, resident ? heads : undefined);
+    const training = await compileTraining(counter(target, resident), model, shape, { ...optimizer, precision });
+    const parts = training.kernels(microBatches);
+    return { emission, parts, total: Object.values(parts).reduce((a, b) => a + b) };
+  };
+  return [
+    await counted("plain", plain, false, "fp32"),
+    await counted("now, fp32", targets.webgpu, true, "fp32"),
+    await counted("now, fp16", targets.webgpu, true, "fp16"),
+  ];
+}
+
+/** A device that compiles programs and runs none. */
+function counter(target: Target, resident: boolean): Device {
+  const nothing = async () => {};
+  const compile = async (outputs: Record<string, Value>): Promise<Program> => {
+    const { nodes, kernels } = emit(outputs, target);
+    return { nodes, kernels, run: async () => ({}), release: nothing };
+  };
+  return { target, resident, compile, compileUpdate: compile, write: nothing, forget: nothing } as unknown as Device;
+}

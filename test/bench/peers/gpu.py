@@ -1,0 +1,85 @@
+"""The peer of test/bench/gpu.ts: PyTorch's eager training step of the same models on the first CUDA card, and a plain MatMul.
+
+Reads shapes, steps and the size of the MatMul as JSON from its first argument; prints one JSON object. Precisions: fp32
+without TF32, fp32 with TF32, and bf16 autocast, all with SDPA; AdamW is PyTorch's default, fused where that is its default.
+"""
+
+import contextlib
+import json
+import sys
+import time
+
+
+def missing(reason):
+    print(json.dumps(dict(missing=reason)))
+    sys.exit(0)
+
+
+try:
+    import torch
+    import transformers
+except ImportError as error:
+    missing(f"{error}.")
+if not torch.cuda.is_available():
+    missing("its torch sees no CUDA card.")
+
+request = json.loads(sys.argv[1])
+
+
+def timed(f, count):
+    for _ in range(3):
+        f()
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(count):
+        f()
+    torch.cuda.synchronize()
+    return (time.perf_counter() - start) / count
+
+
+def precision_of(name):
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
+    return torch.autocast("cuda", torch.bfloat16) if name == "bf16" else contextlib.nullcontext()
+
+
+def matmul(name):
+    size = request["matmul"]
+    precision_of(name)
+    dtype = dict(bf16=torch.bfloat16, fp16=torch.float16).get(name, torch.float32)
+    a, b = (torch.randn(size, size, device="cuda", dtype=dtype) for _ in range(2))
+    return dict(precision=name, tflops=2 * size**3 / timed(lambda: a @ b, 20) / 1e12)
+
+
+def train(shape, name):
+    torch.manual_seed(0)
+    config = {**shape["config"], "use_cache": False}
+    config = transformers.AutoConfig.for_model(**config)
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="sdpa", dtype=torch.float32)
+    model.cuda().train()
+    decay = [p for p in model.parameters() if p.dim() > 1]
+    rest = [p for p in model.parameters() if p.dim() == 1]
+    optimizer = torch.optim.AdamW(
+        [dict(params=decay, weight_decay=0.01), dict(params=rest, weight_decay=0.0)], lr=1e-4)
+    ids = torch.randint(0, config.vocab_size, (shape["rows"], shape["length"]), device="cuda")
+    autocast = precision_of(name)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        with autocast:
+            loss = model(input_ids=ids, labels=ids).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    seconds = timed(step, request["steps"])
+    tokens = shape["rows"] * shape["length"]
+    return dict(shape=shape["name"], precision=name, tokens_per_s=tokens / seconds, tflops=shape["flops"] / seconds / 1e12)
+
+
+PRECISIONS = ("fp32", "tf32", "bf16")
+answer = dict(
+    device=f"torch {torch.__version__} on {torch.cuda.get_device_name()}",
+    matmul=[matmul(name) for name in (*PRECISIONS, "fp16")],
+    steps=[train(shape, name) for shape in request["shapes"] for name in PRECISIONS],
+)
+print(json.dumps(answer))

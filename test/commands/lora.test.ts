@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { openSafetensors } from "../../src/formats/safetensors.ts";
+import { CLI, distill } from "../support/cli.ts";
+import { recipe } from "../support/recipes.ts";
+import { scratch, TOKENIZER, writeStudent } from "../support/students.ts";
+
+const base = join(scratch(), "base");
+await writeStudent(base);
+
+const lora = { r: 3, lora_alpha: 6, lora_dropout: 0.1, target_modules: "all-linear" };
+const trainer = {
+  max_length: 128,
+  max_steps: 12,
+  save_steps: 4,
+  logging_steps: 1,
+  gradient_accumulation_steps: 2,
+  learning_rate: 0.01,
+};
+
+/** A recipe that starts from the base. */
+const adapting = (changes: Record<string, unknown> = {}) =>
+  recipe({ student: { path: base }, tokenizer: TOKENIZER_PATH, trainer, lora, ...changes });
+const TOKENIZER_PATH = join(process.cwd(), TOKENIZER);
+
+const losses = (output: string): number[] =>
+  readFileSync(join(output, "metrics.jsonl"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line).loss);
+
+const bytes = (...path: string[]) => readFileSync(join(...path));
+
+function tensorsOf(path: string): Map<string, Uint8Array> {
+  const file = openSafetensors(path);
+  const tensors = new Map([...file.entries.keys()].map((name) => [name, file.read(name)]));
+  file.close();
+  return tensors;
+}
+
+/** Train, killed once after the checkpoint of step 4. */
+async function trainKilled(path: string, output: string): Promise<void> {
+  const child = spawn(process.execPath, [CLI, "train", path], { stdio: "ignore" });
+  const ended = new Promise((resolve) => child.on("exit", resolve));
+  while (!existsSync(join(output, "checkpoints", "step-4")) && child.exitCode === null)
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  child.kill("SIGKILL");
+  await ended;
+  assert.equal(distill("train", path).code, 0);
+}
+
+test("an adapter is trained, saved in PEFT's layout and merged into the student; killed and started again it is the same bit for bit", async () => {
+  const [whole, killed] = [adapting(), adapting()];
+  const { out, code, err } = distill("train", whole.path);
+  assert.equal(code, 0, err);
+  assert.match(out, /19,584 parameters, 2,784 of them trained \(14\.22 %\), 200 examples/);
+  assert.ok(losses(whole.output).at(-1)! < losses(whole.output)[0]!);
+  const { output } = whole;
+  assert.deepEqual(readdirSync(join(output, "adapter")).sort(), ["adapter_config.json", "adapter_model.safetensors"]);
+  const config = JSON.parse(bytes(output, "adapter", "adapter_config.json").toString());
+  assert.deepEqual([config.r, config.lora_alpha, config.base_model_name_or_path], [3, 6, base]);
+
+  const [before, after] = [base, join(output, "student")].map((path) => tensorsOf(join(path, "model.safetensors")));
+  for (const [name, tensor] of before!)
+    assert.equal(Buffer.from(tensor).equals(after!.get(name)!), !name.includes("proj"), name);
+
+  const checkpoint = join(output, "checkpoints", "step-12");
+  assert.deepEqual(readdirSync(checkpoint).sort(), [
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "optimizer.safetensors",
+    "trainer.json",
+  ]);
+  const size = (name: string) => statSync(join(checkpoint, name)).size;
+  assert.ok(size("adapter_model.safetensors") < statSync(join(base, "model.safetensors")).size / 3);
+
+  await trainKilled(killed.path, killed.output);
+  for (const file of ["adapter/adapter_model.safetensors", "student/model.safetensors"])
+    assert.ok(bytes(killed.output, file).equals(bytes(output, file)), file);
+  assert.deepEqual(losses(killed.output), losses(output));
+
+  // from the adapter: one that is trained on, and one that is merged into the base
+  const student = { path: base, adapter: join(output, "adapter") };
+  const further = adapting({ student, lora: { ...lora, lora_dropout: 0 } });
+  assert.equal(distill("train", further.path).code, 0);
+  assert.ok(losses(further.output)[0]! < losses(output)[0]! - 0.1, `${losses(further.output)} after ${losses(output)}`);
+  const merging = recipe({ student, tokenizer: TOKENIZER_PATH, trainer: { ...trainer, max_steps: 1 } });
+  assert.equal(distill("train", merging.path).code, 0);
+  assert.ok(
+    bytes(merging.output, "base-with-adapter", "model.safetensors").equals(bytes(output, "student/model.safetensors")),
+  );
+  assert.match(distill("train", merging.path).out, /Everything was up to date/);
+
+  const refused = (changes: Record<string, unknown>, message: RegExp) => {
+    const { code, err } = distill("train", adapting({ student, ...changes }).path);
+    assert.equal(code, 1);
+    assert.match(err, message);
+  };
+  refused({ lora: { ...lora, r: 4 } }, /adapter has r 3, and the recipe's lora has 4\. Set lora\.r to 3\./);
+  refused(
+    { lora: { ...lora, target_modules: ["q_proj"] } },
+    /is beside 14 linear layers, and .* names 2, not the same/,
+  );
+  refused({ student: { path: base, adapter: "nowhere" } }, /Adapter not found: .*nowhere/);
+});
+
+test("weights that a pattern freezes stay as they are, are in no checkpoint, and lie in memory as the recipe says", async () => {
+  const changes = { freeze: ["model.embed_tokens.*", "model.layers.0.*"], base_dtype: "bfloat16" };
+  const [whole, killed] = [false, true].map(() => adapting({ lora: undefined, trainer: { ...trainer, ...changes } }));
+  const { code, err } = distill("train", whole!.path);
+  assert.equal(code, 0, err);
+  const before = tensorsOf(join(base, "model.safetensors"));
+  const after = tensorsOf(join(whole!.output, "student", "model.safetensors"));
+  const kept = tensorsOf(join(whole!.output, "checkpoints", "step-12", "model.safetensors"));
+  for (const [name, tensor] of before) {
+    const frozen = name.startsWith("model.embed_tokens.") || name.startsWith("model.layers.0.");
+    const rounded = frozen && !name.includes("norm") ? roundedToBfloat16(tensor) : tensor;
+    assert.equal(Buffer.from(rounded).equals(after.get(name)!), frozen, name);
+    assert.equal(kept.has(name), !frozen, name);
+  }
+  await trainKilled(killed!.path, killed!.output);
+  assert.ok(
+    bytes(killed!.output, "student/model.safetensors").equals(bytes(whole!.output, "student/model.safetensors")),
+  );
+});
+
+/** Float32 numbers with the lower half of their bits rounded away, ties to even. */
+function roundedToBfloat16(tensor: Uint8Array): Uint8Array {
+  const bits = new Uint32Array(tensor.slice().buffer);
+  return new Uint8Array(bits.map((b) => (b + 0x7fff + ((b >>> 16) & 1)) & 0xffff0000).buffer);
+}
+
+const BAD: [name: string, changes: Record<string, unknown>, message: RegExp][] = [
+  [
+    "a target that is no linear layer",
+    { lora: { ...lora, target_modules: ["qproj"] } },
+    /lora\.target_modules: no linear layer is called "qproj"\. Expected all-linear, or some of: q_proj, /,
+  ],
+  ["a misspelt key of lora", { lora: { rank: 8 } }, /lora: unknown key "rank"/],
+  ["a rank of zero", { lora: { r: 0 } }, /lora\.r: /],
+  ["a misspelt target", { lora: { target_modules: "all" } }, /lora\.target_modules: expected "all-linear" or a list/],
+  ["patterns beside an adapter", { trainer: { freeze: ["*norm*"] } }, /trainer\.freeze: with lora all/],
+  [
+    "a type of frozen weights of which there are none",
+    { lora: undefined, trainer: { base_dtype: "q8_0" } },
+    /trainer\.base_dtype: only weights that are not trained/,
+  ],
+  [
+    "a pattern of no weight",
+    { lora: undefined, trainer: { freeze: ["embed"] } },
+    /trainer\.freeze: no weight is called "embed"/,
+  ],
+];
+
+for (const [name, changes, message] of BAD)
+  test(`${name} is one sentence and code 1`, () => {
+    const { code, err } = distill("train", adapting(changes).path);
+    assert.equal(code, 1, err);
+    assert.match(err.trim(), message);
+    assert.doesNotMatch(err, /\n\s+at /, "no stack");
+  });

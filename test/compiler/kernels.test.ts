@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { openDevice } from "../../src/runtime/device.ts";
+import { batchOf, compileFor, prepare, segment, TOY } from "../support/training.ts";
+import { whyNoVulkan } from "../support/vulkan.ts";
+
+const skip = whyNoVulkan() ?? false;
+
+test("the kernels that a step is said to launch are those that ONNX Runtime's profile counts", { skip }, async () => {
+  const counts: number[] = [];
+  let said = 0;
+  for (const steps of [1, 3]) {
+    const folder = mkdtempSync(join(tmpdir(), "profile-"));
+    const device = await openDevice("webgpu", { strict: true, profile: join(folder, "run") });
+    const model = await prepare(device, { ...TOY, tie_word_embeddings: false });
+    // rows of one block, as on a GPU; of several, ONNX Runtime moves a few transpositions past slices
+    const batch = batchOf([[segment(1, 14, 5), segment(2, 15, 3)]], 32, 40, 32);
+    const training = await compileFor(device, model, batch);
+    for (let step = 1; step <= steps; step++)
+      await training.ask([batch, batch], { step, learning_rate: 1e-3, max_grad_norm: 1 });
+    await training.report();
+    said = Object.values(training.kernels(2)).reduce((a, b) => a + b);
+    await device.close();
+    counts.push(readdirSync(folder).reduce((sum, file) => sum + launched(join(folder, file)), 0));
+  }
+  assert.equal(said, (counts[1]! - counts[0]!) / 2);
+});
+
+/** The kernels of a profile: what ran on the GPU has events of its own. */
+function launched(path: string): number {
+  const events = JSON.parse(readFileSync(path, "utf8")) as { cat: string }[];
+  return events.filter(({ cat }) => cat === "Api").length;
+}

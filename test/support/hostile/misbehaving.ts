@@ -1,0 +1,31 @@
+/** @file Loads that fail in every way, so that it is known that each would be found. */
+
+import { DistillError } from "../../../src/core/errors.ts";
+import type { Target } from "./target.ts";
+
+const WAYS: (() => unknown)[] = [
+  () => "a load",
+  () => {
+    throw new DistillError("a sentence");
+  },
+  () => {
+    throw new TypeError("no sentence");
+  },
+  () => process.exit(3),
+  () => {
+    const start = process.cpuUsage();
+    for (let used = { user: 0, system: 0 }; used.user + used.system < 2.2e6; used = process.cpuUsage(start));
+  },
+  () => {
+    for (;;);
+  },
+  () => new Uint8Array(1.1 * 2 ** 30).fill(1).length,
+  () => "another load",
+];
+
+let next = Number(process.argv[4]);
+
+export const target: Target = async () => () => {
+  const i = next++;
+  return { what: `way ${i}`, load: WAYS[i]! };
+};
