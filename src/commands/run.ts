@@ -152,6 +152,10 @@ function summarise({ recipe, output }: Context, { stages }: Manifest): RunSummar
     name: recipe.name,
     models: (stages.evaluate?.result?.models ?? []) as ModelReport[],
     ...(drawn && rows !== undefined ? { traces: { ...drawn, rows } } : {}),
+    tokens: {
+      sampled: stages.sample?.result?.tokens as number | undefined,
+      trained: stages.train?.result?.tokens as number | undefined,
+    },
     seconds: Object.fromEntries(Object.entries(stages).map(([name, { seconds = 0 }]) => [name, seconds])),
     places,
   };

@@ -15,6 +15,8 @@ export type Vocabulary = {
   tokens: readonly string[];
   /** Whether a token is one of the text's own, not one that stands for itself or for nothing. */
   ordinary(id: number): boolean;
+  /** Whether a token stands for itself. */
+  added(id: number): boolean;
   unknown: string | undefined;
 };
 
@@ -43,8 +45,9 @@ export function tokenizerFromGguf(metadata: Metadata, path: string): Record<stri
 
   const [bos, eos, pad] = [special("bos"), special("eos"), special("padding")];
   const unknown = special("unknown");
+  const added = (id: number) => type(id) === CONTROL || type(id) === USER_DEFINED;
   const added_tokens = tokens.flatMap((content, id) =>
-    type(id) === CONTROL || type(id) === USER_DEFINED
+    added(id)
       ? [
           {
             id,
@@ -61,6 +64,7 @@ export function tokenizerFromGguf(metadata: Metadata, path: string): Record<stri
   const vocabulary: Vocabulary = {
     tokens,
     ordinary: (id) => ![CONTROL, USER_DEFINED, UNUSED, BYTE].includes(type(id)),
+    added,
     unknown,
   };
   const kind = text("ggml.model");
@@ -105,7 +109,7 @@ export function tokenizerFromGguf(metadata: Metadata, path: string): Record<stri
 
 /** Byte-level BPE, cut into words as llama.cpp does under that name. */
 function byteLevel(
-  { tokens, ordinary }: Vocabulary,
+  { tokens, ordinary, added }: Vocabulary,
   pre: string,
   merges: readonly string[],
   refuse: (why: string) => never,
@@ -133,7 +137,8 @@ function byteLevel(
       fuse_unk: false,
       byte_fallback: false,
       ignore_merges: known.ignore_merges ?? false,
-      vocab: Object.fromEntries(vocab),
+      // Python's tokenizers numbers anew what is added and not in the vocabulary, whatever id it is given
+      vocab: Object.fromEntries(tokens.flatMap((token, id) => (ordinary(id) || added(id) ? [[token, id]] : []))),
       merges,
     },
   };

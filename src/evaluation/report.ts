@@ -8,6 +8,8 @@ export type RunSummary = {
   models: readonly ModelReport[];
   /** Traces drawn and kept, where the run sampled any. */
   traces?: { drawn: number; accepted: number; rows: number };
+  /** Tokens that the teacher wrote, and that training read, padding left out. */
+  tokens: { sampled?: number | undefined; trained?: number | undefined };
   /** Seconds by stage. */
   seconds: Record<string, number>;
   /** What lies where. */
@@ -80,7 +82,7 @@ export function markdownReport(summary: RunSummary): string {
     .join("\n")}\n`;
 }
 
-function facts({ models, traces, seconds, places }: RunSummary): [string, string][] {
+function facts({ models, traces, tokens, seconds, places }: RunSummary): [string, string][] {
   const [first] = models;
   const asked: [string, string][] = first
     ? [["problems", `${first.problems}, ${first.k} sample${first.k === 1 ? "" : "s"} of each`]]
@@ -93,6 +95,10 @@ function facts({ models, traces, seconds, places }: RunSummary): [string, string
         ],
       ]
     : [];
+  const answered = models.reduce((sum, { mean_tokens, problems, k }) => sum + mean_tokens * problems * k, 0);
+  const used = Object.entries({ ...tokens, answered }).flatMap(([what, count]) =>
+    count ? `${Math.round(count).toLocaleString("en-GB")} ${what}` : [],
+  );
   const times = Object.entries(seconds).map(([stage, s]) => `${stage} ${formatDuration(s)}`);
-  return [...asked, ...drawn, ["time", times.join(", ")], ...Object.entries(places)];
+  return [...asked, ...drawn, ["tokens", used.join(", ")], ["time", times.join(", ")], ...Object.entries(places)];
 }

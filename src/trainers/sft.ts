@@ -74,12 +74,16 @@ export type SftRun = {
   silent?: boolean;
 };
 
-/** `loss` is the last step's; `done` is what this call did itself, without compiling and saving. */
+/**
+ * `loss` is the last step's; `tokens` were in the rows of all steps so far, those before a resumption too; `done` is what
+ * this call did itself, without compiling and saving.
+ */
 export type SftResult = {
   step: number;
   steps: number;
   stopped: boolean;
   loss: number | null;
+  tokens: number;
   done: { steps: number; tokens: number; seconds: number };
 };
 
@@ -169,7 +173,8 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
   progress?.end();
   if (saved !== step && step > 0) await save();
   await training.release();
-  return { step, steps, stopped: step < steps, loss: lastLoss, done };
+  const all = Array.from({ length: step }, (_, i) => rowsOfStep(order, i, stepsPerEpoch, rowsPerStep));
+  return { step, steps, stopped: step < steps, loss: lastLoss, tokens: tokensIn(all.flat()), done };
 }
 
 type Step = { step: number; rows: readonly Row[] };

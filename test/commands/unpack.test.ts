@@ -117,6 +117,17 @@ test("blocks are widened, and quantising what they hold gives them again", async
   }
 });
 
+test("special tokens are in the vocabulary too, because Python's tokenizers numbers them anew where they are not", async () => {
+  const target = join(folder, "stories-unpacked");
+  await unpackGguf("data/models/stories-teacher-q8_0.gguf", target, "hash");
+  const { added_tokens, model } = JSON.parse(readFileSync(join(target, "tokenizer.json"), "utf8")) as {
+    added_tokens: { id: number; content: string }[];
+    model: { vocab: Record<string, number> };
+  };
+  assert.ok(added_tokens.length > 0);
+  for (const { id, content } of added_tokens) assert.equal(model.vocab[content], id, content);
+});
+
 test("what cannot be read as a known model is refused in a sentence", async () => {
   const source = await writeModel(join(folder, "odd"), TOY);
   const [file] = await gguf.create({ types: ["f32"] })({ folder: source }, join(folder, "odd-gguf"));

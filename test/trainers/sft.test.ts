@@ -41,17 +41,20 @@ const CASES: Record<string, { model: ModelOptions; freeze?: string[]; weights: s
 };
 type Case = (typeof CASES)[string];
 
+/** Train in a folder; gives the tokens of all steps so far. */
 async function train(
   { model: made, freeze = [] }: Case,
   output: string,
   residency: "shared" | "copied",
-): Promise<void> {
+): Promise<number> {
   const device = await openDevice("cpu", { residency });
   const model = createModel(TOY, "The test's config", made);
   const weights = (parameters: readonly Parameter[]) => initialWeights({ ...model, parameters }, 3);
   const trained = trainedPart(model, TOY, { freeze });
-  await trainSft({ device, model, trained, weights, segments, options, output, fingerprint: "a test" });
+  const run = { device, model, trained, weights, segments, options, output, fingerprint: "a test" };
+  const { tokens } = await trainSft(run);
   await device.close();
+  return tokens;
 }
 
 /** The bytes of the last checkpoint, and metrics.jsonl without the time that steps took. */
@@ -67,7 +70,8 @@ function results({ weights }: Case, output: string) {
 for (const [name, what] of Object.entries(CASES))
   test(`${name}: where states are copied, training and going on from a checkpoint give what they give elsewhere, bit for bit`, async () => {
     const [elsewhere, copied] = [mkdtempSync(join(tmpdir(), "sft-")), mkdtempSync(join(tmpdir(), "sft-"))];
-    await train(what, elsewhere, "shared");
+    const tokens = await train(what, elsewhere, "shared");
+    assert.ok(tokens > 0);
     await train(what, copied, "copied");
     const expected = results(what, elsewhere);
     assert.equal(expected.metrics.length, 7);
@@ -76,6 +80,6 @@ for (const [name, what] of Object.entries(CASES))
 
     for (const step of [6, 7]) rmSync(join(copied, "checkpoints", `step-${step}`), { recursive: true });
     assert.deepEqual(checkpointSteps(join(copied, "checkpoints")), [2, 4]);
-    await train(what, copied, "copied");
+    assert.equal(await train(what, copied, "copied"), tokens);
     assert.deepEqual(results(what, copied), expected);
   });

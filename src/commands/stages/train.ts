@@ -93,7 +93,7 @@ export function trainStage(context: Context): Stage {
         for (const line of describeEstimate(predicted)) console.log(line);
         const resident = watchResidentSet();
         const run = { device, model, trained, weights, segments, options, output, fingerprint: key, signal };
-        const { step, steps, stopped, loss, done } = await trainSft(run).finally(resident.stop);
+        const { step, steps, stopped, loss, tokens, done } = await trainSft(run).finally(resident.stop);
         const actual: Actual = {
           steps: done.steps,
           peak_rss_mb: Math.round(resident.peak_mb()),
@@ -119,7 +119,7 @@ export function trainStage(context: Context): Stage {
           await writeFolder(adapterFolder(context), (folder) => saveTrained(readerOf(device), trained, folder));
         console.log(`The student is in ${student}.`);
         if (recipe.lora) console.log(`The adapter is in ${adapterFolder(context)}.`);
-        return { result: { steps, loss, examples: segments.length, device: device.name, predicted, actual } };
+        return { result: { steps, loss, tokens, examples: segments.length, device: device.name, predicted, actual } };
       } finally {
         await device.close();
       }
