@@ -111,7 +111,8 @@ async function foreseen(context: Context, signal: AbortSignal): Promise<string[]
     predicted?: TrainingEstimate;
     actual?: Actual;
   };
-  if (predicted && actual) lines.push(`Last time it took ${describeComparison(predicted, actual)}.`);
+  if (predicted && actual && actual.steps > 0)
+    lines.push(`Last time it took ${describeComparison(predicted, actual)}.`);
   return lines;
 }
 

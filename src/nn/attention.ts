@@ -45,9 +45,6 @@ export type AttentionLayout = {
 /** Rows up to this length keep their probabilities for the backward pass: no more than a layer's other values take. */
 const SHORT = 256;
 
-/** How many blocks of queries a row has. */
-export const blockCount = (length: number, block: number) => Math.ceil(length / block);
-
 /**
  * q [rows·length, heads·head_dim], k and v [rows·length, kv_heads·head_dim], segmentStarts float32 [rows, 1, 1, length, 1]
  * (the index in its row of the first token of each token's segment), keyStarts int64 [1] for each block but the first (the

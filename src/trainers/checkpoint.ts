@@ -53,8 +53,9 @@ export async function saveCheckpoint(
   const path = folderOf(checkpoints, state.step);
   await writeFolder(path, async (folder) => {
     await saveTrained(read, trained, folder);
-    const moments = trained.parameters.flatMap(({ name, shape }) =>
-      momentNames(name).map((moment) => ({ name: moment, shape })),
+    // all first moments before the second: a device may keep each kind in one state
+    const moments = [0, 1].flatMap((i) =>
+      trained.parameters.map(({ name, shape }) => ({ name: momentNames(name)[i]!, shape })),
     );
     await saveTensors(join(folder, "optimizer.safetensors"), moments, read);
     writeWhole(join(folder, "trainer.json"), `${JSON.stringify(state)}\n`);

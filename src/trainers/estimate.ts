@@ -7,7 +7,8 @@ import type { Model, Parameter } from "../models/model.ts";
 import { sumOfSquares } from "../nn/adamw.ts";
 import type { Device } from "../runtime/device.ts";
 import type { Rates } from "../runtime/probe.ts";
-import { gradientName, lossAndGradients } from "./program.ts";
+import { gradientName } from "./optimizer/optimizer.ts";
+import { lossAndGradients } from "./program.ts";
 import { layOutRun, type SftOptions } from "./sft.ts";
 
 export type TrainingEstimate = {
@@ -119,7 +120,8 @@ export function estimateTraining(
 /** How often a step's optimizer, norm and copies pass over the weights' size. */
 const OPTIMIZER = 10;
 
-const elementsIn = (parameters: readonly Parameter[]) =>
+/** How many numbers parameters are in all. */
+export const elementsIn = (parameters: readonly Parameter[]) =>
   parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 
 const megabytes = (bytes: number) => Math.round((10 * bytes) / MB) / 10;

@@ -20,8 +20,6 @@ import {
 } from "./optimizer/optimizer.ts";
 import type { Precision } from "./precision.ts";
 
-export { gradientName, momentNames } from "./optimizer/optimizer.ts";
-
 export type TrainingOptions = AdamWOptions & {
   weight_decay: number;
   /** Keep only each layer's input for the backward pass. */

@@ -121,7 +121,8 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
   let unseen: Step[] = []; // steps on which nobody has looked yet
   const look = async (): Promise<Report> => {
     const report = await training.report();
-    refuseDivergence(report, unseen, precision, saved, checkpoints);
+    const skipped_steps = report.skipped_steps - (resumed?.optimizer?.skipped_steps ?? 0);
+    refuseDivergence({ ...report, skipped_steps }, unseen, precision, saved, checkpoints);
     unseen = [];
     lastLoss = report.loss;
     return report;
@@ -147,7 +148,8 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     const learning_rate = options.learning_rate * scheduled(step, steps, options);
     await training.ask(batches, { step, learning_rate, max_grad_norm: options.max_grad_norm, masks });
     const logged = step % options.logging_steps === 0 || step === steps || step === 1;
-    const report = logged || !device.resident ? await look() : undefined;
+    const saves = step % options.save_steps === 0 && step < steps;
+    const report = logged || saves || !device.resident ? await look() : undefined;
     const [tokens, seconds] = [tokensIn(chosen), (performance.now() - start) / 1000];
     done.steps++;
     for (const sum of [done, since]) {
@@ -157,18 +159,20 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     if (report) {
       const { loss, grad_norm, loss_scale, skipped_steps } = report;
       const tokens_per_s = since.tokens / since.seconds;
-      since = { tokens: 0, seconds: 0 };
       const half = precision === "fp16" ? { loss_scale, skipped_steps } : {};
       const epoch = step / stepsPerEpoch;
       const metric = { step, epoch, loss, grad_norm, learning_rate, tokens_per_s, supervised, ...half };
-      if (logged) appendFileSync(metrics, `${JSON.stringify(metric)}\n`);
+      if (logged) {
+        appendFileSync(metrics, `${JSON.stringify(metric)}\n`);
+        since = { tokens: 0, seconds: 0 };
+      }
       progress?.update(
         step,
         `loss ${loss.toFixed(4)} · grad ${grad_norm.toFixed(3)} · lr ${learning_rate.toExponential(2)} · ${tokens_per_s.toFixed(0)} tokens/s` +
           (skipped_steps > 0 ? ` · ${skipped_steps} skipped` : ""),
       );
     }
-    if (step % options.save_steps === 0 && step < steps) await save();
+    if (saves) await save();
   }
   progress?.end();
   if (saved !== step && step > 0) await save();

@@ -7,8 +7,10 @@ import type { TrainingRow } from "../../data/rows.ts";
 import { toSegments } from "../../data/segments.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import { createModel, initialWeights, loadWeights, type ModelConfig } from "../../models/load.ts";
+import type { LoraOptions } from "../../models/lora.ts";
 import { readRecipe } from "../../recipe/recipe.ts";
 import { type DeviceName, openDevice } from "../../runtime/device.ts";
+import { elementsIn } from "../../trainers/estimate.ts";
 import * as laws from "../../trainers/laws/index.ts";
 import type { Finding, Law, Subject } from "../../trainers/laws/law.ts";
 import { randomSegment } from "../../trainers/toy.ts";
@@ -65,7 +67,7 @@ export async function tryRecipe(
         ? loadWeights(student.path, { parameters })
         : initialWeights({ parameters, initializer_range: model().initializer_range }, student.seed),
     segments,
-    lora: recipe.lora,
+    lora: recipe.lora && within(recipe.lora, config),
     ...(rows ? { rows, tokenizer } : {}),
     dataset: nameOf(place),
     options: {
@@ -105,8 +107,15 @@ function shortened(config: ModelConfig, source: string): ModelConfig {
   };
 }
 
-const parametersOf = (config: ModelConfig, source: string) =>
-  createModel(config, source).parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+/** An adapter beside the layers that were kept, or none where they have none of its targets. */
+function within(lora: LoraOptions, { num_hidden_layers }: ModelConfig): LoraOptions | undefined {
+  if (typeof lora.target_modules === "string") return lora;
+  const layerOf = (name: string) => Number(/^model\.layers\.(\d+)\./.exec(name)?.[1] ?? -1);
+  const target_modules = lora.target_modules.filter((name) => layerOf(name) < Number(num_hidden_layers));
+  return target_modules.length > 0 ? { ...lora, target_modules } : undefined;
+}
+
+const parametersOf = (config: ModelConfig, source: string) => elementsIn(createModel(config, source).parameters);
 
 function sizes(whole: ModelConfig, config: ModelConfig, source: string): string {
   const [all, tried] = [whole, config].map((of) => `${(parametersOf(of, source) / 1e6).toFixed(2)} M parameters`);

@@ -5,6 +5,7 @@ import { DistillError } from "../../core/errors.ts";
 import { TOKENIZER_FILES } from "../../data/tokenizer.ts";
 import { formatHubReference, type HubReference, isHubReference, parseHubReference } from "../../hub/reference.ts";
 import type { HubRevision } from "../../hub/revision.ts";
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from "../../models/adapter-folder.ts";
 import { readIndex } from "../../models/load.ts";
 import { mapPaths, type PathKind, type Recipe } from "../../recipe/recipe.ts";
 
@@ -89,7 +90,7 @@ const NEEDS: Record<HubKind, Need> = {
   },
   async adapter(revision, { file }, weights) {
     refuseFile("adapter", file);
-    await revision.need(["adapter_config.json", ...(weights ? ["adapter_model.safetensors"] : [])]);
+    await revision.need([ADAPTER_CONFIG, ...(weights ? [ADAPTER_WEIGHTS] : [])]);
     return "";
   },
   async tokenizer(revision, { file }) {

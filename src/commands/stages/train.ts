@@ -32,6 +32,7 @@ import {
   type Actual,
   describeComparison,
   describeEstimate,
+  elementsIn,
   estimateTraining,
   type TrainingEstimate,
 } from "../../trainers/estimate.ts";
@@ -250,9 +251,10 @@ function contentOf({ hub }: Context, dataset: DatasetSource): unknown {
 }
 
 function describe(model: Model, trained: readonly Parameter[], segments: readonly Segment[], device: string): string {
-  const sizeOf = (parameters: readonly Parameter[]) =>
-    parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  const [size, part] = [sizeOf(model.parameters) + sizeOf(model.adapter?.parameters ?? []), sizeOf(trained)];
+  const [size, part] = [
+    elementsIn(model.parameters) + elementsIn(model.adapter?.parameters ?? []),
+    elementsIn(trained),
+  ];
   const share = part === size ? "" : `, ${count(part)} of them trained (${((100 * part) / size).toFixed(2)} %)`;
   const tokens = segments.reduce((sum, segment) => sum + segment.tokens.length, 0);
   return `${count(size)} parameters${share}, ${segments.length} examples, ${tokens} tokens, on ${device}.`;

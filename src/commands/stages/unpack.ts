@@ -42,6 +42,7 @@ async function mergeOnce(path: string, adapter: string, recipe: Recipe): Promise
   await writeFolder(folder, async (temporary) => {
     const weights = mergedWeights(loadWeights(path, model), adapter, model.adapter!);
     await saveWeights(temporary, model.parameters, async () => weights.next().value!.data as Float32Array);
+    weights.return(undefined); // closes the files
     for (const file of ["config.json", "generation_config.json", ...TOKENIZER_FILES])
       if (existsSync(join(path, file))) copyFileSync(join(path, file), join(temporary, file));
     writeWhole(join(temporary, SOURCE), `${JSON.stringify({ path, adapter, sha256 }, null, 2)}\n`);

@@ -8,7 +8,8 @@ import type { LoraOptions } from "../../models/lora.ts";
 import type { Model, ModelOptions, Parameter } from "../../models/model.ts";
 import type { Device } from "../../runtime/device.ts";
 import { tensor } from "../../runtime/tensor.ts";
-import { compileTraining, gradientName, resetMoments, type Training, type TrainingOptions } from "../program.ts";
+import { gradientName } from "../optimizer/optimizer.ts";
+import { compileTraining, resetMoments, type Training, type TrainingOptions } from "../program.ts";
 
 /** What laws are tried on. */
 export type Subject = {

@@ -65,7 +65,7 @@ export async function flatOptimizer(
   await adopt(device, flats, options.half, gathered, spread);
   for (const [name, value] of Object.entries(initial)) await device.write(stateName(name), scalarTensor(value));
 
-  let lastRead: { name: string; data: Float32Array } | undefined;
+  const lastRead = new Map<boolean, { name: string; data: Float32Array }>(); // of matrices, and of the rest
   const scale = { loss_scale: stateName("loss_scale") };
 
   return {
@@ -80,7 +80,7 @@ export async function flatOptimizer(
       };
     },
     async step(batches, { learning_rate, max_grad_norm }) {
-      lastRead = undefined;
+      lastRead.clear();
       for (const [k, batch] of batches.entries()) {
         await backward.run(batch, { reads: scale, writes: k === 0 ? {} : { loss: "part of loss" } });
         for (const [i, { parameters, grad }] of flats.entries()) {
@@ -115,9 +115,11 @@ export async function flatOptimizer(
       return Object.fromEntries(REPORT.map((name, i) => [name, Number(data[i])])) as Report;
     },
     async read(name) {
-      const { state, start, length } = locate(flats, name);
-      if (lastRead?.name !== state) lastRead = { name: state, data: (await device.read(state)).data as Float32Array };
-      return lastRead.data.subarray(start, start + length);
+      const { state, start, length, decaying } = locate(flats, name);
+      const last = lastRead.get(decaying);
+      const read = last?.name === state ? last : { name: state, data: (await device.read(state)).data as Float32Array };
+      lastRead.set(decaying, read);
+      return read.data.subarray(start, start + length);
     },
     async release() {
       if (options.half)
@@ -165,14 +167,17 @@ function layOut(parameters: readonly Parameter[], most: number): Flat[] {
   });
 }
 
-function locate(flats: readonly Flat[], name: string): { state: string; start: number; length: number } {
+function locate(
+  flats: readonly Flat[],
+  name: string,
+): { state: string; start: number; length: number; decaying: boolean } {
   for (const { parameters, param, m, v } of flats) {
     let start = 0;
     for (const parameter of parameters) {
       const length = sizeOf(parameter);
       const [firstMoment, secondMoment] = momentNames(parameter.name);
       const state = { [parameter.name]: param, [firstMoment]: m, [secondMoment]: v }[name];
-      if (state) return { state, start, length };
+      if (state) return { state, start, length, decaying: decays(parameter) };
       start += length;
     }
   }
