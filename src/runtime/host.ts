@@ -37,6 +37,7 @@ export class Host {
   /** States that programs gave, whose memory nothing else refers to. */
   readonly #given = new WeakSet<ort.Tensor>();
   #next = 1;
+  #profiles = 0;
 
   private constructor(options: HostOptions) {
     this.#options = options;
@@ -248,7 +249,8 @@ export class Host {
       interOpNumThreads: 1,
       enableMemPattern: false, // its one block for the peak comes on top of what the first run took
       logSeverityLevel: 3,
-      ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
+      // ONNX Runtime adds the millisecond, which two sessions may share
+      ...(profile ? { enableProfiling: true, profileFilePrefix: `${profile}_${++this.#profiles}` } : {}),
       extra: {
         session: {
           set_denormal_as_zero: "1",
