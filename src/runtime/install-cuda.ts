@@ -2,10 +2,10 @@
 
 import { spawn } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { readJson } from "../core/files.ts";
+import { packageRoot } from "./cuda.ts";
 
 const LIBRARIES = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"];
 
@@ -31,13 +31,6 @@ export async function installCuda(say: (line: string) => void, signal: AbortSign
   throw new DistillError(
     `ONNX Runtime's CUDA provider was not installed: ${why.replace(/[.\s]+$/, "")}. Where the network does not allow the download, take ${LIBRARIES.join(" and ")} from ONNX Runtime ${version}'s GPU package for CUDA 12 (its release archive, or the Python wheel onnxruntime-gpu) and put them into ${folder}.`,
   );
-}
-
-/** The folder of onnxruntime-node, wherever it was installed. */
-function packageRoot(): string {
-  let folder = dirname(createRequire(import.meta.url).resolve("onnxruntime-node"));
-  while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);
-  return folder;
 }
 
 function runScript(script: string, cwd: string, say: (line: string) => void, signal: AbortSignal) {
