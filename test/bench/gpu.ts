@@ -1,8 +1,9 @@
 /**
  * @file npm run bench:gpu: a training step on a GPU, in float32 and half precision, and a plain 4096³ MatMul, against
  * PyTorch's eager step on the same card where Python, given by --python, has torch with CUDA. Prints tables for
- * test/bench/results. Options: --device webgpu|cuda, --shape NAME (may be repeated), --steps N, --python PATH, --json;
- * --toy runs small shapes, on software Vulkan too.
+ * test/bench/results. Options: --device webgpu|cuda, --shape NAME and --precision fp32|fp16 (may be repeated), --steps N,
+ * --micro-batches N a step, --python PATH, --profile PREFIX of ONNX Runtime's profiles, --json; --toy runs small shapes, on
+ * software Vulkan too.
  */
 
 import { execFileSync } from "node:child_process";
@@ -23,7 +24,10 @@ const { values: options } = parseArgs({
   options: {
     device: { type: "string", default: "webgpu" },
     shape: { type: "string", multiple: true },
+    precision: { type: "string", multiple: true, default: ["fp32", "fp16"] },
     steps: { type: "string", default: "10" },
+    "micro-batches": { type: "string", default: "1" },
+    profile: { type: "string" },
     python: { type: "string", default: ".venv/bin/python" },
     toy: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
@@ -34,6 +38,7 @@ const names = options.shape ?? Object.keys(shapes);
 for (const name of names)
   if (!shapes[name]) throw new Error(`Unknown shape "${name}". Expected one of: ${Object.keys(shapes).join(", ")}.`);
 const matmul = options.toy ? 256 : 4096;
+const microBatches = Number(options["micro-batches"]);
 
 type Step = { shape: string; precision: string; tokens_per_s: number; tflops: number; kernels: number; loss: number };
 type MatMul = { precision: string; tflops: number };
@@ -41,7 +46,7 @@ type Peer = { device: string; matmul: MatMul[]; steps: Omit<Step, "kernels" | "l
 
 const steps: Step[] = [];
 const matmuls: MatMul[] = [];
-for (const precision of ["fp32", "fp16"] as const) {
+for (const precision of options.precision as Precision[]) {
   if (!(await product(precision))) continue;
   for (const name of names) steps.push(await train(name, shapes[name]!, precision));
 }
@@ -75,7 +80,10 @@ async function product(precision: Precision): Promise<boolean> {
 }
 
 async function train(name: string, { config, rows, length }: BenchShape, precision: Precision): Promise<Step> {
-  const device = await openDevice(options.device as DeviceName, { strict: options.device === "webgpu" });
+  const device = await openDevice(options.device as DeviceName, {
+    strict: options.device === "webgpu",
+    ...(options.profile ? { profile: `${options.profile}_${name}_${precision}` } : {}),
+  });
   try {
     const model = createModel(config, name);
     for (const weight of initialWeights(model, 1))
@@ -90,13 +98,15 @@ async function train(name: string, { config, rows, length }: BenchShape, precisi
       tokens: Array.from({ length }, () => random.below(vocab)),
       supervised: new Array<boolean>(length).fill(true),
     });
-    const batch = layOut(
-      Array.from({ length: rows }, () => [row()]),
-      shape,
+    const batches = Array.from({ length: microBatches }, () =>
+      layOut(
+        Array.from({ length: rows }, () => [row()]),
+        shape,
+      ),
     );
     const run = async (first: number, count: number) => {
       for (let step = first; step < first + count; step++)
-        await training.ask([batch], { step, learning_rate: 1e-4, max_grad_norm: 1 });
+        await training.ask(batches, { step, learning_rate: 1e-4, max_grad_norm: 1 });
       return training.report(); // waits
     };
     await run(1, 3);
@@ -104,9 +114,9 @@ async function train(name: string, { config, rows, length }: BenchShape, precisi
     const start = performance.now();
     const { loss } = await run(4, count);
     const seconds = (performance.now() - start) / 1000 / count;
-    const kernels = Object.values(training.kernels()).reduce((a, b) => a + b);
-    const tokens = rows * length;
-    const tflops = flopsOf({ config, rows, length }, model.parameters) / seconds / 1e12;
+    const kernels = Object.values(training.kernels(microBatches)).reduce((a, b) => a + b);
+    const tokens = microBatches * rows * length;
+    const tflops = (microBatches * flopsOf({ config, rows, length }, model.parameters)) / seconds / 1e12;
     return { shape: name, precision, tokens_per_s: tokens / seconds, tflops, kernels, loss };
   } finally {
     await device.close();
@@ -134,7 +144,7 @@ function pytorch(): Peer | undefined {
     const flops = flopsOf({ config, rows, length }, createModel(config, name).parameters);
     return { name, config, rows, length, flops };
   });
-  const request = JSON.stringify({ shapes: chosen, steps: Number(options.steps), matmul });
+  const request = JSON.stringify({ shapes: chosen, steps: Number(options.steps), micro_batches: microBatches, matmul });
   const answer = JSON.parse(
     execFileSync(options.python, ["test/bench/peers/gpu.py", request], { encoding: "utf8", maxBuffer: 2 ** 26 }),
   ) as Peer | { missing: string };

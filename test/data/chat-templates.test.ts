@@ -6,7 +6,7 @@ import { test } from "node:test";
 import type { Message } from "../../src/core/trace.ts";
 import { toSegments } from "../../src/data/segments.ts";
 import { loadTokenizer, type Tokenizer } from "../../src/data/tokenizer.ts";
-import { TEMPLATES, writeChatTokenizer } from "../support/chat-templates.ts";
+import { TEMPLATES, whyNoBundle, writeChatTokenizer } from "../support/chat-templates.ts";
 import { scratch } from "../support/students.ts";
 
 const folder = scratch();
@@ -30,9 +30,28 @@ const closes = (text: string) => text.replace("<think>\n", "");
 const PREFILLED: Record<string, string> = {
   "R1-Distill-Qwen": "<think>\n",
   "Qwen3 without thinking": "<think>\n\n</think>\n\n",
+  "R1-Distill-Llama 8B": "<think>\n",
+  "R1-Distill-Qwen 32B": "<think>\n</think>",
 };
 /** Templates that write an earlier answer other than it was given. */
-const REWRITING = ["Qwen3", "R1-Distill-Qwen", "R1-Distill-Qwen before its think tag"];
+const REWRITING = [
+  "Qwen3",
+  "Qwen3 0.6B",
+  "R1-Distill-Qwen",
+  "R1-Distill-Qwen before its think tag",
+  "R1-Distill-Llama 8B",
+];
+
+test(
+  "the templates that Qwen 3 and R1-Distill were published with are among those tested",
+  {
+    skip: whyNoBundle ?? false,
+  },
+  () => {
+    for (const name of ["Qwen3 0.6B", "R1-Distill-Llama 8B", "R1-Distill-Qwen 32B"])
+      assert.ok(TEMPLATES.includes(name));
+  },
+);
 
 /** The supervised parts of segments, each with the text before it. */
 function learned(row: Message[], t: Tokenizer): { before: string; written: string; tokens: readonly number[] }[] {
@@ -79,12 +98,12 @@ for (const name of TEMPLATES) {
     assert.equal(others.length, 0);
     // which is then what the template itself writes, up to the stop token
     const training = t.decode(t.encode(t.render(PLAIN, { generate: false })));
-    if (name !== "Qwen3") assert.ok(training.startsWith(t.decode(whole!.tokens)), training);
+    if (!name.startsWith("Qwen3")) assert.ok(training.startsWith(t.decode(whole!.tokens)), training);
   });
 }
 
 test("reasoning that a template strips from training text is learned all the same", () => {
-  for (const name of ["R1-Distill-Qwen", "R1-Distill-Qwen before its think tag"]) {
+  for (const name of REWRITING.filter((name) => name.startsWith("R1"))) {
     const t = tokenizerOf(name);
     assert.doesNotMatch(t.render(THOUGHT.slice(0, 2), { generate: false }), /Half of 36 is 18/);
     assert.match(learned(THOUGHT.slice(0, 2), t)[0]!.written, /Half of 36 is 18\.\n<\/think>\n\nIt is 18\./);

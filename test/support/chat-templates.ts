@@ -1,8 +1,10 @@
 /** @file Chat templates of the families, each with a tokenizer that has its special tokens. */
 
+import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BYTE_CHARACTERS } from "../../src/data/byte-level.ts";
+import { scratch } from "./students.ts";
 import { BYTE_LEVEL, writeTokenizer } from "./tokenizers.ts";
 
 /** Writes ChatML, and a system's turn where there is none. */
@@ -62,11 +64,43 @@ const CARRIED: Record<string, string> = {
   "Gemma 3": "gemma3",
 };
 
-export const TEMPLATES = [...Object.keys(WRITTEN), ...Object.keys(CARRIED)];
+/** Templates as the models' makers published them, in the copy of llama.cpp's repository that node-llama-cpp carries. */
+const BUNDLED: Record<string, { special: string[]; bos?: string; file: string }> = {
+  "Qwen3 0.6B": { special: CHATML, file: "Qwen-Qwen3-0.6B" },
+  "R1-Distill-Llama 8B": { special: R1, bos: R1[1]!, file: "deepseek-ai-DeepSeek-R1-Distill-Llama-8B" },
+  "R1-Distill-Qwen 32B": { special: R1, bos: R1[1]!, file: "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B" },
+};
+
+const BUNDLE = "node_modules/node-llama-cpp/llama/gitRelease.bundle";
+let repository: string | undefined;
+
+/** Why the bundled templates cannot be read, or undefined. */
+export const whyNoBundle = unpackBundle();
+
+function unpackBundle(): string | undefined {
+  try {
+    const folder = join(scratch(), "llama.cpp");
+    execFileSync("git", ["clone", "--quiet", "--bare", BUNDLE, folder], { stdio: "ignore" });
+    repository = folder;
+    return undefined;
+  } catch {
+    return `git cannot unpack ${BUNDLE}`;
+  }
+}
+
+const bundled = (file: string) =>
+  execFileSync("git", ["-C", repository!, "show", `HEAD:models/templates/${file}.jinja`], { encoding: "utf8" });
+
+export const TEMPLATES = [
+  ...Object.keys(WRITTEN),
+  ...Object.keys(CARRIED),
+  ...(whyNoBundle ? [] : Object.keys(BUNDLED)),
+];
 
 /** Write the tokenizer folder of a family; its chat template is in tokenizer_config.json. */
 export function writeChatTokenizer(folder: string, name: string, config: object = {}): string {
-  const written = WRITTEN[name];
+  const published = BUNDLED[name];
+  const written = published ? { ...published, template: bundled(published.file) } : WRITTEN[name];
   if (written) {
     const { special, bos, template } = written;
     writeTokenizer(folder, {

@@ -62,18 +62,21 @@ def train(shape, name):
         [dict(params=decay, weight_decay=0.01), dict(params=rest, weight_decay=0.0)], lr=1e-4)
     ids = torch.randint(0, config.vocab_size, (shape["rows"], shape["length"]), device="cuda")
     autocast = precision_of(name)
+    micro_batches = request["micro_batches"]
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        with autocast:
-            loss = model(input_ids=ids, labels=ids).loss
-        loss.backward()
+        for _ in range(micro_batches):
+            with autocast:
+                loss = model(input_ids=ids, labels=ids).loss / micro_batches
+            loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
 
     seconds = timed(step, request["steps"])
-    tokens = shape["rows"] * shape["length"]
-    return dict(shape=shape["name"], precision=name, tokens_per_s=tokens / seconds, tflops=shape["flops"] / seconds / 1e12)
+    tokens = micro_batches * shape["rows"] * shape["length"]
+    tflops = micro_batches * shape["flops"] / seconds / 1e12
+    return dict(shape=shape["name"], precision=name, tokens_per_s=tokens / seconds, tflops=tflops)
 
 
 PRECISIONS = ("fp32", "tf32", "bf16")
