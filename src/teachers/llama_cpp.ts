@@ -32,7 +32,7 @@ const Options = z.object({
   /** "auto" is the best that works here; a name is that one or an error; false is the CPU. */
   gpu: z.union([z.enum(["auto", ...GPUS]), z.literal(false)]).default("auto"),
   threads: size.optional(),
-  /** "r1", or a Jinja text; the model's own unless given. */
+  /** "plain", "r1" or a Jinja text; the model's own unless given. */
   chat_template: z.string().min(1).optional(),
 });
 type Options = z.output<typeof Options>;

@@ -9,5 +9,7 @@ const R1 = [
 ].join(" ");
 
 export const TEMPLATES: Record<string, string> = {
+  /** What is said and nothing else, for models that continue text. */
+  plain: "{% for message in messages %}{{ message.content }}{% endfor %}",
   r1: `${R1}{% for message in messages %}{% if message.role == 'user' %} User: {{ message.content }}.{% elif message.role == 'assistant' %} Assistant: {{ message.content }}{% else %}{{ raise_exception('the r1 template has turns of user and assistant only') }}{% endif %}{% endfor %}{% if add_generation_prompt %} Assistant:{% endif %}`,
 };

@@ -5,10 +5,12 @@ import { basename, dirname, resolve } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
-import { loadTokenizer } from "../data/tokenizer.ts";
+import { chatTemplate } from "../data/chat-template.ts";
+import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { drawToken } from "./draw.ts";
 import { mersenneTwister } from "./mersenne-twister.ts";
 import { defineTeacher, type GenerateOptions, type Generation, type SampleRequest } from "./teacher.ts";
+import { TEMPLATES } from "./templates.ts";
 
 /** transformers.js's names of precisions, by the file each is in. */
 const DTYPES: Record<string, string> = {
@@ -27,8 +29,10 @@ export const transformers = defineTeacher({
     /** Tokens of prompt and completion together. */
     context_size: z.int().positive().default(2048),
     device: z.enum(["cpu", "webgpu", "cuda"]).default("cpu"),
+    /** "plain", "r1" or a Jinja text; the model's own unless given. */
+    chat_template: z.string().min(1).optional(),
   }),
-  async create({ path, sequences, context_size, device }) {
+  async create({ path, sequences, context_size, device, chat_template }) {
     const dtype = DTYPES[basename(path)];
     if (!existsSync(path)) throw new DistillError(`The model's file was not found: ${path}.`);
     if (!dtype)
@@ -38,6 +42,9 @@ export const transformers = defineTeacher({
     const folder = dirname(dirname(resolve(path)));
     const tokenizer = loadTokenizer(folder);
     const { stops } = tokenizer;
+    const template = chat_template
+      ? chatTemplate(TEMPLATES[chat_template] ?? chat_template, "chat_template", textsOf(tokenizer))
+      : tokenizer.render;
     const { AutoModelForCausalLM, env, Tensor } = await import("@huggingface/transformers");
     env.allowRemoteModels = false;
     const model = await AutoModelForCausalLM.from_pretrained(folder, {
@@ -160,7 +167,7 @@ export const transformers = defineTeacher({
     return {
       model: `${basename(folder)}/${basename(path)}`,
       hash: sha256(path),
-      render: (messages) => tokenizer.render(messages, { generate: true }),
+      render: (messages) => template(messages, { generate: true }),
       async *generate(requests, options) {
         if (options.top_logprobs > 0)
           throw new DistillError("The teacher transformers gives no top_logprobs. Set it to 0, or take llama_cpp.");
@@ -182,6 +189,8 @@ export const transformers = defineTeacher({
     };
   },
 });
+
+const textsOf = ({ bos, eos, token }: Tokenizer) => ({ bos: bos === undefined ? "" : token(bos), eos: token(eos) });
 
 /** A completion as it grows; rows of one batch are padded on the left to one length. */
 type Row = { index: number; ids: number[]; prompt: number; padding: number; uniform: () => number };

@@ -118,7 +118,7 @@ test("prompts longer than a batch are read in parts", async () => {
 
 test("the r1 template writes the paper's prompt; a model without a template says so", async () => {
   const messages = [{ role: "user", content: "What is 1+1?" }];
-  assert.throws(() => teacher.render(messages), /has no chat template. Set chat_template to one of r1, or/);
+  assert.throws(() => teacher.render(messages), /has no chat template. Set chat_template to one of plain, r1, or/);
   const r1 = await open({ chat_template: "r1" });
   const text = r1.render(messages);
   assert.match(text, /^A conversation between User and Assistant\. The user asks a question/);

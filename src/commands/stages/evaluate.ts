@@ -6,6 +6,7 @@ import { create, oneOf } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import { writeWhole } from "../../core/files.ts";
 import { contentHash } from "../../core/hash.ts";
+import { loadTokenizer } from "../../data/tokenizer.ts";
 import { evaluateModel, type ModelReport, withGains } from "../../evaluation/evaluate.ts";
 import type { Exported } from "../../exporters/exporter.ts";
 import * as exporters from "../../exporters/index.ts";
@@ -115,7 +116,7 @@ function subjectsOf(context: Context, files: readonly Exported[]): Subject[] {
     return {
       name: `student-${name}`,
       content: () => hashOf(context, absolute, "file", "The exported file"),
-      make: async () => ({ teacher: backendOf(absolute, context), bytes }),
+      make: async () => ({ teacher: backendOf(absolute, studentFolder(context), context), bytes }),
     };
   });
   return [...base, ...teacher, weights("student", studentFolder(context)), ...exported];
@@ -137,17 +138,21 @@ async function asGguf(folder: string, output: string, context: Context): Promise
     { type: "gguf", types: [context.recipe.evaluation!.weights] } as { type: string },
     "exporter",
   )({ folder }, output);
-  return { teacher: backendOf(exported!.path, context), bytes: exported!.bytes };
+  return { teacher: backendOf(exported!.path, folder, context), bytes: exported!.bytes };
 }
 
 const Backend = oneOf(teachers);
 
-/** What runs an exported file, as the recipe's teacher runs where it is of the same kind, but with a template of its own. */
-function backendOf(path: string, { recipe }: Context): { type: string } {
+/**
+ * What runs an exported file of the model in `folder`, as the recipe's teacher runs where it is of the same kind, but with a
+ * template of its own; without one it continues the question, as it was trained to.
+ */
+function backendOf(path: string, folder: string, { recipe }: Context): { type: string } {
   const type = path.endsWith(".gguf") ? "llama_cpp" : "transformers";
   const { chat_template: _, ...alike } = {
     chat_template: "",
     ...(recipe.teacher?.type === type ? recipe.teacher : {}),
   };
-  return Backend.parse({ ...alike, type, path });
+  const plain = loadTokenizer(folder).conversational ? {} : { chat_template: "plain" };
+  return Backend.parse({ ...alike, ...plain, type, path });
 }
