@@ -34,8 +34,6 @@ export type Accumulation = {
   readonly batched: ReadonlySet<string>;
   /** Inputs that are states whose values never change: they go to the device once, when the program is compiled. */
   readonly frozen?: ReadonlySet<string>;
-  /** What is computed of the sums at the end, from their names. */
-  total?(sums: Record<string, Value>): Record<string, Value>;
 };
 
 export type EmittedAccumulation = Omit<Emitted, "kernels"> & {
@@ -49,12 +47,12 @@ export type EmittedAccumulation = Omit<Emitted, "kernels"> & {
 export const COUNT = "micro_batches";
 
 /**
- * Emit the program whose outputs are the sums, what is given for each micro-batch, and the total. A batched input is stacked:
+ * Emit the program whose outputs are the sums and what is given for each micro-batch. A batched input is stacked:
  * [micro_batches, …]. Where its first size is known only at run time, the tensors are padded to the largest, and the body
  * cuts each to its own size again, so that it computes what a program for that micro-batch alone would.
  */
 export function emitAccumulation(accumulation: Accumulation, target: Target): EmittedAccumulation {
-  const { sums, each, batched, frozen = new Set(), total } = accumulation;
+  const { sums, each, batched, frozen = new Set() } = accumulation;
   const iteration = input("iteration", "int64", []);
   const sizes = new Map<string, string>();
   const parts = rewrite([...Object.values(sums), ...Object.values(each)], (value) =>
@@ -77,24 +75,21 @@ export function emitAccumulation(accumulation: Accumulation, target: Target): Em
     running.map(({ dtype, shape }, i) => [`no ${names[i]}`, Expand(Neg(scalar(0, dtype)), { shape })]),
   );
   const start = emitModel(zeros, target, { scope: "start/" });
-  const results = Object.fromEntries(running.map(({ dtype, shape }, i) => [names[i]!, input(names[i]!, dtype, shape)]));
-  const end = emitModel(total?.(results) ?? {}, target, { scope: "end/" });
   const loop = loopNode(body, Object.keys(zeros), [...names, ...Object.keys(each)]);
 
-  const own = new Set([iteration, ...running].map(({ name }) => name!).concat(before(CONDITION), names));
-  const read = [...body.input, ...end.input].filter(({ name }) => !own.has(name));
+  const own = new Set([iteration, ...running].map(({ name }) => name!).concat(before(CONDITION)));
+  const read = body.input.filter(({ name }) => !own.has(name));
   const inputs = new Map(read.map((info) => [info.name, info]));
   inputs.set(COUNT, { name: COUNT, elemType: "int64", shape: [] });
   const constants = [...inputs.values()].filter(({ name }) => frozen.has(name)).map(dataFile);
   const graph: OnnxGraph = {
-    node: [...start.node, loop, ...end.node],
+    node: [...start.node, loop],
     input: [...inputs.values()].filter(({ name }) => !frozen.has(name)),
     output: [
-      ...Object.entries(results).map(([name, { dtype, shape }]) => ({ name, elemType: dtype, shape })),
+      ...running.map(({ dtype, shape }, i) => ({ name: names[i]!, elemType: dtype, shape })),
       ...Object.entries(each).map(([name, { dtype }]) => ({ name, elemType: dtype, shape: [COUNT] })),
-      ...end.output,
     ],
-    initializer: [...start.initializer, ...end.initializer],
+    initializer: start.initializer,
   };
   const { head, heads } = layOutOnnx({ opset: body.opset, ...graph }, constants);
   return {

@@ -44,7 +44,14 @@ const webgpu: Target = {
   residency: "device",
 };
 
-const cuda: Target = { name: "cuda", opset: 21, has: isOnnx, gemmTransA: true, residency: "copied" };
+const cuda: Target = {
+  name: "cuda",
+  opset: 21,
+  has: isOnnx,
+  gemmTransA: true,
+  fewKernels: true,
+  residency: "copied",
+};
 
 /** Files that other programs load on a provider of their choice: what all of them have. */
 const portable: Target = {

@@ -71,16 +71,15 @@ function factorsOf(
 }
 
 /**
- * One step of AdamW for a tensor of `rank` axes whose sizes are known only at run time: inputs param, grad, m, v and the
- * scalars learning_rate, weight_decay, clip, bias1, bias2; outputs param, m, v.
+ * One step of AdamW for the elements of a tensor: inputs param, grad, m, v [size] and the scalars learning_rate,
+ * weight_decay, clip, bias1, bias2; outputs next_param, next_m, next_v.
  */
-export function adamW(rank: number, options: AdamWOptions, dtype: DType = "float32"): Record<string, Value> {
-  const shape = ["rows", ...Array.from({ length: rank - 1 }, (_, i) => `size_${i}`)];
+export function adamW(options: AdamWOptions, dtype: DType = "float32"): Record<string, Value> {
   const [rate, weight_decay, clip, bias1, bias2] = ["learning_rate", "weight_decay", "clip", "bias1", "bias2"].map(
     (name) => input(name, dtype, []),
   ) as [Value, Value, Value, Value, Value];
   const decay = Sub(scalar(1, dtype), Mul(rate, weight_decay));
-  return stepped(tensors(shape, dtype), { ...factorsOf(options, clip, rate, bias1, bias2), decay });
+  return stepped(tensors(["size"], dtype), { ...factorsOf(options, clip, rate, bias1, bias2), decay });
 }
 
 /** What `guardedFactors` computes and `adamWOfFlat` reads. */
@@ -110,7 +109,7 @@ export type GuardOptions = AdamWOptions & {
 const LARGEST = 3.4e38;
 
 /** After this many steps without an overflow the scale of the loss is doubled. */
-const GROWTH_INTERVAL = 2000;
+export const GROWTH_INTERVAL = 2000;
 
 /**
  * Everything that a step decides, decided on the device: from Σ g² of gradients that were scaled by `loss_scale`, the
@@ -161,13 +160,7 @@ export function guardedFactors(squares: Value, { scales, ...options }: GuardOpti
   };
 }
 
-/** Σ x² over all elements of all tensors: a scalar. */
-export function sumOfSquares(xs: readonly Value[]): Value {
-  const squares = xs.map((x) => Reshape(ReduceSum(Mul(x, x), { axes: x.shape.map((_, i) => i) }), { shape: [] }));
-  return squares.reduce((a, b) => Add(a, b));
-}
-
-/** The same for tensors of one axis each, in two passes of which the first is spread over the device. */
+/** Σ x² over all elements of tensors of one axis each, in two passes of which the first is spread over the device: a scalar. */
 export function sumOfSquaresOfFlats(flats: readonly Value[]): Value {
   const sums = flats.map((flat) => {
     const size = flat.shape[0] as number;

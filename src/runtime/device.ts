@@ -3,7 +3,7 @@
 import { Worker } from "node:worker_threads";
 import { type Accumulation, COUNT, emitAccumulation } from "../compiler/accumulation.ts";
 import { emit } from "../compiler/emit.ts";
-import { emitJavaScriptLoop } from "../compiler/javascript-loop.ts";
+import { emitLoop } from "../compiler/loop.ts";
 import { type Residency, type Target, targets } from "../compiler/targets.ts";
 import { DistillError } from "../core/errors.ts";
 import type { OnnxValueInfo } from "../formats/onnx.ts";
@@ -12,6 +12,7 @@ import {
   type Answer,
   type Bindings,
   type CompileOptions,
+  type LoopRun,
   type Method,
   PROVIDERS,
   type Provider,
@@ -48,6 +49,14 @@ export type Program = {
 export type BatchedProgram = Omit<Program, "run"> & {
   /** Run once, with the inputs that each micro-batch has of its own. */
   run(batches: readonly Record<string, Tensor>[], bindings?: Bindings): Promise<Record<string, Tensor>>;
+};
+
+/** An elementwise program over states in host memory. */
+export type UpdateLoop = {
+  /** Kernels of a run. */
+  readonly kernels: number;
+  /** Run for several sets of states, which may be spread over threads. Returns the sum over all their elements. */
+  run(runs: readonly LoopRun[]): Promise<number>;
 };
 
 /** A model file: a program with weights of its own. Sizes known only at run time are names. */
@@ -141,13 +150,11 @@ export class Device {
     };
   }
 
-  /**
-   * Compile an elementwise program of which every output is a state and may replace an input. Where states are in host
-   * memory it is a loop that works in place.
-   */
-  async compileUpdate(outputs: Record<string, Value>): Promise<Program> {
-    if (this.resident) return this.compile(outputs, { keep: Object.keys(outputs) });
-    return this.#program(await this.#call("compileJavaScriptLoop", emitJavaScriptLoop(outputs)), 0, 1);
+  /** Compile the loop that computes elementwise `outputs` in place, and sums `sum`, of states in host memory. */
+  async compileLoop(outputs: Record<string, Value>, sum?: Value): Promise<UpdateLoop> {
+    if (this.resident) throw new Error(`The states of "${this.name}" are not in host memory.`);
+    const loop = await this.#call("compileLoop", emitLoop(outputs, sum));
+    return { kernels: 1, run: (runs) => this.#call("runLoop", { loop, runs }) };
   }
 
   /** Load an ONNX file, and the data files beside it. Its inputs are fed. */

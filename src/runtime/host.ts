@@ -7,13 +7,14 @@
 
 import { MessageChannel } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
-import type { JavaScriptLoop } from "../compiler/javascript-loop.ts";
+import type { Loop } from "../compiler/loop.ts";
 import { DistillError } from "../core/errors.ts";
 import { type ElementType, encodeOnnx, type OnnxValueInfo } from "../formats/onnx.ts";
 import type { DType } from "../graph/value.ts";
 import { whyNoCuda } from "./cuda.ts";
 import { explained } from "./limits.ts";
-import type { Bindings, CompileOptions, HostOptions, Requests } from "./protocol.ts";
+import { type LoopItem, LoopThreads } from "./loops.ts";
+import type { Bindings, CompileOptions, HostOptions, LoopRun, Requests } from "./protocol.ts";
 import type { Tensor, TensorData } from "./tensor.ts";
 
 type Loaded = {
@@ -24,14 +25,11 @@ type Loaded = {
   memory?: readonly ort.Tensor[];
 } & CompileOptions;
 
-type CompiledLoop = Omit<JavaScriptLoop, "source"> & {
-  loop(n: number, arrays: Float32Array[], scalars: number[], results: Float32Array[]): void;
-};
-
 export class Host {
   readonly #options: HostOptions;
   readonly #programs = new Map<number, Loaded>();
-  readonly #loops = new Map<number, CompiledLoop>();
+  readonly #loops: Omit<Loop, "code">[] = [];
+  readonly #threads: LoopThreads;
   readonly #states = new Map<string, ort.Tensor>();
   readonly #copiers = new Map<string, ort.InferenceSession>();
   /** States that programs gave, whose memory nothing else refers to. */
@@ -41,6 +39,7 @@ export class Host {
 
   private constructor(options: HostOptions) {
     this.#options = options;
+    this.#threads = new LoopThreads(options.threads);
   }
 
   /** A host on which a small product has been computed, so that a device that is not there is noticed here. */
@@ -103,11 +102,6 @@ export class Host {
   }
 
   async run(id: number, feeds: Record<string, Tensor>, bindings: Bindings): Promise<Record<string, Tensor>> {
-    const loop = this.#loops.get(id);
-    if (loop) {
-      this.#runLoop(loop, feeds, bindings);
-      return {};
-    }
     const program = this.#programs.get(id);
     if (!program) throw new Error(`Program ${id} has been released.`);
     const operands: Record<string, ort.Tensor> = {};
@@ -125,27 +119,40 @@ export class Host {
     return answers;
   }
 
-  /** Compile an elementwise program that replaces its inputs, for states in host memory. */
-  compileJavaScriptLoop({ source, ...names }: JavaScriptLoop): number {
-    const id = this.#next++;
-    const loop = new Function("n", "arrays", "scalars", "results", source) as CompiledLoop["loop"];
-    this.#loops.set(id, { loop, ...names });
-    return id;
+  compileLoop({ code, ...names }: Loop): number {
+    this.#loops.push(names);
+    return this.#threads.compile({ code, ...names });
   }
 
-  #runLoop(
-    { loop, arrays, scalars, results }: CompiledLoop,
-    feeds: Record<string, Tensor>,
-    { reads, writes }: Bindings,
-  ): void {
-    const elements = (name: string) => this.#state(name).data as Float32Array;
-    const inputs = arrays.map((name) => elements(reads?.[name] ?? name));
-    const outputs = results.map((name) => elements(writes?.[name] ?? name));
-    const n = inputs[0]!.length;
-    if ([...inputs, ...outputs].some(({ length }) => length !== n))
-      throw new Error("The states of an elementwise program differ in size.");
-    const numbers = scalars.map((name) => Number(feeds[name]!.data[0]));
-    loop(n, inputs, numbers, outputs);
+  /** Run a loop for several sets of states, no state in two of them. Returns the sum over all their elements. */
+  async runLoop(id: number, runs: readonly LoopRun[]): Promise<number> {
+    const { arrays, scalars, results } = this.#loops[id]!;
+    const named = runs.map(({ reads, writes }) => {
+      const inputs = arrays.map((name) => reads?.[name] ?? name);
+      const outputs = results.map((name) => writes?.[name] ?? name);
+      return { inputs, outputs, states: [...new Set([...inputs, ...outputs])] };
+    });
+    const items = named.map(({ inputs, outputs, states }, i): LoopItem => {
+      const data = states.map((name) => this.#state(name).data as Float32Array<ArrayBuffer>);
+      if (data.some(({ length }) => length !== data[0]!.length))
+        throw new Error("The states of an elementwise program differ in size.");
+      const place = (name: string) => states.indexOf(name);
+      const numbers = scalars.map((name) => runs[i]!.scalars![name]!);
+      return { arrays: data, inputs: inputs.map(place), outputs: outputs.map(place), scalars: numbers };
+    });
+    const sums = await this.#threads.run(id, items);
+    for (const [i, { states }] of named.entries())
+      for (const [k, name] of states.entries()) this.#moved(name, items[i]!.arrays[k]!);
+    return sums.reduce((a, b) => a + b, 0);
+  }
+
+  /** A state whose memory went to another thread and came back is another object. */
+  #moved(name: string, data: Float32Array<ArrayBuffer>): void {
+    const old = this.#state(name);
+    if (old.data === data) return;
+    const tensor = new ort.Tensor("float32", data, old.dims);
+    if (this.#given.delete(old)) this.#given.add(tensor);
+    this.#states.set(name, tensor);
   }
 
   async write(name: string, value: Tensor): Promise<void> {
@@ -182,6 +189,7 @@ export class Host {
   }
 
   async close(): Promise<void> {
+    await this.#threads.close();
     this.forget([...this.#states.keys()]);
     for (const { session } of this.#programs.values()) await session.release();
     for (const session of this.#copiers.values()) await session.release();

@@ -1,6 +1,6 @@
 /** @file What the main thread asks of the worker thread that owns the sessions, and what it answers. */
 
-import type { JavaScriptLoop } from "../compiler/javascript-loop.ts";
+import type { Loop } from "../compiler/loop.ts";
 import type { OnnxValueInfo } from "../formats/onnx.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -28,6 +28,9 @@ export type Frozen = { frozen: readonly string[] };
 /** Which states a run reads and writes, where they are not called like the program's inputs and outputs. */
 export type Bindings = { reads?: Record<string, string>; writes?: Record<string, string> };
 
+/** One run of a loop over states in host memory. */
+export type LoopRun = Bindings & { scalars?: Record<string, number> };
+
 export type Requests = {
   open: { request: HostOptions; response: undefined };
   compile: {
@@ -43,7 +46,8 @@ export type Requests = {
     request: { path: string };
     response: { program: number; inputs: readonly OnnxValueInfo[]; outputs: readonly OnnxValueInfo[] };
   };
-  compileJavaScriptLoop: { request: JavaScriptLoop; response: number };
+  compileLoop: { request: Loop; response: number };
+  runLoop: { request: { loop: number; runs: readonly LoopRun[] }; response: number };
   run: {
     request: { program: number; feeds: Record<string, Tensor>; bindings: Bindings };
     response: Record<string, Tensor>;

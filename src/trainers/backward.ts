@@ -1,10 +1,9 @@
-/** @file The gradients of a loss that is summed over micro-batches, and their norm. */
+/** @file The gradients of a loss that is summed over micro-batches, and their norm, for states in host memory. */
 
 import type { Accumulation } from "../compiler/accumulation.ts";
 import { input, type Value } from "../graph/value.ts";
-import { sumOfSquares } from "../nn/adamw.ts";
-import { Add } from "../ops/index.ts";
-import type { Device, Program } from "../runtime/device.ts";
+import { Add, Mul } from "../ops/index.ts";
+import type { Device } from "../runtime/device.ts";
 import type { Tensor } from "../runtime/tensor.ts";
 
 export type Backward = {
@@ -15,6 +14,9 @@ export type Backward = {
   /** Put the sums of the gradients over micro-batches on the device. Returns the sum of their losses, and Σ gradient². */
   run(batches: readonly Record<string, Tensor>[]): Promise<{ loss: number; squares: number }>;
 };
+
+/** Gradients become states of the names that they have in `sums`. */
+type Sums = Pick<Backward, "nodes" | "kernels"> & { run(batches: readonly Record<string, Tensor>[]): Promise<number> };
 
 /**
  * Compile the programs of `loss` and its gradients, which become states of the names that they have in `gradients`. Of the
@@ -27,48 +29,50 @@ export async function compileBackward(
   gradients: Record<string, Value>,
   { batched, frozen }: { batched: ReadonlySet<string>; frozen: ReadonlySet<string> },
 ): Promise<Backward> {
-  if (device.target.residency !== "copied") return runForEach(device, loss, gradients);
-  return oneRun(device, { sums: gradients, each: { loss }, batched, frozen, total });
+  const names = Object.keys(gradients);
+  const sums =
+    device.target.residency === "copied"
+      ? await oneRun(device, { sums: gradients, each: { loss }, batched, frozen })
+      : await runForEach(device, loss, gradients);
+  const gradient = input("gradient", "float32", ["size"]);
+  const squares = await device.compileLoop({}, Mul(gradient, gradient));
+  return {
+    nodes: sums.nodes,
+    kernels: (microBatches) => ({ ...sums.kernels(microBatches), norm: names.length * squares.kernels }),
+    run: async (batches) => ({
+      loss: await sums.run(batches),
+      squares: await squares.run(names.map((gradient) => ({ reads: { gradient } }))),
+    }),
+  };
 }
 
 /** A run for each micro-batch, whose gradients are then added. */
-async function runForEach(device: Device, loss: Value, gradients: Record<string, Value>): Promise<Backward> {
+async function runForEach(device: Device, loss: Value, gradients: Record<string, Value>): Promise<Sums> {
   const names = Object.keys(gradients);
   const backward = await device.compile({ ...gradients, loss }, { keep: names });
-  const sums = Object.values(gradients).map(({ dtype, shape }, i) => input(names[i]!, dtype, shape));
-  const norm = await device.compile({ squares: sumOfSquares(sums) });
-  const adders = new Map<number, Program>(); // by rank
+  const add = await device.compileLoop({
+    next: Add(input("sum", "float32", ["size"]), input("part", "float32", ["size"])),
+  });
   const partOf = (name: string) => `part of ${name}`;
 
   return {
     nodes: backward.nodes,
     kernels: (microBatches) => ({
       "forward and backward": microBatches * backward.kernels,
-      accumulate: (microBatches - 1) * names.length,
-      norm: norm.kernels,
+      accumulate: (microBatches - 1) * names.length * add.kernels,
     }),
     async run(batches) {
       let loss = 0;
       for (const [i, feeds] of batches.entries()) {
         const writes = i === 0 ? {} : Object.fromEntries(names.map((name) => [name, partOf(name)]));
-        loss += scalarOf((await backward.run(feeds, { writes })).loss);
+        loss += Number((await backward.run(feeds, { writes })).loss!.data[0]);
         if (i === 0) continue;
-        for (const { name, shape } of sums) {
-          const add = adders.get(shape.length) ?? (await compileSum(device, shape.length));
-          adders.set(shape.length, add);
-          await add.run({}, { reads: { sum: name!, part: partOf(name!) }, writes: { next: name! } });
-        }
+        await add.run(names.map((name) => ({ reads: { sum: name, part: partOf(name) }, writes: { next: name } })));
         await device.forget(...names.map(partOf));
       }
-      return { loss, squares: scalarOf((await norm.run({})).squares) };
+      return loss;
     },
   };
-}
-
-async function compileSum(device: Device, rank: number): Promise<Program> {
-  const shape = ["rows", ...Array.from({ length: rank - 1 }, (_, i) => `size_${i}`)];
-  const next = Add(input("sum", "float32", shape), input("part", "float32", shape));
-  return device.compileUpdate({ next });
 }
 
 /**
@@ -79,19 +83,14 @@ async function compileSum(device: Device, rank: number): Promise<Program> {
  * in and gradients out are 1.08 GB a step; weights and both moments in and out would be 3.24 GB: 0.03 s and 0.10 s at the
  * 31.5 GB/s of 16 lanes of PCIe 4.0, a few times that from pageable memory.
  */
-async function oneRun(device: Device, accumulation: Accumulation): Promise<Backward> {
+async function oneRun(device: Device, accumulation: Accumulation): Promise<Sums> {
   const program = await device.compileAccumulation(accumulation, { keep: Object.keys(accumulation.sums) });
   return {
     nodes: program.nodes,
     kernels: () => ({}), // a provider that is not counted
     async run(batches) {
-      const { loss, squares } = await program.run(batches);
-      const losses = loss!.data as Float32Array;
-      return { loss: losses.reduce((a, b) => a + b, 0), squares: scalarOf(squares) };
+      const { loss } = await program.run(batches);
+      return (loss!.data as Float32Array).reduce((a, b) => a + b, 0);
     },
   };
 }
-
-const total = (sums: Record<string, Value>) => ({ squares: sumOfSquares(Object.values(sums)) });
-
-const scalarOf = (x: Tensor | undefined) => Number(x!.data[0]);

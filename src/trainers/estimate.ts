@@ -2,12 +2,9 @@
 
 import { estimate, type Sizes } from "../compiler/memory.ts";
 import { type Batch, type BatchShape, layOut, type Row, type Segment } from "../data/batch.ts";
-import { input } from "../graph/value.ts";
 import type { Model, Parameter } from "../models/model.ts";
-import { sumOfSquares } from "../nn/adamw.ts";
 import type { Device } from "../runtime/device.ts";
 import type { Rates } from "../runtime/probe.ts";
-import { gradientName } from "./optimizer/optimizer.ts";
 import { lossAndGradients } from "./program.ts";
 import { layOutRun, type SftOptions } from "./sft.ts";
 
@@ -69,8 +66,6 @@ export function estimateTraining(
   const outputs = { ...grads, loss };
   const largest = estimate(outputs, target, sizesOf(shape, batches, Math.max, Math.min));
   const mean = estimate(outputs, target, sizesOf(shape, batches, average, average));
-  const gradients = trained.map(({ name, shape }) => input(gradientName(name), "float32", shape));
-  const norm = estimate({ squares: sumOfSquares(gradients) }, target, () => 0);
 
   const parameters = elementsIn([...model.parameters, ...(model.adapter?.parameters ?? [])]);
   const inputs = [...largest.input_bytes];
@@ -83,9 +78,9 @@ export function estimateTraining(
   // gradients are there twice: those of the step before until the new ones are whole
   const state = weights + 2 * optimized + 2 * optimized;
   const onCpu = device === "cpu";
-  const program = onCpu ? largest.arena_bytes + norm.arena_bytes : largest.peak_bytes + norm.peak_bytes;
+  const program = onCpu ? largest.arena_bytes : largest.peak_bytes;
   const memory = state + program + batch;
-  const overhead = NODE * (largest.nodes + norm.nodes) + KERNELS;
+  const overhead = NODE * largest.nodes + KERNELS;
 
   const microBatches = Math.min(rowsPerStep, rows.length) / shape.rows;
   const gflop_per_step = (mean.flops * microBatches) / 1e9;

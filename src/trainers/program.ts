@@ -75,10 +75,14 @@ export async function compileTraining(
   const read = toposort(loss).flatMap(({ name }) => (name === undefined || trained.has(name) ? [] : name));
   const frozen = new Set(read.filter((name) => own.has(name)));
   const outputs = [loss, ...Object.values(grads)];
-  const [first, ...rest] = half ? narrowed(outputs, frozen, model) : outputs;
+  const narrows = ({ name }: Value) =>
+    (frozen.has(name!) && model.storage(name!).whole().name === name) || (!device.resident && trained.has(name!));
+  const [first, ...rest] = half ? narrowed(outputs, narrows) : outputs;
+  // the flat optimizer narrows weights and widens gradients itself
+  const widened = (x: Value) => (half && !device.resident ? Cast(x, { to: "float32" }) : x);
   const graph = {
     loss: first!,
-    gradients: Object.fromEntries(Object.keys(grads).map((name, i) => [name, rest[i]!])),
+    gradients: Object.fromEntries(Object.keys(grads).map((name, i) => [name, widened(rest[i]!)])),
     batched: new Set(read.filter((name) => !own.has(name))),
     frozen,
   };
@@ -123,11 +127,9 @@ export function lossAndGradients(
   return { loss, grads: Object.fromEntries(outputs) };
 }
 
-/** What is frozen and kept in float32 is narrowed where it is used. */
-function narrowed(outputs: readonly Value[], frozen: ReadonlySet<string>, { storage }: Model): Value[] {
-  const kept = toposort(...outputs).filter(
-    ({ name, dtype }) => name && frozen.has(name) && dtype === "float16" && storage(name).whole().name === name,
-  );
+/** Weights that are kept in float32 are narrowed where they are used. */
+function narrowed(outputs: readonly Value[], kept32: (weight: Value) => boolean): Value[] {
+  const kept = toposort(...outputs).filter((x) => x.name && x.dtype === "float16" && kept32(x));
   const casts = kept.map((x): [Value, Value] => [x, Cast(input(x.name!, "float32", x.shape), { to: "float16" })]);
   return substitute(outputs, new Map(casts));
 }

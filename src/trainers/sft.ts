@@ -223,7 +223,7 @@ function epochOrder(rows: readonly Row[], seed: number): (epoch: number) => read
 
 /** The rows that segments make, how many steps are made of them, and the sizes of a micro-batch. */
 export function layOutRun(
-  { resident }: Pick<Device, "resident">,
+  { target }: Pick<Device, "target">,
   model: Model,
   segments: readonly Segment[],
   options: SftOptions,
@@ -234,7 +234,7 @@ export function layOutRun(
   const stepsPerEpoch = Math.ceil(rows.length / rowsPerStep);
   const steps = max_steps ?? Math.ceil(stepsPerEpoch * num_train_epochs);
   const vocab = model.head.shape[0] as number;
-  const heads = resident ? model.num_heads : undefined;
+  const heads = target.fewKernels ? model.num_heads : undefined;
   const shape = batchShape(per_device_train_batch_size, max_length, vocab, heads);
   return { rows, rowsPerStep, stepsPerEpoch, steps, shape };
 }

@@ -80,6 +80,9 @@ async function product(precision: Precision): Promise<boolean> {
 }
 
 async function train(name: string, { config, rows, length }: BenchShape, precision: Precision): Promise<Step> {
+  const began = performance.now();
+  const say = (what: string) =>
+    console.error(`${name} ${precision}: ${what} after ${((performance.now() - began) / 1000).toFixed(1)} s`);
   const device = await openDevice(options.device as DeviceName, {
     strict: options.device === "webgpu",
     ...(options.profile ? { profile: `${options.profile}_${name}_${precision}` } : {}),
@@ -90,9 +93,10 @@ async function train(name: string, { config, rows, length }: BenchShape, precisi
       await device.write(weight.name, tensor("float32", weight.shape, weight.data));
     await resetMoments(device, model.parameters);
     const [vocab, heads] = [config.vocab_size as number, config.num_attention_heads as number];
-    const shape = batchShape(rows, length, vocab, device.resident ? heads : undefined);
+    const shape = batchShape(rows, length, vocab, device.target.fewKernels ? heads : undefined);
     const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 };
     const training = await compileTraining(device, model, shape, { ...adamw, rematerialize: false, precision });
+    say(`${training.nodes} nodes compiled`);
     const random = seededRandom(1);
     const row = () => ({
       tokens: Array.from({ length }, () => random.below(vocab)),
@@ -109,11 +113,14 @@ async function train(name: string, { config, rows, length }: BenchShape, precisi
         await training.ask(batches, { step, learning_rate: 1e-4, max_grad_norm: 1 });
       return training.report(); // waits
     };
-    await run(1, 3);
+    await run(1, 1);
+    say("the first step");
+    await run(2, 2);
     const count = Number(options.steps);
     const start = performance.now();
     const { loss } = await run(4, count);
     const seconds = (performance.now() - start) / 1000 / count;
+    say(`the last of ${count + 3} steps`);
     const kernels = Object.values(training.kernels(microBatches)).reduce((a, b) => a + b);
     const tokens = microBatches * rows * length;
     const tflops = (microBatches * flopsOf({ config, rows, length }, model.parameters)) / seconds / 1e12;

@@ -8,7 +8,7 @@ import { type Target, targets } from "../../src/compiler/targets.ts";
 import { batchShape } from "../../src/data/batch.ts";
 import type { Value } from "../../src/graph/value.ts";
 import { createModel } from "../../src/models/load.ts";
-import type { Device, Program } from "../../src/runtime/device.ts";
+import type { Device, Program, UpdateLoop } from "../../src/runtime/device.ts";
 import { compileTraining } from "../../src/trainers/program.ts";
 import type { BenchShape } from "./shapes.ts";
 
@@ -53,5 +53,10 @@ function counter(target: Target, resident: boolean): Device {
     const { nodes, kernels } = emit(outputs, target);
     return { nodes, kernels, run: async () => ({}), release: nothing };
   };
-  return { target, resident, compile, compileUpdate: compile, write: nothing, forget: nothing } as unknown as Device;
+  /** As a program for each tensor: a sum takes two kernels more than what it sums. */
+  const compileLoop = async (outputs: Record<string, Value>, sum?: Value): Promise<UpdateLoop> => {
+    const { kernels } = emit({ ...outputs, ...(sum ? { sum } : {}) }, target);
+    return { kernels: kernels + (sum ? 2 : 0), run: async () => 0 };
+  };
+  return { target, resident, compile, compileLoop, write: nothing, forget: nothing } as unknown as Device;
 }

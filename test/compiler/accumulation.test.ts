@@ -22,7 +22,7 @@ import { batchOf, prepare, segment } from "../support/training.ts";
 const w = input("w", "float32", [2]);
 const total = (x: Value) => Reshape(ReduceSum(x, { axes: x.shape.map((_, i) => i) }), { shape: [] });
 
-test("micro-batches of different sizes are summed, each is given, and the total is computed of the sums", async () => {
+test("micro-batches of different sizes are summed, and each is given", async () => {
   const device = await testDevice();
   const x = input("x", "float32", ["n", 2]);
   const scale = input("scale", "float32", []);
@@ -31,19 +31,17 @@ test("micro-batches of different sizes are summed, each is given, and the total 
     sums: { columns: ReduceSum(scaled, { axes: [0] }), scales: Mul(w, scale) },
     each: { mean: total(scaled) },
     batched: new Set(["x", "scale"]),
-    total: ({ columns }) => ({ squares: total(Mul(columns!, columns!)) }),
   });
   await device.write("w", tensor("float32", [2], [1, 10]));
   const feeds = (scale: number, ...x: number[]): Record<string, Tensor> => ({
     x: tensor("float32", [x.length / 2, 2], x),
     scale: tensor("float32", [], [scale]),
   });
-  const { columns, scales, mean, squares } = await program.run([feeds(1, 1, 2, 3, 4), feeds(2, 5, 6), feeds(-1)]);
+  const { columns, scales, mean } = await program.run([feeds(1, 1, 2, 3, 4), feeds(2, 5, 6), feeds(-1)]);
   assert.deepEqual(columns!.shape, [1, 2]);
   assert.deepEqual(toNumbers(columns!), [4 + 10, 60 + 120]);
   assert.deepEqual(toNumbers(scales!), [2, 20]);
   assert.deepEqual(toNumbers(mean!), [64, 130, 0]);
-  assert.deepEqual(toNumbers(squares!), [14 ** 2 + 180 ** 2]);
   const once = await program.run([feeds(-0)]);
   assert.deepEqual(toNumbers(once.scales!), [-0, -0], "the sum of one is that one, its sign as well");
   await program.release();

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openDevice } from "../../src/runtime/device.ts";
 import { choosePrecision } from "../../src/trainers/precision.ts";
+import { resumesInHalf } from "../support/half.ts";
 import { recoversFromOverflow } from "../support/overflow.ts";
 import { batchOf, losses, segment, TOY, TWO_LAYERS } from "../support/training.ts";
 import { whyNoHalfVulkan } from "../support/vulkan.ts";
@@ -32,4 +33,10 @@ test("an overflow on webgpu is passed over, counted, and recovered from", { skip
   const device = await openDevice("webgpu", { strict: true });
   await recoversFromOverflow(device);
   await device.close();
+});
+
+test("a run on webgpu in half precision that was stopped goes on where it was", { skip }, async () => {
+  const { whole, resumed } = await resumesInHalf("webgpu");
+  for (const [i, { loss }] of whole.metrics.entries())
+    assert.ok(Math.abs(loss - resumed.metrics[i]!.loss) <= 1e-3 * loss, `step ${i + 1}: ${loss}`);
 });

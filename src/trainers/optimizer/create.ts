@@ -12,4 +12,4 @@ export const createOptimizer = (
   options: OptimizerOptions,
   initial?: OptimizerState,
 ): Promise<Optimizer> =>
-  (device.resident || options.half ? flatOptimizer : separateOptimizer)(device, graph, parameters, options, initial);
+  (device.resident ? flatOptimizer : separateOptimizer)(device, graph, parameters, options, initial);

@@ -1,8 +1,8 @@
 /** @file A tensor at a time, for states in host memory: updates are loops that work in place. */
 
 import type { Parameter } from "../../models/model.ts";
-import { adamW } from "../../nn/adamw.ts";
-import type { Device, Program } from "../../runtime/device.ts";
+import { adamW, GROWTH_INTERVAL } from "../../nn/adamw.ts";
+import type { Device } from "../../runtime/device.ts";
 import { scalarTensor } from "../../runtime/tensor.ts";
 import { compileBackward } from "../backward.ts";
 import {
@@ -25,45 +25,64 @@ export async function separateOptimizer(
   initial: OptimizerState = INITIAL_STATE,
 ): Promise<Optimizer> {
   const backward = await compileBackward(device, loss, gradients, inputs);
-  const updates = [await device.compileUpdate(adamW(1, options)), await device.compileUpdate(adamW(2, options))];
-  const updateOf = ({ shape }: Parameter): Program => updates[shape.length - 1]!;
+  const update = await device.compileLoop(adamW(options));
   let report: Report = { ...initial, loss: Number.NaN, grad_norm: Number.NaN };
 
   return {
     nodes: backward.nodes,
     kernels: (microBatches) => ({
       ...backward.kernels(microBatches),
-      optimizer: parameters.reduce((sum, parameter) => sum + updateOf(parameter).kernels, 0),
+      optimizer: parameters.length * update.kernels,
     }),
-    async step(batches, { step, learning_rate, max_grad_norm }) {
-      const { loss, squares } = await backward.run(batches);
-      const grad_norm = Math.sqrt(squares);
-      const passed = !Number.isFinite(loss) || !Number.isFinite(grad_norm);
-      report = { ...report, loss, grad_norm, skipped_steps: report.skipped_steps + Number(passed) };
-      if (passed) return;
-      const feeds = {
-        learning_rate: scalarTensor(learning_rate),
-        clip: scalarTensor(Math.min(1, max_grad_norm / (grad_norm + 1e-6))),
-        bias1: scalarTensor(1 - options.beta1 ** step),
-        bias2: scalarTensor(1 - options.beta2 ** step),
+    async step(batches, { learning_rate, max_grad_norm }) {
+      const scale = options.half ? report.loss_scale : 1;
+      if (options.half) await device.write("loss_scale", scalarTensor(scale));
+      const sums = await backward.run(batches);
+      const loss = sums.loss / scale;
+      const grad_norm = Math.sqrt(sums.squares) / scale;
+      const finite = Number.isFinite(loss) && Number.isFinite(grad_norm);
+      report = { ...nextState(report, finite, options), loss, grad_norm };
+      if (!finite) return;
+      const scalars = {
+        learning_rate,
+        clip: Math.min(1, max_grad_norm / (grad_norm + 1e-6)) / scale,
+        bias1: 1 - report.beta1_power,
+        bias2: 1 - report.beta2_power,
       };
-      // asked all at once, so that the device never waits for the next
-      const runs = parameters.map((parameter) => {
-        const { name } = parameter;
-        const [m, v] = momentNames(name);
-        const weight_decay = scalarTensor(decays(parameter) ? options.weight_decay : 0);
-        const bindings = {
-          reads: { param: name, grad: gradientName(name), m, v },
-          writes: { next_param: name, next_m: m, next_v: v },
-        };
-        return updateOf(parameter).run({ ...feeds, weight_decay }, bindings);
-      });
-      await Promise.all(runs);
-      const [beta1_power, beta2_power] = [options.beta1 ** step, options.beta2 ** step];
-      report = { ...report, good_steps: report.good_steps + 1, beta1_power, beta2_power };
+      await update.run(
+        parameters.map((parameter) => {
+          const { name } = parameter;
+          const [m, v] = momentNames(name);
+          return {
+            scalars: { ...scalars, weight_decay: decays(parameter) ? options.weight_decay : 0 },
+            reads: { param: name, grad: gradientName(name), m, v },
+            writes: { next_param: name, next_m: m, next_v: v },
+          };
+        }),
+      );
     },
     report: async () => report,
     read: async (name) => (await device.read(name)).data as Float32Array,
     release: async () => {},
+  };
+}
+
+/** What flat.ts decides on the device: an overflow halves the scale of the loss, and many steps without one double it. */
+function nextState(state: OptimizerState, finite: boolean, { half, beta1, beta2 }: OptimizerOptions): OptimizerState {
+  const { loss_scale, good_steps, skipped_steps, beta1_power, beta2_power } = state;
+  if (!finite)
+    return {
+      ...state,
+      skipped_steps: skipped_steps + 1,
+      good_steps: 0,
+      loss_scale: half ? loss_scale / 2 : loss_scale,
+    };
+  const grown = half && good_steps + 1 >= GROWTH_INTERVAL;
+  return {
+    loss_scale: grown ? 2 * loss_scale : loss_scale,
+    good_steps: grown ? 0 : good_steps + 1,
+    skipped_steps,
+    beta1_power: beta1_power * beta1,
+    beta2_power: beta2_power * beta2,
   };
 }

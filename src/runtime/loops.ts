@@ -1,0 +1,139 @@
+/** @file Loops over tensors in host memory, the tensors spread over threads. */
+
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { type Loop, PAGE } from "../compiler/loop.ts";
+
+/** What a loop computes once: which of `arrays`, all of one length, are its inputs and which its results, in its order. */
+export type LoopItem = {
+  arrays: Float32Array<ArrayBuffer>[];
+  readonly inputs: readonly number[];
+  readonly outputs: readonly number[];
+  readonly scalars: readonly number[];
+};
+
+/** A loop that is ready to run in this thread. */
+export class LoopInstance {
+  readonly #run: (bytes: number, ...scalars: number[]) => number;
+  readonly #inputs: Float32Array[];
+  readonly #results: Float32Array[];
+
+  constructor({ code, arrays, results }: Loop) {
+    const memory = new WebAssembly.Memory({ initial: arrays.length + results.length });
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { host: { memory } });
+    this.#run = exports.run!;
+    const page = (_: string, i: number) => new Float32Array(memory.buffer, i * PAGE, PAGE / 4);
+    this.#inputs = arrays.map(page);
+    this.#results = results.map((name, i) => page(name, arrays.length + i));
+  }
+
+  /** Compute an item in place. Returns the sum over its elements. */
+  run({ arrays, inputs, outputs, scalars }: LoopItem): number {
+    const { length } = arrays[0]!;
+    let sum = 0;
+    for (let start = 0; start < length; start += PAGE / 4) {
+      const count = Math.min(PAGE / 4, length - start);
+      inputs.forEach((k, i) => {
+        const page = this.#inputs[i]!;
+        page.set(arrays[k]!.subarray(start, start + count));
+        if (count % 4 !== 0) page.fill(0, count, count + 4 - (count % 4));
+      });
+      sum += this.#run(4 * count, ...scalars);
+      outputs.forEach((k, i) => {
+        arrays[k]!.set(this.#results[i]!.subarray(0, count), start);
+      });
+    }
+    return sum;
+  }
+}
+
+/** Fewer elements than this are computed sooner than another thread is asked. */
+const FEW = 2 ** 17;
+
+/** More threads than this are faster than memory. */
+const MOST = 8;
+
+export type LoopCall = { id: number; loop?: Loop; items: LoopItem[] };
+export type LoopAnswer = { arrays: Float32Array<ArrayBuffer>[][]; sums: number[] } | { error: string };
+
+/** Threads that compute loops, the calling one among them. The others are started when there is enough for them to do. */
+export class LoopThreads {
+  readonly #threads: number;
+  readonly #helpers: Helper[] = [];
+  readonly #loops: { loop: Loop; instance: LoopInstance }[] = [];
+
+  /** 0 threads is one a core. */
+  constructor(threads: number) {
+    this.#threads = Math.min(MOST, threads || availableParallelism());
+  }
+
+  compile(loop: Loop): number {
+    return this.#loops.push({ loop, instance: new LoopInstance(loop) }) - 1;
+  }
+
+  /** Compute items, whose arrays are no others' and are other objects afterwards. Returns the sum over each item's elements. */
+  async run(id: number, items: readonly LoopItem[]): Promise<number[]> {
+    const { loop, instance } = this.#loops[id]!;
+    const [mine = [], ...theirs] = this.#shares(items);
+    const sums = new Map<LoopItem, number>();
+    const asked = theirs.map(async (share, i) => {
+      this.#helpers[i] ??= new Helper();
+      const answered = await this.#helpers[i].run(id, loop, share);
+      for (const [k, item] of share.entries()) sums.set(item, answered[k]!);
+    });
+    for (const item of mine) sums.set(item, instance.run(item));
+    await Promise.all(asked);
+    return items.map((item) => sums.get(item)!);
+  }
+
+  /** Items for each thread, of about as many elements: the largest first, each to the thread that has the fewest. */
+  #shares(items: readonly LoopItem[]): LoopItem[][] {
+    const sizeOf = ({ arrays }: LoopItem) => arrays[0]!.length;
+    const total = items.reduce((sum, item) => sum + sizeOf(item), 0);
+    const count = Math.min(this.#threads, Math.ceil(total / FEW), items.length);
+    const shares = Array.from({ length: count }, () => ({ items: [] as LoopItem[], size: 0 }));
+    for (const item of items.toSorted((a, b) => sizeOf(b) - sizeOf(a))) {
+      const least = shares.reduce((a, b) => (b.size < a.size ? b : a));
+      least.items.push(item);
+      least.size += sizeOf(item);
+    }
+    return shares.map(({ items }) => items);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#helpers.map((helper) => helper.close()));
+  }
+}
+
+/** A thread that computes loops for another. Arrays move to it and back; nothing is copied. */
+class Helper {
+  readonly #worker = new Worker(new URL("./loop-worker.js", import.meta.url));
+  readonly #known = new Set<number>();
+  #waiting: { resolve(answer: LoopAnswer): void; reject(error: Error): void } | undefined;
+
+  constructor() {
+    this.#worker.on("message", (answer: LoopAnswer) => this.#waiting!.resolve(answer));
+    this.#worker.on("error", (error) => this.#waiting?.reject(error as Error));
+  }
+
+  async run(id: number, loop: Loop, items: readonly LoopItem[]): Promise<number[]> {
+    const call: LoopCall = { id, items: [...items], ...(this.#known.has(id) ? {} : { loop }) };
+    this.#known.add(id);
+    const answer = await new Promise<LoopAnswer>((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#worker.postMessage(
+        call,
+        items.flatMap(({ arrays }) => arrays.map(({ buffer }) => buffer)),
+      );
+    });
+    if ("error" in answer) throw new Error(answer.error);
+    items.forEach((item, i) => {
+      item.arrays = answer.arrays[i]!;
+    });
+    return answer.sums;
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.terminate();
+  }
+}
