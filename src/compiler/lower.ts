@@ -76,7 +76,7 @@ function fuse(op: OpInfo, inputs: readonly Value[], attrs: object, target: Targe
     const [a, b] = inputs as [Value, Value];
     const matrices = a.shape.length === 2 && b.shape.length === 2;
     const left = matrices && !target.gemmTransA ? undefined : factor(a);
-    const right = factor(b);
+    const right = matrices && !target.gemmTransB ? undefined : factor(b);
     if ((left || right) && matrices)
       return apply(Gemm, [left ?? a, right ?? b], { transA: left ? 1 : 0, transB: right ? 1 : 0 });
     if ((left || right) && target.has("FusedMatMul", a.dtype))

@@ -16,6 +16,8 @@ export type Target = {
   has(type: string, dtype: DType): boolean;
   /** Whether a product with a transposed left matrix is better spelled as Gemm with transA than as Transpose and Gemm. */
   readonly gemmTransA: boolean;
+  /** The same for the right matrix and transB. */
+  readonly gemmTransB: boolean;
   /** Whether launches cost enough to spell the same in fewer kernels. */
   readonly fewKernels?: boolean;
   /** Elements of float32 that every device binds to a kernel; larger tensors are worked on in pieces. */
@@ -31,6 +33,7 @@ const cpu: Target = {
   opset: 21,
   has: (type, dtype) => (FUSED.includes(type) ? dtype === "float32" : isOnnx(type)),
   gemmTransA: false,
+  gemmTransB: true,
   residency: "shared",
 };
 
@@ -39,6 +42,7 @@ const webgpu: Target = {
   opset: 21,
   has: (type) => isOnnx(type) && type !== "LogSoftmax" && type !== "FusedMatMul",
   gemmTransA: true,
+  gemmTransB: false, // its Gemm reads such a matrix at a fifth of the rate: test/bench/results/gpu-2026-11-26.md
   fewKernels: true,
   binds: 2 ** 25,
   residency: "device",
@@ -49,6 +53,7 @@ const cuda: Target = {
   opset: 21,
   has: isOnnx,
   gemmTransA: true,
+  gemmTransB: true,
   fewKernels: true,
   residency: "copied",
 };
@@ -59,6 +64,7 @@ const portable: Target = {
   name: "portable",
   opset: 23,
   gemmTransA: false,
+  gemmTransB: true,
   fewKernels: false,
   binds: Infinity,
 };

@@ -272,7 +272,7 @@ export class Host {
 const CURES = {
   cpu: "",
   webgpu: "Expected a Vulkan, Metal or Direct3D 12 driver; on Linux libvulkan.so.1 and a driver (see VK_DRIVER_FILES).",
-  cuda: "Expected ONNX Runtime's CUDA provider, an NVIDIA driver, CUDA 12 and cuDNN 9; README.md, section NVIDIA, says how to install it.",
+  cuda: "Expected ONNX Runtime's CUDA provider, an NVIDIA driver, and CUDA (the 12 or 13 that the provider is built for) with cuDNN 9; README.md, section NVIDIA, says how to install it.",
 };
 
 function toInfo(metadata: ort.InferenceSession.ValueMetadata): OnnxValueInfo {

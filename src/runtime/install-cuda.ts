@@ -29,7 +29,7 @@ export async function installCuda(say: (line: string) => void, signal: AbortSign
   const why =
     /^(?:\w*Error: |.*\[)(.*)$/m.exec(said)?.[1] ?? (said.trim().split("\n").at(-1) || `it ended with ${code}`);
   throw new DistillError(
-    `ONNX Runtime's CUDA provider was not installed: ${why.replace(/[.\s]+$/, "")}. Where the network does not allow the download, take ${LIBRARIES.join(" and ")} from ONNX Runtime ${version}'s GPU package for CUDA 12 (its release archive, or the Python wheel onnxruntime-gpu) and put them into ${folder}.`,
+    `ONNX Runtime's CUDA provider was not installed: ${why.replace(/[.\s]+$/, "")}. Where the network does not allow the download, take ${LIBRARIES.join(" and ")} from ONNX Runtime ${version}'s GPU package (its release archive, or the Python wheel onnxruntime-gpu) and put them into ${folder}.`,
   );
 }
 

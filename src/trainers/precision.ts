@@ -9,9 +9,9 @@ export const PRECISIONS = ["auto", "fp32", "fp16"] as const;
 /** What forward and backward compute in. Weights, moments and statistics are float32 in either. */
 export type Precision = "fp32" | "fp16";
 
-/** "auto" is fp16 where states stay on a device that has it: elsewhere narrowing them costs more than it saves. */
+/** "auto" is fp16 on every GPU that has it: on the CPU it is slower than float32. */
 export async function choosePrecision(device: Device, wanted: (typeof PRECISIONS)[number]): Promise<Precision> {
-  if (wanted === "fp32" || (wanted === "auto" && !device.resident)) return "fp32";
+  if (wanted === "fp32" || (wanted === "auto" && device.name === "cpu")) return "fp32";
   const reason = await whyNoHalf(device);
   if (reason === undefined) return "fp16";
   if (wanted === "auto") return "fp32";

@@ -83,7 +83,7 @@ export async function compileTraining(
   const graph = {
     loss: first!,
     gradients: Object.fromEntries(Object.keys(grads).map((name, i) => [name, widened(rest[i]!)])),
-    batched: new Set(read.filter((name) => !own.has(name))),
+    batched: new Set(read.filter((name) => !own.has(name) && name !== scale?.name)),
     frozen,
   };
   const optimizer = await createOptimizer(device, graph, parameters, { ...options, half }, initial);

@@ -71,7 +71,7 @@ async function product(precision: Precision): Promise<boolean> {
       return false;
     }
     const dtype = precision === "fp16" ? "float16" : "float32";
-    const gflops = await measureMatMul(device, { size: matmul, runs: 5, dtype });
+    const gflops = await measureMatMul(device, { size: matmul, runs: 50, dtype });
     matmuls.push({ precision, tflops: gflops / 1000 });
     return true;
   } finally {

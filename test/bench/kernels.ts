@@ -17,6 +17,7 @@ const plain: Target = {
   ...targets.webgpu,
   has: (type, dtype) => !COMPOSED.includes(type) && targets.webgpu.has(type, dtype),
   gemmTransA: false,
+  gemmTransB: true,
   fewKernels: false,
   binds: Infinity,
 };

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { layOut } from "../../src/data/batch.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
+import type { TrainingOptions } from "../../src/trainers/program.ts";
 import { batchOf, compileFor, prepare, segment } from "../support/training.ts";
 
 /** Rows of 24 tokens in blocks of 8; the loss is computed in 3 chunks. */
@@ -20,10 +21,10 @@ const steps = [
 ].map((step) => step.map((rows) => layOut(rows, shape)));
 
 /** Losses and norms of the steps; gradients, weights and moments after the first and after the last. */
-async function trainWith(residency: "shared" | "copied", rematerialize: boolean) {
+async function trainWith(residency: "shared" | "copied", options: Partial<TrainingOptions>) {
   const device = await openDevice("cpu", { residency });
   const model = await prepare(device);
-  const training = await compileFor(device, model, steps[0]![0]!, { rematerialize });
+  const training = await compileFor(device, model, steps[0]![0]!, options);
   const results = [];
   const states: Record<string, readonly number[]>[] = [];
   for (const [i, batches] of steps.entries()) {
@@ -40,9 +41,14 @@ async function trainWith(residency: "shared" | "copied", rematerialize: boolean)
   return { results, states };
 }
 
-for (const rematerialize of [false, true])
-  test(`one run for all micro-batches equals a run for each, bit for bit${rematerialize ? ", layers rematerialised" : ""}`, async () => {
-    const [each, all] = [await trainWith("shared", rematerialize), await trainWith("copied", rematerialize)];
+const OPTIONS: Record<string, Partial<TrainingOptions>> = {
+  "": {},
+  ", layers rematerialised": { rematerialize: true },
+  ", in half precision": { precision: "fp16" },
+};
+for (const [name, options] of Object.entries(OPTIONS))
+  test(`one run for all micro-batches equals a run for each, bit for bit${name}`, async () => {
+    const [each, all] = [await trainWith("shared", options), await trainWith("copied", options)];
     assert.deepEqual(all.results, each.results);
     for (const [i, states] of each.states.entries())
       for (const [name, values] of Object.entries(states)) assert.deepEqual(all.states[i]![name], values, name);
