@@ -23,17 +23,17 @@ export type ParityReport = {
 /** A prompt and what the reference says after it. */
 export type Continuation = { prompt: readonly number[]; completion: readonly number[] };
 
-/** The reference's greedy continuation of each prompt, up to the stop token (which is part of it) or the limit. */
+/** The reference's greedy continuation of each prompt, up to one of the stop tokens (which is part of it) or the limit. */
 export async function continueGreedily(
   reference: Runner,
   prompts: readonly (readonly number[])[],
-  { eos, max_completion_length }: { eos: number; max_completion_length: number },
+  { stops, max_completion_length }: { stops: readonly number[]; max_completion_length: number },
 ): Promise<Continuation[]> {
   const continuations: Continuation[] = [];
   for (const prompt of prompts) {
     if (prompt.length === 0) throw new DistillError("A prompt for the parity gate has no tokens. Give at least one.");
     const completion: number[] = [];
-    while (completion.length < max_completion_length && completion.at(-1) !== eos) {
+    while (completion.length < max_completion_length && !stops.includes(completion.at(-1)!)) {
       const text = [...prompt, ...completion];
       const logits = await reference.logits(text);
       completion.push(argmax(logits.subarray(logits.length - logits.length / text.length)));

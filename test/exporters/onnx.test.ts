@@ -233,7 +233,7 @@ test("only the last logits are computed where only they are asked for", async ()
 test("every dtype loads, generates and is near the weights: halves nearest, four bits furthest", async () => {
   const { student, output } = await exported("grouped queries, untied");
   const reference = await openReferenceRunner(student);
-  const continuations = await continueGreedily(reference, PROMPTS, { eos, max_completion_length: 24 });
+  const continuations = await continueGreedily(reference, PROMPTS, { stops: [eos], max_completion_length: 24 });
   const kl: Record<string, number> = {};
   for (const dtype of DTYPES) {
     const model = await load(output, dtype);

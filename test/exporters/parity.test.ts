@@ -18,7 +18,7 @@ const output = join(folder, "export");
 const path = join(output, "onnx", "model.onnx");
 const tokenizer = loadTokenizer(TOKENIZER);
 const prompts = ["12*34+5=?", "98*76-543=?", "7"].map(tokenizer.encode);
-const options = { eos: tokenizer.eos, max_completion_length: 16 };
+const options = { stops: tokenizer.stops, max_completion_length: 16 };
 
 before(async () => {
   await writeStudent(student);
@@ -98,7 +98,7 @@ const counting = (next: (id: number, at: number) => number, lead: number, vocab 
 test("KL, agreement and the first divergence are those of distributions known in closed form", async () => {
   const reference = counting((id) => (id + 1) % 10, 3);
   const [a, b] = [[1, 2], [5]];
-  const continuations = await continueGreedily(reference, [a!, b!], { eos: 6, max_completion_length: 5 });
+  const continuations = await continueGreedily(reference, [a!, b!], { stops: [9, 6], max_completion_length: 5 });
   assert.deepEqual(
     continuations.map(({ completion }) => completion),
     [[3, 4, 5, 6], [6]],

@@ -152,7 +152,7 @@ for (const [name, reference] of Object.entries(cases)) {
     const report = await compareRunners("onnx-fp32", weights, exported, continuations);
     assertNear(await exported.logits(tokens), decoded(reference.logits), 1e-4);
     const prompt = tokens.slice(0, 12);
-    const greedy = await continueGreedily(weights, [prompt], { eos, max_completion_length: 6 });
+    const greedy = await continueGreedily(weights, [prompt], { stops: [eos], max_completion_length: 6 });
     await Promise.all([weights.close(), exported.close()]);
     assert.deepEqual(await generate(`${path}-onnx`, prompt, 6), greedy[0]!.completion);
     requireParity(report, 1e-6);

@@ -94,7 +94,10 @@ for (const type of Object.keys(families))
       ...(await onnx.create({ dtypes: ["fp32", "q8"], max_file_bytes: 1e9 })({ folder: source }, join(output, "onnx"))),
     ];
     const reference = await openReferenceRunner(source);
-    const continuations = await continueGreedily(reference, [[3, 14, 15, 9, 26]], { eos: 1, max_completion_length: 8 });
+    const continuations = await continueGreedily(reference, [[3, 14, 15, 9, 26]], {
+      stops: [1],
+      max_completion_length: 8,
+    });
     for (const { name, path } of files) {
       const runner = await openRunner(path);
       requireParity(await compareRunners(name, reference, runner, continuations), MAX_MEAN_KL[name]!);

@@ -65,7 +65,7 @@ async function compareAll(
   const progress = startProgress("compare", exported.length, "file");
   try {
     const { max_completion_length } = parity;
-    const continuations = await continueGreedily(reference, prompts, { eos: tokenizer.eos, max_completion_length });
+    const continuations = await continueGreedily(reference, prompts, { stops: tokenizer.stops, max_completion_length });
     for (const { name, path } of exported) {
       if (signal.aborted) return undefined;
       const runner = await openRunner(path);
