@@ -9,12 +9,13 @@ import { MessageChannel } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
 import type { Loop } from "../compiler/loop.ts";
 import { DistillError } from "../core/errors.ts";
-import { type ElementType, encodeOnnx, type OnnxValueInfo } from "../formats/onnx.ts";
+import type { ElementType, OnnxValueInfo } from "../formats/onnx.ts";
 import type { DType } from "../graph/value.ts";
 import { whyNoCuda } from "./cuda.ts";
 import { explained } from "./limits.ts";
 import { type LoopItem, LoopThreads } from "./loops.ts";
 import type { Bindings, CompileOptions, HostOptions, LoopRun, Requests } from "./protocol.ts";
+import { copyModel, sessionOptions, squareModel } from "./session.ts";
 import type { Tensor, TensorData } from "./tensor.ts";
 
 type Loaded = {
@@ -30,16 +31,17 @@ export class Host {
   readonly #programs = new Map<number, Loaded>();
   readonly #loops: Omit<Loop, "code">[] = [];
   readonly #threads: LoopThreads;
+  readonly #sessions: () => ort.InferenceSession.SessionOptions;
   readonly #states = new Map<string, ort.Tensor>();
   readonly #copiers = new Map<string, ort.InferenceSession>();
   /** States that programs gave, whose memory nothing else refers to. */
   readonly #given = new WeakSet<ort.Tensor>();
   #next = 1;
-  #profiles = 0;
 
   private constructor(options: HostOptions) {
     this.#options = options;
     this.#threads = new LoopThreads(options.threads);
+    this.#sessions = sessionOptions(options);
   }
 
   /** A host on which a small product has been computed, so that a device that is not there is noticed here. */
@@ -48,10 +50,7 @@ export class Host {
     try {
       const missing = options.provider === "cuda" ? whyNoCuda() : undefined;
       if (missing) throw new Error(missing);
-      const input = { name: "x", elemType: "float32", shape: [2, 2] } as const;
-      const output = { ...input, name: "y" };
-      const node = { opType: "MatMul", domain: "", input: ["x", "x"], output: ["y"], attribute: [] };
-      const bytes = encodeOnnx({ opset: { "": 21 }, node: [node], input: [input], output: [output], initializer: [] });
+      const { bytes, input, output } = squareModel();
       const probe = await host.compile({ bytes, inputs: [input], outputs: [output], keep: [], frozen: [] });
       const { y } = await host.run(
         probe,
@@ -77,7 +76,7 @@ export class Host {
     );
     const memory = frozen.map((name) => this.#state(name));
     const session = await ort.InferenceSession.create(bytes, {
-      ...this.#sessionOptions(),
+      ...this.#sessions(),
       externalData: memory.map(({ data }, i) => ({ path: frozen[i]!, data: bytesOf(data as TensorData) })),
       ...(gpu && program.keep.length > 0 ? { preferredOutputLocation: locations } : {}),
     });
@@ -90,7 +89,7 @@ export class Host {
   async load(path: string): Promise<Requests["load"]["response"]> {
     let session: ort.InferenceSession;
     try {
-      session = await ort.InferenceSession.create(path, { ...this.#sessionOptions(), graphOptimizationLevel: "all" });
+      session = await ort.InferenceSession.create(path, { ...this.#sessions(), graphOptimizationLevel: "all" });
     } catch (error) {
       const reason = (error as Error).message.replaceAll(/\s+/g, " ").slice(0, 300);
       throw new DistillError(`${path} is not a model that ONNX Runtime can load: ${reason}`);
@@ -232,40 +231,12 @@ export class Host {
     const key = `${dtype} ${rank} ${location}`;
     const known = this.#copiers.get(key);
     if (known) return known;
-    const shape = Array.from({ length: rank }, (_, i) => `d${i}`);
-    const model = encodeOnnx({
-      opset: { "": 21 },
-      node: [{ opType: "Identity", domain: "", input: ["x"], output: ["y"], attribute: [] }],
-      input: [{ name: "x", elemType: dtype, shape }],
-      output: [{ name: "y", elemType: dtype, shape }],
-      initializer: [],
-    });
-    const session = await ort.InferenceSession.create(model, {
-      ...this.#sessionOptions(),
+    const session = await ort.InferenceSession.create(copyModel(dtype, rank), {
+      ...this.#sessions(),
       preferredOutputLocation: location,
     });
     this.#copiers.set(key, session);
     return session;
-  }
-
-  #sessionOptions(): ort.InferenceSession.SessionOptions {
-    const { provider, threads, strict, profile } = this.#options;
-    return {
-      executionProviders: [provider],
-      graphOptimizationLevel: "disabled", // programs arrive fused and in order; a rewrite would lose the order
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      enableMemPattern: false, // its one block for the peak comes on top of what the first run took
-      logSeverityLevel: 3,
-      // ONNX Runtime adds the millisecond, which two sessions may share
-      ...(profile ? { enableProfiling: true, profileFilePrefix: `${profile}_${++this.#profiles}` } : {}),
-      extra: {
-        session: {
-          set_denormal_as_zero: "1",
-          ...(strict && provider !== "cpu" ? { disable_cpu_ep_fallback: "1" } : {}),
-        },
-      },
-    };
   }
 }
 
