@@ -58,7 +58,7 @@ function recomputer(independent: ReadonlySet<Value>): (x: Value, dy: Value) => V
   return again;
 }
 
-/** A transposition is as cheap as what it transposes: a product takes it in. */
+/** A transposition is as cheap as what it transposes: most products take it in, and it is one pass for the others. */
 const isCheap = ({ node }: Value): boolean =>
   node?.op.cheap === true || (node?.op === Transpose && isCheap(node.inputs[0]!));
 

@@ -3,11 +3,14 @@
  * into fresh memory, which costs more than an optimizer's arithmetic; a loop writes in place and passes over memory once.
  *
  * The module (WebAssembly core specification 2.0) imports one memory, in which each tensor has a page: inputs first, then
- * results. It exports run(bytes, …scalars), which computes the first `bytes` of every page, and returns the sum. Scalars are
- * computed in double, elements in single precision, their sum in double.
+ * results. It exports run(bytes, …scalars), which computes the first `bytes` of every page, and returns the sum; it computes
+ * four elements at least, so that the last are filled up with zeros. Scalars are computed in double, elements in single
+ * precision, their sum in double. Results below float32's smallest normal number are zero, as ONNX Runtime's are here:
+ * moments of what is never trained would otherwise end among numbers with which processors are slow.
  */
 
-import { DistillError } from "../core/errors.ts";
+import { DistillError, ShapeError } from "../core/errors.ts";
+import { sameShape } from "../graph/shape.ts";
 import { toposort, type Value } from "../graph/value.ts";
 
 export type Loop = {
@@ -31,14 +34,29 @@ const OPCODES: Record<string, { scalar: number; elements: number }> = {
   Sqrt: { scalar: 0x9f, elements: 0xe3 },
 };
 
+const SMALLEST_NORMAL = 2 ** -126;
+
 const I32 = 0x7f;
 const F64 = 0x7c;
 const V128 = 0x7b;
 
-/** The loop that computes `outputs`, float32 tensors of one shape, from inputs of that shape and scalars, and sums `sum`. */
+/**
+ * The loop that computes `outputs`, float32 tensors of one shape, from inputs of that shape and scalars, and sums `sum`, which
+ * must be zero where all inputs are.
+ */
 export function emitLoop(outputs: Record<string, Value>, sum?: Value): Loop {
   const roots = [...Object.values(outputs), ...(sum ? [sum] : [])];
   const values = toposort(...roots);
+  const { shape } = values.find((value) => value.shape.length > 0) ?? { shape: [] };
+  for (const value of values) {
+    const { name, node, data } = value;
+    const fits =
+      value.shape.length === 0 ? !roots.includes(value) : data === undefined && sameShape(value.shape, shape);
+    if (!fits)
+      throw new ShapeError(
+        `A loop computes tensors of one shape from tensors of that shape and scalars; ${name ?? node?.op.type ?? "a constant"} is [${value.shape}] beside [${shape}].`,
+      );
+  }
   const named = (wanted: boolean) =>
     values.filter(({ name, shape }) => name !== undefined && shape.length > 0 === wanted);
   const [arrays, scalars] = [named(true), named(false)];
@@ -79,8 +97,13 @@ export function emitLoop(outputs: Record<string, Value>, sum?: Value): Loop {
     code.push(...set(place));
     places.set(value, place);
   }
-  for (const [k, [, value]] of results.entries())
-    within.push(...get(i), ...get(elementsOf(value)), ...simd(V128_STORE), ...at(arrays.length + k));
+  const smallest = newLocal(V128);
+  before.push(F64_CONST, ...double(SMALLEST_NORMAL), DEMOTE, ...simd(F32X4_SPLAT), ...set(smallest));
+  for (const [k, [, value]] of results.entries()) {
+    const result = elementsOf(value);
+    within.push(...get(i), ...get(result), ...get(result), ...simd(F32X4_ABS), ...get(smallest), ...simd(F32X4_LESS));
+    within.push(...simd(V128_ANDNOT), ...simd(V128_STORE), ...at(arrays.length + k));
+  }
   if (sum) within.push(...accumulate(places.get(sum)!, total));
 
   const body = [
@@ -121,6 +144,9 @@ const V128_LOAD = 0x00;
 const V128_STORE = 0x0b;
 const SHUFFLE = 0x0d;
 const F32X4_SPLAT = 0x13;
+const F32X4_LESS = 0x43;
+const V128_ANDNOT = 0x4f;
+const F32X4_ABS = 0xe0;
 const F64X2_LANE = 0x21;
 const F64X2_PROMOTE_LOW = 0x5f;
 const F64X2_ADD = 0xf0;

@@ -23,6 +23,10 @@ export type Tokenizer = {
   readonly bos: number | undefined;
   /** The token that ends a text. */
   readonly eos: number;
+  /** How chat templates write the tokens that begin and end a text. */
+  readonly written: { readonly bos: string; readonly eos: string };
+  /** The Jinja text of the chat template, if there is one. */
+  readonly template: string | undefined;
   /** The token with which the chat template ends a turn of the assistant; `eos` where it writes none, or there is none. */
   readonly endOfTurn: number;
   /** The tokens that end a completion: `eos` first, and `endOfTurn`. */
@@ -99,6 +103,7 @@ export function loadTokenizer(folder: string, named = folder): Tokenizer {
     config.chat_template ??
     (existsSync(templatePath) ? readText(templatePath, "The chat template", UNTRUSTED_BYTES) : undefined);
   let template: ChatTemplate | undefined;
+  const written = { bos: config.bos_token ?? "", eos: config.eos_token ?? "" };
   let endOfTurn: number | undefined;
   const added = implementation.get_added_tokens_decoder();
   return {
@@ -116,6 +121,8 @@ export function loadTokenizer(folder: string, named = folder): Tokenizer {
         ? id("bos_token", config.bos_token)
         : undefined,
     eos,
+    written,
+    template: source,
     get endOfTurn() {
       endOfTurn ??= source ? endOfTurnOf(this) : eos;
       return endOfTurn;
@@ -130,10 +137,7 @@ export function loadTokenizer(folder: string, named = folder): Tokenizer {
         throw new DistillError(
           `${named} has no chat template, and the dataset has messages. Give prompt and completion, or a template.`,
         );
-      template ??= chatTemplate(source, `The chat template of ${named}`, {
-        bos: config.bos_token ?? "",
-        eos: config.eos_token ?? "",
-      });
+      template ??= chatTemplate(source, `The chat template of ${named}`, written);
       return template(messages, { generate });
     },
   };

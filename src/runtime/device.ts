@@ -24,7 +24,7 @@ export const DEVICES = [...PROVIDERS, "auto"] as const;
 export type DeviceName = (typeof DEVICES)[number];
 
 export type DeviceOptions = {
-  /** Threads within an op on the CPU; 0 is one a core. */
+  /** Threads within an op on the CPU, and for loops over states in host memory; 0 is one a core. */
   threads?: number;
   /** Refuse a program of which any node would run on the CPU instead of the device. */
   strict?: boolean;
@@ -52,8 +52,8 @@ export type BatchedProgram = Omit<Program, "run"> & {
 };
 
 /** An elementwise program over states in host memory. */
-export type UpdateLoop = {
-  /** Kernels of a run. */
+export type HostLoop = {
+  /** Kernels that it launches on the device for each set of states: none. */
   readonly kernels: number;
   /** Run for several sets of states, which may be spread over threads. Returns the sum over all their elements. */
   run(runs: readonly LoopRun[]): Promise<number>;
@@ -151,10 +151,10 @@ export class Device {
   }
 
   /** Compile the loop that computes elementwise `outputs` in place, and sums `sum`, of states in host memory. */
-  async compileLoop(outputs: Record<string, Value>, sum?: Value): Promise<UpdateLoop> {
+  async compileLoop(outputs: Record<string, Value>, sum?: Value): Promise<HostLoop> {
     if (this.resident) throw new Error(`The states of "${this.name}" are not in host memory.`);
     const loop = await this.#call("compileLoop", emitLoop(outputs, sum));
-    return { kernels: 1, run: (runs) => this.#call("runLoop", { loop, runs }) };
+    return { kernels: 0, run: (runs) => this.#call("runLoop", { loop, runs }) };
   }
 
   /** Load an ONNX file, and the data files beside it. Its inputs are fed. */

@@ -131,18 +131,39 @@ export class Host {
       const outputs = results.map((name) => writes?.[name] ?? name);
       return { inputs, outputs, states: [...new Set([...inputs, ...outputs])] };
     });
+    const all = named.flatMap(({ states }) => states);
+    if (new Set(all).size < all.length) throw new Error("A state takes part in two runs of a loop.");
     const items = named.map(({ inputs, outputs, states }, i): LoopItem => {
-      const data = states.map((name) => this.#state(name).data as Float32Array<ArrayBuffer>);
+      const data = states.map((name) => this.#elements(name));
       if (data.some(({ length }) => length !== data[0]!.length))
         throw new Error("The states of an elementwise program differ in size.");
       const place = (name: string) => states.indexOf(name);
-      const numbers = scalars.map((name) => runs[i]!.scalars![name]!);
-      return { arrays: data, inputs: inputs.map(place), outputs: outputs.map(place), scalars: numbers };
+      const numbers = scalars.map((name) => runs[i]!.scalars?.[name]);
+      const missing = numbers.indexOf(undefined);
+      if (missing >= 0) throw new Error(`A loop needs the scalar "${scalars[missing]}".`);
+      return {
+        arrays: data,
+        inputs: inputs.map(place),
+        outputs: outputs.map(place),
+        scalars: numbers as number[],
+      };
     });
-    const sums = await this.#threads.run(id, items);
-    for (const [i, { states }] of named.entries())
-      for (const [k, name] of states.entries()) this.#moved(name, items[i]!.arrays[k]!);
-    return sums.reduce((a, b) => a + b, 0);
+    try {
+      return (await this.#threads.run(id, items)).reduce((a, b) => a + b, 0);
+    } finally {
+      for (const [i, { states }] of named.entries())
+        for (const [k, name] of states.entries()) this.#moved(name, items[i]!.arrays[k]!);
+    }
+  }
+
+  /** What a loop may take to another thread. */
+  #elements(name: string): Float32Array<ArrayBuffer> {
+    const state = this.#state(name);
+    if (state.location !== "cpu" || !(state.data instanceof Float32Array))
+      throw new Error(`A loop takes float32 states in host memory; "${name}" is ${state.type} in ${state.location}.`);
+    for (const { memory } of this.#programs.values())
+      if (memory?.includes(state)) throw new Error(`"${name}" is frozen: a program reads its memory.`);
+    return state.data as Float32Array<ArrayBuffer>;
   }
 
   /** A state whose memory went to another thread and came back is another object. */

@@ -7,20 +7,20 @@ const instances = new Map<number, LoopInstance>();
 
 parentPort?.on("message", (call: LoopCall) => {
   const answer = compute(call);
-  const arrays = "arrays" in answer ? answer.arrays.flat() : [];
   parentPort!.postMessage(
     answer,
-    arrays.map(({ buffer }) => buffer),
+    answer.arrays.flat().map(({ buffer }) => buffer),
   );
 });
 
+/** Arrays go back whatever comes of it. */
 function compute({ id, loop, items }: LoopCall): LoopAnswer {
+  const arrays = items.map(({ arrays }) => arrays);
   try {
     if (loop) instances.set(id, new LoopInstance(loop));
     const instance = instances.get(id)!;
-    const sums = items.map((item) => instance.run(item));
-    return { arrays: items.map(({ arrays }) => arrays), sums };
+    return { arrays, sums: items.map((item) => instance.run(item)) };
   } catch (error) {
-    return { error: (error as Error).message };
+    return { arrays, sums: [], error: (error as Error).message };
   }
 }

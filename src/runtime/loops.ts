@@ -54,7 +54,7 @@ const FEW = 2 ** 17;
 const MOST = 8;
 
 export type LoopCall = { id: number; loop?: Loop; items: LoopItem[] };
-export type LoopAnswer = { arrays: Float32Array<ArrayBuffer>[][]; sums: number[] } | { error: string };
+export type LoopAnswer = { arrays: Float32Array<ArrayBuffer>[][]; sums: number[]; error?: string };
 
 /** Threads that compute loops, the calling one among them. The others are started when there is enough for them to do. */
 export class LoopThreads {
@@ -71,18 +71,24 @@ export class LoopThreads {
     return this.#loops.push({ loop, instance: new LoopInstance(loop) }) - 1;
   }
 
-  /** Compute items, whose arrays are no others' and are other objects afterwards. Returns the sum over each item's elements. */
+  /**
+   * Compute items, whose arrays are no others' and may be other objects afterwards, also where an error says that not all were
+   * computed. Returns the sum over each item's elements. One call at a time.
+   */
   async run(id: number, items: readonly LoopItem[]): Promise<number[]> {
     const { loop, instance } = this.#loops[id]!;
     const [mine = [], ...theirs] = this.#shares(items);
     const sums = new Map<LoopItem, number>();
     const asked = theirs.map(async (share, i) => {
-      this.#helpers[i] ??= new Helper();
-      const answered = await this.#helpers[i].run(id, loop, share);
+      if (!this.#helpers[i]?.alive) this.#helpers[i] = new Helper();
+      const answered = await this.#helpers[i]!.run(id, loop, share);
       for (const [k, item] of share.entries()) sums.set(item, answered[k]!);
     });
-    for (const item of mine) sums.set(item, instance.run(item));
-    await Promise.all(asked);
+    const own = (async () => {
+      for (const item of mine) sums.set(item, instance.run(item));
+    })();
+    for (const result of await Promise.allSettled([own, ...asked]))
+      if (result.status === "rejected") throw result.reason;
     return items.map((item) => sums.get(item)!);
   }
 
@@ -90,7 +96,7 @@ export class LoopThreads {
   #shares(items: readonly LoopItem[]): LoopItem[][] {
     const sizeOf = ({ arrays }: LoopItem) => arrays[0]!.length;
     const total = items.reduce((sum, item) => sum + sizeOf(item), 0);
-    const count = Math.min(this.#threads, Math.ceil(total / FEW), items.length);
+    const count = Math.max(1, Math.min(this.#threads, Math.ceil(total / FEW), items.length));
     const shares = Array.from({ length: count }, () => ({ items: [] as LoopItem[], size: 0 }));
     for (const item of items.toSorted((a, b) => sizeOf(b) - sizeOf(a))) {
       const least = shares.reduce((a, b) => (b.size < a.size ? b : a));
@@ -110,27 +116,33 @@ class Helper {
   readonly #worker = new Worker(new URL("./loop-worker.js", import.meta.url));
   readonly #known = new Set<number>();
   #waiting: { resolve(answer: LoopAnswer): void; reject(error: Error): void } | undefined;
+  alive = true;
 
   constructor() {
+    const end = (error: Error) => {
+      this.alive = false;
+      this.#waiting?.reject(error);
+    };
     this.#worker.on("message", (answer: LoopAnswer) => this.#waiting!.resolve(answer));
-    this.#worker.on("error", (error) => this.#waiting?.reject(error as Error));
+    this.#worker.on("error", (error) => end(error as Error));
+    this.#worker.on("exit", (code) => end(new Error(`A thread that computes loops ended with code ${code}.`)));
   }
 
   async run(id: number, loop: Loop, items: readonly LoopItem[]): Promise<number[]> {
     const call: LoopCall = { id, items: [...items], ...(this.#known.has(id) ? {} : { loop }) };
-    this.#known.add(id);
-    const answer = await new Promise<LoopAnswer>((resolve, reject) => {
+    const { arrays, sums, error } = await new Promise<LoopAnswer>((resolve, reject) => {
       this.#waiting = { resolve, reject };
       this.#worker.postMessage(
         call,
         items.flatMap(({ arrays }) => arrays.map(({ buffer }) => buffer)),
       );
     });
-    if ("error" in answer) throw new Error(answer.error);
     items.forEach((item, i) => {
-      item.arrays = answer.arrays[i]!;
+      item.arrays = arrays[i]!;
     });
-    return answer.sums;
+    if (error !== undefined) throw new Error(error);
+    this.#known.add(id);
+    return sums;
   }
 
   async close(): Promise<void> {

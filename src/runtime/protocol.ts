@@ -9,7 +9,7 @@ export type Provider = (typeof PROVIDERS)[number];
 
 export type HostOptions = {
   provider: Provider;
-  /** Threads within an op; 0 is one a core. */
+  /** Threads within an op, and for loops over states in host memory; 0 is one a core. */
   threads: number;
   /** Refuse a program of which any node would run on the CPU instead of the device. */
   strict: boolean;

@@ -7,7 +7,6 @@ import { basename } from "node:path";
 import type { LlamaContext, LlamaModel } from "node-llama-cpp";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { type ChatTemplate, chatTemplate } from "../data/chat-template.ts";
 import type { Metadata } from "../formats/gguf.ts";
 import { openGguf } from "../formats/gguf-reader.ts";
 import { addonOf } from "./llama-cpp/addon.ts";
@@ -16,7 +15,7 @@ import { contextMemory, fittingSequences, type Memory, megabytes } from "./llama
 import { GPUS, type Started, startLlama } from "./llama-cpp/start.ts";
 import { tokenBytes } from "./llama-cpp/vocabulary.ts";
 import { defineTeacher, type GenerateOptions, type Placement, type SampleRequest, type Teacher } from "./teacher.ts";
-import { TEMPLATES } from "./templates.ts";
+import { templateOf } from "./templates.ts";
 
 const size = z.int().positive();
 
@@ -91,7 +90,10 @@ async function open(options: Options): Promise<Teacher> {
       for (const { addon } of engines)
         Object.defineProperty(addon.batches, "decodeBatch", { value: oneAtATime(addon.batches) });
     const hash = await hashing;
-    const render = templateOf(options, metadata, model);
+    const own = metadata.get("tokenizer.chat_template");
+    const { bosString, eosString } = model.tokens;
+    const special = { bos: bosString ?? "", eos: eosString ?? "" };
+    const render = templateOf(options.chat_template, own?.type === "string" ? own.value : undefined, path, special);
     let busy: Promise<void> | undefined;
     const placement: Placement = {
       backend: started.backend,
@@ -184,19 +186,6 @@ async function sha256(path: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece);
   return hash.digest("hex");
-}
-
-function templateOf({ path, chat_template }: Options, metadata: Metadata, model: LlamaModel): ChatTemplate {
-  const own = metadata.get("tokenizer.chat_template");
-  const source = chat_template ? (TEMPLATES[chat_template] ?? chat_template) : own?.type === "string" ? own.value : "";
-  if (!source)
-    return () => {
-      const known = Object.keys(TEMPLATES).join(", ");
-      throw new DistillError(`${path} has no chat template. Set chat_template to one of ${known}, or to a Jinja text.`);
-    };
-  const { bosString, eosString } = model.tokens;
-  const where = chat_template ? `chat_template` : `The chat template of ${path}`;
-  return chatTemplate(source, where, { bos: bosString ?? "", eos: eosString ?? "" });
 }
 
 function tokenizer(model: LlamaModel, { path, context_size }: Options) {

@@ -1,4 +1,7 @@
-/** @file Chat templates that models do not bring along. */
+/** @file Chat templates: a model's own, or those that models do not bring along. */
+
+import { DistillError } from "../core/errors.ts";
+import { type ChatTemplate, chatTemplate } from "../data/chat-template.ts";
 
 /** DeepSeek-R1-Zero's template (arXiv:2501.12948, table 1), which a base model continues. */
 const R1 = [
@@ -8,8 +11,26 @@ const R1 = [
   "i.e., <think> reasoning process here </think> <answer> answer here </answer>.",
 ].join(" ");
 
-export const TEMPLATES: Record<string, string> = {
+const TEMPLATES: Record<string, string> = {
   /** What is said and nothing else, for models that continue text. */
   plain: "{% for message in messages %}{{ message.content }}{% endfor %}",
   r1: `${R1}{% for message in messages %}{% if message.role == 'user' %} User: {{ message.content }}.{% elif message.role == 'assistant' %} Assistant: {{ message.content }}{% else %}{{ raise_exception('the r1 template has turns of user and assistant only') }}{% endif %}{% endfor %}{% if add_generation_prompt %} Assistant:{% endif %}`,
 };
+
+/** The template that is asked for by name or as a Jinja text, else the model's `own`. */
+export function templateOf(
+  asked: string | undefined,
+  own: string | undefined,
+  model: string,
+  special: { bos: string; eos: string },
+): ChatTemplate {
+  const source = asked ? (TEMPLATES[asked] ?? asked) : own;
+  if (!source)
+    return () => {
+      const known = Object.keys(TEMPLATES).join(", ");
+      throw new DistillError(
+        `${model} has no chat template. Set chat_template to one of ${known}, or to a Jinja text.`,
+      );
+    };
+  return chatTemplate(source, asked ? "chat_template" : `The chat template of ${model}`, special);
+}

@@ -5,12 +5,11 @@ import { basename, dirname, resolve } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
-import { chatTemplate } from "../data/chat-template.ts";
-import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { loadTokenizer } from "../data/tokenizer.ts";
 import { drawToken } from "./draw.ts";
 import { mersenneTwister } from "./mersenne-twister.ts";
 import { defineTeacher, type GenerateOptions, type Generation, type SampleRequest } from "./teacher.ts";
-import { TEMPLATES } from "./templates.ts";
+import { templateOf } from "./templates.ts";
 
 /** transformers.js's names of precisions, by the file each is in. */
 const DTYPES: Record<string, string> = {
@@ -42,9 +41,7 @@ export const transformers = defineTeacher({
     const folder = dirname(dirname(resolve(path)));
     const tokenizer = loadTokenizer(folder);
     const { stops } = tokenizer;
-    const template = chat_template
-      ? chatTemplate(TEMPLATES[chat_template] ?? chat_template, "chat_template", textsOf(tokenizer))
-      : tokenizer.render;
+    const render = templateOf(chat_template, tokenizer.template, folder, tokenizer.written);
     const { AutoModelForCausalLM, env, Tensor } = await import("@huggingface/transformers");
     env.allowRemoteModels = false;
     const model = await AutoModelForCausalLM.from_pretrained(folder, {
@@ -136,6 +133,8 @@ export const transformers = defineTeacher({
     function tokensOf(prompt: string, index: number): number[] {
       const ids = tokenizer.encode(prompt);
       const whole = tokenizer.bos === undefined || ids[0] === tokenizer.bos ? ids : [tokenizer.bos, ...ids];
+      if (whole.length === 0)
+        throw new DistillError(`Prompt ${index + 1} is empty, and ${folder} has no token to begin a text with.`);
       if (whole.length >= context_size)
         throw new DistillError(
           `Prompt ${index + 1} has ${whole.length} tokens, which leaves no room in a context of ${context_size}. Raise context_size, or leave it out.`,
@@ -167,7 +166,7 @@ export const transformers = defineTeacher({
     return {
       model: `${basename(folder)}/${basename(path)}`,
       hash: sha256(path),
-      render: (messages) => template(messages, { generate: true }),
+      render: (messages) => render(messages, { generate: true }),
       async *generate(requests, options) {
         if (options.top_logprobs > 0)
           throw new DistillError("The teacher transformers gives no top_logprobs. Set it to 0, or take llama_cpp.");
@@ -189,8 +188,6 @@ export const transformers = defineTeacher({
     };
   },
 });
-
-const textsOf = ({ bos, eos, token }: Tokenizer) => ({ bos: bos === undefined ? "" : token(bos), eos: token(eos) });
 
 /** A completion as it grows; rows of one batch are padded on the left to one length. */
 type Row = { index: number; ids: number[]; prompt: number; padding: number; uniform: () => number };

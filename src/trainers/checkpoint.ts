@@ -22,15 +22,13 @@ const State = z.object({
   /** What the run was started with; a run of other settings does not continue from here. */
   fingerprint: z.string(),
   /** What the optimizer needs besides weights and moments. */
-  optimizer: z
-    .object({
-      loss_scale: z.number().positive(),
-      good_steps: z.int().nonnegative(),
-      skipped_steps: z.int().nonnegative(),
-      beta1_power: z.number(),
-      beta2_power: z.number(),
-    } satisfies Record<keyof OptimizerState, z.ZodType>)
-    .optional(),
+  optimizer: z.object({
+    loss_scale: z.number().positive(),
+    good_steps: z.int().nonnegative(),
+    skipped_steps: z.int().nonnegative(),
+    beta1_power: z.number(),
+    beta2_power: z.number(),
+  } satisfies Record<keyof OptimizerState, z.ZodType>),
 });
 export type TrainerState = z.output<typeof State>;
 

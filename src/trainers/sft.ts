@@ -121,7 +121,7 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
   let unseen: Step[] = []; // steps on which nobody has looked yet
   const look = async (): Promise<Report> => {
     const report = await training.report();
-    const skipped_steps = report.skipped_steps - (resumed?.optimizer?.skipped_steps ?? 0);
+    const skipped_steps = report.skipped_steps - (resumed?.optimizer.skipped_steps ?? 0);
     refuseDivergence({ ...report, skipped_steps }, unseen, precision, saved, checkpoints);
     unseen = [];
     lastLoss = report.loss;
@@ -146,7 +146,7 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     step++;
     unseen.push({ step, rows: chosen });
     const learning_rate = options.learning_rate * scheduled(step, steps, options);
-    await training.ask(batches, { step, learning_rate, max_grad_norm: options.max_grad_norm, masks });
+    await training.ask(batches, { learning_rate, max_grad_norm: options.max_grad_norm, masks });
     const logged = step % options.logging_steps === 0 || step === steps || step === 1;
     const saves = step % options.save_steps === 0 && step < steps;
     const report = logged || saves || !device.resident ? await look() : undefined;

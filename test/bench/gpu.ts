@@ -110,7 +110,7 @@ async function train(name: string, { config, rows, length }: BenchShape, precisi
     );
     const run = async (first: number, count: number) => {
       for (let step = first; step < first + count; step++)
-        await training.ask(batches, { step, learning_rate: 1e-4, max_grad_norm: 1 });
+        await training.ask(batches, { learning_rate: 1e-4, max_grad_norm: 1 });
       return training.report(); // waits
     };
     await run(1, 1);

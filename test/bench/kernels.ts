@@ -8,7 +8,7 @@ import { type Target, targets } from "../../src/compiler/targets.ts";
 import { batchShape } from "../../src/data/batch.ts";
 import type { Value } from "../../src/graph/value.ts";
 import { createModel } from "../../src/models/load.ts";
-import type { Device, Program, UpdateLoop } from "../../src/runtime/device.ts";
+import type { Device, HostLoop, Program } from "../../src/runtime/device.ts";
 import { compileTraining } from "../../src/trainers/program.ts";
 import type { BenchShape } from "./shapes.ts";
 
@@ -55,7 +55,7 @@ function counter(target: Target, resident: boolean): Device {
     return { nodes, kernels, run: async () => ({}), release: nothing };
   };
   /** As a program for each tensor: a sum takes two kernels more than what it sums. */
-  const compileLoop = async (outputs: Record<string, Value>, sum?: Value): Promise<UpdateLoop> => {
+  const compileLoop = async (outputs: Record<string, Value>, sum?: Value): Promise<HostLoop> => {
     const { kernels } = emit({ ...outputs, ...(sum ? { sum } : {}) }, target);
     return { kernels: kernels + (sum ? 2 : 0), run: async () => 0 };
   };

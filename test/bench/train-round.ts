@@ -49,9 +49,8 @@ const flops =
   ((adapter ? 4 * params + 6 * sizeOf(trained) : 6 * params) +
     6 * (config.num_hidden_layers as number) * width * length);
 
-let step = 0;
 async function train(): Promise<number> {
-  return (await training.step([batch], { step: ++step, learning_rate: 1e-4, max_grad_norm: 1 })).loss;
+  return (await training.step([batch], { learning_rate: 1e-4, max_grad_norm: 1 })).loss;
 }
 
 await train();

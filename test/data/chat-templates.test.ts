@@ -43,13 +43,18 @@ const REWRITING = [
 ];
 
 test(
-  "the templates that Qwen 3 and R1-Distill were published with are among those tested",
-  {
-    skip: whyNoBundle ?? false,
-  },
+  "the templates that Qwen 3 and R1-Distill were published with write a question thus",
+  { skip: whyNoBundle ?? false },
   () => {
-    for (const name of ["Qwen3 0.6B", "R1-Distill-Llama 8B", "R1-Distill-Qwen 32B"])
-      assert.ok(TEMPLATES.includes(name));
+    const asked = (name: string) => tokenizerOf(name).render(THOUGHT.slice(0, 3), { generate: true });
+    const R1 = "<｜begin▁of▁sentence｜><｜User｜>Half of 36?<｜Assistant｜>\n\nIt is 18.<｜end▁of▁sentence｜>";
+    assert.equal(
+      asked("Qwen3 0.6B"),
+      "<|im_start|>user\nHalf of 36?<|im_end|>\n<|im_start|>assistant\nIt is 18.<|im_end|>\n" +
+        "<|im_start|>user\n  And twice? <|im_end|>\n<|im_start|>assistant\n",
+    );
+    assert.equal(asked("R1-Distill-Llama 8B"), `${R1}<｜User｜>  And twice? <｜Assistant｜><think>\n`);
+    assert.equal(asked("R1-Distill-Qwen 32B"), `${R1}<｜User｜>  And twice? <｜Assistant｜><think>\n</think>`);
   },
 );
 

@@ -56,7 +56,7 @@ for (const [name, { config, rows, prompts, losses, norms, gradients }] of Object
       const { learning_rate, max_grad_norm, ...options } = reference.optimizer;
       const training = await compileFor(device, model, batch, { ...options, rematerialize });
       for (const [i, expected] of losses.entries()) {
-        const settings = { step: i + 1, learning_rate, max_grad_norm };
+        const settings = { learning_rate, max_grad_norm };
         const { loss, grad_norm: norm } = await training.step([batch], settings);
         if (i === 0)
           for (const [weightName, found] of await gradientsOf(device, model)) {

@@ -3,12 +3,13 @@ import { after, test } from "node:test";
 import { emitLoop, PAGE } from "../../src/compiler/loop.ts";
 import { input, scalar } from "../../src/graph/value.ts";
 import { adamW } from "../../src/nn/adamw.ts";
-import { Add, Div, Exp, Mul, Neg, Sqrt, Sub } from "../../src/ops/index.ts";
+import { Add, Div, Exp, Mul, Neg, ReduceSum, Sqrt, Sub } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { LoopInstance, LoopThreads } from "../../src/runtime/loops.ts";
 import { scalarTensor, tensor, toNumbers } from "../../src/runtime/tensor.ts";
+import type { Report } from "../../src/trainers/optimizer/optimizer.ts";
 import { random, testDevice } from "../support/finite-differences.ts";
-import { relativeDifference } from "../support/training.ts";
+import { batchOf, compileFor, prepare, relativeDifference, segment, TOY } from "../support/training.ts";
 
 const floats = (n: number, seed = 1) => {
   const next = random(seed);
@@ -112,11 +113,109 @@ test("states of a device stay what they were when their memory moves between thr
   await device.close();
 });
 
-test("what a loop cannot compute is named", () => {
-  assert.throws(
-    () => emitLoop({ y: Exp(input("x", "float32", ["n"])) }),
-    /A loop cannot compute Exp\. Expected one of: Add,/,
+test("results below the smallest normal number are zero, and what is no number stays so", () => {
+  const [x, y] = [input("x", "float32", ["n"]), input("y", "float32", ["n"])];
+  const instance = new LoopInstance(emitLoop({ next: Mul(x, y) }));
+  const given = [2 ** -126, -(2 ** -126), 2 ** -127, -1e-40, Number.NaN, Number.POSITIVE_INFINITY, -0];
+  const array = Float32Array.from(given);
+  instance.run({ arrays: [array, array.map(() => 1)], inputs: [0, 1], outputs: [0], scalars: [] });
+  assert.deepEqual([...array], [2 ** -126, -(2 ** -126), 0, 0, Number.NaN, Number.POSITIVE_INFINITY, 0]);
+});
+
+test("states come back from a thread that cannot compute, and the next one can", async () => {
+  const pool = new LoopThreads(2);
+  const x = input("x", "float32", ["n"]);
+  const [good, bad] = [emitLoop({ next: Add(x, x) }), emitLoop({ next: Add(x, x) })];
+  const id = pool.compile(good);
+  const items = () =>
+    [200_000, 200_000].map((n) => ({
+      arrays: [new Float32Array(n).fill(3)],
+      inputs: [0],
+      outputs: [0],
+      scalars: [],
+    }));
+  const broken = pool.compile(bad);
+  bad.code.fill(0);
+  const given = items();
+  await assert.rejects(pool.run(broken, given), /magic|module/i);
+  assert.deepEqual(
+    given.map(({ arrays }) => arrays[0]!.length),
+    [200_000, 200_000],
   );
+  const next = items();
+  await pool.run(id, next);
+  assert.ok(next.every(({ arrays }) => arrays[0]!.every((value) => value === 6)));
+  await pool.close();
+});
+
+test("empty tensors are computed, and no items are", async () => {
+  const pool = new LoopThreads(2);
+  const x = input("x", "float32", ["n"]);
+  const id = pool.compile(emitLoop({ next: Add(x, x) }, x));
+  assert.deepEqual(await pool.run(id, []), []);
+  const empty = { arrays: [new Float32Array(0)], inputs: [0], outputs: [0], scalars: [] };
+  assert.deepEqual(await pool.run(id, [empty, { ...empty, arrays: [new Float32Array(0)] }]), [0, 0]);
+  await pool.close();
+});
+
+test("what a loop cannot be run for is told before any state moves", async () => {
+  const device = await openDevice("cpu", { threads: 2 });
+  const [x, s] = [input("x", "float32", ["n"]), input("s", "float32", [])];
+  const loop = await device.compileLoop({ next: Mul(x, s) });
+  await device.write("x", tensor("float32", [300_000], new Float32Array(300_000).fill(1)));
+  await device.write("i", tensor("int32", [1], [1]));
+  const scalars = { s: 2 };
+  const writes = { next: "x" };
+  await assert.rejects(loop.run([{ writes }]), /needs the scalar "s"/);
+  await assert.rejects(
+    loop.run([
+      { scalars, writes },
+      { scalars, writes },
+    ]),
+    /takes part in two runs/,
+  );
+  await assert.rejects(loop.run([{ scalars, reads: { x: "i" }, writes: { next: "i" } }]), /"i" is int32 in cpu/);
+  await assert.rejects(loop.run([{ scalars, writes: { next: "z" } }]), /"z", which is neither fed nor among/);
+  assert.equal((await device.read("x")).data[299_999], 1);
+  const frozen = new Set(["x"]);
+  const sum = ReduceSum(Mul(input("x", "float32", [300_000]), input("y", "float32", [300_000])), { axes: [0] });
+  await device.compileAccumulation({ sums: { sum }, each: {}, batched: new Set(["y"]), frozen });
+  await assert.rejects(loop.run([{ scalars, writes }]), /"x" is frozen/);
+  await device.close();
+});
+
+test("training is the same however many threads its loops have", async () => {
+  const batches = [1, 2].map((seed) => batchOf([[segment(seed, 20, 5)]], 24, 2000));
+  const trained: { reports: Report[]; weights: Float32Array[] }[] = [];
+  for (const threads of [1, 3]) {
+    const device = await openDevice("cpu", { threads: 1 });
+    const model = await prepare(device, { ...TOY, vocab_size: 2000, hidden_size: 128, intermediate_size: 512 });
+    const other = await openDevice("cpu", { threads });
+    for (const name of await device.states()) await other.write(name, await device.read(name));
+    await device.close();
+    const training = await compileFor(other, model, batches[0]!);
+    const reports: Report[] = [];
+    for (let step = 1; step <= 3; step++)
+      reports.push(await training.step(batches, { learning_rate: 1e-2, max_grad_norm: 0.5 }));
+    const weights: Float32Array[] = [];
+    for (const { name } of model.parameters) weights.push(await training.read(name));
+    trained.push({ reports, weights });
+    await other.close();
+  }
+  const [one, three] = trained;
+  for (const [i, { loss, grad_norm }] of one!.reports.entries()) {
+    assert.ok(Math.abs(loss - three!.reports[i]!.loss) < 1e-5 * loss, `step ${i + 1}`);
+    assert.ok(Math.abs(grad_norm - three!.reports[i]!.grad_norm) < 1e-4 * grad_norm, `step ${i + 1}`);
+  }
+  // products of more threads are rounded otherwise
+  for (const [i, weights] of one!.weights.entries()) assert.ok(relativeDifference(weights, three!.weights[i]!) < 1e-2);
+});
+
+test("what a loop cannot compute is named", () => {
+  const x = input("x", "float32", ["n"]);
+  assert.throws(() => emitLoop({ y: Exp(x) }), /A loop cannot compute Exp\. Expected one of: Add,/);
+  assert.throws(() => emitLoop({ y: Add(x, input("y", "float32", [1])) }), /one shape .* y is \[1\] beside \[n\]/);
+  assert.throws(() => emitLoop({ y: x }, input("s", "float32", [])), /one shape .* s is \[\] beside \[n\]/);
 });
 
 after(async () => (await testDevice()).close());

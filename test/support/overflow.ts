@@ -18,7 +18,7 @@ export async function recoversFromOverflow(device: Device): Promise<void> {
     model.parameters,
     state,
   );
-  const step = (step: number) => training.step([batch], { step, learning_rate: 3e-3, max_grad_norm: 1 });
+  const step = () => training.step([batch], { learning_rate: 3e-3, max_grad_norm: 1 });
   const names = model.parameters.flatMap(({ name }) => [name, `m/${name}`, `v/${name}`]);
   const states = async () => {
     const all: Float32Array[] = [];
@@ -26,13 +26,13 @@ export async function recoversFromOverflow(device: Device): Promise<void> {
     return all;
   };
   const before = await states();
-  const first = await step(1);
+  const first = await step();
   assert.ok(!Number.isFinite(first.grad_norm), `the norm is ${first.grad_norm}`);
   assert.deepEqual(await states(), before, "nothing is applied");
   const { skipped_steps, loss_scale, good_steps, beta1_power } = first;
   assert.deepEqual([skipped_steps, loss_scale, good_steps, beta1_power], [1, scale / 2, 0, 1]);
   let last = first;
-  for (let i = 2; i <= 16; i++) last = await step(i);
+  for (let i = 2; i <= 16; i++) last = await step();
   assert.ok(Number.isFinite(last.grad_norm) && last.loss < first.loss - 0.2, `${first.loss} to ${last.loss}`);
   assert.equal(last.loss_scale, scale / 2 ** last.skipped_steps);
   assert.equal(last.good_steps, 16 - last.skipped_steps);

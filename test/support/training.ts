@@ -50,7 +50,7 @@ export async function losses(
   const training = await compileFor(device, model, batch, options);
   const all: number[] = [];
   for (let step = 1; step <= steps; step++) {
-    all.push((await training.step([batch], { step, learning_rate, max_grad_norm: 1 })).loss);
+    all.push((await training.step([batch], { learning_rate, max_grad_norm: 1 })).loss);
   }
   return all;
 }

@@ -1,15 +1,17 @@
 /** @file Every model of the run on the same unseen problems. */
 
 import { existsSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { create, oneOf } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import { writeWhole } from "../../core/files.ts";
 import { contentHash } from "../../core/hash.ts";
-import { loadTokenizer } from "../../data/tokenizer.ts";
+import { loadTokenizer, type Tokenizer } from "../../data/tokenizer.ts";
 import { evaluateModel, type ModelReport, withGains } from "../../evaluation/evaluate.ts";
 import type { Exported } from "../../exporters/exporter.ts";
 import * as exporters from "../../exporters/index.ts";
+import { openGguf } from "../../formats/gguf-reader.ts";
+import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { createRewards } from "../../rewards/create.ts";
 import * as teachers from "../../teachers/index.ts";
@@ -143,16 +145,29 @@ async function asGguf(folder: string, output: string, context: Context): Promise
 
 const Backend = oneOf(teachers);
 
-/**
- * What runs an exported file of the model in `folder`, as the recipe's teacher runs where it is of the same kind, but with a
- * template of its own; without one it continues the question, as it was trained to.
- */
+/** What runs an exported file of the model in `folder`, as the recipe's teacher runs where it is of the same kind. */
 function backendOf(path: string, folder: string, { recipe }: Context): { type: string } {
   const type = path.endsWith(".gguf") ? "llama_cpp" : "transformers";
   const { chat_template: _, ...alike } = {
     chat_template: "",
     ...(recipe.teacher?.type === type ? recipe.teacher : {}),
   };
-  const plain = loadTokenizer(folder).conversational ? {} : { chat_template: "plain" };
-  return Backend.parse({ ...alike, ...plain, type, path });
+  const chat_template = templateToAsk(recipe, loadTokenizer(folder));
+  return Backend.parse({ ...alike, ...(chat_template ? { chat_template } : {}), type, path });
+}
+
+/** The template of questions for a model that has none of its own: what it was trained to continue. */
+export function templateToAsk(
+  { teacher, dataset }: Pick<Recipe, "teacher" | "dataset">,
+  { template }: Pick<Tokenizer, "template">,
+): string | undefined {
+  if (template) return undefined;
+  if (!teacher || dataset) return "plain"; // pairs of prompt and completion
+  const { chat_template, path } = teacher as { chat_template?: string; path?: string };
+  if (chat_template || !path) return chat_template ?? "plain";
+  if (!path.endsWith(".gguf")) return loadTokenizer(dirname(dirname(path))).template ?? "plain";
+  const { metadata, close } = openGguf(path);
+  close();
+  const own = metadata.get("tokenizer.chat_template");
+  return own?.type === "string" ? own.value : "plain";
 }

@@ -83,7 +83,7 @@ export const trainingOf = (
 
 /** The mean loss of micro-batches, whose gradients are on the device then; the weights stay as they are. */
 export const lossOf = async (training: Training, ...batches: Batch[]): Promise<number> =>
-  (await training.step(batches, { step: 1, learning_rate: 0, max_grad_norm: 1 })).loss;
+  (await training.step(batches, { learning_rate: 0, max_grad_norm: 1 })).loss;
 
 /** The same with its gradients. */
 export async function lossAndGradients(

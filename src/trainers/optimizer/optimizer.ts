@@ -51,8 +51,6 @@ export type LossGraph = {
 };
 
 export type StepSettings = {
-  /** The step's number, from 1. */
-  step: number;
   learning_rate: number;
   /** The global norm to which larger gradients are clipped. */
   max_grad_norm: number;
