@@ -76,7 +76,9 @@ function fuse(op: OpInfo, inputs: readonly Value[], attrs: object, target: Targe
     const [a, b] = inputs as [Value, Value];
     const matrices = a.shape.length === 2 && b.shape.length === 2;
     const left = matrices && !target.gemmTransA ? undefined : factor(a);
-    const right = matrices && !target.gemmTransB ? undefined : factor(b);
+    const right = factor(b);
+    // transposed for this product alone: one that another product had use for would be kept until then
+    if (right && matrices && !target.gemmTransB) return withTransposed(a, right, b);
     if ((left || right) && matrices)
       return apply(Gemm, [left ?? a, right ?? b], { transA: left ? 1 : 0, transB: right ? 1 : 0 });
     if ((left || right) && target.has("FusedMatMul", a.dtype))
@@ -89,6 +91,17 @@ function fuse(op: OpInfo, inputs: readonly Value[], attrs: object, target: Targe
       return x.node.inputs[0]!; // there and back
   }
   return apply(op, inputs, attrs);
+}
+
+/** Products of a matrix and another's transposition, by both. */
+const products = new WeakMap<Value, WeakMap<Value, Value>>();
+
+function withTransposed(a: Value, x: Value, transposition: Value): Value {
+  const known = products.get(a) ?? new WeakMap<Value, Value>();
+  products.set(a, known);
+  const product = known.get(x) ?? apply(MatMul, [a, apply(Transpose, [x], transposition.node!.attrs)], {});
+  known.set(x, product);
+  return product;
 }
 
 /** x where `value` is x with its last two axes swapped. */
