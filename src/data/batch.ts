@@ -33,7 +33,7 @@ const MOST = 2 ** 25;
  */
 export function batchShape(rows: number, length: number, vocab_size: number, heads?: number): BatchShape {
   const rowsInChunk = Math.max(64, Math.floor(MOST / vocab_size));
-  const small = length <= 192 ? length : length <= 2048 ? 128 : 256;
+  const small = length <= 192 ? length : length <= 2048 ? 128 : 192;
   const blocks = heads ? Math.ceil((rows * heads * length ** 2) / MOST) : Math.ceil(length / small);
   const block = heads ? Math.max(small, Math.ceil(length / blocks)) : small;
   return { rows, length, block: Math.min(block, length), chunks: Math.ceil((rows * length) / rowsInChunk) };
