@@ -70,8 +70,8 @@ export async function readExamples(
 }
 
 /** Conversations where the tokenizer has a template for them, else prompts with completions. */
-export function trainingRows(source: DatasetSource, { conversational }: Tokenizer): TrainingRow[] {
-  if ("path" in source) return readTrainingRows(source.path, conversational ? "messages" : "prompt");
+export function trainingRows(source: DatasetSource, { template }: Tokenizer): TrainingRow[] {
+  if ("path" in source) return readTrainingRows(source.path, template !== undefined ? "messages" : "prompt");
   const problems = create(generators, source.generate, "generator")("train", source.seed);
   const rows: TrainingRow[] = [];
   for (const { prompt, completion } of problems) {
@@ -79,7 +79,7 @@ export function trainingRows(source: DatasetSource, { conversational }: Tokenize
       { role: "user", content: prompt },
       { role: "assistant", content: completion },
     ];
-    rows.push(conversational ? { messages: turns } : { prompt, completion });
+    rows.push(template !== undefined ? { messages: turns } : { prompt, completion });
     if (rows.length === source.rows) break;
   }
   return rows;

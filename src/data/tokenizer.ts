@@ -33,8 +33,6 @@ export type Tokenizer = {
   readonly stops: readonly number[];
   /** One more than the largest id. */
   readonly size: number;
-  /** Whether there is a chat template. */
-  readonly conversational: boolean;
   /** The text of a conversation; with `generate`, up to where the assistant speaks. */
   render(messages: readonly Message[], options: { generate: boolean }): string;
 };
@@ -130,7 +128,6 @@ export function loadTokenizer(folder: string, named = folder): Tokenizer {
     get stops() {
       return [...new Set([eos, this.endOfTurn])];
     },
-    conversational: source !== undefined,
     size: sizeOf(implementation),
     render(messages, { generate }) {
       if (!source)

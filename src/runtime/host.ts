@@ -7,15 +7,14 @@
 
 import { MessageChannel } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
-import type { Loop } from "../compiler/loop.ts";
 import { DistillError } from "../core/errors.ts";
 import type { ElementType, OnnxValueInfo } from "../formats/onnx.ts";
 import type { DType } from "../graph/value.ts";
 import { whyNoCuda } from "./cuda.ts";
 import { explained } from "./limits.ts";
-import { type LoopItem, LoopThreads } from "./loops.ts";
-import type { Bindings, CompileOptions, HostOptions, LoopRun, Requests } from "./protocol.ts";
+import type { Bindings, CompileOptions, HostOptions, Requests } from "./protocol.ts";
 import { copyModel, sessionOptions, squareModel } from "./session.ts";
+import { StateLoops } from "./state-loops.ts";
 import type { Tensor, TensorData } from "./tensor.ts";
 
 type Loaded = {
@@ -29,8 +28,7 @@ type Loaded = {
 export class Host {
   readonly #options: HostOptions;
   readonly #programs = new Map<number, Loaded>();
-  readonly #loops: Omit<Loop, "code">[] = [];
-  readonly #threads: LoopThreads;
+  readonly loops: StateLoops;
   readonly #sessions: () => ort.InferenceSession.SessionOptions;
   readonly #states = new Map<string, ort.Tensor>();
   readonly #copiers = new Map<string, ort.InferenceSession>();
@@ -40,7 +38,10 @@ export class Host {
 
   private constructor(options: HostOptions) {
     this.#options = options;
-    this.#threads = new LoopThreads(options.threads);
+    this.loops = new StateLoops(options.threads, {
+      elements: (name) => this.#elements(name),
+      moved: (name, data) => this.#moved(name, data),
+    });
     this.#sessions = sessionOptions(options);
   }
 
@@ -118,44 +119,6 @@ export class Host {
     return answers;
   }
 
-  compileLoop({ code, ...names }: Loop): number {
-    this.#loops.push(names);
-    return this.#threads.compile({ code, ...names });
-  }
-
-  /** Run a loop for several sets of states, no state in two of them. Returns the sum over all their elements. */
-  async runLoop(id: number, runs: readonly LoopRun[]): Promise<number> {
-    const { arrays, scalars, results } = this.#loops[id]!;
-    const named = runs.map(({ reads, writes }) => {
-      const inputs = arrays.map((name) => reads?.[name] ?? name);
-      const outputs = results.map((name) => writes?.[name] ?? name);
-      return { inputs, outputs, states: [...new Set([...inputs, ...outputs])] };
-    });
-    const all = named.flatMap(({ states }) => states);
-    if (new Set(all).size < all.length) throw new Error("A state takes part in two runs of a loop.");
-    const items = named.map(({ inputs, outputs, states }, i): LoopItem => {
-      const data = states.map((name) => this.#elements(name));
-      if (data.some(({ length }) => length !== data[0]!.length))
-        throw new Error("The states of an elementwise program differ in size.");
-      const place = (name: string) => states.indexOf(name);
-      const numbers = scalars.map((name) => runs[i]!.scalars?.[name]);
-      const missing = numbers.indexOf(undefined);
-      if (missing >= 0) throw new Error(`A loop needs the scalar "${scalars[missing]}".`);
-      return {
-        arrays: data,
-        inputs: inputs.map(place),
-        outputs: outputs.map(place),
-        scalars: numbers as number[],
-      };
-    });
-    try {
-      return (await this.#threads.run(id, items)).reduce((a, b) => a + b, 0);
-    } finally {
-      for (const [i, { states }] of named.entries())
-        for (const [k, name] of states.entries()) this.#moved(name, items[i]!.arrays[k]!);
-    }
-  }
-
   /** What a loop may take to another thread. */
   #elements(name: string): Float32Array<ArrayBuffer> {
     const state = this.#state(name);
@@ -209,7 +172,7 @@ export class Host {
   }
 
   async close(): Promise<void> {
-    await this.#threads.close();
+    await this.loops.close();
     this.forget([...this.#states.keys()]);
     for (const { session } of this.#programs.values()) await session.release();
     for (const session of this.#copiers.values()) await session.release();

@@ -71,6 +71,10 @@ export class LoopThreads {
     return this.#loops.push({ loop, instance: new LoopInstance(loop) }) - 1;
   }
 
+  loop(id: number): Loop {
+    return this.#loops[id]!.loop;
+  }
+
   /**
    * Compute items, whose arrays are no others' and may be other objects afterwards, also where an error says that not all were
    * computed. Returns the sum over each item's elements. One call at a time.

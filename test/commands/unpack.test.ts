@@ -85,11 +85,8 @@ for (const [name, config] of Object.entries(CONFIGS))
       assert.deepEqual(same.encode(text), tokenizer.encode(text));
       assert.equal(same.decode(same.encode(text)), text);
     }
-    assert.deepEqual(
-      [same.eos, same.bos, same.conversational],
-      [tokenizer.eos, tokenizer.bos, tokenizer.conversational],
-    );
-    if (same.conversational) {
+    assert.deepEqual([same.eos, same.bos, same.template], [tokenizer.eos, tokenizer.bos, tokenizer.template]);
+    if (same.template) {
       const turn = [{ role: "user", content: "12 * 34" }];
       assert.equal(same.render(turn, { generate: true }), tokenizer.render(turn, { generate: true }));
     }

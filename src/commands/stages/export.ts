@@ -92,9 +92,7 @@ function gatePrompts({ recipe }: Context): Prompt[] {
 }
 
 function tokensOf(prompt: Prompt, tokenizer: Tokenizer): number[] {
-  const text = tokenizer.conversational
-    ? tokenizer.render(conversationOf(prompt, {}), { generate: true })
-    : prompt.prompt;
+  const text = tokenizer.template ? tokenizer.render(conversationOf(prompt, {}), { generate: true }) : prompt.prompt;
   const ids = tokenizer.encode(text);
   return tokenizer.bos === undefined || ids[0] === tokenizer.bos ? ids : [tokenizer.bos, ...ids];
 }

@@ -74,7 +74,7 @@ export const target: Target = async (folder) => {
         createModel(readConfig(folder), folder);
         const tokenizer = loadTokenizer(folder);
         for (const text of TEXTS) tokenizer.decode(tokenizer.encode(text));
-        if (tokenizer.conversational) tokenizer.render([{ role: "user", content: "1" }], { generate: true });
+        if (tokenizer.template) tokenizer.render([{ role: "user", content: "1" }], { generate: true });
       },
     };
   };

@@ -171,7 +171,7 @@ export const target: Target = async (folder) => {
         const tokenizer = loadTokenizer(path);
         for (const text of TEXTS) tokenizer.decode(tokenizer.encode(text));
         tokenizer.decode([0, tokenizer.size - 1, tokenizer.size, 10 ** 9]);
-        if (tokenizer.conversational) tokenizer.render([{ role: "user", content: "1" }], { generate: true });
+        if (tokenizer.template) tokenizer.render([{ role: "user", content: "1" }], { generate: true });
       },
     };
   };
