@@ -1,9 +1,9 @@
-/** @file For devices on which every kernel is a launch: the same in fewer of them. */
+/** @file The same in fewer kernels, for devices on which every kernel is a launch; and sums of products in less memory. */
 
 import { apply } from "../graph/op.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { elements, sameShape } from "../graph/shape.ts";
-import { scalar, toposort, type Value } from "../graph/value.ts";
+import { type Dim, scalar, toposort, type Value } from "../graph/value.ts";
 import {
   Add,
   Concat,
@@ -93,15 +93,16 @@ const isSwap = (perm: readonly number[]) => {
   return perm.every((axis, i) => axis === (i === n - 1 ? n - 2 : i === n - 2 ? n - 1 : i));
 };
 
-/** Sums of a product of matrices and something else as one Gemm, where nothing else uses the product. */
-export function fuseSums(outputs: readonly Value[]): Value[] {
+/** Sums, of so many elements, of a product of matrices and something else as one Gemm, where nothing else uses the product. */
+export function fuseSums(outputs: readonly Value[], least: number): Value[] {
+  if (least === Infinity) return [...outputs];
   const uses = new Map<Value, number>();
   const use = (x: Value) => uses.set(x, (uses.get(x) ?? 0) + 1);
   outputs.forEach(use);
   for (const { node } of toposort(...outputs)) node?.inputs.forEach(use);
 
   return rewrite(outputs, ({ node, shape }, inputs) => {
-    if (node?.op !== Add) return undefined;
+    if (node?.op !== Add || (least > 0 && !isLarge(shape, least))) return undefined;
     for (const i of [1, 0]) {
       const [product, other] = [inputs[i]!, inputs[1 - i]!];
       if (uses.get(node.inputs[i]!) !== 1 || !sameShape(product.shape, shape)) continue;
@@ -113,3 +114,6 @@ export function fuseSums(outputs: readonly Value[]): Value[] {
     return undefined;
   });
 }
+
+const isLarge = (shape: readonly Dim[], least: number) =>
+  shape.every((dim) => typeof dim === "number") && elements(shape) >= least;

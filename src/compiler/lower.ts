@@ -1,9 +1,10 @@
 /** @file From what the graph means to what a device runs: expansion, common subexpressions, fused products. */
 
 import { apply, type OpInfo } from "../graph/op.ts";
+import { elements } from "../graph/shape.ts";
 import { toposortUntil, type Value } from "../graph/value.ts";
 import { MatMul, Transpose } from "../ops/index.ts";
-import { FusedMatMul, Gemm } from "../ops/matmul.ts";
+import { FusedMatMul, Gemm, transposed } from "../ops/matmul.ts";
 import { fuseLocally, fuseSums } from "./fuse.ts";
 import { scatteredInPieces, whereInPieces } from "./pieces.ts";
 import type { Target } from "./targets.ts";
@@ -41,7 +42,7 @@ export function lower(outputs: readonly Value[], target: Target): Value[] {
   };
   visit(outputs);
   const all = outputs.map((value) => lowered.get(value)!);
-  return target.fewKernels ? fuseSums(all) : all;
+  return fuseSums(all, target.accumulates);
 }
 
 /** Return the first of all values that are computed alike. */
@@ -89,8 +90,19 @@ function fuse(op: OpInfo, inputs: readonly Value[], attrs: object, target: Targe
     const { perm } = attrs as { perm: number[] };
     if (x.node?.op === Transpose && perm.every((axis, i) => (x.node!.attrs as { perm: number[] }).perm[axis] === i))
       return x.node.inputs[0]!; // there and back
+    return smallerTransposed(x) ?? apply(op, inputs, attrs);
   }
   return apply(op, inputs, attrs);
+}
+
+/** (A'B)' of matrices as B'A where B is the smaller to transpose; neither result is transposed. */
+function smallerTransposed({ node, shape }: Value): Value | undefined {
+  if (node?.op !== MatMul || shape.length !== 2) return undefined;
+  const [left, b] = node.inputs as [Value, Value];
+  const a = factor(left);
+  const known = a && [...a.shape, ...b.shape].every((dim) => typeof dim === "number");
+  if (!known || elements(b.shape) >= elements(a.shape)) return undefined;
+  return apply(MatMul, [transposed(b), a], {});
 }
 
 /** Products of a matrix and another's transposition, by both. */

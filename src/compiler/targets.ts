@@ -20,6 +20,8 @@ export type Target = {
   readonly gemmTransB: boolean;
   /** Whether launches cost enough to spell the same in fewer kernels. */
   readonly fewKernels?: boolean;
+  /** Elements from which a product and what is added to it are one Gemm, so that the two never exist beside each other. */
+  readonly accumulates: number;
   /** Elements of float32 that every device binds to a kernel; larger tensors are worked on in pieces. */
   readonly binds?: number;
   readonly residency: Residency;
@@ -34,6 +36,7 @@ const cpu: Target = {
   has: (type, dtype) => (FUSED.includes(type) ? dtype === "float32" : isOnnx(type)),
   gemmTransA: false,
   gemmTransB: true,
+  accumulates: 2 ** 22, // Gemm copies what it adds to on one thread: slower where memory does not count
   residency: "shared",
 };
 
@@ -44,6 +47,7 @@ const webgpu: Target = {
   gemmTransA: true,
   gemmTransB: false, // its Gemm reads such a matrix at a fifth of the rate: test/bench/results/gpu-2026-11-26.md
   fewKernels: true,
+  accumulates: 0,
   binds: 2 ** 25,
   residency: "device",
 };
@@ -55,6 +59,7 @@ const cuda: Target = {
   gemmTransA: true,
   gemmTransB: true,
   fewKernels: true,
+  accumulates: 0,
   residency: "copied",
 };
 
@@ -66,6 +71,7 @@ const portable: Target = {
   gemmTransA: false,
   gemmTransB: true,
   fewKernels: false,
+  accumulates: Infinity,
   binds: Infinity,
 };
 

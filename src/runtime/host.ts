@@ -113,8 +113,11 @@ export class Host {
     const answers: Record<string, Tensor> = {};
     for (const { name } of program.outputs) {
       const result = results[name]!;
-      if (program.keep.includes(name)) this.#replace(bindings.writes?.[name] ?? name, result);
-      else answers[name] = fromOrt(result);
+      if (!program.keep.includes(name)) answers[name] = fromOrt(result);
+      else {
+        this.#keep(bindings.writes?.[name] ?? name, result);
+        this.#given.add(result);
+      }
     }
     return answers;
   }
@@ -124,8 +127,7 @@ export class Host {
     const state = this.#state(name);
     if (state.location !== "cpu" || !(state.data instanceof Float32Array))
       throw new Error(`A loop takes float32 states in host memory; "${name}" is ${state.type} in ${state.location}.`);
-    for (const { memory } of this.#programs.values())
-      if (memory?.includes(state)) throw new Error(`"${name}" is frozen: a program reads its memory.`);
+    if (this.#isFrozen(state)) throw new Error(`"${name}" is frozen: a program reads its memory.`);
     return state.data as Float32Array<ArrayBuffer>;
   }
 
@@ -158,7 +160,7 @@ export class Host {
 
   forget(names: readonly string[]): void {
     for (const name of names) {
-      dispose(this.#state(name));
+      this.#free(this.#state(name));
       this.#states.delete(name);
     }
   }
@@ -195,19 +197,21 @@ export class Host {
     return state;
   }
 
-  /** Keep what a program gave. What one gave before is freed at once: garbage of this size is collected late. */
-  #replace(name: string, value: ort.Tensor): void {
-    const old = this.#states.get(name);
-    this.#keep(name, value);
-    if (old && this.#given.delete(old) && old.location === "cpu")
-      nowhere.postMessage(null, [(old.data as TensorData).buffer as ArrayBuffer]);
-    this.#given.add(value);
-  }
-
   #keep(name: string, value: ort.Tensor): void {
     const old = this.#states.get(name);
     this.#states.set(name, value);
-    if (old && old !== value) dispose(old);
+    if (old && old !== value) this.#free(old);
+  }
+
+  /** Free a state on the device, and at once what a program gave: garbage of this size is collected late. */
+  #free(state: ort.Tensor): void {
+    if (state.location === "gpu-buffer") state.dispose();
+    else if (this.#given.delete(state) && !this.#isFrozen(state))
+      nowhere.postMessage(null, [(state.data as TensorData).buffer as ArrayBuffer]);
+  }
+
+  #isFrozen(state: ort.Tensor): boolean {
+    return [...this.#programs.values()].some(({ memory }) => memory?.includes(state));
   }
 
   /** A session that copies between host and device: the only safe way to read a device tensor. */
@@ -248,7 +252,3 @@ const nowhere = new MessageChannel().port1;
 nowhere.close();
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: TensorData) => new Uint8Array(buffer, byteOffset, byteLength);
-
-function dispose(state: ort.Tensor): void {
-  if (state.location === "gpu-buffer") state.dispose();
-}

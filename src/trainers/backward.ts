@@ -36,13 +36,17 @@ export async function compileBackward(
       : await runForEach(device, loss, gradients);
   const gradient = input("gradient", "float32", ["size"]);
   const squares = await device.compileLoop({}, Mul(gradient, gradient));
+  let old: readonly string[] = [];
   return {
     nodes: sums.nodes,
     kernels: (microBatches) => ({ ...sums.kernels(microBatches), norm: names.length * squares.kernels }),
-    run: async (batches) => ({
-      loss: await sums.run(batches),
-      squares: await squares.run(names.map((gradient) => ({ reads: { gradient } }))),
-    }),
+    async run(batches) {
+      await device.forget(...old); // so that they are not there twice
+      old = [];
+      const loss = await sums.run(batches);
+      old = names;
+      return { loss, squares: await squares.run(names.map((gradient) => ({ reads: { gradient } }))) };
+    },
   };
 }
 

@@ -12,7 +12,7 @@ export type TrainingEstimate = {
   device: string;
   parameters: number;
   trained_parameters: number;
-  /** Gradients and moments are of what is trained, both twice its size. */
+  /** Of the size of what is trained, and twice that where others are added to them: on a GPU, and of several micro-batches. */
   weights_mb: number;
   gradients_mb: number;
   moments_mb: number;
@@ -75,14 +75,16 @@ export function estimateTraining(
     inputs.reduce((sum, [name, bytes]) => (own.has(name) === wanted ? sum + bytes : sum), 0);
   const [weights, batch] = [bytesOf(true), bytesOf(false)];
   const optimized = 4 * elementsIn(trained);
-  // gradients are there twice: those of the step before until the new ones are whole
-  const state = weights + 2 * optimized + 2 * optimized;
+  const microBatches = Math.min(rowsPerStep, rows.length) / shape.rows;
+  const added = target.residency === "device" || (target.residency === "shared" && microBatches > 1);
+  const gradients = added ? 2 * optimized : optimized;
+  const moments = 2 * optimized;
+  const state = weights + gradients + moments;
   const onCpu = device === "cpu";
   const program = onCpu ? largest.arena_bytes : largest.peak_bytes;
   const memory = state + program + batch;
   const overhead = NODE * largest.nodes + KERNELS;
 
-  const microBatches = Math.min(rowsPerStep, rows.length) / shape.rows;
   const gflop_per_step = (mean.flops * microBatches) / 1e9;
   const moved = mean.moved_bytes * microBatches + OPTIMIZER * optimized;
   const seconds_per_step = gflop_per_step / rates.matmul_gflops + moved / 1e9 / rates.elementwise_gb_s;
@@ -93,8 +95,8 @@ export function estimateTraining(
     parameters,
     trained_parameters: elementsIn(trained),
     weights_mb: megabytes(weights),
-    gradients_mb: megabytes(2 * optimized),
-    moments_mb: megabytes(2 * optimized),
+    gradients_mb: megabytes(gradients),
+    moments_mb: megabytes(moments),
     activations_mb: megabytes(largest.peak_bytes),
     allocator_mb: megabytes(program),
     logits_mb: megabytes(4 * chunkRows(shape, batches) * (model.head.shape[0] as number)),

@@ -19,6 +19,7 @@ const plain: Target = {
   gemmTransA: false,
   gemmTransB: true,
   fewKernels: false,
+  accumulates: Infinity,
   binds: Infinity,
 };
 

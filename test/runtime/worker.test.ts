@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { performance } from "node:perf_hooks";
 import { test } from "node:test";
 import { input } from "../../src/graph/value.ts";
-import { MatMul } from "../../src/ops/index.ts";
+import { MatMul, Neg } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
 
@@ -46,5 +46,29 @@ test("a program that lacks an input says which", async () => {
   const device = await openDevice("cpu");
   const program = await device.compile({ y: MatMul(input("a", "float32", [1, 1]), input("b", "float32", [1, 1])) });
   await assert.rejects(program.run({ a: tensor("float32", [1, 1], [1]) }), /needs "b"/);
+  await device.close();
+});
+
+test("the memory of what a program gave is free once it is forgotten or replaced, but for what another program reads", async () => {
+  const device = await openDevice("cpu");
+  const size = [2 ** 24]; // 64 MB
+  const program = await device.compile({ y: Neg(input("x", "float32", size)) }, { keep: ["y"] });
+  await device.write("x", tensor("float32", size, new Float32Array(size[0]!).fill(1)));
+  await program.run({});
+  const reader = await device.compileAccumulation(
+    { sums: { z: Neg(input("y", "float32", size)) }, each: {}, batched: new Set(), frozen: new Set(["y"]) },
+    { keep: ["z"] },
+  );
+  const resident = () => process.memoryUsage.rss() / 2 ** 20;
+  await device.forget("y");
+  await program.run({});
+  const one = resident();
+  await program.run({});
+  assert.ok(resident() < one + 32, `${resident()} MB after a state was replaced, ${one} MB before`);
+  await device.forget("y");
+  assert.ok(resident() < one - 32, `${resident()} MB after a state was forgotten, ${one} MB before`);
+  await reader.run([{}]);
+  const { data } = await device.read("z");
+  assert.ok(data.every((element) => element === 1));
   await device.close();
 });
