@@ -3,13 +3,24 @@
 import { type Expressions, expressions } from "./expression.ts";
 import { Beyond, type Budget, openBudget } from "./limits.ts";
 import { minus } from "./matrix.ts";
-import { rename } from "./normal-form.ts";
 import { print } from "./print.ts";
 import { integer } from "./rational.ts";
 import { asInterval, isConstant, isLabel, labelled, saidBy, simplifyRelation } from "./relation.ts";
+import {
+  ALL_REALS,
+  ascending,
+  columnOf,
+  expanded,
+  hasPlusMinus,
+  isSequence,
+  lettersOf,
+  mergedSets,
+  unquantified,
+  withoutUnitLetter,
+} from "./rewrite.ts";
 import { constantRatio } from "./sample.ts";
 import { sameText } from "./text.ts";
-import { map, type Node, number, operation, type Relation, some, symbol } from "./tree.ts";
+import { type Node, number, operation, rename, some } from "./tree.ts";
 import { UNITS } from "./words.ts";
 
 /** The rule by which two answers are equal, or undefined. */
@@ -261,73 +272,3 @@ function createComparison(algebra: Expressions, budget: Budget) {
     return renamed;
   }
 }
-
-/** The number of "3s" or "12 m²", where the reference has no letters. */
-function withoutUnitLetter(node: Node): Node | undefined {
-  if (node.kind !== "operation" || node.op !== "*" || !isConstant(node.left)) return undefined;
-  const unit = node.right.kind === "operation" && node.right.op === "^" ? node.right.left : node.right;
-  return unit.kind === "symbol" && "msghlL".includes(unit.name) ? node.left : undefined;
-}
-
-const unquantified = (node: Node) => (node.kind === "quantity" ? node.value : node);
-
-/** A union of sets of elements as one set. */
-function mergedSets(node: Node): Node {
-  if (node.kind !== "union" || node.op !== "union") return node;
-  const items = node.items.map((item) => (item.kind === "set" && item.written ? item.items : undefined));
-  return items.every((set) => set !== undefined)
-    ? { kind: "set", written: true, joint: ",", items: items.flat() }
-    : node;
-}
-
-const isSequence = (node: Node) => node.kind === "sequence" || node.kind === "set" || node.kind === "matrix";
-
-const hasPlusMinus = (node: Node) => some(node, (child) => child.kind === "plus-minus");
-
-/** An answer with ± as the two that it means; all its signs are taken together. */
-function expanded(node: Node): Node {
-  if (node.kind === "set") {
-    const items = node.items
-      .map(expanded)
-      .flatMap((item) => (item.kind === "set" && !item.written ? item.items : [item]));
-    return { ...node, items };
-  }
-  if (!hasPlusMinus(node)) return node;
-  const items = [withSigns(node, 1), withSigns(node, -1)];
-  return { kind: "set", written: false, joint: "or", items };
-}
-
-/** The tree with its upper (1) or lower (−1) signs. */
-function withSigns(node: Node, upper: 1 | -1): Node {
-  return map(node, (child) => {
-    if (child.kind !== "plus-minus") return undefined;
-    const right = withSigns(child.right, upper);
-    const signed = child.upper * upper === 1 ? right : minus(right);
-    return child.left ? operation("+", withSigns(child.left, upper), signed) : signed;
-  });
-}
-
-/** The relation with < and ≤ instead of > and ≥. */
-function ascending(node: Node & { kind: "relation" }): Node & { kind: "relation" } {
-  const flips: Partial<Record<Relation, Relation>> = { ">": "<", ">=": "<=" };
-  if (!node.ops.every((op) => op === ">" || op === ">=")) return node;
-  return { ...node, parts: [...node.parts].reverse(), ops: [...node.ops].reverse().map((op) => flips[op]!) };
-}
-
-const columnOf = (matrix: Node & { kind: "matrix" }): Node[] | undefined =>
-  matrix.rows.every((row) => row.length === 1) ? matrix.rows.flat() : undefined;
-
-/** The letters of a product of letters, as in $odd$. */
-function lettersOf(node: Node): string | undefined {
-  if (node.kind === "symbol") return node.name.replace(/^\\/, "");
-  if (node.kind !== "operation" || node.op !== "*") return undefined;
-  const [left, right] = [lettersOf(node.left), lettersOf(node.right)];
-  return left !== undefined && right !== undefined ? left + right : undefined;
-}
-
-const ALL_REALS: Node = {
-  kind: "sequence",
-  open: "(",
-  close: ")",
-  items: [minus(symbol("oo")), symbol("oo")],
-};

@@ -1,11 +1,13 @@
 /** @file A tree as a fraction of polynomials: equal numbers and expressions get equal forms where algebra can tell. */
 
+import { onRationals } from "./exact.ts";
+import { factorize } from "./factorize.ts";
 import { Beyond, type Budget, LIMITS } from "./limits.ts";
 import { type Arithmetic, type Atom, arithmetic, type Fraction, nameOf, type Polynomial } from "./polynomial.ts";
 import { print } from "./print.ts";
 import type { Rational } from "./rational.ts";
 import * as Q from "./rational.ts";
-import { map, type Node, number, symbol } from "./tree.ts";
+import { type Node, number, substitute } from "./tree.ts";
 
 /** Thrown where a tree is no expression: a list, a relation, words. */
 export class NotAlgebraic extends Error {
@@ -152,35 +154,12 @@ export function normalForms(budget: Budget): NormalForms {
       [value.n, 1],
       [value.d, -1],
     ] as const)
-      for (const [factor, times] of factorize(n)) {
+      for (const [factor, times] of factorize(n, budget)) {
         budget.spend(1);
         const known = factor < 1_000_000n;
         const key = `p ${factor}`;
         found.push([known ? atom("prime", key, factor) : { ...atom("opaque", key), prime: factor }, times * direction]);
       }
-    return found;
-  }
-
-  function factorize(n: bigint): [bigint, number][] {
-    const found: [bigint, number][] = [];
-    let rest = n;
-    if (Q.bits(n) <= 512)
-      for (const p of PRIMES) {
-        if (p * p > rest) break;
-        let times = 0;
-        while (rest % p === 0n) {
-          rest /= p;
-          times++;
-          budget.spend(1);
-        }
-        if (times) found.push([p, times]);
-      }
-    if (rest === 1n) return found;
-    for (const k of [2, 3, 5]) {
-      const root = rest > 1_000_000n ? Q.exactRoot(rest, k) : undefined;
-      if (root) return [...found, ...factorize(root).map(([p, times]): [bigint, number] => [p, times * k])];
-    }
-    found.push([rest, 1]);
     return found;
   }
 
@@ -291,73 +270,6 @@ export function normalForms(budget: Budget): NormalForms {
     return result;
   }
 }
-
-/** The tree with a symbol replaced. */
-export const substitute = (node: Node, name: string, by: Node): Node =>
-  map(node, (child) => (child.kind === "symbol" && child.name === name ? by : undefined));
-
-/** The tree with one symbol for another. */
-export const rename = (node: Node, from: string, to: string) => substitute(node, from, symbol(to));
-
-/** Functions with exact values on exact numbers. */
-function onRationals(called: string, values: readonly Rational[], whole: boolean): Rational | undefined {
-  const [a, b] = values as [Rational, Rational | undefined];
-  switch (called) {
-    case "abs":
-      return Q.abs(a);
-    case "floor":
-      return Q.integer(Q.floor(a));
-    case "ceil":
-      return Q.integer(-Q.floor(Q.negate(a)));
-    case "sgn":
-      return Q.integer(Q.sign(a));
-    case "min":
-    case "max":
-      return values.reduce((x, y) => (Q.compare(x, y) < 0 === (called === "min") ? x : y));
-    case "deg":
-      return undefined;
-  }
-  if (!whole || values.some((value) => Q.bits(value.n) > 4_096)) return undefined;
-  const integers = values.map((value) => value.n / value.d);
-  switch (called) {
-    case "gcd":
-      return Q.integer(integers.reduce(Q.gcd));
-    case "lcm":
-      return integers.some((n) => n === 0n) ? Q.ZERO : Q.integer(integers.reduce((x, y) => abs((x / Q.gcd(x, y)) * y)));
-    case "mod": {
-      const [n, m] = integers as [bigint, bigint];
-      return m && m > 0n ? Q.integer(((n % m) + m) % m) : undefined;
-    }
-    case "factorial":
-      return a.n >= 0n && a.n <= LIMITS.factorial ? Q.integer(range(1n, a.n)) : undefined;
-    case "binom": {
-      if (!b || b.n < 0n || a.n < b.n || a.n > LIMITS.factorial) return undefined;
-      const k = b.n * 2n > a.n ? a.n - b.n : b.n;
-      return Q.integer(range(a.n - k + 1n, a.n) / range(1n, k));
-    }
-  }
-  return undefined;
-}
-
-const abs = (n: bigint) => (n < 0n ? -n : n);
-
-/** from · (from + 1) ⋯ to, by halves so that the factors stay of one length. */
-function range(from: bigint, to: bigint): bigint {
-  if (from > to) return 1n;
-  if (to - from < 8n) {
-    let result = from;
-    for (let k = from + 1n; k <= to; k++) result *= k;
-    return result;
-  }
-  const middle = (from + to) / 2n;
-  return range(from, middle) * range(middle + 1n, to);
-}
-
-const PRIMES: readonly bigint[] = (() => {
-  const found: bigint[] = [];
-  for (let n = 2; n < 1000; n++) if (found.every((p) => n % Number(p) !== 0)) found.push(BigInt(n));
-  return found;
-})();
 
 const small = (n: bigint): number => {
   if (n > 1_000_000_000n || n < -1_000_000_000n) throw new Beyond("an exponent is too long");

@@ -106,3 +106,10 @@ export function symbols(node: Node, found = new Set<string>()): Set<string> {
 
 /** Symbols with a value. */
 export const CONSTANTS: ReadonlySet<string> = new Set(["pi", "e", "i", "oo"]);
+
+/** The tree with a symbol replaced. */
+export const substitute = (node: Node, name: string, by: Node): Node =>
+  map(node, (child) => (child.kind === "symbol" && child.name === name ? by : undefined));
+
+/** The tree with one symbol for another. */
+export const rename = (node: Node, from: string, to: string) => substitute(node, from, symbol(to));

@@ -10,7 +10,8 @@ import {
   type QuickJSRuntime,
   RELEASE_SYNC,
 } from "quickjs-emscripten";
-import { JUDGE, PROGRAM } from "./javascript-guest.ts";
+import { JUDGE } from "./javascript-judge.ts";
+import { PROGRAM } from "./javascript-program.ts";
 import { clip, type Engine, type Job, type Outcome } from "./protocol.ts";
 
 declare const WebAssembly: { Module: new (bytes: Uint8Array) => never };
