@@ -66,7 +66,7 @@ export function emitLoop(outputs: Record<string, Value>, sum?: Value): Loop {
   const first = 1 + scalars.length; // of the locals that are no parameters
   const newLocal = (type: number) => first + locals.push(type) - 1;
   const i = newLocal(I32);
-  const total = newLocal(V128);
+  const totals = [newLocal(V128), newLocal(V128)] as const; // so that an addition need not wait for the one before
   const places = new Map<Value, number>(scalars.map((value, k) => [value, 1 + k]));
   const spread = new Map<Value, number>(); // scalars as four elements
 
@@ -104,7 +104,7 @@ export function emitLoop(outputs: Record<string, Value>, sum?: Value): Loop {
     within.push(...get(i), ...get(result), ...get(result), ...simd(F32X4_ABS), ...get(smallest), ...simd(F32X4_LESS));
     within.push(...simd(V128_ANDNOT), ...simd(V128_STORE), ...at(arrays.length + k));
   }
-  if (sum) within.push(...accumulate(places.get(sum)!, total));
+  if (sum) within.push(...accumulate(places.get(sum)!, totals));
 
   const body = [
     ...vector(locals.map((type) => [...unsigned(1), type])),
@@ -114,7 +114,8 @@ export function emitLoop(outputs: Record<string, Value>, sum?: Value): Loop {
     ...within,
     ...[...get(i), ...i32(16), I32_ADD, LOCAL_TEE, ...unsigned(i), ...get(0), I32_LESS, BRANCH_IF, 0],
     END,
-    ...[...get(total), ...simd(F64X2_LANE), 0, ...get(total), ...simd(F64X2_LANE), 1, F64_ADD],
+    ...[...totals.flatMap(get), ...simd(F64X2_ADD), ...set(totals[0])],
+    ...[...get(totals[0]), ...simd(F64X2_LANE), 0, ...get(totals[0]), ...simd(F64X2_LANE), 1, F64_ADD],
     END,
   ];
   const pages = arrays.length + results.length;
@@ -158,13 +159,13 @@ const simd = (opcode: number) => [0xfd, ...unsigned(opcode)];
 /** The place of a page, for a load or store that is aligned to 16 bytes. */
 const at = (page: number) => [4, ...unsigned(page * PAGE)];
 
-/** total ← total + the four elements of `value`, widened two by two. */
-function accumulate(value: number, total: number): number[] {
-  const high = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7];
+/** Add the four elements of `value`, widened: two to one total, two to the other. */
+function accumulate(value: number, [lower, upper]: readonly [number, number]): number[] {
+  const swapped = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7];
   return [
-    ...[...get(total), ...get(value), ...simd(F64X2_PROMOTE_LOW), ...simd(F64X2_ADD)],
-    ...[...get(value), ...get(value), ...simd(SHUFFLE), ...high, ...simd(F64X2_PROMOTE_LOW), ...simd(F64X2_ADD)],
-    ...set(total),
+    ...[...get(lower), ...get(value), ...simd(F64X2_PROMOTE_LOW), ...simd(F64X2_ADD), ...set(lower)],
+    ...[...get(upper), ...get(value), ...get(value), ...simd(SHUFFLE), ...swapped],
+    ...[...simd(F64X2_PROMOTE_LOW), ...simd(F64X2_ADD), ...set(upper)],
   ];
 }
 
