@@ -21,7 +21,7 @@ import { elements } from "../graph/shape.ts";
 import { input, scalar, type Value } from "../graph/value.ts";
 import { Add, Expand, Gather, Neg, Slice } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
-import { type Emitted, emitModel } from "./emit.ts";
+import { countNodes, type Emitted, emitModel } from "./emit.ts";
 import { eachAfterItsInputs } from "./listing.ts";
 import type { Target } from "./targets.ts";
 
@@ -96,7 +96,7 @@ export function emitAccumulation(accumulation: Accumulation, target: Target): Em
     bytes: Buffer.concat([head, ...heads]),
     inputs: graph.input,
     outputs: graph.output,
-    nodes: graph.node.length + body.node.length,
+    nodes: countNodes(graph),
     sizes,
     frozen: constants.map(({ name }) => name),
   };

@@ -5,18 +5,21 @@ import { toBfloat16, toFloat16 } from "../formats/float16.ts";
 import {
   encodeOnnx,
   type OnnxAttribute,
+  type OnnxGraph,
   type OnnxModel,
   type OnnxNode,
   type OnnxTensor,
   type OnnxValueInfo,
 } from "../formats/onnx.ts";
 import { type Attribute, defineOp, type Unary } from "../graph/op.ts";
+import { substitute } from "../graph/rewrite.ts";
 import { elements } from "../graph/shape.ts";
-import type { DType, Value } from "../graph/value.ts";
+import { type DType, input, type Value } from "../graph/value.ts";
 import { After, resolve } from "../ops/after.ts";
-import { Part } from "../ops/index.ts";
+import { Part, Scan } from "../ops/index.ts";
+import type { Trace } from "../ops/scan.ts";
 import { countKernels } from "./kernels.ts";
-import { asOrdered, backwards, type Listing } from "./listing.ts";
+import { asOrdered, backwards, eachAfterItsInputs, type Listing } from "./listing.ts";
 import { lower } from "./lower.ts";
 import { schedule } from "./schedule.ts";
 import type { Target } from "./targets.ts";
@@ -35,8 +38,15 @@ export type Emitted = {
 /** Emit the program that computes `outputs`, in their order as far as they do not depend on each other. */
 export function emit(outputs: Record<string, Value>, target: Target): Emitted {
   const { model, kernels } = build(outputs, target, backwards);
-  return { bytes: encodeOnnx(model), inputs: model.input, outputs: model.output, nodes: model.node.length, kernels };
+  return { bytes: encodeOnnx(model), inputs: model.input, outputs: model.output, nodes: countNodes(model), kernels };
 }
+
+/** Nodes, those of bodies with them. */
+export const countNodes = ({ node }: OnnxGraph): number =>
+  node.reduce(
+    (sum, { attribute }) => attribute.reduce((inner, a) => inner + (a.type === "GRAPH" ? countNodes(a.g) : 0), sum + 1),
+    0,
+  );
 
 /**
  * The same as a model that is not serialised yet. `scope` begins the names of all that is neither an input nor an output.
@@ -66,23 +76,27 @@ function build(
   const parts = partNames(order, names);
   const nodes = listed
     .filter(({ node }) => node!.op !== Part)
-    .map((value) => encodeNode(value, operand, parts.get(value) ?? [names.get(value)!]));
+    .map((value) =>
+      value.node!.op === Scan
+        ? encodeScan(value, operand, names.get(value)!, parts.get(value) ?? [], target)
+        : encodeNode(value, operand, parts.get(value) ?? [names.get(value)!]),
+    );
 
-  const info = (name: string, { dtype, shape }: Value): OnnxValueInfo => ({ name, elemType: dtype, shape });
-  const input = order.filter(({ node, data }) => !node && data === undefined).map((value) => info(value.name!, value));
-  const output = Object.entries(outputs).map(([name, value]) => info(name, value));
+  const inputs = order.filter(({ node, data }) => !node && data === undefined);
   const model: OnnxModel = {
     opset: {
       "": Math.max(target.opset, ...order.map(({ node }) => node?.op.spelling?.opset ?? 0)),
       "com.microsoft": 1,
     },
     node: nodes,
-    input,
-    output,
+    input: inputs.map((value) => infoOf(value.name!, value)),
+    output: Object.entries(outputs).map(([name, value]) => infoOf(name, value)),
     initializer: [...initializer.values()],
   };
   return { model, kernels: countKernels(order) };
 }
+
+const infoOf = (name: string, { dtype, shape }: Value): OnnxValueInfo => ({ name, elemType: dtype, shape });
 
 /** Outputs that are each a node of its own: a copy of what is an input, a constant or another output. */
 function ownNodes(outputs: readonly Value[]): Value[] {
@@ -129,6 +143,33 @@ function encodeNode(value: Value, operand: (x: Value) => string, output: string[
   );
   const input = (operands?.(attrs, inputs, value) ?? inputs).map(operand);
   return { name: output[0]!, opType: op.type, domain, input, output, attribute };
+}
+
+/** The body is a graph of its own, in which what is shared goes by the names that it has around it. */
+function encodeScan(
+  { node }: Value,
+  operand: (x: Value) => string,
+  name: string,
+  parts: readonly string[],
+  target: Target,
+): OnnxNode {
+  const { trace } = node!.attrs as { trace: Trace };
+  const count = trace.items.length;
+  const inputs = node!.inputs.map(operand);
+  const scope = `${name}/`;
+  const items = trace.items.map(({ dtype, shape }, i) => input(`${scope}item ${i}`, dtype, shape));
+  const shared = trace.shared.map(({ dtype, shape }, i) => input(inputs[count + i]!, dtype, shape));
+  const inner = [...items, ...shared];
+  const standIns = [...trace.items, ...trace.shared].map((x, i): [Value, Value] => [x, inner[i]!]);
+  const outputs = substitute(trace.outputs, new Map(standIns)).map((y, i): [string, Value] => [`${scope}${i}`, y]);
+  const body = emitModel(Object.fromEntries(outputs), target, { listing: eachAfterItsInputs, scope });
+  const g = { ...body, input: items.map((item) => infoOf(item.name!, item)) };
+  const output = outputs.map(([inside], i) => parts[i] ?? `${inside} unused`);
+  const attribute: OnnxAttribute[] = [
+    { name: "body", type: "GRAPH", g },
+    { name: "num_scan_inputs", type: "INT", i: count },
+  ];
+  return { name: output[0]!, opType: "Scan", domain: "", input: inputs.slice(0, count), output, attribute };
 }
 
 function encodeAttribute([name, value]: [string, Attribute]): OnnxAttribute {

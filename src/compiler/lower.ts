@@ -3,8 +3,9 @@
 import { apply, type OpInfo } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
 import { toposortUntil, type Value } from "../graph/value.ts";
-import { MatMul, Transpose } from "../ops/index.ts";
+import { MatMul, Part, Transpose } from "../ops/index.ts";
 import { FusedMatMul, Gemm, transposed } from "../ops/matmul.ts";
+import { Tuple } from "../ops/scan.ts";
 import { fuseLocally, fuseSums } from "./fuse.ts";
 import { scatteredInPieces, whereInPieces } from "./pieces.ts";
 import type { Target } from "./targets.ts";
@@ -85,6 +86,7 @@ function fuse(op: OpInfo, inputs: readonly Value[], attrs: object, target: Targe
     if ((left || right) && target.has("FusedMatMul", a.dtype))
       return apply(FusedMatMul, [left ?? a, right ?? b], { transA: left ? 1 : 0, transB: right ? 1 : 0 });
   }
+  if (op === Part && inputs[0]!.node?.op === Tuple) return inputs[0]!.node.inputs[(attrs as { index: number }).index]!;
   if (op === Transpose) {
     const [x] = inputs as [Value];
     const { perm } = attrs as { perm: number[] };

@@ -2,7 +2,8 @@
 
 import type { DType, Value } from "../graph/value.ts";
 import { resolve } from "../ops/after.ts";
-import { Reshape } from "../ops/index.ts";
+import { Part, Reshape, Scan, Split } from "../ops/index.ts";
+import type { Trace } from "../ops/scan.ts";
 import { Arena, type Chunk } from "./arena.ts";
 import { backwards, runtimeOrder } from "./listing.ts";
 import { lower } from "./lower.ts";
@@ -31,7 +32,7 @@ export type Estimate = {
 export function estimate(outputs: Record<string, Value>, target: Target, sizes: Sizes): Estimate {
   const { order, listed, outputs: results } = schedule(lower(Object.values(outputs), target), backwards);
   const nodes = runtimeOrder(listed);
-  const bytes = (value: Value) => elementsOf(value, sizes) * WIDTHS[value.dtype];
+  const bytes = (value: Value) => (hasParts(value) ? 0 : elementsOf(value, sizes) * WIDTHS[value.dtype]);
   const kept = new Set(results.map(resolve));
   const last = lastUses(nodes);
 
@@ -63,7 +64,7 @@ export function estimate(outputs: Record<string, Value>, target: Target, sizes: 
     else freedAt.set(until, [value]);
   }
 
-  let [alive, peak, flops, moved] = [0, 0, 0, 0];
+  let [alive, peak, flops, moved, count] = [0, 0, 0, 0, nodes.length];
   const arena = new Arena();
   const chunks = new Map<Value, Chunk>();
   nodes.forEach((value, now) => {
@@ -73,13 +74,22 @@ export function estimate(outputs: Record<string, Value>, target: Target, sizes: 
       chunks.set(value, arena.allocate(taken));
     }
     peak = Math.max(peak, alive);
+    if (value.node!.op === Scan) {
+      const body = estimateBody(value, target, sizes);
+      peak = Math.max(peak, alive + body.scratch);
+      arena.release(arena.allocate(body.scratch));
+      flops += body.items * body.flops;
+      moved += body.items * body.moved_bytes;
+      count += body.nodes;
+    } else {
+      const product = productFlops(value, sizes);
+      flops += product;
+      if (product === 0) moved += movedBy(value, bytes);
+    }
     for (const freed of freedAt.get(now) ?? []) {
       alive -= size.get(freed)!;
       arena.release(chunks.get(freed)!);
     }
-    const product = productFlops(value, sizes);
-    flops += product;
-    if (product === 0) moved += movedBy(value, bytes);
   });
   const inputs = order.filter(({ node, data }) => !node && data === undefined);
   const sum = (values: readonly Value[]) => values.reduce((total, value) => total + bytes(value), 0);
@@ -90,8 +100,16 @@ export function estimate(outputs: Record<string, Value>, target: Target, sizes: 
     output_bytes: sum(results),
     flops,
     moved_bytes: moved,
-    nodes: nodes.length,
+    nodes: count,
   };
+}
+
+/** What a Scan's body takes for one item, beside its outputs, and how many items there are. */
+function estimateBody({ node }: Value, target: Target, sizes: Sizes): Estimate & { scratch: number; items: number } {
+  const { trace } = node!.attrs as { trace: Trace };
+  const outputs = Object.fromEntries(trace.outputs.map((y, i) => [`${i}`, y]));
+  const body = estimate(outputs, target, sizes);
+  return { ...body, scratch: body.peak_bytes - body.output_bytes, items: node!.inputs[0]!.shape[0] as number };
 }
 
 const WIDTHS: Record<DType, number> = {
@@ -107,6 +125,9 @@ const WIDTHS: Record<DType, number> = {
   bool: 1,
 };
 
+/** What is nothing but its parts. */
+const hasParts = ({ node }: Value) => node?.op === Scan || node?.op === Split;
+
 /** The elements of a value; another shape of one has as many, whether or not its sizes have known names. */
 function elementsOf(value: Value, sizes: Sizes): number {
   let x = value;
@@ -120,7 +141,8 @@ const PICKING = new Set(["Slice", "Gather", "GatherElements"]);
 /** Bytes that a node reads and writes. */
 function movedBy(value: Value, bytes: (x: Value) => number): number {
   const { op, inputs } = value.node!;
-  if (op === Reshape) return 0;
+  if (op === Reshape || op === Part) return 0;
+  if (op === Split) return 2 * bytes(resolve(inputs[0]!));
   const written = bytes(value);
   if (PICKING.has(op.type)) return 2 * written;
   return inputs.reduce((sum, x) => sum + bytes(resolve(x)), written);

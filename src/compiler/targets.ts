@@ -33,7 +33,7 @@ const FUSED = ["QuickGelu", "RotaryEmbedding", "FusedMatMul", "SimplifiedLayerNo
 const cpu: Target = {
   name: "cpu",
   opset: 21,
-  has: (type, dtype) => (FUSED.includes(type) ? dtype === "float32" : isOnnx(type)),
+  has: (type, dtype) => (FUSED.includes(type) ? dtype === "float32" : isOnnx(type)) || type === "Scan",
   gemmTransA: false,
   gemmTransB: true,
   accumulates: 2 ** 22, // Gemm copies what it adds to on one thread: slower where memory does not count
@@ -55,7 +55,7 @@ const webgpu: Target = {
 const cuda: Target = {
   name: "cuda",
   opset: 21,
-  has: isOnnx,
+  has: (type) => isOnnx(type),
   gemmTransA: true,
   gemmTransB: true,
   fewKernels: true,
@@ -77,7 +77,7 @@ const portable: Target = {
 
 export const targets = { cpu, webgpu, cuda, portable };
 
-/** ONNX names start with a capital letter; compositions that every target expands do not. */
+/** ONNX names start with a capital letter; compositions that every target expands do not. GPUs lack Scan, or launch more in it. */
 function isOnnx(type: string): boolean {
-  return /^[A-Z]/.test(type);
+  return /^[A-Z]/.test(type) && type !== "Scan";
 }

@@ -26,6 +26,7 @@ import {
 } from "../ops/index.ts";
 import { transposed } from "../ops/matmul.ts";
 import { position, slice } from "../ops/movement.ts";
+import { type Body, scan } from "../ops/scan.ts";
 
 export type AttentionLayout = {
   /** Rows in the batch, and tokens in a row. */
@@ -46,9 +47,9 @@ export type AttentionLayout = {
 const SHORT = 256;
 
 /**
- * q [rows·length, heads·head_dim], k and v [rows·length, kv_heads·head_dim], segmentStarts float32 [rows, 1, 1, length, 1]
- * (the index in its row of the first token of each token's segment), keyStarts int64 [1] for each block but the first (the
- * least of these over the block): [rows·length, heads·head_dim].
+ * q [rows·length, heads·head_dim], k and v [rows·length, kv_heads·head_dim], segmentStarts float32 [rows, length, 1, 1] (the
+ * index in its row of the first token of each token's segment), keyStarts int64 [1] for each block but the first (the least
+ * of these over the block): [rows·length, heads·head_dim].
  */
 export const attention: Op<
   [q: Value, k: Value, v: Value, segmentStarts: Value, ...keyStarts: Value[], attrs: AttentionLayout]
@@ -57,31 +58,35 @@ export const attention: Op<
   expand(layout, q, k, v, segmentStarts, ...keyStarts) {
     const [queries, keys, values] = [scaled(q, layout), keyHeads(k, layout), keyHeads(v, layout)];
     const outputs = blocks(layout, keyStarts).map((block) => {
-      const p = probabilities(queryHeads(queries, block, layout), keys, segmentStarts, block, layout);
-      return fromQueryHeads(MatMul(p, visible(values, block)), block, layout);
+      const items = [queryHeads(queries, block, layout), visible(keys, block), visible(values, block)];
+      const output = ([q, k, v]: readonly Value[], [mask]: readonly Value[]) => [
+        MatMul(probabilities(q!, k!, mask!), v!),
+      ];
+      const [y] = headByHead(output, items, [mask(segmentStarts, block, layout, q.dtype)], layout);
+      return fromQueryHeads(y!, block, layout);
     });
     return Reshape(Concat(...outputs, { axis: 1 }), { shape: q.shape });
   },
-  // With P the probabilities and D the row sums of dO·O:
-  // dV = P'dO, dS = P (dO V' - D), dQ = dS K, dK = dS'Q. One block after the other, so that one block's P exists at a time.
+  // One block after the other, so that one block's scores exist at a time.
   gradient({ dy, y, attrs: layout }, q, key, value, segmentStarts, ...keyStarts) {
     const { rows, length, head_dim, num_key_value_heads } = layout;
     const [queries, keys, values] = [scaled(q, layout), keyHeads(key, layout), keyHeads(value, layout)];
-    const zeros = Expand(scalar(0, q.dtype), { shape: [rows, num_key_value_heads, length, head_dim] });
+    const zeros = Expand(scalar(0, q.dtype), { shape: [num_key_value_heads, rows, length, head_dim] });
     const [dq, dk, dv]: [Value[], Prefix[], Prefix[]] = [[], [], []];
-    // cut out and multiplied again rather than kept since the forward pass, one block after the other; in short rows the same
-    const late = (x: Value, earlier: Value) => (length <= SHORT ? x : After(x, earlier));
     let earlier = dy;
     for (const block of blocks(layout, keyStarts).reverse()) {
-      const dO = queryHeads(dy, block, layout);
-      const d = ReduceSum(Mul(dO, queryHeads(y, block, layout)), { axes: [3] });
-      const qBlock = late(queryHeads(queries, block, layout), earlier);
-      const [k, v] = [late(keys, earlier), late(values, earlier)];
-      const p = probabilities(qBlock, k, segmentStarts, block, layout);
-      const dS = Mul(Add(MatMul(dO, transposed(visible(v, block))), Neg(d)), p);
-      const dQ = MatMul(dS, visible(k, block));
-      const dK = MatMul(transposed(dS), After(qBlock, dQ));
-      const dV = MatMul(transposed(p), After(dO, dK));
+      // cut out and multiplied again rather than kept since the forward pass, one block after the other; in short rows the same
+      const before = earlier;
+      const late = (x: Value) => (length <= SHORT ? x : After(x, before));
+      const items = [
+        queryHeads(queries, block, layout),
+        visible(keys, block, late),
+        visible(values, block, late),
+        queryHeads(y, block, layout),
+        queryHeads(dy, block, layout),
+      ];
+      const masks = [mask(segmentStarts, block, layout, q.dtype)];
+      const [dQ, dK, dV] = headByHead(blockGradients, items, masks, layout) as [Value, Value, Value];
       dq.unshift(fromQueryHeads(dQ, block, layout));
       dk.unshift(padded(dK, zeros, block));
       dv.unshift(padded(dV, zeros, block));
@@ -96,6 +101,21 @@ export const attention: Op<
     ];
   },
 });
+
+/** A block's work for each key head in turn: scores of long rows are larger than caches. That of short rows at once. */
+const headByHead = (body: Body, items: Value[], masks: Value[], { length }: AttentionLayout): Value[] =>
+  length <= SHORT ? body(items, masks) : scan(body, items, masks);
+
+/** With P the probabilities and D the row sums of dO·O: dV = P'dO, dS = P (dO V' - D), dQ = dS K, dK = dS'Q. */
+function blockGradients([q, k, v, y, dO]: readonly Value[], [mask]: readonly Value[]): Value[] {
+  const d = ReduceSum(Mul(dO!, y!), { axes: [dO!.shape.length - 1] });
+  const p = probabilities(q!, k!, mask!);
+  const dS = Mul(Add(MatMul(dO!, transposed(v!)), Neg(d)), p);
+  const dQ = MatMul(dS, k!);
+  const dK = MatMul(transposed(dS), After(q!, dQ));
+  const dV = MatMul(transposed(p), After(dO!, dK));
+  return [dQ, dK, dV];
+}
 
 /** Queries start … end of each row look at keys from keyStart (known at run time, but 0 for the first) to `end`. */
 type Block = { start: number; end: number; keyStart: Value | 0; keys: Dim };
@@ -112,60 +132,62 @@ function blocks({ length, block }: AttentionLayout, keyStarts: readonly Value[])
 const scaled = (q: Value, { head_dim, scale = head_dim ** -0.5 }: AttentionLayout) =>
   scale === 1 ? q : Mul(q, scalar(scale, q.dtype));
 
-/** [rows·length, kv_heads·head_dim] → [rows, kv_heads, length, head_dim] */
+/** [rows·length, kv_heads·head_dim] → [kv_heads, rows, length, head_dim] */
 function keyHeads(x: Value, { rows, length, num_key_value_heads, head_dim }: AttentionLayout): Value {
-  return Transpose(Reshape(x, { shape: [rows, length, num_key_value_heads, head_dim] }), { perm: [0, 2, 1, 3] });
+  return Transpose(Reshape(x, { shape: [rows, length, num_key_value_heads, head_dim] }), { perm: [2, 0, 1, 3] });
 }
 
-const fromKeyHeads = (x: Value, { shape }: Value) => Reshape(Transpose(x, { perm: [0, 2, 1, 3] }), { shape });
+const fromKeyHeads = (x: Value, { shape }: Value) => Reshape(Transpose(x, { perm: [1, 2, 0, 3] }), { shape });
 
-/** [rows·length, heads·head_dim] → [rows, kv_heads, groups·queries, head_dim]: heads that share keys, one below the other */
+/** [rows·length, heads·head_dim] → [kv_heads, rows, queries·groups, head_dim]: heads that share keys, one below the other */
 function queryHeads(x: Value, { start, end }: Block, layout: AttentionLayout): Value {
   const { rows, length, num_heads, num_key_value_heads, head_dim } = layout;
   const groups = num_heads / num_key_value_heads;
   const byRow = slice(Reshape(x, { shape: [rows, length, num_heads * head_dim] }), 1, start, end);
   const heads = Reshape(byRow, { shape: [rows, end - start, num_key_value_heads, groups, head_dim] });
-  const grouped = Transpose(heads, { perm: [0, 2, 3, 1, 4] });
-  return Reshape(grouped, { shape: [rows, num_key_value_heads, groups * (end - start), head_dim] });
+  const grouped = Transpose(heads, { perm: [2, 0, 1, 3, 4] });
+  return Reshape(grouped, { shape: [num_key_value_heads, rows, (end - start) * groups, head_dim] });
 }
 
-/** [rows, kv_heads, groups·queries, head_dim] → [rows, queries, heads·head_dim] */
+/** [kv_heads, rows, queries·groups, head_dim] → [rows, queries, heads·head_dim] */
 function fromQueryHeads(x: Value, { start, end }: Block, layout: AttentionLayout): Value {
   const { rows, num_heads, num_key_value_heads, head_dim } = layout;
   const groups = num_heads / num_key_value_heads;
-  const heads = Reshape(x, { shape: [rows, num_key_value_heads, groups, end - start, head_dim] });
-  return Reshape(Transpose(heads, { perm: [0, 3, 1, 2, 4] }), { shape: [rows, end - start, num_heads * head_dim] });
+  const heads = Reshape(x, { shape: [num_key_value_heads, rows, end - start, groups, head_dim] });
+  return Reshape(Transpose(heads, { perm: [1, 2, 0, 3, 4] }), { shape: [rows, end - start, num_heads * head_dim] });
 }
 
-/** The keys or values that a block looks at: [rows, kv_heads, keys, head_dim] */
-const visible = (x: Value, block: Block) => fromKeyStart(x, block, 2);
+/** The keys or values that a block looks at: [kv_heads, rows, keys, head_dim] */
+const visible = (x: Value, block: Block, late?: (x: Value) => Value) => fromKeyStart(x, block, 2, late);
 
-/** x from the first key that a block looks at to the last, along `axis`. */
-const fromKeyStart = (x: Value, { keyStart, end, keys }: Block, axis: number): Value =>
-  keyStart === 0 ? slice(x, axis, 0, end) : Slice(x, keyStart, position(end), { axis, size: keys });
-
-/** softmax(Q K' + mask): [rows, kv_heads, groups·queries, keys] */
-function probabilities(q: Value, keys: Value, segmentStarts: Value, block: Block, layout: AttentionLayout): Value {
-  const { rows, num_heads, num_key_value_heads } = layout;
-  const groups = num_heads / num_key_value_heads;
-  const scores = MatMul(q, transposed(visible(keys, block)));
-  const separate = [rows, num_key_value_heads, groups, block.end - block.start, block.keys];
-  const p = Softmax(Add(Reshape(scores, { shape: separate }), mask(segmentStarts, block, layout, q.dtype)));
-  return Reshape(p, { shape: scores.shape });
+/** x from the first key that a block looks at to the last, along `axis`; cut out no sooner than what `late` makes of a value is there. */
+function fromKeyStart(x: Value, { keyStart, end, keys }: Block, axis: number, late = (x: Value) => x): Value {
+  if (keyStart === 0 && end === x.shape[axis]) return late(x);
+  const size = keyStart === 0 ? end : keys;
+  return Slice(x, late(keyStart === 0 ? position(0) : keyStart), position(end), { axis, size });
 }
 
-/** 0 where a key is in the query's segment and window and not after it, else what no score outweighs: [rows, 1, 1, queries, keys] */
+/** softmax(Q K' + mask): [..., rows, queries·groups, keys] of a mask [rows, queries, 1, keys] */
+function probabilities(q: Value, keys: Value, mask: Value): Value {
+  const scores = MatMul(q, transposed(keys));
+  const queries = mask.shape[1] as number;
+  const groups = (q.shape.at(-2) as number) / queries;
+  const separate = [...scores.shape.slice(0, -2), queries, groups, scores.shape.at(-1)!];
+  return Reshape(Softmax(Add(Reshape(scores, { shape: separate }), mask)), { shape: scores.shape });
+}
+
+/** 0 where a key is in the query's segment and window and not after it, else what no score outweighs: [rows, queries, 1, keys] */
 function mask(segmentStarts: Value, block: Block, { length, window = length }: AttentionLayout, dtype: DType): Value {
   const { start, end } = block;
-  const key = fromKeyStart(range(length, "float32", [1, 1, 1, 1, length]), block, 4);
-  const query = slice(range(length, "float32", [1, 1, 1, length, 1]), 3, start, end);
-  const causal = And(GreaterOrEqual(key, slice(segmentStarts, 3, start, end)), LessOrEqual(key, query));
+  const key = fromKeyStart(range(length, "float32", [1, 1, 1, length]), block, 3);
+  const query = slice(range(length, "float32", [1, length, 1, 1]), 1, start, end);
+  const causal = And(GreaterOrEqual(key, slice(segmentStarts, 1, start, end)), LessOrEqual(key, query));
   const first = Add(query, scalar(1 - window, "float32"));
   const seen = window < length ? And(causal, GreaterOrEqual(key, first)) : causal;
   return Where(seen, scalar(0, dtype), scalar(dtype === "float16" ? -6e4 : -1e9, dtype));
 }
 
-/** A gradient for the first `end` keys of each row, [rows, kv_heads, end, head_dim]. */
+/** A gradient for the first `end` keys of each row, [kv_heads, rows, end, head_dim]. */
 type Prefix = { value: Value; end: number };
 
 function padded(x: Value, zeros: Value, { keyStart, keys, end }: Block): Prefix {

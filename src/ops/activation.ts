@@ -1,6 +1,7 @@
 import { type Binary, defineOp, type Unary } from "../graph/op.ts";
 import { scalar, type TensorType, type Value } from "../graph/value.ts";
 import { Add, Mul, Sub } from "./elementwise.ts";
+import { tiled } from "./scan.ts";
 
 const same = (_: object, { dtype, shape }: TensorType) => ({ dtype, shape });
 
@@ -28,29 +29,34 @@ export const GatedSilu: Binary = defineOp("gatedSilu", {
   infer: same,
   cheap: true,
   expand: (_, gate, up) => Mul(Silu(gate), up),
-  gradient({ dy }, gate, up) {
-    const s = Sigmoid(gate);
-    const silu = Mul(gate, s);
-    const slope = Mul(s, Add(Sub(gate, silu), scalar(1, gate.dtype)));
-    return [Mul(Mul(dy, up), slope), Mul(dy, silu)];
-  },
+  gradient: ({ dy }, ...operands) => tiled(gatedSiluGradients, [dy, ...operands]),
 });
+
+/** d(xσ) = σ + xσ(1 - σ) = σ(1 + x - xσ) */
+function gatedSiluGradients([dy, gate, up]: readonly Value[]): Value[] {
+  const s = Sigmoid(gate!);
+  const silu = Mul(gate!, s);
+  const slope = Mul(s, Add(Sub(gate!, silu), scalar(1, gate!.dtype)));
+  return [Mul(Mul(dy!, up!), slope), Mul(dy!, silu)];
+}
 
 /** gelu(gate)·up with the GELU of tanh (arXiv:1606.08415): x (1 + tanh u) / 2 = x·σ(2u), 2u = c x (1 + a x²). */
 export const GatedGelu: Binary = defineOp("gatedGelu", {
   infer: same,
   cheap: true,
   expand: (_, gate, up) => Mul(Mul(gate, Sigmoid(twiceU(gate))), up),
-  // d(xσ(2u)) = σ + xσ(1 - σ) c (1 + 3a x²)
-  gradient({ dy }, gate, up) {
-    const number = (x: number) => scalar(x, gate.dtype);
-    const s = Sigmoid(twiceU(gate));
-    const gelu = Mul(gate, s);
-    const inner = Add(number(GELU_C), Mul(number(3 * GELU_C * GELU_A), Mul(gate, gate)));
-    const slope = Add(s, Mul(Mul(gelu, Sub(number(1), s)), inner));
-    return [Mul(Mul(dy, up), slope), Mul(dy, gelu)];
-  },
+  gradient: ({ dy }, ...operands) => tiled(gatedGeluGradients, [dy, ...operands]),
 });
+
+/** d(xσ(2u)) = σ + xσ(1 - σ) c (1 + 3a x²) */
+function gatedGeluGradients([dy, gate, up]: readonly Value[]): Value[] {
+  const number = (x: number) => scalar(x, gate!.dtype);
+  const s = Sigmoid(twiceU(gate!));
+  const gelu = Mul(gate!, s);
+  const inner = Add(number(GELU_C), Mul(number(3 * GELU_C * GELU_A), Mul(gate!, gate!)));
+  const slope = Add(s, Mul(Mul(gelu, Sub(number(1), s)), inner));
+  return [Mul(Mul(dy!, up!), slope), Mul(dy!, gelu)];
+}
 
 const GELU_C = 2 * Math.sqrt(2 / Math.PI);
 const GELU_A = 0.044715;

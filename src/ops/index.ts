@@ -26,4 +26,5 @@ export { LogSoftmax, SimplifiedLayerNormalization, Softmax } from "./normalizati
 export { DequantizeLinear, MatMulNBits } from "./quantized.ts";
 export { ReduceMax, ReduceMean, ReduceSum, ReduceSumSquare } from "./reduce.ts";
 export { RotaryEmbedding, RotaryEmbeddingAt } from "./rotary.ts";
+export { Scan } from "./scan.ts";
 export { Range, Shape } from "./sizes.ts";

@@ -162,7 +162,7 @@ export function tokenInputs({ rows, length, block }: BatchShape): Tokens {
     block,
     input_ids: input("input_ids", "int32", [rows * length]),
     positions: input("positions", "int64", [rows, length]),
-    segmentStarts: input("segment_starts", "float32", [rows, 1, 1, length, 1]),
+    segmentStarts: input("segment_starts", "float32", [rows, length, 1, 1]),
     keyStarts: Array.from({ length: Math.ceil(length / block) - 1 }, (_, i) => input(`key_start_${i}`, "int64", [1])),
   };
 }
@@ -178,7 +178,7 @@ export function tokenFeeds({
   return {
     input_ids: tensor("int32", [rows * length], input_ids),
     positions: tensor("int64", [rows, length], positions),
-    segment_starts: tensor("float32", [rows, 1, 1, length, 1], segmentStarts),
+    segment_starts: tensor("float32", [rows, length, 1, 1], segmentStarts),
     ...Object.fromEntries(keyStarts.map((start, i) => [`key_start_${i}`, tensor("int64", [1], [start])])),
   };
 }
