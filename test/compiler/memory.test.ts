@@ -9,7 +9,8 @@ import { targets } from "../../src/compiler/targets.ts";
 import { batchShape } from "../../src/data/batch.ts";
 import { input, type Value } from "../../src/graph/value.ts";
 import { createModel } from "../../src/models/load.ts";
-import { Add, Exp, MatMul, Reshape, Softmax, Transpose } from "../../src/ops/index.ts";
+import { Add, Exp, MatMul, ReduceSum, Reshape, Softmax, Transpose } from "../../src/ops/index.ts";
+import { scan } from "../../src/ops/scan.ts";
 import { lossAndGradients } from "../../src/trainers/program.ts";
 import { TOY } from "../../src/trainers/toy.ts";
 import { distill } from "../support/cli.ts";
@@ -30,6 +31,14 @@ test("a value lives until its last reader has run, and some readers write over i
   assert.equal(of(y, Exp(y)).peak_bytes, 8000, "an output stays");
   assert.equal(of(Softmax(Reshape(y, { shape: [1000] }))).peak_bytes, 8000, "another shape is the same memory");
   assert.deepEqual([...of(y).input_bytes], [["x", 4000]]);
+});
+
+test("what a Scan needs for an item is there once, beside its results", () => {
+  const items = input("x", "float32", [4, 1000]);
+  const [sums] = scan(([x]) => [ReduceSum(Softmax(Softmax(x!)), { axes: [0] })], [items]);
+  const { peak_bytes, arena_bytes } = of(sums!);
+  assert.ok(peak_bytes > 7900 && peak_bytes < 8100, `${peak_bytes} bytes`);
+  assert.ok(arena_bytes > 7900);
 });
 
 test("a product of [m, k] and [k, n] is 2 m k n operations, however it is spelled", () => {

@@ -9,7 +9,9 @@ import { lower } from "../../src/compiler/lower.ts";
 import { schedule } from "../../src/compiler/schedule.ts";
 import { targets } from "../../src/compiler/targets.ts";
 import { input, type Value } from "../../src/graph/value.ts";
-import { After, Exp, Mul, Reshape, Sqrt } from "../../src/ops/index.ts";
+import { attention } from "../../src/nn/attention.ts";
+import { resolve } from "../../src/ops/after.ts";
+import { After, Exp, Mul, ReduceSum, Reshape, Scan, Sqrt } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
 import { batchFeeds, batchLoss } from "../../src/trainers/program.ts";
@@ -71,4 +73,19 @@ test("ONNX Runtime runs a rematerialised training step in the order that the sch
   const runs = readdirSync(folder).map((file) => ranOps(join(folder, file)));
   const theirs = runs.sort((a, b) => b.length - a.length)[0]!.filter((op) => op !== "Identity");
   assert.deepEqual(theirs, ours);
+});
+
+test("the backward pass of attention in long rows cuts out a block's keys when the block before is done", () => {
+  const layout = { rows: 1, length: 1024, block: 128, num_heads: 2, num_key_value_heads: 1, head_dim: 4 };
+  const [q, k, v] = [8, 4, 4].map((width, i) => input("qkv"[i]!, "float32", [1024, width])) as [Value, Value, Value];
+  const keyStarts = Array.from({ length: 7 }, (_, i) => input(`key_start_${i}`, "int64", [1]));
+  const y = attention(q, k, v, input("starts", "float32", [1, 1024, 1, 1]), ...keyStarts, layout);
+  const sum = Reshape(ReduceSum(Mul(y, y), { axes: [0, 1] }), { shape: [] });
+  const { listed } = schedule(lower(gradients(sum, [q, k, v]), targets.cpu), backwards);
+  const ran = runtimeOrder(listed);
+  const blocks = ran.filter(({ node }) => node!.op === Scan && node!.inputs.length === 6);
+  assert.equal(blocks.length, 8);
+  for (const [i, { node }] of blocks.slice(1).entries())
+    for (const keys of node!.inputs.slice(1, 3))
+      assert.ok(ran.indexOf(resolve(keys)) > ran.indexOf(blocks[i]!), `block ${i + 1}`);
 });

@@ -71,3 +71,20 @@ for (const residency of ["shared", "copied"] as const)
     assert.deepEqual(await Promise.all(watched.map((state) => device.read(state))), before);
     await device.close();
   });
+
+for (const residency of ["shared", "copied"] as const)
+  test(`gradients are gone before the next are computed, also where that fails, states ${residency}`, async () => {
+    const device = await openDevice("cpu", { threads: 1, residency });
+    const model = await prepare(device);
+    const [batches, others] = [steps[0]!, [layOut([[segment(17, 9, 1)]], { ...shape, rows: 1, length: 12 })]];
+    const training = await compileFor(device, model, batches[0]!);
+    const settings = { learning_rate: 1e-2, max_grad_norm: 1 };
+    const gradients = async () => (await device.states()).filter((name) => name.startsWith("grad/")).length;
+    await training.step(batches, settings);
+    assert.equal(await gradients(), model.parameters.length);
+    await assert.rejects(training.step(others, settings));
+    assert.equal(await gradients(), 0);
+    assert.ok((await training.step(batches, settings)).loss > 0);
+    assert.equal(await gradients(), model.parameters.length);
+    await device.close();
+  });
