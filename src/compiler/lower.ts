@@ -6,8 +6,9 @@ import { toposortUntil, type Value } from "../graph/value.ts";
 import { MatMul, Part, Transpose } from "../ops/index.ts";
 import { FusedMatMul, Gemm, transposed } from "../ops/matmul.ts";
 import { Tuple } from "../ops/scan.ts";
-import { fuseLocally, fuseSums } from "./fuse.ts";
+import { fuseLocally, isSwap } from "./fuse.ts";
 import { scatteredInPieces, whereInPieces } from "./pieces.ts";
+import { fuseSums } from "./sums.ts";
 import type { Target } from "./targets.ts";
 
 /** `outputs` in ops that `target` has, each computed once. */
@@ -119,10 +120,5 @@ function withTransposed(a: Value, x: Value, transposition: Value): Value {
 }
 
 /** x where `value` is x with its last two axes swapped. */
-function factor({ node }: Value): Value | undefined {
-  if (node?.op !== Transpose) return undefined;
-  const { perm } = node.attrs as { perm: number[] };
-  const n = perm.length;
-  const swapped = perm.every((axis, i) => axis === (i === n - 1 ? n - 2 : i === n - 2 ? n - 1 : i));
-  return swapped ? node.inputs[0] : undefined;
-}
+const factor = ({ node }: Value): Value | undefined =>
+  node?.op === Transpose && isSwap((node.attrs as { perm: number[] }).perm) ? node.inputs[0] : undefined;

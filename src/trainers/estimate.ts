@@ -12,8 +12,8 @@ export type TrainingEstimate = {
   device: string;
   parameters: number;
   trained_parameters: number;
-  /** Of the size of what is trained, and twice that where others are added to them: on a GPU, and of several micro-batches. */
   weights_mb: number;
+  /** Of the size of what is trained, and twice that where others are added to them: on a GPU, and of several micro-batches. */
   gradients_mb: number;
   moments_mb: number;
   /** What forward and backward need at their peak, and what the CPU's allocator makes of it. */
