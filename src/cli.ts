@@ -7,20 +7,38 @@ import type { FilterArguments } from "./commands/filter.ts";
 import type { InspectArguments } from "./commands/inspect.ts";
 import type { Verb } from "./commands/run.ts";
 import type { ScoreOptions } from "./commands/score.ts";
-import { DistillError } from "./core/errors.ts";
+import { DistillError, refusedByTheMachine } from "./core/errors.ts";
 
-/** Ctrl-C asks the command to stop at a good place; a second one stops it at once. */
+/**
+ * Ctrl-C and the signals that end a service or a session ask the command to stop at a good place; a second Ctrl-C stops it
+ * at once. Who sends SIGTERM waits some seconds and then kills, so it is stopped before that in any case: what is written
+ * by then is whole.
+ */
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+const GRACE = 9000; // ms
 const interrupt = new AbortController();
-process.on("SIGINT", () => {
-  if (interrupt.signal.aborted) process.exit(130);
-  process.stderr.write("\nStopping after what is under way; Ctrl-C again stops at once.\n");
-  interrupt.abort();
-});
+let exitCode: number | undefined;
+for (const [signal, code] of Object.entries(EXIT_CODES))
+  process.on(signal, () => {
+    if (signal === "SIGINT" && interrupt.signal.aborted) process.exit(code);
+    exitCode ??= code;
+    const again = signal === "SIGINT" ? "; Ctrl-C again stops at once" : ` (${signal})`;
+    process.stderr.write(`\nStopping after what is under way${again}.\n`);
+    interrupt.abort();
+    if (signal !== "SIGINT") setTimeout(() => process.exit(code), GRACE).unref();
+  });
+// a terminal that is gone takes no more words
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
+  });
 
 const program = new Command("distill")
   .description("Knowledge distillation on ONNX Runtime and llama.cpp.")
   .version("0.1.0")
   .exitOverride();
+
+const ALLOW_MODULES = "run the programs that rewards of type module name";
 
 const VERBS: Record<Verb, string> = {
   run: "Everything that the recipe describes, as far as it is not done: sample, train, export, measure.",
@@ -31,10 +49,12 @@ const VERBS: Record<Verb, string> = {
 };
 
 for (const [verb, description] of Object.entries(VERBS))
-  recipeCommand(verb, description).action(async (recipe: string, overrides: string[]) => {
-    const { run } = await import("./commands/run.ts");
-    await run(verb as Verb, recipe, overrides, interrupt.signal);
-  });
+  recipeCommand(verb, description)
+    .option("--allow-modules", ALLOW_MODULES)
+    .action(async (recipe: string, overrides: string[], options: { allowModules?: boolean }) => {
+      const { run } = await import("./commands/run.ts");
+      await run(verb as Verb, recipe, overrides, options, interrupt.signal);
+    });
 
 recipeCommand("plan", "Say what distill run would do, and why.").action(async (recipe: string, overrides: string[]) => {
   const { plan } = await import("./commands/run.ts");
@@ -58,6 +78,7 @@ program
   .requiredOption("--rewards <file>", "rewards, YAML: a list of them, or a recipe")
   .option("--against <file>", "other rewards to compare with; the dataset's own verdicts unless given")
   .option("--output <folder>", "where the dataset goes with the new verdicts; nothing is written unless given")
+  .option("--allow-modules", ALLOW_MODULES)
   .action(async (dataset: string, options: ScoreOptions) => {
     const { score } = await import("./commands/score.ts");
     await score(dataset, options, interrupt.signal);
@@ -105,11 +126,12 @@ function recipeCommand(name: string, description: string): Command {
 
 try {
   await program.parseAsync();
-  if (interrupt.signal.aborted) process.exitCode = 130;
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode;
   else {
-    console.error(error instanceof DistillError ? `Error: ${error.message}` : error);
-    process.exitCode = interrupt.signal.aborted ? 130 : 1;
+    const sentence = error instanceof DistillError ? error.message : refusedByTheMachine(error);
+    console.error(sentence ? `Error: ${sentence}` : error);
+    process.exitCode = 1;
   }
 }
+if (exitCode !== undefined) process.exitCode = exitCode;

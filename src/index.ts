@@ -4,8 +4,9 @@ export { gradients } from "./compiler/gradients.ts";
 export { DistillError, ShapeError } from "./core/errors.ts";
 export { type FinishReason, type Judgement, type Message, type Prompt, VERDICTS, type Verdict } from "./core/trace.ts";
 export { type Batch, type BatchShape, batchShape, layOut, type Row, type Segment } from "./data/batch.ts";
+export { allOf, inMemory, type Segments } from "./data/example-store.ts";
 export { type Examples, readExamples } from "./data/examples.ts";
-export { pack } from "./data/packing.ts";
+export { type PackedRow, pack, rowsOf, unpacked } from "./data/packing.ts";
 export { readTrainingRows, type TrainingRow } from "./data/rows.ts";
 export { toSegments } from "./data/segments.ts";
 export { loadTokenizer, type Tokenizer } from "./data/tokenizer.ts";
@@ -46,6 +47,7 @@ export { loadReward } from "./rewards/module.ts";
 export { defineReward, type Reward, type Sample, type Score } from "./rewards/reward.ts";
 export { type Device, type DeviceName, openDevice, type Program } from "./runtime/device.ts";
 export { type Tensor, tensor } from "./runtime/tensor.ts";
+export { openRunFolder, plainRunFolder, type RunFolder, readRunFolder } from "./store/run-folder.ts";
 export {
   defineTeacher,
   type GenerateOptions,

@@ -4,11 +4,23 @@ import { test } from "node:test";
 
 const ENGINE = ["graph", "ops", "nn", "models", "compiler", "runtime", "formats"];
 
-const TOOLS = ["data", "hub", "rewards", "teachers", "sampling", "trainers", "evaluation", "exporters", "recipe"];
+const TOOLS = [
+  "store",
+  "data",
+  "hub",
+  "rewards",
+  "teachers",
+  "sampling",
+  "trainers",
+  "evaluation",
+  "exporters",
+  "recipe",
+];
 
 /** Which folders of src each may import. Its own files and `core` are always allowed. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   core: [],
+  store: [],
   formats: [],
   graph: [],
   ops: ["graph"],
@@ -16,15 +28,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   nn: ["graph", "ops"],
   models: ["graph", "ops", "nn", "formats"],
   runtime: ["graph", "ops", "compiler", "formats"],
-  data: ["formats"],
+  data: ["formats", "store"],
   hub: [],
   rewards: [],
   teachers: ["data", "formats"],
   sampling: ["teachers", "rewards", "data"],
-  trainers: [...ENGINE, "data", "rewards"],
-  evaluation: [...ENGINE, "data", "trainers", "teachers", "rewards", "sampling"],
+  trainers: [...ENGINE, "store", "data", "rewards"],
+  evaluation: [...ENGINE, "store", "data", "trainers", "teachers", "rewards", "sampling"],
   exporters: [...ENGINE, "data", "teachers", "trainers"],
   recipe: [
+    "store",
     "data",
     "hub",
     "models",
@@ -45,6 +58,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const FENCED: Record<string, readonly string[]> = {
   zod: [
     "core",
+    "store",
     "formats",
     "models",
     "data",

@@ -1,24 +1,26 @@
 /** @file distill inspect: the rows that a recipe trains on, as they are trained on. No weights are loaded. */
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { writeWhole } from "../core/files.ts";
-import type { Row, Segment } from "../data/batch.ts";
+import type { Row } from "../data/batch.ts";
+import type { Segments } from "../data/example-store.ts";
 import { type DatasetSource, type Examples, readExamples } from "../data/examples.ts";
 import { tokenizerFromGguf } from "../data/gguf-tokenizer.ts";
-import { rowsOf } from "../data/packing.ts";
+import { type PackedRow, rowsOf, unpacked } from "../data/packing.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { openGguf } from "../formats/gguf-reader.ts";
 import { type Recipe, readRecipe } from "../recipe/recipe.ts";
+import { readRunFolder } from "../store/run-folder.ts";
 import { htmlPage } from "./inspect/html.ts";
 import { piecesOf } from "./inspect/pieces.ts";
 import { summarise } from "./inspect/summary.ts";
 import { legend, terminalRow, terminalSummary } from "./inspect/terminal.ts";
 import { fromHub } from "./stages/hub.ts";
-import { openStudent } from "./stages/train.ts";
+import { cacheOf, openStudent } from "./stages/train.ts";
 
 const number = (from: number) =>
   z.string().regex(/^\d+$/, "expected a whole number").transform(Number).pipe(z.int().min(from)).optional();
@@ -55,11 +57,17 @@ export async function inspect(
   const { max_length, packing } = recipe.trainer;
   const tokenizer = tokenizerOf(recipe);
   // what is too long is shown, not refused
-  const examples = await readExamples(datasetOf(recipe), tokenizer, { max_length, overlength: "drop" }, signal);
+  const dataset = datasetOf(recipe);
+  const folder = readRunFolder(recipe.output!, recipe.name);
+  const { student } = recipe;
+  const inFile = !recipe.tokenizer && "path" in student && !statSync(student.path).isDirectory();
+  const place = inFile ? student.path : tokenizer.folder;
+  const cache = cacheOf({ folder, hub: fetched.hub }, dataset, { ...tokenizer, folder: place });
+  const examples = await readExamples(dataset, tokenizer, { max_length, overlength: "drop" }, signal, cache);
   if (!examples) return;
 
   const packed = rowsOf(examples.segments, { packing, max_length });
-  const shown = row === undefined ? firstRows(packed, rows) : rowsWith(row, examples, packed);
+  const shown = row === undefined ? firstRows(examples, packed, rows) : rowsWith(row, examples, packed);
   const summary = summarise(examples, packed, max_length);
   const show = shown.map(({ title, row, length = max_length }) => ({
     title,
@@ -79,21 +87,21 @@ export async function inspect(
 /** A row of `length` tokens; max_length unless given. */
 type Shown = { title: string; row: Row; length?: number };
 
-const firstRows = (packed: readonly Row[], rows: number): Shown[] =>
-  packed.slice(0, rows).map((row, i) => ({ title: titleOf(i, packed.length), row }));
+const firstRows = ({ segments }: Examples, packed: readonly PackedRow[], rows: number): Shown[] =>
+  packed.slice(0, rows).map((row, i) => ({ title: titleOf(i, packed.length), row: unpacked(segments, row) }));
 
 const titleOf = (index: number, rows: number) => `Row ${index + 1} of ${rows}`;
 
 /** The examples of a row of the dataset, each by itself. */
-function rowsWith(number: number, { name, rows, dropped }: Examples, packed: readonly Row[]): Shown[] {
+function rowsWith(number: number, { name, rows, segments, dropped }: Examples, packed: readonly PackedRow[]): Shown[] {
   if (number > rows) throw new DistillError(`${name} has ${rows} rows, and no row ${number}.`);
-  const shown = (segments: readonly Segment[], where: string): Shown[] =>
-    segments
-      .filter((segment) => segment.row === number)
-      .map((segment) => ({ title: `Row ${number} of the dataset, ${where}`, row: [segment], length: 0 }));
+  const shown = (all: Segments, which: readonly number[], where: string): Shown[] =>
+    which
+      .filter((i) => all.rows[i] === number)
+      .map((i) => ({ title: `Row ${number} of the dataset, ${where}`, row: [all.at(i)], length: 0 }));
   return [
-    ...packed.flatMap((row, i) => shown(row, `in row ${i + 1} of ${packed.length}`)),
-    ...shown(dropped, "which is too long and left out"),
+    ...packed.flatMap((row, i) => shown(segments, row, `in row ${i + 1} of ${packed.length}`)),
+    ...shown(dropped, [...dropped.rows.keys()], "which is too long and left out"),
   ];
 }
 

@@ -1,25 +1,26 @@
 /** @file distill run, sample, train, export and eval: the stages of a recipe, as far as they are asked for and due. */
 
-import { join } from "node:path";
+import { existsSync, realpathSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { writeWhole } from "../core/files.ts";
-import { fileHashes } from "../core/hash.ts";
 import { formatDuration } from "../core/progress.ts";
 import { readPrompts } from "../data/prompts.ts";
 import type { ModelReport } from "../evaluation/evaluate.ts";
 import { markdownReport, type RunSummary, terminalReport } from "../evaluation/report.ts";
-import { type Recipe, readRecipe } from "../recipe/recipe.ts";
+import { mapPaths, type Recipe, readRecipe } from "../recipe/recipe.ts";
 import { type Manifest, planStages, readManifest, runStages, type Stage, type StagePlan } from "../recipe/stages.ts";
+import { requireConsent } from "../rewards/consent.ts";
+import { openRunFolder } from "../store/run-folder.ts";
 import { type Actual, describeComparison, describeEstimate, type TrainingEstimate } from "../trainers/estimate.ts";
-import type { Context } from "./stages/context.ts";
+import { type Context, NAMES } from "./stages/context.ts";
 import { evaluateStage } from "./stages/evaluate.ts";
 import { exportStage } from "./stages/export.ts";
-import { type FromHub, fromHub } from "./stages/hub.ts";
+import { fromHub } from "./stages/hub.ts";
 import { judgeStage } from "./stages/judge.ts";
 import { sampleStage } from "./stages/sample.ts";
 import { selectStage } from "./stages/select.ts";
 import { foreseeTraining, trainStage } from "./stages/train.ts";
-import { withStudentFolder } from "./stages/unpack.ts";
+import { unpackStudent, withStudentFolder } from "./stages/unpack.ts";
 import { versions } from "./versions.ts";
 
 /** What each verb is to have done; what that reads from is done first where it is due. */
@@ -56,26 +57,37 @@ export async function run(
   verb: Verb,
   recipePath: string,
   overrides: readonly string[],
+  { allowModules }: { allowModules?: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   const start = performance.now();
   const recipe = readRecipe(recipePath, overrides);
+  requireConsent(recipe.rewards ?? [], allowModules);
   const fetched = await fromHub(recipe, { weights: weightsFor(verb, recipe), signal });
   if (!fetched) return console.log(STOPPED);
-  const { context, stages, targets } = await prepare(fetched, verb, recipePath);
-  const { manifest, finished, ran } = await runStages(stages, targets, {
-    name: context.recipe.name,
-    recipe: fetched.pinned,
-    versions: versions(),
-    output: context.output,
-    signal,
-    onStage: announce,
-  });
-  if (!finished) return console.log(STOPPED);
-  const summary = summarise(context, manifest);
-  if (targets.includes("evaluate") && summary.models.length > 0) {
-    writeWhole(join(context.output, "evaluation", "report.md"), markdownReport(summary));
-    console.log(`\n${terminalReport(summary)}`);
+  refuseOwnInputs(fetched.recipe);
+  const folder = await openRunFolder(recipe.output!, recipe.name);
+  let ran: readonly string[];
+  try {
+    const unpacked = (await unpackStudent(fetched.recipe, folder, true))!;
+    const { context, stages, targets } = prepare({ recipe: unpacked, folder, hub: fetched.hub }, verb, recipePath);
+    const done = await runStages(stages, targets, {
+      name: context.recipe.name,
+      recipe: fetched.pinned,
+      versions: versions(),
+      folder,
+      signal,
+      onStage: announce,
+    });
+    if (!done.finished) return console.log(STOPPED);
+    const summary = summarise(context, done.manifest);
+    if (targets.includes("evaluate") && summary.models.length > 0) {
+      folder.writeFile("evaluation/report.md", markdownReport(summary));
+      console.log(`\n${terminalReport(summary)}`);
+    }
+    ran = done.ran;
+  } finally {
+    folder.close();
   }
   const took = formatDuration((performance.now() - start) / 1000);
   console.log(ran.length > 0 ? `\nDone in ${took}.` : "\nEverything was up to date.");
@@ -86,15 +98,51 @@ export async function plan(recipePath: string, overrides: readonly string[], sig
   const recipe = readRecipe(recipePath, overrides);
   const fetched = await fromHub(recipe, { weights: weightsFor("plan", recipe), signal });
   if (!fetched) return;
-  const { context, stages, targets } = await prepare(fetched, "run", recipePath);
-  for (const { name, due, reason } of planStages(stages, targets, readManifest(context.output, context.recipe.name)))
-    console.log(`${name.padEnd(9)} ${due ? "runs" : "up to date"}${due ? `: ${reason}` : ""}`);
-  for (const line of await foreseen(context, signal)) console.log(line);
+  refuseOwnInputs(fetched.recipe);
+  const { recipe: unpacked, folder, close } = await withStudentFolder(fetched.recipe);
+  try {
+    const { context, stages, targets } = prepare({ recipe: unpacked, folder, hub: fetched.hub }, "run", recipePath);
+    const manifest = readManifest(folder);
+    for (const { name, due, reason } of planStages(stages, targets, manifest, folder))
+      console.log(`${name.padEnd(9)} ${due ? "runs" : "up to date"}${due ? `: ${reason}` : ""}`);
+    for (const line of await foreseen(context, manifest, signal)) console.log(line);
+  } finally {
+    close();
+  }
 }
 
+/** What a run reads from is not what it writes: a student is never its own base. */
+function refuseOwnInputs(recipe: Recipe): void {
+  const written = [
+    NAMES.student,
+    NAMES.adapter,
+    NAMES.base,
+    NAMES.merged,
+    NAMES.export,
+    NAMES.evaluation,
+    "checkpoints",
+  ];
+  if (recipe.sampling) written.push(NAMES.traces, NAMES.dataset, "samples");
+  const places = written.map((name) => ({ name, place: real(join(recipe.output!, name)) }));
+  mapPaths(recipe, (path) => {
+    const own = places.find(({ place }) => `${real(path)}/`.startsWith(`${place}/`));
+    if (own)
+      throw new DistillError(
+        `${path} lies in ${own.place}, which this run writes itself. Give the recipe another output, or copy what it reads from to another place.`,
+      );
+    return path;
+  });
+}
+
+const real = (path: string): string => {
+  if (existsSync(path)) return realpathSync(path);
+  const parent = dirname(path);
+  return parent === path ? path : join(real(parent), basename(path));
+};
+
 /** What the work will be, as far as it can be said before; and what it was, where it is done. */
-async function foreseen(context: Context, signal: AbortSignal): Promise<string[]> {
-  const { recipe, output } = context;
+async function foreseen(context: Context, manifest: Manifest | undefined, signal: AbortSignal): Promise<string[]> {
+  const { recipe } = context;
   const lines: string[] = [];
   if (recipe.sampling) {
     const { prompts, num_generations, max_completion_length } = recipe.sampling;
@@ -107,7 +155,7 @@ async function foreseen(context: Context, signal: AbortSignal): Promise<string[]
   const estimate = await foreseeTraining(context, signal);
   const [first, ...rest] = estimate ? describeEstimate(estimate) : ["foreseen once the traces are there."];
   lines.push("", `Training: ${first}`, ...rest);
-  const { predicted, actual } = (readManifest(output, recipe.name)?.stages.train?.result ?? {}) as {
+  const { predicted, actual } = (manifest?.stages.train?.result ?? {}) as {
     predicted?: TrainingEstimate;
     actual?: Actual;
   };
@@ -116,10 +164,7 @@ async function foreseen(context: Context, signal: AbortSignal): Promise<string[]
   return lines;
 }
 
-async function prepare(fetched: FromHub, verb: Verb, path: string) {
-  const recipe = await withStudentFolder(fetched.recipe);
-  const output = recipe.output!;
-  const context: Context = { recipe, output, hashes: fileHashes(join(output, "hashes.json")), hub: fetched.hub };
+function prepare(context: Context, verb: Verb, path: string) {
   const stages = stagesOf(context);
   const has = (name: string) => stages.some((stage) => stage.name === name);
   const targets = TARGETS[verb].filter(has);
@@ -140,7 +185,8 @@ function announce({ name, due, reason }: StagePlan): void {
   console.log(due ? `\n${name}: ${reason}` : `${name}: up to date`);
 }
 
-function summarise({ recipe, output }: Context, { stages }: Manifest): RunSummary {
+function summarise({ recipe, folder }: Context, { stages }: Manifest): RunSummary {
+  const output = folder.path;
   const drawn = stages.judge?.result as { drawn: number; accepted: number } | undefined;
   const rows = (stages.select?.result as { rows: number } | undefined)?.rows;
   const places = {

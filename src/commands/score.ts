@@ -9,23 +9,26 @@ import { columnsOf, readTables, type Table, tableOf } from "../data/tables.ts";
 import { judgedColumns } from "../data/traces.ts";
 import { readRewards } from "../recipe/recipe.ts";
 import { changesText, countChanges, type Side } from "../rewards/changes.ts";
+import { requireConsent } from "../rewards/consent.ts";
 import { createRewards, type RewardSpec } from "../rewards/create.ts";
 import { judgeGroup } from "../rewards/judge.ts";
 import { openPool } from "../rewards/pool.ts";
 import type { Sample } from "../rewards/reward.ts";
 
-export type ScoreOptions = { rewards: string; against?: string; output?: string };
+export type ScoreOptions = { rewards: string; against?: string; output?: string; allowModules?: boolean };
 
 export async function score(
   dataset: string,
-  { rewards: path, against, output }: ScoreOptions,
+  { rewards: path, against, output, allowModules }: ScoreOptions,
   signal: AbortSignal,
 ): Promise<void> {
   if (output && existsSync(output))
     throw new DistillError(`${output} is there already. Give another --output, or remove it.`);
   const specs = readRewards(path);
+  const others = against === undefined ? undefined : readRewards(against);
+  requireConsent([...specs, ...(others ?? [])], allowModules);
   const judging = await openJudge(dataset, specs);
-  const comparing = against === undefined ? undefined : await openJudge(dataset, readRewards(against));
+  const comparing = others && (await openJudge(dataset, others));
   const counts: Record<string, number> = {};
   const changes = countChanges();
   const progress = startCount("score", "row");
@@ -119,7 +122,7 @@ async function openJudge(dataset: string, specs: readonly RewardSpec[]): Promise
 /** The rows of a table as rules see them. */
 function samplesOf(dataset: string, table: Table): Sample[] {
   const columns = Object.fromEntries(
-    ["prompt", "completion", "answer", "finish_reason", "num_tokens", "token_ids"].map((name) => [
+    ["prompt", "completion", "answer", "finish_reason", "error", "num_tokens", "token_ids"].map((name) => [
       name,
       table.getChild(name) ?? undefined,
     ]),
@@ -131,12 +134,14 @@ function samplesOf(dataset: string, table: Table): Sample[] {
   return Array.from({ length: table.numRows }, (_, i) => {
     const answer = columns.answer?.get(i) ?? undefined;
     const finish_reason = columns.finish_reason?.get(i);
+    const error = columns.error?.get(i) ?? undefined;
     const num_tokens = columns.num_tokens?.get(i) ?? columns.token_ids?.get(i)?.length;
     return {
       prompt: String(columns.prompt?.get(i) ?? ""),
       completion: String(columns.completion!.get(i) ?? ""),
       ...(answer === undefined ? {} : { answer: String(answer) }),
       ...(finish_reason === "stop" || finish_reason === "length" ? { finish_reason } : {}),
+      ...(finish_reason === "error" && error !== undefined ? { error: String(error) } : {}),
       ...(num_tokens === undefined ? {} : { num_tokens: Number(num_tokens) }),
     };
   });

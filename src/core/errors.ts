@@ -18,6 +18,47 @@ function printable(message: string): string {
   );
 }
 
+/** What the machine refused, such as a full disk, as a sentence; undefined for what is no such error. */
+export function refusedByTheMachine(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code, syscall, path, dest, message } = error as NodeJS.ErrnoException & { dest?: string };
+  if (code && (syscall || code in CURES)) {
+    const what = [syscall, path && `"${path}"`, dest && `to "${dest}"`].filter(Boolean).join(" ");
+    const reason = message.replace(/^\w+: /, "").replace(new RegExp(`,? ?${syscall}\\b.*$`, "s"), "");
+    return printable(
+      `${what ? `Cannot ${what}: ` : ""}${reason} (${code}). ${CURES[code] ?? ""} What was written before is whole; the same command continues.`.replace(
+        / {2}/g,
+        " ",
+      ),
+    );
+  }
+  if (isOutOfMemory(error))
+    return printable(
+      `Memory ran out (${message.split("\n")[0]!.slice(0, 200)}). Free some, or make the work smaller: fewer or shorter rows, fewer sequences, a smaller model. What was written before is whole; the same command continues.`,
+    );
+  return undefined;
+}
+
+const CURES: Record<string, string> = {
+  ENOENT: "Was it removed meanwhile?",
+  ENOSPC: "The disk is full, or has no room for more files: free some.",
+  EDQUOT: "The quota is used up: free some.",
+  EROFS: "The disk is mounted to be read only.",
+  EACCES: "Its permissions do not allow it.",
+  EPERM: "Its permissions do not allow it.",
+  EMFILE: "Too many files are open: raise ulimit -n.",
+  EIO: "The disk failed.",
+  ENOTDIR: "A part of the path is a file.",
+  ENAMETOOLONG: "The name is too long.",
+};
+
+/** Whether an allocation failed, in whichever words the runtimes have for it. */
+export const isOutOfMemory = (error: Error): boolean =>
+  (error as NodeJS.ErrnoException).code === "ERR_WORKER_OUT_OF_MEMORY" ||
+  /bad[_ ]alloc|out of memory|[Ff]ailed to allocate|[Aa]llocation failed|Cannot allocate memory|ENOMEM/.test(
+    error.message,
+  );
+
 /** Tensor types that an op cannot accept. */
 export class ShapeError extends DistillError {
   override name = "ShapeError";

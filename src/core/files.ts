@@ -6,6 +6,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   renameSync,
@@ -13,56 +14,95 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { hostname } from "node:os";
+import { basename, dirname, join } from "node:path";
 import { DistillError } from "./errors.ts";
 
-/** Write a file under a temporary name, flush it to disk, then give it its name. */
-export function writeWhole(path: string, content: string | Uint8Array): void {
-  const file = openTemporary(path);
+/** Write a file under a temporary name, flush it to disk, then give it its name. `temporary` is where it is written first. */
+export function writeWhole(path: string, content: string | Uint8Array, temporary = temporaryOf(path)): void {
+  const file = openTemporary(path, temporary);
   try {
     writeFully(file, typeof content === "string" ? Buffer.from(content) : content);
-    finish(path, file);
+    finish(path, temporary, file);
   } catch (error) {
-    throw abandon(path, file, error);
+    throw abandon(path, temporary, file, error);
   }
 }
 
 /** The same for content that comes piece by piece and is never in memory as a whole. */
 export async function writeWholeFrom(path: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
-  const file = openTemporary(path);
+  const temporary = temporaryOf(path);
+  const file = openTemporary(path, temporary);
   try {
     for await (const piece of pieces) writeFully(file, piece);
-    finish(path, file);
+    finish(path, temporary, file);
   } catch (error) {
-    throw abandon(path, file, error);
+    throw abandon(path, temporary, file, error);
   }
 }
 
-const temporaryOf = (path: string) => `${path}.${process.pid}.tmp`;
+const HERE = hostname().replace(/[^\w-]/g, "-");
+const temporaryOf = (path: string) => `${path}.${HERE}.${process.pid}.tmp`;
 
-function openTemporary(path: string): number {
+function openTemporary(path: string, temporary: string): number {
   try {
     mkdirSync(dirname(path), { recursive: true });
-    return openSync(temporaryOf(path), "w");
+    removeLeftovers(path);
+    return openSync(temporary, "w");
   } catch (error) {
     throw new DistillError(`Cannot write ${path}: ${(error as Error).message}.`);
   }
 }
 
-function finish(path: string, file: number): void {
+/** What processes that are gone were writing under `path`, on this machine. */
+function removeLeftovers(path: string): void {
+  const start = `${basename(path)}.${HERE}.`;
+  for (const name of readdirSync(dirname(path))) {
+    if (!name.startsWith(start) || !name.endsWith(".tmp")) continue;
+    const pid = Number(name.slice(start.length, -".tmp".length));
+    if (Number.isInteger(pid) && pid > 0 && !isRunning(pid))
+      rmSync(join(dirname(path), name), { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+function finish(path: string, temporary: string, file: number): void {
   fsyncSync(file);
   closeSync(file);
-  renameSync(temporaryOf(path), path);
+  renameSync(temporary, path);
+  syncFolder(dirname(path));
+}
+
+/** Flush a folder's list of names to the disk, where the system can. */
+export function syncFolder(path: string): void {
+  try {
+    const folder = openSync(path, "r");
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
+  } catch {
+    // Windows opens no folders, and some disks on the network flush none
+  }
 }
 
 /** Remove what was written so far; the error to throw. */
-function abandon(path: string, file: number, error: unknown): unknown {
+function abandon(path: string, temporary: string, file: number, error: unknown): unknown {
   try {
     closeSync(file);
   } catch {
     // it was closed before the rename failed
   }
-  rmSync(temporaryOf(path), { force: true });
+  rmSync(temporary, { force: true });
   const { code, message } = error as NodeJS.ErrnoException;
   return code ? new DistillError(`Cannot write ${path}: ${message}. Nothing was written there.`) : error;
 }
@@ -72,22 +112,27 @@ function writeFully(file: number, bytes: Uint8Array): void {
     done += writeSync(file, bytes, done, Math.min(bytes.byteLength - done, 1 << 30));
 }
 
-/** Make a folder with its contents whole or not at all: `fill` writes into a temporary folder that is then renamed. */
-export function writeFolder(path: string, fill: (folder: string) => void | Promise<void>): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
-  const run = async () => {
+/**
+ * Make a new folder with its contents whole or not at all: `fill` writes into a temporary folder that is then renamed. A
+ * folder that is there already and holds something is left alone.
+ */
+export async function writeFolder(
+  path: string,
+  fill: (folder: string) => void | Promise<void>,
+  temporary = temporaryOf(path),
+): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true });
+  removeLeftovers(path);
+  rmSync(temporary, { recursive: true, force: true });
+  mkdirSync(temporary, { recursive: true });
+  try {
+    await fill(temporary);
+    renameSync(temporary, path);
+  } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
-    mkdirSync(temporary, { recursive: true });
-    try {
-      await fill(temporary);
-      rmSync(path, { recursive: true, force: true });
-      renameSync(temporary, path);
-    } catch (error) {
-      rmSync(temporary, { recursive: true, force: true });
-      throw error;
-    }
-  };
-  return run();
+    throw error;
+  }
+  syncFolder(dirname(path));
 }
 
 /** Bytes of a text that came with somebody's model: the largest tokenizers take 33 MB. */

@@ -5,8 +5,8 @@ export type Message = { role: string; content: string };
 /** A question, and the reference answer where there is one. */
 export type Prompt = { id: string; prompt: string; answer?: string };
 
-/** How a completion ended: with a stop token or string, or at a limit of tokens. */
-export type FinishReason = "stop" | "length";
+/** How a completion ended: with a stop token or string, at a limit of tokens, or not at all, since it could not be drawn. */
+export type FinishReason = "stop" | "length" | "error";
 
 /**
  * What rules say of a completion. `unknown`: the reference cannot be read, or there is none; `truncated`: it was cut at a

@@ -1,101 +1,79 @@
 /** @file Folders as Hugging Face's save_to_disk writes them: shards of Arrow streams, state.json, dataset_info.json. */
 
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Table } from "apache-arrow";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { readJson, writeFolder, writeWhole } from "../core/files.ts";
 import { sha256 } from "../core/hash.ts";
-import { decodeArrow, encodeStream, intactLength } from "../formats/arrow.ts";
-
-/** A dataset that grows by whole record batches. What was appended is on disk; a torn tail is cut off when it is opened again. */
-export type DatasetWriter = {
-  append(table: Table): void;
-  close(): void;
-};
+import { arrowTables, END_OF_STREAM, encodeStream } from "../formats/arrow.ts";
+import { damageIn, readSeal } from "../store/seal.ts";
 
 const SHARD_BYTES = 256 * 2 ** 20;
 
-const State = z.looseObject({ _data_files: z.array(z.looseObject({ filename: z.string().regex(/^[^/\\]+$/) })) });
+const FILE_NAME = /^(?!\.\.?$)[^/\\]+$/;
+const State = z.looseObject({ _data_files: z.array(z.looseObject({ filename: z.string().regex(FILE_NAME) })) });
 
-type WriterOptions = {
-  shardBytes?: number;
-  /** When bytes are flushed to the disk: at every append, or when a shard is closed. */
-  sync?: "append" | "close";
-};
-
-/** Open a folder to append to, new or as an earlier run left it. */
-export function openDataset(
+/** Write a dataset into a folder that is new. */
+export async function fillDataset(
   folder: string,
-  { shardBytes = SHARD_BYTES, sync = "append" }: WriterOptions = {},
-): DatasetWriter {
-  mkdirSync(folder, { recursive: true });
-  const files = existsSync(join(folder, "state.json")) ? dataFiles(folder) : [];
-  let shard: { path: string; file: number; length: number } | undefined;
-  if (files.length > 0) {
-    const path = join(folder, files.at(-1)!);
-    const length = intactLength(readFileSync(path));
-    const file = openSync(path, "r+");
-    ftruncateSync(file, length);
-    shard = { path, file, length };
-  }
-  const release = () => {
-    if (shard) {
-      if (sync === "close") fsyncSync(shard.file);
-      closeSync(shard.file);
-    }
+  tables: Iterable<Table> | AsyncIterable<Table>,
+  shardBytes = SHARD_BYTES,
+): Promise<void> {
+  const files: string[] = [];
+  let shard: { file: number; length: number } | undefined;
+  const write = (bytes: Uint8Array) => {
+    for (let done = 0; done < bytes.length; ) done += writeSync(shard!.file, bytes, done, bytes.length - done);
+    shard!.length += bytes.length;
+  };
+  const end = () => {
+    if (!shard) return;
+    write(END_OF_STREAM);
+    closeSync(shard.file);
     shard = undefined;
   };
-  return {
-    append(table) {
+  try {
+    for await (const table of tables) {
       const { schema, batches } = encodeStream(table);
-      if (shard && shard.length + batches.length > shardBytes && shard.length > schema.length) release();
+      if (shard && shard.length + batches.length > shardBytes && shard.length > schema.length) end();
       if (!shard) {
-        const name = `data-${String(files.length).padStart(5, "0")}.arrow`;
-        const path = join(folder, name);
-        shard = { path, file: openSync(path, "w"), length: 0 };
-        extend(shard, schema, sync);
-        files.push(name);
-        describe(folder, files);
+        files.push(`data-${String(files.length).padStart(5, "0")}.arrow`);
+        shard = { file: openSync(join(folder, files.at(-1)!), "w"), length: 0 };
+        write(schema);
       }
-      extend(shard, shard.length === 0 ? join2(schema, batches) : batches, sync);
-    },
-    close() {
-      release();
-      if (files.length > 0) describe(folder, files);
-    },
-  };
+      write(batches);
+    }
+    end();
+  } catch (error) {
+    if (shard) closeSync(shard.file);
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw code ? new DistillError(`Cannot write ${folder}: ${message}. Nothing was written there.`) : error;
+  }
+  if (files.length > 0) describeDataset(folder, files);
 }
 
-/** Write a whole dataset, or nothing. */
+/** Write a whole dataset where nothing is yet, or nothing. */
 export const writeDataset = (path: string, tables: Iterable<Table> | AsyncIterable<Table>): Promise<void> =>
-  writeFolder(path, async (folder) => {
-    const writer = openDataset(folder, { sync: "close" });
-    for await (const table of tables) writer.append(table);
-    writer.close();
-  });
+  writeFolder(path, (folder) => fillDataset(folder, tables));
 
-/** The tables of a folder, shard by shard. */
+/** The record batches of a folder, shard by shard. A sealed folder is compared with its seal first. */
 export function* readDataset(folder: string): Generator<{ path: string; table: Table }> {
-  for (const path of shardsOf(folder)) yield { path, table: decodeArrow(readFileSync(path), path) };
+  for (const path of shardsOf(folder)) for (const table of arrowTables(path, mayBeCut)) yield { path, table };
+}
+
+/** What is said of a stream of somebody's that ends without an end marker. */
+export function mayBeCut(path: string): void {
+  console.error(`${path} ends without the marker of its end: if its writer was stopped, rows are missing.`);
 }
 
 /** The paths of a folder's shards in their order. */
 export function* shardsOf(folder: string): Generator<string> {
-  for (const name of dataFiles(folder)) {
+  const sealed = readSeal(folder);
+  const damage = sealed && (sealed.damage ?? damageIn(folder, sealed.seal, sha256));
+  if (damage) throw new DistillError(`${damage}. Make it again: remove ${folder}, and run the recipe that wrote it.`);
+  for (const name of filesOf(folder)) {
     const path = join(folder, name);
     if (!existsSync(path)) throw new DistillError(`${path} is missing, and ${join(folder, "state.json")} names it.`);
     yield path;
@@ -103,7 +81,7 @@ export function* shardsOf(folder: string): Generator<string> {
 }
 
 /** The shards in their order: those that state.json names, or every .arrow file where there is none. */
-function dataFiles(folder: string): string[] {
+function filesOf(folder: string): string[] {
   const path = join(folder, "state.json");
   if (existsSync(path)) {
     const state = State.safeParse(readJson(path, "The dataset's state.json"));
@@ -117,9 +95,10 @@ function dataFiles(folder: string): string[] {
   return files.sort();
 }
 
-/** The files beside the shards that Hugging Face's datasets reads. Features are left for it to infer from the schema. */
-function describe(folder: string, files: readonly string[]): void {
-  if (!existsSync(join(folder, "dataset_info.json"))) writeWhole(join(folder, "dataset_info.json"), "{}\n");
+/** Write the files beside the shards that Hugging Face's datasets reads, which infers features from the schema. */
+export function describeDataset(folder: string, files: readonly string[]): void {
+  const info = join(folder, "dataset_info.json");
+  if (!existsSync(info) || readFileSync(info, "utf8") !== INFO) writeWhole(info, INFO);
   const state = {
     _data_files: files.map((filename) => ({ filename })),
     _fingerprint: fingerprint(folder, files),
@@ -132,6 +111,8 @@ function describe(folder: string, files: readonly string[]): void {
   writeWhole(join(folder, "state.json"), `${JSON.stringify(state, null, 2)}\n`);
 }
 
+const INFO = "{}\n";
+
 /** What Hugging Face's caches go by: the sizes of all shards and the content of the last. */
 function fingerprint(folder: string, files: readonly string[]): string {
   const hash = createHash("sha256");
@@ -140,25 +121,4 @@ function fingerprint(folder: string, files: readonly string[]): string {
     .update(sha256(join(folder, files.at(-1)!)))
     .digest("hex")
     .slice(0, 16);
-}
-
-const join2 = (a: Uint8Array, b: Uint8Array) => Buffer.concat([a, b]);
-
-/** Write behind the last whole message. Where that fails the shard is as it was. */
-function extend(
-  shard: { path: string; file: number; length: number },
-  bytes: Uint8Array,
-  sync: WriterOptions["sync"],
-): void {
-  try {
-    for (let done = 0; done < bytes.length; )
-      done += writeSync(shard.file, bytes, done, bytes.length - done, shard.length + done);
-    if (sync === "append") fsyncSync(shard.file);
-  } catch (error) {
-    ftruncateSync(shard.file, shard.length);
-    throw new DistillError(
-      `Cannot write ${shard.path}: ${(error as Error).message}. What was there before is kept; the same command continues.`,
-    );
-  }
-  shard.length += bytes.length;
 }

@@ -15,10 +15,14 @@ export type PromptSource =
   | { path: string; limit?: number | undefined }
   | { generate: { type: string }; rows: number; seed: number };
 
+/** A text as files keep it: half of a surrogate pair is no character, and would be another text when it is read again. */
+const text = z.string().transform((given) => given.toWellFormed());
+const textOrNumber = z.union([text, z.number()]).transform(String);
+
 const Line = z.object({
-  id: z.union([z.string(), z.number()]).transform(String).optional(),
-  prompt: z.string().min(1),
-  answer: z.union([z.string(), z.number()]).transform(String).nullish(),
+  id: textOrNumber.optional(),
+  prompt: text.pipe(z.string().min(1)),
+  answer: textOrNumber.nullish(),
 });
 
 const EXPECTED = '"prompt" (text) and, where there is a reference, "answer" (text)';

@@ -1,13 +1,13 @@
 /** @file Rows of a training dataset from JSONL, an Arrow file or a folder that Hugging Face's save_to_disk wrote. */
 
-import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import { extname } from "node:path";
 import type { Table } from "apache-arrow";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import type { Message } from "../core/trace.ts";
-import { decodeArrow } from "../formats/arrow.ts";
-import { readDataset } from "./dataset-folder.ts";
+import { arrowTables } from "../formats/arrow.ts";
+import { mayBeCut, readDataset } from "./dataset-folder.ts";
 
 /** What is trained on: the completion after the prompt, or every turn of the assistant. */
 export type TrainingRow = { prompt: string; completion: string } | { messages: Message[] };
@@ -24,16 +24,29 @@ const Pair = z.object({ prompt: z.string(), completion: z.string() });
 const Conversation = z.object({ messages: z.array(Turn).min(1) });
 const Cut = z.object({ finish_reason: z.literal("length") });
 
-/** The rows of a dataset. Where they have both, `prefer` says which columns are trained on. */
-export function readTrainingRows(path: string, prefer: "messages" | "prompt" = "prompt"): TrainingRow[] {
+/** The rows of a dataset, one in memory at a time. Where they have both, `prefer` says which columns are trained on. */
+export function* readTrainingRows(path: string, prefer: "messages" | "prompt" = "prompt"): Generator<TrainingRow> {
   if (!existsSync(path)) throw new DistillError(`Dataset not found: ${path}.`);
-  const rows = statSync(path).isDirectory()
-    ? [...readDataset(path)].flatMap(({ path: shard, table }) => fromTable(shard, table, prefer))
-    : extname(path) === ".arrow"
-      ? fromTable(path, decodeArrow(readFileSync(path), path), prefer)
-      : readJsonLines(path, prefer);
-  if (rows.length === 0) throw new DistillError(`${path} has no rows.`);
-  return rows;
+  let rows = 0;
+  for (const { where, value } of valuesIn(path)) {
+    rows++;
+    yield parse(value, where, prefer);
+  }
+  if (rows === 0) throw new DistillError(`${path} has no rows.`);
+}
+
+function* valuesIn(path: string): Generator<{ where: string; value: unknown }> {
+  if (statSync(path).isDirectory()) {
+    let [shard, row] = ["", 0];
+    for (const { path: file, table } of readDataset(path)) {
+      if (file !== shard) [shard, row] = [file, 0];
+      for (const value of valuesOf(file, table)) yield { where: `${file}, row ${++row}`, value };
+    }
+  } else if (extname(path) === ".arrow") {
+    let row = 0;
+    for (const table of arrowTables(path, mayBeCut))
+      for (const value of valuesOf(path, table)) yield { where: `${path}, row ${++row}`, value };
+  } else for (const { line, value } of jsonLines(path)) yield { where: `${path}, line ${line}`, value };
 }
 
 /** One JSON object a line; empty lines are passed over. One line is in memory at a time. */
@@ -87,15 +100,11 @@ function openFile(path: string): number {
   throw new DistillError(`Cannot read Dataset ${path}: it is not a file.`);
 }
 
-function readJsonLines(path: string, prefer: "messages" | "prompt"): TrainingRow[] {
-  return [...jsonLines(path)].map(({ line, value }) => parse(value, `${path}, line ${line}`, prefer));
-}
-
-function fromTable(path: string, table: Table, prefer: "messages" | "prompt"): TrainingRow[] {
+function* valuesOf(path: string, table: Table): Generator<unknown> {
   const names = table.schema.fields.map(({ name }) => name);
   if (!names.includes("messages") && !(names.includes("prompt") && names.includes("completion")))
     throw new DistillError(`${path} has the columns ${names.join(", ") || "(none)"}. Expected ${EXPECTED}.`);
-  return table.toArray().map((row, i) => parse(JSON.parse(JSON.stringify(row)), `${path}, row ${i + 1}`, prefer));
+  for (const row of table) yield JSON.parse(JSON.stringify(row));
 }
 
 function parse(value: unknown, where: string, prefer: "messages" | "prompt"): TrainingRow {

@@ -28,7 +28,9 @@ export function select(
     // what was cut at a limit would teach to stop in the middle, whatever rules say of it
     if (!trace.accepted || trace.finish_reason === "length") continue;
     const same = byPrompt.get(trace.prompt_id) ?? new Map<string, Trace>();
-    if (!same.has(trace.completion)) same.set(trace.completion, trace);
+    // of equal ones the first sample, whichever was finished first
+    const known = same.get(trace.completion);
+    if (!known || trace.sample < known.sample) same.set(trace.completion, trace);
     byPrompt.set(trace.prompt_id, same);
   }
   const rank: Record<SelectionOptions["prefer"], (trace: Trace) => number> = {
@@ -38,7 +40,7 @@ export function select(
     random: ({ prompt_id, sample }) => deriveSeed(seed, prompt_id, sample),
   };
   // in the order of prompts, not in that in which they were finished, so that the same traces make the same dataset
-  const prompts = [...byPrompt].sort(([a], [b]) => ORDER.compare(a, b)).map(([, same]) => same);
+  const prompts = [...byPrompt].sort(([a], [b]) => ORDER.compare(a, b) || (a < b ? -1 : 1)).map(([, same]) => same);
   const chosen = prompts.flatMap((same) =>
     [...same.values()]
       .sort((a, b) => rank[prefer](a) - rank[prefer](b) || a.sample - b.sample)

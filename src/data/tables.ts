@@ -23,7 +23,9 @@ import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects } from "hypa
 import { DistillError } from "../core/errors.ts";
 import { readAt } from "../core/files.ts";
 import { arrowTables } from "../formats/arrow.ts";
-import { shardsOf } from "./dataset-folder.ts";
+import { isAppendLog } from "../store/append-log.ts";
+import { mayBeCut, shardsOf } from "./dataset-folder.ts";
+import { readLedger } from "./ledger.ts";
 import { jsonLines } from "./rows.ts";
 
 export type { Table };
@@ -39,8 +41,13 @@ export async function* readTables(path: string): AsyncGenerator<Table> {
   if (statSync(path).isDirectory()) {
     const traces = join(path, "traces");
     const folder = existsSync(join(traces, "state.json")) ? traces : path;
-    for (const shard of shardsOf(folder)) yield* inPieces(arrowTables(shard));
-  } else if (extname(path) === ".arrow") yield* inPieces(arrowTables(path));
+    if (folder === path && existsSync(join(path, "samples")))
+      throw new DistillError(
+        `${path} has no traces yet, since sampling is not finished. What was drawn so far is in the folders of ${join(path, "samples")}.`,
+      );
+    if (isAppendLog(folder)) for (const { table } of readLedger(folder)) yield* inPieces([table]);
+    else for (const shard of shardsOf(folder)) yield* inPieces(arrowTables(shard, mayBeCut));
+  } else if (extname(path) === ".arrow") yield* inPieces(arrowTables(path, mayBeCut));
   else if (extname(path) === ".parquet") yield* typed(path, parquetRows(path));
   else yield* typed(path, jsonRows(path));
 }

@@ -1,7 +1,6 @@
 /** @file The dataset of traces: every completion that was drawn, with what rules said of it. Rejected ones stay. */
 
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import {
   Bool,
   type Data,
@@ -38,6 +37,8 @@ export type Draw = {
   token_ids: readonly number[];
   prompt_tokens: number;
   finish_reason: FinishReason;
+  /** Why there is no completion, where finish_reason is "error". */
+  error: string | null;
   teacher: string;
   teacher_hash: string | null;
   temperature: number;
@@ -51,8 +52,14 @@ export type Draw = {
 export type Trace = Draw & Judgement;
 
 /** Traces as an Arrow table with one column for each of their keys. */
-export function tracesTable(traces: readonly Trace[]): Table {
-  return tableOf({
+export const tracesTable = (traces: readonly Trace[]): Table =>
+  tableOf({ ...drawColumns(traces), ...judgedColumns(traces) });
+
+/** What was drawn, as a table. */
+export const drawsTable = (draws: readonly Draw[]): Table => tableOf(drawColumns(draws));
+
+function drawColumns(traces: readonly Draw[]): Record<string, Data> {
+  return {
     prompt_id: column(new Utf8(), traces, "prompt_id"),
     sample: column(new Int32(), traces, "sample"),
     prompt: column(new Utf8(), traces, "prompt"),
@@ -67,6 +74,7 @@ export function tracesTable(traces: readonly Trace[]): Table {
     ),
     prompt_tokens: column(new Int32(), traces, "prompt_tokens"),
     finish_reason: column(new Utf8(), traces, "finish_reason"),
+    error: column(new Utf8(), traces, "error"),
     teacher: column(new Utf8(), traces, "teacher"),
     teacher_hash: column(new Utf8(), traces, "teacher_hash"),
     temperature: column(new Float64(), traces, "temperature"),
@@ -75,9 +83,18 @@ export function tracesTable(traces: readonly Trace[]): Table {
     min_p: column(new Float64(), traces, "min_p"),
     max_completion_length: column(new Int32(), traces, "max_completion_length"),
     seed: column(new Uint32(), traces, "seed"),
-    ...judgedColumns(traces),
-  });
+  };
 }
+
+/** What rules say of a draw: `row` is its number in its ledger, `answer` the reference that it was compared with. */
+export type Verdicts = Judgement & { row: number; answer: string | null };
+
+export const verdictsTable = (verdicts: readonly Verdicts[]): Table =>
+  tableOf({
+    row: column(new Float64(), verdicts, "row"),
+    answer: column(new Utf8(), verdicts, "answer"),
+    ...judgedColumns(verdicts),
+  });
 
 /** What rules said of some rows, as columns. */
 export function judgedColumns(judged: readonly Judgement[]): Record<string, Data> {
@@ -103,18 +120,22 @@ export function* inTables<Row>(rows: readonly Row[], tableOf: (rows: readonly Ro
   for (let start = 0; start < rows.length; start += ROWS) yield tableOf(rows.slice(start, start + ROWS));
 }
 
-/** The traces of a folder, in the order in which they were drawn. */
+/** The traces of a dataset of them; none where the folder is not there. */
 export function* readTraces(folder: string): Generator<Trace> {
-  if (!existsSync(join(folder, "state.json"))) return;
+  if (!existsSync(folder)) return;
   for (const { path, table } of readDataset(folder)) {
-    const columns = table.schema.fields.map(({ name }) => ({ name, vector: table.getChild(name)! }));
-    if (!["prompt_id", "sample", "completion", "verdict"].every((name) => table.getChild(name)))
-      throw new DistillError(
-        `${path} has the columns ${columns.map(({ name }) => name).join(", ")}. Expected a dataset of traces.`,
-      );
-    for (let i = 0; i < table.numRows; i++)
-      yield Object.fromEntries(columns.map(({ name, vector }) => [name, plain(vector.get(i))])) as Trace;
+    const names = table.schema.fields.map(({ name }) => name);
+    if (!["prompt_id", "sample", "completion", "verdict"].every((name) => names.includes(name)))
+      throw new DistillError(`${path} has the columns ${names.join(", ")}. Expected a dataset of traces.`);
+    yield* rowsIn<Trace>(table);
   }
+}
+
+/** The rows of a table as JSON would have them. */
+export function* rowsIn<Row>(table: Table): Generator<Row> {
+  const columns = table.schema.fields.map(({ name }) => ({ name, vector: table.getChild(name)! }));
+  for (let i = 0; i < table.numRows; i++)
+    yield Object.fromEntries(columns.map(({ name, vector }) => [name, plain(vector.get(i))])) as Row;
 }
 
 /** An accepted trace as a row to train on. */

@@ -1,12 +1,15 @@
 /** @file Sampling a model on test problems, and measuring it. */
 
-import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { readJson, writeWhole } from "../core/files.ts";
+import { DistillError } from "../core/errors.ts";
 import type { Prompt } from "../core/trace.ts";
+import { fillDataset } from "../data/dataset-folder.ts";
 import { readTraces } from "../data/traces.ts";
 import type { WeightedReward } from "../rewards/judge.ts";
-import { type SamplerOptions, sample } from "../sampling/sample.ts";
+import { drawnIn, type LedgerPlace, openTraceLedger, tracesIn } from "../sampling/ledger.ts";
+import { answersOf, type SamplerOptions, sample, wantedOf } from "../sampling/sample.ts";
+import type { RunFolder } from "../store/run-folder.ts";
+import { readState } from "../store/state.ts";
 import type { Teacher } from "../teachers/teacher.ts";
 import { type Gain, gainOver, type Metrics, measure } from "./metrics.ts";
 
@@ -26,8 +29,10 @@ export type EvaluationRun = {
   prompts: readonly Prompt[];
   rewards: readonly WeightedReward[];
   options: SamplerOptions;
-  /** The folder for this model's traces. */
-  folder: string;
+  folder: RunFolder;
+  /** What is kept of this model, by name in that folder. */
+  names: { state: string; traces: string };
+  ledger: LedgerPlace;
   /** The hash of model, prompts and options: what was measured under it is not measured again. */
   key: string;
   signal: AbortSignal;
@@ -37,40 +42,53 @@ type Progress = { key: string; tokens: number; seconds: number; report?: ModelRe
 
 /** Measure a model. Nothing where it was stopped; the next run goes on from there. */
 export async function evaluateModel(run: EvaluationRun): Promise<ModelReport | undefined> {
-  const { name, prompts, rewards, options, folder, key, signal } = run;
-  const statePath = join(folder, "..", `${name}.json`);
-  let state = existsSync(statePath) ? (readJson(statePath, "The evaluation's state") as Progress) : undefined;
-  if (state?.key === key && state.report) return state.report;
-  if (state?.key !== key) {
-    rmSync(folder, { recursive: true, force: true });
-    state = { key, tokens: 0, seconds: 0 };
+  const { name, prompts, rewards, options, folder, names, ledger: place, key, signal } = run;
+  const known = readState(join(folder.path, names.state))?.state as Progress | undefined;
+  const state: Progress = known?.key === key ? known : { key, tokens: 0, seconds: 0 };
+  if (state.report && !folder.damage(names.traces, { key })) {
+    folder.keep(names.traces, { key });
+    return state.report;
   }
-  writeWhole(statePath, JSON.stringify(state));
-  const before = [...readTraces(folder)].reduce((sum, { token_ids }) => sum + token_ids.length, 0);
+  const wanted = wantedOf(prompts, options);
+  const open = async () => openTraceLedger(place, rewards, answersOf(wanted), { signal });
+  const earlier = await open();
+  if (!earlier) return undefined;
+  const { tokens: before } = drawnIn(earlier, wanted);
+  earlier.close();
   const { teacher, bytes } = await run.open();
   try {
     const start = performance.now();
-    const { tokens, stopped } = await sample({
+    const { tokens, stopped, failed } = await sample({
       teacher,
       prompts,
       rewards,
       options,
-      folder,
+      ledger: place,
       signal,
       words: { title: `eval ${name}`, accepted: "right" },
     });
+    if (failed.length > 0)
+      throw new DistillError(
+        `${name} cannot be measured: ${failed.length} of ${prompts.length} problems could not be asked, the first "${failed[0]!.prompt_id}": ${failed[0]!.error}`,
+      );
     state.seconds += (performance.now() - start) / 1000;
     state.tokens += tokens - before;
-    if (stopped) {
-      writeWhole(statePath, JSON.stringify(state));
-      return undefined;
-    }
+    folder.writeState(names.state, state);
+    if (stopped) return undefined;
   } finally {
     await teacher.close();
   }
+  const ledger = await open();
+  if (!ledger) return undefined;
+  try {
+    await folder.writeFolder(names.traces, key, (into) => fillDataset(into, tracesIn(ledger, wanted)));
+  } finally {
+    ledger.close();
+  }
+  const traces = [...readTraces(join(folder.path, names.traces))];
   const tokens_per_s = state.tokens / state.seconds;
-  state.report = { name, ...measure([...readTraces(folder)]), tokens_per_s, bytes };
-  writeWhole(statePath, JSON.stringify(state));
+  state.report = { name, ...measure(traces), tokens_per_s, bytes };
+  folder.writeState(names.state, state);
   return state.report;
 }
 

@@ -1,6 +1,6 @@
 /** @file ONNX files in the layout that transformers.js loads: decoders with a cache of keys and values. */
 
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { emitModel } from "../compiler/emit.ts";
@@ -57,6 +57,7 @@ export const onnx = defineExporter({
           writeWhole(join(temporary, name), `${JSON.stringify(value, null, 2)}\n`);
         json("config.json", { ...config, "transformers.js_config": settings(dtypes, dataFiles) });
         for (const [name, value] of Object.entries(tokenizer)) json(name, value);
+        rmSync(output, { recursive: true, force: true }); // an earlier export, now that the new one is whole
       });
       return exported;
     },

@@ -120,12 +120,19 @@ function parsed<Schema extends z.ZodType>(schema: Schema, raw: unknown, failure:
   throw new DistillError(`${failure}: ${issues.join("; ")}.`);
 }
 
+/** Values that aliases may stand for in all: some bytes of YAML can mean billions. */
+const MAX_ALIASES = 100;
+
 function parseYaml(source: string, where: string): unknown {
   try {
-    return parse(source);
+    return parse(source, { maxAliasCount: MAX_ALIASES });
   } catch (error) {
     if (error instanceof YAMLParseError)
       throw new DistillError(`${where} is not YAML: ${error.message.split("\n")[0]}`);
+    if (error instanceof ReferenceError || error instanceof RangeError)
+      throw new DistillError(
+        `${where} cannot be read: ${error.message}. Write out what its aliases (*name) stand for.`,
+      );
     throw error;
   }
 }
@@ -135,9 +142,13 @@ function applyOverride(raw: Record<string, unknown>, override: string): void {
   if (equals < 1)
     throw new DistillError(`"${override}" is not an override. Expected key=value, such as trainer.learning_rate=1e-4.`);
   const keys = override.slice(0, equals).split(".");
+  const empty = keys.find((key) => key === "" || key in Object.prototype);
+  if (empty !== undefined)
+    throw new DistillError(`"${override}" names the key "${empty}", which no recipe has. Expected key.path=value.`);
   let at = raw;
   for (const key of keys.slice(0, -1)) {
-    if (typeof at[key] !== "object" || at[key] === null) at[key] = {};
+    const inner = Object.hasOwn(at, key) ? at[key] : undefined;
+    if (typeof inner !== "object" || inner === null) at[key] = {};
     at = at[key] as Record<string, unknown>;
   }
   at[keys.at(-1)!] = parseYaml(override.slice(equals + 1), override);

@@ -1,10 +1,10 @@
 /** @file Stages of a run: each is done again when something that its result hangs on has changed, and only then. */
 
-import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { DistillError } from "../core/errors.ts";
-import { readJson, writeWhole } from "../core/files.ts";
+import { z } from "zod";
 import { contentHash } from "../core/hash.ts";
+import type { RunFolder, Written } from "../store/run-folder.ts";
+import { readState } from "../store/state.ts";
 
 export type Stage = {
   name: string;
@@ -12,8 +12,8 @@ export type Stage = {
   after: readonly string[];
   /** Everything else that its result hangs on, as JSON. */
   inputs: () => Record<string, unknown>;
-  /** Files or folders that it leaves. */
-  outputs: readonly string[];
+  /** What it writes in the run's folder. Where something of somebody else's is in its place, nothing is begun. */
+  leaves: readonly string[];
   /** Do it, or go on with what was begun under the same key; what it gives is kept in the manifest. */
   run: (context: StageContext) => Promise<StageOutcome>;
 };
@@ -21,10 +21,10 @@ export type Stage = {
 export type StageContext = {
   /** The hash of all that the result hangs on. */
   key: string;
-  /** The key under which this stage was last begun, if it was. */
-  previous: string | undefined;
   /** What the stages before it gave. */
   results: Record<string, Record<string, unknown>>;
+  /** Where it writes; what is written is kept in the manifest and compared before the stage counts as done. */
+  folder: RunFolder;
   signal: AbortSignal;
 };
 
@@ -33,31 +33,41 @@ export type StageOutcome = { stopped?: boolean; result: Record<string, unknown> 
 
 export type StagePlan = { name: string; key: string; due: boolean; reason: string };
 
-type Entry = {
-  key: string;
-  inputs: Record<string, unknown>;
-  started_at: string;
-  finished_at?: string;
-  seconds?: number;
-  result?: Record<string, unknown>;
-};
+const Entry = z.object({
+  key: z.string(),
+  inputs: z.record(z.string(), z.unknown()),
+  started_at: z.string(),
+  finished_at: z.string().optional(),
+  seconds: z.number().optional(),
+  result: z.record(z.string(), z.unknown()).optional(),
+  /** What it wrote, by name in the run's folder. */
+  outputs: z.record(z.string(), z.unknown()).optional(),
+  /** The hash of what each stage before it had left. */
+  read: z.record(z.string(), z.string()).optional(),
+});
+type Entry = z.output<typeof Entry>;
 
-export type Manifest = {
-  name: string;
-  recipe: unknown;
-  versions: Record<string, string>;
-  stages: Record<string, Entry>;
-};
+const Manifest = z.object({
+  name: z.string(),
+  recipe: z.unknown(),
+  versions: z.record(z.string(), z.string()),
+  stages: z.record(z.string(), Entry),
+});
+export type Manifest = z.output<typeof Manifest>;
 
-const manifestPath = (output: string) => join(output, "manifest.json");
+const MANIFEST = "manifest.json";
 
-/** The manifest of a run's folder, if there is one. A folder of another recipe is refused. */
-export function readManifest(output: string, name: string): Manifest | undefined {
-  if (!existsSync(manifestPath(output))) return undefined;
-  const manifest = readJson(manifestPath(output), "The run's manifest") as Partial<Manifest>;
-  if (manifest.name !== name)
-    throw new DistillError(`${output} belongs to the recipe "${manifest.name}". Give "${name}" another output.`);
-  return { name, recipe: manifest.recipe, versions: manifest.versions ?? {}, stages: manifest.stages ?? {} };
+/** The manifest of a run's folder, if there is one. One that is damaged is said to be, and moved away where that can be. */
+export function readManifest(folder: RunFolder): Manifest | undefined {
+  const path = join(folder.path, MANIFEST);
+  const read = readState(path);
+  if (!read) return undefined;
+  const manifest = Manifest.safeParse(read.state);
+  if (manifest.success) return manifest.data;
+  const damage = `${read.damage ?? `${path} is no manifest`}; what is done is looked for without it`;
+  if (folder.writable) folder.setAside(MANIFEST, damage);
+  else console.error(`${damage}.`);
+  return undefined;
 }
 
 /** What would be done for `targets`, and why. Stages come in an order in which each follows those that it reads from. */
@@ -65,7 +75,28 @@ export function planStages(
   stages: readonly Stage[],
   targets: readonly string[],
   manifest: Manifest | undefined,
-): (StagePlan & { stage: Stage; inputs: Record<string, unknown> })[] {
+  folder: RunFolder,
+): StagePlan[] {
+  const due = new Set<string>();
+  return keyed(stages, targets).map((stage) => {
+    const reason = reasonToRun(stage, manifest, due, folder);
+    if (reason !== undefined) due.add(stage.name);
+    return planOf(stage, reason);
+  });
+}
+
+const planOf = ({ name, key }: Keyed, reason: string | undefined): StagePlan => ({
+  name,
+  key,
+  due: reason !== undefined,
+  reason: reason ?? "up to date",
+});
+
+/** A stage with what it is known by. */
+type Keyed = { name: string; key: string; inputs: Record<string, unknown>; stage: Stage };
+
+/** The stages that `targets` need, in order. */
+function keyed(stages: readonly Stage[], targets: readonly string[]): Keyed[] {
   const needed = new Set<string>();
   const need = (name: string) => {
     needed.add(name);
@@ -73,43 +104,47 @@ export function planStages(
   };
   targets.forEach(need);
   const keys = new Map<string, string>();
-  const due = new Map<string, boolean>();
   return stages
     .filter(({ name }) => needed.has(name))
     .map((stage) => {
       const { name, after } = stage;
       const inputs: Record<string, unknown> = JSON.parse(JSON.stringify(stage.inputs()));
       const key = contentHash({ inputs, after: after.map((before) => keys.get(before)) });
-      const reason = reasonToRun(
-        stage,
-        key,
-        inputs,
-        manifest?.stages[name],
-        after.filter((before) => due.get(before)),
-      );
       keys.set(name, key);
-      due.set(name, reason !== undefined);
-      return { name, key, due: reason !== undefined, reason: reason ?? "up to date", stage, inputs };
+      return { name, key, inputs, stage };
     });
 }
 
+/** Why a stage is to be run, if it is; `due` are those before it that are. */
 function reasonToRun(
-  stage: Stage,
-  key: string,
-  inputs: Record<string, unknown>,
-  entry: Entry | undefined,
-  running: readonly string[],
+  { name, key, inputs, stage: { leaves, after } }: Keyed,
+  manifest: Manifest | undefined,
+  due: ReadonlySet<string>,
+  folder: RunFolder,
 ): string | undefined {
+  const entry = manifest?.stages[name];
   if (!entry) return "not run yet";
   if (entry.key !== key) {
     const changes = differences(entry.inputs, inputs);
     if (changes.length > 0) return changes.slice(0, 3).join("; ") + (changes.length > 3 ? "; …" : "");
-    return `${running.join(" and ") || "what it reads"} changed`;
+    return `${after.filter((before) => due.has(before)).join(" and ") || "what it reads"} changed`;
   }
   if (!entry.finished_at) return "begun and not finished";
-  const missing = stage.outputs.find((path) => !existsSync(path));
-  return missing ? `${missing} is missing` : undefined;
+  const { outputs = {}, read = {} } = entry;
+  const lost = leaves.find((name) => !(name in outputs));
+  if (lost) return `${join(folder.path, lost)} is not known to be whole`;
+  for (const [name, written] of Object.entries(outputs)) {
+    const damage = folder.damage(name, written as Written);
+    if (damage) return damage;
+  }
+  // what was made again from the same settings may have come out otherwise
+  const changed = after.find((before) => !due.has(before) && contentOf(manifest, before) !== read[before]);
+  return changed && `${changed} came out otherwise when it was run again`;
 }
+
+/** What a stage left. */
+const contentOf = (manifest: Manifest | undefined, name: string): string =>
+  contentHash(manifest?.stages[name]?.outputs ?? {});
 
 /** The paths at which two JSON values differ, with both sides where they are short. */
 function differences(before: unknown, after: unknown, path = ""): string[] {
@@ -132,7 +167,7 @@ export type RunOptions = {
   /** The resolved recipe, kept in the manifest. */
   recipe: unknown;
   versions: Record<string, string>;
-  output: string;
+  folder: RunFolder;
   signal: AbortSignal;
   /** Told of each stage before it is run or passed over. */
   onStage: (plan: StagePlan) => void;
@@ -144,27 +179,31 @@ export async function runStages(
   targets: readonly string[],
   options: RunOptions,
 ): Promise<{ manifest: Manifest; finished: boolean; ran: string[] }> {
-  const { name, recipe, versions, output, signal, onStage } = options;
-  const earlier = readManifest(output, name);
+  const { name, recipe, versions, folder, signal, onStage } = options;
+  const earlier = readManifest(folder);
   const manifest: Manifest = { name, recipe, versions, stages: { ...earlier?.stages } };
-  const save = () => writeWhole(manifestPath(output), `${JSON.stringify(manifest, null, 2)}\n`);
+  const save = () => folder.writeState(MANIFEST, { ...manifest, claim: folder.claim });
   const ran: string[] = [];
-  for (const { stage, inputs, ...plan } of planStages(stages, targets, earlier)) {
+  for (const keyedStage of keyed(stages, targets)) {
+    const { stage, inputs, key } = keyedStage;
+    const plan = planOf(keyedStage, reasonToRun(keyedStage, manifest, new Set(), folder));
     onStage(plan);
     if (!plan.due) continue;
-    const { key } = plan;
-    const previous = manifest.stages[stage.name];
-    const entry: Entry = { key, inputs, started_at: new Date().toISOString() };
+    for (const leaves of stage.leaves) folder.reserve(leaves);
+    const read = Object.fromEntries(stage.after.map((before) => [before, contentOf(manifest, before)]));
+    const entry: Entry = { key, inputs, started_at: new Date().toISOString(), read };
     manifest.stages[stage.name] = entry;
     save();
     const results = Object.fromEntries(
       Object.entries(manifest.stages).map(([before, { result = {} }]) => [before, result]),
     );
     const start = performance.now();
-    const { stopped, result } = await stage.run({ key, previous: previous?.key, results, signal });
+    const outputs: Record<string, Written> = {};
+    const { stopped, result } = await stage.run({ key, results, signal, folder: noting(folder, outputs) });
     // a stage that was killed on the way counts what it took this time
     entry.seconds = Math.round((performance.now() - start) / 100) / 10;
     entry.result = result;
+    entry.outputs = outputs;
     if (!stopped) entry.finished_at = new Date().toISOString();
     save();
     ran.push(stage.name);
@@ -172,3 +211,21 @@ export async function runStages(
   }
   return { manifest, finished: true, ran };
 }
+
+/** The folder, with everything that is written there noted. */
+const noting = (folder: RunFolder, outputs: Record<string, Written>): RunFolder => ({
+  ...folder,
+  async writeFolder(name, key, fill) {
+    const written = await folder.writeFolder(name, key, fill);
+    outputs[name] = written;
+    return written;
+  },
+  writeFile(name, content) {
+    const written = folder.writeFile(name, content);
+    outputs[name] = written;
+    return written;
+  },
+  keep(name, written) {
+    outputs[name] = written;
+  },
+});

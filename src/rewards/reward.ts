@@ -10,6 +10,8 @@ export type Sample = {
   /** The reference. */
   answer?: string;
   finish_reason?: FinishReason;
+  /** Why there is no completion, where it could not be drawn. */
+  error?: string;
   /** Tokens in the completion, where they are known. */
   num_tokens?: number;
   /** What the rule that judges correctness said, for rules that build on it. */

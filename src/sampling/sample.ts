@@ -5,10 +5,20 @@ import { DistillError } from "../core/errors.ts";
 import { startProgress } from "../core/progress.ts";
 import { deriveSeed } from "../core/random.ts";
 import type { Message, Prompt } from "../core/trace.ts";
-import { openDataset } from "../data/dataset-folder.ts";
-import { readTraces, reasoningOf, type Trace, tracesTable } from "../data/traces.ts";
+import { type Draw, reasoningOf, type Verdicts } from "../data/traces.ts";
 import { judge, type WeightedReward } from "../rewards/judge.ts";
-import type { Generation, Teacher } from "../teachers/teacher.ts";
+import type { Finished, Generation, Teacher } from "../teachers/teacher.ts";
+import {
+  type Answers,
+  countedSamples,
+  drawnIn,
+  type LedgerPlace,
+  noteDrawn,
+  openTraceLedger,
+  sampleOf,
+  type TraceLedger,
+  type Wanted,
+} from "./ledger.ts";
 
 export const SamplerOptions = z.object({
   /** Completions of each prompt. */
@@ -34,90 +44,200 @@ export type SamplingRun = {
   prompts: readonly Prompt[];
   rewards: readonly WeightedReward[];
   options: SamplerOptions;
-  /** The dataset of traces: what an earlier run drew is not drawn again. */
-  folder: string;
+  /** Where traces are kept: what an earlier run drew is not drawn again. */
+  ledger: LedgerPlace;
   /** What the progress line calls this, and accepted completions. */
   words?: { title: string; accepted: string };
   signal?: AbortSignal;
 };
 
-export type SamplingResult = { drawn: number; accepted: number; tokens: number; stopped: boolean };
+export type SamplingResult = {
+  drawn: number;
+  accepted: number;
+  tokens: number;
+  stopped: boolean;
+  /** Prompts that could not be asked, and why. */
+  failed: { prompt_id: string; error: string }[];
+};
 
-/** Traces that may be lost where the process is killed. */
+/** What a draw hangs on beside its prompt; all other options say which draws there are. */
+export const drawOptions = ({
+  temperature,
+  top_p,
+  top_k,
+  min_p,
+  max_completion_length,
+  stop,
+  system_prompt,
+  seed,
+}: SamplerOptions) => ({ temperature, top_p, top_k, min_p, max_completion_length, stop, system_prompt, seed });
+
+/** What is asked for. */
+export const wantedOf = (
+  prompts: readonly Prompt[],
+  { num_generations, max_accepted = Number.POSITIVE_INFINITY }: SamplerOptions,
+): Wanted => ({
+  prompts: new Map(prompts.map(({ id, prompt, answer = null }) => [id, { prompt, answer }])),
+  num_generations,
+  max_accepted,
+});
+
+/** The reference of a draw, where its prompt is still asked. */
+export const answersOf =
+  ({ prompts }: Wanted): Answers =>
+  ({ prompt_id, prompt }) => {
+    const known = prompts.get(prompt_id);
+    return known?.prompt === prompt ? known.answer : undefined;
+  };
+
+/** Traces, and ms, after which what was drawn goes to the disk. */
 const BATCH = 64;
+const WAIT = 1000;
 
 /** Draw what is missing. `drawn`, `accepted` and `tokens` count this run and earlier ones. */
 export async function sample(run: SamplingRun): Promise<SamplingResult> {
-  const { teacher, prompts, options, folder, signal, words = { title: "sample", accepted: "accepted" } } = run;
-  const done = new Set<string>();
-  const accepted = new Map<string, number>();
-  let tokens = 0;
-  const count = (trace: Trace) => {
-    done.add(keyOf(trace.prompt_id, trace.sample));
-    accepted.set(trace.prompt_id, (accepted.get(trace.prompt_id) ?? 0) + Number(trace.accepted));
-    tokens += trace.token_ids.length;
-  };
-  for (const trace of readTraces(folder)) count(trace);
+  const { teacher, prompts, options, signal, words = { title: "sample", accepted: "accepted" } } = run;
+  const wanted = wantedOf(prompts, options);
+  const ledger = await openTraceLedger(run.ledger, run.rewards, answersOf(wanted), signal ? { signal } : {});
+  if (!ledger) return { drawn: 0, accepted: 0, tokens: 0, stopped: true, failed: [] };
+  const { drawn, ...before } = drawnIn(ledger, wanted);
+  let { tokens } = before;
+  const counts = { drawn: 0, accepted: 0 };
+  for (const id of drawn.keys()) {
+    const { counted, accepted } = countedSamples(drawn.get(id), wanted);
+    counts.drawn += counted.size;
+    counts.accepted += accepted;
+  }
+  const failed = new Map<string, string>();
   // with a limit of accepted ones a round is over before the next begins, so that the same are drawn on every machine
   const all = Array.from({ length: options.num_generations }, (_, sample) =>
     prompts.map((prompt) => ({ prompt, sample })),
   );
   const rounds = options.max_accepted === undefined ? [prompts.flatMap((_, i) => all.map((round) => round[i]!))] : all;
 
-  const progress = startProgress(words.title, rounds[0]!.length, "trace", done.size);
+  const progress = startProgress(words.title, rounds[0]!.length, "trace", counts.drawn);
   const start = performance.now();
   let generated = 0; // by this run, in the rounds before
-  const writer = openDataset(folder);
-  let pending: Trace[] = [];
-  const flush = () => {
-    const traces = pending;
-    pending = [];
-    if (traces.length > 0) writer.append(tracesTable(traces));
-    for (const trace of traces) count(trace);
-  };
+  const pending = pendingTraces(ledger);
   try {
     for (const round of rounds) {
       const open = round.filter(
-        ({ prompt, sample }) =>
-          !done.has(keyOf(prompt.id, sample)) &&
-          (options.max_accepted === undefined || (accepted.get(prompt.id) ?? 0) < options.max_accepted),
+        ({ prompt: { id }, sample }) =>
+          !drawn.get(id)?.has(sample) && countedSamples(drawn.get(id), wanted).accepted < wanted.max_accepted,
       );
       const requests = open.map(({ prompt, sample }) => {
         const messages = conversationOf(prompt, options);
         return { prompt: teacher.render(messages), messages, seed: deriveSeed(options.seed, prompt.id, sample) };
       });
-      const total = done.size + open.length;
+      const total = counts.drawn + open.length;
       let running = 0;
       const onTokens = (inRound: number) => {
         running = inRound;
         const rate = (generated + running) / ((performance.now() - start) / 1000);
-        progress.update(done.size + pending.length, details(accepted, pending, done.size, rate, words.accepted), total);
+        const share =
+          counts.drawn > 0 ? `${((100 * counts.accepted) / counts.drawn).toFixed(0)} % ${words.accepted} · ` : "";
+        progress.update(counts.drawn, `${share}${rate.toFixed(0)} tokens/s`, total);
       };
-      for await (const { index, generation } of teacher.generate(requests, {
+      const finished = teacher.generate(requests, {
         ...options,
         top_logprobs: 0,
         onTokens,
         ...(signal ? { signal } : {}),
-      })) {
+      });
+      for await (const { index, ...outcome } of named(finished, open)) {
         const { prompt, sample } = open[index]!;
-        pending.push(await traceOf(run, prompt, sample, requests[index]!, generation));
-        if (pending.length >= BATCH) flush();
+        const draw = drawOf(run, prompt, sample, requests[index]!, outcome);
+        if (draw.error !== null) failed.set(prompt.id, draw.error);
+        pending.draw(draw);
+        const judged = await judge(run.rewards, sampleOf(draw));
+        pending.judge({ answer: draw.answer, ...judged });
+        noteDrawn(drawn, prompt.id, sample, judged.accepted);
+        tokens += draw.token_ids.length;
+        counts.drawn++;
+        if (judged.accepted) counts.accepted++;
         onTokens(running);
       }
-      flush();
       generated += running;
       if (signal?.aborted) break;
     }
-    flush();
   } finally {
-    writer.close();
-    progress.end();
+    try {
+      pending.end();
+    } finally {
+      ledger.close();
+      progress.end();
+    }
   }
-  const kept = [...accepted.values()].reduce((a, b) => a + b, 0);
-  return { drawn: done.size, accepted: kept, tokens, stopped: signal?.aborted ?? false };
+  return {
+    ...counts,
+    tokens,
+    stopped: signal?.aborted ?? false,
+    failed: [...failed].map(([prompt_id, error]) => ({ prompt_id, error })),
+  };
 }
 
-const keyOf = (prompt_id: string, sample: number) => JSON.stringify([prompt_id, sample]);
+/** Traces on their way to the disk: draws go there at once or soon, and never wait for a rule. */
+function pendingTraces(ledger: TraceLedger) {
+  let draws: Draw[] = [];
+  const judged: Omit<Verdicts, "row">[] = [];
+  const rows: number[] = []; // numbers of draws that are kept and have no verdict yet
+  let timer: NodeJS.Timeout | undefined;
+  let broken: unknown;
+  const flush = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (broken) return;
+    try {
+      if (draws.length > 0) {
+        const first = ledger.draw(draws);
+        rows.push(...draws.map((_, i) => first + i));
+        draws = [];
+      }
+      const verdicts = judged.splice(0, rows.length).map((verdict) => ({ row: rows.shift()!, ...verdict }));
+      if (verdicts.length > 0) ledger.judge(verdicts);
+    } catch (error) {
+      broken = error;
+    }
+  };
+  const rethrow = () => {
+    if (broken) throw broken;
+  };
+  return {
+    draw(draw: Draw) {
+      rethrow();
+      draws.push(draw);
+      if (draws.length >= BATCH) flush();
+      else timer ??= setTimeout(flush, WAIT);
+      rethrow();
+    },
+    judge(verdict: Omit<Verdicts, "row">) {
+      judged.push(verdict);
+    },
+    end() {
+      flush();
+      rethrow();
+    },
+  };
+}
+
+/** What a teacher gives; what ends it is told with the prompts that it was at. */
+async function* named(
+  finished: AsyncIterable<Finished>,
+  open: readonly { prompt: Prompt }[],
+): AsyncGenerator<Finished> {
+  const left = new Set(open.keys());
+  try {
+    for await (const one of finished) {
+      left.delete(one.index);
+      yield one;
+    }
+  } catch (error) {
+    if (!(error instanceof DistillError)) throw error;
+    const [next] = left;
+    const where = next === undefined ? "" : ` (the first prompt without an answer is "${open[next]!.prompt.id}")`;
+    throw new DistillError(`${error.message.replace(/\.$/, "")}${where}.`, { cause: error });
+  }
+}
 
 /** What is asked: the question, behind the system's turn where there is one. */
 export function conversationOf(
@@ -128,33 +248,15 @@ export function conversationOf(
   return system_prompt === undefined ? [user] : [{ role: "system", content: system_prompt }, user];
 }
 
-function details(
-  accepted: Map<string, number>,
-  pending: readonly Trace[],
-  done: number,
-  rate: number,
-  word: string,
-): string {
-  const kept = [...accepted.values()].reduce((a, b) => a + b, 0) + pending.filter((trace) => trace.accepted).length;
-  const all = done + pending.length;
-  return `${all > 0 ? `${((100 * kept) / all).toFixed(0)} % ${word} · ` : ""}${rate.toFixed(0)} tokens/s`;
-}
-
-async function traceOf(
-  { teacher, rewards, options }: SamplingRun,
+function drawOf(
+  { teacher, options }: SamplingRun,
   prompt: Prompt,
   sample: number,
   { messages, prompt: prompt_text, seed }: { messages: Message[]; prompt: string; seed: number },
-  { completion, token_ids, prompt_tokens, finish_reason }: Generation,
-): Promise<Trace> {
+  { generation, error }: Pick<Finished, "generation" | "error">,
+): Draw {
   const { temperature, top_p, top_k, min_p, max_completion_length } = options;
-  const judged = await judge(rewards, {
-    prompt: prompt.prompt,
-    completion,
-    finish_reason,
-    num_tokens: token_ids.length,
-    ...(prompt.answer === undefined ? {} : { answer: prompt.answer }),
-  });
+  const { completion, token_ids, prompt_tokens, finish_reason } = generation ?? NOTHING;
   return {
     prompt_id: prompt.id,
     sample,
@@ -167,6 +269,7 @@ async function traceOf(
     token_ids,
     prompt_tokens,
     finish_reason,
+    error: error ?? null,
     teacher: teacher.model,
     teacher_hash: teacher.hash ?? null,
     temperature,
@@ -175,9 +278,11 @@ async function traceOf(
     min_p,
     max_completion_length,
     seed,
-    ...judged,
   };
 }
+
+/** Of a prompt that could not be asked. */
+const NOTHING: Generation = { completion: "", token_ids: [], prompt_tokens: 0, finish_reason: "error" };
 
 /** Refuse prompts without answers where a rule compares with them, before anything is drawn. */
 export function requireAnswers(prompts: readonly Prompt[], rule: string, path: string): void {

@@ -10,11 +10,18 @@ import { DistillError } from "../core/errors.ts";
 import type { Metadata } from "../formats/gguf.ts";
 import { openGguf } from "../formats/gguf-reader.ts";
 import { addonOf } from "./llama-cpp/addon.ts";
-import { decode, type EngineOptions, type Finished } from "./llama-cpp/engine.ts";
+import { decode, type EngineOptions } from "./llama-cpp/engine.ts";
 import { contextMemory, fittingSequences, type Memory, megabytes } from "./llama-cpp/sequences.ts";
 import { GPUS, type Started, startLlama } from "./llama-cpp/start.ts";
 import { tokenBytes } from "./llama-cpp/vocabulary.ts";
-import { defineTeacher, type GenerateOptions, type Placement, type SampleRequest, type Teacher } from "./teacher.ts";
+import {
+  defineTeacher,
+  type Finished,
+  type GenerateOptions,
+  type Placement,
+  type SampleRequest,
+  type Teacher,
+} from "./teacher.ts";
 import { templateOf } from "./templates.ts";
 
 const size = z.int().positive();
@@ -190,13 +197,13 @@ async function sha256(path: string): Promise<string> {
 
 function tokenizer(model: LlamaModel, { path, context_size }: Options) {
   const { bos, shouldPrependBosToken } = model.tokens;
-  return ({ prompt }: SampleRequest, index: number): number[] => {
+  return ({ prompt }: SampleRequest): number[] => {
     const tokens: number[] = model.tokenize(prompt, true);
     if (shouldPrependBosToken && bos !== null && tokens[0] !== bos) tokens.unshift(bos);
-    if (tokens.length === 0) throw new DistillError(`Request ${index} has an empty prompt; ${path} continues none.`);
+    if (tokens.length === 0) throw new DistillError(`The prompt is empty, and ${path} continues none.`);
     if (tokens.length >= context_size)
       throw new DistillError(
-        `The prompt of request ${index} has ${tokens.length} tokens, which leaves no room for a completion in a context_size of ${context_size}.`,
+        `The prompt has ${tokens.length} tokens, which leaves no room for a completion in a context_size of ${context_size}.`,
       );
     return tokens;
   };

@@ -72,6 +72,11 @@ export function describePlacement({
   return `on ${where}; ${sequences} sequences of ${context_size} tokens in ${context_mb} MB`;
 }
 
+/** What became of a request: its completion, or a sentence that says why there is none. */
+export type Finished =
+  | { index: number; generation: Generation; error?: undefined }
+  | { index: number; generation?: undefined; error: string };
+
 export type Teacher = {
   /** The file or the server's name of the model. */
   readonly model: string;
@@ -83,11 +88,9 @@ export type Teacher = {
   /**
    * Continue each request, many at a time; generations come in the order in which they end, with the index of their
    * request. Requests are taken as places become free, so an endless source is fine. Ends early where `signal` says so.
+   * A request that cannot be answered, such as a prompt that is too long, gives an error and is passed over.
    */
-  generate(
-    requests: Iterable<SampleRequest>,
-    options: GenerateOptions,
-  ): AsyncIterable<{ index: number; generation: Generation }>;
+  generate(requests: Iterable<SampleRequest>, options: GenerateOptions): AsyncIterable<Finished>;
   close(): Promise<void>;
 };
 

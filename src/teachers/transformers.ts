@@ -8,7 +8,7 @@ import { sha256 } from "../core/hash.ts";
 import { loadTokenizer } from "../data/tokenizer.ts";
 import { drawToken } from "./draw.ts";
 import { mersenneTwister } from "./mersenne-twister.ts";
-import { defineTeacher, type GenerateOptions, type Generation, type SampleRequest } from "./teacher.ts";
+import { defineTeacher, type Finished, type GenerateOptions, type Generation, type SampleRequest } from "./teacher.ts";
 import { templateOf } from "./templates.ts";
 
 /** transformers.js's names of precisions, by the file each is in. */
@@ -48,6 +48,11 @@ export const transformers = defineTeacher({
       dtype: dtype as "fp32",
       device,
       local_files_only: true,
+    }).catch((error: Error) => {
+      throw new DistillError(
+        `transformers.js cannot open ${path}: ${error.message.split("\n")[0]!.replace(/[.\s]+$/, "")}. If it was cut or damaged, export or download it again.`,
+        { cause: error },
+      );
     });
     type Cache = Record<string, InstanceType<typeof Tensor>>;
 
@@ -90,11 +95,20 @@ export const transformers = defineTeacher({
     }
 
     async function* together(
-      requests: readonly (SampleRequest & { index: number })[],
+      all: readonly (SampleRequest & { index: number })[],
       options: GenerateOptions,
       count: () => void,
-    ) {
-      const prompts = requests.map(({ prompt, index }) => tokensOf(prompt, index));
+    ): AsyncGenerator<Finished> {
+      const requests: (SampleRequest & { index: number })[] = [];
+      const prompts: number[][] = [];
+      for (const request of all) {
+        const tokens = tokensOf(request.prompt);
+        if (typeof tokens === "string") yield { index: request.index, error: tokens };
+        else {
+          requests.push(request);
+          prompts.push(tokens);
+        }
+      }
       const longest = Math.max(...prompts.map(({ length }) => length));
       let rows = requests.map(({ index, seed }, i): Row => {
         const prompt = prompts[i]!;
@@ -130,16 +144,13 @@ export const transformers = defineTeacher({
       }
     }
 
-    function tokensOf(prompt: string, index: number): number[] {
+    /** The tokens of a prompt, or why there can be no completion of it. */
+    function tokensOf(prompt: string): number[] | string {
       const ids = tokenizer.encode(prompt);
       const whole = tokenizer.bos === undefined || ids[0] === tokenizer.bos ? ids : [tokenizer.bos, ...ids];
-      if (whole.length === 0)
-        throw new DistillError(`Prompt ${index + 1} is empty, and ${folder} has no token to begin a text with.`);
-      if (whole.length >= context_size)
-        throw new DistillError(
-          `Prompt ${index + 1} has ${whole.length} tokens, which leaves no room in a context of ${context_size}. Raise context_size, or leave it out.`,
-        );
-      return whole;
+      if (whole.length === 0) return `The prompt is empty, and ${folder} has no token to begin a text with.`;
+      if (whole.length < context_size) return whole;
+      return `The prompt has ${whole.length} tokens, which leaves no room in a context of ${context_size}. Raise context_size, or leave it out.`;
     }
 
     /** What a row generated, if that token was its last. */

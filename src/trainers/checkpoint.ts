@@ -1,10 +1,10 @@
-/** @file Checkpoints: what is trained, its moments and where the run stands. A folder appears under its name only when it is whole. */
+/** @file Checkpoints: what is trained, its moments and where the run stands, each a sealed folder of the run. */
 
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { readJson, writeFolder, writeWhole } from "../core/files.ts";
+import { readJson, writeWhole } from "../core/files.ts";
 import { openSafetensors } from "../formats/safetensors.ts";
 import { type ModelConfig, readTensors, saveTensors, type Weight } from "../models/load.ts";
 import { loraNames, mergeLora } from "../models/lora.ts";
@@ -13,6 +13,8 @@ import { saveWeights } from "../models/save.ts";
 import type { StoredTensor } from "../models/storage.ts";
 import type { Device } from "../runtime/device.ts";
 import { tensor } from "../runtime/tensor.ts";
+import type { RunFolder } from "../store/run-folder.ts";
+import { readSeal } from "../store/seal.ts";
 import { momentNames, type OptimizerState } from "./optimizer/optimizer.ts";
 import type { Trained } from "./trained.ts";
 
@@ -32,24 +34,22 @@ const State = z.object({
 });
 export type TrainerState = z.output<typeof State>;
 
-const folderOf = (checkpoints: string, step: number) => join(checkpoints, `step-${step}`);
+/** Where checkpoints are, in a run's folder. */
+export const CHECKPOINTS = "checkpoints";
 
-/** Steps of which there is a checkpoint, in order. */
-export function checkpointSteps(checkpoints: string): number[] {
+const nameOf = (step: number) => `${CHECKPOINTS}/step-${step}`;
+
+/** Steps of which there is a checkpoint in a run's folder, in order. */
+export function checkpointSteps(path: string): number[] {
+  const checkpoints = join(path, CHECKPOINTS);
   if (!existsSync(checkpoints)) return [];
   const steps = readdirSync(checkpoints).flatMap((name) => /^step-(\d+)$/.exec(name)?.[1] ?? []);
   return steps.map(Number).sort((a, b) => a - b);
 }
 
 /** `read` gives a trained weight or a moment in float32. */
-export async function saveCheckpoint(
-  read: Read,
-  trained: Trained,
-  checkpoints: string,
-  state: TrainerState,
-): Promise<string> {
-  const path = folderOf(checkpoints, state.step);
-  await writeFolder(path, async (folder) => {
+export async function saveCheckpoint(read: Read, trained: Trained, run: RunFolder, state: TrainerState): Promise<void> {
+  await run.writeFolder(nameOf(state.step), state.fingerprint, async (folder) => {
     await saveTrained(read, trained, folder);
     // all first moments before the second: a device may keep each kind in one state
     const moments = [0, 1].flatMap((i) =>
@@ -58,26 +58,44 @@ export async function saveCheckpoint(
     await saveTensors(join(folder, "optimizer.safetensors"), moments, read);
     writeWhole(join(folder, "trainer.json"), `${JSON.stringify(state)}\n`);
   });
-  return path;
+}
+
+/** Remove the checkpoints of a run that were made under other settings. */
+export function forgetOtherCheckpoints(run: RunFolder, fingerprint: string): void {
+  for (const step of checkpointSteps(run.path)) {
+    const read = readSeal(join(run.path, nameOf(step)));
+    if (read?.damage === undefined && read?.seal.key !== undefined && read.seal.key !== fingerprint)
+      run.remove(nameOf(step));
+  }
+}
+
+/** The newest checkpoint that is as it was written. Damaged ones are moved away. */
+function newestWhole(run: RunFolder): number | undefined {
+  for (const step of checkpointSteps(run.path).reverse()) {
+    const damage = run.damageBeforeReading(nameOf(step));
+    if (!damage) return step;
+    run.setAside(nameOf(step), `${damage}; training continues from the checkpoint before it, or from the start`);
+  }
+  return undefined;
 }
 
 /** Put the weights and moments of the newest checkpoint on the device. */
 export async function loadCheckpoint(
   device: Device,
   { parameters, weights }: Trained,
-  checkpoints: string,
+  run: RunFolder,
   fingerprint: string,
 ): Promise<TrainerState | undefined> {
-  const step = checkpointSteps(checkpoints).at(-1);
+  const step = newestWhole(run);
   if (step === undefined) return undefined;
-  const folder = folderOf(checkpoints, step);
+  const folder = join(run.path, nameOf(step));
   const path = join(folder, "trainer.json");
   const state = State.safeParse(readJson(path, "The checkpoint's trainer.json"));
   if (!state.success)
     throw new DistillError(`${path} does not say where the run stood: ${state.error.issues[0]!.message}.`);
   if (state.data.fingerprint !== fingerprint)
     throw new DistillError(
-      `${folder} belongs to a run with other settings or data. Give another output folder, or remove ${checkpoints}.`,
+      `${folder} belongs to a run with other settings or data. Give another output folder, or remove ${join(run.path, CHECKPOINTS)}.`,
     );
   for (const { name, shape, data } of readTensors(join(folder, weights), parameters))
     await device.write(name, tensor("float32", shape, data));
@@ -96,9 +114,8 @@ export async function loadCheckpoint(
 }
 
 /** Remove all but the newest `keep` checkpoints. */
-export function pruneCheckpoints(checkpoints: string, keep: number): void {
-  for (const step of checkpointSteps(checkpoints).slice(0, -keep))
-    rmSync(folderOf(checkpoints, step), { recursive: true });
+export function pruneCheckpoints(run: RunFolder, keep: number): void {
+  for (const step of checkpointSteps(run.path).slice(0, -keep)) run.remove(nameOf(step));
 }
 
 /** Write what is trained, and the file that describes it. */

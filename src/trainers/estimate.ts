@@ -1,7 +1,9 @@
 /** @file What training will take, before it begins: from the graph, the data and two measured rates of the device. */
 
 import { estimate, type Sizes } from "../compiler/memory.ts";
-import { type Batch, type BatchShape, layOut, type Row, type Segment } from "../data/batch.ts";
+import { type Batch, type BatchShape, layOut } from "../data/batch.ts";
+import type { Segments } from "../data/example-store.ts";
+import { type PackedRow, unpacked } from "../data/packing.ts";
 import type { Model, Parameter } from "../models/model.ts";
 import type { Device } from "../runtime/device.ts";
 import type { Rates } from "../runtime/probe.ts";
@@ -53,7 +55,7 @@ const KERNELS = 24 * MB;
 export function estimateTraining(
   model: Model,
   trained: readonly Parameter[],
-  segments: readonly Segment[],
+  segments: Segments,
   options: SftOptions,
   on: Pick<Device, "name" | "target" | "resident">,
   rates: Rates,
@@ -61,7 +63,7 @@ export function estimateTraining(
 ): TrainingEstimate {
   const { name: device, target } = on;
   const { rows, rowsPerStep, steps, shape } = layOutRun(on, model, segments, options);
-  const batches = sampled(rows, shape);
+  const batches = sampled(segments, rows, shape);
   const { loss, grads } = lossAndGradients(model, shape, options.gradient_checkpointing, trained);
   const outputs = { ...grads, loss };
   const largest = estimate(outputs, target, sizesOf(shape, batches, Math.max, Math.min));
@@ -88,7 +90,7 @@ export function estimateTraining(
   const gflop_per_step = (mean.flops * microBatches) / 1e9;
   const moved = mean.moved_bytes * microBatches + OPTIMIZER * optimized;
   const seconds_per_step = gflop_per_step / rates.matmul_gflops + moved / 1e9 / rates.elementwise_gb_s;
-  const tokens = rows.flat().reduce((sum, segment) => sum + segment.tokens.length, 0);
+  const tokens = segments.lengths.reduce((sum, length) => sum + length, 0);
   const tokens_per_step = (tokens / rows.length) * Math.min(rowsPerStep, rows.length);
   return {
     device,
@@ -124,15 +126,22 @@ export const elementsIn = (parameters: readonly Parameter[]) =>
 const megabytes = (bytes: number) => Math.round((10 * bytes) / MB) / 10;
 
 /** Micro-batches from all over the data, the fullest among them. */
-function sampled(rows: readonly Row[], shape: BatchShape): Batch[] {
-  const supervised = (row: Row) =>
-    row.reduce((sum, segment) => sum + segment.supervised.reduce((n, is) => n + Number(is), 0), 0);
-  const fullest = rows.toSorted((a, b) => supervised(b) - supervised(a)).slice(0, shape.rows);
+function sampled(segments: Segments, rows: readonly PackedRow[], shape: BatchShape): Batch[] {
+  const supervised = rows.map((row) => row.reduce((sum, i) => sum + segments.supervised[i]!, 0));
+  const fullest = [...rows.keys()]
+    .sort((a, b) => supervised[b]! - supervised[a]!)
+    .slice(0, shape.rows)
+    .map((i) => rows[i]!);
   const stride = Math.max(1, Math.floor(rows.length / (SAMPLE * shape.rows)));
   const chosen = rows.filter((_, i) => i % stride === 0).slice(0, SAMPLE * shape.rows);
   const batches = [fullest];
   for (let i = 0; i < chosen.length; i += shape.rows) batches.push(chosen.slice(i, i + shape.rows));
-  return batches.map((batch) => layOut(batch, shape));
+  return batches.map((batch) =>
+    layOut(
+      batch.map((row) => unpacked(segments, row)),
+      shape,
+    ),
+  );
 }
 
 type Combine = (...xs: number[]) => number;

@@ -1,19 +1,20 @@
 /** @file Supervised fine-tuning: the loop. */
 
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { writeWhole } from "../core/files.ts";
 import { startProgress } from "../core/progress.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
-import { batchShape, layOut, type Row, type Segment } from "../data/batch.ts";
-import { rowsOf } from "../data/packing.ts";
+import { batchShape, layOut } from "../data/batch.ts";
+import type { Segments } from "../data/example-store.ts";
+import { type PackedRow, rowsOf, unpacked } from "../data/packing.ts";
 import type { Weight } from "../models/load.ts";
 import type { Model, Parameter } from "../models/model.ts";
 import { BASE_DTYPES } from "../models/storage.ts";
 import type { Device } from "../runtime/device.ts";
-import { loadCheckpoint, pruneCheckpoints, saveCheckpoint, writeWeight } from "./checkpoint.ts";
+import type { RunFolder } from "../store/run-folder.ts";
+import { CHECKPOINTS, loadCheckpoint, pruneCheckpoints, saveCheckpoint, writeWeight } from "./checkpoint.ts";
 import { dropoutMasks } from "./dropout.ts";
 import type { Report } from "./optimizer/optimizer.ts";
 import { choosePrecision, PRECISIONS, type Precision } from "./precision.ts";
@@ -62,10 +63,10 @@ export type SftRun = {
   trained: Trained;
   /** The values to start from of those parameters of the model that no checkpoint holds. */
   weights: (parameters: readonly Parameter[]) => Iterable<Weight>;
-  segments: readonly Segment[];
+  segments: Segments;
   options: SftOptions;
   /** Where checkpoints/ and metrics.jsonl go. */
-  output: string;
+  folder: RunFolder;
   /** What the run was started with: a checkpoint of another one is refused. */
   fingerprint: string;
   /** Stops the run after the step that is under way, with a checkpoint. */
@@ -89,18 +90,17 @@ export type SftResult = {
 
 /** Train until the last step, from the newest checkpoint if there is one. The trained weights are states of the device. */
 export async function trainSft(run: SftRun): Promise<SftResult> {
-  const { device, model, trained, options, output, fingerprint, signal } = run;
-  const { rows, rowsPerStep, stepsPerEpoch, steps, shape } = layOutRun(device, model, run.segments, options);
-  const checkpoints = join(output, "checkpoints");
-  const metrics = join(output, "metrics.jsonl");
-  mkdirSync(output, { recursive: true });
+  const { device, model, trained, segments, options, folder, fingerprint, signal } = run;
+  const { rows, rowsPerStep, stepsPerEpoch, steps, shape } = layOutRun(device, model, segments, options);
+  const checkpoints = folder.place(CHECKPOINTS);
+  const metrics = folder.place(METRICS);
 
-  const resumed = await loadCheckpoint(device, trained, checkpoints, fingerprint);
+  const resumed = await loadCheckpoint(device, trained, folder, fingerprint);
   const restored = new Set(resumed ? trained.parameters.map(({ name }) => name) : []);
   const missing = [...model.parameters, ...(model.adapter?.parameters ?? [])].filter(({ name }) => !restored.has(name));
   for (const weight of run.weights(missing)) await writeWeight(device, model, weight);
   if (!resumed) await resetMoments(device, trained.parameters);
-  keepMetricsUntil(metrics, resumed?.step ?? 0);
+  keepMetricsUntil(folder, resumed?.step ?? 0);
   const precision = await choosePrecision(device, options.precision);
   const settings = {
     beta1: options.adam_beta1,
@@ -122,15 +122,15 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
   const look = async (): Promise<Report> => {
     const report = await training.report();
     const skipped_steps = report.skipped_steps - (resumed?.optimizer.skipped_steps ?? 0);
-    refuseDivergence({ ...report, skipped_steps }, unseen, precision, saved, checkpoints);
+    refuseDivergence({ ...report, skipped_steps }, unseen, segments, precision, saved, checkpoints);
     unseen = [];
     lastLoss = report.loss;
     return report;
   };
   const save = async () => {
     const { loss: _, grad_norm: __, ...optimizer } = await look();
-    await saveCheckpoint(training.read, trained, checkpoints, { step, fingerprint, optimizer });
-    pruneCheckpoints(checkpoints, options.save_total_limit);
+    await saveCheckpoint(training.read, trained, folder, { step, fingerprint, optimizer });
+    pruneCheckpoints(folder, options.save_total_limit);
     saved = step;
   };
   const progress = run.silent ? undefined : startProgress("train", steps, "step", step);
@@ -138,7 +138,12 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
   while (step < steps && !signal?.aborted) {
     const start = performance.now();
     const chosen = rowsOfStep(order, step, stepsPerEpoch, rowsPerStep);
-    const batches = chunksOf(chosen, options.per_device_train_batch_size).map((part) => layOut(part, shape));
+    const batches = chunksOf(chosen, options.per_device_train_batch_size).map((part) =>
+      layOut(
+        part.map((row) => unpacked(segments, row)),
+        shape,
+      ),
+    );
     const supervised = batches.reduce((sum, batch) => sum + batch.supervised.length, 0);
     const masks = batches.map((_, i) =>
       dropoutMasks(model.adapter, shape, deriveSeed(options.seed, "dropout", step, i)),
@@ -150,7 +155,7 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     const logged = step % options.logging_steps === 0 || step === steps || step === 1;
     const saves = step % options.save_steps === 0 && step < steps;
     const report = logged || saves || !device.resident ? await look() : undefined;
-    const [tokens, seconds] = [tokensIn(chosen), (performance.now() - start) / 1000];
+    const [tokens, seconds] = [tokensIn(segments, chosen), (performance.now() - start) / 1000];
     done.steps++;
     for (const sum of [done, since]) {
       sum.tokens += tokens;
@@ -178,17 +183,19 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
   if (saved !== step && step > 0) await save();
   await training.release();
   const all = Array.from({ length: step }, (_, i) => rowsOfStep(order, i, stepsPerEpoch, rowsPerStep));
-  return { step, steps, stopped: step < steps, loss: lastLoss, tokens: tokensIn(all.flat()), done };
+  return { step, steps, stopped: step < steps, loss: lastLoss, tokens: tokensIn(segments, all.flat()), done };
 }
 
-type Step = { step: number; rows: readonly Row[] };
+type Step = { step: number; rows: readonly PackedRow[] };
 
-const tokensIn = (rows: readonly Row[]) => rows.flat().reduce((sum, { tokens }) => sum + tokens.length, 0);
+const tokensIn = ({ lengths }: Segments, rows: readonly PackedRow[]) =>
+  rows.reduce((sum, row) => row.reduce((tokens, i) => tokens + lengths[i]!, sum), 0);
 
 /** A step that is not finite is passed over: in half precision the next scale of the loss may mend it, in full none does. */
 function refuseDivergence(
   { loss, grad_norm, loss_scale, skipped_steps }: Report,
   unseen: readonly Step[],
+  segments: Segments,
   precision: Precision,
   saved: number | undefined,
   checkpoints: string,
@@ -200,7 +207,7 @@ function refuseDivergence(
   const what = Number.isFinite(loss) ? `The gradient's norm is ${grad_norm}` : `The loss is ${loss}`;
   const steps = unseen.map(({ step }) => step);
   const where = steps.length > 1 ? `in one of the steps ${steps[0]} to ${steps.at(-1)}` : `at step ${steps[0]}`;
-  const numbers = unseen.flatMap(({ rows }) => rows.flat().flatMap(({ row }) => row ?? []));
+  const numbers = unseen.flatMap(({ rows }) => rows.flat().map((i) => segments.rows[i]!));
   const some =
     numbers.length > 12 ? `${numbers.slice(0, 12).join(", ")} and ${numbers.length - 12} more` : numbers.join(", ");
   const cure =
@@ -213,8 +220,8 @@ function refuseDivergence(
 }
 
 /** The rows of each epoch, shuffled by the seed and the epoch's number, so that a resumed run sees the same ones. */
-function epochOrder(rows: readonly Row[], seed: number): (epoch: number) => readonly Row[] {
-  let last: { epoch: number; rows: readonly Row[] } | undefined;
+function epochOrder(rows: readonly PackedRow[], seed: number): (epoch: number) => readonly PackedRow[] {
+  let last: { epoch: number; rows: readonly PackedRow[] } | undefined;
   return (epoch) => {
     if (last?.epoch !== epoch) last = { epoch, rows: seededRandom(deriveSeed(seed, "epoch", epoch)).shuffled(rows) };
     return last.rows;
@@ -222,12 +229,7 @@ function epochOrder(rows: readonly Row[], seed: number): (epoch: number) => read
 }
 
 /** The rows that segments make, how many steps are made of them, and the sizes of a micro-batch. */
-export function layOutRun(
-  { target }: Pick<Device, "target">,
-  model: Model,
-  segments: readonly Segment[],
-  options: SftOptions,
-) {
+export function layOutRun({ target }: Pick<Device, "target">, model: Model, segments: Segments, options: SftOptions) {
   const { max_length, max_steps, num_train_epochs, per_device_train_batch_size } = options;
   const rows = rowsOf(segments, options);
   const rowsPerStep = per_device_train_batch_size * options.gradient_accumulation_steps;
@@ -240,11 +242,11 @@ export function layOutRun(
 }
 
 function rowsOfStep(
-  order: (epoch: number) => readonly Row[],
+  order: (epoch: number) => readonly PackedRow[],
   step: number,
   stepsPerEpoch: number,
   rowsPerStep: number,
-): readonly Row[] {
+): readonly PackedRow[] {
   const first = (step % stepsPerEpoch) * rowsPerStep;
   return order(Math.floor(step / stepsPerEpoch)).slice(first, first + rowsPerStep);
 }
@@ -252,8 +254,11 @@ function rowsOfStep(
 const chunksOf = <T>(items: readonly T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 
+const METRICS = "metrics.jsonl";
+
 /** Drop what a killed run logged after its last checkpoint: those steps are done again. */
-function keepMetricsUntil(path: string, step: number): void {
+function keepMetricsUntil(folder: RunFolder, step: number): void {
+  const path = join(folder.path, METRICS);
   if (!existsSync(path)) return;
   const whole = readFileSync(path, "utf8")
     .split("\n")
@@ -264,5 +269,5 @@ function keepMetricsUntil(path: string, step: number): void {
         return false; // the line that was being written when the run was killed
       }
     });
-  writeWhole(path, whole.map((line) => `${line}\n`).join(""));
+  folder.writeFile(METRICS, whole.map((line) => `${line}\n`).join(""));
 }

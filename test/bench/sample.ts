@@ -55,7 +55,7 @@ async function ours(sequences: number): Promise<Contestant> {
   return {
     async round(requests) {
       let tokens = 0;
-      for await (const { generation } of teacher.generate(requests, sampling)) tokens += generation.token_ids.length;
+      for await (const { generation } of teacher.generate(requests, sampling)) tokens += generation!.token_ids.length;
       return tokens;
     },
     close: () => teacher.close(),

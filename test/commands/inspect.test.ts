@@ -6,8 +6,9 @@ import { stringify } from "yaml";
 import { piecesOf } from "../../src/commands/inspect/pieces.ts";
 import { summarise } from "../../src/commands/inspect/summary.ts";
 import { terminalRow } from "../../src/commands/inspect/terminal.ts";
+import { allOf } from "../../src/data/example-store.ts";
 import { readExamples } from "../../src/data/examples.ts";
-import { rowsOf } from "../../src/data/packing.ts";
+import { rowsOf, unpacked } from "../../src/data/packing.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { gguf } from "../../src/exporters/gguf.ts";
 import { writeChatTokenizer } from "../support/chat-templates.ts";
@@ -45,7 +46,9 @@ writeFileSync(
 );
 const LENGTH = 300;
 const examples = (await readExamples({ path }, tokenizer, { max_length: LENGTH, overlength: "drop" }))!;
-const packed = rowsOf(examples.segments, { packing: true, max_length: LENGTH });
+const packedRows = rowsOf(examples.segments, { packing: true, max_length: LENGTH });
+const packed = packedRows.map((row) => unpacked(examples.segments, row));
+const all = [...allOf(examples.segments), ...allOf(examples.dropped)];
 
 test("the pieces of a row are its text, what is supervised in it, its boundaries and its padding", () => {
   for (const row of packed) {
@@ -84,9 +87,9 @@ test("colours and marks say the same of the same lines, no wider than asked", ()
 });
 
 test("the summary counts what is trained on", () => {
-  const { lines, histogram } = summarise(examples, packed, LENGTH);
-  const tokens = examples.segments.reduce((sum, segment) => sum + segment.tokens.length, 0);
-  const supervised = examples.segments.flatMap((segment) => segment.supervised.filter(Boolean)).length;
+  const { lines, histogram } = summarise(examples, packedRows, LENGTH);
+  const tokens = allOf(examples.segments).reduce((sum, segment) => sum + segment.tokens.length, 0);
+  const supervised = allOf(examples.segments).flatMap((segment) => segment.supervised.filter(Boolean)).length;
   assert.deepEqual(lines.slice(1, 5), [
     ["rows", "4, which make 5 examples"],
     ["dropped", "1 longer than 300 tokens"],
@@ -98,8 +101,8 @@ test("the summary counts what is trained on", () => {
     5,
   );
   for (const { from, to, count, fits } of histogram) {
-    const all = [...examples.segments, ...examples.dropped].map((segment) => segment.tokens.length);
-    assert.equal(all.filter((length) => from <= length && length <= to).length, count);
+    const lengths = all.map((segment) => segment.tokens.length);
+    assert.equal(lengths.filter((length) => from <= length && length <= to).length, count);
     assert.equal(fits, to <= 300);
   }
 });

@@ -59,7 +59,11 @@ test("an adapter is trained, saved in PEFT's layout and merged into the student;
   assert.match(out, /19,584 parameters, 2,784 of them trained \(14\.22 %\), 200 examples/);
   assert.ok(losses(whole.output).at(-1)! < losses(whole.output)[0]!);
   const { output } = whole;
-  assert.deepEqual(readdirSync(join(output, "adapter")).sort(), ["adapter_config.json", "adapter_model.safetensors"]);
+  assert.deepEqual(readdirSync(join(output, "adapter")).sort(), [
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "artefact.json",
+  ]);
   const config = JSON.parse(bytes(output, "adapter", "adapter_config.json").toString());
   assert.deepEqual([config.r, config.lora_alpha, config.base_model_name_or_path], [3, 6, base]);
 
@@ -71,6 +75,7 @@ test("an adapter is trained, saved in PEFT's layout and merged into the student;
   assert.deepEqual(readdirSync(checkpoint).sort(), [
     "adapter_config.json",
     "adapter_model.safetensors",
+    "artefact.json",
     "optimizer.safetensors",
     "trainer.json",
   ]);

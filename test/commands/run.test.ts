@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { stringify } from "yaml";
-import { readTraces, type Trace } from "../../src/data/traces.ts";
+import { type Draw, readTraces } from "../../src/data/traces.ts";
+import { openRunFolder } from "../../src/store/run-folder.ts";
 import { CLI, distill } from "../support/cli.ts";
 import { scratch } from "../support/students.ts";
+import { drawsIn } from "../support/traces.ts";
 
 const MODELS = resolve("data/models");
 const STORIES = resolve("data/stories");
@@ -54,7 +56,7 @@ function recipe(changes: Record<string, unknown> = {}): { path: string; output: 
   return { path, output, folder };
 }
 
-const keys = (traces: Iterable<Trace>) => [...traces].map(({ prompt_id, sample }) => `${prompt_id}/${sample}`);
+const keys = (traces: Iterable<Draw>) => [...traces].map(({ prompt_id, sample }) => `${prompt_id}/${sample}`);
 
 test("a recipe runs from the teacher's traces to measured exports, and then only what changed", () => {
   const { path, output } = recipe();
@@ -110,18 +112,18 @@ test("sampling that is killed twice goes on, and each sample of each prompt is t
     },
     rewards: [{ type: "soft_overlong" }],
   });
-  const shard = join(output, "traces", "data-00000.arrow");
-  for (const batches of [1, 2]) {
+  for (const part of [1, 2]) {
     const child = spawn(process.execPath, [CLI, "sample", path], { stdio: "ignore" });
     const ended = new Promise((done) => child.on("exit", done));
-    const enough = () => existsSync(shard) && [...readTraces(join(output, "traces"))].length >= 64 * batches;
+    const enough = () => drawsIn(output).length >= 40 * part;
     while (!enough() && child.exitCode === null) await new Promise((done) => setTimeout(done, 20));
     child.kill("SIGKILL");
     await ended;
   }
   assert.match(distill("sample", path).err, ALL_CUT);
-  const drawn = [...readTraces(join(output, "traces"))];
+  const drawn = drawsIn(output);
   assert.equal(drawn.length, 200);
+  assert.deepEqual(keys(readTraces(join(output, "traces"))), keys(drawn));
   assert.equal(new Set(keys(drawn)).size, 200);
   const whole = recipe({
     sampling: {
@@ -133,9 +135,7 @@ test("sampling that is killed twice goes on, and each sample of each prompt is t
   });
   assert.match(distill("sample", whole.path).err, ALL_CUT);
   const texts = (folder: string) =>
-    new Map(
-      [...readTraces(join(folder, "traces"))].map((trace) => [`${trace.prompt_id}/${trace.sample}`, trace.completion]),
-    );
+    new Map(drawsIn(folder).map((trace) => [`${trace.prompt_id}/${trace.sample}`, trace.completion]));
   assert.deepEqual(new Map([...texts(output)].sort()), new Map([...texts(whole.output)].sort()));
 });
 
@@ -146,11 +146,10 @@ test("Ctrl-C while sampling keeps what was drawn, and ends with code 130", async
   });
   const child = spawn(process.execPath, [CLI, "run", path], { stdio: "ignore" });
   const ended = new Promise<number | null>((done) => child.on("exit", done));
-  while (!existsSync(join(output, "traces", "data-00000.arrow")) && child.exitCode === null)
-    await new Promise((done) => setTimeout(done, 20));
+  while (drawsIn(output).length === 0 && child.exitCode === null) await new Promise((done) => setTimeout(done, 20));
   child.kill("SIGINT");
   assert.equal(await ended, 130);
-  const drawn = [...readTraces(join(output, "traces"))];
+  const drawn = drawsIn(output);
   assert.ok(drawn.length > 0 && drawn.length < 8000);
   assert.equal(new Set(keys(drawn)).size, drawn.length);
 });
@@ -167,8 +166,8 @@ test("a full disk while sampling is one sentence, and what was there before is k
       return error as { status: number; stderr: string };
     }
   })();
-  assert.equal(result.status, 1);
-  assert.match(result.stderr, /Error: Cannot write .*traces.*(EFBIG|too large).*What was there before is kept/);
+  assert.equal(result.status, 1, result.stderr);
+  assert.match(result.stderr, /Error: Cannot write .*samples.*(EFBIG|too large).*What was there before is kept/);
   assert.doesNotMatch(result.stderr, /\n\s+at /);
   assert.equal(distill("sample", path).code, 0);
   assert.equal([...readTraces(join(output, "traces"))].length, 16);
@@ -248,9 +247,8 @@ for (const [name, change, message] of BAD)
     assert.ok(existsSync(path));
   });
 
-test("the output folder of another recipe is left alone", () => {
+test("the output folder of another recipe is left alone", async () => {
   const { path, output } = recipe();
-  mkdirSync(output);
-  writeFileSync(join(output, "manifest.json"), JSON.stringify({ name: "precious" }));
+  (await openRunFolder(output, "precious")).close();
   assert.match(distill("run", path).err, /belongs to the recipe "precious"\. Give "small" another output/);
 });

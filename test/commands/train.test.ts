@@ -48,6 +48,7 @@ test("Ctrl-C stops after the step under way with a checkpoint and code 130", asy
   const [checkpoint] = readdirSync(join(output, "checkpoints"));
   assert.match(checkpoint!, /^step-\d+$/);
   assert.deepEqual(readdirSync(join(output, "checkpoints", checkpoint!)).sort(), [
+    "artefact.json",
     "config.json",
     "model.safetensors",
     "optimizer.safetensors",
@@ -164,12 +165,21 @@ test("a student whose weights are cut short, or of another shape, is refused wit
   );
 });
 
-test("the output folder of another recipe is left alone", () => {
+test("a folder that holds something, and that no run has claimed, is left alone", () => {
   const { path, output } = recipe();
-  mkdirSync(output);
-  writeFileSync(join(output, "manifest.json"), JSON.stringify({ name: "precious" }));
-  assert.match(distill("train", path).err, /belongs to the recipe "precious"/);
-  assert.deepEqual(readdirSync(output), ["manifest.json"]);
+  for (const name of ["student", "dataset"]) {
+    mkdirSync(join(output, name), { recursive: true });
+    writeFileSync(join(output, name, "mine"), name);
+  }
+  const { code, err } = distill("train", path);
+  assert.equal(code, 1);
+  assert.match(err, /run holds dataset, student, and no run has claimed it .* give output a new or an empty folder/);
+  assert.deepEqual(readdirSync(output, { recursive: true }).sort(), [
+    "dataset",
+    "dataset/mine",
+    "student",
+    "student/mine",
+  ]);
 });
 
 test("a loss that is not a number stops the run with the step, the rows and the last checkpoint", () => {

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { unpackGguf } from "../../src/commands/stages/unpack.ts";
+import { writeFolder } from "../../src/core/files.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { gguf } from "../../src/exporters/gguf.ts";
 import { int32s, string, strings, uint32, writeGguf } from "../../src/formats/gguf.ts";
@@ -40,7 +41,7 @@ const TEXTS = ["12 * 34 = 408", "<think>7+8</think>\n<answer>15</answer>"];
 async function unpacked(source: string, name: string, type: "f32" | "q8_0" | "q4_0" | "bf16" = "f32") {
   const [file] = await gguf.create({ types: [type] })({ folder: source }, join(folder, `${name}-${type}-gguf`));
   const target = join(folder, `${name}-${type}-unpacked`);
-  await unpackGguf(file!.path, target, "hash");
+  await unpackGguf(file!.path, target);
   return { path: file!.path, target };
 }
 
@@ -116,7 +117,7 @@ test("blocks are widened, and quantising what they hold gives them again", async
 
 test("special tokens are in the vocabulary too, because Python's tokenizers numbers them anew where they are not", async () => {
   const target = join(folder, "stories-unpacked");
-  await unpackGguf("data/models/stories-teacher-q8_0.gguf", target, "hash");
+  await writeFolder(target, (into) => unpackGguf("data/models/stories-teacher-q8_0.gguf", into));
   const { added_tokens, model } = JSON.parse(readFileSync(join(target, "tokenizer.json"), "utf8")) as {
     added_tokens: { id: number; content: string }[];
     model: { vocab: Record<string, number> };
@@ -137,7 +138,7 @@ test("what cannot be read as a known model is refused in a sentence", async () =
     const pieces: Uint8Array[] = [];
     for await (const piece of writeGguf(metadata, tensors, (i) => whole.read(tensors[i]!.name))) pieces.push(piece);
     writeFileSync(path, Buffer.concat(pieces));
-    return unpackGguf(path, join(folder, `${name}-out`), "hash");
+    return writeFolder(join(folder, `${name}-out`), (into) => unpackGguf(path, into));
   };
   const set = (key: string, value: unknown) => (metadata: Map<string, never>) => metadata.set(key, value as never);
   const refused: [string, Promise<void>, RegExp][] = [
@@ -166,7 +167,7 @@ test(
   { skip: !existsSync(REAL) && `${REAL} is not there` },
   async () => {
     const target = join(folder, "real");
-    await unpackGguf(REAL, target, "hash");
+    await writeFolder(target, (into) => unpackGguf(REAL, into));
     const tokenizer = loadTokenizer(target);
     const model = await (await testLlama()).loadModel({ modelPath: REAL, vocabOnly: true });
     for (const text of strangeStrings(1000)) {

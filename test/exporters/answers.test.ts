@@ -7,6 +7,7 @@ import { before, test } from "node:test";
 import { AutoTokenizer, env, pipeline, type TextGenerationPipeline } from "@huggingface/transformers";
 import { unpackGguf } from "../../src/commands/stages/unpack.ts";
 import { create } from "../../src/core/component.ts";
+import { writeFolder } from "../../src/core/files.ts";
 import { gguf } from "../../src/exporters/gguf.ts";
 import { onnx } from "../../src/exporters/onnx.ts";
 import * as teachers from "../../src/teachers/index.ts";
@@ -20,7 +21,7 @@ const question = JSON.parse(readFileSync("data/stories/test.jsonl", "utf8").spli
 const LENGTH = 160;
 
 before(async () => {
-  await unpackGguf("data/models/stories-teacher-q8_0.gguf", STUDENT, "");
+  await writeFolder(STUDENT, (into) => unpackGguf("data/models/stories-teacher-q8_0.gguf", into));
   await onnx.create({ dtypes: ["fp32", "q8", "q4"], max_file_bytes: 1e9 })({ folder: STUDENT }, models.onnx);
   await gguf.create({ types: ["f32"] })({ folder: STUDENT }, models.gguf);
   env.allowRemoteModels = false;
@@ -46,7 +47,7 @@ test("transformers.js and llama.cpp make the same text of the same prompt text",
     const greedy = { temperature: 0, top_p: 1, top_k: 0, min_p: 0, stop: [], top_logprobs: 0 };
     const options = { ...greedy, max_completion_length: LENGTH };
     for await (const { generation } of teacher.generate([{ prompt, seed: 1 }], options))
-      assert.equal(generation.completion, answer);
+      assert.equal(generation?.completion, answer);
   } finally {
     await teacher.close();
   }

@@ -1,20 +1,21 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { planStages, readManifest, runStages, type Stage } from "../../src/recipe/stages.ts";
+import { openRunFolder, readRunFolder } from "../../src/store/run-folder.ts";
 import { scratch } from "../support/students.ts";
 
 /** Three stages in a row that write a file each; `settings` are their inputs. */
-function chain(output: string, settings: Record<string, number>, log: string[] = []): Stage[] {
+function chain(settings: Record<string, number>, log: string[] = []): Stage[] {
   return ["draw", "train", "measure"].map((name, i, names) => ({
     name,
     after: names.slice(Math.max(0, i - 1), i),
     inputs: () => ({ setting: settings[name] }),
-    outputs: [join(output, name)],
-    async run({ signal }) {
+    leaves: [name],
+    async run({ key, folder, signal }) {
       log.push(name);
-      writeFileSync(join(output, name), "");
+      await folder.writeFolder(name, key, (into) => writeFileSync(join(into, "file"), key));
       return { stopped: signal.aborted, result: { setting: settings[name] } };
     },
   }));
@@ -27,9 +28,19 @@ async function runChain(output: string, settings: Record<string, number>, target
   const controller = new AbortController();
   if (abort) controller.abort();
   const { signal } = controller;
-  const options = { name: "chain", recipe: {}, versions: {}, output, signal, onStage: () => {} };
-  await runStages(chain(output, settings, log), targets, options);
+  const folder = await openRunFolder(output, "chain");
+  try {
+    const options = { name: "chain", recipe: {}, versions: {}, folder, signal, onStage: () => {} };
+    await runStages(chain(settings, log), targets, options);
+  } finally {
+    folder.close();
+  }
   return log;
+}
+
+function planned(output: string, settings: Record<string, number>) {
+  const folder = readRunFolder(output, "chain");
+  return planStages(chain(settings), ["measure"], readManifest(folder), folder);
 }
 
 test("a second run does nothing, and a changed setting runs its stage and those behind it", async () => {
@@ -48,14 +59,15 @@ test("a stage that was stopped, or of which the result is gone, runs again", asy
   const output = scratch();
   assert.deepEqual(await runChain(output, SETTINGS, ["measure"], true), ["draw"]);
   assert.deepEqual(await runChain(output, SETTINGS), ["draw", "train", "measure"]);
-  const stages = chain(join(output, "elsewhere"), SETTINGS);
-  assert.match(planStages(stages, ["measure"], readManifest(output, "chain"))[0]!.reason, /draw is missing/);
+  rmSync(join(output, "draw"), { recursive: true });
+  assert.match(planned(output, SETTINGS)[0]!.reason, /draw is missing/);
+  assert.deepEqual(await runChain(output, SETTINGS), ["draw"], "made again, and it is what it was");
 });
 
 test("the plan says which value changed", async () => {
   const output = scratch();
   await runChain(output, SETTINGS);
-  const plan = planStages(chain(output, { ...SETTINGS, train: 5 }), ["measure"], readManifest(output, "chain"));
+  const plan = planned(output, { ...SETTINGS, train: 5 });
   assert.deepEqual(
     plan.map(({ name, due, reason }) => [name, due, reason]),
     [
@@ -69,5 +81,5 @@ test("the plan says which value changed", async () => {
 test("a folder of another recipe is refused", async () => {
   const output = scratch();
   await runChain(output, SETTINGS);
-  assert.throws(() => readManifest(output, "other"), /belongs to the recipe "chain"\. Give "other" another output/);
+  await assert.rejects(openRunFolder(output, "other"), /belongs to the recipe "chain"\. Give "other" another output/);
 });

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { readPrompts } from "../../src/data/prompts.ts";
-import { readTraces, type Trace } from "../../src/data/traces.ts";
+import type { Trace } from "../../src/data/traces.ts";
 import { createRewards, RewardSpecs } from "../../src/rewards/create.ts";
-import { SamplerOptions, sample } from "../../src/sampling/sample.ts";
+import { openTraceLedger, traceRows } from "../../src/sampling/ledger.ts";
+import { answersOf, SamplerOptions, sample, wantedOf } from "../../src/sampling/sample.ts";
 import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
 import type { Teacher } from "../../src/teachers/teacher.ts";
 import { scratch } from "../support/students.ts";
@@ -27,10 +29,22 @@ after(() => teacher.close());
 
 const drawn = async (name: string, changes: Partial<SamplerOptions>, signal?: AbortSignal): Promise<Trace[]> => {
   const rewards = await createRewards(RewardSpecs.parse([{ type: "accuracy", profile: "strict" }]));
-  const run = { teacher, prompts, rewards, options: { ...options, ...changes }, folder: join(folder, name) };
-  await sample(signal ? { ...run, signal } : run);
-  return [...readTraces(join(folder, name))];
+  const changed = { ...options, ...changes };
+  const ledger = placeIn(join(folder, name));
+  await sample({ teacher, prompts, rewards, options: changed, ledger, ...(signal ? { signal } : {}) });
+  const wanted = wantedOf(prompts, changed);
+  const opened = (await openTraceLedger(ledger, rewards, answersOf(wanted)))!;
+  try {
+    return [...traceRows(opened, wanted)];
+  } finally {
+    opened.close();
+  }
 };
+const placeIn = (place: string) => ({
+  draws: { folder: join(place, "samples"), key: "draws" },
+  verdicts: { folder: join(place, "verdicts"), key: "verdicts" },
+  discard: (lost: string) => rmSync(lost, { recursive: true }),
+});
 const keys = (traces: readonly Trace[]) => traces.map(({ prompt_id, sample }) => `${prompt_id} ${sample}`).sort();
 
 test("no more is drawn of a prompt once enough were accepted, and what is drawn is the same as without the limit", async () => {
@@ -53,5 +67,5 @@ test("sampling with a limit that is stopped goes on to the same traces", async (
   const part = await drawn("stopped", { max_accepted: 1 }, controller.signal);
   const whole = await drawn("stopped", { max_accepted: 1 });
   assert.ok(part.length <= whole.length);
-  assert.deepEqual(keys(whole), keys([...readTraces(join(folder, "limited"))]));
+  assert.deepEqual(keys(whole), keys(await drawn("limited", { max_accepted: 1 })));
 });

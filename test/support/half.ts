@@ -3,9 +3,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { inMemory } from "../../src/data/example-store.ts";
 import { createModel, initialWeights } from "../../src/models/load.ts";
 import type { Parameter } from "../../src/models/model.ts";
 import { openDevice } from "../../src/runtime/device.ts";
+import { plainRunFolder } from "../../src/store/run-folder.ts";
 import { SftOptions, trainSft } from "../../src/trainers/sft.ts";
 import { trainedPart } from "../../src/trainers/trained.ts";
 import { scratch } from "./students.ts";
@@ -36,7 +38,16 @@ export async function resumesInHalf(name: "cpu" | "webgpu"): Promise<{ whole: Ru
       },
     } as AbortSignal; // looked at before each step
     const weights = (parameters: readonly Parameter[]) => initialWeights({ ...model, parameters }, 3);
-    const run = { device, model, trained: trainedPart(model, TOY), weights, segments, options, output };
+    const folder = plainRunFolder(output);
+    const run = {
+      device,
+      model,
+      trained: trainedPart(model, TOY),
+      weights,
+      segments: inMemory(segments),
+      options,
+      folder,
+    };
     const result = await trainSft({ ...run, fingerprint: "x", signal });
     const trained = new Map<string, Float32Array>();
     for (const { name } of model.parameters) trained.set(name, (await device.read(name)).data as Float32Array);

@@ -1,4 +1,14 @@
-import type { Trace } from "../../src/data/traces.ts";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { readLedger } from "../../src/data/ledger.ts";
+import { type Draw, rowsIn, type Trace } from "../../src/data/traces.ts";
+
+/** What was drawn in a run's folder, under whichever settings. */
+export function drawsIn(output: string): Draw[] {
+  const samples = join(output, "samples");
+  const keys = existsSync(samples) ? readdirSync(samples) : [];
+  return keys.flatMap((key) => [...readLedger(join(samples, key))].flatMap(({ table }) => [...rowsIn<Draw>(table)]));
+}
 
 /** A trace that was accepted, with some of everything in its columns. */
 export const trace = (prompt_id: string, sample: number, changes: Partial<Trace> = {}): Trace => ({
@@ -13,6 +23,7 @@ export const trace = (prompt_id: string, sample: number, changes: Partial<Trace>
   token_ids: Array.from({ length: sample }, (_, i) => i * 7),
   prompt_tokens: 3,
   finish_reason: "stop",
+  error: null,
   teacher: "tiny.gguf",
   teacher_hash: null,
   temperature: 0.6,

@@ -23,7 +23,8 @@ export async function generateAll(
 ): Promise<Generation[]> {
   const generations: Generation[] = [];
   let count = 0;
-  for await (const { index, generation } of teacher.generate(requests, options)) {
+  for await (const { index, generation, error } of teacher.generate(requests, options)) {
+    assert.ok(generation, error);
     assert.equal(generations[index], undefined, `request ${index} was answered twice`);
     generations[index] = generation;
     count++;

@@ -17,7 +17,8 @@ test("two teachers on Vulkan say what the processor says, however their batches 
   const requests = ["Once upon", "The quick brown"].map((prompt, seed) => ({ prompt, seed }));
   const say = async (teacher: Awaited<ReturnType<typeof open>>) => {
     const said: string[] = [];
-    for await (const { index, generation } of teacher.generate(requests, SAMPLING)) said[index] = generation.completion;
+    for await (const { index, generation } of teacher.generate(requests, SAMPLING))
+      said[index] = generation!.completion;
     await teacher.close();
     return said;
   };

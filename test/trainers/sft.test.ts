@@ -3,10 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { inMemory } from "../../src/data/example-store.ts";
 import { createModel, initialWeights } from "../../src/models/load.ts";
 import { LoraOptions } from "../../src/models/lora.ts";
 import type { ModelOptions, Parameter } from "../../src/models/model.ts";
 import { openDevice } from "../../src/runtime/device.ts";
+import { plainRunFolder } from "../../src/store/run-folder.ts";
 import { checkpointSteps } from "../../src/trainers/checkpoint.ts";
 import { SftOptions, trainSft } from "../../src/trainers/sft.ts";
 import { trainedPart } from "../../src/trainers/trained.ts";
@@ -51,7 +53,8 @@ async function train(
   const model = createModel(TOY, "The test's config", made);
   const weights = (parameters: readonly Parameter[]) => initialWeights({ ...model, parameters }, 3);
   const trained = trainedPart(model, TOY, { freeze });
-  const run = { device, model, trained, weights, segments, options, output, fingerprint: "a test" };
+  const folder = plainRunFolder(output);
+  const run = { device, model, trained, weights, segments: inMemory(segments), options, folder, fingerprint: "a test" };
   const { tokens } = await trainSft(run);
   await device.close();
   return tokens;
@@ -79,7 +82,7 @@ for (const [name, what] of Object.entries(CASES))
     assert.deepEqual(results(what, copied), expected);
 
     for (const step of [6, 7]) rmSync(join(copied, "checkpoints", `step-${step}`), { recursive: true });
-    assert.deepEqual(checkpointSteps(join(copied, "checkpoints")), [2, 4]);
+    assert.deepEqual(checkpointSteps(copied), [2, 4]);
     assert.equal(await train(what, copied, "copied"), tokens);
     assert.deepEqual(results(what, copied), expected);
   });

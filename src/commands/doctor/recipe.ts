@@ -1,6 +1,7 @@
 /** @file The laws of training on a recipe's own model and data, made small enough for seconds. */
 
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Segment } from "../../data/batch.ts";
 import { nameOf, trainingRows } from "../../data/examples.ts";
 import type { TrainingRow } from "../../data/rows.ts";
@@ -14,7 +15,7 @@ import { elementsIn } from "../../trainers/estimate.ts";
 import * as laws from "../../trainers/laws/index.ts";
 import type { Finding, Law, Subject } from "../../trainers/laws/law.ts";
 import { randomSegment } from "../../trainers/toy.ts";
-import { datasetFolder } from "../stages/context.ts";
+import { NAMES } from "../stages/context.ts";
 import { fromHub } from "../stages/hub.ts";
 import { openStudent } from "../stages/train.ts";
 import { withStudentFolder } from "../stages/unpack.ts";
@@ -45,13 +46,14 @@ export async function tryRecipe(
 ): Promise<RecipeReport | undefined> {
   const fetched = await fromHub(readRecipe(path, overrides), { weights: ["student"], ...(signal ? { signal } : {}) });
   if (!fetched) return undefined;
-  const recipe = await withStudentFolder(fetched.recipe);
+  const { recipe, close } = await withStudentFolder(fetched.recipe);
+  close();
   const { student, trainer } = recipe;
   const { config: whole, tokenizer, source } = openStudent(recipe);
   const config = shortened(whole, source);
-  const place = recipe.dataset ?? { path: datasetFolder({ output: recipe.output! }) };
+  const place = recipe.dataset ?? { path: join(recipe.output!, NAMES.dataset) };
   const rows =
-    "path" in place && !recipe.dataset && !existsSync(place.path) ? undefined : trainingRows(place, tokenizer);
+    "path" in place && !recipe.dataset && !existsSync(place.path) ? undefined : [...trainingRows(place, tokenizer)];
   const { segments, data } = chosen(rows, tokenizer);
   const model: Subject["model"] = (options) => createModel(config, source, options);
   const other = otherDevice(recipe.device, devices);

@@ -1,6 +1,7 @@
 /** @file A row as it is trained on, in pieces that can be shown. */
 
 import type { Row, Segment } from "../../data/batch.ts";
+import { supervisedIn } from "../../data/example-store.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 
 export type Piece =
@@ -9,8 +10,6 @@ export type Piece =
   /** Tokens of one sort; a special one stands alone, by its name. */
   | { kind: "text"; text: string; supervised: boolean; special: boolean }
   | { kind: "padding"; tokens: number };
-
-export const supervisedIn = ({ supervised }: Segment): number => supervised.filter(Boolean).length;
 
 /** A row of `length` tokens: its segments, each behind its boundary, and the padding. */
 export function piecesOf(row: Row, length: number, tokenizer: Tokenizer): Piece[] {

@@ -1,8 +1,7 @@
 /** @file What a dataset comes to as rows of tokens. */
 
-import type { Row } from "../../data/batch.ts";
 import type { Examples } from "../../data/examples.ts";
-import { supervisedIn } from "./pieces.ts";
+import type { PackedRow } from "../../data/packing.ts";
 
 export type Summary = {
   /** What is said in words, by its name. */
@@ -14,12 +13,15 @@ export type Summary = {
 /** Of rows of `length` tokens. */
 export function summarise(
   { name, rows, segments, dropped }: Examples,
-  packed: readonly Row[],
+  packed: readonly PackedRow[],
   length: number,
 ): Summary {
-  const tokens = segments.reduce((sum, segment) => sum + segment.tokens.length, 0);
-  const supervised = segments.reduce((sum, segment) => sum + supervisedIn(segment), 0);
-  const lengths = [...segments, ...dropped].map((segment) => segment.tokens.length).sort((a, b) => a - b);
+  const sum = (numbers: Int32Array) => numbers.reduce((a, b) => a + b, 0);
+  const [tokens, supervised] = [sum(segments.lengths), sum(segments.supervised)];
+  const lengths = new Int32Array(segments.length + dropped.length);
+  lengths.set(segments.lengths);
+  lengths.set(dropped.lengths, segments.length);
+  lengths.sort();
   const at = (share: number) => count(lengths[Math.min(lengths.length - 1, Math.floor(share * lengths.length))]!);
   const examples = segments.length + dropped.length;
   const percent = (part: number, whole: number) => `${((100 * part) / whole).toFixed(1)} %`;
@@ -43,7 +45,7 @@ const count = (n: number) => n.toLocaleString("en-US");
 
 const BARS = 12; // at most
 
-function histogramOf(lengths: readonly number[], length: number): Summary["histogram"] {
+function histogramOf(lengths: Int32Array, length: number): Summary["histogram"] {
   const largest = lengths.at(-1)!;
   const step = niceStep(Math.min(largest, length) / (BARS - 1));
   const bars = Array.from({ length: Math.floor(Math.min(largest, length) / step) + 1 }, (_, i) => ({

@@ -3,43 +3,68 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DistillError } from "../../core/errors.ts";
-import type { FileHashes } from "../../core/hash.ts";
 import { contentHash } from "../../core/hash.ts";
 import type { Prompt } from "../../core/trace.ts";
 import type { Split } from "../../data/generators/generator.ts";
 import { describeSource, type PromptSource, readPrompts } from "../../data/prompts.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
-import { requireAnswers } from "../../sampling/sample.ts";
+import type { RewardSpec } from "../../rewards/create.ts";
+import { rewardsInput } from "../../rewards/create.ts";
+import type { LedgerPlace } from "../../sampling/ledger.ts";
+import { drawOptions, requireAnswers, type SamplerOptions } from "../../sampling/sample.ts";
+import type { RunFolder } from "../../store/run-folder.ts";
 
 export type Context = {
   recipe: Recipe;
   /** The folder of the run. */
-  output: string;
-  hashes: FileHashes;
+  folder: RunFolder;
   /** What files and folders from the hub are, with their commit. */
   hub: ReadonlyMap<string, string>;
 };
 
-export const tracesFolder = ({ output }: Context) => join(output, "traces");
-export const datasetFolder = ({ output }: Pick<Context, "output">) => join(output, "dataset");
-export const studentFolder = ({ output }: Context) => join(output, "student");
-export const adapterFolder = ({ output }: Context) => join(output, "adapter");
-export const exportFolder = ({ output }: Context) => join(output, "export");
-export const evaluationFolder = ({ output }: Context) => join(output, "evaluation");
+/** What a run leaves, by name in its folder. */
+export const NAMES = {
+  traces: "traces",
+  dataset: "dataset",
+  student: "student",
+  adapter: "adapter",
+  base: "base",
+  merged: "base-with-adapter",
+  export: "export",
+  evaluation: "evaluation",
+} as const;
+
+/** Where a run keeps one of them. */
+export const placeOf = ({ folder }: Pick<Context, "folder">, name: keyof typeof NAMES) =>
+  join(folder.path, NAMES[name]);
 
 /** The model that a student starts from: its folder, or the one in which its adapter is merged into it. */
-export function baseFolder({ recipe, output }: Pick<Context, "recipe" | "output">): string | undefined {
+export function baseFolder({ recipe, folder }: Pick<Context, "recipe" | "folder">): string | undefined {
   const { student } = recipe;
   if (!("path" in student)) return undefined;
-  return student.adapter ? join(output, "base-with-adapter") : student.path;
+  return student.adapter ? placeOf({ folder }, "merged") : student.path;
+}
+
+/** Where draws that hang on `inputs`, and what `rules` say of them, are kept. */
+export function ledgerOf({ folder }: Context, inputs: unknown, rules: readonly RewardSpec[], options: SamplerOptions) {
+  const key = contentHash({ draw: drawOptions(options), of: inputs });
+  const judged = contentHash({ rewards: rewardsInput(rules), draws: key });
+  const draws = `samples/${key}`;
+  const verdicts = `verdicts/${judged}`;
+  const place = (): LedgerPlace => ({
+    draws: { folder: folder.place(draws), key },
+    verdicts: { folder: folder.place(verdicts), key: judged },
+    discard: () => folder.discard(verdicts),
+  });
+  return { name: draws, place };
 }
 
 /** The hash of a file or a folder; of what comes from the hub its reference with the commit, which says the same. */
-export function hashOf({ hashes, hub }: Context, path: string, kind: "file" | "folder", what: string): string {
+export function hashOf({ folder, hub }: Context, path: string, kind: "file" | "folder", what: string): string {
   const reference = hub.get(path);
   if (reference !== undefined) return reference;
   if (!existsSync(path)) throw new DistillError(`${what} not found: ${path}.`);
-  return kind === "file" ? hashes.file(path) : hashes.folder(path);
+  return kind === "file" ? folder.hashes.file(path) : folder.hashes.folder(path);
 }
 
 /** What a source of prompts holds, as an input of a stage: the content of a file, not its place. */

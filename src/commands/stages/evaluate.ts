@@ -4,7 +4,6 @@ import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { create, oneOf } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
-import { writeWhole } from "../../core/files.ts";
 import { contentHash } from "../../core/hash.ts";
 import { loadTokenizer, type Tokenizer } from "../../data/tokenizer.ts";
 import { evaluateModel, type ModelReport, withGains } from "../../evaluation/evaluate.ts";
@@ -14,23 +13,25 @@ import { openGguf } from "../../formats/gguf-reader.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { createRewards } from "../../rewards/create.ts";
+import type { RunFolder } from "../../store/run-folder.ts";
 import * as teachers from "../../teachers/index.ts";
 import { describePlacement, type Placement } from "../../teachers/teacher.ts";
 import {
   baseFolder,
   type Context,
-  evaluationFolder,
   hashOf,
+  ledgerOf,
+  NAMES,
+  placeOf,
   promptsInput,
   questions,
-  studentFolder,
   teacherInput,
 } from "./context.ts";
+import { wholeStudent } from "./train.ts";
 
 export function evaluateStage(context: Context): Stage {
   const { recipe } = context;
   const { prompts: source, models: wanted, weights, ...options } = recipe.evaluation!;
-  const folder = evaluationFolder(context);
   const prompts = () =>
     questions(
       source,
@@ -46,20 +47,21 @@ export function evaluateStage(context: Context): Stage {
       prompts: promptsInput(prompts()),
       ...(recipe.teacher ? { teacher: teacherInput(context) } : {}),
     }),
-    outputs: [join(folder, "report.json")],
-    async run({ results, signal }) {
+    leaves: [REPORT],
+    async run({ results, folder, signal }) {
       const asked = prompts();
       const subjects = subjectsOf(context, (results.export?.files ?? []) as Exported[]);
       const chosen = wanted ? wanted.map((name) => named(subjects, name)) : subjects;
       const measured: ModelReport[] = [];
       const placements: Record<string, Placement> = {};
-      const tracesOf = (name: string) => join(folder, "traces", name);
+      const tracesOf = (name: string) => `${NAMES.evaluation}/traces/${name}`;
       for (const { name, content, make } of chosen) {
-        const key = contentHash({ content: content(), prompts: asked, options, rules: RULES });
+        const hash = content();
+        const key = contentHash({ content: hash, prompts: asked, options, rules: RULES });
         const report = await evaluateModel({
           name,
           open: async () => {
-            const { teacher: spec, bytes } = await make();
+            const { teacher: spec, bytes } = await make(folder);
             const teacher = await create(teachers, spec, "teacher");
             const { placement } = teacher;
             if (placement) {
@@ -71,34 +73,38 @@ export function evaluateStage(context: Context): Stage {
           prompts: asked,
           rewards: await createRewards(RULES),
           options,
-          folder: tracesOf(name),
+          folder,
+          names: { state: `${NAMES.evaluation}/${name}.json`, traces: tracesOf(name) },
+          ledger: ledgerOf(context, hash, RULES, options).place(),
           key,
           signal,
         });
         if (!report) return { stopped: true, result: {} };
         measured.push(report);
       }
-      const models = withGains(measured, "base", tracesOf);
-      writeWhole(join(folder, "report.json"), `${JSON.stringify({ models }, null, 2)}\n`);
+      const models = withGains(measured, "base", (name) => join(folder.path, tracesOf(name)));
+      folder.writeFile(REPORT, `${JSON.stringify({ models }, null, 2)}\n`);
       return { result: { models, placements } };
     },
   };
 }
 
+const REPORT = `${NAMES.evaluation}/report.json`;
+
 /** Correctness alone, wherever in the completion the answer stands: format is for training, not for measuring. */
 const RULES = [{ type: "accuracy", profile: "lenient", weight: 1 }];
 
 /** A model that can be measured: what its answers hang on, and how it is opened. */
-type Subject = { name: string; content: () => unknown; make: () => Promise<Made> };
+type Subject = { name: string; content: () => unknown; make: (run: RunFolder) => Promise<Made> };
 type Made = { teacher: { type: string }; bytes: number };
 
 function subjectsOf(context: Context, files: readonly Exported[]): Subject[] {
-  const { recipe, output } = context;
-  const weights = (name: string, folder: string): Subject => ({
-    name,
-    content: () => [hashOf(context, folder, "folder", "The model"), recipe.evaluation!.weights],
-    make: () => asGguf(folder, join(evaluationFolder(context), "models", name), context),
-  });
+  const { recipe } = context;
+  const output = context.folder.path;
+  const weights = (name: string, folder: string): Subject => {
+    const content = () => [hashOf(context, folder, "folder", "The model"), recipe.evaluation!.weights];
+    return { name, content, make: (run) => asGguf(folder, name, contentHash(content()), context, run) };
+  };
   const start = baseFolder(context);
   const base = start ? [weights("base", start)] : [];
   const teacher: Subject[] = recipe.teacher
@@ -118,10 +124,15 @@ function subjectsOf(context: Context, files: readonly Exported[]): Subject[] {
     return {
       name: `student-${name}`,
       content: () => hashOf(context, absolute, "file", "The exported file"),
-      make: async () => ({ teacher: backendOf(absolute, studentFolder(context), context), bytes }),
+      make: async (run) => {
+        const folder = path.split("/").slice(0, 2).join("/");
+        const damage = run.damageBeforeReading(folder);
+        if (damage) throw new DistillError(`${damage}. The same command exports it again.`);
+        return { teacher: backendOf(absolute, placeOf(context, "student"), context), bytes };
+      },
     };
   });
-  return [...base, ...teacher, weights("student", studentFolder(context)), ...exported];
+  return [...base, ...teacher, weights("student", placeOf(context, "student")), ...exported];
 }
 
 function named(subjects: readonly Subject[], name: string): Subject {
@@ -133,14 +144,18 @@ function named(subjects: readonly Subject[], name: string): Subject {
   return found;
 }
 
-/** Weights as llama.cpp reads them. */
-async function asGguf(folder: string, output: string, context: Context): Promise<Made> {
-  const [exported] = await create(
-    exporters,
-    { type: "gguf", types: [context.recipe.evaluation!.weights] } as { type: string },
-    "exporter",
-  )({ folder }, output);
-  return { teacher: backendOf(exported!.path, folder, context), bytes: exported!.bytes };
+/** Weights as llama.cpp reads them, written once for the same weights. */
+async function asGguf(folder: string, name: string, key: string, context: Context, run: RunFolder): Promise<Made> {
+  const type = context.recipe.evaluation!.weights;
+  const place = `${NAMES.evaluation}/models/${name}`;
+  if (folder === placeOf(context, "student")) wholeStudent(context);
+  if (run.damageBeforeReading(place, key))
+    await run.writeFolder(place, key, async (into) => {
+      const spec = { type: "gguf", types: [type] } as { type: string };
+      await create(exporters, spec, "exporter")({ folder }, into);
+    });
+  const path = join(run.path, place, `model-${type}.gguf`);
+  return { teacher: backendOf(path, folder, context), bytes: statSync(path).size };
 }
 
 const Backend = oneOf(teachers);

@@ -2,7 +2,6 @@
 
 import { join } from "node:path";
 import { create } from "../../core/component.ts";
-import { writeWhole } from "../../core/files.ts";
 import { startProgress } from "../../core/progress.ts";
 import type { Prompt } from "../../core/trace.ts";
 import { readPrompts } from "../../data/prompts.ts";
@@ -15,38 +14,43 @@ import { openRunner } from "../../exporters/runners/index.ts";
 import { openReferenceRunner } from "../../exporters/runners/reference.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { conversationOf } from "../../sampling/sample.ts";
-import { type Context, exportFolder, studentFolder } from "./context.ts";
+import { type Context, NAMES, placeOf } from "./context.ts";
+import { wholeStudent } from "./train.ts";
 
 export function exportStage(context: Context): Stage {
-  const { recipe, output } = context;
+  const { recipe } = context;
+  const names = recipe.export.map(({ type }) => `${NAMES.export}/${type}`);
   return {
     name: "export",
     after: ["train"],
     inputs: () => ({ export: recipe.export, parity: recipe.parity }),
-    outputs: [exportFolder(context)],
-    async run({ signal }) {
+    leaves: [...new Set(names), PARITY],
+    async run({ key, folder, signal }) {
+      const student = wholeStudent(context);
       const exported: Exported[] = [];
-      for (const spec of recipe.export) {
-        const files = await create(
-          exporters,
-          spec,
-          "exporter",
-        )({ folder: studentFolder(context) }, join(exportFolder(context), spec.type));
-        exported.push(...files);
+      for (const [i, spec] of recipe.export.entries()) {
+        const name = names[i]!;
+        await folder.writeFolder(name, key, async (into) => {
+          const files = await create(exporters, spec, "exporter")({ folder: student }, into);
+          const placed = (path: string) => join(folder.path, name, path.slice(into.length));
+          exported.push(...files.map((file) => ({ ...file, path: placed(file.path) })));
+        });
         if (signal.aborted) return { stopped: true, result: {} };
       }
       const reports = await compareAll(context, exported, signal);
       if (!reports) return { stopped: true, result: {} };
-      writeWhole(join(exportFolder(context), "parity.json"), `${JSON.stringify(reports, null, 2)}\n`);
+      folder.writeFile(PARITY, `${JSON.stringify(reports, null, 2)}\n`);
       for (const report of reports) {
         console.log(describe(report));
         requireParity(report, limitOf(report.name, recipe.parity.max_mean_kl));
       }
-      const relative = exported.map(({ path, ...rest }) => ({ ...rest, path: path.replace(`${output}/`, "") }));
+      const relative = exported.map(({ path, ...rest }) => ({ ...rest, path: path.slice(folder.path.length + 1) }));
       return { result: { files: relative, parity: reports } };
     },
   };
 }
+
+const PARITY = `${NAMES.export}/parity.json`;
 
 const limitOf = (name: string, limits: Record<string, number>) =>
   limits[name] ?? MAX_MEAN_KL[name] ?? Number.POSITIVE_INFINITY;
@@ -58,9 +62,9 @@ async function compareAll(
   signal: AbortSignal,
 ): Promise<ParityReport[] | undefined> {
   const { parity } = context.recipe;
-  const tokenizer = loadTokenizer(studentFolder(context));
+  const tokenizer = loadTokenizer(placeOf(context, "student"));
   const prompts = gatePrompts(context).map((prompt) => tokensOf(prompt, tokenizer));
-  const reference = await openReferenceRunner(studentFolder(context));
+  const reference = await openReferenceRunner(placeOf(context, "student"));
   const reports: ParityReport[] = [];
   const progress = startProgress("compare", exported.length, "file");
   try {

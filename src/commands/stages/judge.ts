@@ -1,70 +1,89 @@
-/** @file What rules say of the traces: anew where the rules have changed, and of whole groups where they compare them. */
+/** @file What rules say of the traces, and the dataset of traces with it. */
 
-import { contentHash } from "../../core/hash.ts";
 import { startProgress } from "../../core/progress.ts";
-import { writeDataset } from "../../data/dataset-folder.ts";
-import { inTables, readTraces, type Trace, tracesTable } from "../../data/traces.ts";
+import type { Judgement } from "../../core/trace.ts";
+import { fillDataset } from "../../data/dataset-folder.ts";
+import { readTraces } from "../../data/traces.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { createRewards, rewardsInput } from "../../rewards/create.ts";
-import { judgeGroup } from "../../rewards/judge.ts";
-import { type Context, tracesFolder } from "./context.ts";
+import { judgeGroup, type WeightedReward } from "../../rewards/judge.ts";
+import type { Sample } from "../../rewards/reward.ts";
+import {
+  openTraceLedger,
+  sampleOf,
+  type TraceLedger,
+  traceRows,
+  tracesIn,
+  type Wanted,
+} from "../../sampling/ledger.ts";
+import { answersOf, wantedOf } from "../../sampling/sample.ts";
+import { type Context, NAMES, placeOf } from "./context.ts";
+import { samplingOf } from "./sample.ts";
 
 export function judgeStage(context: Context): Stage {
-  const rules = context.recipe.rewards!;
-  const folder = tracesFolder(context);
+  const { options, rules, prompts, ledger: kept } = samplingOf(context);
   return {
     name: "judge",
     after: ["sample"],
     inputs: () => ({ rewards: rewardsInput(rules) }),
-    outputs: [folder],
-    async run({ results, signal }) {
-      const traces = [...readTraces(folder)];
+    leaves: [NAMES.traces],
+    async run({ key, folder, signal }) {
       const rewards = await createRewards(rules);
-      const judged = results.sample!.judged_by === contentHash(rewardsInput(rules));
-      if (!judged || rewards.some(({ ofGroup }) => ofGroup)) {
-        const progress = startProgress("judge", traces.length, "trace");
-        let done = 0;
-        for (const group of groupsOf(traces)) {
-          const judgements = await judgeGroup(
-            rewards,
-            group.map((i) => sampleOf(traces[i]!)),
-          );
-          for (const [at, i] of group.entries()) traces[i] = { ...traces[i]!, ...judgements[at]! };
-          done += group.length;
-          progress.update(done);
-          if (signal.aborted) return { stopped: true, result: {} };
+      const wanted = wantedOf(prompts(), options);
+      const progress = startProgress("judge", 0, "trace");
+      const onJudged = (done: number, all: number) => progress.update(done, "", all);
+      const ledger = await openTraceLedger(kept().place(), rewards, answersOf(wanted), { signal, onJudged });
+      if (!ledger) return { stopped: true, result: {} };
+      try {
+        let judged: ((row: number) => Judgement) | undefined;
+        if (rewards.some(({ ofGroup }) => ofGroup)) {
+          judged = await judgeGroups(ledger, wanted, rewards, signal, onJudged);
+          if (!judged) return { stopped: true, result: {} };
         }
+        await folder.writeFolder(NAMES.traces, key, (into) => fillDataset(into, tracesIn(ledger, wanted, judged)));
+      } finally {
+        ledger.close();
         progress.end();
-        await writeDataset(folder, inTables(traces, tracesTable));
       }
-      return { result: counts(traces) };
+      return { result: counts(context) };
     },
   };
 }
 
-/** Where the traces of each prompt stand. */
-function groupsOf(traces: readonly Trace[]): number[][] {
-  const groups = new Map<string, number[]>();
-  for (const [i, { prompt_id }] of traces.entries()) {
-    const group = groups.get(prompt_id);
-    if (group) group.push(i);
-    else groups.set(prompt_id, [i]);
+/** What rules that compare the samples of a prompt say of each draw, by its number. Nothing where it was stopped. */
+async function judgeGroups(
+  ledger: TraceLedger,
+  wanted: Wanted,
+  rewards: readonly WeightedReward[],
+  signal: AbortSignal,
+  onJudged: (done: number, all: number) => void,
+): Promise<((row: number) => Judgement) | undefined> {
+  const groups = new Map<string, { row: number; sample: Sample }[]>();
+  let all = 0;
+  for (const { row, ...trace } of traceRows(ledger, wanted)) {
+    const group = groups.get(trace.prompt_id) ?? [];
+    group.push({ row, sample: sampleOf(trace) });
+    groups.set(trace.prompt_id, group);
+    all++;
   }
-  return [...groups.values()];
+  const judgements = new Map<number, Judgement>();
+  for (const group of groups.values()) {
+    if (signal.aborted) return undefined;
+    const given = await judgeGroup(
+      rewards,
+      group.map(({ sample }) => sample),
+    );
+    for (const [i, { row }] of group.entries()) judgements.set(row, given[i]!);
+    onJudged(judgements.size, all);
+  }
+  return (row) => judgements.get(row)!;
 }
 
-const sampleOf = ({ prompt, completion, answer, finish_reason, token_ids }: Trace) => ({
-  prompt,
-  completion,
-  finish_reason,
-  num_tokens: token_ids.length,
-  ...(answer === null ? {} : { answer }),
-});
-
 /** How many traces there are, were accepted, and have each verdict. */
-function counts(traces: readonly Trace[]): Record<string, number> {
-  const result: Record<string, number> = { drawn: traces.length, accepted: 0 };
-  for (const { verdict, accepted } of traces) {
+function counts(context: Context): Record<string, number> {
+  const result: Record<string, number> = { drawn: 0, accepted: 0 };
+  for (const { verdict, accepted } of readTraces(placeOf(context, "traces"))) {
+    result.drawn!++;
     result[verdict] = (result[verdict] ?? 0) + 1;
     if (accepted) result.accepted!++;
   }

@@ -1,26 +1,29 @@
 /** @file Traces from the teacher, all of them kept. */
 
-import { existsSync, renameSync } from "node:fs";
 import { create } from "../../core/component.ts";
-import { contentHash } from "../../core/hash.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { createRewards, rewardsInput } from "../../rewards/create.ts";
 import { sample } from "../../sampling/sample.ts";
 import * as teachers from "../../teachers/index.ts";
 import { describePlacement } from "../../teachers/teacher.ts";
-import { type Context, promptsInput, questions, teacherInput, tracesFolder } from "./context.ts";
+import { type Context, ledgerOf, promptsInput, questions, teacherInput } from "./context.ts";
 
-export function sampleStage(context: Context): Stage {
-  const { recipe } = context;
-  const { prompts: source, ...options } = recipe.sampling!;
-  const rules = recipe.rewards!;
-  const folder = tracesFolder(context);
+/** The questions that a recipe samples from, and where what is drawn is kept. */
+export function samplingOf(context: Context) {
+  const { sampling, rewards } = context.recipe;
+  const { prompts: source, ...options } = sampling!;
+  const rules = rewards!;
   const prompts = () =>
     questions(
       source,
       "train",
       rules.map(({ type }) => type),
     );
+  return { options, rules, prompts, ledger: () => ledgerOf(context, teacherInput(context), rules, options) };
+}
+
+export function sampleStage(context: Context): Stage {
+  const { options, rules, prompts, ledger } = samplingOf(context);
   return {
     name: "sample",
     after: [],
@@ -31,25 +34,30 @@ export function sampleStage(context: Context): Stage {
       teacher: teacherInput(context),
       ...(options.max_accepted === undefined ? {} : { rewards: rewardsInput(rules) }),
     }),
-    outputs: [folder],
-    async run({ key, previous, signal }) {
-      if (previous !== undefined && previous !== key && existsSync(folder)) setAside(folder, previous);
-      const teacher = await create(teachers, recipe.teacher!, "teacher");
+    leaves: [],
+    async run({ folder, signal }) {
+      const teacher = await create(teachers, context.recipe.teacher!, "teacher");
       try {
         const { placement } = teacher;
         if (placement) console.log(`${teacher.model} runs ${describePlacement(placement)}.`);
-        const run = { teacher, prompts: prompts(), rewards: await createRewards(rules), options, folder, signal };
-        const { stopped, ...result } = await sample(run);
-        return { stopped, result: { ...result, judged_by: contentHash(rewardsInput(rules)), placement } };
+        const { name, place } = ledger();
+        const run = {
+          teacher,
+          prompts: prompts(),
+          rewards: await createRewards(rules),
+          options,
+          ledger: place(),
+          signal,
+        };
+        const { stopped, failed, ...result } = await sample(run);
+        folder.keep(name, { rows: result.drawn });
+        for (const { prompt_id, error } of failed.slice(0, 3))
+          console.error(`Prompt "${prompt_id}" was not asked: ${error}`);
+        if (failed.length > 3) console.error(`${failed.length - 3} more prompts were not asked; their traces say why.`);
+        return { stopped, result: { ...result, placement } };
       } finally {
         await teacher.close();
       }
     },
   };
-}
-
-/** Traces of other settings are kept beside the new ones. */
-function setAside(folder: string, key: string): void {
-  const kept = `${folder}-${key}`;
-  if (!existsSync(kept)) renameSync(folder, kept);
 }

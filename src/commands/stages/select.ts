@@ -1,22 +1,21 @@
 /** @file The accepted traces as a dataset to train on. */
 
 import { DistillError } from "../../core/errors.ts";
-import { writeDataset } from "../../data/dataset-folder.ts";
+import { fillDataset } from "../../data/dataset-folder.ts";
 import { select } from "../../data/selection.ts";
 import { acceptedTable, inTables, readTraces, type Trace } from "../../data/traces.ts";
 import type { Stage } from "../../recipe/stages.ts";
-import { type Context, datasetFolder, tracesFolder } from "./context.ts";
+import { type Context, NAMES, placeOf } from "./context.ts";
 
 export function selectStage(context: Context): Stage {
   const { recipe } = context;
-  const folder = datasetFolder(context);
   return {
     name: "select",
     after: ["judge"],
     inputs: () => ({ selection: recipe.selection }),
-    outputs: [folder],
-    async run() {
-      const traces = tracesFolder(context);
+    leaves: [NAMES.dataset],
+    async run({ key, folder }) {
+      const traces = placeOf(context, "traces");
       const rows = select(readTraces(traces), recipe.selection);
       const cut = rows.length === 0 ? cutButAccepted(readTraces(traces)) : 0;
       if (cut > 0)
@@ -27,7 +26,7 @@ export function selectStage(context: Context): Stage {
         throw new DistillError(
           `No trace was accepted, so there is nothing to train on. ${traces} says of each why not; a stronger teacher, more samples or other rewards would help.`,
         );
-      await writeDataset(folder, inTables(rows, acceptedTable));
+      await folder.writeFolder(NAMES.dataset, key, (into) => fillDataset(into, inTables(rows, acceptedTable)));
       return { result: { rows: rows.length } };
     },
   };

@@ -1,13 +1,13 @@
 /** @file The student, fine-tuned on the accepted traces or on a dataset of its own. */
 
-import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { DistillError } from "../../core/errors.ts";
-import { writeFolder, writeWhole } from "../../core/files.ts";
-import type { Segment } from "../../data/batch.ts";
-import { type DatasetSource, readExamples } from "../../data/examples.ts";
-import { readTrainingRows } from "../../data/rows.ts";
+import { DistillError, isOutOfMemory } from "../../core/errors.ts";
+import { writeWhole } from "../../core/files.ts";
+import { contentHash } from "../../core/hash.ts";
+import { availableMemory } from "../../core/memory.ts";
+import type { Segments } from "../../data/example-store.ts";
+import { type DatasetSource, type ExampleCache, readExamples } from "../../data/examples.ts";
 import { eosTokenId, loadTokenizer, TOKENIZER_FILES, type Tokenizer } from "../../data/tokenizer.ts";
 import { parseHubReference } from "../../hub/reference.ts";
 import { loadAdapter, readAdapterOptions } from "../../models/adapter-folder.ts";
@@ -27,7 +27,7 @@ import type { Stage } from "../../recipe/stages.ts";
 import { type Device, openDevice } from "../../runtime/device.ts";
 import { measureRates } from "../../runtime/probe.ts";
 import { watchResidentSet } from "../../runtime/resident-set.ts";
-import { readerOf, saveModel, saveTrained } from "../../trainers/checkpoint.ts";
+import { forgetOtherCheckpoints, readerOf, saveModel, saveTrained } from "../../trainers/checkpoint.ts";
 import {
   type Actual,
   describeComparison,
@@ -38,7 +38,8 @@ import {
 } from "../../trainers/estimate.ts";
 import { trainSft } from "../../trainers/sft.ts";
 import { isFrozen, type Trained, trainedPart } from "../../trainers/trained.ts";
-import { adapterFolder, type Context, datasetFolder, hashOf, studentFolder } from "./context.ts";
+import { versions } from "../versions.ts";
+import { type Context, hashOf, NAMES, placeOf } from "./context.ts";
 
 const WEBGPU_DTYPES: readonly BaseDtype[] = ["float32", "float16"];
 
@@ -46,9 +47,8 @@ const WEBGPU_DTYPES: readonly BaseDtype[] = ["float32", "float16"];
 const NOT_CONTENT = ["logging_steps", "save_steps", "save_total_limit"];
 
 export function trainStage(context: Context): Stage {
-  const { recipe, output } = context;
-  const student = studentFolder(context);
-  const dataset = recipe.dataset ?? { path: datasetFolder(context) };
+  const { recipe } = context;
+  const dataset = recipe.dataset ?? { path: placeOf(context, "dataset") };
   return {
     name: "train",
     after: recipe.sampling ? ["select"] : [],
@@ -68,18 +68,23 @@ export function trainStage(context: Context): Stage {
         ...(recipe.dataset ? { dataset: contentOf(context, recipe.dataset) } : {}),
       };
     },
-    outputs: [student, ...(recipe.lora ? [adapterFolder(context)] : [])],
-    async run({ key, previous, signal }) {
+    leaves: [NAMES.student, ...(recipe.lora ? [NAMES.adapter] : [])],
+    async run({ key, folder: run, signal }) {
       const { model, trained, config, tokenizer } = prepare(context);
-      const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal);
+      const examples = await readExamples(
+        dataset,
+        tokenizer,
+        recipe.trainer,
+        signal,
+        cacheOf(context, dataset, tokenizer),
+      );
       if (!examples) return { stopped: true, result: {} };
       const { segments, dropped } = examples;
       if (dropped.length > 0)
         console.error(
           `${dropped.length} of ${dropped.length + segments.length} examples are longer than ${recipe.trainer.max_length} tokens and were left out, not cut.`,
         );
-      if (previous !== undefined && previous !== key)
-        rmSync(join(output, "checkpoints"), { recursive: true, force: true });
+      forgetOtherCheckpoints(run, key);
       const device = await openDevice(recipe.device, { threads: recipe.threads });
       try {
         const { base_dtype } = recipe.trainer;
@@ -92,9 +97,19 @@ export function trainStage(context: Context): Stage {
         const { trainer: options } = recipe;
         const predicted = await foresee(model, trained, segments, recipe, device);
         for (const line of describeEstimate(predicted)) console.log(line);
+        requireMemory(predicted);
         const resident = watchResidentSet();
-        const run = { device, model, trained, weights, segments, options, output, fingerprint: key, signal };
-        const { step, steps, stopped, loss, tokens, done } = await trainSft(run).finally(resident.stop);
+        // checkpoints are for going on, and no part of what is left
+        const { folder } = context;
+        const training = { device, model, trained, weights, segments, options, folder, fingerprint: key, signal };
+        const outcome = trainSft(training)
+          .catch((error: Error) => {
+            throw isOutOfMemory(error)
+              ? new DistillError(outOfMemory(predicted, resident.peak_mb()), { cause: error })
+              : error;
+          })
+          .finally(resident.stop);
+        const { step, steps, stopped, loss, tokens, done } = await outcome;
         const actual: Actual = {
           steps: done.steps,
           peak_rss_mb: Math.round(resident.peak_mb()),
@@ -106,7 +121,7 @@ export function trainStage(context: Context): Stage {
           return { stopped, result: { step, steps, predicted, actual } };
         }
         if (done.steps > 0) console.log(`It took ${describeComparison(predicted, actual)}.`);
-        await writeFolder(student, async (folder) => {
+        await run.writeFolder(NAMES.student, key, async (folder) => {
           await saveModel(device, model, config, folder);
           for (const file of TOKENIZER_FILES)
             if (existsSync(join(tokenizer.folder, file)))
@@ -117,15 +132,39 @@ export function trainStage(context: Context): Stage {
           );
         });
         if (recipe.lora)
-          await writeFolder(adapterFolder(context), (folder) => saveTrained(readerOf(device), trained, folder));
-        console.log(`The student is in ${student}.`);
-        if (recipe.lora) console.log(`The adapter is in ${adapterFolder(context)}.`);
+          await run.writeFolder(NAMES.adapter, key, (folder) => saveTrained(readerOf(device), trained, folder));
+        console.log(`The student is in ${placeOf(context, "student")}.`);
+        if (recipe.lora) console.log(`The adapter is in ${placeOf(context, "adapter")}.`);
         return { result: { steps, loss, tokens, examples: segments.length, device: device.name, predicted, actual } };
       } finally {
         await device.close();
       }
     },
   };
+}
+
+const LOWER =
+  "Lower trainer.max_length or per_device_train_batch_size, set trainer.gradient_checkpointing, or train an adapter (lora).";
+
+/** Where the system has less than is foreseen, it would end the process without a word. */
+function requireMemory({ peak_rss_mb }: TrainingEstimate): void {
+  if (peak_rss_mb === null) return;
+  const there = availableMemory() + Math.round(process.memoryUsage.rss() / 2 ** 20);
+  if (peak_rss_mb > there)
+    throw new DistillError(
+      `Training is foreseen to take ${peak_rss_mb} MB of memory, and there are ${there} MB. ${LOWER}`,
+    );
+}
+
+const outOfMemory = ({ peak_rss_mb, memory_mb, device }: TrainingEstimate, peak: number) =>
+  `Memory ran out in training on ${device}: ${peak_rss_mb ?? memory_mb} MB were foreseen, ${Math.round(peak)} MB taken, and ${availableMemory()} MB are free now. ${LOWER}`;
+
+/** The folder of the trained student, once every byte of it is known to be what was written. */
+export function wholeStudent(context: Context): string {
+  const damage = context.folder.damageBeforeReading(NAMES.student);
+  if (damage)
+    throw new DistillError(`${damage}. The same command trains it again from its last checkpoint, if that is whole.`);
+  return placeOf(context, "student");
 }
 
 /** What PEFT finds a model by: its name on the hub, or its folder. */
@@ -151,7 +190,7 @@ function prepare(context: Pick<Context, "recipe" | "hub">) {
 const foresee = async (
   model: Model,
   { parameters }: Trained,
-  segments: readonly Segment[],
+  segments: Segments,
   { trainer }: Recipe,
   device: Device,
 ) => estimateTraining(model, parameters, segments, trainer, device, await measureRates(device));
@@ -159,10 +198,10 @@ const foresee = async (
 /** What training will take, as far as its dataset is there. */
 export async function foreseeTraining(context: Context, signal: AbortSignal): Promise<TrainingEstimate | undefined> {
   const { recipe } = context;
-  const dataset = recipe.dataset ?? { path: datasetFolder(context) };
+  const dataset = recipe.dataset ?? { path: placeOf(context, "dataset") };
   if (!recipe.dataset && !existsSync((dataset as { path: string }).path)) return undefined;
   const { model, trained, tokenizer } = prepare(context);
-  const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal);
+  const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal, cacheOf(context, dataset, tokenizer));
   if (!examples) return undefined;
   const device = await openDevice(recipe.device, { threads: recipe.threads });
   try {
@@ -241,22 +280,39 @@ export function openStudent({ student, tokenizer }: Pick<Recipe, "student" | "to
 }
 
 /** What a dataset's content hangs on. */
-function contentOf({ hub }: Context, dataset: DatasetSource): unknown {
+function contentOf(context: Pick<Context, "folder" | "hub">, dataset: DatasetSource): unknown {
   if (!("path" in dataset)) return dataset;
-  const reference = hub.get(dataset.path);
+  const reference = context.hub.get(dataset.path);
   if (reference !== undefined) return reference;
-  const hash = createHash("sha256");
-  for (const row of readTrainingRows(dataset.path)) hash.update(`${JSON.stringify(row)}\n`);
-  return hash.digest("hex").slice(0, 16);
+  const { hashes } = context.folder;
+  if (!existsSync(dataset.path)) throw new DistillError(`Dataset not found: ${dataset.path}.`);
+  return statSync(dataset.path).isDirectory() ? hashes.folder(dataset.path) : hashes.file(dataset.path);
 }
 
-function describe(model: Model, trained: readonly Parameter[], segments: readonly Segment[], device: string): string {
+/** Where the examples of a dataset are kept for plan, train and inspect alike. */
+export function cacheOf(
+  context: Pick<Context, "folder" | "hub">,
+  dataset: DatasetSource,
+  tokenizer: Pick<Tokenizer, "folder" | "template">,
+): ExampleCache {
+  const { distill } = versions();
+  const { hashes } = context.folder;
+  const { folder } = tokenizer; // or the GGUF file that it is in
+  const hash = statSync(folder).isDirectory() ? hashes.folder(folder) : hashes.file(folder);
+  const content = [contentOf(context, dataset), hash];
+  return {
+    key: contentHash({ content, template: tokenizer.template, distill }),
+    folder: context.folder.cache("tokenized"),
+  };
+}
+
+function describe(model: Model, trained: readonly Parameter[], segments: Segments, device: string): string {
   const [size, part] = [
     elementsIn(model.parameters) + elementsIn(model.adapter?.parameters ?? []),
     elementsIn(trained),
   ];
   const share = part === size ? "" : `, ${count(part)} of them trained (${((100 * part) / size).toFixed(2)} %)`;
-  const tokens = segments.reduce((sum, segment) => sum + segment.tokens.length, 0);
+  const tokens = segments.lengths.reduce((sum, length) => sum + length, 0);
   return `${count(size)} parameters${share}, ${segments.length} examples, ${tokens} tokens, on ${device}.`;
 }
 

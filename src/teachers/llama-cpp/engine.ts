@@ -3,7 +3,8 @@
  * what is left of it, and a place that becomes free takes the next request at once.
  */
 
-import type { GenerateOptions, Generation, SampleRequest } from "../teacher.ts";
+import { DistillError } from "../../core/errors.ts";
+import type { Finished, GenerateOptions, Generation, SampleRequest } from "../teacher.ts";
 import type { Addon, Sampler } from "./addon.ts";
 import { type Completion, startCompletion } from "./completion.ts";
 import type { TokenBytes } from "./vocabulary.ts";
@@ -16,8 +17,8 @@ export type EngineOptions = {
   batch_size: number;
   bytesOf: TokenBytes;
   endsText(token: number): boolean;
-  /** The tokens of a request's prompt; throws where they leave no room. */
-  tokenize(request: SampleRequest, index: number): number[];
+  /** The tokens of a request's prompt; throws a DistillError where they leave no room. */
+  tokenize(request: SampleRequest): number[];
 };
 
 /** A place in the context, and the tokens that its cache holds. */
@@ -35,8 +36,6 @@ type Job = {
   /** Whether any of them was decoded, or must be next. */
   started: boolean;
 };
-
-export type Finished = { index: number; generation: Generation };
 
 /**
  * Tokens in common from which another place's cache is copied. A copy moves the whole cache of a place, which takes as
@@ -67,7 +66,7 @@ export async function decode(
 
   try {
     while (!stopped()) {
-      admit();
+      for (const refused of admit()) await emit(refused);
       const running = places.filter(({ job }) => job);
       if (running.length === 0) return;
       await share(running);
@@ -93,17 +92,22 @@ export async function decode(
     for (const scorer of scorers) scorer.dispose();
   }
 
-  /** Give free places to the next requests: each the place that holds most of its prompt already. */
-  function admit(): void {
+  /** Give free places to the next requests: each the place that holds most of its prompt already. Those that cannot be answered. */
+  function admit(): Finished[] {
+    const refused: Finished[] = [];
     let free = places.filter(({ job }) => !job);
     while (free.length > 0 && !exhausted) {
       const { value, done } = source.next();
       if (done) {
         exhausted = true;
-        return;
+        return refused;
       }
       const [index, request] = value;
-      const prompt = tokenize(request, index);
+      const prompt = tokenized(request);
+      if (typeof prompt === "string") {
+        refused.push({ index, error: prompt });
+        continue;
+      }
       const place = free.reduce((best, other) => (common(prompt, other) > common(prompt, best) ? other : best));
       free = free.filter((other) => other !== place);
       keep(place, common(prompt, place));
@@ -119,6 +123,17 @@ export async function decode(
         pending: prompt.slice(place.held.length),
         started: false,
       };
+    }
+    return refused;
+  }
+
+  /** The tokens of a request, or why there can be no completion of it. */
+  function tokenized(request: SampleRequest): number[] | string {
+    try {
+      return tokenize(request);
+    } catch (error) {
+      if (error instanceof DistillError) return error.message;
+      throw error;
     }
   }
 

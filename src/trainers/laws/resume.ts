@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inMemory } from "../../data/example-store.ts";
 import type { Model } from "../../models/model.ts";
+import { plainRunFolder } from "../../store/run-folder.ts";
 import { SftOptions, trainSft } from "../sft.ts";
 import { trainedPart } from "../trained.ts";
 import { type Law, longest, type Subject, verdict } from "./law.ts";
@@ -48,7 +50,18 @@ async function weightsAfter(subject: Subject, output: string): Promise<Map<strin
     gradient_checkpointing: rematerialize,
   });
   const trained = trainedPart(model, config);
-  await trainSft({ device, model, trained, weights, segments, options, output, fingerprint: "resume", silent: true });
+  const folder = plainRunFolder(output);
+  await trainSft({
+    device,
+    model,
+    trained,
+    weights,
+    segments: inMemory(segments),
+    options,
+    folder,
+    fingerprint: "resume",
+    silent: true,
+  });
   const after = new Map<string, Float32Array>();
   for (const { name } of model.parameters) after.set(name, (await device.read(name)).data as Float32Array);
   return after;

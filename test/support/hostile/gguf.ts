@@ -70,7 +70,7 @@ export const target: Target = async (folder) => {
       what: `${original.metadata.get("general.architecture")!.value}: ${what}`,
       async load() {
         const folder = join(path, "unpacked");
-        await unpackGguf(file, folder, "");
+        await unpackGguf(file, folder);
         createModel(readConfig(folder), folder);
         const tokenizer = loadTokenizer(folder);
         for (const text of TEXTS) tokenizer.decode(tokenizer.encode(text));

@@ -1,0 +1,124 @@
+/**
+ * @file Ledgers: rows that are appended as record batches of Arrow streams and never written again. Each file says under
+ * which key its rows were made, and is read under that key only. Hugging Face's datasets opens the folder as it is.
+ */
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { RecordBatch, Schema, Table } from "apache-arrow";
+import { DistillError } from "../core/errors.ts";
+import { decodeBatch, encodeStream, scanStream } from "../formats/arrow.ts";
+import { dataFilesIn, type Extent, openAppendLog, readExtent, readExtents } from "../store/append-log.ts";
+import { describeDataset } from "./dataset-folder.ts";
+
+/** Some rows of a ledger; `first` is the number of the first among all that were ever appended. */
+export type LedgerRows = { first: number; table: Table };
+
+export type Ledger = {
+  /** Rows that were ever appended, damaged ones too. */
+  readonly rows: number;
+  /** Rows that cannot be read any more. */
+  readonly damaged: number;
+  /** What can be read, piece by piece. */
+  tables(): Generator<LedgerRows>;
+  /** When this returns the rows are on the disk. */
+  append(table: Table): void;
+  close(): void;
+};
+
+const SHARD_BYTES = 256 * 2 ** 20;
+
+/** In the schema of each file. */
+const KEY = "distill_key";
+
+/** Open a ledger to append to, new or as an earlier process left it. */
+export function openLedger(
+  folder: string,
+  {
+    key,
+    shardBytes = SHARD_BYTES,
+    told = console.error,
+  }: { key: string; shardBytes?: number; told?: (sentence: string) => void },
+): Ledger {
+  const log = openAppendLog(folder, scanStream, told);
+  for (const _ of rowsOf(folder, log.extents, key, true));
+  let described = "";
+  const describe = () => {
+    const files = dataFilesIn(folder);
+    if (files.length === 0 || described === files.join()) return;
+    describeDataset(folder, files);
+    described = files.join();
+  };
+  describe();
+  let schemaOfFile: Uint8Array | undefined;
+  return {
+    get rows() {
+      return log.rows;
+    },
+    get damaged() {
+      return log.damaged;
+    },
+    tables: () => rowsOf(folder, [...log.extents], key),
+    append(table) {
+      const { schema, batches } = encodeStream(keyed(table, key));
+      schemaOfFile ??= schemaIn(folder, log.extents);
+      const other = schemaOfFile !== undefined && !Buffer.from(schemaOfFile).equals(schema);
+      if (log.length !== undefined && (other || log.length + batches.length > shardBytes)) log.next();
+      if (log.length === undefined || log.length === 0) log.append(schema, 0);
+      schemaOfFile = schema;
+      log.append(batches, table.numRows);
+      describe();
+    },
+    close() {
+      log.close();
+      described = "";
+      describe();
+    },
+  };
+}
+
+/** What can be read of a ledger while somebody may be appending to it. Damage is a sentence. */
+export function* readLedger(folder: string, key?: string): Generator<LedgerRows> {
+  if (existsSync(folder)) yield* rowsOf(folder, readExtents(folder), key);
+}
+
+function* rowsOf(
+  folder: string,
+  extents: readonly Extent[],
+  key: string | undefined,
+  schemasOnly = false,
+): Generator<LedgerRows> {
+  const schemas = new Map<string, Uint8Array>();
+  for (const extent of extents) {
+    const { file, rows, first } = extent;
+    if (rows === 0) {
+      const schema = readExtent(folder, extent);
+      const found = decodeBatch(schema, undefined, join(folder, file)).schema.metadata.get(KEY);
+      if (key !== undefined && found !== key)
+        throw new DistillError(
+          `${join(folder, file)} says that it was drawn under the key ${found ?? "(none)"}, and it lies where ${key} is kept. Move it to where it belongs, or away.`,
+        );
+      schemas.set(file, schema);
+    } else if (!schemasOnly) {
+      const schema = schemas.get(file);
+      // without its schema nothing of a file can be read
+      if (schema) yield { first, table: decodeBatch(schema, readExtent(folder, extent), join(folder, file)) };
+    }
+  }
+}
+
+function schemaIn(folder: string, extents: readonly Extent[]): Uint8Array | undefined {
+  const newest = dataFilesIn(folder).at(-1);
+  const piece = extents.find(({ file, offset }) => file === newest && offset === 0);
+  return piece ? readExtent(folder, piece) : undefined;
+}
+
+/** The table with the key in its schema. */
+function keyed(table: Table, key: string): Table {
+  const { fields, metadata } = table.schema;
+  const schema = new Schema(fields, new Map([...metadata, [KEY, key]]));
+  return new Table(
+    schema,
+    table.batches.map(({ data }) => new RecordBatch(schema, data)),
+  );
+}

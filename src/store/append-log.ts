@@ -1,0 +1,307 @@
+/**
+ * @file Files that only grow, and know of every piece whether it is what was written. checksums.jsonl has a line for each
+ * piece, written once the piece is on the disk: what a line names and the file has not is damage, what the file has
+ * behind the last line was being written when the process was killed. Nothing that was written is ever changed: damaged
+ * pieces are named as such and passed over.
+ */
+
+import { createHash } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { DistillError } from "../core/errors.ts";
+import { readAt, syncFolder, writeWhole } from "../core/files.ts";
+import { contentHash } from "../core/hash.ts";
+
+/** Bytes of a file that were appended at once, and how many rows they hold. */
+export type Piece = { file: string; offset: number; bytes: number; rows: number; sha256: string };
+/** A piece that can be read, and the number of its first row among all that were ever written. */
+export type Extent = Piece & { first: number };
+
+export type AppendLog = {
+  /** The pieces that can be read, in their order. */
+  readonly extents: readonly Extent[];
+  /** Rows that were ever written, damaged ones too. */
+  readonly rows: number;
+  /** Rows that cannot be read any more. */
+  readonly damaged: number;
+  /** The bytes in the newest file; undefined where the next piece begins a file. */
+  readonly length: number | undefined;
+  /** Begin another file. */
+  next(): void;
+  /** Append a piece. When this returns it is on the disk; where it throws, the file is as it was. */
+  append(bytes: Uint8Array, rows: number): void;
+  close(): void;
+};
+
+/** The whole pieces behind `offset` in a file. */
+export type Scan = (path: string, offset: number) => { bytes: number; rows: number }[];
+
+const CHECKSUMS = "checksums.jsonl";
+const FILE = /^data-(\d{5})\.arrow$/;
+
+const Line = z.union([
+  z.strictObject({
+    file: z.string().regex(FILE),
+    offset: z.int().nonnegative(),
+    bytes: z.int().positive(),
+    rows: z.int().nonnegative(),
+    sha256: z.string(),
+  }),
+  /** Where a piece begins that is damaged. */
+  z.strictObject({ damaged: z.string().regex(FILE), offset: z.int().nonnegative() }),
+]);
+type Line = z.output<typeof Line>;
+
+/** Whether a folder is such a log. */
+export const isAppendLog = (folder: string): boolean => existsSync(join(folder, CHECKSUMS));
+
+export const dataFilesIn = (folder: string): string[] =>
+  readdirSync(folder)
+    .filter((name) => FILE.test(name))
+    .sort();
+
+/** The pieces of a log for a reader, who may come while it is written. Pieces are compared when they are read. */
+export function readExtents(folder: string): Extent[] {
+  const { lines, lost } = readLines(folder);
+  if (lost) throw new DistillError(`${join(folder, CHECKSUMS)} ${lost}. distill sample looks at what can be read.`);
+  return extentsOf(lines).extents;
+}
+
+/** The bytes of a piece, compared with what was written. */
+export function readExtent(folder: string, { file, offset, bytes, sha256 }: Extent): Uint8Array<ArrayBuffer> {
+  const path = join(folder, file);
+  const content = bytesOf(path, offset, bytes);
+  if (content && hashOf(content) === sha256) return content;
+  throw new DistillError(
+    `${path} is damaged: the ${bytes} bytes from ${offset} are not what was written. distill sample says which traces are lost and draws them again.`,
+  );
+}
+
+/** What is wrong with a log that once held `rows` rows, as far as names and sizes tell. */
+export function logDamage(folder: string, rows: number): string | undefined {
+  const { lines, lost } = readLines(folder);
+  if (lost) return `${join(folder, CHECKSUMS)} ${lost}`;
+  const { extents } = extentsOf(lines);
+  const short = extents.find(({ file, offset, bytes }) => {
+    const path = join(folder, file);
+    return !existsSync(path) || statSync(path).size < offset + bytes;
+  });
+  if (short) return `${join(folder, short.file)} was cut`;
+  const there = extents.reduce((sum, extent) => sum + extent.rows, 0);
+  return there < rows ? `${folder} has ${there} rows, and ${rows} were kept` : undefined;
+}
+
+/** Open a log to append to, new or as an earlier process left it. `told` hears what was found wrong. */
+export function openAppendLog(folder: string, scan: Scan, told: (sentence: string) => void): AppendLog {
+  const fresh = !existsSync(folder);
+  mkdirSync(folder, { recursive: true });
+  if (fresh) syncFolder(dirname(folder));
+  const path = join(folder, CHECKSUMS);
+  const { lines, lost, torn } = readLines(folder);
+  const found = unknownPieces(folder, lines, scan);
+  // one piece without a line was under way when the process was killed; more had theirs, and lost it
+  if (!lost && !torn && found.length === 1) {
+    const [{ file, offset }] = found as [Piece];
+    cut(join(folder, file), offset);
+    found.length = 0;
+  }
+  if (lost || found.length > 1) told(`${path} ${lost ?? "was cut"}. Its lines are made again from what can be read.`);
+  lines.push(...found);
+  if (lost || torn) writeWhole(path, lines.map(encodeLine).join(""));
+  const log = openSync(path, "a");
+  if (!lost && !torn) for (const line of found) writeSync(log, encodeLine(line));
+
+  // what is not as its line says
+  for (const { file, offset, bytes, rows, sha256 } of extentsOf(lines).extents) {
+    const content = bytesOf(join(folder, file), offset, bytes);
+    if (content && hashOf(content) === sha256) continue;
+    told(
+      `${join(folder, file)} is damaged: the ${bytes} bytes from ${offset} are not what was written, and ${rows} rows are lost. The file stays as it is.`,
+    );
+    const line = { damaged: file, offset };
+    lines.push(line);
+    writeSync(log, encodeLine(line));
+  }
+
+  const { extents, damaged, broken, ...counted } = extentsOf(lines);
+  let { rows } = counted;
+  const files = dataFilesIn(folder);
+  let current = files.at(-1);
+  let length = current === undefined ? undefined : statSync(join(folder, current)).size;
+  let data: number | undefined;
+  // behind damage a new file begins, so that no two pieces have one place
+  if (current !== undefined && broken.has(current)) length = undefined;
+  const release = () => {
+    if (data !== undefined) closeSync(data);
+    data = undefined;
+  };
+  return {
+    extents,
+    damaged,
+    get rows() {
+      return rows;
+    },
+    get length() {
+      return length;
+    },
+    next() {
+      release();
+      length = undefined;
+    },
+    append(bytes, count) {
+      if (length === undefined || current === undefined) {
+        release();
+        current = `data-${String(current === undefined ? 0 : Number(FILE.exec(current)![1]) + 1).padStart(5, "0")}.arrow`;
+        length = 0;
+      }
+      const place = join(folder, current);
+      try {
+        if (data === undefined) {
+          const there = existsSync(place);
+          data = openSync(place, there ? "r+" : "w");
+          if (!there) syncFolder(folder);
+        }
+        for (let done = 0; done < bytes.length; )
+          done += writeSync(data, bytes, done, bytes.length - done, length + done);
+        fsyncSync(data);
+        const piece = { file: current, offset: length, bytes: bytes.length, rows: count, sha256: hashOf(bytes) };
+        writeSync(log, encodeLine(piece));
+        extents.push({ ...piece, first: rows });
+        rows += count;
+      } catch (error) {
+        if (data !== undefined && fstatSync(data).size > length) ftruncateSync(data, length);
+        throw new DistillError(
+          `Cannot write ${place}: ${(error as Error).message}. What was there before is kept; the same command continues.`,
+        );
+      }
+      length += bytes.length;
+    },
+    close() {
+      release();
+      try {
+        fsyncSync(log);
+      } finally {
+        closeSync(log);
+      }
+    },
+  };
+}
+
+function extentsOf(lines: readonly Line[]) {
+  const bad = new Set(lines.flatMap((line) => ("damaged" in line ? [`${line.damaged} ${line.offset}`] : [])));
+  const pieces = piecesOf(lines).sort((a, b) => (a.file === b.file ? a.offset - b.offset : a.file < b.file ? -1 : 1));
+  const extents: Extent[] = [];
+  const broken = new Set<string>();
+  let [rows, damaged] = [0, 0];
+  for (const piece of pieces) {
+    if (bad.has(`${piece.file} ${piece.offset}`)) {
+      damaged += piece.rows;
+      broken.add(piece.file);
+    } else extents.push({ ...piece, first: rows });
+    rows += piece.rows;
+  }
+  return { extents, rows, damaged, broken };
+}
+
+const piecesOf = (lines: readonly Line[]): Piece[] => lines.flatMap((line) => ("file" in line ? [line] : []));
+
+/** The lines that can be read, and what is wrong with the others. A last line may have been half written: it is `torn`. */
+function readLines(folder: string): { lines: Line[]; lost?: string; torn: boolean } {
+  const path = join(folder, CHECKSUMS);
+  if (!existsSync(path))
+    return {
+      lines: [],
+      torn: false,
+      ...(existsSync(folder) && dataFilesIn(folder).length > 0 ? { lost: "is missing" } : {}),
+    };
+  const texts = readFileSync(path, "utf8").split("\n");
+  const torn = texts.pop() !== "";
+  const lines = texts.map(decodeLine);
+  const bad = lines.indexOf(undefined);
+  return {
+    lines: lines.filter((line) => line !== undefined),
+    torn,
+    ...(bad < 0 ? {} : { lost: `is damaged in line ${bad + 1}` }),
+  };
+}
+
+/** Whole pieces in files of which no line speaks. What is half written at the end of the newest is cut off. */
+function unknownPieces(folder: string, lines: readonly Line[], scan: Scan): Piece[] {
+  const found: Piece[] = [];
+  const files = dataFilesIn(folder);
+  for (const file of files) {
+    const path = join(folder, file);
+    const { size } = statSync(path);
+    const known = new Map(
+      piecesOf(lines).flatMap((piece) => (piece.file === file ? [[piece.offset, piece.bytes]] : [])),
+    );
+    for (let offset = 0; offset < size; ) {
+      const bytes = known.get(offset);
+      if (bytes !== undefined) {
+        offset += bytes;
+        continue;
+      }
+      const end = Math.min(size, ...[...known.keys()].filter((start) => start > offset));
+      const before = offset;
+      for (const { bytes, rows } of scan(path, offset)) {
+        if (offset + bytes > end) break;
+        found.push({ file, offset, bytes, rows, sha256: hashOf(bytesOf(path, offset, bytes)!) });
+        offset += bytes;
+      }
+      if (offset < end && end < size) offset = end;
+      else if (offset < end && file === files.at(-1)) {
+        cut(path, offset);
+        break;
+      } else if (offset === before) break;
+    }
+  }
+  return found;
+}
+
+const encodeLine = (line: Line): string => `${JSON.stringify({ ...line, line: contentHash(line).slice(0, 8) })}\n`;
+
+function decodeLine(text: string): Line | undefined {
+  try {
+    const { line: check, ...rest } = JSON.parse(text) as Record<string, unknown>;
+    const parsed = Line.safeParse(rest);
+    return parsed.success && check === contentHash(parsed.data).slice(0, 8) ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+/** Some bytes of a file; undefined where it does not have them. */
+function bytesOf(path: string, offset: number, bytes: number): Uint8Array<ArrayBuffer> | undefined {
+  if (!existsSync(path) || statSync(path).size < offset + bytes) return undefined;
+  const file = openSync(path, "r");
+  try {
+    return readAt(path, file, offset, bytes);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function cut(path: string, length: number): void {
+  const file = openSync(path, "r+");
+  try {
+    ftruncateSync(file, length);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}

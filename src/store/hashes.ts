@@ -1,0 +1,68 @@
+/** @file Hashes of files that a process before may have read already. */
+
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { DistillError } from "../core/errors.ts";
+import { contentHash, sha256 } from "../core/hash.ts";
+import { SEAL } from "./seal.ts";
+
+/** sha256 of files; those that were seen before and have not been touched since are not read again. */
+export type FileHashes = {
+  file(path: string): string;
+  /** Of the files in a folder and their names; folders in it are left out. */
+  folder(path: string): string;
+  /** Take a hash as known, of a file that was just written and is about to be called `as`. */
+  know(path: string, hash: string, as?: string): void;
+  /** Keep what is known for the next process. */
+  save(): void;
+};
+
+const Known = z.record(z.string(), z.object({ touched: z.string(), hash: z.string() }));
+
+/** File hashes that are remembered in the file `memory`. */
+export function fileHashes(memory: string, write: (path: string, content: string) => void = () => {}): FileHashes {
+  const known = recall(memory);
+  let changed = false;
+  const know = (path: string, hash: string, as = path) => {
+    known.set(as, { touched: touched(path), hash });
+    changed = true;
+  };
+  const file = (path: string): string => {
+    if (!existsSync(path)) throw new DistillError(`File not found: ${path}.`);
+    const seen = known.get(path);
+    if (seen?.touched === touched(path)) return seen.hash;
+    const hash = sha256(path);
+    know(path, hash);
+    return hash;
+  };
+  return {
+    file,
+    folder(path) {
+      if (!existsSync(path)) throw new DistillError(`Folder not found: ${path}.`);
+      const names = readdirSync(path).filter((name) => name !== SEAL && statSync(join(path, name)).isFile());
+      return contentHash(names.sort().map((name) => [name, file(join(path, name))]));
+    },
+    know,
+    save() {
+      if (!changed) return;
+      const there = [...known].filter(([path]) => existsSync(path));
+      write(memory, `${JSON.stringify(Object.fromEntries(there), null, 2)}\n`);
+      changed = false;
+    },
+  };
+}
+
+/** What the system changes with every write, the time at which it did so included, which no program can set back. */
+function touched(path: string): string {
+  const { size, mtimeMs, ctimeMs, ino } = statSync(path);
+  return [size, mtimeMs, ctimeMs, ino].join(" ");
+}
+
+function recall(memory: string): Map<string, z.output<typeof Known>[string]> {
+  try {
+    return new Map(Object.entries(Known.parse(JSON.parse(readFileSync(memory, "utf8")))));
+  } catch {
+    return new Map(); // there is none yet, or it is not ours: everything is read again
+  }
+}

@@ -1,0 +1,320 @@
+/**
+ * @file The folder of a run: everything that stages leave is written through here. A folder is claimed while it is new or
+ * empty, has one writer at a time, and holds nothing that was written half; what somebody else put there stays.
+ */
+
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { z } from "zod";
+import { DistillError } from "../core/errors.ts";
+import { syncFolder, writeFolder, writeWhole } from "../core/files.ts";
+import { contentHash, sha256 } from "../core/hash.ts";
+import { logDamage } from "./append-log.ts";
+import { type FileHashes, fileHashes } from "./hashes.ts";
+import { acquireLock } from "./lock.ts";
+import { damageIn, foreignIn, readSeal, sealFolder } from "./seal.ts";
+import { encodeState, readState } from "./state.ts";
+
+/** What a run keeps of something that it wrote: a sealed folder's key, a file's content, or how far a ledger has grown. */
+export type Written = { key: string; content?: string } | { bytes: number; sha256: string } | { rows: number };
+
+export type RunFolder = {
+  readonly path: string;
+  /** Names the run in what it writes. */
+  readonly id: string;
+  /** Who may write here, as the manifest keeps it too. */
+  readonly claim: Claim;
+  readonly writable: boolean;
+  readonly hashes: FileHashes;
+  /** Refuse what is not this run's to write, before work is done for it. */
+  reserve(name: string): void;
+  /** Write a folder, whole and sealed under a key; what this run wrote there before is replaced. */
+  writeFolder(name: string, key: string, fill: (folder: string) => void | Promise<void>): Promise<Written>;
+  /** Write a file whole. Nothing is written where it has this content already. */
+  writeFile(name: string, content: string | Uint8Array): Written;
+  /** A state with its checksum, which readState reads. */
+  writeState(name: string, state: object): void;
+  /** The path of something that grows, such as a ledger. */
+  place(name: string): string;
+  /** A folder for what can be made again and is named by its content: whoever reads may add to it. */
+  cache(name: string): string;
+  /** Note something that was written where place() said, as something to compare later. */
+  keep(name: string, written: Written): void;
+  /** What is wrong with something that was written, in words; files that were not touched since are not read again. */
+  damage(name: string, written: Written): string | undefined;
+  /** The same for a sealed folder that is about to be read: every byte of it is compared. */
+  damageBeforeReading(name: string, key?: string): string | undefined;
+  /** Move something out of the way, keep it, and say so. */
+  setAside(name: string, why: string): void;
+  /** Remove a sealed folder that this run wrote. */
+  remove(name: string): void;
+  /** Remove something that grew where place() said. */
+  discard(name: string): void;
+  close(): void;
+};
+
+/** The run's own: the claim, locks, what is being written, hashes of files. */
+const OWN = ".distill";
+
+const Claim = z.object({
+  id: z.string(),
+  name: z.string(),
+  created_at: z.string(),
+  /** What this run has made in the folder. */
+  names: z.array(z.string()),
+});
+type Claim = z.output<typeof Claim>;
+
+const claimPath = (path: string) => join(path, OWN, "run.json");
+
+/** Open a run's folder to write: claim it where it is new or empty, and keep other writers out until it is closed. */
+export async function openRunFolder(path: string, name: string): Promise<RunFolder> {
+  refuseForeign(path, name);
+  try {
+    mkdirSync(path, { recursive: true });
+    const lock = await acquireLock(join(path, OWN, "lock"), path);
+    try {
+      return inFolder(path, claimed(path, name), lock.release);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  } catch (error) {
+    const claim = readClaim(path);
+    const reason = (error as { cause?: unknown }).cause ?? error;
+    if (!claim || !isReadOnly(reason)) throw error;
+    return inFolder(path, claim, () => {}, `${path} cannot be written: ${(error as Error).message}`);
+  }
+}
+
+/** Look into a run's folder while somebody may be writing; nothing can be written. */
+export function readRunFolder(path: string, name: string): RunFolder {
+  refuseForeign(path, name);
+  const claim = readClaim(path) ?? { id: "", name, created_at: "", names: [] };
+  return inFolder(path, claim, () => {}, `${path} was opened to be read`);
+}
+
+/** A folder of the caller's own as a run's folder, without claim and lock. */
+export function plainRunFolder(path: string): RunFolder {
+  mkdirSync(path, { recursive: true });
+  return inFolder(path, { id: "", name: "", created_at: "", names: [] }, () => {}, undefined, false);
+}
+
+const isReadOnly = (error: unknown) =>
+  ["EROFS", "EACCES", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "") ||
+  /EROFS|EACCES|EPERM/.test((error as Error).message);
+
+/** A folder that holds something, and which no run has claimed, is somebody's. */
+function refuseForeign(path: string, name: string): void {
+  if (!existsSync(path)) return;
+  if (!statSync(path).isDirectory()) throw new DistillError(`${path} is a file, and the run would be kept there.`);
+  const claim = readClaim(path);
+  if (claim) {
+    if (claim.name !== name)
+      throw new DistillError(`${path} belongs to the recipe "${claim.name}". Give "${name}" another output.`);
+    return;
+  }
+  const there = readdirSync(path).filter((entry) => entry !== OWN);
+  if (there.length === 0) return;
+  const old = there.includes("manifest.json") && there.some((entry) => OLD.includes(entry));
+  const some = there.length > 4 ? `${there.slice(0, 4).join(", ")}, …` : there.join(", ");
+  throw new DistillError(
+    `${path} holds ${some}, and no run has claimed it (${claimPath(path)}). Nothing there is touched: give output a new or an empty folder.${old ? EARLIER : ""}`,
+  );
+}
+
+const OLD = ["traces", "dataset", "student", "checkpoints", "evaluation"];
+const EARLIER =
+  " If an earlier version of distill made it, its results stay usable: train on it with dataset: { path: …/dataset }, judge its traces with distill score, start from student: { path: …/student }.";
+
+/** The claim of a folder; where its file is lost, what the manifest says of it. */
+function readClaim(path: string): Claim | undefined {
+  const read = readState(claimPath(path));
+  const claim = Claim.safeParse(read?.state);
+  if (claim.success) return claim.data;
+  const manifest = readState(join(path, "manifest.json"))?.state;
+  const kept = Claim.safeParse(manifest?.claim);
+  return kept.success ? kept.data : undefined;
+}
+
+/** The claim, written where it is not there, and nothing left of what killed processes were writing. */
+function claimed(path: string, name: string): Claim {
+  rmSync(join(path, OWN, "temporary"), { recursive: true, force: true });
+  const claim = readClaim(path);
+  const kept = claim ?? { id: randomUUID(), name, created_at: new Date().toISOString(), names: [] };
+  if (!Claim.safeParse(readState(claimPath(path))?.state).success) writeClaim(path, kept);
+  return kept;
+}
+
+function writeClaim(path: string, claim: Claim): void {
+  writeWhole(claimPath(path), encodeState(claim), temporaryIn(path, "run.json"));
+}
+
+let written = 0;
+function temporaryIn(path: string, name: string): string {
+  const folder = join(path, OWN, "temporary");
+  mkdirSync(folder, { recursive: true });
+  return join(folder, `${++written}-${name.replaceAll("/", "-")}`);
+}
+
+function inFolder(path: string, claim: Claim, release: () => void, closed?: string, claims = true): RunFolder {
+  const { id } = claim;
+  const at = (name: string) => join(path, name);
+  const hashes = fileHashes(at(`${OWN}/hashes.json`), (file, content) => {
+    if (closed === undefined && claims) writeWhole(file, content, temporaryIn(path, "hashes.json"));
+  });
+
+  /** What a top-level name holds is this run's from the first time that it writes there. */
+  const own = (name: string) => {
+    if (closed !== undefined) throw new DistillError(`${closed}, and ${name} is to be written there.`);
+    const [top = name] = name.split("/");
+    if (!claims || claim.names.includes(top)) return;
+    if (existsSync(at(top)))
+      throw new DistillError(
+        `${at(top)} was not written by this run, and is not touched. Move it away, or give the recipe another output.`,
+      );
+    claim.names.push(top);
+    writeClaim(path, claim);
+  };
+
+  const reserve = (name: string) => {
+    own(name);
+    if (!existsSync(at(name)) || !statSync(at(name)).isDirectory()) return;
+    const read = readSeal(at(name));
+    if (read && (read.damage !== undefined || read.seal.run === id)) return;
+    if (!read && readdirSync(at(name)).length === 0) return;
+    throw new DistillError(
+      `${at(name)} was not written by this run${read ? ", but by another one" : ""}, and is not touched. Move it away, or give the recipe another output.`,
+    );
+  };
+
+  /** Move what stands in the way of something new: out of sight where it is as this run wrote it, else aside. */
+  const retire = (name: string): string | undefined => {
+    if (!existsSync(at(name))) return undefined;
+    reserve(name);
+    const read = readSeal(at(name));
+    const changed = !read
+      ? undefined
+      : (read.damage ??
+        damageIn(at(name), read.seal, hashes.file) ??
+        (foreignIn(at(name), read.seal)[0] && `${at(name)}/${foreignIn(at(name), read.seal)[0]} was added to it`));
+    if (changed) {
+      setAside(name, changed);
+      return undefined;
+    }
+    const old = temporaryIn(path, `old-${basename(name)}`);
+    renameSync(at(name), old);
+    return old;
+  };
+
+  const setAside = (name: string, why: string) => {
+    own("set-aside");
+    let [n, to] = [1, ""];
+    do to = at(`set-aside/${name.replaceAll("/", "-")}-${n++}`);
+    while (existsSync(to));
+    mkdirSync(dirname(to), { recursive: true });
+    renameSync(at(name), to);
+    syncFolder(dirname(to));
+    console.error(`${why}. It is kept as ${to}.`);
+  };
+
+  return {
+    path,
+    id,
+    claim,
+    writable: closed === undefined,
+    hashes,
+    reserve,
+    async writeFolder(name, key, fill) {
+      reserve(name);
+      const temporary = temporaryIn(path, basename(name));
+      mkdirSync(dirname(at(name)), { recursive: true });
+      let [old, content] = [undefined as string | undefined, ""];
+      await writeFolder(
+        at(name),
+        async (folder) => {
+          await fill(folder);
+          const { files } = sealFolder(folder, { run: id, key });
+          content = contentHash(files);
+          old = retire(name);
+          for (const file of Object.keys(files))
+            hashes.know(join(folder, file), files[file]!.sha256, join(at(name), file));
+        },
+        temporary,
+      );
+      if (old) rmSync(old, { recursive: true, force: true });
+      return { key, content };
+    },
+    writeFile(name, content) {
+      const bytes = Buffer.from(content as string);
+      const now = existsSync(at(name)) ? readFileSync(at(name)) : undefined;
+      if (!now?.equals(bytes)) {
+        own(name);
+        mkdirSync(dirname(at(name)), { recursive: true });
+        writeWhole(at(name), bytes, temporaryIn(path, name));
+      }
+      return { bytes: bytes.length, sha256: sha256(at(name)) };
+    },
+    writeState(name, state) {
+      own(name);
+      mkdirSync(dirname(at(name)), { recursive: true });
+      writeWhole(at(name), encodeState(state), temporaryIn(path, name));
+    },
+    place(name) {
+      own(name);
+      return at(name);
+    },
+    cache: (name) => at(`${OWN}/${name}`),
+    keep() {},
+    damage(name, expected) {
+      if (!existsSync(at(name))) return `${at(name)} is missing`;
+      if ("rows" in expected) return logDamage(at(name), expected.rows);
+      if ("bytes" in expected) {
+        const { size } = statSync(at(name));
+        if (size !== expected.bytes) return `${at(name)} has ${size} bytes, and ${expected.bytes} were written`;
+        return hashes.file(at(name)) === expected.sha256
+          ? undefined
+          : `${at(name)} is not what was written: its sha256 differs`;
+      }
+      return damaged(name, expected, hashes.file);
+    },
+    damageBeforeReading: (name, key) =>
+      damaged(name, key === undefined ? {} : { key }, (file) => {
+        const hash = sha256(file);
+        hashes.know(file, hash); // what is found now is known to the next plan
+        return hash;
+      }),
+    setAside,
+    remove(name) {
+      const old = retire(name);
+      if (old) rmSync(old, { recursive: true, force: true });
+    },
+    discard(name) {
+      own(name);
+      if (!existsSync(at(name))) return;
+      const old = temporaryIn(path, `old-${basename(name)}`);
+      renameSync(at(name), old);
+      rmSync(old, { recursive: true, force: true });
+    },
+    close() {
+      hashes.save();
+      release();
+    },
+  };
+
+  function damaged(
+    name: string,
+    { key, content }: { key?: string; content?: string },
+    hashOf: (path: string) => string,
+  ): string | undefined {
+    const read = readSeal(at(name));
+    if (!read) return `${at(name)} has lost its seal`;
+    if (read.damage !== undefined) return read.damage;
+    if (read.seal.run !== id) return `${at(name)} was written by another run`;
+    if (key !== undefined && read.seal.key !== key) return `${at(name)} was written under other settings`;
+    if (content !== undefined && contentHash(read.seal.files) !== content)
+      return `${at(name)} is not what was left there last`;
+    return damageIn(at(name), read.seal, hashOf);
+  }
+}

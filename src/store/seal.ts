@@ -1,0 +1,76 @@
+/**
+ * @file Sealed folders: what a stage leaves whole. artefact.json in the folder says which run made it, under which key, and
+ * the size and sha256 of every file. It appears with the folder.
+ */
+
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { writeWhole } from "../core/files.ts";
+import { sha256 } from "../core/hash.ts";
+import { encodeState, readState } from "./state.ts";
+
+export const SEAL = "artefact.json";
+
+const Seal = z.object({
+  /** The id of the run that wrote it. */
+  run: z.string(),
+  /** The hash of all that it hangs on. */
+  key: z.string(),
+  files: z.record(z.string(), z.object({ bytes: z.int(), sha256: z.string() })),
+});
+export type Seal = z.output<typeof Seal>;
+
+/** Flush the files of a folder, and write its seal. */
+export function sealFolder(folder: string, { run, key }: Pick<Seal, "run" | "key">): Seal {
+  const files: Seal["files"] = {};
+  for (const name of filesIn(folder)) {
+    const path = join(folder, name);
+    flush(path);
+    files[name] = { bytes: statSync(path).size, sha256: sha256(path) };
+  }
+  const seal = { run, key, files };
+  writeWhole(join(folder, SEAL), encodeState(seal));
+  return seal;
+}
+
+function flush(path: string): void {
+  const file = openSync(path, "r");
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The seal of a folder; what is wrong with it; or undefined where there is none. */
+export function readSeal(folder: string): { seal: Seal; damage?: undefined } | { damage: string } | undefined {
+  const read = readState(join(folder, SEAL));
+  if (!read || read.damage !== undefined) return read;
+  const seal = Seal.safeParse(read.state);
+  return seal.success ? { seal: seal.data } : { damage: `${join(folder, SEAL)} is no seal` };
+}
+
+/** The first file of a folder that is not as its seal says, in words. `hashOf` gives a file's sha256. */
+export function damageIn(folder: string, { files }: Seal, hashOf: (path: string) => string): string | undefined {
+  for (const [name, { bytes, sha256 }] of Object.entries(files)) {
+    const path = join(folder, name);
+    if (!existsSync(path)) return `${path} is missing`;
+    const { size } = statSync(path);
+    if (size !== bytes) return `${path} has ${size} bytes, and ${bytes} were written`;
+    if (hashOf(path) !== sha256) return `${path} is not what was written: its sha256 differs`;
+  }
+  return undefined;
+}
+
+/** Files in a folder that its seal does not name: somebody else put them there. */
+export const foreignIn = (folder: string, { files }: Seal): string[] =>
+  filesIn(folder).filter((name) => !(name in files) && name !== SEAL);
+
+/** The files in a folder and in those inside it, by their path from there. */
+export function filesIn(folder: string): string[] {
+  const entries = readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+  return entries.flatMap((entry) =>
+    entry.isDirectory() ? filesIn(join(folder, entry.name)).map((name) => `${entry.name}/${name}`) : [entry.name],
+  );
+}
