@@ -82,7 +82,8 @@ export async function run(
     if (!done.finished) return console.log(STOPPED);
     const summary = summarise(context, done.manifest);
     if (targets.includes("evaluate") && summary.models.length > 0) {
-      folder.writeFile("evaluation/report.md", markdownReport(summary));
+      // of a disk that can only be read nothing but this would be missing
+      if (folder.writable) folder.writeFile("evaluation/report.md", markdownReport(summary));
       console.log(`\n${terminalReport(summary)}`);
     }
     ran = done.ran;

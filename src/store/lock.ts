@@ -73,9 +73,15 @@ function living(folder: string, own: string): (Owner & { path: string; silent: n
   const now = statSync(own).mtimeMs; // by the disk's clock
   for (const name of readdirSync(folder)) {
     const path = join(folder, name);
-    if (path === own || !name.endsWith(".json")) continue;
+    if (path === own) continue;
     try {
       const silent = now - statSync(path).mtimeMs;
+      const writer = /\.(\d+)\.tmp$/.exec(name)?.[1];
+      if (writer !== undefined) {
+        if (silent > SILENCE || (startOf(Number(writer)) === undefined && silent > HEARTBEAT))
+          rmSync(path, { force: true });
+        continue;
+      }
       const owner = Owner.safeParse(JSON.parse(readFileSync(path, "utf8")));
       if (owner.success && isAlive(owner.data, silent)) return { ...owner.data, path, silent };
       if (owner.success || silent > SILENCE) rmSync(path, { force: true });

@@ -41,6 +41,8 @@ export type RunFolder = {
   cache(name: string): string;
   /** Note something that was written where place() said, as something to compare later. */
   keep(name: string, written: Written): void;
+  /** The size and the hash of a file that grew where place() said. */
+  fileAsItIs(name: string): Written;
   /** What is wrong with something that was written, in words; files that were not touched since are not read again. */
   damage(name: string, written: Written): string | undefined;
   /** The same for a sealed folder that is about to be read: every byte of it is compared. */
@@ -267,6 +269,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     },
     cache: (name) => at(`${OWN}/${name}`),
     keep() {},
+    fileAsItIs: (name) => ({ bytes: statSync(at(name)).size, sha256: hashes.file(at(name)) }),
     damage(name, expected) {
       if (!existsSync(at(name))) return `${at(name)} is missing`;
       if ("rows" in expected) return logDamage(at(name), expected.rows);

@@ -254,7 +254,8 @@ function rowsOfStep(
 const chunksOf = <T>(items: readonly T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 
-const METRICS = "metrics.jsonl";
+/** One JSON object a line, in the run's folder. */
+export const METRICS = "metrics.jsonl";
 
 /** Drop what a killed run logged after its last checkpoint: those steps are done again. */
 function keepMetricsUntil(folder: RunFolder, step: number): void {

@@ -36,7 +36,7 @@ import {
   estimateTraining,
   type TrainingEstimate,
 } from "../../trainers/estimate.ts";
-import { trainSft } from "../../trainers/sft.ts";
+import { METRICS, trainSft } from "../../trainers/sft.ts";
 import { isFrozen, type Trained, trainedPart } from "../../trainers/trained.ts";
 import { versions } from "../versions.ts";
 import { type Context, hashOf, NAMES, placeOf } from "./context.ts";
@@ -133,6 +133,7 @@ export function trainStage(context: Context): Stage {
         });
         if (recipe.lora)
           await run.writeFolder(NAMES.adapter, key, (folder) => saveTrained(readerOf(device), trained, folder));
+        run.keep(METRICS, run.fileAsItIs(METRICS));
         console.log(`The student is in ${placeOf(context, "student")}.`);
         if (recipe.lora) console.log(`The adapter is in ${placeOf(context, "adapter")}.`);
         return { result: { steps, loss, tokens, examples: segments.length, device: device.name, predicted, actual } };
