@@ -66,12 +66,13 @@ function build(
   const { order, listed, outputs: values } = schedule(ownNodes(lower(Object.values(outputs), target)), listing);
   const names = nameValues(order, Object.keys(outputs), values, scope);
   const initializer = new Map<string, OnnxTensor>();
+  const nameConstant = constantNames(scope);
   const operand = (value: Value): string => {
     const x = resolve(value);
     if (x.data === undefined) return names.get(x)!;
-    const tensor = encodeConstant(x, scope);
-    initializer.set(tensor.name, tensor);
-    return tensor.name;
+    const name = nameConstant(x);
+    if (!initializer.has(name)) initializer.set(name, encodeConstant(x, name));
+    return name;
   };
   const parts = partNames(order, names);
   const nodes = listed
@@ -179,22 +180,28 @@ function encodeAttribute([name, value]: [string, Attribute]): OnnxAttribute {
   return { name, type: "INTS", ints: value };
 }
 
-const constantNames = new WeakMap<object, string>();
-let constantCount = 0;
+/**
+ * Names of one program's constants: small ones are called what they hold, the arrays of others are numbered in the order in
+ * which the program reads them. What else the process has emitted leaves no trace in a file.
+ */
+function constantNames(scope: string): (constant: Value) => string {
+  const numbers = new Map<object, number>();
+  return ({ dtype, shape, data }) => {
+    const type = `${scope}=${dtype}[${shape}]`;
+    if (typeof data === "number" || data!.length <= 16) return `${type}${JSON.stringify(data)}`;
+    const number = numbers.get(data!) ?? numbers.size + 1;
+    numbers.set(data!, number);
+    return `${type}#${number}`;
+  };
+}
 
-/** A constant as an initializer; equal small constants get equal names. */
-function encodeConstant({ dtype, shape, data }: Value, scope: string): OnnxTensor {
+/** A constant as an initializer. */
+function encodeConstant({ dtype, shape, data }: Value, name: string): OnnxTensor {
   const count = elements(shape);
-  let name: string;
-  if (typeof data === "number" || data!.length <= 16) name = `=${dtype}[${shape}]${JSON.stringify(data)}`;
-  else {
-    name = constantNames.get(data!) ?? `=${++constantCount}`;
-    constantNames.set(data!, name);
-  }
   const values = typeof data === "number" ? new Array<number>(count).fill(data) : Array.from(data!);
   if (values.length !== count)
     throw new ShapeError(`A constant of shape [${shape}] was given ${values.length} elements.`);
-  return { name: scope + name, elemType: dtype, dims: shape as number[], rawData: encodeElements(dtype, values) };
+  return { name, elemType: dtype, dims: shape as number[], rawData: encodeElements(dtype, values) };
 }
 
 function encodeElements(dtype: DType, values: number[]): Uint8Array {

@@ -83,9 +83,12 @@ function writeModel(folder: string, config: ModelConfig, dtype: ExportDtype, pat
 /** What transformers.js must know before it loads a file: which are split, and which to take where its defaults are missing. */
 function settings(dtypes: readonly ExportDtype[], dataFiles: Record<string, number>): object {
   const defaults = dtypes.includes("fp32") && dtypes.includes("q8");
+  const split = Object.values(FILES).filter((file) => dataFiles[file]);
   return {
     ...(defaults ? {} : { dtype: dtypes[0] }),
-    ...(Object.keys(dataFiles).length > 0 ? { use_external_data_format: dataFiles } : {}),
+    ...(split.length > 0
+      ? { use_external_data_format: Object.fromEntries(split.map((file) => [file, dataFiles[file]])) }
+      : {}),
   };
 }
 

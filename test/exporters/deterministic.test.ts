@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { before, test } from "node:test";
+import { sha256 } from "../../src/core/hash.ts";
+import { GGUF_TYPES } from "../../src/exporters/gguf.ts";
+import type * as exporters from "../../src/exporters/index.ts";
+import { DTYPES } from "../../src/exporters/onnx/storage.ts";
+import { scratch, writeStudent } from "../support/students.ts";
+
+/** Everything that each exporter can write, in an order and in the other one. */
+const OPTIONS: Record<keyof typeof exporters, [object, object]> = {
+  gguf: [{ types: GGUF_TYPES }, { types: GGUF_TYPES.toReversed() }],
+  onnx: [
+    { dtypes: DTYPES, max_file_bytes: 100_000 },
+    { dtypes: DTYPES.toReversed(), max_file_bytes: 100_000 },
+  ],
+};
+
+const folder = scratch();
+const student = join(folder, "student");
+const other = join(folder, "other");
+before(async () => {
+  await writeStudent(student);
+  await writeStudent(other, { hidden_size: 64, num_hidden_layers: 1, tie_word_embeddings: false }, 4);
+});
+
+/** The hash of every file of an export that a process of its own made. */
+function exported(exporter: string, name: string, options: object, ...before: string[]): Record<string, string> {
+  const output = join(folder, exporter, name);
+  const child = join(import.meta.dirname, "../support/export-child.js");
+  execFileSync(process.execPath, [child, exporter, student, output, JSON.stringify(options), ...before]);
+  const written = join(output, "export");
+  const files = readdirSync(written, { recursive: true, encoding: "utf8" }).sort();
+  const hashes = files.filter((file) => statSync(join(written, file)).isFile());
+  return Object.fromEntries(hashes.map((file) => [file, sha256(join(written, file))]));
+}
+
+for (const [exporter, [options, turned]] of Object.entries(OPTIONS))
+  test(`${exporter} writes the same bytes whatever its process compiled and exported before, in whichever order`, () => {
+    const fresh = exported(exporter, "fresh", options);
+    assert.ok(Object.keys(fresh).length >= 4);
+    assert.deepEqual(exported(exporter, "used", turned, other), fresh);
+  });

@@ -1,0 +1,24 @@
+/** @file Exports a student in a process of its own: `<exporter> <student> <output> <options> [what to export before]`. */
+
+import { join } from "node:path";
+import { emit } from "../../src/compiler/emit.ts";
+import { targets } from "../../src/compiler/targets.ts";
+import { create } from "../../src/core/component.ts";
+import { batchShape } from "../../src/data/batch.ts";
+import * as exporters from "../../src/exporters/index.ts";
+import { createModel, readConfig } from "../../src/models/load.ts";
+import { linear } from "../../src/nn/linear.ts";
+import { tokenInputs } from "../../src/trainers/program.ts";
+
+const [type, folder, output, options, other] = process.argv.slice(2) as [string, string, string, string, string?];
+const exporter = create(exporters, { type, ...JSON.parse(options) }, "exporter");
+
+if (other) {
+  const model = createModel(readConfig(other), other);
+  for (const length of [32, 64]) {
+    const hidden = model.hidden(tokenInputs(batchShape(1, length, model.head.shape[0] as number)));
+    emit({ logits: linear(hidden, model.head) }, targets.cpu);
+  }
+  await exporter({ folder: other }, join(output, "other"));
+}
+await exporter({ folder }, join(output, "export"));
