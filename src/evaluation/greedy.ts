@@ -7,6 +7,7 @@ import { linear } from "../nn/linear.ts";
 import { Gather } from "../ops/index.ts";
 import type { Device, Program } from "../runtime/device.ts";
 import { tensor } from "../runtime/tensor.ts";
+import { mostLikely, notFinite } from "../teachers/finite.ts";
 import { tokenFeeds, tokenInputs } from "../trainers/program.ts";
 
 export type GreedyOptions = {
@@ -46,7 +47,8 @@ export async function greedy(
     const scores = logits!.data as Float32Array;
     const width = scores.length / running.length;
     running.forEach((i, k) => {
-      const id = argmax(scores.subarray(k * width, (k + 1) * width));
+      const id = mostLikely(scores.subarray(k * width, (k + 1) * width));
+      if (id === undefined) throw notFinite("The model", `for prompt ${i}`);
       texts[i]!.push(id);
       if (id === eos) open.delete(i);
     });
@@ -59,10 +61,4 @@ export async function greedy(
 function compileLogits(device: Device, model: Model, shape: Parameters<typeof tokenInputs>[0]): Promise<Program> {
   const hidden = Gather(model.hidden(tokenInputs(shape)), input("last", "int32", ["open"]));
   return device.compile({ logits: linear(hidden, model.head) });
-}
-
-function argmax(values: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
-  return best;
 }

@@ -1,6 +1,7 @@
 /** @file The gate of every export: does the file predict what the trained weights predict? */
 
 import { DistillError } from "../core/errors.ts";
+import { mostLikely } from "../teachers/finite.ts";
 import type { Runner } from "./runners/runner.ts";
 
 /** How a file compares with the weights along their greedy continuations of some prompts. */
@@ -71,7 +72,7 @@ export async function compareRunners(
       };
       const kl = divergenceOf(row(expected), row(found));
       sum += kl;
-      max = kl <= max ? max : kl; // keeps NaN
+      max = Math.max(max, kl);
       if (argmax(row(found)) === argmax(row(expected))) agreed++;
       else divergence ??= i;
     }
@@ -105,7 +106,7 @@ function divergenceOf(p: Float32Array, q: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < p.length; i++) {
     const logp = p[i]! - zp;
-    sum += Math.exp(logp) * (logp - (q[i]! - zq));
+    if (logp > Number.NEGATIVE_INFINITY) sum += Math.exp(logp) * (logp - (q[i]! - zq));
   }
   return Math.max(0, sum); // rounding can leave it just below
 }
@@ -117,8 +118,11 @@ function logSumExp(logits: Float32Array): number {
   return max + Math.log(sum);
 }
 
-function argmax(values: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+function argmax(logits: Float32Array): number {
+  const best = mostLikely(logits);
+  if (best === undefined)
+    throw new DistillError(
+      "A runner gives logits that are not finite. Expected numbers, or -Infinity for some tokens.",
+    );
   return best;
 }

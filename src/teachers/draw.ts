@@ -1,19 +1,21 @@
 /** @file Drawing a token from logits. */
 
+import { mostLikely } from "./finite.ts";
+
 export type DrawOptions = { temperature: number; top_k: number; top_p: number; min_p: number };
 
 /**
  * A token of `logits`. Truncation acts on the model's own distribution and temperature on what is left, as in llama.cpp;
- * `uniform`, in [0, 1), is asked only where more than one token is left. Temperature 0 is the most likely token.
+ * `uniform`, in [0, 1), is asked only where more than one token is left. Temperature 0 is the most likely token. Undefined
+ * where a logit is NaN or Infinity, or all are -Infinity.
  */
 export function drawToken(
   logits: Float32Array,
   { temperature, top_k, top_p, min_p }: DrawOptions,
   uniform: () => number,
-): number {
-  let best = 0;
-  for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[best]!) best = i;
-  if (temperature <= 0) return best;
+): number | undefined {
+  const best = mostLikely(logits);
+  if (best === undefined || temperature <= 0) return best;
   const max = logits[best]!;
   let total = 0;
   for (const logit of logits) total += Math.exp(logit - max);

@@ -1,6 +1,7 @@
 /** @file What llama.cpp predicts after every token of a text, in full precision where the file has it. */
 
 import { getLlama, LlamaLogLevel, type Token } from "node-llama-cpp";
+import { requireFinite } from "./finite.ts";
 
 /** Texts are scored with a context of this many tokens more than they have. */
 const MARGIN = 8;
@@ -31,7 +32,7 @@ export async function openLlamaScorer(path: string): Promise<LlamaScorer> {
         output.forEach((item, i) => {
           for (const [token, logit] of item!.next.logits!) logits[i * vocab + token] = logit;
         });
-        return logits;
+        return requireFinite(path, logits, vocab);
       } finally {
         await context.dispose();
       }

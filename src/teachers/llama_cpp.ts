@@ -9,6 +9,7 @@ import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import type { Metadata } from "../formats/gguf.ts";
 import { openGguf } from "../formats/gguf-reader.ts";
+import { forRequest, notFinite } from "./finite.ts";
 import { addonOf } from "./llama-cpp/addon.ts";
 import { decode, type EngineOptions } from "./llama-cpp/engine.ts";
 import { contextMemory, fittingSequences, type Memory, megabytes } from "./llama-cpp/sequences.ts";
@@ -87,9 +88,11 @@ async function open(options: Options): Promise<Teacher> {
         sequences: share.sequences,
         context_size,
         batch_size,
+        vocabulary: (metadata.get("tokenizer.ggml.tokens")!.value as readonly string[]).length,
         bytesOf: tokenBytes(metadata, (token) => model.detokenize([token as never], true)),
         endsText: endsText(model),
         tokenize: tokenizer(model, options),
+        notFinite: (request, index) => notFinite(path, forRequest(request, index)),
       });
     }
     // a native object's own method cannot be assigned to

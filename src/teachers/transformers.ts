@@ -7,6 +7,7 @@ import { DistillError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
 import { loadTokenizer } from "../data/tokenizer.ts";
 import { drawToken } from "./draw.ts";
+import { forRequest, notFinite } from "./finite.ts";
 import { mersenneTwister } from "./mersenne-twister.ts";
 import { defineTeacher, type Finished, type GenerateOptions, type Generation, type SampleRequest } from "./teacher.ts";
 import { templateOf } from "./templates.ts";
@@ -110,10 +111,12 @@ export const transformers = defineTeacher({
         }
       }
       const longest = Math.max(...prompts.map(({ length }) => length));
-      let rows = requests.map(({ index, seed }, i): Row => {
+      let rows = requests.map((request, i): Row => {
+        const { index, seed } = request;
         const prompt = prompts[i]!;
         return {
           index,
+          request,
           ids: [...prompt],
           prompt: prompt.length,
           padding: longest - prompt.length,
@@ -130,6 +133,7 @@ export const transformers = defineTeacher({
         const open: number[] = [];
         for (const [i, row] of rows.entries()) {
           const token = drawToken(logits.subarray(i * width, (i + 1) * width), options, row.uniform);
+          if (token === undefined) throw notFinite(path, forRequest(row.request, row.index));
           row.ids.push(token);
           count();
           const generation = finished(row, token, options);
@@ -201,4 +205,11 @@ export const transformers = defineTeacher({
 });
 
 /** A completion as it grows; rows of one batch are padded on the left to one length. */
-type Row = { index: number; ids: number[]; prompt: number; padding: number; uniform: () => number };
+type Row = {
+  index: number;
+  request: SampleRequest;
+  ids: number[];
+  prompt: number;
+  padding: number;
+  uniform: () => number;
+};

@@ -10,6 +10,8 @@ import { openOnnxRunner } from "../../src/exporters/runners/onnx.ts";
 import { openReferenceRunner } from "../../src/exporters/runners/reference.ts";
 import type { Runner } from "../../src/exporters/runners/runner.ts";
 import { encodeOnnx } from "../../src/formats/onnx.ts";
+import { readConfig } from "../../src/models/load.ts";
+import { writeModel } from "../support/models.ts";
 import { scratch, TOKENIZER, writeStudent } from "../support/students.ts";
 
 const folder = scratch();
@@ -54,33 +56,63 @@ test("an export in full precision passes the gate at 1e-6", async () => {
   requireParity(report, 1e-6);
 });
 
-test("a damaged export fails the gate in a sentence, and one that gives no numbers too", async () => {
-  for (const [name, damage] of [
-    ["damaged", (weights: Float32Array) => weights.fill(0.5, 0, 200)],
-    ["not a number", (weights: Float32Array) => weights.fill(Number.NaN, 0, 1)],
-  ] as const) {
-    const bytes = readFileSync(path);
-    // the file ends with the last layer's feed-forward and two norms
-    const weights = new Float32Array(
-      bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length).slice(-4 * 32),
-    );
-    damage(weights);
-    bytes.set(new Uint8Array(weights.buffer), bytes.length - weights.byteLength);
-    const damaged = join(folder, `${name}.onnx`);
-    writeFileSync(damaged, bytes);
-    const { report } = await reportOf(damaged);
-    assert.throws(
-      () => requireParity(report, 1e-3),
-      (error) => {
-        assert.ok(error instanceof DistillError);
-        assert.match(
-          error.message,
-          /^onnx-fp32 does not behave like the trained weights: its mean KL is \S+ nats a token, at most 0\.001/,
-        );
-        return true;
-      },
-    );
+/** The export with other weights at its end, which are the last layer's feed-forward and two norms. */
+function damaged(name: string, damage: (weights: Float32Array) => void): string {
+  const bytes = readFileSync(path);
+  const weights = new Float32Array(
+    bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length).slice(-4 * 32),
+  );
+  damage(weights);
+  bytes.set(new Uint8Array(weights.buffer), bytes.length - weights.byteLength);
+  writeFileSync(join(folder, name), bytes);
+  return join(folder, name);
+}
+
+test("a damaged export fails the gate in a sentence", async () => {
+  const { report } = await reportOf(damaged("damaged.onnx", (weights) => weights.fill(0.5, 0, 200)));
+  assert.throws(
+    () => requireParity(report, 1e-3),
+    (error) => {
+      assert.ok(error instanceof DistillError);
+      assert.match(
+        error.message,
+        /^onnx-fp32 does not behave like the trained weights: its mean KL is \S+ nats a token, at most 0\.001/,
+      );
+      return true;
+    },
+  );
+});
+
+test("an export, or weights, whose logits are not finite are refused in a sentence", async () => {
+  const refused = (name: RegExp) => ({
+    name: "DistillError",
+    message: new RegExp(`${name.source} gives logits that are not finite after token 1 of \\d+\\. .* fp32`),
+  });
+  for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    const file = damaged(`${value}.onnx`, (weights) => weights.fill(value, 0, 1));
+    await assert.rejects(reportOf(file), refused(/(NaN|Infinity)\.onnx/));
+    const weights = join(folder, `weights ${value}`);
+    await writeModel(weights, readConfig(student), {
+      change: (tensors) => tensors.get("model.norm.weight")!.fill(value, 0, 1),
+    });
+    const reference = await openReferenceRunner(weights);
+    await assert.rejects(continueGreedily(reference, prompts, options), refused(/weights (NaN|Infinity)/));
+    await reference.close();
   }
+});
+
+test("tokens that are impossible to both cost no divergence, and one that is impossible to the file costs all", async () => {
+  const masked = (runner: Runner, ...tokens: number[]): Runner => ({
+    ...runner,
+    logits: async (text) =>
+      (await runner.logits(text)).map((x, i) => (tokens.includes(i % 10) ? Number.NEGATIVE_INFINITY : x)),
+  });
+  const reference = counting((id) => (id + 1) % 10, 3);
+  const continuations = await continueGreedily(reference, [[1, 2]], { stops: [6], max_completion_length: 5 });
+  const compare = async (...tokens: number[]) =>
+    (await compareRunners("x", masked(reference, 9), masked(reference, ...tokens), continuations)).mean_kl;
+  assert.ok((await compare(9)) < 1e-12);
+  assert.equal(await compare(8), Number.POSITIVE_INFINITY);
 });
 
 /** A runner whose most likely token after each token is what `next` says, with this lead over the others. */

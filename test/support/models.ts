@@ -1,10 +1,11 @@
 /** @file Small models as HF folders, what they compute here, and what llama.cpp makes of a GGUF file. */
 
-import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { getLlama, type Llama, LlamaLogLevel, type LlamaModel, type Token } from "node-llama-cpp";
 import { batchShape, layOut } from "../../src/data/batch.ts";
 import { TOKENIZER_FILES } from "../../src/data/tokenizer.ts";
+import { openGguf } from "../../src/formats/gguf-reader.ts";
 import { createModel, initialWeights, loadWeights, type ModelConfig, saveTensors } from "../../src/models/load.ts";
 import { linear } from "../../src/nn/linear.ts";
 import type { Device } from "../../src/runtime/device.ts";
@@ -13,11 +14,11 @@ import { tokenFeeds, tokenInputs } from "../../src/trainers/program.ts";
 
 export const ARITHMETIC_TOKENIZER = "data/arithmetic";
 
-/** Write a model with random weights and a tokenizer as a folder. */
+/** Write a model with random weights, which `change` may change, and a tokenizer as a folder. */
 export async function writeModel(
   folder: string,
   config: ModelConfig,
-  { seed = 3, tokenizer = ARITHMETIC_TOKENIZER } = {},
+  { seed = 3, tokenizer = ARITHMETIC_TOKENIZER, change = (_: ReadonlyMap<string, Float32Array>): void => {} } = {},
 ): Promise<string> {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "config.json"), JSON.stringify(config));
@@ -25,8 +26,20 @@ export async function writeModel(
     if (existsSync(join(tokenizer, file))) cpSync(join(tokenizer, file), join(folder, file));
   const model = createModel(config, folder);
   const weights = new Map([...initialWeights(model, seed)].map(({ name, data }) => [name, data]));
+  change(weights);
   await saveTensors(join(folder, "model.safetensors"), model.parameters, async (name) => weights.get(name)!);
   return folder;
+}
+
+/** A GGUF file in float32 again, with other elements in one tensor: exporters refuse weights that are not finite. */
+export function damageGguf(path: string, tensor: string, elements: Record<number, number>, damaged: string): string {
+  const file = openGguf(path);
+  file.close();
+  const bytes = readFileSync(path);
+  for (const [at, value] of Object.entries(elements))
+    bytes.writeFloatLE(value, file.tensors.get(tensor)!.begin + 4 * Number(at));
+  writeFileSync(damaged, bytes);
+  return damaged;
 }
 
 /** The logits after each token, as the training runtime computes them: [tokens, vocab_size]. */

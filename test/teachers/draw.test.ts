@@ -24,7 +24,7 @@ test("tokens are drawn as often as their probabilities say, at any temperature",
   for (const temperature of [0.5, 1, 2]) {
     const uniform = mersenneTwister(7);
     const counts = [0, 0, 0, 0];
-    for (let i = 0; i < 20_000; i++) counts[drawToken(logits, { ...all, temperature }, uniform)]!++;
+    for (let i = 0; i < 20_000; i++) counts[drawToken(logits, { ...all, temperature }, uniform)!]!++;
     const weights = [...logits].map((logit) => Math.exp(logit / temperature));
     const total = weights.reduce((a, b) => a + b);
     counts.forEach((count, i) => {

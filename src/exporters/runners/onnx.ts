@@ -1,6 +1,7 @@
 import { DistillError } from "../../core/errors.ts";
 import { type DeviceName, openDevice } from "../../runtime/device.ts";
 import { type Tensor, tensor } from "../../runtime/tensor.ts";
+import { requireFinite } from "../../teachers/finite.ts";
 import type { Runner } from "./runner.ts";
 
 /**
@@ -34,16 +35,20 @@ export async function openOnnxRunner(path: string, deviceName: DeviceName = "cpu
       const next = Object.entries(present).map(([name, value]) => [name.replace("present", "past_key_values"), value]);
       return { logits: logits!.data as Float32Array, cache: Object.fromEntries(next) as Record<string, Tensor> };
     };
+    const logitsOf = async (tokens: readonly number[]) => {
+      const half = tokens.length >> 1;
+      if (half === 0) return (await forward(tokens, 0, empty)).logits;
+      const first = await forward(tokens.slice(0, half), 0, empty);
+      const second = await forward(tokens.slice(half), half, first.cache);
+      const all = new Float32Array(first.logits.length + second.logits.length);
+      all.set(first.logits);
+      all.set(second.logits, first.logits.length);
+      return all;
+    };
     return {
       async logits(tokens) {
-        const half = tokens.length >> 1;
-        if (half === 0) return (await forward(tokens, 0, empty)).logits;
-        const first = await forward(tokens.slice(0, half), 0, empty);
-        const second = await forward(tokens.slice(half), half, first.cache);
-        const all = new Float32Array(first.logits.length + second.logits.length);
-        all.set(first.logits);
-        all.set(second.logits, first.logits.length);
-        return all;
+        const logits = await logitsOf(tokens);
+        return requireFinite(path, logits, logits.length / tokens.length);
       },
       close: () => device.close(),
     };

@@ -4,6 +4,7 @@ import { createModel, loadWeights, readConfig } from "../../models/load.ts";
 import { linear } from "../../nn/linear.ts";
 import { type DeviceName, openDevice, type Program } from "../../runtime/device.ts";
 import { tensor } from "../../runtime/tensor.ts";
+import { requireFinite } from "../../teachers/finite.ts";
 import { tokenFeeds, tokenInputs } from "../../trainers/program.ts";
 import type { Runner } from "./runner.ts";
 
@@ -31,7 +32,7 @@ export async function openReferenceRunner(folder: string, deviceName: DeviceName
         (await device.compile({ logits: linear(model.hidden(tokenInputs(shape)), model.head) }));
       programs.set(shape.length, program);
       const { logits } = await program.run(tokenFeeds(layOut([[{ tokens, supervised: [] }]], shape)));
-      return (logits!.data as Float32Array).slice(0, tokens.length * vocab_size);
+      return requireFinite(folder, (logits!.data as Float32Array).slice(0, tokens.length * vocab_size), vocab_size);
     },
     close: () => device.close(),
   };

@@ -12,7 +12,7 @@ export type Sampler = {
 };
 
 /** Which logits to give with a token: of these, the largest, the smallest, the token's own, so many of the best. */
-type LogitFilter = [tokens: number[], largest: boolean, smallest: boolean, own: boolean, best: number];
+export type LogitFilter = [tokens: number[], largest: boolean, smallest: boolean, own: boolean, best: number];
 
 export type Batches = {
   initBatch(tokens: number): void;
@@ -28,6 +28,15 @@ export type Batches = {
     logits: LogitFilter,
     total: true,
   ): Promise<[token: number, undefined, undefined, logits: number[], total: number]>;
+  /** `total` is Σ exp(logit - the largest) over the tokens that the sampler has left. */
+  sampleToken(
+    index: number,
+    sampler: Sampler,
+    probabilities: false,
+    confidence: false,
+    logits: false,
+    total: true,
+  ): Promise<[token: number, undefined, undefined, undefined, total: number]>;
   removeTokenCellsFromSequence(sequence: number, from: number, to: number): boolean;
   disposeSequence(sequence: number): void;
   getSequenceKvCacheMinPosition(sequence: number): number;

@@ -7,6 +7,7 @@ import { DistillError } from "../../core/errors.ts";
 import type { Finished, GenerateOptions, Generation, SampleRequest } from "../teacher.ts";
 import type { Addon, Sampler } from "./addon.ts";
 import { type Completion, startCompletion } from "./completion.ts";
+import { type Drawn, openDrawing } from "./drawing.ts";
 import type { TokenBytes } from "./vocabulary.ts";
 
 export type EngineOptions = {
@@ -15,10 +16,14 @@ export type EngineOptions = {
   /** Tokens of prompt and completion together. */
   context_size: number;
   batch_size: number;
+  /** Tokens that there are. */
+  vocabulary: number;
   bytesOf: TokenBytes;
   endsText(token: number): boolean;
   /** The tokens of a request's prompt; throws a DistillError where they leave no room. */
   tokenize(request: SampleRequest): number[];
+  /** The error that says that a request's logits are nothing to draw from. */
+  notFinite(request: SampleRequest, index: number): DistillError;
 };
 
 /** A place in the context, and the tokens that its cache holds. */
@@ -26,6 +31,7 @@ type Place = { id: number; held: number[]; job: Job | undefined };
 
 type Job = {
   index: number;
+  request: SampleRequest;
   prompt: readonly number[];
   limit: number;
   sampler: Sampler;
@@ -36,6 +42,9 @@ type Job = {
   /** Whether any of them was decoded, or must be next. */
   started: boolean;
 };
+
+/** A place whose next token is to be drawn. */
+type Output = Drawn & { place: Place; job: Job };
 
 /**
  * Tokens in common from which another place's cache is copied. A copy moves the whole cache of a place, which takes as
@@ -60,7 +69,7 @@ export async function decode(
   const stops = options.stop.filter((text) => text !== "").map((text) => Buffer.from(text));
   const places: Place[] = Array.from({ length: sequences }, (_, id) => ({ id, held: [], job: undefined }));
   for (const { id } of places) batches.disposeSequence(id);
-  const scorers = top_logprobs > 0 ? places.map(() => greedySampler(addon)) : [];
+  const drawing = openDrawing(addon, engine.vocabulary, options);
   let exhausted = false;
   let generated = 0;
 
@@ -72,15 +81,15 @@ export async function decode(
       await share(running);
       const outputs = fillBatch(running);
       await batches.decodeBatch();
-      const tokens = await Promise.all(
-        outputs.map(({ place, index }) => batches.sampleToken(index, place.job!.sampler)),
-      );
-      if (top_logprobs > 0) await Promise.all(outputs.map(score));
+      const refuse = (i: number) => engine.notFinite(outputs[i]!.job.request, outputs[i]!.job.index);
+      const tokens = await drawing.draw(outputs, refuse);
+      const tops = top_logprobs > 0 ? await drawing.top(outputs, refuse) : [];
       generated += tokens.length;
-      for (const [i, { place }] of outputs.entries()) {
-        const generation = accept(place.job!, tokens[i]!);
+      for (const [i, { place, job }] of outputs.entries()) {
+        job.top.push(...tops.slice(i, i + 1));
+        const generation = accept(job, tokens[i]!);
         if (!generation) continue;
-        const { index, sampler } = place.job!;
+        const { index, sampler } = job;
         sampler.dispose();
         place.job = undefined;
         await emit({ index, generation });
@@ -89,7 +98,7 @@ export async function decode(
     }
   } finally {
     for (const { job } of places) job?.sampler.dispose();
-    for (const scorer of scorers) scorer.dispose();
+    drawing.close();
   }
 
   /** Give free places to the next requests: each the place that holds most of its prompt already. Those that cannot be answered. */
@@ -111,13 +120,12 @@ export async function decode(
       const place = free.reduce((best, other) => (common(prompt, other) > common(prompt, best) ? other : best));
       free = free.filter((other) => other !== place);
       keep(place, common(prompt, place));
-      const sampler = addon.newSampler();
-      sampler.applyConfig(samplerConfig(options, request.seed));
       place.job = {
         index,
+        request,
         prompt,
         limit: Math.min(max_completion_length, context_size - prompt.length),
-        sampler,
+        sampler: drawing.newSampler(request.seed),
         completion: startCompletion(bytesOf, stops),
         top: [],
         pending: prompt.slice(place.held.length),
@@ -173,7 +181,7 @@ export async function decode(
   }
 
   /** Put one token of each completion, then as much of the prompts as there is room for, into a batch. */
-  function fillBatch(running: readonly Place[]): { place: Place; index: number }[] {
+  function fillBatch(running: readonly Place[]): Output[] {
     const writing = running.filter(({ job }) => job!.started && job!.completion.token_ids.length > 0);
     const reading = running.filter(({ job }) => job!.started && job!.completion.token_ids.length === 0);
     const parts: [Place, number][] = writing.map((place) => [place, 1]);
@@ -184,26 +192,17 @@ export async function decode(
       room -= count;
     }
     batches.initBatch(parts.reduce((sum, [, count]) => sum + count, 0));
-    const outputs: { place: Place; index: number }[] = [];
+    const outputs: Output[] = [];
     for (const [place, count] of parts) {
-      const { pending } = place.job!;
+      const job = place.job!;
+      const { pending, sampler } = job;
       const last = count === pending.length ? [count - 1] : [];
       const tokens = pending.splice(0, count);
       const [index] = batches.addToBatch(place.id, place.held.length, new Uint32Array(tokens), new Uint32Array(last));
       for (const token of tokens) place.held.push(token);
-      if (index !== undefined) outputs.push({ place, index });
+      if (index !== undefined) outputs.push({ place, job, index, sampler });
     }
     return outputs;
-  }
-
-  /** Add the most likely tokens to a job's, from logits that no sampler has changed. */
-  async function score({ place, index }: { place: Place; index: number }): Promise<void> {
-    const filter = [[], false, false, false, top_logprobs] as [number[], false, false, false, number];
-    const [, , , pairs, total] = await batches.sampleToken(index, scorers[place.id]!, false, false, filter, true);
-    const ids = pairs.filter((_, i) => i % 2 === 0);
-    const logits = pairs.filter((_, i) => i % 2 === 1);
-    const normalizer = logits[0]! + Math.log(total); // total = Σ exp(logit - the largest)
-    place.job!.top.push({ ids, logprobs: logits.map((logit) => logit - normalizer) });
   }
 
   /** Add a token to a job; what it generated if that was its last. */
@@ -234,25 +233,4 @@ function common(prompt: readonly number[], { held }: { held: readonly number[] }
   let n = 0;
   while (n < most && held[n] === prompt[n]) n++;
   return n;
-}
-
-/** llama.cpp reads this seed as "take a random one". */
-const NO_SEED = 0xffffffff;
-
-/** Only what is asked for: a top_k that keeps everything would sort the vocabulary for every token. */
-function samplerConfig({ temperature, top_k, top_p, min_p }: GenerateOptions, seed: number) {
-  if (temperature <= 0) return { temperature: 0, seed: 0 };
-  return {
-    temperature,
-    seed: (seed >>> 0) % NO_SEED,
-    ...(top_k > 0 ? { topK: top_k } : {}),
-    ...(top_p < 1 ? { topP: top_p } : {}),
-    ...(min_p > 0 ? { minP: min_p } : {}),
-  };
-}
-
-function greedySampler(addon: Addon): Sampler {
-  const sampler = addon.newSampler();
-  sampler.applyConfig({ temperature: 0, seed: 0 });
-  return sampler;
 }
