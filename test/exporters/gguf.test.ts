@@ -22,6 +22,7 @@ before(async () => {
 });
 after(() => device.close());
 
+/** Its rows are more than one block: of one, llama.cpp's AMX kernels make NaN. */
 const WIDE: ModelConfig = { ...TOY, hidden_size: 64, intermediate_size: 96 };
 const MODELS: Record<string, ModelConfig> = {
   "grouped heads and a tied head": TOY,
@@ -110,14 +111,15 @@ test("smaller types compute what their rounded weights say, and take less room",
 });
 
 test("rows that blocks do not divide are kept in half precision, and the exporter says which", async () => {
-  const { source, files } = await exported(TOY, ["q8_0"], "odd");
+  const config = { ...TOY, hidden_size: 64 };
+  const { source, files } = await exported(config, ["q8_0"], "odd");
   assert.deepEqual(files[0]!.notes, [
     "blk.0.ffn_down.weight is kept as F16: its rows of 48 are no multiple of 32.",
     "blk.1.ffn_down.weight is kept as F16: its rows of 48 are no multiple of 32.",
   ]);
   const difference = relativeDifference(
     await llamaCppLogits(files[0]!.path),
-    await ourLogits(device, source, TOY, tokens),
+    await ourLogits(device, source, config, tokens),
   );
   assert.ok(difference < 2e-2, `${difference}`);
 });

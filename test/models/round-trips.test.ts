@@ -87,7 +87,9 @@ for (const [i, config] of FAMILIES.entries()) {
 
 for (const type of Object.keys(families))
   test(`${type}: every export passes the gate that a recipe sets, the quantised ones too`, async () => {
-    const source = await writeModel(fresh(), FAMILIES.find(({ model_type }) => model_type === type)!);
+    const family = FAMILIES.find(({ model_type }) => model_type === type)!;
+    // rows of more than one block: of one, llama.cpp's AMX kernels make NaN
+    const source = await writeModel(fresh(), { ...family, hidden_size: 64, head_dim: 16, intermediate_size: 96 });
     const output = fresh();
     const files = [
       ...(await gguf.create({ types: ["f32", "q8_0"] })({ folder: source }, join(output, "gguf"))),
