@@ -35,4 +35,4 @@ export const notFinite = (path: string, where: string) =>
 const OTHER =
   "Either its weights are not finite or its precision overflows: take the file in fp32, or the weights of an earlier checkpoint.";
 const OTHER_GGUF =
-  "Take its f16 or f32 file or another quantisation. On Intel processors with AMX, llama.cpp's kernels give NaN for quantised matrices whose rows are a single block of 32.";
+  "Take its f16 or f32 file or another quantisation. On Intel processors with AMX, llama.cpp's kernels give NaN for quantised matrices whose rows are a single block of 32; DISTILL_LLAMA_CPU=haswell takes others.";

@@ -1,7 +1,8 @@
 /** @file What llama.cpp predicts after every token of a text, in full precision where the file has it. */
 
-import { getLlama, LlamaLogLevel, type Token } from "node-llama-cpp";
+import { LlamaLogLevel, type Token } from "node-llama-cpp";
 import { requireFinite } from "./finite.ts";
+import { getLlama } from "./llama-cpp/variant.ts";
 
 /** Texts are scored with a context of this many tokens more than they have. */
 const MARGIN = 8;

@@ -8,8 +8,9 @@
 
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { getLlama, type LlamaContextSequence, LlamaLogLevel, type Token } from "node-llama-cpp";
+import { type LlamaContextSequence, LlamaLogLevel, type Token } from "node-llama-cpp";
 import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
+import { getLlama } from "../../src/teachers/llama-cpp/variant.ts";
 import type { GenerateOptions, SampleRequest } from "../../src/teachers/teacher.ts";
 import { randomGguf } from "./sample-model.ts";
 

@@ -2,7 +2,7 @@
 
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { getLlama, type Llama, LlamaLogLevel, type LlamaModel, type Token } from "node-llama-cpp";
+import { type Llama, LlamaLogLevel, type LlamaModel, type Token } from "node-llama-cpp";
 import { batchShape, layOut } from "../../src/data/batch.ts";
 import { TOKENIZER_FILES } from "../../src/data/tokenizer.ts";
 import { openGguf } from "../../src/formats/gguf-reader.ts";
@@ -10,6 +10,7 @@ import { createModel, initialWeights, loadWeights, type ModelConfig, saveTensors
 import { linear } from "../../src/nn/linear.ts";
 import type { Device } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
+import { getLlama } from "../../src/teachers/llama-cpp/variant.ts";
 import { tokenFeeds, tokenInputs } from "../../src/trainers/program.ts";
 
 export const ARITHMETIC_TOKENIZER = "data/arithmetic";

@@ -2,6 +2,7 @@
 
 import type { Llama } from "node-llama-cpp";
 import { DistillError } from "../../core/errors.ts";
+import { getLlama } from "./variant.ts";
 
 export const GPUS = ["cuda", "vulkan", "metal"] as const;
 export type Gpu = (typeof GPUS)[number] | "auto" | false;
@@ -38,7 +39,7 @@ async function start(gpu: Gpu): Promise<Started> {
   const mac = process.platform === "darwin";
   if ((gpu === "metal" && !mac) || (gpu === "cuda" && mac))
     throw new DistillError(`${cannot(gpu)}: there is none on ${process.platform}. ${CURE}`);
-  const { getLlama, getLlamaGpuTypes, LlamaLogLevel } = await import("node-llama-cpp"); // slow to load
+  const { getLlamaGpuTypes, LlamaLogLevel } = await import("node-llama-cpp"); // slow to load
   let said = "";
   const llama = await getLlama({
     gpu,
@@ -49,6 +50,7 @@ async function start(gpu: Gpu): Promise<Started> {
       said = `${said} ${message.trim()}`.slice(-1000);
     },
   }).catch(async (error: Error) => {
+    if (error instanceof DistillError) throw error;
     const found = gpu === false || gpu === "auto" || (await getLlamaGpuTypes("supported")).includes(gpu);
     const why = found ? notStarted(error) : `its libraries were not found. Expected ${LIBRARIES[gpu]}`;
     throw new DistillError(`${cannot(gpu)}: ${why}. ${CURE}`);
