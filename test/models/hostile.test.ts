@@ -7,7 +7,7 @@ const FORMATS = { safetensors: 50, gguf: 60, tokenizer: 50 };
 const COUNT = 2000;
 
 for (const [format, reasons] of Object.entries(FORMATS))
-  test(`${COUNT} mutations of a ${format} file are loaded or refused in a sentence, within 2 s and 1 GB`, async (t) => {
+  test(`${COUNT} mutations of a ${format} file are loaded or refused in a sentence, within 2 s of work and 1 GB`, async (t) => {
     const { valid, refused, sentences, failures, megabytes } = await loadMutations(format, COUNT);
     t.diagnostic(`${valid} loaded, ${refused} refused for ${sentences.size} reasons, at most ${megabytes} MB`);
     assert.deepEqual(failures, []);
@@ -21,14 +21,14 @@ test("a load that throws, ends the process, takes too long, hangs or fills the m
   assert.deepEqual(
     failures.map((failure) =>
       failure
-        .replace(/[\d.]+ (s|MB)$/, "… $1")
+        .replace(/[\d.]+ (s|MB)\b/g, "… $1")
         .split("\n")[0]!
         .slice(0, 70),
     ),
     [
       "misbehaving 2 (way 2): TypeError: no sentence",
       "misbehaving 3 (way 3): the process ended with 3: ",
-      "misbehaving 4 (way 4): took … s",
+      "misbehaving 4 (way 4): took … s; … s are allowed here",
       "misbehaving 5 (way 5): hung",
       "misbehaving 6 (way 6): took the process to … MB",
     ],

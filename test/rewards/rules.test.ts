@@ -7,6 +7,7 @@ import * as rewards from "../../src/rewards/index.ts";
 import { judge as judgeAlone, judgeGroup, type WeightedReward } from "../../src/rewards/judge.ts";
 import { detectLanguage } from "../../src/rewards/language.ts";
 import type { Reward, Sample, Score } from "../../src/rewards/reward.ts";
+import { costOf, tooLong } from "../support/pace.ts";
 
 const made = (rule: Component<z.ZodObject, Reward>, options: object = {}) => rule.create(rule.options.parse(options));
 
@@ -310,9 +311,10 @@ test("hostile text is judged in a moment", () => {
     "http://".repeat(20_000),
     "a\n".repeat(50_000),
   ];
-  const start = performance.now();
-  for (const { options, create } of Object.values(rewards) as Component<z.ZodObject, Reward>[])
-    for (const completion of texts)
-      create(options.parse({}))({ prompt: "What is it?", completion, num_tokens: 1, verdict: "correct" });
-  assert.ok(performance.now() - start < 10_000);
+  const cost = costOf(() => {
+    for (const { options, create } of Object.values(rewards) as Component<z.ZodObject, Reward>[])
+      for (const completion of texts)
+        create(options.parse({}))({ prompt: "What is it?", completion, num_tokens: 1, verdict: "correct" });
+  });
+  assert.equal(tooLong(cost, 10), undefined);
 });

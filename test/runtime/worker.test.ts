@@ -5,8 +5,9 @@ import { input } from "../../src/graph/value.ts";
 import { MatMul, Neg } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
+import { pace } from "../support/pace.ts";
 
-test("the main thread is not held up for 50 ms while a program runs", async () => {
+test("the main thread is not held up for 50 ms, nor for a quarter of the time, while a program runs", async () => {
   const device = await openDevice("cpu");
   const shape = [1400, 1400];
   const x = input("x", "float32", shape);
@@ -16,12 +17,13 @@ test("the main thread is not held up for 50 ms while a program runs", async () =
   await device.write("x", tensor("float32", shape, new Float32Array(1400 * 1400).fill(1e-4)));
   await program.run({});
   // a thread that waits for the program is held up in every run; one that the machine has no core for, in some
+  const limit = 50 * pace();
   const found: string[] = [];
   let free = false;
   for (let i = 0; i < 10 && !free; i++) {
     const { longest, took } = await heldUp(() => program.run({}));
     found.push(`${longest.toFixed(0)} of ${took.toFixed(0)} ms`);
-    free = took > 100 && longest < 50;
+    free = longest < Math.min(limit, took / 4);
   }
   await device.close();
   assert.ok(free, `the main thread was held up for ${found.join(", ")}`);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { DistillError } from "../../../src/core/errors.ts";
 import { deriveSeed, seededRandom } from "../../../src/core/random.ts";
+import { tooLong } from "../pace.ts";
 import type { Target } from "./target.ts";
 
 const [name, folder, from, to] = process.argv.slice(2) as [string, string, string, string];
@@ -30,7 +31,8 @@ for (let i = Number(from); i < Number(to); i++) {
   const { user, system } = process.cpuUsage(before);
   const seconds = (user + system) / 1e6;
   rmSync(path, { recursive: true });
-  if (seconds > 2) say("failed", `took ${seconds.toFixed(1)} s`);
+  const why = tooLong(seconds, 2);
+  if (why) say("failed", why);
   if (megabytes() > high) {
     high = Number.POSITIVE_INFINITY; // what comes after cannot be told from it
     say("failed", `took the process to ${Math.round(megabytes())} MB`);
