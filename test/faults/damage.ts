@@ -11,6 +11,8 @@ import {
   isSentence,
   type Reference,
   removeWorld,
+  VERBS,
+  type Verb,
   type World,
 } from "./world.ts";
 
@@ -30,19 +32,17 @@ export type DamageFigures = {
 };
 
 /**
- * What reads a file, which a finished run does not do by itself: without these the file is read again. Nothing else reads
- * the locks and the hashes of files that are remembered.
+ * The verb that reads a file, and what is made of it: with that gone, it is read again. Nothing but the run itself reads
+ * what it keeps for itself.
  */
-const READ_BY: [RegExp, string[]][] = [
-  [/^(samples|verdicts)\//, ["traces", "evaluation"]],
-  [/^traces\//, ["dataset"]],
-  [/^dataset\//, ["student", "checkpoints", ".distill/tokenized"]],
-  [/^\.distill\/tokenized\//, ["student", "checkpoints"]],
-  [/^checkpoints\//, ["student"]],
-  [/^student\//, ["export"]],
-  [/^export\//, ["evaluation"]],
-  [/^evaluation\//, ["evaluation/report.json"]],
-  [/^manifest\.json$/, []],
+const READ_BY: [RegExp, Verb, string[]][] = [
+  [/^(samples|verdicts)\//, "sample", ["traces"]],
+  [/^traces\//, "sample", ["dataset"]],
+  [/^dataset\//, "train", ["student", "checkpoints", ".distill/tokenized"]],
+  [/^\.distill\/tokenized\//, "train", ["student", "checkpoints"]],
+  [/^(checkpoints\/|metrics)/, "train", ["student"]],
+  [/^student\//, "export", ["export"]],
+  [/^(export|evaluation)\//, "eval", ["evaluation"]],
 ];
 
 type Harm = { file: string; what: string; damage: (path: string) => void };
@@ -57,6 +57,11 @@ export async function tryDamage(
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(world.output.length + 1))
     .sort();
+  // the evaluation has draws of its own beside those that are trained on
+  const drawn = Object.keys(
+    JSON.parse(readFileSync(join(world.output, "manifest.json"), "utf8")).stages.sample.outputs as object,
+  );
+  const ofEvaluation = (file: string) => file.startsWith("samples/") && !drawn.some((name) => file.startsWith(name));
   const figures: DamageFigures = {
     files: files.length,
     harms: 0,
@@ -87,11 +92,17 @@ export async function tryDamage(
     figures.harms++;
     damage(join(copy.output, file));
     // with what is made of it gone, it is read
-    const gone = READ_BY.find(([pattern]) => pattern.test(file))?.[1] ?? [];
+    const [, reader = "eval", gone = []] = (ofEvaluation(file)
+      ? undefined
+      : READ_BY.find(([pattern]) => pattern.test(file))) ?? [
+      undefined,
+      "eval" as const,
+      ofEvaluation(file) ? ["evaluation"] : [],
+    ];
     for (const name of gone)
       if (!file.startsWith(`${name}/`) && file !== name)
         rmSync(join(copy.output, name), { recursive: true, force: true });
-    const { code, said } = await cli(["run", copy.recipe]);
+    const { code, said } = await cli([reader, copy.recipe]);
     if (!isSentence(said)) {
       figures.stacks++;
       figures.notes.push(`${file}, ${what}: ${said.slice(-500)}`);
@@ -110,7 +121,7 @@ export async function tryDamage(
         figures.notes.push(`${file}, ${what}: refused without a reason: ${said.slice(-300)}`);
       }
     } else {
-      const found = figuresOf(copy, reference);
+      const found = figuresOf(copy, reference, VERBS.slice(0, VERBS.indexOf(reader) + 1));
       if (!faultless(found)) {
         figures.unnoticed++;
         figures.notes.push(`${file}, ${what}: ${JSON.stringify(found)} ${said.slice(-200)}`);

@@ -56,7 +56,7 @@ export function makeWorld(sampling: Record<string, unknown> = {}, trainer: Recor
         { type: "gguf", types: ["q8_0"] },
         { type: "onnx", dtypes: ["q8"] },
       ],
-      parity: { prompts: 1, max_completion_length: 4 },
+      parity: { prompts: 1, max_completion_length: 4, max_mean_kl: { "gguf-q8_0": 1, "onnx-q8": 1 } },
       evaluation: {
         prompts: { path: join(STORIES, "test.jsonl"), limit: 2 },
         num_generations: 1,
