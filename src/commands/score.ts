@@ -13,6 +13,7 @@ import { requireConsent } from "../rewards/consent.ts";
 import { createRewards, type RewardSpec } from "../rewards/create.ts";
 import { judgeGroup } from "../rewards/judge.ts";
 import { openPool } from "../rewards/pool.ts";
+import { mostFrequent } from "../rewards/reasons.ts";
 import type { Sample } from "../rewards/reward.ts";
 
 export type ScoreOptions = { rewards: string; against?: string; output?: string; allowModules?: boolean };
@@ -34,6 +35,7 @@ export async function score(
   const progress = startCount("score", "row");
   const start = performance.now();
   let [rows, accepted] = [0, 0];
+  const failures = new Map<string, number>();
 
   async function* scored(): AsyncGenerator<Table> {
     const batches = ahead(readTables(dataset), judging.width, async (table) => {
@@ -50,6 +52,8 @@ export async function score(
       for (const [i, judgement] of after.entries()) {
         counts[judgement.verdict] = (counts[judgement.verdict] ?? 0) + 1;
         if (judgement.accepted) accepted++;
+        if (judgement.verdict === "infra_error")
+          failures.set(judgement.reason, (failures.get(judgement.reason) ?? 0) + 1);
         const earlier = before?.[i];
         if (earlier)
           changes.add(`Row ${rows + i + 1}${ids ? ` (${ids.get(i)})` : ""}`, samples[i]!.answer, earlier, judgement);
@@ -58,6 +62,10 @@ export async function score(
       progress.update(rows);
       yield tableOf({ ...columnsOf(table), ...judgedColumns(after) });
     }
+    if (rows > 0 && counts.infra_error === rows)
+      throw new DistillError(
+        `Not one of the ${rows} rows could be judged: ${mostFrequent(failures)}. Nothing was written.`,
+      );
   }
 
   try {
@@ -73,6 +81,7 @@ export async function score(
   for (const verdict of VERDICTS)
     if (counts[verdict])
       console.log(`  ${verdict.padEnd(12)} ${counts[verdict]} (${((100 * counts[verdict]) / rows).toFixed(1)} %)`);
+  if (failures.size > 0) console.log(`  not judged: ${mostFrequent(failures)}`);
   const compared = VERDICTS.some((before) => VERDICTS.some((after) => changes.counts[before][after] > 0));
   if (compared) console.log(`\n${against ?? "The dataset's own verdicts"} → ${path}\n${changesText(changes)}`);
   if (output) console.log(`\nWritten to ${output}`);

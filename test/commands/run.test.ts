@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { copyFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { stringify } from "yaml";
@@ -171,6 +171,123 @@ test("a full disk while sampling is one sentence, and what was there before is k
   assert.doesNotMatch(result.stderr, /\n\s+at /);
   assert.equal(distill("sample", path).code, 0);
   assert.equal([...readTraces(join(output, "traces"))].length, 16);
+});
+
+/** What each shard says of itself, and the temperatures of its rows. */
+const temperatures = (output: string) => [...new Set(drawsIn(output).map(({ temperature }) => temperature))].sort();
+
+test("going back to earlier settings uses what was drawn under them, and nothing is mixed", () => {
+  const sampling = {
+    prompts: { path: join(STORIES, "train.jsonl"), limit: 4 },
+    num_generations: 1,
+    max_completion_length: 300,
+  };
+  const { path, output } = recipe({ sampling: { ...sampling, temperature: 0.6 }, rewards: [{ type: "tag_count" }] });
+  const traces = () => [...readTraces(join(output, "traces"))];
+  const first = distill("sample", path);
+  assert.equal(first.code, 0, first.err);
+  const cold = traces();
+  for (const [temperature, drawn] of [
+    [1.5, true],
+    [0.6, false],
+    [1.5, false],
+  ] as const) {
+    const { code, out, err } = distill("sample", path, `sampling.temperature=${temperature}`);
+    assert.equal(code, 0, err);
+    assert.equal(/sample trace [1-9]/.test(out + err), drawn && /sample trace/.test(out + err));
+    assert.deepEqual(new Set(traces().map((trace) => trace.temperature)), new Set([temperature]));
+    if (temperature === 0.6) assert.deepEqual(traces(), cold);
+  }
+  assert.equal(drawsIn(output).length, 8, "each once");
+  assert.deepEqual(temperatures(output), [0.6, 1.5]);
+
+  // more samples and more prompts draw only what is not there
+  const more = distill("sample", path, "sampling.num_generations=2", "sampling.prompts.limit=5");
+  assert.equal(more.code, 0, more.err);
+  assert.equal(drawsIn(output).length, 8 + 4 + 2);
+  assert.equal(traces().length, 10);
+  const less = distill("sample", path);
+  assert.equal(less.code, 0, less.err);
+  assert.deepEqual(keys(traces()).sort(), keys(cold).sort());
+
+  // without the manifest what was drawn is still known by its key
+  rmSync(join(output, "manifest.json"));
+  assert.equal(distill("sample", path, "sampling.temperature=1.5").code, 0);
+  assert.equal(drawsIn(output).length, 14);
+});
+
+test("a row that cannot be asked, and one that a rule fails on, are verdicts with a reason, and the others are kept", () => {
+  const folder = scratch();
+  const line = (id: string, prompt: string) => `${JSON.stringify({ id, prompt, answer: "1" })}\n`;
+  writeFileSync(
+    join(folder, "prompts.jsonl"),
+    line("short", "Tom has 3 apples.") + line("long", "apple ".repeat(2000)) + line("odd \ud800", "Ann has 2 pears."),
+  );
+  writeFileSync(
+    join(folder, "fussy.mjs"),
+    `export default ({ prompt }) => { if (prompt.startsWith("Ann")) throw new Error("no pears"); return { score: 1, reason: "ok" }; };`,
+  );
+  const { path, output } = recipe({
+    sampling: { prompts: { path: join(folder, "prompts.jsonl") }, num_generations: 1, max_completion_length: 300 },
+    rewards: [{ type: "module", path: join(folder, "fussy.mjs") }],
+  });
+  const refused = distill("sample", path);
+  assert.equal(refused.code, 1);
+  assert.match(refused.err, /fussy\.mjs is a program, and would run with your rights.*--allow-modules/);
+  const config = join(folder, "config");
+  mkdirSync(join(config, "distill"), { recursive: true });
+  writeFileSync(join(config, "distill", "allowed-modules"), `# mine\n${folder}\n`);
+  const run = (...more: string[]) =>
+    spawnSync(process.execPath, [CLI, "sample", path, ...more], {
+      encoding: "utf8",
+      env: { ...process.env, XDG_CONFIG_HOME: config },
+    });
+  const { status, stderr } = run();
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, /Prompt "long" was not asked: The prompt has \d+ tokens/);
+  const rows = new Map([...readTraces(join(output, "traces"))].map((trace) => [trace.prompt_id, trace]));
+  assert.equal(rows.get("short")!.accepted, true);
+  const long = rows.get("long")!;
+  assert.deepEqual([long.verdict, long.finish_reason, long.accepted], ["infra_error", "error", false]);
+  assert.match(long.reason, /leaves no room for a completion/);
+  const odd = rows.get("odd \ufffd")!;
+  assert.equal(odd.verdict, "infra_error");
+  assert.match(odd.reason, /no pears/);
+  // an id that is no text in any file is drawn once all the same
+  assert.equal(run("sampling.num_generations=2").status, 0);
+  assert.equal(drawsIn(output).length, 6);
+});
+
+test("a student is never its own base, and a run reads nothing that it writes", () => {
+  const { path, output } = recipe();
+  for (const [override, name] of [
+    [`student.path=${output}/student`, "student"],
+    [`tokenizer=${output}/student`, "student"],
+    [`teacher.path=${output}/export/gguf/model-q8_0.gguf`, "export"],
+    [`sampling.prompts.path=${output}/traces`, "traces"],
+  ] as const) {
+    const { code, err } = distill("run", path, override);
+    assert.equal(code, 1);
+    assert.match(err, new RegExp(`lies in .*run/${name}, which this run writes itself`));
+    assert.ok(!existsSync(output));
+  }
+});
+
+test("SIGTERM and SIGHUP stop as Ctrl-C does, with the codes that shells expect", async () => {
+  for (const [signal, expected] of [
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const) {
+    const { path, output } = recipe({
+      sampling: { prompts: { path: join(STORIES, "train.jsonl") }, num_generations: 4, max_completion_length: 48 },
+      rewards: [{ type: "soft_overlong" }],
+    });
+    const child = spawn(process.execPath, [CLI, "run", path], { stdio: "ignore" });
+    const ended = new Promise<number | null>((done) => child.on("exit", done));
+    while (drawsIn(output).length === 0 && child.exitCode === null) await new Promise((done) => setTimeout(done, 20));
+    child.kill(signal);
+    assert.equal(await ended, expected);
+  }
 });
 
 const prompts = (folder: string, lines: string): Record<string, unknown> => {

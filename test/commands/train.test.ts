@@ -165,6 +165,40 @@ test("a student whose weights are cut short, or of another shape, is refused wit
   );
 });
 
+test("training that does not fit into memory is refused before it begins, with what would help", () => {
+  const config = {
+    model_type: "llama",
+    hidden_size: 65536,
+    intermediate_size: 131072,
+    num_hidden_layers: 2,
+    num_attention_heads: 64,
+  };
+  const { path, output } = recipe({ student: { config, seed: 1 } });
+  const { code, err } = distill("train", path);
+  assert.equal(code, 1);
+  assert.match(err, /foreseen to take [\d.]+ MB of memory, and there are \d+ MB\. Lower trainer\.max_length/);
+  assert.ok(!existsSync(join(output, "checkpoints", "step-4")));
+});
+
+test("aliases that mean billions, and overrides that reach what objects inherit, are refused", () => {
+  const { path, folder } = recipe();
+  const levels = "abcdefgh"
+    .split("")
+    .map((name, i, all) => `${name}: &${name} [${Array(9).fill(i ? `*${all[i - 1]}` : "x")}]`);
+  const bomb = join(folder, "bomb.yaml");
+  writeFileSync(bomb, levels.join("\n"));
+  for (const [args, message] of [
+    [[bomb], /cannot be read: .*Write out what its aliases/],
+    [[path, "__proto__.x=1"], /"__proto__\.x=1" names the key "__proto__", which no recipe has/],
+    [[path, "trainer.constructor.prototype.x=1"], /names the key "constructor"/],
+  ] as const) {
+    const { code, err } = distill("plan", ...args);
+    assert.equal(code, 1);
+    assert.match(err, message);
+    assert.doesNotMatch(err, /\n\s+at /);
+  }
+});
+
 test("a folder that holds something, and that no run has claimed, is left alone", () => {
   const { path, output } = recipe();
   for (const name of ["student", "dataset"]) {

@@ -122,6 +122,18 @@ export function testContract(
     await generateAll(teacher, several(prompts, 1), SAMPLING);
   });
 
+  test("a prompt that leaves no room is answered with the reason, and the others as ever", async () => {
+    const { teacher, prompts } = await open();
+    const requests = [...several(prompts, 1), { prompt: prompts[0]!.repeat(2000), seed: 1 }, ...several(prompts, 1)];
+    const alone = await generateAll(teacher, several(prompts, 1), SAMPLING);
+    const said = new Map<number, string>();
+    for await (const { index, generation, error } of teacher.generate(requests, SAMPLING))
+      said.set(index, generation?.completion ?? error!);
+    assert.equal(said.size, requests.length);
+    assert.match(said.get(prompts.length)!, /^The prompt has \d+ tokens, which leaves no room/);
+    for (const [i, { completion }] of alone.entries()) assert.equal(said.get(i), completion);
+  });
+
   if (!can.top_logprobs)
     test("the most likely tokens are refused in a sentence", async () => {
       const { teacher, prompts } = await open();

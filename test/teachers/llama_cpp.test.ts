@@ -100,11 +100,12 @@ test("prompt and completion never exceed the context", async () => {
   const [cut] = await generateAll(teacher, [{ prompt, seed: 1 }], { ...GREEDY, stop: [] });
   assert.ok(cut!.prompt_tokens + cut!.token_ids.length <= 256);
   if (cut!.token_ids.length === 6) assert.equal(cut!.finish_reason, "length");
-  await assert.rejects(
-    generateAll(teacher, [{ prompt: "1".repeat(256), seed: 1 }], GREEDY),
-    (error) => error instanceof DistillError && /request 0 has 256 tokens, which leaves no room/.test(error.message),
-  );
-  await assert.rejects(generateAll(teacher, [{ prompt: "", seed: 1 }], GREEDY), /empty prompt/);
+  const refusals: string[] = [];
+  const requests = ["1".repeat(256), "", "1"].map((prompt) => ({ prompt, seed: 1 }));
+  for await (const { index, error } of teacher.generate(requests, GREEDY)) if (error) refusals[index] = error;
+  assert.equal(refusals.length, 2);
+  assert.match(refusals[0]!, /^The prompt has 256 tokens, which leaves no room/);
+  assert.match(refusals[1]!, /^The prompt is empty/);
   await generateAll(teacher, [{ prompt: "1", seed: 1 }], GREEDY);
 });
 

@@ -5,6 +5,7 @@ import { fillDataset } from "../../data/dataset-folder.ts";
 import { select } from "../../data/selection.ts";
 import { acceptedTable, inTables, readTraces, type Trace } from "../../data/traces.ts";
 import type { Stage } from "../../recipe/stages.ts";
+import { mostFrequent } from "../../rewards/reasons.ts";
 import { type Context, NAMES, placeOf } from "./context.ts";
 
 export function selectStage(context: Context): Stage {
@@ -24,12 +25,18 @@ export function selectStage(context: Context): Stage {
         );
       if (rows.length === 0)
         throw new DistillError(
-          `No trace was accepted, so there is nothing to train on. ${traces} says of each why not; a stronger teacher, more samples or other rewards would help.`,
+          `No trace was accepted, so there is nothing to train on. Most often because ${mostFrequent(reasonsOf(readTraces(traces)))}; ${traces} says it of each. A stronger teacher, more samples or other rewards would help.`,
         );
       await folder.writeFolder(NAMES.dataset, key, (into) => fillDataset(into, inTables(rows, acceptedTable)));
       return { result: { rows: rows.length } };
     },
   };
+}
+
+function reasonsOf(traces: Iterable<Trace>): Map<string, number> {
+  const reasons = new Map<string, number>();
+  for (const { reason } of traces) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+  return reasons;
 }
 
 function cutButAccepted(traces: Iterable<Trace>): number {
