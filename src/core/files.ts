@@ -54,15 +54,17 @@ function openTemporary(path: string, temporary: string): number {
   }
 }
 
-/** What processes that are gone were writing under `path`, on this machine. */
+/** Remove what processes that are gone were writing under `path`, on this machine. */
 function removeLeftovers(path: string): void {
-  const start = `${basename(path)}.${HERE}.`;
-  for (const name of readdirSync(dirname(path))) {
-    if (!name.startsWith(start) || !name.endsWith(".tmp")) continue;
-    const pid = Number(name.slice(start.length, -".tmp".length));
-    if (Number.isInteger(pid) && pid > 0 && !isRunning(pid))
+  for (const name of readdirSync(dirname(path)))
+    if (name.startsWith(`${basename(path)}.`) && isLeftover(name))
       rmSync(join(dirname(path), name), { recursive: true, force: true });
-  }
+}
+
+/** Whether a name is that of something that a process of this machine was writing, which is gone. */
+export function isLeftover(name: string): boolean {
+  const [, host, pid] = /\.([\w-]+)\.(\d+)\.tmp$/.exec(name) ?? [];
+  return host === HERE && !isRunning(Number(pid));
 }
 
 function isRunning(pid: number): boolean {

@@ -64,6 +64,7 @@ export function readManifest(folder: RunFolder): Manifest | undefined {
   if (!read) return undefined;
   const manifest = Manifest.safeParse(read.state);
   if (manifest.success) return manifest.data;
+  if (!folder.writable && folder.id === "") return undefined; // of an earlier version, which a run moves away
   const damage = `${read.damage ?? `${path} is no manifest`}; what is done is looked for without it`;
   if (folder.writable) folder.setAside(MANIFEST, damage);
   else console.error(`${damage}.`);

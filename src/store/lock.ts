@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { writeWhole } from "../core/files.ts";
+import { isLeftover, writeWhole } from "../core/files.ts";
 
 export type Lock = { release(): void };
 
@@ -76,10 +76,8 @@ function living(folder: string, own: string): (Owner & { path: string; silent: n
     if (path === own) continue;
     try {
       const silent = now - statSync(path).mtimeMs;
-      const writer = /\.(\d+)\.tmp$/.exec(name)?.[1];
-      if (writer !== undefined) {
-        if (silent > SILENCE || (startOf(Number(writer)) === undefined && silent > HEARTBEAT))
-          rmSync(path, { force: true });
+      if (name.endsWith(".tmp")) {
+        if (silent > SILENCE || isLeftover(name)) rmSync(path, { force: true });
         continue;
       }
       const owner = Owner.safeParse(JSON.parse(readFileSync(path, "utf8")));

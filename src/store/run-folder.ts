@@ -94,6 +94,10 @@ export async function openRunFolder(path: string, name: string): Promise<RunFold
 export function readRunFolder(path: string, name: string): RunFolder {
   refuseForeign(path, name);
   const claim = readClaim(path) ?? { id: "", name, created_at: "", names: [] };
+  if (claim.id === "" && earlierRun(path))
+    console.error(
+      `${path} was made by an earlier version. A run keeps what that wrote in ${EARLIER}, and takes its traces over.`,
+    );
   return inFolder(path, claim, () => {}, `${path} was opened to be read`);
 }
 
@@ -119,16 +123,56 @@ function refuseForeign(path: string, name: string): void {
   }
   const there = readdirSync(path).filter((entry) => entry !== OWN);
   if (there.length === 0) return;
-  const old = there.includes("manifest.json") && there.some((entry) => OLD.includes(entry));
+  const earlier = earlierRun(path);
+  if (earlier?.name === name) return;
+  if (earlier)
+    throw new DistillError(`${path} belongs to the recipe "${earlier.name}". Give "${name}" another output.`);
   const some = there.length > 4 ? `${there.slice(0, 4).join(", ")}, …` : there.join(", ");
   throw new DistillError(
-    `${path} holds ${some}, and no run has claimed it (${claimPath(path)}). Nothing there is touched: give output a new or an empty folder.${old ? EARLIER : ""}`,
+    `${path} holds ${some}, and no run has claimed it (${claimPath(path)}). Nothing there is touched: give output a new or an empty folder.`,
   );
 }
 
-const OLD = ["traces", "dataset", "student", "checkpoints", "evaluation"];
-const EARLIER =
-  " If an earlier version of distill made it, its results stay usable: train on it with dataset: { path: …/dataset }, judge its traces with distill score, start from student: { path: …/student }.";
+/** Where what an earlier version's run wrote is kept. */
+export const EARLIER = "set-aside/earlier";
+
+/** What each stage of an earlier version left in a run's folder. */
+const EARLIER_NAMES: Record<string, RegExp> = {
+  sample: /^traces(-[0-9a-f]+)?$/,
+  select: /^dataset$/,
+  train: /^(student|adapter|checkpoints|metrics\.jsonl|base|base-with-adapter)$/,
+  export: /^export$/,
+  evaluate: /^evaluation$/,
+};
+
+const EarlierManifest = z.object({
+  name: z.string(),
+  versions: z.object({ distill: z.string() }),
+  stages: z.record(z.string(), z.unknown()),
+  checksum: z.undefined().optional(),
+});
+
+/** The name of the recipe of a folder that a version without claims made. */
+function earlierRun(path: string): { name: string; stages: Record<string, unknown> } | undefined {
+  try {
+    return EarlierManifest.parse(JSON.parse(readFileSync(join(path, "manifest.json"), "utf8")));
+  } catch {
+    return undefined; // there is none, or it is somebody else's
+  }
+}
+
+/** Move what an earlier version's stages wrote out of the way; the manifest, which says what that is, goes last. */
+function keepEarlier(path: string): void {
+  const earlier = earlierRun(path);
+  if (!earlier) return;
+  const patterns = [...Object.keys(earlier.stages).flatMap((stage) => EARLIER_NAMES[stage] ?? []), /^hashes\.json$/];
+  const names = readdirSync(path).filter((name) => patterns.some((pattern) => pattern.test(name)));
+  mkdirSync(join(path, EARLIER), { recursive: true });
+  for (const name of [...names, "manifest.json"]) renameSync(join(path, name), join(path, EARLIER, name));
+  console.error(
+    `${path} was made by an earlier version. What that wrote is kept in ${join(path, EARLIER)}; traces that were drawn as the recipe asks are taken from there, and the rest is made again.`,
+  );
+}
 
 /** The claim of a folder; where its file is lost, what the manifest says of it. */
 function readClaim(path: string): Claim | undefined {
@@ -144,8 +188,10 @@ function readClaim(path: string): Claim | undefined {
 function claimed(path: string, name: string): Claim {
   rmSync(join(path, OWN, "temporary"), { recursive: true, force: true });
   const claim = readClaim(path);
-  const kept = claim ?? { id: randomUUID(), name, created_at: new Date().toISOString(), names: [] };
+  const names = claim || !earlierRun(path) ? [] : ["set-aside"];
+  const kept = claim ?? { id: randomUUID(), name, created_at: new Date().toISOString(), names };
   if (!Claim.safeParse(readState(claimPath(path))?.state).success) writeClaim(path, kept);
+  keepEarlier(path);
   return kept;
 }
 

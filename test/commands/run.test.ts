@@ -4,7 +4,8 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, truncateSync
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { stringify } from "yaml";
-import { type Draw, readTraces } from "../../src/data/traces.ts";
+import { writeDataset } from "../../src/data/dataset-folder.ts";
+import { type Draw, readTraces, tracesTable } from "../../src/data/traces.ts";
 import { openRunFolder } from "../../src/store/run-folder.ts";
 import { CLI, distill } from "../support/cli.ts";
 import { scratch } from "../support/students.ts";
@@ -256,6 +257,42 @@ test("a row that cannot be asked, and one that a rule fails on, are verdicts wit
   // an id that is no text in any file is drawn once all the same
   assert.equal(run("sampling.num_generations=2").status, 0);
   assert.equal(drawsIn(output).length, 6);
+});
+
+test("of a folder that an earlier version made, traces are taken over, what its stages wrote is kept, and the rest is not touched", async () => {
+  const small = {
+    sampling: {
+      prompts: { path: join(STORIES, "train.jsonl"), limit: 3 },
+      num_generations: 2,
+      max_completion_length: 300,
+    },
+  };
+  const source = recipe(small);
+  assert.equal(distill("sample", source.path).code, 0);
+  const drawn = [...readTraces(join(source.output, "traces"))];
+  const { path, output } = recipe(small);
+  const old = {
+    name: "small",
+    recipe: {},
+    versions: { distill: "0.1.0" },
+    stages: { sample: {}, judge: {}, select: {} },
+  };
+  mkdirSync(join(output, "student"), { recursive: true });
+  writeFileSync(join(output, "student", "mine"), "precious");
+  writeFileSync(join(output, "manifest.json"), JSON.stringify(old));
+  // one of other settings among them, as a run that was killed at the wrong moment left it
+  const mixed = drawn.map((trace, i) => (i === 0 ? { ...trace, temperature: 0.3 } : trace));
+  await writeDataset(join(output, "traces"), [tracesTable(mixed)]);
+  const { code, out, err } = distill("sample", path);
+  assert.equal(code, 0, err);
+  assert.match(out, /5 traces of an earlier version's run were drawn as is asked now/);
+  assert.deepEqual(keys(readTraces(join(output, "traces"))).sort(), keys(drawn).sort());
+  assert.deepEqual(temperatures(output), [0.6]);
+  assert.equal([...readTraces(join(output, "set-aside/earlier/traces"))].length, 6);
+  assert.equal(readFileSync(join(output, "student", "mine"), "utf8"), "precious");
+  const { code: trained, err: refusal } = distill("train", path);
+  assert.equal(trained, 1);
+  assert.match(refusal, /student was not written by this run, and is not touched/);
 });
 
 test("a student is never its own base, and a run reads nothing that it writes", () => {

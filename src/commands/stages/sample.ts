@@ -7,6 +7,7 @@ import { sample } from "../../sampling/sample.ts";
 import * as teachers from "../../teachers/index.ts";
 import { describePlacement } from "../../teachers/teacher.ts";
 import { type Context, ledgerOf, promptsInput, questions, teacherInput } from "./context.ts";
+import { takeEarlierTraces } from "./earlier.ts";
 
 /** The questions that a recipe samples from, and where what is drawn is kept. */
 export function samplingOf(context: Context) {
@@ -41,6 +42,9 @@ export function sampleStage(context: Context): Stage {
         const { placement } = teacher;
         if (placement) console.log(`${teacher.model} runs ${describePlacement(placement)}.`);
         const { name, place } = ledger();
+        const taken = takeEarlierTraces(folder.path, place(), teacher, prompts(), options);
+        if (taken > 0)
+          console.log(`${taken} traces of an earlier version's run were drawn as is asked now, and are taken over.`);
         const run = {
           teacher,
           prompts: prompts(),
