@@ -41,7 +41,7 @@ export function openLedger(
   }: { key: string; shardBytes?: number; told?: (sentence: string) => void },
 ): Ledger {
   const log = openAppendLog(folder, scanStream, told);
-  for (const _ of rowsOf(folder, log.extents, key, true));
+  for (const _ of rowsOf(folder, log.extents, key, { schemas: true }));
   let described = "";
   const describe = () => {
     const files = dataFilesIn(folder);
@@ -58,7 +58,7 @@ export function openLedger(
     get damaged() {
       return log.damaged;
     },
-    tables: () => rowsOf(folder, [...log.extents], key),
+    tables: () => rowsOf(folder, [...log.extents], key, { compare: false }),
     append(table) {
       const { schema, batches } = encodeStream(keyed(table, key));
       schemaOfFile ??= schemaIn(folder, log.extents);
@@ -86,7 +86,7 @@ function* rowsOf(
   folder: string,
   extents: readonly Extent[],
   key: string | undefined,
-  schemasOnly = false,
+  { schemas: only = false, compare = true }: { schemas?: boolean; compare?: boolean } = {},
 ): Generator<LedgerRows> {
   const schemas = new Map<string, Uint8Array>();
   for (const extent of extents) {
@@ -99,10 +99,10 @@ function* rowsOf(
           `${join(folder, file)} says that it was drawn under the key ${found ?? "(none)"}, and it lies where ${key} is kept. Move it to where it belongs, or away.`,
         );
       schemas.set(file, schema);
-    } else if (!schemasOnly) {
+    } else if (!only) {
       const schema = schemas.get(file);
       // without its schema nothing of a file can be read
-      if (schema) yield { first, table: decodeBatch(schema, readExtent(folder, extent), join(folder, file)) };
+      if (schema) yield { first, table: decodeBatch(schema, readExtent(folder, extent, compare), join(folder, file)) };
     }
   }
 }
