@@ -10,7 +10,7 @@ import { storm } from "./storm.ts";
 import { cli, makeWorld, removeWorld, VERBS, type World } from "./world.ts";
 import { tryWriters } from "./writers.ts";
 
-const lanes = Math.min(2, availableParallelism());
+const lanes = availableParallelism() + 1; // while one process starts, another waits for its disk
 const CHANGED = ["sampling.temperature=1.5", "trainer.learning_rate=0.002"];
 const seconds = () => `${Math.round((performance.now() - begun) / 1000)} s`;
 const begun = performance.now();

@@ -56,7 +56,7 @@ export async function storm(settings: Settings, kills: number, lanes: number, se
         } = await cli(["run", world.recipe, ...overrides], {
           during: (send) => {
             if (!kill) return;
-            const wait = 300 + random.uniform() * 2700;
+            const wait = 250 + random.uniform() * 1950;
             void sleep(wait).then(() => {
               sent = performance.now();
               send(signal);
