@@ -3,18 +3,18 @@
  * empty, has one writer at a time, and holds nothing that was written half; what somebody else put there stays.
  */
 
-import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { syncFolder, writeFolder, writeWhole } from "../core/files.ts";
 import { contentHash, sha256 } from "../core/hash.ts";
 import { logDamage } from "./append-log.ts";
+import { type Claim, claimed, OWN, readClaim, refuseForeign, temporaryIn, writeClaim } from "./claim.ts";
+import { EARLIER, earlierRun } from "./earlier.ts";
 import { type FileHashes, fileHashes } from "./hashes.ts";
 import { acquireLock } from "./lock.ts";
 import { damageIn, foreignIn, readSeal, sealFolder } from "./seal.ts";
-import { encodeState, readState } from "./state.ts";
+import { encodeState } from "./state.ts";
 
 /** What a run keeps of something that it wrote: a sealed folder's key, a file's content, or how far a ledger has grown. */
 export type Written = { key: string; content?: string } | { bytes: number; sha256: string } | { rows: number };
@@ -56,20 +56,6 @@ export type RunFolder = {
   close(): void;
 };
 
-/** The run's own: the claim, locks, what is being written, hashes of files. */
-const OWN = ".distill";
-
-const Claim = z.object({
-  id: z.string(),
-  name: z.string(),
-  created_at: z.string(),
-  /** What this run has made in the folder. */
-  names: z.array(z.string()),
-});
-type Claim = z.output<typeof Claim>;
-
-const claimPath = (path: string) => join(path, OWN, "run.json");
-
 /** Open a run's folder to write: claim it where it is new or empty, and keep other writers out until it is closed. */
 export async function openRunFolder(path: string, name: string): Promise<RunFolder> {
   refuseForeign(path, name);
@@ -110,101 +96,6 @@ export function plainRunFolder(path: string): RunFolder {
 const isReadOnly = (error: unknown) =>
   ["EROFS", "EACCES", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "") ||
   /EROFS|EACCES|EPERM/.test((error as Error).message);
-
-/** A folder that holds something, and which no run has claimed, is somebody's. */
-function refuseForeign(path: string, name: string): void {
-  if (!existsSync(path)) return;
-  if (!statSync(path).isDirectory()) throw new DistillError(`${path} is a file, and the run would be kept there.`);
-  const claim = readClaim(path);
-  if (claim) {
-    if (claim.name !== name)
-      throw new DistillError(`${path} belongs to the recipe "${claim.name}". Give "${name}" another output.`);
-    return;
-  }
-  const there = readdirSync(path).filter((entry) => entry !== OWN);
-  if (there.length === 0) return;
-  const earlier = earlierRun(path);
-  if (earlier?.name === name) return;
-  if (earlier)
-    throw new DistillError(`${path} belongs to the recipe "${earlier.name}". Give "${name}" another output.`);
-  const some = there.length > 4 ? `${there.slice(0, 4).join(", ")}, …` : there.join(", ");
-  throw new DistillError(
-    `${path} holds ${some}, and no run has claimed it (${claimPath(path)}). Nothing there is touched: give output a new or an empty folder.`,
-  );
-}
-
-/** Where what an earlier version's run wrote is kept. */
-export const EARLIER = "set-aside/earlier";
-
-/** What each stage of an earlier version left in a run's folder. */
-const EARLIER_NAMES: Record<string, RegExp> = {
-  sample: /^traces(-[0-9a-f]+)?$/,
-  select: /^dataset$/,
-  train: /^(student|adapter|checkpoints|metrics\.jsonl|base|base-with-adapter)$/,
-  export: /^export$/,
-  evaluate: /^evaluation$/,
-};
-
-const EarlierManifest = z.object({
-  name: z.string(),
-  versions: z.object({ distill: z.string() }),
-  stages: z.record(z.string(), z.unknown()),
-  checksum: z.undefined().optional(),
-});
-
-/** The name of the recipe of a folder that a version without claims made. */
-function earlierRun(path: string): { name: string; stages: Record<string, unknown> } | undefined {
-  try {
-    return EarlierManifest.parse(JSON.parse(readFileSync(join(path, "manifest.json"), "utf8")));
-  } catch {
-    return undefined; // there is none, or it is somebody else's
-  }
-}
-
-/** Move what an earlier version's stages wrote out of the way; the manifest, which says what that is, goes last. */
-function keepEarlier(path: string): void {
-  const earlier = earlierRun(path);
-  if (!earlier) return;
-  const patterns = [...Object.keys(earlier.stages).flatMap((stage) => EARLIER_NAMES[stage] ?? []), /^hashes\.json$/];
-  const names = readdirSync(path).filter((name) => patterns.some((pattern) => pattern.test(name)));
-  mkdirSync(join(path, EARLIER), { recursive: true });
-  for (const name of [...names, "manifest.json"]) renameSync(join(path, name), join(path, EARLIER, name));
-  console.error(
-    `${path} was made by an earlier version. What that wrote is kept in ${join(path, EARLIER)}; traces that were drawn as the recipe asks are taken from there, and the rest is made again.`,
-  );
-}
-
-/** The claim of a folder; where its file is lost, what the manifest says of it. */
-function readClaim(path: string): Claim | undefined {
-  const read = readState(claimPath(path));
-  const claim = Claim.safeParse(read?.state);
-  if (claim.success) return claim.data;
-  const manifest = readState(join(path, "manifest.json"))?.state;
-  const kept = Claim.safeParse(manifest?.claim);
-  return kept.success ? kept.data : undefined;
-}
-
-/** The claim, written where it is not there, and nothing left of what killed processes were writing. */
-function claimed(path: string, name: string): Claim {
-  rmSync(join(path, OWN, "temporary"), { recursive: true, force: true });
-  const claim = readClaim(path);
-  const names = claim || !earlierRun(path) ? [] : ["set-aside"];
-  const kept = claim ?? { id: randomUUID(), name, created_at: new Date().toISOString(), names };
-  if (!Claim.safeParse(readState(claimPath(path))?.state).success) writeClaim(path, kept);
-  keepEarlier(path);
-  return kept;
-}
-
-function writeClaim(path: string, claim: Claim): void {
-  writeWhole(claimPath(path), encodeState(claim), temporaryIn(path, "run.json"));
-}
-
-let written = 0;
-function temporaryIn(path: string, name: string): string {
-  const folder = join(path, OWN, "temporary");
-  mkdirSync(folder, { recursive: true });
-  return join(folder, `${++written}-${name.replaceAll("/", "-")}`);
-}
 
 function inFolder(path: string, claim: Claim, release: () => void, closed?: string, claims = true): RunFolder {
   const { id } = claim;

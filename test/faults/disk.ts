@@ -23,12 +23,16 @@ const bytesIn = (folder: string): number =>
     .filter((entry) => entry.isFile())
     .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
 
-/** Disks of `sizes` sizes from nothing to enough, by bytes and by files; afterwards there is room, and the run ends well. */
-export async function tryDisks(done: World, reference: Reference, sizes: number, lanes: number): Promise<DiskFigures> {
+/** Disks that have room for some `shares` of what is needed, in bytes and in files; then there is room, and the run ends well. */
+export async function tryDisks(
+  done: World,
+  reference: Reference,
+  shares: readonly number[],
+  lanes: number,
+): Promise<DiskFigures> {
   const figures: DiskFigures = { disks: 0, stacks: 0, silent: 0, lost: 0, notes: [] };
   const enough = 2 * bytesIn(done.output);
-  const by = (name: string, most: number) =>
-    Array.from({ length: sizes }, (_, i) => ({ [name]: String(Math.round(most * (i / sizes) ** 2)) }));
+  const by = (name: string, most: number) => shares.map((share) => ({ [name]: String(Math.round(most * share)) }));
   await inLanes([...by("FAULTS_BYTES", enough), ...by("FAULTS_FILES", 250)], lanes, async (disk) => {
     const world = makeWorld();
     const { code, said } = await cli(["run", world.recipe], {

@@ -23,7 +23,7 @@ const none = <Figures extends object>(figures: Figures, ...names: (keyof Figures
 };
 
 test("random kills by every signal lose, double and mix nothing, and leave nothing behind", async () => {
-  const figures = await storm([{ overrides: [], reference }], 6, 2);
+  const figures = await storm([{ overrides: [], reference }], 4, 2);
   none(figures, "lost", "doubled", "mixed", "different", "leftovers", "stacks", "wrong_codes");
 });
 
@@ -45,13 +45,13 @@ test("a run that is killed around a change of its files goes on to the same end"
 });
 
 test("what is deleted, cut or changed in a finished run is noticed, or nothing of it is used", async () => {
-  const figures = await tryDamage(done, reference, { lanes: 2, most: 14 });
-  assert.ok(figures.mended > 3);
+  const figures = await tryDamage(done, reference, { lanes: 2, most: 10 });
+  assert.ok(figures.mended > 1);
   none(figures, "unnoticed", "stacks");
 });
 
 test("full disks, disks that can only be read and folders that are gone end in sentences, and cost nothing", async () => {
-  none(await tryDisks(done, reference, 2, 2), "stacks", "silent", "lost");
+  none(await tryDisks(done, reference, [0.3], 2), "stacks", "silent", "lost");
   none(await tryReadOnly(done), "stacks", "silent");
   none(await tryGone([1500], 1), "stacks", "silent");
 });

@@ -62,7 +62,13 @@ const PARTS: Record<string, () => Promise<Record<string, unknown>>> = {
     return tryCrashPoints(makeWorld(), [...fresh, ...other, ...lost], { lanes });
   },
   damage: () => tryDamage(done, reference, { lanes }),
-  full_disks: () => tryDisks(done, reference, 20, lanes),
+  full_disks: () =>
+    tryDisks(
+      done,
+      reference,
+      Array.from({ length: 20 }, (_, i) => (i / 20) ** 2), // most of what can go wrong does so early
+      lanes,
+    ),
   read_only: () => tryReadOnly(done),
   folder_gone: () => tryGone([200, 500, 800, 1100, 1500, 2000, 2600, 3300, 4000, 5000], lanes),
   writers: () => tryWriters(reference, 5, 6),

@@ -8,7 +8,7 @@ import { openLedger } from "../../data/ledger.ts";
 import { type Draw, drawsTable, inTables, readTraces, rowsIn, type Trace } from "../../data/traces.ts";
 import type { LedgerPlace } from "../../sampling/ledger.ts";
 import { conversationOf, type SamplerOptions } from "../../sampling/sample.ts";
-import { EARLIER } from "../../store/run-folder.ts";
+import { EARLIER } from "../../store/earlier.ts";
 import type { Teacher } from "../../teachers/teacher.ts";
 
 /** Put earlier traces into the ledger, as far as they are what would be drawn. How many were not there yet. */

@@ -1,0 +1,80 @@
+/** @file Whose a folder is: a run claims one that is new or empty, and notes there what it makes in it. */
+
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { DistillError } from "../core/errors.ts";
+import { writeWhole } from "../core/files.ts";
+import { earlierRun, keepEarlier } from "./earlier.ts";
+import { encodeState, readState } from "./state.ts";
+
+/** The run's own: the claim, locks, what is being written, hashes of files. */
+export const OWN = ".distill";
+
+const Claim = z.object({
+  id: z.string(),
+  name: z.string(),
+  created_at: z.string(),
+  /** What this run has made in the folder. */
+  names: z.array(z.string()),
+});
+export type Claim = z.output<typeof Claim>;
+
+const claimPath = (path: string) => join(path, OWN, "run.json");
+
+/** A folder that holds something, and which no run has claimed, is somebody's. */
+export function refuseForeign(path: string, name: string): void {
+  if (!existsSync(path)) return;
+  if (!statSync(path).isDirectory()) throw new DistillError(`${path} is a file, and the run would be kept there.`);
+  const claim = readClaim(path);
+  if (claim) {
+    if (claim.name !== name)
+      throw new DistillError(`${path} belongs to the recipe "${claim.name}". Give "${name}" another output.`);
+    return;
+  }
+  const there = readdirSync(path).filter((entry) => entry !== OWN);
+  if (there.length === 0) return;
+  const earlier = earlierRun(path);
+  if (earlier?.name === name) return;
+  if (earlier)
+    throw new DistillError(`${path} belongs to the recipe "${earlier.name}". Give "${name}" another output.`);
+  const some = there.length > 4 ? `${there.slice(0, 4).join(", ")}, …` : there.join(", ");
+  throw new DistillError(
+    `${path} holds ${some}, and no run has claimed it (${claimPath(path)}). Nothing there is touched: give output a new or an empty folder.`,
+  );
+}
+
+/** The claim of a folder; where its file is lost, what the manifest says of it. */
+export function readClaim(path: string): Claim | undefined {
+  const read = readState(claimPath(path));
+  const claim = Claim.safeParse(read?.state);
+  if (claim.success) return claim.data;
+  const manifest = readState(join(path, "manifest.json"))?.state;
+  const kept = Claim.safeParse(manifest?.claim);
+  return kept.success ? kept.data : undefined;
+}
+
+/** The claim, written where it is not there, and nothing left of what killed processes were writing. */
+export function claimed(path: string, name: string): Claim {
+  rmSync(join(path, OWN, "temporary"), { recursive: true, force: true });
+  const claim = readClaim(path);
+  const names = claim || !earlierRun(path) ? [] : ["set-aside"];
+  const kept = claim ?? { id: randomUUID(), name, created_at: new Date().toISOString(), names };
+  if (!Claim.safeParse(readState(claimPath(path))?.state).success) writeClaim(path, kept);
+  keepEarlier(path);
+  return kept;
+}
+
+export function writeClaim(path: string, claim: Claim): void {
+  writeWhole(claimPath(path), encodeState(claim), temporaryIn(path, "run.json"));
+}
+
+let written = 0;
+
+/** A path at which something is written before it gets its name. */
+export function temporaryIn(path: string, name: string): string {
+  const folder = join(path, OWN, "temporary");
+  mkdirSync(folder, { recursive: true });
+  return join(folder, `${++written}-${name.replaceAll("/", "-")}`);
+}
