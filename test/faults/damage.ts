@@ -111,8 +111,8 @@ export async function tryDamage(
       .split("/")
       .slice(0, file.startsWith("samples/") || file.startsWith("verdicts/") ? 1 : 2)
       .join("/");
-    const told = [file, top, "damaged", "is missing", "not what was", "set-aside"].some((words) =>
-      said.includes(words),
+    const told = [file, top, "damaged", "is missing", "not what was", "set-aside", "was not written by this run"].some(
+      (words) => said.includes(words),
     );
     if (code !== 0) {
       if (told) figures.refused++;
