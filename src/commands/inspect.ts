@@ -19,8 +19,9 @@ import { htmlPage } from "./inspect/html.ts";
 import { piecesOf } from "./inspect/pieces.ts";
 import { summarise } from "./inspect/summary.ts";
 import { legend, terminalRow, terminalSummary } from "./inspect/terminal.ts";
+import { cacheOf } from "./stages/example-cache.ts";
 import { fromHub } from "./stages/hub.ts";
-import { cacheOf, openStudent } from "./stages/train.ts";
+import { openStudent } from "./stages/train.ts";
 
 const number = (from: number) =>
   z.string().regex(/^\d+$/, "expected a whole number").transform(Number).pipe(z.int().min(from)).optional();

@@ -5,7 +5,7 @@ import { DistillError } from "../core/errors.ts";
 import { startProgress } from "../core/progress.ts";
 import { deriveSeed } from "../core/random.ts";
 import type { Message, Prompt } from "../core/trace.ts";
-import { type Draw, reasoningOf, type Verdicts } from "../data/traces.ts";
+import { type Draw, reasoningOf } from "../data/traces.ts";
 import { judge, type WeightedReward } from "../rewards/judge.ts";
 import type { Finished, Generation, Teacher } from "../teachers/teacher.ts";
 import {
@@ -16,9 +16,9 @@ import {
   noteDrawn,
   openTraceLedger,
   sampleOf,
-  type TraceLedger,
   type Wanted,
 } from "./ledger.ts";
+import { pendingTraces } from "./pending.ts";
 
 export const SamplerOptions = z.object({
   /** Completions of each prompt. */
@@ -89,10 +89,6 @@ export const answersOf =
     const known = prompts.get(prompt_id);
     return known?.prompt === prompt ? known.answer : undefined;
   };
-
-/** Traces, and ms, after which what was drawn goes to the disk. */
-const BATCH = 64;
-const WAIT = 1000;
 
 /** Draw what is missing. `drawn`, `accepted` and `tokens` count this run and earlier ones. */
 export async function sample(run: SamplingRun): Promise<SamplingResult> {
@@ -173,50 +169,6 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
     tokens,
     stopped: signal?.aborted ?? false,
     failed: [...failed].map(([prompt_id, error]) => ({ prompt_id, error })),
-  };
-}
-
-/** Traces on their way to the disk: draws go there at once or soon, and never wait for a rule. */
-function pendingTraces(ledger: TraceLedger) {
-  let draws: Draw[] = [];
-  const judged: Omit<Verdicts, "row">[] = [];
-  const rows: number[] = []; // numbers of draws that are kept and have no verdict yet
-  let timer: NodeJS.Timeout | undefined;
-  let broken: unknown;
-  const flush = () => {
-    clearTimeout(timer);
-    timer = undefined;
-    if (broken) return;
-    try {
-      if (draws.length > 0) {
-        const first = ledger.draw(draws);
-        rows.push(...draws.map((_, i) => first + i));
-        draws = [];
-      }
-      const verdicts = judged.splice(0, rows.length).map((verdict) => ({ row: rows.shift()!, ...verdict }));
-      if (verdicts.length > 0) ledger.judge(verdicts);
-    } catch (error) {
-      broken = error;
-    }
-  };
-  const rethrow = () => {
-    if (broken) throw broken;
-  };
-  return {
-    draw(draw: Draw) {
-      rethrow();
-      draws.push(draw);
-      if (draws.length >= BATCH) flush();
-      else timer ??= setTimeout(flush, WAIT);
-      rethrow();
-    },
-    judge(verdict: Omit<Verdicts, "row">) {
-      judged.push(verdict);
-    },
-    end() {
-      flush();
-      rethrow();
-    },
   };
 }
 

@@ -126,7 +126,7 @@ export function openAppendLog(folder: string, scan: Scan, told: (sentence: strin
   lines.push(...found);
   if (lost || torn) writeWhole(path, lines.map(encodeLine).join(""));
   const log = openSync(path, "a");
-  if (!lost && !torn) for (const line of found) writeSync(log, encodeLine(line));
+  if (!lost && !torn) for (const line of found) writeLine(log, line);
 
   // what is not as its line says
   for (const { file, offset, bytes, rows, sha256 } of extentsOf(lines).extents) {
@@ -137,7 +137,7 @@ export function openAppendLog(folder: string, scan: Scan, told: (sentence: strin
     );
     const line = { damaged: file, offset };
     lines.push(line);
-    writeSync(log, encodeLine(line));
+    writeLine(log, line);
   }
 
   const { extents, damaged, broken, ...counted } = extentsOf(lines);
@@ -182,7 +182,7 @@ export function openAppendLog(folder: string, scan: Scan, told: (sentence: strin
           done += writeSync(data, bytes, done, bytes.length - done, length + done);
         fsyncSync(data);
         const piece = { file: current, offset: length, bytes: bytes.length, rows: count, sha256: hashOf(bytes) };
-        writeSync(log, encodeLine(piece));
+        writeLine(log, piece);
         extents.push({ ...piece, first: rows });
         rows += count;
       } catch (error) {
@@ -276,6 +276,18 @@ function unknownPieces(folder: string, lines: readonly Line[], scan: Scan): Piec
 }
 
 const encodeLine = (line: Line): string => `${JSON.stringify({ ...line, line: contentHash(line).slice(0, 8) })}\n`;
+
+/** Write a line whole, or leave the file as it was: the next one must not stand behind half of it. */
+function writeLine(log: number, line: Line): void {
+  const bytes = Buffer.from(encodeLine(line));
+  const before = fstatSync(log).size;
+  try {
+    for (let done = 0; done < bytes.length; ) done += writeSync(log, bytes, done, bytes.length - done);
+  } catch (error) {
+    ftruncateSync(log, before);
+    throw error;
+  }
+}
 
 function decodeLine(text: string): Line | undefined {
   try {

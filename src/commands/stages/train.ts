@@ -1,13 +1,12 @@
 /** @file The student, fine-tuned on the accepted traces or on a dataset of its own. */
 
-import { copyFileSync, existsSync, statSync } from "node:fs";
+import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { DistillError, isOutOfMemory } from "../../core/errors.ts";
 import { writeWhole } from "../../core/files.ts";
-import { contentHash } from "../../core/hash.ts";
 import { availableMemory } from "../../core/memory.ts";
 import type { Segments } from "../../data/example-store.ts";
-import { type DatasetSource, type ExampleCache, readExamples } from "../../data/examples.ts";
+import { readExamples } from "../../data/examples.ts";
 import { eosTokenId, loadTokenizer, TOKENIZER_FILES, type Tokenizer } from "../../data/tokenizer.ts";
 import { parseHubReference } from "../../hub/reference.ts";
 import { loadAdapter, readAdapterOptions } from "../../models/adapter-folder.ts";
@@ -38,8 +37,8 @@ import {
 } from "../../trainers/estimate.ts";
 import { METRICS, trainSft } from "../../trainers/sft.ts";
 import { isFrozen, type Trained, trainedPart } from "../../trainers/trained.ts";
-import { versions } from "../versions.ts";
 import { type Context, hashOf, NAMES, placeOf } from "./context.ts";
+import { cacheOf, contentOf } from "./example-cache.ts";
 
 const WEBGPU_DTYPES: readonly BaseDtype[] = ["float32", "float16"];
 
@@ -278,33 +277,6 @@ export function openStudent({ student, tokenizer }: Pick<Recipe, "student" | "to
     ...student.config,
   };
   return { config, tokenizer: opened, source: "The recipe's student.config" };
-}
-
-/** What a dataset's content hangs on. */
-function contentOf(context: Pick<Context, "folder" | "hub">, dataset: DatasetSource): unknown {
-  if (!("path" in dataset)) return dataset;
-  const reference = context.hub.get(dataset.path);
-  if (reference !== undefined) return reference;
-  const { hashes } = context.folder;
-  if (!existsSync(dataset.path)) throw new DistillError(`Dataset not found: ${dataset.path}.`);
-  return statSync(dataset.path).isDirectory() ? hashes.folder(dataset.path) : hashes.file(dataset.path);
-}
-
-/** Where the examples of a dataset are kept for plan, train and inspect alike. */
-export function cacheOf(
-  context: Pick<Context, "folder" | "hub">,
-  dataset: DatasetSource,
-  tokenizer: Pick<Tokenizer, "folder" | "template">,
-): ExampleCache {
-  const { distill } = versions();
-  const { hashes } = context.folder;
-  const { folder } = tokenizer; // or the GGUF file that it is in
-  const hash = statSync(folder).isDirectory() ? hashes.folder(folder) : hashes.file(folder);
-  const content = [contentOf(context, dataset), hash];
-  return {
-    key: contentHash({ content, template: tokenizer.template, distill }),
-    folder: context.folder.cache("tokenized"),
-  };
 }
 
 function describe(model: Model, trained: readonly Parameter[], segments: Segments, device: string): string {

@@ -1,0 +1,36 @@
+/** @file Where the examples of a dataset are kept once they are tokenised, and what they hang on. */
+
+import { existsSync, statSync } from "node:fs";
+import { DistillError } from "../../core/errors.ts";
+import { contentHash } from "../../core/hash.ts";
+import type { DatasetSource, ExampleCache } from "../../data/examples.ts";
+import type { Tokenizer } from "../../data/tokenizer.ts";
+import { versions } from "../versions.ts";
+import type { Context } from "./context.ts";
+
+/** What a dataset's content hangs on. */
+export function contentOf(context: Pick<Context, "folder" | "hub">, dataset: DatasetSource): unknown {
+  if (!("path" in dataset)) return dataset;
+  const reference = context.hub.get(dataset.path);
+  if (reference !== undefined) return reference;
+  const { hashes } = context.folder;
+  if (!existsSync(dataset.path)) throw new DistillError(`Dataset not found: ${dataset.path}.`);
+  return statSync(dataset.path).isDirectory() ? hashes.folder(dataset.path) : hashes.file(dataset.path);
+}
+
+/** Where the examples of a dataset are kept for plan, train and inspect alike. */
+export function cacheOf(
+  context: Pick<Context, "folder" | "hub">,
+  dataset: DatasetSource,
+  tokenizer: Pick<Tokenizer, "folder" | "template">,
+): ExampleCache {
+  const { distill } = versions();
+  const { hashes } = context.folder;
+  const { folder } = tokenizer; // or the GGUF file that it is in
+  const hash = statSync(folder).isDirectory() ? hashes.folder(folder) : hashes.file(folder);
+  const content = [contentOf(context, dataset), hash];
+  return {
+    key: contentHash({ content, template: tokenizer.template, distill }),
+    folder: context.folder.cache("tokenized"),
+  };
+}
