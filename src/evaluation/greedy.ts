@@ -1,14 +1,14 @@
 /** @file Greedy decoding with the training runtime: a plain loop that computes the whole text again for every token. */
 
 import { batchShape, layOut } from "../data/batch.ts";
+import { mostLikely, notFinite } from "../generation/finite.ts";
+import { tokenFeeds, tokenInputs } from "../generation/tokens.ts";
 import { input } from "../graph/value.ts";
 import type { Model } from "../models/model.ts";
 import { linear } from "../nn/linear.ts";
 import { Gather } from "../ops/index.ts";
 import type { Device, Program } from "../runtime/device.ts";
 import { tensor } from "../runtime/tensor.ts";
-import { mostLikely, notFinite } from "../teachers/finite.ts";
-import { tokenFeeds, tokenInputs } from "../trainers/program.ts";
 
 export type GreedyOptions = {
   eos: number;

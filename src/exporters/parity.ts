@@ -1,7 +1,7 @@
 /** @file The gate of every export: does the file predict what the trained weights predict? */
 
 import { DistillError } from "../core/errors.ts";
-import { mostLikely } from "../teachers/finite.ts";
+import { mostLikely } from "../generation/finite.ts";
 import type { Runner } from "./runners/runner.ts";
 
 /** How a file compares with the weights along their greedy continuations of some prompts. */

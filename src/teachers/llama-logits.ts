@@ -1,7 +1,7 @@
 /** @file What llama.cpp predicts after every token of a text, in full precision where the file has it. */
 
 import { LlamaLogLevel, type Token } from "node-llama-cpp";
-import { requireFinite } from "./finite.ts";
+import { requireFinite } from "../generation/finite.ts";
 import { getLlama } from "./llama-cpp/variant.ts";
 
 /** Texts are scored with a context of this many tokens more than they have. */

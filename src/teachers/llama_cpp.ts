@@ -9,7 +9,7 @@ import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import type { Metadata } from "../formats/gguf.ts";
 import { openGguf } from "../formats/gguf-reader.ts";
-import { forRequest, notFinite } from "./finite.ts";
+import { forRequest, notFinite } from "../generation/finite.ts";
 import { addonOf } from "./llama-cpp/addon.ts";
 import { decode, type EngineOptions } from "./llama-cpp/engine.ts";
 import { contextMemory, fittingSequences, type Memory, megabytes } from "./llama-cpp/sequences.ts";

@@ -2,9 +2,10 @@
 
 import { gradients } from "../compiler/gradients.ts";
 import type { Batch, BatchShape } from "../data/batch.ts";
+import { tokenFeeds, tokenInputs } from "../generation/tokens.ts";
 import { substitute } from "../graph/rewrite.ts";
 import { input, toposort, type Value } from "../graph/value.ts";
-import type { Model, Parameter, Tokens } from "../models/model.ts";
+import type { Model, Parameter } from "../models/model.ts";
 import type { AdamWOptions } from "../nn/adamw.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
 import { Cast, Mul } from "../ops/index.ts";
@@ -152,35 +153,6 @@ export function batchLoss(model: Model, shape: BatchShape, rematerialize = false
     weights: scale ? Mul(weights(i), scale) : weights(i),
   }));
   return crossEntropy(hidden, model.head, input("slots", "int32", [shape.rows * shape.length]), chunks);
-}
-
-/** The inputs of a program that reads a batch's tokens. */
-export function tokenInputs({ rows, length, block }: BatchShape): Tokens {
-  return {
-    rows,
-    length,
-    block,
-    input_ids: input("input_ids", "int32", [rows * length]),
-    positions: input("positions", "int64", [rows, length]),
-    segmentStarts: input("segment_starts", "float32", [rows, length, 1, 1]),
-    keyStarts: Array.from({ length: Math.ceil(length / block) - 1 }, (_, i) => input(`key_start_${i}`, "int64", [1])),
-  };
-}
-
-/** The tensors for tokenInputs. */
-export function tokenFeeds({
-  shape: { rows, length },
-  input_ids,
-  positions,
-  segmentStarts,
-  keyStarts,
-}: Batch): Record<string, Tensor> {
-  return {
-    input_ids: tensor("int32", [rows * length], input_ids),
-    positions: tensor("int64", [rows, length], positions),
-    segment_starts: tensor("float32", [rows, length, 1, 1], segmentStarts),
-    ...Object.fromEntries(keyStarts.map((start, i) => [`key_start_${i}`, tensor("int64", [1], [start])])),
-  };
 }
 
 /** The tensors for batchLoss, with the same weight for every supervised position. */

@@ -6,9 +6,9 @@ import { targets } from "../../src/compiler/targets.ts";
 import { create } from "../../src/core/component.ts";
 import { batchShape } from "../../src/data/batch.ts";
 import * as exporters from "../../src/exporters/index.ts";
+import { tokenInputs } from "../../src/generation/tokens.ts";
 import { createModel, readConfig } from "../../src/models/load.ts";
 import { linear } from "../../src/nn/linear.ts";
-import { tokenInputs } from "../../src/trainers/program.ts";
 
 const [type, folder, output, options, other] = process.argv.slice(2) as [string, string, string, string, string?];
 const exporter = create(exporters, { type, ...JSON.parse(options) }, "exporter");

@@ -2,13 +2,13 @@
 
 import { seededRandom } from "../../src/core/random.ts";
 import type { Batch } from "../../src/data/batch.ts";
+import { tokenFeeds, tokenInputs } from "../../src/generation/tokens.ts";
 import { createModel, initialWeights, type ModelConfig, type Weight } from "../../src/models/load.ts";
 import { LoraOptions } from "../../src/models/lora.ts";
 import type { Model, ModelOptions } from "../../src/models/model.ts";
 import { linear } from "../../src/nn/linear.ts";
 import type { Device } from "../../src/runtime/device.ts";
 import { writeWeight } from "../../src/trainers/checkpoint.ts";
-import { tokenFeeds, tokenInputs } from "../../src/trainers/program.ts";
 
 /** A model with an adapter, on a device: its weights from the seed, those of the adapter new or at random. */
 export async function prepareLora(

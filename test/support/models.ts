@@ -6,12 +6,12 @@ import { type Llama, LlamaLogLevel, type LlamaModel, type Token } from "node-lla
 import { batchShape, layOut } from "../../src/data/batch.ts";
 import { TOKENIZER_FILES } from "../../src/data/tokenizer.ts";
 import { openGguf } from "../../src/formats/gguf-reader.ts";
+import { tokenFeeds, tokenInputs } from "../../src/generation/tokens.ts";
 import { createModel, initialWeights, loadWeights, type ModelConfig, saveTensors } from "../../src/models/load.ts";
 import { linear } from "../../src/nn/linear.ts";
 import type { Device } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
 import { getLlama } from "../../src/teachers/llama-cpp/variant.ts";
-import { tokenFeeds, tokenInputs } from "../../src/trainers/program.ts";
 
 export const ARITHMETIC_TOKENIZER = "data/arithmetic";
 

@@ -1,7 +1,7 @@
 import { DistillError } from "../../core/errors.ts";
+import { requireFinite } from "../../generation/finite.ts";
 import { type DeviceName, openDevice } from "../../runtime/device.ts";
 import { type Tensor, tensor } from "../../runtime/tensor.ts";
-import { requireFinite } from "../../teachers/finite.ts";
 import type { Runner } from "./runner.ts";
 
 /**

@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { batchShape, layOut } from "../../data/batch.ts";
+import { requireFinite } from "../../generation/finite.ts";
+import { tokenFeeds, tokenInputs } from "../../generation/tokens.ts";
 import { createModel, loadWeights, readConfig } from "../../models/load.ts";
 import { linear } from "../../nn/linear.ts";
 import { type DeviceName, openDevice, type Program } from "../../runtime/device.ts";
 import { tensor } from "../../runtime/tensor.ts";
-import { requireFinite } from "../../teachers/finite.ts";
-import { tokenFeeds, tokenInputs } from "../../trainers/program.ts";
 import type { Runner } from "./runner.ts";
 
 /** Programs are compiled for multiples of this many tokens. */

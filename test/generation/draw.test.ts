@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { drawToken } from "../../src/teachers/draw.ts";
+import { drawToken } from "../../src/generation/draw.ts";
 import { mersenneTwister } from "../../src/teachers/mersenne-twister.ts";
 
 const all = { temperature: 1, top_k: 0, top_p: 1, min_p: 0 };

@@ -1,7 +1,6 @@
 /** @file Logits are numbers, or -Infinity for tokens that are masked. With anything else there is nothing to draw from. */
 
 import { DistillError } from "../core/errors.ts";
-import type { SampleRequest } from "./teacher.ts";
 
 /** The token with the largest of `logits`, the first of equal ones; undefined where one is NaN or Infinity, or all are -Infinity. */
 export function mostLikely(logits: Float32Array): number | undefined {
@@ -23,7 +22,7 @@ export function requireFinite(path: string, logits: Float32Array, vocab: number)
 }
 
 /** Which request it is, for `notFinite`. */
-export const forRequest = ({ prompt }: SampleRequest, index: number) =>
+export const forRequest = ({ prompt }: { prompt: string }, index: number) =>
   `for request ${index}, whose prompt begins with ${JSON.stringify(prompt.slice(0, 40))}`;
 
 /** The error of a model whose logits are not to be drawn from. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { drawToken } from "../../src/teachers/draw.ts";
-import { mostLikely, requireFinite } from "../../src/teachers/finite.ts";
+import { drawToken } from "../../src/generation/draw.ts";
+import { mostLikely, requireFinite } from "../../src/generation/finite.ts";
 import { mersenneTwister } from "../../src/teachers/mersenne-twister.ts";
 
 const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;

@@ -1,0 +1,35 @@
+/** @file The tokens of a batch as a program reads them: the inputs of its graph, and the tensors for them. */
+
+import type { Batch, BatchShape } from "../data/batch.ts";
+import { input } from "../graph/value.ts";
+import type { Tokens } from "../models/model.ts";
+import { type Tensor, tensor } from "../runtime/tensor.ts";
+
+/** The inputs of a program that reads a batch's tokens. */
+export function tokenInputs({ rows, length, block }: BatchShape): Tokens {
+  return {
+    rows,
+    length,
+    block,
+    input_ids: input("input_ids", "int32", [rows * length]),
+    positions: input("positions", "int64", [rows, length]),
+    segmentStarts: input("segment_starts", "float32", [rows, length, 1, 1]),
+    keyStarts: Array.from({ length: Math.ceil(length / block) - 1 }, (_, i) => input(`key_start_${i}`, "int64", [1])),
+  };
+}
+
+/** The tensors for tokenInputs. */
+export function tokenFeeds({
+  shape: { rows, length },
+  input_ids,
+  positions,
+  segmentStarts,
+  keyStarts,
+}: Batch): Record<string, Tensor> {
+  return {
+    input_ids: tensor("int32", [rows * length], input_ids),
+    positions: tensor("int64", [rows, length], positions),
+    segment_starts: tensor("float32", [rows, length, 1, 1], segmentStarts),
+    ...Object.fromEntries(keyStarts.map((start, i) => [`key_start_${i}`, tensor("int64", [1], [start])])),
+  };
+}
