@@ -31,6 +31,7 @@ export { type Adapter, LoraOptions } from "./models/lora.ts";
 export { defineFamily, type Model } from "./models/model.ts";
 export { saveWeights } from "./models/save.ts";
 export { attention } from "./nn/attention.ts";
+export { chunkedLoss, type TokenRule } from "./nn/chunked-loss.ts";
 export { crossEntropy } from "./nn/cross-entropy.ts";
 export { geglu } from "./nn/geglu.ts";
 export { linear } from "./nn/linear.ts";

@@ -1,4 +1,4 @@
-/** @file The gradients of a loss that is summed over micro-batches, and their norm, for states in host memory. */
+/** @file Scalars that are summed over micro-batches, the gradients of the first, and their norm, for states in host memory. */
 
 import type { Accumulation } from "../compiler/accumulation.ts";
 import { input, type Value } from "../graph/value.ts";
@@ -11,29 +11,31 @@ export type Backward = {
   readonly nodes: number;
   /** Kernels of so many micro-batches, by what they are for. */
   kernels(microBatches: number): Record<string, number>;
-  /** Put the sums of the gradients over micro-batches on the device. Returns the sum of their losses, and Σ gradient². */
-  run(batches: readonly Record<string, Tensor>[]): Promise<{ loss: number; squares: number }>;
+  /** Put the sums of the gradients over micro-batches on the device. Returns the sums of the scalars, and Σ gradient². */
+  run(batches: readonly Record<string, Tensor>[]): Promise<{ scalars: number[]; squares: number }>;
 };
 
 /** Gradients become states of the names that they have in `sums`. */
-type Sums = Pick<Backward, "nodes" | "kernels"> & { run(batches: readonly Record<string, Tensor>[]): Promise<number> };
+type Sums = Pick<Backward, "nodes" | "kernels"> & {
+  run(batches: readonly Record<string, Tensor>[]): Promise<number[]>;
+};
 
 /**
- * Compile the programs of `loss` and its gradients, which become states of the names that they have in `gradients`. Of the
- * inputs of `loss`, those that are batched are fed for each micro-batch and all others are states, of which those that are
+ * Compile the programs of `scalars` and of gradients, which become states of the names that they have in `gradients`. Of the
+ * inputs, those that are batched are fed for each micro-batch and all others are states, of which those that are
  * frozen keep their values as long as the programs are used.
  */
 export async function compileBackward(
   device: Device,
-  loss: Value,
+  scalars: Record<string, Value>,
   gradients: Record<string, Value>,
   { batched, frozen }: { batched: ReadonlySet<string>; frozen: ReadonlySet<string> },
 ): Promise<Backward> {
   const names = Object.keys(gradients);
   const sums =
     device.target.residency === "copied"
-      ? await oneRun(device, { sums: gradients, each: { loss }, batched, frozen })
-      : await runForEach(device, loss, gradients);
+      ? await oneRun(device, { sums: gradients, each: scalars, batched, frozen })
+      : await runForEach(device, scalars, gradients);
   const gradient = input("gradient", "float32", ["size"]);
   const squares = await device.compileLoop({}, Mul(gradient, gradient));
   let old: readonly string[] = [];
@@ -43,17 +45,21 @@ export async function compileBackward(
     async run(batches) {
       await device.forget(...old); // so that they are not there twice
       old = [];
-      const loss = await sums.run(batches);
+      const summed = await sums.run(batches);
       old = names;
-      return { loss, squares: await squares.run(names.map((gradient) => ({ reads: { gradient } }))) };
+      return { scalars: summed, squares: await squares.run(names.map((gradient) => ({ reads: { gradient } }))) };
     },
   };
 }
 
 /** A run for each micro-batch, whose gradients are then added. */
-async function runForEach(device: Device, loss: Value, gradients: Record<string, Value>): Promise<Sums> {
+async function runForEach(
+  device: Device,
+  scalars: Record<string, Value>,
+  gradients: Record<string, Value>,
+): Promise<Sums> {
   const names = Object.keys(gradients);
-  const backward = await device.compile({ ...gradients, loss }, { keep: names });
+  const backward = await device.compile({ ...gradients, ...scalars }, { keep: names });
   const add = await device.compileLoop({
     next: Add(input("sum", "float32", ["size"]), input("part", "float32", ["size"])),
   });
@@ -66,15 +72,16 @@ async function runForEach(device: Device, loss: Value, gradients: Record<string,
       accumulate: (microBatches - 1) * names.length * add.kernels,
     }),
     async run(batches) {
-      let loss = 0;
+      const sums = Object.keys(scalars).map(() => 0);
       for (const [i, feeds] of batches.entries()) {
         const writes = i === 0 ? {} : Object.fromEntries(names.map((name) => [name, partOf(name)]));
-        loss += Number((await backward.run(feeds, { writes })).loss!.data[0]);
+        const given = await backward.run(feeds, { writes });
+        for (const [k, name] of Object.keys(scalars).entries()) sums[k]! += Number(given[name]!.data[0]);
         if (i === 0) continue;
         await add.run(names.map((name) => ({ reads: { sum: name, part: partOf(name) }, writes: { next: name } })));
         await device.forget(...names.map(partOf));
       }
-      return loss;
+      return sums;
     },
   };
 }
@@ -93,8 +100,10 @@ async function oneRun(device: Device, accumulation: Accumulation): Promise<Sums>
     nodes: program.nodes,
     kernels: () => ({}), // a provider that is not counted
     async run(batches) {
-      const { loss } = await program.run(batches);
-      return (loss!.data as Float32Array).reduce((a, b) => a + b, 0);
+      const given = await program.run(batches);
+      return Object.keys(accumulation.each).map((name) =>
+        (given[name]!.data as Float32Array).reduce((a, b) => a + b, 0),
+      );
     },
   };
 }

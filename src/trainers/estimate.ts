@@ -9,6 +9,7 @@ import type { Device } from "../runtime/device.ts";
 import type { Rates } from "../runtime/probe.ts";
 import { lossAndGradients } from "./program.ts";
 import { layOutRun, type SftOptions } from "./sft.ts";
+import { nextToken } from "./supervised.ts";
 
 export type TrainingEstimate = {
   device: string;
@@ -64,7 +65,13 @@ export function estimateTraining(
   const { name: device, target } = on;
   const { rows, rowsPerStep, steps, shape } = layOutRun(on, model, segments, options);
   const batches = sampled(segments, rows, shape);
-  const { loss, grads } = lossAndGradients(model, shape, options.gradient_checkpointing, trained);
+  const { loss, grads } = lossAndGradients(
+    model,
+    nextToken,
+    shape,
+    { rematerialize: options.gradient_checkpointing },
+    trained,
+  );
   const outputs = { ...grads, loss };
   const largest = estimate(outputs, target, sizesOf(shape, batches, Math.max, Math.min));
   const mean = estimate(outputs, target, sizesOf(shape, batches, average, average));

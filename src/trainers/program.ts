@@ -1,19 +1,19 @@
-/** @file The programs of training: loss and gradients of a batch, their sum, their norm, the optimizer's step. */
+/** @file The programs of training: an objective's loss and gradients, their sum, their norm, the optimizer's step. */
 
 import { gradients } from "../compiler/gradients.ts";
-import type { Batch, BatchShape } from "../data/batch.ts";
-import { tokenFeeds, tokenInputs } from "../generation/tokens.ts";
+import type { BatchShape } from "../data/batch.ts";
 import { substitute } from "../graph/rewrite.ts";
 import { input, toposort, type Value } from "../graph/value.ts";
 import type { Model, Parameter } from "../models/model.ts";
 import type { AdamWOptions } from "../nn/adamw.ts";
-import { crossEntropy } from "../nn/cross-entropy.ts";
-import { Cast, Mul } from "../ops/index.ts";
+import { Cast } from "../ops/index.ts";
 import type { Device } from "../runtime/device.ts";
 import { type Tensor, tensor } from "../runtime/tensor.ts";
+import type { Losses, LossOptions, Objective } from "./objective.ts";
 import { createOptimizer } from "./optimizer/create.ts";
 import {
   gradientName,
+  type LossGraph,
   momentNames,
   type OptimizerState,
   type Report,
@@ -30,14 +30,14 @@ export type TrainingOptions = AdamWOptions & {
 };
 
 /** How one step of training is run. Weights, gradients and moments are states of the device. */
-export type Training = {
+export type Training<Batch> = {
   /** ONNX nodes of the program of loss and gradients. */
   readonly nodes: number;
   /** Kernels of a step of so many micro-batches, by what they are for. */
   kernels(microBatches?: number): Record<string, number>;
   /**
-   * One step of the optimizer for the mean loss over all supervised tokens of its micro-batches, of which there is at least
-   * one. Where the loss or the norm of its gradients is not finite nothing is applied.
+   * One step of the optimizer for the loss of its micro-batches, of which there is at least one. Where the loss or the norm
+   * of its gradients is not finite nothing is applied.
    */
   step(batches: readonly Batch[], settings: StepSettings): Promise<Report>;
   /** The same without waiting for what came of it. */
@@ -56,45 +56,51 @@ export type StepSettings = UpdateSettings & {
 };
 
 /**
- * Compile the programs of training some of the parameters of `model` with batches of one shape, from the weights and moments
- * on the device. The other weights are only read.
+ * Compile the programs that minimise an objective over some of the parameters of `model`, with batches of one shape, from the
+ * weights and moments on the device. The other weights are only read.
  */
-export async function compileTraining(
+export async function compileTraining<Batch>(
   device: Device,
   model: Model,
+  objective: Objective<Batch>,
   shape: BatchShape,
   options: TrainingOptions,
   parameters: readonly Parameter[] = model.parameters,
   initial?: OptimizerState,
-): Promise<Training> {
+): Promise<Training<Batch>> {
   const half = options.precision === "fp16";
   const computed = half ? model.as("float16") : model;
   const scale = half ? input("loss_scale", "float32", []) : undefined;
-  const { loss, grads } = lossAndGradients(computed, shape, options.rematerialize, parameters, scale);
+  const { rematerialize } = options;
+  const { loss, metrics, grads } = lossAndGradients(computed, objective, shape, { rematerialize, scale }, parameters);
+  const scalars = { loss, ...metrics };
   const trained = new Set(parameters.map(({ name }) => name));
   const own = new Set(model.parameters.flatMap(({ name }) => model.storage(name).names));
-  const read = toposort(loss).flatMap(({ name }) => (name === undefined || trained.has(name) ? [] : name));
-  const frozen = new Set(read.filter((name) => own.has(name)));
-  const outputs = [loss, ...Object.values(grads)];
+  const others = new Set(objective.reads);
+  const read = toposort(...Object.values(scalars)).flatMap(({ name }) => (name && !trained.has(name) ? [name] : []));
+  const frozen = new Set(read.filter((name) => own.has(name) || others.has(name)));
+  const isWhole = (name: string) => others.has(name) || model.storage(name).whole().name === name;
   const narrows = ({ name }: Value) =>
-    (frozen.has(name!) && model.storage(name!).whole().name === name) || (!device.resident && trained.has(name!));
-  const [first, ...rest] = half ? narrowed(outputs, narrows) : outputs;
+    (frozen.has(name!) && isWhole(name!)) || (!device.resident && trained.has(name!));
+  const outputs = [...Object.values(scalars), ...Object.values(grads)];
+  const computedIn = half ? narrowed(outputs, narrows) : outputs;
   // the flat optimizer narrows weights and widens gradients itself
   const widened = (x: Value) => (half && !device.resident ? Cast(x, { to: "float32" }) : x);
+  const named = (names: readonly string[], values: readonly Value[]) =>
+    Object.fromEntries(names.map((name, i) => [name, values[i]!]));
+  const names = Object.keys(scalars);
   const graph = {
-    loss: first!,
-    gradients: Object.fromEntries(Object.keys(grads).map((name, i) => [name, widened(rest[i]!)])),
-    batched: new Set(read.filter((name) => !own.has(name) && name !== scale?.name)),
+    scalars: named(names, computedIn) as LossGraph["scalars"],
+    gradients: named(Object.keys(grads), computedIn.slice(names.length).map(widened)),
+    batched: new Set(read.filter((name) => !frozen.has(name) && name !== scale?.name)),
     frozen,
   };
   const optimizer = await createOptimizer(device, graph, parameters, { ...options, half }, initial);
-  const ask = (batches: readonly Batch[], { masks = [], ...settings }: StepSettings): Promise<void> => {
-    const total = batches.reduce((count, { supervised }) => count + supervised.length, 0);
-    return optimizer.step(
-      batches.map((batch, i) => ({ ...batchFeeds(batch, 1 / total), ...masks[i] })),
+  const ask = (batches: readonly Batch[], { masks = [], ...settings }: StepSettings): Promise<void> =>
+    optimizer.step(
+      objective.feeds(batches).map((feeds, i) => ({ ...feeds, ...masks[i] })),
       settings,
     );
-  };
 
   return {
     nodes: optimizer.nodes,
@@ -110,22 +116,22 @@ export async function compileTraining(
   };
 }
 
-/** The loss of a batch, times `scale`, and its gradients by the names of their states. */
+/** The loss of a batch, what is logged beside it, and the gradients by the names of their states. */
 export function lossAndGradients(
   model: Model,
+  objective: Pick<Objective<never>, "loss">,
   shape: BatchShape,
-  rematerialize: boolean,
+  options: LossOptions = {},
   parameters: readonly Parameter[] = model.parameters,
-  scale?: Value,
-): { loss: Value; grads: Record<string, Value> } {
-  const loss = batchLoss(model, shape, rematerialize, scale);
+): Required<Losses> & { grads: Record<string, Value> } {
+  const { loss, metrics = {} } = objective.loss(model, shape, options);
   const grads = gradients(
     loss,
     parameters.map(({ name }) => model.weight(name)),
   );
   // from the last layer to the first, so that what a layer kept is freed when its gradients are done
   const outputs = parameters.map(({ name }, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();
-  return { loss, grads: Object.fromEntries(outputs) };
+  return { loss, metrics, grads: Object.fromEntries(outputs) };
 }
 
 /** Weights that are kept in float32 are narrowed where they are used. */
@@ -140,53 +146,4 @@ export async function resetMoments(device: Device, parameters: readonly Paramete
   for (const { name, shape } of parameters)
     for (const moment of momentNames(name))
       await device.write(moment, tensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b, 1))));
-}
-
-/** Σ weight · negative log-likelihood of a batch, times `scale`: a scalar of the inputs that batchFeeds gives. */
-export function batchLoss(model: Model, shape: BatchShape, rematerialize = false, scale?: Value): Value {
-  const hidden = model.hidden(tokenInputs(shape), { rematerialize });
-  const dtype = hidden.dtype === "float16" ? "float32" : hidden.dtype;
-  const weights = (i: number) => input(`weights_${i}`, dtype, ["supervised", 1]);
-  const chunks = Array.from({ length: shape.chunks }, (_, i) => ({
-    rows: input(`rows_${i}`, "int32", ["supervised"]),
-    labels: input(`labels_${i}`, "int32", ["supervised", 1]),
-    weights: scale ? Mul(weights(i), scale) : weights(i),
-  }));
-  return crossEntropy(hidden, model.head, input("slots", "int32", [shape.rows * shape.length]), chunks);
-}
-
-/** The tensors for batchLoss, with the same weight for every supervised position. */
-export function batchFeeds(
-  batch: Batch,
-  weight: number,
-  dtype: "float32" | "float64" = "float32",
-): Record<string, Tensor> {
-  const { supervised, shape } = batch;
-  const size = Math.max(1, Math.ceil(supervised.length / shape.chunks));
-  const slots = new Int32Array(shape.rows * shape.length).fill(size * shape.chunks);
-  supervised.forEach(({ position }, i) => {
-    slots[position] = i;
-  });
-  const feeds: Record<string, Tensor> = { ...tokenFeeds(batch), slots: tensor("int32", [slots.length], slots) };
-  for (let i = 0; i < shape.chunks; i++) {
-    const chunk = supervised.slice(i * size, (i + 1) * size);
-    const padded = <T>(value: (at: (typeof chunk)[number]) => T, pad: T) =>
-      Array.from({ length: size }, (_, k) => (chunk[k] ? value(chunk[k]) : pad));
-    feeds[`rows_${i}`] = tensor(
-      "int32",
-      [size],
-      padded(({ position }) => position, 0),
-    );
-    feeds[`labels_${i}`] = tensor(
-      "int32",
-      [size, 1],
-      padded(({ label }) => label, 0),
-    );
-    feeds[`weights_${i}`] = tensor(
-      dtype,
-      [size, 1],
-      padded(() => weight, 0),
-    );
-  }
-  return feeds;
 }

@@ -20,6 +20,7 @@ import type { Report } from "./optimizer/optimizer.ts";
 import { choosePrecision, PRECISIONS, type Precision } from "./precision.ts";
 import { compileTraining, resetMoments } from "./program.ts";
 import { ScheduleOptions, scheduled } from "./schedule.ts";
+import { nextToken } from "./supervised.ts";
 import type { Trained } from "./trained.ts";
 
 export const SftOptions = z.object({
@@ -111,7 +112,7 @@ export async function trainSft(run: SftRun): Promise<SftResult> {
     precision,
   };
   const { parameters } = trained;
-  const training = await compileTraining(device, model, shape, settings, parameters, resumed?.optimizer);
+  const training = await compileTraining(device, model, nextToken, shape, settings, parameters, resumed?.optimizer);
 
   let step = resumed?.step ?? 0;
   let saved = resumed?.step;

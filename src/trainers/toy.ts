@@ -7,6 +7,7 @@ import type { Model } from "../models/model.ts";
 import type { Device } from "../runtime/device.ts";
 import { tensor } from "../runtime/tensor.ts";
 import { compileTraining, resetMoments, type TrainingOptions } from "./program.ts";
+import { nextToken } from "./supervised.ts";
 
 export const TOY: ModelConfig = {
   model_type: "llama",
@@ -53,7 +54,7 @@ export async function trainToy(device: Device, steps = 12): Promise<{ losses: nu
     [randomSegment(3, 14, 1), randomSegment(4, 5, 2)],
   ];
   const batch = layOut(rows, shape);
-  const training = await compileTraining(device, model, shape, ADAMW);
+  const training = await compileTraining(device, model, nextToken, shape, ADAMW);
   const [losses, times]: [number[], number[]] = [[], []];
   for (let step = 1; step <= steps; step++) {
     const start = performance.now();

@@ -10,6 +10,7 @@ import { BASE_DTYPES, type BaseDtype } from "../../src/models/storage.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { writeWeight } from "../../src/trainers/checkpoint.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
+import { nextToken } from "../../src/trainers/supervised.ts";
 import { ADAMW } from "../support/training.ts";
 import { SHAPES } from "./shapes.ts";
 
@@ -28,7 +29,7 @@ await resetMoments(device, adapter.parameters);
 
 const length = 256;
 const shape = batchShape(1, length, config.vocab_size as number);
-const training = await compileTraining(device, model, shape, ADAMW, adapter.parameters);
+const training = await compileTraining(device, model, nextToken, shape, ADAMW, adapter.parameters);
 const tokens = Array.from({ length }, (_, i) => (i * 37) % (config.vocab_size as number));
 const batch = layOut([[{ tokens, supervised: tokens.map(() => true) }]], shape);
 const used = process.cpuUsage();

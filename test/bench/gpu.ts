@@ -18,6 +18,7 @@ import { measureMatMul } from "../../src/runtime/probe.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
 import { type Precision, whyNoHalf } from "../../src/trainers/precision.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
+import { nextToken } from "../../src/trainers/supervised.ts";
 import { type BenchShape, GPU_SHAPES, TOY_SHAPES } from "./shapes.ts";
 
 const { values: options } = parseArgs({
@@ -95,7 +96,11 @@ async function train(name: string, { config, rows, length }: BenchShape, precisi
     const [vocab, heads] = [config.vocab_size as number, config.num_attention_heads as number];
     const shape = batchShape(rows, length, vocab, device.target.fewKernels ? heads : undefined);
     const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 };
-    const training = await compileTraining(device, model, shape, { ...adamw, rematerialize: false, precision });
+    const training = await compileTraining(device, model, nextToken, shape, {
+      ...adamw,
+      rematerialize: false,
+      precision,
+    });
     say(`${training.nodes} nodes compiled`);
     const random = seededRandom(1);
     const row = () => ({

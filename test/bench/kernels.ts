@@ -10,6 +10,7 @@ import type { Value } from "../../src/graph/value.ts";
 import { createModel } from "../../src/models/load.ts";
 import type { Device, HostLoop, Program } from "../../src/runtime/device.ts";
 import { compileTraining } from "../../src/trainers/program.ts";
+import { nextToken } from "../../src/trainers/supervised.ts";
 import type { BenchShape } from "./shapes.ts";
 
 /** What a step launched before kernels were counted: compositions in primitive ops, AdamW a program for each tensor. */
@@ -37,7 +38,10 @@ export async function countKernelsOf(
   const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize };
   const counted = async (emission: string, target: Target, resident: boolean, precision: "fp32" | "fp16") => {
     const shape = batchShape(rows, length, vocab, resident ? heads : undefined);
-    const training = await compileTraining(counter(target, resident), model, shape, { ...optimizer, precision });
+    const training = await compileTraining(counter(target, resident), model, nextToken, shape, {
+      ...optimizer,
+      precision,
+    });
     const parts = training.kernels(microBatches);
     return { emission, parts, total: Object.values(parts).reduce((a, b) => a + b) };
   };

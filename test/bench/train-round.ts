@@ -10,6 +10,7 @@ import { openDevice } from "../../src/runtime/device.ts";
 import { measureMatMul } from "../../src/runtime/probe.ts";
 import { writeWeight } from "../../src/trainers/checkpoint.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
+import { nextToken } from "../../src/trainers/supervised.ts";
 import { SHAPES } from "./shapes.ts";
 
 const name = process.argv[2]!;
@@ -30,7 +31,7 @@ await resetMoments(device, trained);
 const vocab = config.vocab_size as number;
 const shape = batchShape(rows, length, vocab);
 const adamW = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize };
-const training = await compileTraining(device, model, shape, adamW, trained);
+const training = await compileTraining(device, model, nextToken, shape, adamW, trained);
 const random = seededRandom(1);
 const row = () => ({
   tokens: Array.from({ length }, () => random.below(vocab)),

@@ -14,7 +14,7 @@ import { input, scalar, type Value } from "../../src/graph/value.ts";
 import { Mul, ReduceSum, Reshape } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { stack, type Tensor, tensor, toNumbers } from "../../src/runtime/tensor.ts";
-import { batchFeeds, batchLoss } from "../../src/trainers/program.ts";
+import { nextToken, nextTokenFeeds } from "../../src/trainers/supervised.ts";
 import { testDevice } from "../support/finite-differences.ts";
 import { ranOps } from "../support/profile.ts";
 import { batchOf, prepare, segment } from "../support/training.ts";
@@ -74,12 +74,12 @@ const batches = [
   batchOf([[segment(1, 20, 5), segment(2, 9, 3)]], 32, 40, 16),
   batchOf([[segment(3, 14, 2)]], 32, 40, 16),
 ];
-const feeds = batches.map((batch) => batchFeeds(batch, 1));
+const feeds = batches.map((batch) => nextTokenFeeds(batch, 1));
 
 /** Loss and gradients of the toy, whose layers are rematerialised. */
 async function toy(device: Parameters<typeof prepare>[0]) {
   const model = await prepare(device);
-  const loss = batchLoss(model, batches[0]!.shape, true);
+  const { loss } = nextToken.loss(model, batches[0]!.shape, { rematerialize: true });
   const grads = gradients(
     loss,
     model.parameters.map(({ name }) => model.weight(name)),

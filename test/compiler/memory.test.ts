@@ -12,6 +12,7 @@ import { createModel } from "../../src/models/load.ts";
 import { Add, Exp, MatMul, ReduceSum, Reshape, Softmax, Transpose } from "../../src/ops/index.ts";
 import { scan } from "../../src/ops/scan.ts";
 import { lossAndGradients } from "../../src/trainers/program.ts";
+import { nextToken } from "../../src/trainers/supervised.ts";
 import { TOY } from "../../src/trainers/toy.ts";
 import { distill } from "../support/cli.ts";
 
@@ -64,7 +65,7 @@ test("a training step costs 6 for each weight and token, and attention; less is 
       return name === "supervised" ? rows * length : name === "slots" ? rows * length + 1 : none(name);
     };
     const outputsOf = (rematerialize: boolean) => {
-      const { loss, grads } = lossAndGradients(model, shape, rematerialize);
+      const { loss, grads } = lossAndGradients(model, nextToken, shape, { rematerialize });
       return { ...grads, loss };
     };
     const [kept, again] = [false, true].map((rematerialize) => estimate(outputsOf(rematerialize), targets.cpu, sizes));

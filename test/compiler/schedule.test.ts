@@ -14,7 +14,7 @@ import { resolve } from "../../src/ops/after.ts";
 import { After, Exp, Mul, ReduceSum, Reshape, Scan, Sqrt } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
-import { batchFeeds, batchLoss } from "../../src/trainers/program.ts";
+import { nextToken, nextTokenFeeds } from "../../src/trainers/supervised.ts";
 import { ranOps } from "../support/profile.ts";
 import { batchOf, prepare, segment } from "../support/training.ts";
 
@@ -58,14 +58,14 @@ test("ONNX Runtime runs a rematerialised training step in the order that the sch
   const device = await openDevice("cpu", { threads: 1, profile: join(folder, "run") });
   const model = await prepare(device);
   const batch = batchOf([[segment(1, 20, 5), segment(2, 9, 3)]], 32, 40, 16);
-  const loss = batchLoss(model, batch.shape, true);
+  const { loss } = nextToken.loss(model, batch.shape, { rematerialize: true });
   const grads = gradients(
     loss,
     model.parameters.map(({ name }) => model.weight(name)),
   );
   const outputs: Record<string, Value> = Object.fromEntries(grads.map((grad, i) => [`grad ${i}`, grad]));
   const program = await device.compile(outputs);
-  await program.run(batchFeeds(batch, 1));
+  await program.run(nextTokenFeeds(batch, 1));
   await device.close();
 
   const { listed } = schedule(lower(Object.values(outputs), targets.cpu), backwards);

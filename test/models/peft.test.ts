@@ -13,6 +13,7 @@ import {
 import { createModel, loadWeights, type ModelConfig, saveTensors } from "../../src/models/load.ts";
 import { readerOf, saveTrained, writeWeight } from "../../src/trainers/checkpoint.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
+import { nextToken } from "../../src/trainers/supervised.ts";
 import { trainedPart } from "../../src/trainers/trained.ts";
 import { testDevice } from "../support/finite-differences.ts";
 import { logitsOf, prepareLora } from "../support/lora.ts";
@@ -104,7 +105,7 @@ for (const [name, reference_] of Object.entries(reference.cases)) {
       const { parameters } = model.adapter!;
       await resetMoments(device, parameters);
       const adamW = { ...ADAMW, ...options, rematerialize };
-      const training = await compileTraining(device, model, batch.shape, adamW, parameters);
+      const training = await compileTraining(device, model, nextToken, batch.shape, adamW, parameters);
       for (const [i, expected] of losses.entries()) {
         const { loss } = await training.step([batch], { learning_rate, max_grad_norm });
         assert.ok(Math.abs(loss - expected) <= 1e-4 * expected, `step ${i + 1}: loss ${loss}, PEFT ${expected}`);

@@ -7,6 +7,7 @@ import { constant, input, toposort, type Value } from "../../src/graph/value.ts"
 import type * as families from "../../src/models/index.ts";
 import { createModel } from "../../src/models/load.ts";
 import { attention } from "../../src/nn/attention.ts";
+import { chunkedLoss } from "../../src/nn/chunked-loss.ts";
 import { crossEntropy } from "../../src/nn/cross-entropy.ts";
 import { geglu } from "../../src/nn/geglu.ts";
 import { linear } from "../../src/nn/linear.ts";
@@ -15,7 +16,7 @@ import { swiglu } from "../../src/nn/swiglu.ts";
 import { checkpoint } from "../../src/ops/checkpoint.ts";
 import { Add, Exp, GatedGelu, GatedSilu, Mul, ReduceSum, Reshape, Scan } from "../../src/ops/index.ts";
 import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
-import { batchFeeds, batchLoss } from "../../src/trainers/program.ts";
+import { nextToken, nextTokenFeeds } from "../../src/trainers/supervised.ts";
 import { assertGradient, random, testDevice } from "../support/finite-differences.ts";
 import { batchOf, segment, TOY } from "../support/training.ts";
 
@@ -68,14 +69,20 @@ for (const [block, window, scale] of [[6], [4], [2], [4, 2, 0.9], [2, 2, 0.9]] a
 test("the chunked cross-entropy's gradient equals finite differences", () => {
   const chunk = (rows: number[], labels: number[], weights: number[]) => ({
     rows: constant(rows, "int32", [2]),
-    labels: constant(labels, "int32", [2, 1]),
     weights: constant(weights, "float64", [2, 1]),
+    operands: [constant(labels, "int32", [2, 1])],
   });
   const slots = constant([4, 0, 2, 4, 1], "int32");
   return assertGradient(
     (hidden, weight) =>
       Mul(
-        crossEntropy(hidden, weight, slots, [chunk([1, 4], [3, 0], [0.5, 2]), chunk([2, 0], [6, 0], [1, 0])]),
+        chunkedLoss(
+          hidden,
+          weight,
+          slots,
+          [chunk([1, 4], [3, 0], [0.5, 2]), chunk([2, 0], [6, 0], [1, 0])],
+          crossEntropy,
+        ).loss,
         constant([3], "float64", []),
       ),
     { shape: [5, 3] },
@@ -106,7 +113,7 @@ for (const [model_type, changes] of Object.entries(SMALL))
     const model = createModel(config, "test", { dtype: "float64" });
     const batch = batchOf([[segment(1, 7, 2, 11), segment(2, 4, 1, 11)], [segment(3, 9, 3, 11)]], 12, 11, 5);
     const next = random(5);
-    const feeds = batchFeeds(batch, 0.1, "float64");
+    const feeds = nextTokenFeeds(batch, 0.1, "float64");
     for (const { name, shape } of model.parameters)
       feeds[name] = tensor(
         "float64",
@@ -115,7 +122,7 @@ for (const [model_type, changes] of Object.entries(SMALL))
           shape.length === 1 ? next() : 2 * (next() - 0.75),
         ),
       );
-    const loss = batchLoss(model, batch.shape);
+    const { loss } = nextToken.loss(model, batch.shape);
     const names = model.parameters.map(({ name }) => name);
     const forward = await device.compile({ loss });
     const grads = gradients(

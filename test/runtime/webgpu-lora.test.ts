@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { openDevice } from "../../src/runtime/device.ts";
 import { dropoutMasks } from "../../src/trainers/dropout.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
+import { nextToken } from "../../src/trainers/supervised.ts";
 import { distill } from "../support/cli.ts";
 import { prepareLora } from "../support/lora.ts";
 import { recipe } from "../support/recipes.ts";
@@ -17,7 +18,7 @@ async function losses(name: "cpu" | "webgpu", lora_dropout: number): Promise<num
   const model = await prepareLora(device, TOY, { lora_dropout });
   const { parameters } = model.adapter!;
   await resetMoments(device, parameters);
-  const training = await compileTraining(device, model, batch.shape, ADAMW, parameters);
+  const training = await compileTraining(device, model, nextToken, batch.shape, ADAMW, parameters);
   const all: number[] = [];
   for (let step = 1; step <= 5; step++) {
     const masks = [dropoutMasks(model.adapter, batch.shape, step)];

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Device } from "../../src/runtime/device.ts";
 import { INITIAL_STATE } from "../../src/trainers/optimizer/optimizer.ts";
 import { compileTraining } from "../../src/trainers/program.ts";
+import { nextToken } from "../../src/trainers/supervised.ts";
 import { ADAMW, batchOf, prepare, segment } from "./training.ts";
 
 /** Train in half precision from a scale of the loss at which gradients overflow. */
@@ -13,6 +14,7 @@ export async function recoversFromOverflow(device: Device): Promise<void> {
   const training = await compileTraining(
     device,
     model,
+    nextToken,
     batch.shape,
     { ...ADAMW, precision: "fp16" },
     model.parameters,

@@ -5,6 +5,7 @@ import type { ModelConfig } from "../../src/models/load.ts";
 import type { Model } from "../../src/models/model.ts";
 import type { Device } from "../../src/runtime/device.ts";
 import { compileTraining, type Training, type TrainingOptions } from "../../src/trainers/program.ts";
+import { nextToken } from "../../src/trainers/supervised.ts";
 import { ADAMW, newModel } from "../../src/trainers/toy.ts";
 
 export { lossOf as measure, readGradients as gradientsOf, relativeDifference } from "../../src/trainers/laws/law.ts";
@@ -33,7 +34,7 @@ export const compileFor = (
   model: Model,
   batch: Batch,
   options: Partial<TrainingOptions> = {},
-): Promise<Training> => compileTraining(device, model, batch.shape, { ...ADAMW, ...options });
+): Promise<Training<Batch>> => compileTraining(device, model, nextToken, batch.shape, { ...ADAMW, ...options });
 
 /** The loss of each of `steps` steps on one batch. */
 export async function losses(

@@ -14,7 +14,8 @@ import { resolve } from "../../src/ops/after.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { writeWeight } from "../../src/trainers/checkpoint.ts";
 import { dropoutMasks } from "../../src/trainers/dropout.ts";
-import { batchLoss, compileTraining, resetMoments } from "../../src/trainers/program.ts";
+import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
+import { nextToken } from "../../src/trainers/supervised.ts";
 import { isFrozen, trainedPart } from "../../src/trainers/trained.ts";
 import { testDevice } from "../support/finite-differences.ts";
 import { prepareLora } from "../support/lora.ts";
@@ -30,7 +31,7 @@ async function train(model: Parameters<typeof compileTraining>[1], options: { re
   const device = await testDevice();
   const { parameters } = trainedPart(model, untied);
   await resetMoments(device, parameters);
-  const training = await compileTraining(device, model, batch.shape, { ...ADAMW, ...options }, parameters);
+  const training = await compileTraining(device, model, nextToken, batch.shape, { ...ADAMW, ...options }, parameters);
   const losses: number[] = [];
   for (let step = 1; step <= 8; step++) {
     const masks = [dropoutMasks(model.adapter, batch.shape, step)];
@@ -67,7 +68,7 @@ test("what is frozen has no gradient in the program, the embedding and the head 
     const { parameters } = trainedPart(model, untied);
     const short = batchOf([[segment(1, 16)]], 16); // so few tokens that nothing is merged
     const grads = gradients(
-      batchLoss(model, short.shape),
+      nextToken.loss(model, short.shape).loss,
       parameters.map(({ name }) => model.weight(name)),
     );
     return schedule(lower(grads, targets.cpu), backwards)
@@ -90,7 +91,7 @@ for (const rematerialize of [false, true])
       const model = createModel(many, "test", { lora, base: () => base });
       const long = batchOf([[segment(1, 96)]], 96, 64, 48); // so many tokens that the adapter is merged
       const { parameters } = model.adapter!;
-      const loss = batchLoss(model, long.shape, rematerialize);
+      const { loss } = nextToken.loss(model, long.shape, { rematerialize });
       const grads = gradients(
         loss,
         parameters.map(({ name }) => model.weight(name)),
@@ -162,7 +163,14 @@ for (const base_dtype of BASE_DTYPES)
         await resetMoments(device, parameters);
         const losses: number[] = [];
         for (const rematerialize of [false, true]) {
-          const training = await compileTraining(device, model, batch.shape, { ...ADAMW, rematerialize }, parameters);
+          const training = await compileTraining(
+            device,
+            model,
+            nextToken,
+            batch.shape,
+            { ...ADAMW, rematerialize },
+            parameters,
+          );
           for (let step = 1; step <= 3; step++) {
             losses.push((await training.step([batch], { learning_rate: 1e-3, max_grad_norm: 1 })).loss);
           }

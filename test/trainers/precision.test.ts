@@ -3,6 +3,7 @@ import { after, test } from "node:test";
 import { INITIAL_STATE } from "../../src/trainers/optimizer/optimizer.ts";
 import { choosePrecision } from "../../src/trainers/precision.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
+import { nextToken } from "../../src/trainers/supervised.ts";
 import { testDevice } from "../support/finite-differences.ts";
 import { resumesInHalf } from "../support/half.ts";
 import { prepareLora } from "../support/lora.ts";
@@ -32,7 +33,14 @@ for (const base of ["float32", "float16"] as const)
       await resetMoments(device, parameters);
       const frozen = async () => (await device.read("model.embed_tokens.weight")).data;
       const before = await frozen();
-      const training = await compileTraining(device, model, batch.shape, { ...ADAMW, precision }, parameters);
+      const training = await compileTraining(
+        device,
+        model,
+        nextToken,
+        batch.shape,
+        { ...ADAMW, precision },
+        parameters,
+      );
       const all: number[] = [];
       for (let step = 1; step <= 20; step++)
         all.push((await training.step([batch], { learning_rate: 1e-2, max_grad_norm: 1 })).loss);
@@ -58,6 +66,7 @@ test("the scale of the loss doubles after 2000 steps without an overflow", async
   const training = await compileTraining(
     device,
     model,
+    nextToken,
     batch.shape,
     { ...ADAMW, precision: "fp16" },
     model.parameters,

@@ -1,7 +1,7 @@
 import { gradients } from "../../compiler/gradients.ts";
 import { deriveSeed, seededRandom } from "../../core/random.ts";
 import { tensor, toNumbers } from "../../runtime/tensor.ts";
-import { batchFeeds, batchLoss } from "../program.ts";
+import { nextToken, nextTokenFeeds } from "../supervised.ts";
 import { batchOf, type Law, longest, verdict } from "./law.ts";
 
 /** The move of each weight, as its norm: larger, and the slope's own change shows; smaller, and the loss's rounding does. */
@@ -22,9 +22,9 @@ export const finite_difference: Law = {
       segments.map((segment) => [segment]),
       longest(segments),
     );
-    const feeds = batchFeeds(batch, 1 / batch.supervised.length, "float64");
+    const feeds = nextTokenFeeds(batch, 1 / batch.supervised.length, "float64");
     const names = model.parameters.map(({ name }) => name);
-    const loss = batchLoss(model, batch.shape);
+    const { loss } = nextToken.loss(model, batch.shape);
     const forward = await device.compile({ loss });
     const slopes = gradients(
       loss,

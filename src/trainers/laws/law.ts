@@ -10,6 +10,7 @@ import type { Device } from "../../runtime/device.ts";
 import { tensor } from "../../runtime/tensor.ts";
 import { gradientName } from "../optimizer/optimizer.ts";
 import { compileTraining, resetMoments, type Training, type TrainingOptions } from "../program.ts";
+import { nextToken } from "../supervised.ts";
 
 /** What laws are tried on. */
 export type Subject = {
@@ -79,17 +80,17 @@ export const trainingOf = (
   { shape }: Batch,
   on = device,
   parameters: readonly Parameter[] = model.parameters,
-) => compileTraining(on, model, shape, options, parameters);
+) => compileTraining(on, model, nextToken, shape, options, parameters);
 
 /** The mean loss of micro-batches, whose gradients are on the device then; the weights stay as they are. */
-export const lossOf = async (training: Training, ...batches: Batch[]): Promise<number> =>
+export const lossOf = async (training: Training<Batch>, ...batches: Batch[]): Promise<number> =>
   (await training.step(batches, { learning_rate: 0, max_grad_norm: 1 })).loss;
 
 /** The same with its gradients. */
 export async function lossAndGradients(
   { device }: Subject,
   model: Model,
-  training: Training,
+  training: Training<Batch>,
   batches: readonly Batch[],
 ): Promise<Result> {
   return { loss: await lossOf(training, ...batches), gradients: await readGradients(device, model) };

@@ -35,14 +35,14 @@ type Flat = { parameters: readonly Parameter[]; param: string; grad: string; m: 
 
 export async function flatOptimizer(
   device: Device,
-  { loss, gradients }: LossGraph,
+  { scalars, gradients }: LossGraph,
   parameters: readonly Parameter[],
   options: OptimizerOptions,
   initial: OptimizerState = INITIAL_STATE,
   size = FLAT,
 ): Promise<Optimizer> {
-  const keep = [...Object.keys(gradients), "loss"];
-  const backward = await device.compile({ ...gradients, loss }, { keep });
+  const names = Object.keys(scalars);
+  const backward = await device.compile({ ...gradients, ...scalars }, { keep: [...Object.keys(gradients), ...names] });
   const flats = layOut(parameters, size);
   const working: DType = options.half ? "float16" : "float32";
   const compileUpdate = (options: { decays: boolean; size?: number }): Promise<Program> => {
@@ -60,8 +60,10 @@ export async function flatOptimizer(
   for (const flat of flats) gathered.push(await compileGather(device, flat, working));
   const spread: Program[] = [];
   for (const flat of flats) spread.push(await compileSpread(device, flat, working));
-  const control = await compileControl(device, flats, options);
-  const addLoss = await compileAdd(device, []);
+  const control = await compileControl(device, flats, names.slice(1), options);
+  const addScalars = await compileAdd(device, names);
+  const toParts = Object.fromEntries(names.map((name) => [name, partOf(name)]));
+  const toSums = Object.fromEntries(names.map((name) => [nextOf(name), name]));
   await adopt(device, flats, options.half, gathered, spread);
   for (const [name, value] of Object.entries(initial)) await device.write(stateName(name), scalarTensor(value));
 
@@ -71,7 +73,7 @@ export async function flatOptimizer(
   return {
     nodes: backward.nodes,
     kernels(microBatches) {
-      const more = gathered.reduce((sum, { next }) => sum + next.kernels, addLoss.kernels);
+      const more = gathered.reduce((sum, { next }) => sum + next.kernels, addScalars.kernels);
       return {
         "forward and backward": microBatches * backward.kernels,
         accumulate: gathered.reduce((sum, { first }) => sum + first.kernels, 0) + (microBatches - 1) * more,
@@ -82,14 +84,14 @@ export async function flatOptimizer(
     async step(batches, { learning_rate, max_grad_norm }) {
       lastRead.clear();
       for (const [k, batch] of batches.entries()) {
-        await backward.run(batch, { reads: scale, writes: k === 0 ? {} : { loss: "part of loss" } });
+        await backward.run(batch, { reads: scale, writes: k === 0 ? {} : toParts });
         for (const [i, { parameters, grad }] of flats.entries()) {
           const names = parameters.map(({ name }) => gradientName(name));
           const program = k === 0 ? gathered[i]!.first : gathered[i]!.next;
           await program.run({}, { reads: { ...operands(names), sum: grad }, writes: { flat: grad } });
           await device.forget(...names);
         }
-        if (k > 0) await addLoss.run({}, { reads: { sum: "loss", part: "part of loss" }, writes: { next: "loss" } });
+        if (k > 0) await addScalars.run({}, { writes: toSums });
       }
       const feeds = { learning_rate: scalarTensor(learning_rate), max_grad_norm: scalarTensor(max_grad_norm) };
       const states = Object.keys(initial);
@@ -112,7 +114,10 @@ export async function flatOptimizer(
     },
     async report() {
       const { data } = await device.read("report");
-      return Object.fromEntries(REPORT.map((name, i) => [name, Number(data[i])])) as Report;
+      const numbers = Array.from(data as Float32Array);
+      const known = Object.fromEntries(REPORT.map((name, i) => [name, numbers[i]!])) as Omit<Report, "metrics">;
+      const metrics = names.slice(1).map((name, i): [string, number] => [name, numbers[REPORT.length + i]!]);
+      return { ...known, metrics: Object.fromEntries(metrics) };
     },
     async read(name) {
       const { state, start, length, decaying } = locate(flats, name);
@@ -144,6 +149,9 @@ const REPORT = [
   "beta1_power",
   "beta2_power",
 ] as const satisfies (keyof Report)[];
+
+const partOf = (name: string) => `part of ${name}`;
+const nextOf = (name: string) => `next ${name}`;
 
 /** Matrices apart from norms and biases, which do not decay; otherwise as many in a flat as fit. */
 function layOut(parameters: readonly Parameter[], most: number): Flat[] {
@@ -229,20 +237,27 @@ function cut(x: Value, sizes: readonly number[]): Value[] {
   return groups.flatMap((group, i) => cut(wholes[i]!, group));
 }
 
-function compileControl(device: Device, flats: readonly Flat[], options: OptimizerOptions): Promise<Program> {
+/** `metrics` are the names of what is reported beside the loss. */
+function compileControl(
+  device: Device,
+  flats: readonly Flat[],
+  metrics: readonly string[],
+  options: OptimizerOptions,
+): Promise<Program> {
   const grads = flats.map((flat) => input(flat.grad, "float32", [total(flat)]));
   const squares = sumOfSquaresOfFlats(grads);
   const { factors, grad_norm, next } = guardedFactors(squares, { ...options, scales: options.half });
-  const loss = input("loss", "float32", []);
   const state = (name: string) => input(name, "float32", []);
+  const unscaled = (name: string) => (options.half ? Div(state(name), state("loss_scale")) : state(name));
   const values: Record<string, Value> = {
     loss_scale: state("loss_scale"),
     good_steps: state("good_steps"),
     ...next,
-    loss: options.half ? Div(loss, state("loss_scale")) : loss,
+    loss: unscaled("loss"),
     grad_norm,
   };
-  const report = Concat(...REPORT.map((name) => Reshape(values[name]!, { shape: [1] })), { axis: 0 });
+  const reported = [...REPORT.map((name) => values[name]!), ...metrics.map(unscaled)];
+  const report = Concat(...reported.map((value) => Reshape(value, { shape: [1] })), { axis: 0 });
   const outputs = {
     ...factors,
     ...Object.fromEntries(Object.entries(next).map(([name, value]) => [`next_${name}`, value])),
@@ -251,8 +266,12 @@ function compileControl(device: Device, flats: readonly Flat[], options: Optimiz
   return device.compile(outputs, { keep: Object.keys(outputs) });
 }
 
-const compileAdd = (device: Device, shape: readonly string[]): Promise<Program> =>
-  device.compile({ next: Add(input("sum", "float32", shape), input("part", "float32", shape)) }, { keep: ["next"] });
+/** Each scalar with the part of another micro-batch added to it. */
+function compileAdd(device: Device, names: readonly string[]): Promise<Program> {
+  const sum = (name: string) => Add(input(name, "float32", []), input(partOf(name), "float32", []));
+  const outputs = Object.fromEntries(names.map((name) => [nextOf(name), sum(name)]));
+  return device.compile(outputs, { keep: Object.keys(outputs) });
+}
 
 /** Move weights and moments that are states of their own into the flats. */
 async function adopt(

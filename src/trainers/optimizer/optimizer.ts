@@ -13,8 +13,10 @@ export type OptimizerOptions = AdamWOptions & {
 
 /** What was true after a step. */
 export type Report = {
-  /** The mean over the step's supervised tokens, before the update. */
+  /** Of the step's micro-batches together, before the update. */
   loss: number;
+  /** What the objective logs beside it. */
+  metrics: Record<string, number>;
   /** The norm before clipping; where it is not finite the step was passed over. */
   grad_norm: number;
 } & OptimizerState;
@@ -41,11 +43,11 @@ export const INITIAL_STATE: OptimizerState = {
   beta2_power: 1,
 };
 
-/** A loss that is summed over micro-batches, and its gradients by the names of their states. */
+/** Scalars that are summed over micro-batches, of which one is the loss, and its gradients by the names of their states. */
 export type LossGraph = {
-  loss: Value;
+  scalars: { loss: Value } & Record<string, Value>;
   gradients: Record<string, Value>;
-  /** Of the inputs of `loss`: those that are fed for each micro-batch, and states that keep their values. */
+  /** Of the inputs of the scalars: those that are fed for each micro-batch, and states that keep their values. */
   batched: ReadonlySet<string>;
   frozen: ReadonlySet<string>;
 };

@@ -19,14 +19,15 @@ import {
 
 export async function separateOptimizer(
   device: Device,
-  { loss, gradients, ...inputs }: LossGraph,
+  { scalars, gradients, ...inputs }: LossGraph,
   parameters: readonly Parameter[],
   options: OptimizerOptions,
   initial: OptimizerState = INITIAL_STATE,
 ): Promise<Optimizer> {
-  const backward = await compileBackward(device, loss, gradients, inputs);
+  const backward = await compileBackward(device, scalars, gradients, inputs);
   const update = await device.compileLoop(adamW(options));
-  let report: Report = { ...initial, loss: Number.NaN, grad_norm: Number.NaN };
+  const names = Object.keys(scalars).slice(1);
+  let report: Report = { ...initial, loss: Number.NaN, metrics: {}, grad_norm: Number.NaN };
 
   return {
     nodes: backward.nodes,
@@ -38,10 +39,11 @@ export async function separateOptimizer(
       const scale = options.half ? report.loss_scale : 1;
       if (options.half) await device.write("loss_scale", scalarTensor(scale));
       const sums = await backward.run(batches);
-      const loss = sums.loss / scale;
+      const [loss, ...logged] = sums.scalars.map((sum) => sum / scale) as [number, ...number[]];
+      const metrics = Object.fromEntries(names.map((name, i) => [name, logged[i]!]));
       const grad_norm = Math.sqrt(sums.squares) / scale;
       const finite = Number.isFinite(loss) && Number.isFinite(grad_norm);
-      report = { ...nextState(report, finite, options), loss, grad_norm };
+      report = { ...nextState(report, finite, options), loss, metrics, grad_norm };
       if (!finite) return;
       const scalars = {
         learning_rate,
