@@ -57,7 +57,9 @@ export {
   type SamplingOptions,
   type Teacher,
 } from "./teachers/teacher.ts";
+export * as trainers from "./trainers/index.ts";
 export type { Report } from "./trainers/optimizer/optimizer.ts";
+export { TrainerOptions } from "./trainers/options.ts";
 export { compileTraining, type StepSettings, type Training } from "./trainers/program.ts";
-export { type SftOptions, trainSft } from "./trainers/sft.ts";
 export { type Trained, trainedPart } from "./trainers/trained.ts";
+export { defineTrainer, type Trainer, trainWith } from "./trainers/trainer.ts";

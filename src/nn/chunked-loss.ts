@@ -108,7 +108,11 @@ function lossAndGradients(
     const part = MatMul(transposed(After(half ? h : Mul(h, w), dh)), d); // the small factor is transposed
     dWeight = dWeight ? Add(dWeight, part) : part;
   }
-  const sum = (xs: readonly Value[]) => Reshape(xs.reduce((a, b) => Add(a, b)), { shape: [] });
+  const sum = (xs: readonly Value[]) =>
+    Reshape(
+      xs.reduce((a, b) => Add(a, b)),
+      { shape: [] },
+    );
   const width = hidden.shape[1] as number;
   const zero = constant(new Float32Array(width), hidden.dtype, [1, width]);
   const whole = transposed(dWeight!);

@@ -16,7 +16,8 @@ import { RewardSpecs } from "../rewards/create.ts";
 import { DEVICES } from "../runtime/device.ts";
 import { SamplerOptions } from "../sampling/sample.ts";
 import * as teachers from "../teachers/index.ts";
-import { SftOptions } from "../trainers/sft.ts";
+import * as trainers from "../trainers/index.ts";
+import type { TrainerOptions } from "../trainers/options.ts";
 
 const text = z.string().min(1);
 const seed = z.int().nonnegative().default(0);
@@ -40,6 +41,13 @@ const Student = z.union([
   z.strictObject({ config: z.looseObject({ model_type: text }), seed }),
 ]);
 
+/** A trainer without a name is sft. */
+const Trainer = z.preprocess(
+  (trainer: unknown = {}) =>
+    typeof trainer === "object" && trainer !== null && !("type" in trainer) ? { type: "sft", ...trainer } : trainer,
+  oneOf(trainers) as unknown as z.ZodType<TrainerOptions & { type: string }>,
+);
+
 export const Recipe = z
   .strictObject({
     name: text.regex(/^[\w.-]+$/, "only letters, digits, '.', '_' and '-'"),
@@ -60,9 +68,7 @@ export const Recipe = z
     dataset: Dataset.optional(),
     /** Train low-rank matrices beside linear layers, and leave the student's own weights as they are. */
     lora: LoraOptions.strict().optional(),
-    trainer: SftOptions.extend({ type: z.literal("sft").default("sft") })
-      .strict()
-      .prefault({}),
+    trainer: Trainer,
     export: z.array(oneOf(exporters)).default([]),
     parity: ParityOptions.strict().prefault({}),
     evaluation: EvaluationOptions.extend({
@@ -192,7 +198,7 @@ function suggestion(key: string, known: readonly string[]): string {
 /** The keys that a schema knows at a path: those of all alternatives there. */
 function knownKeys(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
   const { def } = schema._zod as unknown as { def: Definition };
-  const inner = def.innerType ?? def.in;
+  const inner = def.innerType ?? (def.in?._zod.def.type === "transform" ? def.out : def.in);
   if (inner) return knownKeys(inner, path);
   if (def.options) return [...new Set(def.options.flatMap((option) => knownKeys(option, path)))];
   if (def.element) return knownKeys(def.element, path.slice(1));
@@ -205,6 +211,7 @@ function knownKeys(schema: z.core.$ZodType, path: readonly PropertyKey[]): strin
 type Definition = {
   innerType?: z.core.$ZodType;
   in?: z.core.$ZodType;
+  out?: z.core.$ZodType;
   options?: z.core.$ZodType[];
   element?: z.core.$ZodType;
   shape?: Record<string, z.core.$ZodType>;

@@ -31,8 +31,12 @@ const State = z.object({
     beta1_power: z.number(),
     beta2_power: z.number(),
   } satisfies Record<keyof OptimizerState, z.ZodType>),
+  /** Tokens that were trained on. */
+  tokens: z.int().nonnegative().default(0),
+  /** What the source of batches goes on from. */
+  source: z.json().optional(),
 });
-export type TrainerState = z.output<typeof State>;
+export type TrainerState = Omit<z.output<typeof State>, "source"> & { source?: unknown };
 
 /** Where checkpoints are, in a run's folder. */
 export const CHECKPOINTS = "checkpoints";

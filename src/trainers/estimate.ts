@@ -7,8 +7,9 @@ import { type PackedRow, unpacked } from "../data/packing.ts";
 import type { Model, Parameter } from "../models/model.ts";
 import type { Device } from "../runtime/device.ts";
 import type { Rates } from "../runtime/probe.ts";
+import { layOutRun } from "./epochs.ts";
+import type { TrainerOptions } from "./options.ts";
 import { lossAndGradients } from "./program.ts";
-import { layOutRun, type SftOptions } from "./sft.ts";
 import { nextToken } from "./supervised.ts";
 
 export type TrainingEstimate = {
@@ -57,7 +58,7 @@ export function estimateTraining(
   model: Model,
   trained: readonly Parameter[],
   segments: Segments,
-  options: SftOptions,
+  options: TrainerOptions,
   on: Pick<Device, "name" | "target" | "resident">,
   rates: Rates,
   resident = process.memoryUsage.rss(),

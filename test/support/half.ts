@@ -8,8 +8,10 @@ import { createModel, initialWeights } from "../../src/models/load.ts";
 import type { Parameter } from "../../src/models/model.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { plainRunFolder } from "../../src/store/run-folder.ts";
-import { SftOptions, trainSft } from "../../src/trainers/sft.ts";
+import { TrainerOptions } from "../../src/trainers/options.ts";
+import { sft } from "../../src/trainers/sft.ts";
 import { trainedPart } from "../../src/trainers/trained.ts";
+import { trainWith } from "../../src/trainers/trainer.ts";
 import { scratch } from "./students.ts";
 import { segment, TOY } from "./training.ts";
 
@@ -22,7 +24,7 @@ export async function resumesInHalf(name: "cpu" | "webgpu"): Promise<{ whole: Ru
   const train = async (output: string, stopAfter?: number) => {
     const device = await openDevice(name, { threads: 1 });
     const model = createModel(TOY, "The test's config");
-    const options = SftOptions.parse({
+    const options = TrainerOptions.parse({
       precision: "fp16",
       max_steps: 6,
       max_length: 48,
@@ -39,16 +41,8 @@ export async function resumesInHalf(name: "cpu" | "webgpu"): Promise<{ whole: Ru
     } as AbortSignal; // looked at before each step
     const weights = (parameters: readonly Parameter[]) => initialWeights({ ...model, parameters }, 3);
     const folder = plainRunFolder(output);
-    const run = {
-      device,
-      model,
-      trained: trainedPart(model, TOY),
-      weights,
-      segments: inMemory(segments),
-      options,
-      folder,
-    };
-    const result = await trainSft({ ...run, fingerprint: "x", signal });
+    const run = { device, model, trained: trainedPart(model, TOY), weights, folder, fingerprint: "x", signal };
+    const result = await trainWith(sft, options, run, { segments: inMemory(segments) });
     const trained = new Map<string, Float32Array>();
     for (const { name } of model.parameters) trained.set(name, (await device.read(name)).data as Float32Array);
     await device.close();

@@ -10,13 +10,15 @@ import type { ModelOptions, Parameter } from "../../src/models/model.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { plainRunFolder } from "../../src/store/run-folder.ts";
 import { checkpointSteps } from "../../src/trainers/checkpoint.ts";
-import { SftOptions, trainSft } from "../../src/trainers/sft.ts";
+import { TrainerOptions } from "../../src/trainers/options.ts";
+import { sft } from "../../src/trainers/sft.ts";
 import { trainedPart } from "../../src/trainers/trained.ts";
+import { trainWith } from "../../src/trainers/trainer.ts";
 import { segment, TOY } from "../support/training.ts";
 
 // 11 rows, 2 a micro-batch, 3 micro-batches a step: an epoch's second step has 5 rows
 const segments = Array.from({ length: 11 }, (_, i) => segment(i + 1, 8 + ((5 * i) % 14), 1 + (i % 4)));
-const options = SftOptions.parse({
+const options = TrainerOptions.parse({
   learning_rate: 1e-2,
   max_steps: 7,
   per_device_train_batch_size: 2,
@@ -54,8 +56,8 @@ async function train(
   const weights = (parameters: readonly Parameter[]) => initialWeights({ ...model, parameters }, 3);
   const trained = trainedPart(model, TOY, { freeze });
   const folder = plainRunFolder(output);
-  const run = { device, model, trained, weights, segments: inMemory(segments), options, folder, fingerprint: "a test" };
-  const { tokens } = await trainSft(run);
+  const run = { device, model, trained, weights, folder, fingerprint: "a test" };
+  const { tokens } = await trainWith(sft, options, run, { segments: inMemory(segments) });
   await device.close();
   return tokens;
 }

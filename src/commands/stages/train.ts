@@ -35,8 +35,10 @@ import {
   estimateTraining,
   type TrainingEstimate,
 } from "../../trainers/estimate.ts";
-import { METRICS, trainSft } from "../../trainers/sft.ts";
+import * as trainers from "../../trainers/index.ts";
+import { METRICS } from "../../trainers/loop.ts";
 import { isFrozen, type Trained, trainedPart } from "../../trainers/trained.ts";
+import { type Trainer, trainWith } from "../../trainers/trainer.ts";
 import { type Context, hashOf, NAMES, placeOf } from "./context.ts";
 import { cacheOf, contentOf } from "./example-cache.ts";
 
@@ -100,8 +102,8 @@ export function trainStage(context: Context): Stage {
         const resident = watchResidentSet();
         // checkpoints are for going on, and no part of what is left
         const { folder } = context;
-        const training = { device, model, trained, weights, segments, options, folder, fingerprint: key, signal };
-        const outcome = trainSft(training)
+        const training = { device, model, trained, weights, folder, fingerprint: key, signal };
+        const outcome = trainWith(trainerOf(recipe), options, training, { segments })
           .catch((error: Error) => {
             throw isOutOfMemory(error)
               ? new DistillError(outOfMemory(predicted, resident.peak_mb()), { cause: error })
@@ -142,6 +144,8 @@ export function trainStage(context: Context): Stage {
     },
   };
 }
+
+const trainerOf = ({ trainer }: Recipe): Trainer => (trainers as Record<string, Trainer>)[trainer.type]!;
 
 const LOWER =
   "Lower trainer.max_length or per_device_train_batch_size, set trainer.gradient_checkpointing, or train an adapter (lora).";

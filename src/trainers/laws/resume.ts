@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { inMemory } from "../../data/example-store.ts";
 import type { Model } from "../../models/model.ts";
 import { plainRunFolder } from "../../store/run-folder.ts";
-import { SftOptions, trainSft } from "../sft.ts";
+import { TrainerOptions } from "../options.ts";
+import { sft } from "../sft.ts";
 import { trainedPart } from "../trained.ts";
+import { trainWith } from "../trainer.ts";
 import { type Law, longest, type Subject, verdict } from "./law.ts";
 
 const STEPS = 4;
@@ -37,7 +39,7 @@ async function weightsAfter(subject: Subject, output: string): Promise<Map<strin
   const { device, config, weights, segments } = subject;
   const model: Model = subject.model();
   const { beta1, beta2, epsilon, weight_decay, rematerialize } = subject.options;
-  const options = SftOptions.parse({
+  const options = TrainerOptions.parse({
     max_steps: STEPS,
     save_steps: STEPS / 2,
     learning_rate: 1e-3,
@@ -51,17 +53,8 @@ async function weightsAfter(subject: Subject, output: string): Promise<Map<strin
   });
   const trained = trainedPart(model, config);
   const folder = plainRunFolder(output);
-  await trainSft({
-    device,
-    model,
-    trained,
-    weights,
-    segments: inMemory(segments),
-    options,
-    folder,
-    fingerprint: "resume",
-    silent: true,
-  });
+  const run = { device, model, trained, weights, folder, fingerprint: "resume", silent: true };
+  await trainWith(sft, options, run, { segments: inMemory(segments) });
   const after = new Map<string, Float32Array>();
   for (const { name } of model.parameters) after.set(name, (await device.read(name)).data as Float32Array);
   return after;

@@ -1,0 +1,2 @@
+/** Trainers, each under its name in recipes. */
+export { sft } from "./sft.ts";

@@ -1,0 +1,221 @@
+/** @file Training: the loop that all trainers share, for any objective and any source of batches. */
+
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DistillError } from "../core/errors.ts";
+import { startProgress } from "../core/progress.ts";
+import { deriveSeed } from "../core/random.ts";
+import type { Weight } from "../models/load.ts";
+import type { Model, Parameter } from "../models/model.ts";
+import type { Device } from "../runtime/device.ts";
+import type { RunFolder } from "../store/run-folder.ts";
+import { CHECKPOINTS, loadCheckpoint, pruneCheckpoints, saveCheckpoint, writeWeight } from "./checkpoint.ts";
+import { dropoutMasks } from "./dropout.ts";
+import type { Objective } from "./objective.ts";
+import type { Report } from "./optimizer/optimizer.ts";
+import type { TrainerOptions } from "./options.ts";
+import { choosePrecision, type Precision } from "./precision.ts";
+import { compileTraining, resetMoments } from "./program.ts";
+import { scheduled } from "./schedule.ts";
+import type { Source } from "./source.ts";
+import type { Trained } from "./trained.ts";
+
+/** What is trained and where. */
+export type TrainingRun = {
+  device: Device;
+  model: Model;
+  /** The part of the model that is trained; the rest is read as it is. */
+  trained: Trained;
+  /** The values to start from of those parameters of the model that no checkpoint holds. */
+  weights: (parameters: readonly Parameter[]) => Iterable<Weight>;
+  /** Where checkpoints/ and metrics.jsonl go. */
+  folder: RunFolder;
+  /** What the run was started with: a checkpoint of another one is refused. */
+  fingerprint: string;
+  /** Stops the run after the step that is under way, with a checkpoint. */
+  signal?: AbortSignal | undefined;
+  /** Show no progress. */
+  silent?: boolean;
+};
+
+/** What a trainer is to the loop. */
+export type Course<Batch> = { objective: Objective<Batch>; source: Source<Batch> };
+
+/**
+ * `loss` is the last step's; `tokens` were trained on in all steps so far, those before a resumption too; `done` is what this
+ * call did itself, without compiling and saving.
+ */
+export type TrainingResult = {
+  step: number;
+  steps: number;
+  stopped: boolean;
+  loss: number | null;
+  tokens: number;
+  done: { steps: number; tokens: number; seconds: number };
+};
+
+/** Train until the last step, from the newest checkpoint if there is one. The trained weights are states of the device. */
+export async function train<Batch>(
+  run: TrainingRun,
+  { objective, source }: Course<Batch>,
+  options: TrainerOptions,
+): Promise<TrainingResult> {
+  const { device, model, trained, folder, fingerprint, signal } = run;
+  const { steps, shape, stepsPerEpoch } = source;
+  const checkpoints = folder.place(CHECKPOINTS);
+  const metrics = folder.place(METRICS);
+
+  const resumed = await loadCheckpoint(device, trained, folder, fingerprint);
+  const restored = new Set(resumed ? trained.parameters.map(({ name }) => name) : []);
+  const missing = [...model.parameters, ...(model.adapter?.parameters ?? [])].filter(({ name }) => !restored.has(name));
+  for (const weight of run.weights(missing)) await writeWeight(device, model, weight);
+  if (!resumed) await resetMoments(device, trained.parameters);
+  else source.state?.restore(resumed.source);
+  keepMetricsUntil(folder, resumed?.step ?? 0);
+  const precision = await choosePrecision(device, options.precision);
+  const settings = {
+    beta1: options.adam_beta1,
+    beta2: options.adam_beta2,
+    epsilon: options.adam_epsilon,
+    weight_decay: options.weight_decay,
+    rematerialize: options.gradient_checkpointing,
+    precision,
+  };
+  const { parameters } = trained;
+  const training = await compileTraining(device, model, objective, shape, settings, parameters, resumed?.optimizer);
+
+  let step = resumed?.step ?? 0;
+  let saved = resumed?.step;
+  let tokens = resumed?.tokens ?? 0;
+  let lastLoss: number | null = null;
+  const done = { steps: 0, tokens: 0, seconds: 0 };
+  let since = { tokens: 0, seconds: 0 }; // the last line of metrics
+  let unseen: Seen[] = []; // steps on which nobody has looked yet
+  let asked = false;
+  const look = async (): Promise<Report> => {
+    const report = await training.report();
+    const skipped_steps = report.skipped_steps - (resumed?.optimizer.skipped_steps ?? 0);
+    if (asked) refuseDivergence({ ...report, skipped_steps }, unseen, source.unit, precision, saved, checkpoints);
+    unseen = [];
+    return report;
+  };
+  const save = async () => {
+    const { loss: _, grad_norm: __, metrics: ___, ...optimizer } = await look();
+    const state = source.state?.save();
+    await saveCheckpoint(training.read, trained, folder, {
+      step,
+      fingerprint,
+      optimizer,
+      tokens,
+      ...(state === undefined ? {} : { source: state }),
+    });
+    pruneCheckpoints(folder, options.save_total_limit);
+    saved = step;
+  };
+  const progress = run.silent ? undefined : startProgress("train", steps, "step", step);
+  while (step < steps && !signal?.aborted) {
+    const start = performance.now();
+    const made = await source.step(step);
+    if (!made) break;
+    const { batches, rows, supervised } = made;
+    const masks = batches.map((_, i) =>
+      dropoutMasks(model.adapter, shape, deriveSeed(options.seed, "dropout", step, i)),
+    );
+    step++;
+    unseen.push({ step, rows });
+    const learning_rate = options.learning_rate * scheduled(step, steps, options);
+    if (batches.length > 0) {
+      asked = true;
+      await training.ask(batches, { learning_rate, max_grad_norm: options.max_grad_norm, masks });
+    }
+    const logged = step % options.logging_steps === 0 || step === steps || step === 1;
+    const saves = step % options.save_steps === 0 && step < steps;
+    const report = logged || saves || !device.resident ? await look() : undefined;
+    const seconds = (performance.now() - start) / 1000;
+    done.steps++;
+    tokens += made.tokens;
+    for (const sum of [done, since]) {
+      sum.tokens += made.tokens;
+      sum.seconds += seconds;
+    }
+    if (report) {
+      const { loss_scale, skipped_steps } = report;
+      const updated = batches.length > 0 ? { loss: report.loss, grad_norm: report.grad_norm } : { skipped: true };
+      if (batches.length > 0) lastLoss = report.loss;
+      const tokens_per_s = since.tokens / since.seconds;
+      const half = precision === "fp16" ? { loss_scale, skipped_steps } : {};
+      const epoch = stepsPerEpoch ? { epoch: step / stepsPerEpoch } : {};
+      const own = { ...(batches.length > 0 ? report.metrics : {}), ...made.metrics };
+      if (logged) {
+        const metric = { step, ...epoch, ...updated, learning_rate, tokens_per_s, supervised, ...own, ...half };
+        appendFileSync(metrics, `${JSON.stringify(metric)}\n`);
+        since = { tokens: 0, seconds: 0 };
+      }
+      progress?.update(
+        step,
+        [
+          batches.length > 0 ? `loss ${report.loss.toFixed(4)} · grad ${report.grad_norm.toFixed(3)}` : "no update",
+          source.describe?.(own),
+          `lr ${learning_rate.toExponential(2)} · ${tokens_per_s.toFixed(0)} tokens/s`,
+          skipped_steps > 0 ? `${skipped_steps} skipped` : undefined,
+        ]
+          .filter(Boolean)
+          .join(" · "),
+      );
+    }
+    if (saves) await save();
+  }
+  progress?.end();
+  if (saved !== step && step > 0) await save();
+  await training.release();
+  return { step, steps, stopped: step < steps, loss: lastLoss, tokens, done };
+}
+
+type Seen = { step: number; rows: readonly number[] };
+
+/** A step that is not finite is passed over: in half precision the next scale of the loss may mend it, in full none does. */
+function refuseDivergence(
+  { loss, grad_norm, loss_scale, skipped_steps }: Report,
+  unseen: readonly Seen[],
+  unit: string,
+  precision: Precision,
+  saved: number | undefined,
+  checkpoints: string,
+): void {
+  if (precision === "fp16" ? loss_scale >= 1 : skipped_steps === 0 && Number.isFinite(loss)) return;
+  const last = saved
+    ? `The last good checkpoint is ${join(checkpoints, `step-${saved}`)}.`
+    : "There is no checkpoint before it.";
+  const what = Number.isFinite(loss) ? `The gradient's norm is ${grad_norm}` : `The loss is ${loss}`;
+  const steps = unseen.map(({ step }) => step);
+  const where = steps.length > 1 ? `in one of the steps ${steps[0]} to ${steps.at(-1)}` : `at step ${steps[0]}`;
+  const numbers = unseen.flatMap(({ rows }) => rows);
+  const some =
+    numbers.length > 12 ? `${numbers.slice(0, 12).join(", ")} and ${numbers.length - 12} more` : numbers.join(", ");
+  const cure =
+    precision === "fp16"
+      ? `Half precision overflows however little the loss is scaled: set trainer.precision to fp32.`
+      : "Try a lower learning_rate or max_grad_norm.";
+  throw new DistillError(
+    `${what} ${where} (${unit} ${some}), and training stopped before it was applied. ${last} ${cure}`,
+  );
+}
+
+/** One JSON object a line, in the run's folder. */
+export const METRICS = "metrics.jsonl";
+
+/** Drop what a killed run logged after its last checkpoint: those steps are done again. */
+function keepMetricsUntil(folder: RunFolder, step: number): void {
+  const path = join(folder.path, METRICS);
+  if (!existsSync(path)) return;
+  const whole = readFileSync(path, "utf8")
+    .split("\n")
+    .filter((line) => {
+      try {
+        return (JSON.parse(line) as { step: number }).step <= step;
+      } catch {
+        return false; // the line that was being written when the run was killed
+      }
+    });
+  folder.writeFile(METRICS, whole.map((line) => `${line}\n`).join(""));
+}

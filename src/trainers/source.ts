@@ -1,0 +1,32 @@
+/** @file Where a trainer's batches come from: known beforehand, or made between steps. */
+
+import type { BatchShape } from "../data/batch.ts";
+
+/** What a step trains on. */
+export type Step<Batch> = {
+  /** Micro-batches; a step without any changes nothing. */
+  batches: readonly Batch[];
+  /** Tokens in them, and how many of those are supervised. */
+  tokens: number;
+  supervised: number;
+  /** The numbers of what they are of, from 1, as `unit` calls it. */
+  rows: readonly number[];
+  /** What is logged beside the objective's own scalars. */
+  metrics?: Record<string, number>;
+};
+
+export type Source<Batch> = {
+  /** The sizes of a micro-batch. */
+  shape: BatchShape;
+  steps: number;
+  /** In an epoch, where there are epochs. */
+  stepsPerEpoch?: number;
+  /** What `rows` of a step number, in sentences: "dataset rows". */
+  unit: string;
+  /** What is trained on at a step, from 0; nothing where a signal ended it. The same for the same step, whatever came before. */
+  step(step: number): Step<Batch> | Promise<Step<Batch> | undefined>;
+  /** What a checkpoint keeps of it, as JSON, and how it goes on from there. */
+  state?: { save(): unknown; restore(state: unknown): void };
+  /** How a step is described on a terminal, behind its loss. */
+  describe?(metrics: Record<string, number>): string;
+};
