@@ -18,6 +18,8 @@ export type Segments = {
   /** How many tokens each has, and how many of them are supervised. */
   readonly lengths: Int32Array;
   readonly supervised: Int32Array;
+  /** The number of each among all examples of the dataset, those that are left out too, from 0. */
+  readonly numbers: Int32Array;
   /** The number of the row of the dataset that each is of, from 1. */
   readonly rows: Int32Array;
   /** One of them. */
@@ -30,6 +32,7 @@ export function inMemory(segments: readonly Segment[]): Segments {
     length: segments.length,
     lengths: Int32Array.from(segments, ({ tokens }) => tokens.length),
     supervised: Int32Array.from(segments, supervisedIn),
+    numbers: Int32Array.from(segments, (_, i) => i),
     rows: Int32Array.from(segments, ({ row = 0 }) => row),
     at: (i) => segments[i]!,
   };
@@ -42,6 +45,7 @@ export function some(segments: Segments, keep: (i: number) => boolean): Segments
     length: chosen.length,
     lengths: chosen.map((i) => segments.lengths[i]!),
     supervised: chosen.map((i) => segments.supervised[i]!),
+    numbers: chosen.map((i) => segments.numbers[i]!),
     rows: chosen.map((i) => segments.rows[i]!),
     at: (i) => segments.at(chosen[i]!),
   };
@@ -129,6 +133,7 @@ export function openExamples(folder: string): Segments {
     length: lengths.length,
     lengths,
     supervised: ints("supervised"),
+    numbers: lengths.map((_, i) => i),
     rows,
     at(i) {
       const { path, file } = files[inFile[i]!]!;

@@ -82,6 +82,43 @@ export function* readLedger(folder: string, key?: string): Generator<LedgerRows>
   if (existsSync(folder)) yield* rowsOf(folder, readExtents(folder), key);
 }
 
+/** Pieces that are held in memory by who reads rows in any order. */
+const HELD = 32;
+
+/** The rows of a ledger by their numbers, in any order. One that is damaged is not there. */
+export function ledgerRows(
+  folder: string,
+  key: string,
+): { length: number; at(row: number): { table: Table; index: number } | undefined } {
+  const extents = existsSync(folder) ? readExtents(folder) : [];
+  const schemas = new Map<string, Uint8Array>();
+  for (const _ of rowsOf(folder, extents, key, { schemas: true }));
+  for (const extent of extents) if (extent.rows === 0) schemas.set(extent.file, readExtent(folder, extent));
+  const pieces = extents.filter(({ file, rows }) => rows > 0 && schemas.has(file));
+  const held = new Map<Extent, Table>();
+  const tableIn = (extent: Extent): Table => {
+    const { file } = extent;
+    const table = held.get(extent) ?? decodeBatch(schemas.get(file)!, readExtent(folder, extent), join(folder, file));
+    held.delete(extent); // the one that was read last comes last
+    held.set(extent, table);
+    if (held.size > HELD) held.delete(held.keys().next().value!);
+    return table;
+  };
+  return {
+    length: pieces.reduce((last, { first, rows }) => Math.max(last, first + rows), 0),
+    at(row) {
+      let [low, high] = [0, pieces.length];
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (pieces[middle]!.first + pieces[middle]!.rows <= row) low = middle + 1;
+        else high = middle;
+      }
+      const piece = pieces[low];
+      return piece && piece.first <= row ? { table: tableIn(piece), index: row - piece.first } : undefined;
+    },
+  };
+}
+
 function* rowsOf(
   folder: string,
   extents: readonly Extent[],

@@ -1,2 +1,3 @@
 /** Trainers, each under its name in recipes. */
+export { kd } from "./kd.ts";
 export { sft } from "./sft.ts";

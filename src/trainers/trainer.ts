@@ -2,6 +2,7 @@
 
 import type { z } from "zod";
 import type { Segments } from "../data/example-store.ts";
+import type { LikelyExamples } from "../data/likely.ts";
 import { type Course, type TrainingResult, type TrainingRun, train } from "./loop.ts";
 import type { TrainerOptions } from "./options.ts";
 
@@ -9,6 +10,8 @@ import type { TrainerOptions } from "./options.ts";
 export type Materials = Pick<TrainingRun, "device" | "model" | "folder" | "fingerprint" | "signal"> & {
   /** The examples of the dataset, for trainers that need one. */
   segments: Segments;
+  /** What the teacher found likely in them, for trainers that ask for it. */
+  likely?: LikelyExamples | undefined;
 };
 
 /** A trainer as a recipe names it. */
@@ -16,6 +19,8 @@ export type Trainer<Options extends z.ZodType<TrainerOptions, unknown> = z.ZodTy
   options: Options;
   /** Examples that are known beforehand, or prompts that the student answers between steps. */
   needs: "dataset" | "prompts";
+  /** What it asks of the recipe's teacher: its log-probabilities of the dataset's tokens, made beforehand. */
+  teacher?: "logprobs";
   // biome-ignore lint/suspicious/noExplicitAny: only a trainer's own objective reads its batches.
   create(options: z.output<Options>): (materials: Materials) => Course<any> | Promise<Course<any>>;
 };

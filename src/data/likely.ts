@@ -1,0 +1,168 @@
+/** @file What a teacher found likely at each supervised token of examples: kept as it is scored, and read by example. */
+
+import { Field, Float32, Int32, List, makeData } from "apache-arrow";
+import { DistillError } from "../core/errors.ts";
+import { ledgerRows, openLedger } from "./ledger.ts";
+import { dataOf, type Table, tableOf } from "./tables.ts";
+
+/**
+ * The k most likely tokens at each of n tokens, best first, at temperature 1: ids [n·k], their log-probabilities [n·k], and
+ * the log-probability of all other tokens together [n].
+ */
+export type Likely = { ids: Int32Array; logprobs: Float32Array; tail: Float32Array };
+
+/** What was found likely at the supervised tokens of an example, by its number. */
+export type LikelyExamples = { of(example: number): Likely };
+
+/** Of a probability of 0. */
+const NEVER = Math.log(1e-9);
+
+/**
+ * One token's k most likely ids and log-probabilities, of K >= k that are given, best first. Where `tail` is not given, the
+ * probability of all other tokens is what the K leave.
+ */
+export function likelyToken(
+  { ids, logprobs, tail }: { ids: ArrayLike<number>; logprobs: ArrayLike<number>; tail?: number },
+  k: number,
+): { ids: number[]; logprobs: number[]; tail: number } {
+  let left = tail ?? 1;
+  for (let i = tail === undefined ? 0 : k; i < ids.length; i++) {
+    const p = Math.exp(logprobs[i]!);
+    if (tail !== undefined) left += p;
+    else if (i < k) left -= p;
+  }
+  return {
+    ids: Array.from({ length: k }, (_, i) => ids[i]!),
+    logprobs: Array.from({ length: k }, (_, i) => logprobs[i]!),
+    tail: left > 1e-9 ? Math.log(Math.min(1, left)) : NEVER,
+  };
+}
+
+/** Tokens one after the other. */
+export function likelyOf(
+  tokens: readonly { ids: readonly number[]; logprobs: readonly number[]; tail: number }[],
+): Likely {
+  return {
+    ids: Int32Array.from(tokens.flatMap(({ ids }) => ids)),
+    logprobs: Float32Array.from(tokens.flatMap(({ logprobs }) => logprobs)),
+    tail: Float32Array.from(tokens, ({ tail }) => tail),
+  };
+}
+
+/** The mean probability of tokens beyond those that are known. */
+export const meanTail = ({ tail }: Likely): number =>
+  tail.reduce((sum, x) => sum + Math.exp(x), 0) / (tail.length || 1);
+
+type Place = { folder: string; key: string };
+
+/** A ledger of examples that are scored one after the other, each once. */
+export function openLikely({ folder, key }: Place) {
+  const ledger = openLedger(folder, { key });
+  const known = new Set<number>();
+  let sums = { tokens: 0, tail: 0 };
+  const note = (examples: Iterable<number>, tails: Iterable<number>) => {
+    for (const example of examples) known.add(example);
+    for (const tail of tails) sums = { tokens: sums.tokens + 1, tail: sums.tail + Math.exp(tail) };
+  };
+  for (const { table } of ledger.tables()) {
+    const tails = table.getChild("tail")!;
+    note(table.getChild("example")!, flat(tails));
+  }
+  let pending: { example: number; likely: Likely }[] = [];
+  let bytes = 0;
+  const flush = () => {
+    if (pending.length === 0) return;
+    ledger.append(tableOfLikely(pending));
+    note(
+      pending.map(({ example }) => example),
+      pending.flatMap(({ likely }) => [...likely.tail]),
+    );
+    [pending, bytes] = [[], 0];
+  };
+  return {
+    has: (example: number) => known.has(example),
+    /** Tokens that are kept, and the mean probability of what is beyond the known at them. */
+    summary: () => ({ examples: known.size, tokens: sums.tokens, tail: sums.tail / (sums.tokens || 1) }),
+    keep(example: number, likely: Likely) {
+      pending.push({ example, likely });
+      bytes += likely.ids.byteLength + likely.logprobs.byteLength;
+      if (bytes >= PIECE) flush();
+    },
+    flush,
+    close() {
+      flush();
+      ledger.close();
+    },
+  };
+}
+
+/** Bytes in a record batch: an example is read with those that lie in its batch. */
+const PIECE = 1 << 18;
+
+/** What openLikely kept, by example. */
+export function readLikely({ folder, key }: Place): LikelyExamples {
+  const rows = ledgerRows(folder, key);
+  const places = new Map<number, number>();
+  for (let row = 0; row < rows.length; row++) {
+    const found = rows.at(row);
+    if (found) places.set(found.table.getChild("example")!.get(found.index), row);
+  }
+  return {
+    of(example) {
+      const place = places.get(example);
+      const found = place === undefined ? undefined : rows.at(place);
+      if (!found)
+        throw new DistillError(
+          `${folder} does not hold what the teacher found likely in example ${example + 1}. The same command scores it again.`,
+        );
+      const list = (name: string) => found.table.getChild(name)!.get(found.index).toArray();
+      return { ids: list("ids"), logprobs: list("logprobs"), tail: list("tail") };
+    },
+  };
+}
+
+function tableOfLikely(rows: readonly { example: number; likely: Likely }[]): Table {
+  return tableOf({
+    example: dataOf(
+      rows.map(({ example }) => example),
+      new Int32(),
+    ),
+    ids: lists(
+      rows.map(({ likely }) => likely.ids),
+      new Int32(),
+      Int32Array,
+    ),
+    logprobs: lists(
+      rows.map(({ likely }) => likely.logprobs),
+      new Float32(),
+      Float32Array,
+    ),
+    tail: lists(
+      rows.map(({ likely }) => likely.tail),
+      new Float32(),
+      Float32Array,
+    ),
+  });
+}
+
+function lists(
+  rows: readonly (Int32Array | Float32Array)[],
+  type: Int32 | Float32,
+  ArrayType: new (length: number) => Int32Array | Float32Array,
+) {
+  const offsets = new Int32Array(rows.length + 1);
+  rows.forEach(({ length }, i) => {
+    offsets[i + 1] = offsets[i]! + length;
+  });
+  const data = new ArrayType(offsets.at(-1)!);
+  rows.forEach((row, i) => {
+    data.set(row, offsets[i]);
+  });
+  const child = makeData({ type: type as Int32, data: data as Int32Array });
+  const list = new List(new Field("item", type, true));
+  return makeData({ type: list, length: rows.length, nullCount: 0, valueOffsets: offsets, child });
+}
+
+function* flat(lists: Iterable<Iterable<number>>): Generator<number> {
+  for (const list of lists) yield* list;
+}
