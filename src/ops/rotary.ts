@@ -42,5 +42,5 @@ export const RotaryEmbedding: Op<[x: Value, positions: Value, cos: Value, sin: V
 /** The same with cos and sin of each token, [rows, length, head_dim / 2], in place of tables and positions (ONNX 23). */
 export const RotaryEmbeddingAt: Op<[x: Value, cos: Value, sin: Value, attrs: { num_heads: number }]> = defineOp(
   "RotaryEmbedding",
-  { infer: (_, { dtype, shape }) => ({ dtype, shape }) },
+  { infer: (_, { dtype, shape }) => ({ dtype, shape }), spelling: { opset: 23 } },
 );

@@ -12,11 +12,12 @@ import { compareRunners, continueGreedily, requireParity } from "../../src/expor
 import { openOnnxRunner } from "../../src/exporters/runners/onnx.ts";
 import { openReferenceRunner } from "../../src/exporters/runners/reference.ts";
 import { tokenFeeds, tokenInputs } from "../../src/generation/tokens.ts";
+import { input, type Value } from "../../src/graph/value.ts";
 import * as families from "../../src/models/index.ts";
 import { createModel, ggufLayout, loadWeights, type ModelConfig, saveTensors } from "../../src/models/load.ts";
-import type { Parameter } from "../../src/models/model.ts";
+import type { Model, Parameter } from "../../src/models/model.ts";
 import { linear } from "../../src/nn/linear.ts";
-import { tensor } from "../../src/runtime/tensor.ts";
+import { type Tensor, tensor } from "../../src/runtime/tensor.ts";
 import { testDevice } from "../support/finite-differences.ts";
 import { testLlama, theirLogits } from "../support/models.ts";
 import { scratch, TOKENIZER } from "../support/students.ts";
@@ -71,6 +72,26 @@ function decoded(logits: string): Float32Array {
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
 }
 
+const cacheNames = (layers: number) => Array.from({ length: layers }, (_, i) => [`key ${i}`, `value ${i}`]).flat();
+
+/** The hidden states of new tokens of two texts, and their cache. */
+function decodedBy(model: Model): Record<string, Value> {
+  const { layers, num_key_value_heads, head_dim } = model.cache;
+  const past = (name: string) => input(`past ${name}`, "float32", [2, num_key_value_heads, "old", head_dim]);
+  const { hidden, present } = model.decode({
+    input_ids: input("input_ids", "int64", [2, "new"]),
+    attention_mask: input("attention_mask", "int64", [2, "total"]),
+    position_ids: input("position_ids", "int64", [2, "new"]),
+    past: Array.from({ length: layers }, (_, i) => ({ key: past(`key ${i}`), value: past(`value ${i}`) })),
+  });
+  const grown = present.flatMap(({ key, value }) => [key, value]);
+  return { hidden, ...Object.fromEntries(cacheNames(layers).map((name, i) => [name, grown[i]!])) };
+}
+
+/** A part of one of two rows that are equally long. */
+const rowOf = ({ data }: Tensor, row: number, begin: number, end: number) =>
+  (data as Float32Array).subarray((row * data.length) / 2 + begin, (row * data.length) / 2 + end);
+
 /** What transformers.js says after token ids. */
 async function generate(folder: string, prompt: readonly number[], max_new_tokens: number): Promise<number[]> {
   env.allowRemoteModels = false;
@@ -119,6 +140,52 @@ for (const [name, reference] of Object.entries(cases)) {
       const found = (logits!.data as Float32Array).subarray(before * VOCAB, (before + tokens.length) * VOCAB);
       assertNear(found, decoded(reference.logits), 1e-4);
     });
+
+  test(`${name}: texts of unequal length, decoded in pieces behind a cache, have the hidden states of the whole texts`, async () => {
+    const device = await testDevice();
+    const path = await modelFolder(name, config);
+    const model = createModel(config, name);
+    for (const { name, shape, data } of loadWeights(path, model))
+      await device.write(name, tensor("float32", shape, data));
+    const texts = [tokens, tokens.slice(5).reverse()];
+    const shape = { rows: 2, length: 64, block: 64, chunks: 1 };
+    const whole = await device.compile({ hidden: model.hidden(tokenInputs(shape)) });
+    const rows = texts.map((tokens) => [{ tokens, supervised: [] }]);
+    const { hidden } = await whole.run(tokenFeeds(layOut(rows, shape)));
+    const width = config.hidden_size as number;
+    const expected = texts.map(({ length }, i) => rowOf(hidden!, i, 0, length * width));
+
+    const program = await device.compile(decodedBy(model));
+    const { layers, num_key_value_heads, head_dim } = model.cache;
+    const empty = tensor("float32", [2, num_key_value_heads, 0, head_dim], []);
+    let cache = Object.fromEntries(cacheNames(layers).map((name) => [`past ${name}`, empty]));
+    const padding = texts.map(({ length }) => tokens.length - length);
+    const padded = texts.map((text, i) => [...new Array<number>(padding[i]!).fill(0), ...text]);
+    const found: number[][] = [[], []];
+    const ends = [7, 8, 9, tokens.length];
+    for (const [piece, end] of ends.entries()) {
+      const begin = ends[piece - 1] ?? 0;
+      const grid = (first: number, of: (row: number, i: number) => number) =>
+        tensor(
+          "int64",
+          [2, end - first],
+          padding.flatMap((_, row) => Array.from({ length: end - first }, (_, i) => of(row, first + i))),
+        );
+      const { hidden, ...present } = await program.run({
+        input_ids: grid(begin, (row, i) => padded[row]![i]!),
+        attention_mask: grid(0, (row, i) => (i < padding[row]! ? 0 : 1)),
+        position_ids: grid(begin, (row, i) => Math.max(0, i - padding[row]!)),
+        ...cache,
+      });
+      cache = Object.fromEntries(Object.entries(present).map(([name, value]) => [`past ${name}`, value]));
+      padding.forEach((before, row) => {
+        const unseen = Math.max(0, before - begin) * width;
+        found[row]!.push(...rowOf(hidden!, row, unseen, (end - begin) * width));
+      });
+    }
+    await Promise.all([whole.release(), program.release()]);
+    for (const [row, states] of expected.entries()) assertNear(found[row]!, states, 1e-4);
+  });
 
   // llama.cpp looks GELU up in a table of halves on CPUs, between -10 and 10. Where a norm follows the feed-forward it is
   // once made to count less, so that what those halves cost stays below the limit and what a wrong feed-forward would cost
