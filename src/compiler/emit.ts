@@ -109,7 +109,10 @@ function ownNodes(outputs: readonly Value[]): Value[] {
   });
 }
 
-const Identity: Unary = defineOp("Identity", { infer: (_, { dtype, shape }) => ({ dtype, shape }) });
+const Identity: Unary = defineOp("Identity", {
+  infer: (_, { dtype, shape }) => ({ dtype, shape }),
+  launches: () => 0,
+});
 
 /** Inputs keep their names, outputs get theirs, everything between is numbered. */
 function nameValues(

@@ -12,6 +12,7 @@
 import { DistillError, ShapeError } from "../core/errors.ts";
 import { sameShape } from "../graph/shape.ts";
 import { toposort, type Value } from "../graph/value.ts";
+import * as ops from "../ops/index.ts";
 
 export type Loop = {
   readonly code: Uint8Array<ArrayBuffer>;
@@ -24,15 +25,8 @@ export type Loop = {
 /** Bytes of a tensor that a run of the module computes at most: a page of WebAssembly's memory. */
 export const PAGE = 2 ** 16;
 
-/** Opcodes for a scalar in double, and for four elements. */
-const OPCODES: Record<string, { scalar: number; elements: number }> = {
-  Add: { scalar: 0xa0, elements: 0xe4 },
-  Sub: { scalar: 0xa1, elements: 0xe5 },
-  Mul: { scalar: 0xa2, elements: 0xe6 },
-  Div: { scalar: 0xa3, elements: 0xe7 },
-  Neg: { scalar: 0x9a, elements: 0xe1 },
-  Sqrt: { scalar: 0x9f, elements: 0xe3 },
-};
+/** The ops that a loop can compute. */
+const computed = () => Object.values(ops).flatMap(({ type, opcodes }) => (opcodes ? [type] : []));
 
 const SMALLEST_NORMAL = 2 ** -126;
 
@@ -85,13 +79,10 @@ export function emitLoop(outputs: Record<string, Value>, sum?: Value): Loop {
     const place = newLocal(scalar ? F64 : V128);
     const code = scalar ? before : within;
     if (node) {
-      const opcode = OPCODES[node.op.type];
-      if (!opcode)
-        throw new DistillError(
-          `A loop cannot compute ${node.op.type}. Expected one of: ${Object.keys(OPCODES).join(", ")}.`,
-        );
+      const { opcodes, type } = node.op;
+      if (!opcodes) throw new DistillError(`A loop cannot compute ${type}. Expected one of: ${computed().join(", ")}.`);
       const operands = node.inputs.map((x) => (scalar ? places.get(x)! : elementsOf(x)));
-      code.push(...operands.flatMap(get), ...(scalar ? [opcode.scalar] : simd(opcode.elements)));
+      code.push(...operands.flatMap(get), ...(scalar ? [opcodes.scalar] : simd(opcodes.elements)));
     } else if (data !== undefined) code.push(F64_CONST, ...double(Number(data)));
     else code.push(...get(i), ...simd(V128_LOAD), ...at(arrays.indexOf(value)));
     code.push(...set(place));

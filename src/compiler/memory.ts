@@ -2,7 +2,7 @@
 
 import type { DType, Value } from "../graph/value.ts";
 import { resolve } from "../ops/after.ts";
-import { Part, Reshape, Scan, Split } from "../ops/index.ts";
+import { Scan, Split } from "../ops/index.ts";
 import type { Trace } from "../ops/scan.ts";
 import { Arena, type Chunk } from "./arena.ts";
 import { backwards, runtimeOrder } from "./listing.ts";
@@ -131,20 +131,17 @@ const hasParts = ({ node }: Value) => node?.op === Scan || node?.op === Split;
 /** The elements of a value; another shape of one has as many, whether or not its sizes have known names. */
 function elementsOf(value: Value, sizes: Sizes): number {
   let x = value;
-  while (x.node?.op === Reshape) x = resolve(x.node.inputs[0]!);
+  while (x.node?.op.view) x = resolve(x.node.inputs[0]!);
   return x.shape.reduce<number>((product, dim) => product * (typeof dim === "number" ? dim : sizes(dim)), 1);
 }
-
-/** Ops that read of their first input no more than they write. */
-const PICKING = new Set(["Slice", "Gather", "GatherElements"]);
 
 /** Bytes that a node reads and writes. */
 function movedBy(value: Value, bytes: (x: Value) => number): number {
   const { op, inputs } = value.node!;
-  if (op === Reshape || op === Part) return 0;
+  if (op.cost === "free") return 0;
   if (op === Split) return 2 * bytes(resolve(inputs[0]!));
   const written = bytes(value);
-  if (PICKING.has(op.type)) return 2 * written;
+  if (op.cost === "picked") return 2 * written;
   return inputs.reduce((sum, x) => sum + bytes(resolve(x)), written);
 }
 
@@ -157,9 +154,6 @@ function lastUses(nodes: readonly Value[]): Map<Value, number> {
   return last;
 }
 
-/** Kernels that write over an input which nothing reads any more. */
-const IN_PLACE = new Set("Add Sub Mul Div Neg Exp Log Sqrt Reciprocal Sigmoid Tanh Cast ScatterElements".split(" "));
-
 /** The input whose memory the result takes: always that of what it is a view of, else one of its size that ends here. */
 function sharedInput(
   value: Value,
@@ -168,14 +162,14 @@ function sharedInput(
   bytes: (x: Value) => number,
 ): Value | undefined {
   const { op } = value.node!;
-  if (op === Reshape) return inputs[0]!.node ? inputs[0] : undefined;
-  if (!IN_PLACE.has(op.type)) return undefined;
+  if (op.view) return inputs[0]!.node ? inputs[0] : undefined;
+  if (!op.inPlace) return undefined;
   return inputs.find((x) => endsHere(x) && x.dtype === value.dtype && bytes(x) === bytes(value));
 }
 
 function productFlops(value: Value, sizes: Sizes): number {
   const { op, inputs, attrs } = value.node!;
-  if (op.type !== "MatMul" && op.type !== "Gemm" && op.type !== "FusedMatMul") return 0;
+  if (op.cost !== "product") return 0;
   const left = resolve(inputs[0]!);
   const inner = (attrs as { transA?: 0 | 1 }).transA ? left.shape.at(-2)! : left.shape.at(-1)!;
   return 2 * elementsOf(value, sizes) * (typeof inner === "number" ? inner : sizes(inner));

@@ -15,9 +15,24 @@ export type Rules<Attrs> = {
   expand?(attrs: Attrs, ...inputs: Value[]): Value;
   /** It is cheaper to compute its output again in the backward pass than to keep it until then. */
   cheap?: boolean;
+  /** What it costs where it runs; unless given, to read its inputs and to write its output. */
+  cost?: Cost;
+  /** Its output is its first input's memory under another shape. */
+  view?: true;
+  /** Kernels of the CPU write its output over an input of that size which nothing reads any more. */
+  inPlace?: true;
+  /** The kernels that it launches on a GPU; one unless given. */
+  launches?(attrs: Attrs, inputs: readonly Value[]): number;
+  /** WebAssembly's opcodes for it, of a scalar in double and of four elements in float32, where a loop can compute it. */
+  opcodes?: Opcodes;
   /** How ONNX spells it; by default the attributes are ONNX attributes of the same names. */
   spelling?: Spelling<Attrs>;
 };
+
+/** "free" moves no bytes; "picked" reads of its first input what it writes; a "product" of matrices counts multiplications. */
+export type Cost = "free" | "picked" | "product";
+
+export type Opcodes = { readonly scalar: number; readonly elements: number };
 
 export type Spelling<Attrs> = {
   domain?: "com.microsoft";

@@ -7,11 +7,13 @@ const same = (_: object, { dtype, shape }: TensorType) => ({ dtype, shape });
 
 export const Sigmoid: Unary = defineOp("Sigmoid", {
   infer: same,
+  inPlace: true,
   gradient: ({ dy, y }) => [Mul(dy, Mul(y, Sub(scalar(1, y.dtype), y)))],
 });
 
 export const Tanh: Unary = defineOp("Tanh", {
   infer: same,
+  inPlace: true,
   gradient: ({ dy, y }) => [Mul(dy, Sub(scalar(1, y.dtype), Mul(y, y)))],
 });
 

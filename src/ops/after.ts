@@ -7,6 +7,7 @@ import type { Value } from "../graph/value.ts";
  */
 export const After: Binary = defineOp("After", {
   infer: (_, { dtype, shape }) => ({ dtype, shape }),
+  launches: () => 0,
   gradient: ({ dy }) => [dy, null],
 });
 

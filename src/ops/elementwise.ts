@@ -12,22 +12,47 @@ function joined(_: object, a: TensorType, b: TensorType): TensorType {
 
 const compared = (_: object, a: TensorType, b: TensorType): TensorType => ({ ...joined(_, a, b), dtype: "bool" });
 
-export const Add: Binary = defineOp("Add", { infer: joined, gradient: ({ dy }) => [dy, dy] });
-export const Sub: Binary = defineOp("Sub", { infer: joined, gradient: ({ dy }) => [dy, Neg(dy)] });
-export const Mul: Binary = defineOp("Mul", { infer: joined, gradient: ({ dy }, a, b) => [Mul(dy, b), Mul(dy, a)] });
+export const Add: Binary = defineOp("Add", {
+  infer: joined,
+  inPlace: true,
+  opcodes: { scalar: 0xa0, elements: 0xe4 },
+  gradient: ({ dy }) => [dy, dy],
+});
+export const Sub: Binary = defineOp("Sub", {
+  infer: joined,
+  inPlace: true,
+  opcodes: { scalar: 0xa1, elements: 0xe5 },
+  gradient: ({ dy }) => [dy, Neg(dy)],
+});
+export const Mul: Binary = defineOp("Mul", {
+  infer: joined,
+  inPlace: true,
+  opcodes: { scalar: 0xa2, elements: 0xe6 },
+  gradient: ({ dy }, a, b) => [Mul(dy, b), Mul(dy, a)],
+});
 export const Div: Binary = defineOp("Div", {
   infer: joined,
+  inPlace: true,
+  opcodes: { scalar: 0xa3, elements: 0xe7 },
   gradient: ({ dy, y }, _, b) => [Div(dy, b), Neg(Div(Mul(dy, y), b))],
 });
-export const Neg: Unary = defineOp("Neg", { infer: same, gradient: ({ dy }) => [Neg(dy)] });
-export const Exp: Unary = defineOp("Exp", { infer: same, gradient: ({ dy, y }) => [Mul(dy, y)] });
-export const Log: Unary = defineOp("Log", { infer: same, gradient: ({ dy }, x) => [Div(dy, x)] });
+export const Neg: Unary = defineOp("Neg", {
+  infer: same,
+  inPlace: true,
+  opcodes: { scalar: 0x9a, elements: 0xe1 },
+  gradient: ({ dy }) => [Neg(dy)],
+});
+export const Exp: Unary = defineOp("Exp", { infer: same, inPlace: true, gradient: ({ dy, y }) => [Mul(dy, y)] });
+export const Log: Unary = defineOp("Log", { infer: same, inPlace: true, gradient: ({ dy }, x) => [Div(dy, x)] });
 export const Sqrt: Unary = defineOp("Sqrt", {
   infer: same,
+  inPlace: true,
+  opcodes: { scalar: 0x9f, elements: 0xe3 },
   gradient: ({ dy, y }) => [Div(dy, Mul(scalar(2, y.dtype), y))],
 });
 export const Reciprocal: Unary = defineOp("Reciprocal", {
   infer: same,
+  inPlace: true,
   gradient: ({ dy, y }) => [Neg(Mul(dy, Mul(y, y)))],
 });
 
@@ -68,6 +93,7 @@ const ONNX_TYPES: Record<DType, number> = {
 export const Cast: Op<[x: Value, attrs: { to: DType }]> = defineOp("Cast", {
   infer: ({ to }, { shape }) => ({ dtype: to, shape }),
   cheap: true,
+  inPlace: true,
   gradient: ({ dy }, x) => [isFloat(x.dtype) ? Cast(dy, { to: x.dtype }) : null],
   spelling: { attributes: ({ to }) => ({ to: ONNX_TYPES[to] }) },
 });

@@ -8,6 +8,7 @@ import { Expand, Reshape } from "./movement.ts";
 /** Rows of `x` [rows, width] by `indices` int32 [n]: [n, width]. */
 export const Gather: Op<[x: Value, indices: Value]> = defineOp("Gather", {
   infer: (_, x, indices) => ({ dtype: x.dtype, shape: [...indices.shape, ...x.shape.slice(1)] }),
+  cost: "picked",
   gradient: ({ dy }, x, indices) => [sumRows(dy, indices, x.shape), null],
   spelling: { attributes: () => ({ axis: 0 }) },
 });
@@ -36,6 +37,7 @@ const oneHot = (column: Value, size: number, dtype: DType): Value => {
 /** x[i, indices[i, j]] for `axis` 1: the elements of x along `axis` that `indices` (int32) names. */
 export const GatherElements: Op<[x: Value, indices: Value, attrs: { axis: number }]> = defineOp("GatherElements", {
   infer: (_, x, indices) => ({ dtype: x.dtype, shape: indices.shape }),
+  cost: "picked",
   gradient: ({ dy, attrs }, x, indices) => [
     ScatterElements(Expand(scalar(0, x.dtype), { shape: x.shape }), indices, dy, attrs),
     null,
@@ -47,6 +49,7 @@ export const ScatterElements: Op<[x: Value, indices: Value, updates: Value, attr
   "ScatterElements",
   {
     infer: (_, { dtype, shape }) => ({ dtype, shape }),
+    inPlace: true,
     gradient: ({ dy, attrs }, _, indices) => [dy, null, GatherElements(dy, indices, attrs)],
     spelling: { attributes: ({ axis }) => ({ axis, reduction: "add" }) },
   },

@@ -11,6 +11,7 @@ export const MatMul: Binary = defineOp("MatMul", {
     const batch = broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2));
     return { dtype: a.dtype, shape: [...batch, a.shape.at(-2)!, b.shape.at(-1)!] };
   },
+  cost: "product",
   // Y = A B, so dA = dY B' and dB = A' dY
   gradient: ({ dy }, a, b) => [MatMul(dy, transposed(b)), MatMul(transposed(a), dy)],
 });
@@ -29,10 +30,12 @@ const product = ({ transA, transB }: Transposes, a: Value, b: Value): Value =>
 /** A B + C of matrices, either transposed: what emission makes of MatMul, Transpose and Add. */
 export const Gemm: Op<[a: Value, b: Value, ...c: Value[], attrs: Transposes]> = defineOp("Gemm", {
   infer: (attrs, a, b) => product(attrs, a, b),
+  cost: "product",
 });
 
 /** A B of stacks of matrices, either transposed: what emission makes of MatMul and Transpose on the CPU provider. */
 export const FusedMatMul: Op<[a: Value, b: Value, attrs: Transposes]> = defineOp("FusedMatMul", {
   infer: (attrs, a, b) => product(attrs, a, b),
+  cost: "product",
   spelling: { domain: "com.microsoft" },
 });

@@ -17,6 +17,9 @@ export const Reshape: Op<[x: Value, attrs: { shape: readonly Dim[] }]> = defineO
       throw new ShapeError(`Reshape: cannot make [${shape}] of [${x.shape}].`);
     return { dtype: x.dtype, shape };
   },
+  view: true,
+  cost: "free",
+  launches: () => 0,
   gradient: ({ dy }, x) => [Reshape(dy, { shape: x.shape })],
   spelling: {
     inputs: ({ shape }, [x]) => [
@@ -46,12 +49,16 @@ export const Expand: Op<[x: Value, attrs: { shape: readonly Dim[] }]> = defineOp
   },
 });
 
+/** Inputs that one kernel of Concat takes, on adapters that bind no more than they must. */
+const CONCATENATED = 10;
+
 export const Concat: Op<[...xs: Value[], attrs: { axis: number; size?: Dim }]> = defineOp("Concat", {
   infer({ axis, size }, ...xs) {
     const sizes = xs.map((x) => x.shape[axis]!);
     const total = size ?? sizes.reduce<number>((sum, dim) => sum + elements([dim]), 0);
     return { dtype: xs[0]!.dtype, shape: xs[0]!.shape.with(axis, total) };
   },
+  launches: (_, xs) => Math.ceil(xs.length / CONCATENATED),
   gradient({ dy, attrs: { axis } }, ...xs) {
     let start = 0;
     return xs.map((x) => {
@@ -66,6 +73,7 @@ export const Concat: Op<[...xs: Value[], attrs: { axis: number; size?: Dim }]> =
 /** x from `start` to `end` (int64 [1], known only at run time or not) along one axis; the result has `size` there. */
 export const Slice: Op<[x: Value, start: Value, end: Value, attrs: { axis: number; size: Dim }]> = defineOp("Slice", {
   infer: ({ axis, size }, x) => ({ dtype: x.dtype, shape: x.shape.with(axis, size) }),
+  cost: "picked",
   // zeros before, dy, zeros after
   gradient({ dy, attrs: { axis } }, x, start, end) {
     const zeros = Expand(scalar(0, x.dtype), { shape: x.shape });
@@ -100,6 +108,8 @@ export const Split: Op<[x: Value, attrs: { axis: number; sizes: readonly number[
 /** One of the outputs of a node that has several. */
 export const Part: Op<[pieces: Value, attrs: { index: number; shape: readonly Dim[] }]> = defineOp("Part", {
   infer: ({ shape }, { dtype }) => ({ dtype, shape }),
+  cost: "free",
+  launches: () => 0,
 });
 
 /** x cut along `axis` into pieces of these sizes, in one kernel. */

@@ -47,6 +47,7 @@ export const MatMulNBits: Op<[x: Value, blocks: Value, scales: Value, attrs: Blo
       );
     return { dtype: x.dtype, shape: [...x.shape.slice(0, -1), rows!] };
   },
+  cost: "product",
   spelling: {
     domain: "com.microsoft",
     attributes: ({ bits, block_size }, [x, blocks]) => ({

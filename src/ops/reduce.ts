@@ -16,9 +16,14 @@ const spelling: Spelling<Axes> = {
   attributes: () => ({ keepdims: 1 }),
 };
 
+/** Axes that are not the last ones are transposed to the end first. */
+const launches = ({ axes }: Axes, [x]: readonly Value[]) =>
+  axes.every((axis) => axis >= x!.shape.length - axes.length) ? 1 : 2;
+
 /** Axes are kept with size 1; drop them with Reshape. */
 export const ReduceSum: Op<[x: Value, attrs: Axes]> = defineOp("ReduceSum", {
   infer: reduced,
+  launches,
   gradient: ({ dy }, x) => [spread(dy, x)],
   spelling,
 });
@@ -26,6 +31,7 @@ export const ReduceSum: Op<[x: Value, attrs: Axes]> = defineOp("ReduceSum", {
 /** Axes are kept with size 1. The sizes of the axes must be known. */
 export const ReduceMean: Op<[x: Value, attrs: Axes]> = defineOp("ReduceMean", {
   infer: reduced,
+  launches,
   gradient: ({ dy, attrs: { axes } }, x) => {
     const count = elements(axes.map((axis) => x.shape[axis]!));
     return [spread(Mul(dy, scalar(1 / count, dy.dtype)), x)];
@@ -36,6 +42,7 @@ export const ReduceMean: Op<[x: Value, attrs: Axes]> = defineOp("ReduceMean", {
 /** Σ x²; axes are kept with size 1. */
 export const ReduceSumSquare: Op<[x: Value, attrs: Axes]> = defineOp("ReduceSumSquare", {
   infer: reduced,
+  launches,
   gradient: ({ dy }, x) => [Mul(Mul(x, scalar(2, x.dtype)), dy)],
   spelling,
 });
@@ -43,6 +50,7 @@ export const ReduceSumSquare: Op<[x: Value, attrs: Axes]> = defineOp("ReduceSumS
 /** Axes are kept with size 1. Elements that share the maximum share its gradient. */
 export const ReduceMax: Op<[x: Value, attrs: Axes]> = defineOp("ReduceMax", {
   infer: reduced,
+  launches,
   gradient({ dy, y, attrs }, x) {
     const ones = Where(Equal(x, y), scalar(1, x.dtype), scalar(0, x.dtype));
     return [Mul(ones, Div(dy, ReduceSum(ones, attrs)))];

@@ -6,6 +6,7 @@ import { type Dim, scalar, type Value } from "../graph/value.ts";
 /** The size of x along one axis: int64 [1]. */
 export const Shape: Op<[x: Value, attrs: { axis: number }]> = defineOp("Shape", {
   infer: () => ({ dtype: "int64", shape: [1] }),
+  launches: () => 0,
   spelling: { attributes: ({ axis }) => ({ start: axis, end: axis + 1 }) },
 });
 

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { emitLoop, PAGE } from "../../src/compiler/loop.ts";
-import { input, scalar } from "../../src/graph/value.ts";
+import { input, scalar, type Value } from "../../src/graph/value.ts";
 import { adamW } from "../../src/nn/adamw.ts";
+import * as ops from "../../src/ops/index.ts";
 import { Add, Div, Exp, Mul, Neg, ReduceSum, Sqrt, Sub } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { LoopInstance, LoopThreads } from "../../src/runtime/loops.ts";
@@ -63,6 +64,38 @@ test("every op of a loop is IEEE's in single precision, for sizes that fill no v
     assert.ok(Math.abs(total - expected) <= 1e-12 * n * expected, `${n}: ${total}, ${expected}`);
   }
 });
+
+for (const [name, op] of Object.entries(ops).filter(([, { opcodes }]) => opcodes))
+  test(`a loop of ${name} computes what ONNX Runtime does, of elements and of scalars`, async () => {
+    const operands = ["a", "b"].slice(0, op.infer.length - 1);
+    const compute = op as unknown as (...xs: Value[]) => Value;
+    const elements = compute(...operands.map((x) => input(x, "float32", [9])));
+    const scalars = compute(...operands.map((x) => input(`${x}0`, "float32", [])));
+    const outputs = { elements, scalars: Mul(input("ones", "float32", [9]), scalars) };
+    const arrays: Record<string, Float32Array<ArrayBuffer>> = {
+      a: floats(9, 2),
+      b: floats(9, 3),
+      ones: new Float32Array(9).fill(1),
+    };
+    const numbers: Record<string, number> = { a0: 0.75, b0: 1.5 };
+
+    const program = await (await testDevice()).compile(outputs);
+    const states = Object.entries(arrays).map(([x, data]) => [x, tensor("float32", [9], data)]);
+    const feeds = Object.entries(numbers).map(([x, number]) => [x, scalarTensor(number)]);
+    const expected = await program.run(Object.fromEntries([...states, ...feeds]));
+
+    const loop = emitLoop(outputs);
+    const found = Object.keys(outputs).map(() => new Float32Array(9));
+    const inputs = loop.arrays.map((x) => arrays[x]!);
+    new LoopInstance(loop).run({
+      arrays: [...inputs, ...found],
+      inputs: [...inputs.keys()],
+      outputs: [...found.keys()].map((i) => inputs.length + i),
+      scalars: loop.scalars.map((x) => numbers[x]!),
+    });
+    for (const [i, name] of Object.keys(outputs).entries())
+      assert.ok(relativeDifference([...found[i]!], toNumbers(expected[name]!)) < 1e-6, name);
+  });
 
 test("items are spread over threads, and give the same as in one", async () => {
   const [x, y] = [input("x", "float32", ["n"]), input("y", "float32", ["n"])];
