@@ -21,7 +21,7 @@ export function lower(outputs: readonly Value[], target: Target): Value[] {
       if (!node) lowered.set(value, intern(value));
       else {
         const inputs = node.inputs.map((x) => lowered.get(x)!);
-        const whole = node.op.expand && !target.has(node.op.type, value.dtype);
+        const whole = node.op.expand && !target.has(node.op, value.dtype);
         if (whole) {
           for (const x of inputs) lowered.set(x, x);
           const expanded = node.op.expand!(node.attrs, ...inputs);
@@ -84,7 +84,7 @@ function fuse(op: OpInfo, inputs: readonly Value[], attrs: object, target: Targe
     if (right && matrices && !target.gemmTransB) return withTransposed(a, right, b);
     if ((left || right) && matrices)
       return apply(Gemm, [left ?? a, right ?? b], { transA: left ? 1 : 0, transB: right ? 1 : 0 });
-    if ((left || right) && target.has("FusedMatMul", a.dtype))
+    if ((left || right) && target.has(FusedMatMul, a.dtype))
       return apply(FusedMatMul, [left ?? a, right ?? b], { transA: left ? 1 : 0, transB: right ? 1 : 0 });
   }
   if (op === Part && inputs[0]!.node?.op === Tuple) return inputs[0]!.node.inputs[(attrs as { index: number }).index]!;

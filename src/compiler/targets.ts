@@ -1,5 +1,6 @@
 /** @file What each execution provider has as a kernel, measured with one-node models, and where it keeps states. */
 
+import type { OpInfo, TargetName } from "../graph/op.ts";
 import type { DType } from "../graph/value.ts";
 
 /**
@@ -9,11 +10,11 @@ import type { DType } from "../graph/value.ts";
 export type Residency = "shared" | "device" | "copied";
 
 export type Target = {
-  readonly name: "cpu" | "webgpu" | "cuda" | "portable";
+  readonly name: TargetName;
   /** The version of ONNX that programs are written in. */
   readonly opset: number;
-  /** Whether there is a kernel for this op_type and element type. */
-  has(type: string, dtype: DType): boolean;
+  /** Whether there is a kernel of this op for this element type. */
+  has(op: OpInfo, dtype: DType): boolean;
   /** Whether a product with a transposed left matrix is better spelled as Gemm with transA than as Transpose and Gemm. */
   readonly gemmTransA: boolean;
   /** The same for the right matrix and transB. */
@@ -27,13 +28,10 @@ export type Target = {
   readonly residency: Residency;
 };
 
-/** Kernels of ONNX Runtime's own that have no double; ops that are names of ours only have no kernel anywhere. */
-const FUSED = ["QuickGelu", "RotaryEmbedding", "FusedMatMul", "SimplifiedLayerNormalization", "DequantizeLinear"];
-
 const cpu: Target = {
   name: "cpu",
   opset: 21,
-  has: (type, dtype) => (FUSED.includes(type) ? dtype === "float32" : isOnnx(type)) || type === "Scan",
+  has: kernelsOf("cpu"),
   gemmTransA: false,
   gemmTransB: true,
   accumulates: 2 ** 22, // Gemm copies what it adds to on one thread: slower where memory does not count
@@ -43,7 +41,7 @@ const cpu: Target = {
 const webgpu: Target = {
   name: "webgpu",
   opset: 21,
-  has: (type) => isOnnx(type) && type !== "LogSoftmax" && type !== "FusedMatMul",
+  has: kernelsOf("webgpu"),
   gemmTransA: true,
   gemmTransB: false, // its Gemm reads such a matrix at a fifth of the rate: test/bench/results/gpu-2026-11-26.md
   fewKernels: true,
@@ -55,7 +53,7 @@ const webgpu: Target = {
 const cuda: Target = {
   name: "cuda",
   opset: 21,
-  has: (type) => isOnnx(type),
+  has: kernelsOf("cuda"),
   gemmTransA: true,
   gemmTransB: true,
   fewKernels: true,
@@ -68,6 +66,7 @@ const portable: Target = {
   ...webgpu,
   name: "portable",
   opset: 23,
+  has: kernelsOf("portable"),
   gemmTransA: false,
   gemmTransB: true,
   fewKernels: false,
@@ -77,7 +76,7 @@ const portable: Target = {
 
 export const targets = { cpu, webgpu, cuda, portable };
 
-/** ONNX names start with a capital letter; compositions that every target expands do not. GPUs lack Scan, or launch more in it. */
-function isOnnx(type: string): boolean {
-  return /^[A-Z]/.test(type) && type !== "Scan";
+/** ONNX names start with a capital letter; compositions that every target expands do not. */
+function kernelsOf(target: TargetName): Target["has"] {
+  return ({ type, spelling }, dtype) => /^[A-Z]/.test(type) && (spelling?.kernels?.[target]?.includes(dtype) ?? true);
 }

@@ -29,6 +29,9 @@ export type Rules<Attrs> = {
   spelling?: Spelling<Attrs>;
 };
 
+/** What programs are written for: ONNX Runtime's providers, and files that other programs load on one of their choice. */
+export type TargetName = "cpu" | "webgpu" | "cuda" | "portable";
+
 /** "free" moves no bytes; "picked" reads of its first input what it writes; a "product" of matrices counts multiplications. */
 export type Cost = "free" | "picked" | "product";
 
@@ -38,6 +41,8 @@ export type Spelling<Attrs> = {
   domain?: "com.microsoft";
   /** The first version of ONNX that has it, where that is later than what a target's programs are written in. */
   opset?: number;
+  /** The element types for which a target's provider has this kernel, where those are not all that it is defined for. */
+  kernels?: Partial<Record<TargetName, readonly DType[]>>;
   /** The inputs that the ONNX node takes, where they differ from ours: attributes that ONNX wants as tensors. */
   inputs?(attrs: Attrs, inputs: readonly Value[], type: TensorType): readonly Value[];
   /** ONNX attributes: integers, lists of integers, strings; `{ float }` for floats. */

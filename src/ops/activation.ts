@@ -23,7 +23,11 @@ export const Silu: Unary = defineOp("QuickGelu", {
   expand: (_, x) => Mul(x, Sigmoid(x)),
   // d(xσ) = σ + xσ(1 - σ) = σ(1 + x - xσ)
   gradient: ({ dy, y }, x) => [Mul(dy, Mul(Sigmoid(x), Add(Sub(x, y), scalar(1, x.dtype))))],
-  spelling: { domain: "com.microsoft", attributes: () => ({ alpha: { float: 1 } }) },
+  spelling: {
+    domain: "com.microsoft",
+    kernels: { cpu: ["float32"] },
+    attributes: () => ({ alpha: { float: 1 } }),
+  },
 });
 
 /** silu(gate)·up, the inner part of a gated feed-forward (arXiv:2002.05202). */

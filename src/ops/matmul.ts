@@ -37,5 +37,5 @@ export const Gemm: Op<[a: Value, b: Value, ...c: Value[], attrs: Transposes]> = 
 export const FusedMatMul: Op<[a: Value, b: Value, attrs: Transposes]> = defineOp("FusedMatMul", {
   infer: (attrs, a, b) => product(attrs, a, b),
   cost: "product",
-  spelling: { domain: "com.microsoft" },
+  spelling: { domain: "com.microsoft", kernels: { cpu: ["float32"], webgpu: [], portable: [] } },
 });

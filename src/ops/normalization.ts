@@ -28,7 +28,7 @@ export const LogSoftmax: Op<[x: Value]> = defineOp("LogSoftmax", {
     return Sub(shifted, Log(ReduceSum(Exp(shifted), last(x))));
   },
   gradient: ({ dy, y }) => [Sub(dy, Mul(Exp(y), ReduceSum(dy, last(y))))],
-  spelling: { attributes: () => ({ axis: -1 }) },
+  spelling: { kernels: { webgpu: [], portable: [] }, attributes: () => ({ axis: -1 }) },
 });
 
 /** RMSNorm (arXiv:1910.07467) over the last axis: x / sqrt(mean(x²) + epsilon) · weight. */
@@ -47,7 +47,10 @@ export const SimplifiedLayerNormalization: Op<[x: Value, weight: Value, attrs: {
       const dx = Mul(r, Sub(g, Mul(normal, mean)));
       return [dx, Mul(dy, normal)];
     },
-    spelling: { attributes: ({ epsilon }) => ({ axis: -1, epsilon: { float: epsilon } }) },
+    spelling: {
+      kernels: { cpu: ["float32"] },
+      attributes: ({ epsilon }) => ({ axis: -1, epsilon: { float: epsilon } }),
+    },
   },
 );
 

@@ -30,7 +30,10 @@ export const DequantizeLinear: Op<[x: Value, scales: Value, attrs: { block_size:
       const inBlocks = Reshape(Mul(dy, Cast(x, { to: dy.dtype })), { shape: [...scales.shape, block_size] });
       return [null, Reshape(ReduceSum(inBlocks, { axes: [scales.shape.length] }), { shape: scales.shape })];
     },
-    spelling: { attributes: ({ block_size }, [x]) => ({ axis: x!.shape.length - 1, block_size }) },
+    spelling: {
+      kernels: { cpu: ["float32"] },
+      attributes: ({ block_size }, [x]) => ({ axis: x!.shape.length - 1, block_size }),
+    },
   },
 );
 

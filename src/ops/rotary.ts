@@ -35,6 +35,7 @@ export const RotaryEmbedding: Op<[x: Value, positions: Value, cos: Value, sin: V
     ],
     spelling: {
       domain: "com.microsoft",
+      kernels: { cpu: ["float32"] },
       attributes: ({ num_heads }) => ({ num_heads }),
     },
   });

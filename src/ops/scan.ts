@@ -30,6 +30,7 @@ export const Scan: Op<[...inputs: Value[], attrs: { trace: Trace; body: Body }]>
     const count = trace.items.length;
     return apply(Tuple, body(inputs.slice(0, count), inputs.slice(count)), {});
   },
+  spelling: { kernels: { webgpu: [], cuda: [], portable: [] } }, // GPUs lack it, or launch more in it
 });
 
 /** Values that are the parts of one. */

@@ -16,15 +16,13 @@ import type { BenchShape } from "./shapes.ts";
 /** What a step launched before kernels were counted: compositions in primitive ops, AdamW a program for each tensor. */
 const plain: Target = {
   ...targets.webgpu,
-  has: (type, dtype) => !COMPOSED.includes(type) && targets.webgpu.has(type, dtype),
+  has: (op, dtype) => !op.expand && targets.webgpu.has(op, dtype),
   gemmTransA: false,
   gemmTransB: true,
   fewKernels: false,
   accumulates: Infinity,
   binds: Infinity,
 };
-
-const COMPOSED = ["SimplifiedLayerNormalization", "RotaryEmbedding", "QuickGelu", "Softmax", "LogSoftmax"];
 
 export type KernelCount = { emission: string; parts: Record<string, number>; total: number };
 

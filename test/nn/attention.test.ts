@@ -41,7 +41,7 @@ for (const window of [undefined, 50])
     const outputs = { y, dq: dq!, dk: dk!, dv: dv! };
     const withoutScan: Target = {
       ...targets.cpu,
-      has: (type, dtype) => type !== "Scan" && targets.cpu.has(type, dtype),
+      has: (op, dtype) => op !== Scan && targets.cpu.has(op, dtype),
     };
     assert.equal(scans(outputs, targets.cpu), 6);
     for (const target of [withoutScan, targets.webgpu, targets.cuda, targets.portable])
