@@ -14,6 +14,7 @@ const SCORES = { correct: 1, incorrect: 0, truncated: 0, unknown: null, infra_er
 /** 1 where the answer equals the reference, 0 where it doesn't, null where the reference is missing or cannot be read. */
 export const accuracy = defineReward({
   options,
+  needsAnswer: true,
   create({ profile }) {
     return ({ completion, answer, finish_reason }) => {
       if (answer === undefined)

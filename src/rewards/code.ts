@@ -41,6 +41,8 @@ const MAX_REFERENCE = 64 << 20;
  * Source: DeepSeek-R1 2.2.2 (tests as the reward for code).
  */
 export const code = defineReward({
+  needsAnswer: true,
+  ownThread: true,
   options: z.strictObject({
     /** Where the reference does not say. */
     language: language.default("python"),

@@ -51,14 +51,18 @@ export async function createRewards(specs: readonly RewardSpec[]): Promise<Weigh
 async function createReward(spec: RewardSpec): Promise<WeightedReward> {
   const { type, name: _, weight, at_least, ...rest } = spec;
   const { path, ...own } = rest as { path: string };
-  const component: RewardComponent | undefined = isModule(spec)
-    ? await loadReward(path)
-    : (rewards as Record<string, RewardComponent>)[type];
+  const component = isModule(spec) ? await loadReward(path) : builtIn(type);
   if (!component)
     throw new DistillError(`Unknown reward "${type}". Expected one of: ${Object.keys(rewards).join(", ")}, module.`);
   const options = isModule(spec) ? checkedOptions(component, own, path) : rest;
-  return { name: nameOf(spec), weight, at_least, ofGroup: component.ofGroup, reward: component.create(options) };
+  const { ofGroup, ownThread } = component;
+  return { name: nameOf(spec), weight, at_least, ofGroup, ownThread, reward: component.create(options) };
 }
+
+const builtIn = (type: string): RewardComponent | undefined => (rewards as Record<string, RewardComponent>)[type];
+
+/** Whether a reward is nothing without a reference. What a module needs is known only once it runs. */
+export const needsAnswer = ({ type }: RewardSpec): boolean => builtIn(type)?.needsAnswer ?? false;
 
 /** A module's options are known only now that it is loaded. */
 function checkedOptions({ options }: RewardComponent, given: object, path: string): Record<string, unknown> {

@@ -13,6 +13,8 @@ export type WeightedReward = {
   at_least?: number | undefined;
   /** It compares the samples of a prompt, so it says nothing of one that stands alone. */
   ofGroup?: boolean | undefined;
+  /** It stays on the thread that asks. */
+  ownThread?: boolean | undefined;
 };
 
 /**

@@ -28,7 +28,12 @@ export async function loadReward(path: string): Promise<RewardComponent> {
       `Reward module ${path} has no default export. Expected \`export default (sample) => score\`.`,
     );
   if (typeof rule === "function")
-    return { options: z.strictObject({}), ofGroup: rule.length > 1, create: () => checked(rule as Reward, path) };
+    return {
+      options: z.strictObject({}),
+      ofGroup: rule.length > 1,
+      ownThread: true,
+      create: () => checked(rule as Reward, path),
+    };
   if (!isComponent(rule))
     throw new DistillError(
       `The default export of reward module ${path} is ${nameOf(rule)}. Expected a function of a sample, or { options: a zod object, create(options) }.`,
@@ -36,6 +41,7 @@ export async function loadReward(path: string): Promise<RewardComponent> {
   return {
     options: rule.options,
     ofGroup: rule.ofGroup === true,
+    ownThread: true,
     create(options) {
       const made: unknown = rule.create(options);
       if (typeof made !== "function")

@@ -17,12 +17,9 @@ export type JudgePool = {
 
 export type Answer = { judgements: Judgement[] } | { error: string; mendable: boolean };
 
-/** Rules with processes or code of their own stay on this thread. */
-const OWN_THREAD = ["code", "module"];
-
 export async function openPool(specs: readonly RewardSpec[], threads = availableParallelism()): Promise<JudgePool> {
-  if (threads < 2 || specs.some(({ type }) => OWN_THREAD.includes(type))) {
-    const rewards = await createRewards(specs);
+  const rewards = await createRewards(specs);
+  if (threads < 2 || rewards.some(({ ownThread }) => ownThread)) {
     return {
       judge: (samples) => Promise.all(samples.map((sample) => judge(rewards, sample))),
       width: 1,

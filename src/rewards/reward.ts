@@ -32,8 +32,14 @@ export type Score = {
 /** `group` holds all samples of the same prompt, this one too, for rules that compare them. */
 export type Reward = (sample: Sample, group?: readonly Sample[]) => Score | Promise<Score>;
 
-/** `ofGroup`: it compares the samples of a prompt, so it is asked when all of them are there. */
 // biome-ignore lint/suspicious/noExplicitAny: each component checks its own options.
-export type RewardComponent<Options extends z.ZodObject = any> = Component<Options, Reward> & { ofGroup?: boolean };
+export type RewardComponent<Options extends z.ZodObject = any> = Component<Options, Reward> & {
+  /** It compares the samples of a prompt, so it is asked when all of them are there. */
+  ofGroup?: boolean;
+  /** It is nothing without a reference: prompts without an answer are refused before anything is drawn. */
+  needsAnswer?: boolean;
+  /** It has processes or a program of its own, so it stays on the thread that asks, and is in no pool. */
+  ownThread?: boolean;
+};
 
 export const defineReward = <Options extends z.ZodObject>(reward: RewardComponent<Options>) => reward;

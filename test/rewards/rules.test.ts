@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { z } from "zod";
 import type { Component } from "../../src/core/component.ts";
 import { DistillError } from "../../src/core/errors.ts";
+import { createRewards } from "../../src/rewards/create.ts";
 import * as rewards from "../../src/rewards/index.ts";
 import { judge as judgeAlone, judgeGroup, type WeightedReward } from "../../src/rewards/judge.ts";
 import { detectLanguage } from "../../src/rewards/language.ts";
-import type { Reward, Sample, Score } from "../../src/rewards/reward.ts";
+import { openPool } from "../../src/rewards/pool.ts";
+import type { Reward, RewardComponent, Sample, Score } from "../../src/rewards/reward.ts";
 import { costOf, tooLong } from "../support/pace.ts";
+import { scratch } from "../support/students.ts";
 
 const made = (rule: Component<z.ZodObject, Reward>, options: object = {}) => rule.create(rule.options.parse(options));
 
@@ -288,6 +293,45 @@ test("a rule that builds on a verdict has it, alone as in a group", async () => 
   const alone = await judgeAlone(rules, sample);
   assert.deepEqual(alone.rewards, { accuracy: 1, cosine_length: 0.5 });
   assert.deepEqual(await judgeGroup(rules, [sample]), [alone]);
+});
+
+test("a rule needs an answer, or says the same with any", async () => {
+  const asked = { prompt: "What is it?", completion: "<think>\nwell\n</think>\n\\boxed{4}", num_tokens: 9 };
+  for (const [name, rule] of Object.entries(rewards) as [string, RewardComponent][]) {
+    const said = async (sample: Sample) => made(rule)(sample, [sample]);
+    const without = await said({ ...asked, verdict: "correct" });
+    if (rule.needsAnswer) assert.deepEqual([without.score, without.verdict], [null, "unknown"], name);
+    else assert.deepEqual(without, await said({ ...asked, verdict: "correct", answer: "5" }), name);
+  }
+});
+
+test("rules judge on the threads of a pool as they do here, and those that stay on this thread make no pool", async () => {
+  const samples = ["\\boxed{4}", "<think>\na\n</think>\n\\boxed{5}", "4 4 4 4 4 4 4 4"].map((completion) => ({
+    prompt: "2 + 2",
+    completion,
+    answer: "4",
+    num_tokens: completion.length,
+  }));
+  const all = Object.entries(rewards) as [string, RewardComponent][];
+  const specs = all.map(([type, { options }]) => ({ type, weight: 1, ...options.parse({}) }));
+  const pooled = specs.filter(({ type }) => !(rewards as Record<string, RewardComponent>)[type]!.ownThread);
+  const here = await createRewards(pooled);
+  const pool = await openPool(pooled, 2);
+  try {
+    assert.equal(pool.width, 3);
+    assert.deepEqual(await pool.judge(samples), await Promise.all(samples.map((sample) => judgeAlone(here, sample))));
+  } finally {
+    await pool.close();
+  }
+  const path = join(scratch(), "mine.mjs");
+  writeFileSync(path, "export default () => ({ score: 1, reason: 'mine' })");
+  const alone = [...specs.filter((spec) => !pooled.includes(spec)), { type: "module", weight: 1, path }];
+  assert.ok(alone.length > 1);
+  for (const spec of alone) {
+    const { width, close } = await openPool([spec], 2);
+    await close();
+    assert.equal(width, 1, spec.type);
+  }
 });
 
 test("every rule takes its defaults, refuses unknown options and gives a score with a reason", async () => {

@@ -9,7 +9,7 @@ import type { Split } from "../../data/generators/generator.ts";
 import { describeSource, type PromptSource, readPrompts } from "../../data/prompts.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { RewardSpec } from "../../rewards/create.ts";
-import { rewardsInput } from "../../rewards/create.ts";
+import { needsAnswer, rewardsInput } from "../../rewards/create.ts";
 import type { LedgerPlace } from "../../sampling/ledger.ts";
 import { drawOptions, requireAnswers, type SamplerOptions } from "../../sampling/sample.ts";
 import type { RunFolder } from "../../store/run-folder.ts";
@@ -84,11 +84,8 @@ export function teacherInput(context: Context): Record<string, unknown> {
 }
 
 /** The questions of a source; with answers where a rule compares with them. */
-export function questions(source: PromptSource, split: Split, rules: readonly string[]): Prompt[] {
+export function questions(source: PromptSource, split: Split, rules: readonly RewardSpec[]): Prompt[] {
   const prompts = readPrompts(source, split);
-  for (const rule of rules) if (COMPARING.has(rule)) requireAnswers(prompts, rule, describeSource(source));
+  for (const rule of rules) if (needsAnswer(rule)) requireAnswers(prompts, rule.type, describeSource(source));
   return prompts;
 }
-
-/** Rewards that are nothing without a reference. */
-const COMPARING = new Set(["accuracy", "code"]);

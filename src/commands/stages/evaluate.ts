@@ -32,12 +32,7 @@ import { wholeStudent } from "./train.ts";
 export function evaluateStage(context: Context): Stage {
   const { recipe } = context;
   const { prompts: source, models: wanted, weights, ...options } = recipe.evaluation!;
-  const prompts = () =>
-    questions(
-      source,
-      "test",
-      RULES.map(({ type }) => type),
-    );
+  const prompts = () => questions(source, "test", RULES);
   return {
     name: "evaluate",
     after: recipe.export.length > 0 ? ["train", "export"] : ["train"],

@@ -14,12 +14,7 @@ export function samplingOf(context: Context) {
   const { sampling, rewards } = context.recipe;
   const { prompts: source, ...options } = sampling!;
   const rules = rewards!;
-  const prompts = () =>
-    questions(
-      source,
-      "train",
-      rules.map(({ type }) => type),
-    );
+  const prompts = () => questions(source, "train", rules);
   return { options, rules, prompts, ledger: () => ledgerOf(context, teacherInput(context), rules, options) };
 }
 
