@@ -17,9 +17,10 @@ import { evaluateStage } from "./stages/evaluate.ts";
 import { exportStage } from "./stages/export.ts";
 import { fromHub } from "./stages/hub.ts";
 import { judgeStage } from "./stages/judge.ts";
+import { logprobsStage } from "./stages/logprobs.ts";
 import { sampleStage } from "./stages/sample.ts";
 import { selectStage } from "./stages/select.ts";
-import { foreseeTraining, trainStage } from "./stages/train.ts";
+import { foreseeTraining, trainerOf, trainStage } from "./stages/train.ts";
 import { unpackStudent, withStudentFolder } from "./stages/unpack.ts";
 import { versions } from "./versions.ts";
 
@@ -45,6 +46,7 @@ function stagesOf(context: Context): Stage[] {
   const { sampling, evaluation, ...recipe } = context.recipe;
   return [
     ...(sampling ? [sampleStage(context), judgeStage(context), selectStage(context)] : []),
+    ...(trainerOf(context.recipe).teacher === "logprobs" ? [logprobsStage(context)] : []),
     trainStage(context),
     ...(recipe.export.length > 0 ? [exportStage(context)] : []),
     ...(evaluation ? [evaluateStage(context)] : []),
@@ -122,6 +124,7 @@ function refuseOwnInputs(recipe: Recipe): void {
     NAMES.export,
     NAMES.evaluation,
     "checkpoints",
+    "logprobs",
   ];
   if (recipe.sampling) written.push(NAMES.traces, NAMES.dataset, "samples");
   const places = written.map((name) => ({ name, place: real(join(recipe.output!, name)) }));

@@ -3,7 +3,8 @@
 import { Field, Float32, Int32, List, makeData } from "apache-arrow";
 import { DistillError } from "../core/errors.ts";
 import { ledgerRows, openLedger } from "./ledger.ts";
-import { dataOf, type Table, tableOf } from "./tables.ts";
+import { dataOf, readTables, type Table, tableOf } from "./tables.ts";
+import type { StoredTop } from "./traces.ts";
 
 /**
  * The k most likely tokens at each of n tokens, best first, at temperature 1: ids [n·k], their log-probabilities [n·k], and
@@ -49,9 +50,44 @@ export function likelyOf(
   };
 }
 
-/** The mean probability of tokens beyond those that are known. */
-export const meanTail = ({ tail }: Likely): number =>
-  tail.reduce((sum, x) => sum + Math.exp(x), 0) / (tail.length || 1);
+/** What is stored with a trace: at each token the k most likely ones, and the probability of all others. */
+export function storedTop(
+  tokens: readonly { ids: readonly number[]; logprobs: readonly number[] }[],
+  k: number,
+): StoredTop {
+  const cut = tokens.map((token) => likelyToken(token, Math.min(k, token.ids.length)));
+  return {
+    top_token_ids: cut.map(({ ids }) => ids),
+    top_logprobs: cut.map(({ logprobs }) => logprobs),
+    tail_probability: cut.map(({ tail }) => Math.exp(tail)),
+  };
+}
+
+/** What is stored with a row of a dataset, by the row's number from 1. */
+export type StoredRow = {
+  row: number;
+  token_ids: readonly number[];
+  tokens: readonly { ids: readonly number[]; logprobs: readonly number[]; tail: number }[];
+};
+
+const STORED = ["token_ids", "top_token_ids", "top_logprobs", "tail_probability"] as const;
+
+/** The rows of a dataset with what is stored with them; none where it has no such columns. */
+export async function* storedRows(path: string): AsyncGenerator<StoredRow> {
+  let row = 0;
+  for await (const table of readTables(path)) {
+    const columns = STORED.map((name) => table.getChild(name));
+    if (columns.some((column) => column === null)) return;
+    for (let i = 0; i < table.numRows; i++) {
+      row++;
+      const [token_ids, ids, logprobs, tails] = columns.map((column) =>
+        JSON.parse(JSON.stringify(column!.get(i) ?? [])),
+      );
+      const tokens = (ids as number[][]).map((each, n) => ({ ids: each, logprobs: logprobs[n], tail: tails[n] }));
+      yield { row, token_ids, tokens };
+    }
+  }
+}
 
 type Place = { folder: string; key: string };
 

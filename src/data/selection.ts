@@ -18,6 +18,10 @@ export type SelectionOptions = z.output<typeof SelectionOptions>;
 
 const ORDER = new Intl.Collator("en", { numeric: true });
 
+/** What was likely in the place of each token, where it was stored. */
+const storedIn = ({ token_ids, top_token_ids, top_logprobs, tail_probability }: Trace) =>
+  top_token_ids ? { token_ids, top_token_ids, top_logprobs: top_logprobs!, tail_probability: tail_probability! } : {};
+
 /** The accepted traces, at most so many of a prompt, each completion of a prompt once. */
 export function select(
   traces: Iterable<Trace>,
@@ -59,5 +63,6 @@ export function select(
     ],
     prompt_id: trace.prompt_id,
     sample: trace.sample,
+    ...storedIn(trace),
   }));
 }

@@ -17,6 +17,8 @@ export type Tokenizer = {
   decode(ids: readonly number[]): string;
   /** The token's text, special or not. */
   token(id: number): string;
+  /** Whether an id is a token's. */
+  has(id: number): boolean;
   /** Whether a token is one that stands for something beside text. */
   special(id: number): boolean;
   /** The token that a text must begin with, if the model was trained with one. */
@@ -113,6 +115,7 @@ export function loadTokenizer(folder: string, named = folder): Tokenizer {
       return known.length === 0 ? "" : implementation.decode(known, options);
     },
     token: (index) => implementation.id_to_token(index) ?? `<${index}>`,
+    has: (index) => implementation.id_to_token(index) !== undefined,
     special: (index) => added.get(index)?.special ?? false,
     bos:
       (config.add_bos_token ?? (config.bos_token ? encode("a", true).tokens[0] === config.bos_token : false))

@@ -6,6 +6,7 @@ import {
   type Data,
   type DataType,
   Field,
+  Float32,
   Float64,
   Int32,
   List,
@@ -47,6 +48,14 @@ export type Draw = {
   min_p: number;
   max_completion_length: number;
   seed: number;
+} & Partial<StoredTop>;
+
+/** For each token of `token_ids` what was likely in its place at temperature 1, best first, where it was stored. */
+export type StoredTop = {
+  top_token_ids: readonly (readonly number[])[];
+  top_logprobs: readonly (readonly number[])[];
+  /** The probability of all other tokens. */
+  tail_probability: readonly number[];
 };
 
 export type Trace = Draw & Judgement;
@@ -68,10 +77,7 @@ function drawColumns(traces: readonly Draw[]): Record<string, Data> {
     prompt_text: column(new Utf8(), traces, "prompt_text"),
     reasoning: column(new Utf8(), traces, "reasoning"),
     completion: column(new Utf8(), traces, "completion"),
-    token_ids: lists(
-      traces.map(({ token_ids }) => token_ids.length),
-      makeData({ type: new Int32(), data: Int32Array.from(traces.flatMap(({ token_ids }) => token_ids)) }),
-    ),
+    token_ids: tokenLists(traces),
     prompt_tokens: column(new Int32(), traces, "prompt_tokens"),
     finish_reason: column(new Utf8(), traces, "finish_reason"),
     error: column(new Utf8(), traces, "error"),
@@ -83,6 +89,33 @@ function drawColumns(traces: readonly Draw[]): Record<string, Data> {
     min_p: column(new Float64(), traces, "min_p"),
     max_completion_length: column(new Int32(), traces, "max_completion_length"),
     seed: column(new Uint32(), traces, "seed"),
+    ...topColumns(traces),
+  };
+}
+
+/** None where no row has them. */
+function topColumns(rows: readonly Partial<StoredTop>[]): Record<string, Data> {
+  if (!rows.some(({ top_token_ids }) => top_token_ids)) return {};
+  const flat = (key: "top_token_ids" | "top_logprobs") => rows.flatMap((row) => row[key] ?? []);
+  const nested = (key: "top_token_ids" | "top_logprobs", child: (all: readonly number[]) => Data) => {
+    const inner = flat(key);
+    const numbers = inner.flat();
+    return lists(
+      rows.map((row) => row[key]?.length ?? 0),
+      lists(
+        inner.map(({ length }) => length),
+        child(numbers),
+      ),
+    );
+  };
+  const floats = (all: readonly number[]) => makeData({ type: new Float32(), data: Float32Array.from(all) });
+  return {
+    top_token_ids: nested("top_token_ids", (all) => makeData({ type: new Int32(), data: Int32Array.from(all) })),
+    top_logprobs: nested("top_logprobs", floats),
+    tail_probability: lists(
+      rows.map(({ tail_probability }) => tail_probability?.length ?? 0),
+      floats(rows.flatMap(({ tail_probability }) => tail_probability ?? [])),
+    ),
   };
 }
 
@@ -139,7 +172,15 @@ export function* rowsIn<Row>(table: Table): Generator<Row> {
 }
 
 /** An accepted trace as a row to train on. */
-export type Accepted = { prompt: string; completion: string; messages: Message[]; prompt_id: string; sample: number };
+export type Accepted = {
+  prompt: string;
+  completion: string;
+  messages: Message[];
+  prompt_id: string;
+  sample: number;
+  /** The completion's tokens as the teacher drew them, where what was likely in their place was stored. */
+  token_ids?: readonly number[];
+} & Partial<StoredTop>;
 
 /** The accepted view: `prompt` is the text that the teacher continued, `messages` the conversation with the completion. */
 export function acceptedTable(rows: readonly Accepted[]): Table {
@@ -149,6 +190,8 @@ export function acceptedTable(rows: readonly Accepted[]): Table {
     messages: conversations(rows.map(({ messages }) => messages)),
     prompt_id: column(new Utf8(), rows, "prompt_id"),
     sample: column(new Int32(), rows, "sample"),
+    ...(rows.some(({ token_ids }) => token_ids) ? { token_ids: tokenLists(rows) } : {}),
+    ...topColumns(rows),
   });
 }
 
@@ -164,6 +207,12 @@ const column = <Row>(type: DataType, rows: readonly Row[], key: keyof Row): Data
   dataOf(
     rows.map((row) => row[key]),
     type,
+  );
+
+const tokenLists = (rows: readonly { token_ids?: readonly number[] }[]): Data =>
+  lists(
+    rows.map(({ token_ids }) => token_ids?.length ?? 0),
+    makeData({ type: new Int32(), data: Int32Array.from(rows.flatMap(({ token_ids }) => token_ids ?? [])) }),
   );
 
 /** A list column of which list i has lengths[i] elements of `child`. */

@@ -5,7 +5,7 @@ import type { Trace } from "../data/traces.ts";
 import { gradeMath } from "../rewards/math/index.ts";
 import { SamplerOptions } from "../sampling/sample.ts";
 
-export const EvaluationOptions = SamplerOptions.omit({ max_accepted: true }).extend({
+export const EvaluationOptions = SamplerOptions.omit({ max_accepted: true, top_logprobs: true }).extend({
   /** base, teacher, student, and student-<name of an export>; all that there are unless given. */
   models: z.array(z.string()).optional(),
 });

@@ -5,6 +5,7 @@ import { DistillError } from "../core/errors.ts";
 import { startProgress } from "../core/progress.ts";
 import { deriveSeed } from "../core/random.ts";
 import type { Message, Prompt } from "../core/trace.ts";
+import { storedTop } from "../data/likely.ts";
 import { type Draw, reasoningOf } from "../data/traces.ts";
 import { judge, type WeightedReward } from "../rewards/judge.ts";
 import type { Finished, Generation, Teacher } from "../teachers/teacher.ts";
@@ -35,6 +36,8 @@ export const SamplerOptions = z.object({
   stop: z.array(z.string().min(1)).default([]),
   /** Put before every question as the system's turn. */
   system_prompt: z.string().optional(),
+  /** How many most likely tokens are stored for each token, with the probability that is left; none unless given. */
+  top_logprobs: z.int().positive().optional(),
   seed: z.int().nonnegative().default(0),
 });
 export type SamplerOptions = z.output<typeof SamplerOptions>;
@@ -70,7 +73,11 @@ export const drawOptions = ({
   stop,
   system_prompt,
   seed,
-}: SamplerOptions) => ({ temperature, top_p, top_k, min_p, max_completion_length, stop, system_prompt, seed });
+  top_logprobs,
+}: SamplerOptions) => ({
+  ...{ temperature, top_p, top_k, min_p, max_completion_length, stop, system_prompt, seed },
+  ...(top_logprobs === undefined ? {} : { top_logprobs }),
+});
 
 /** What is asked for. */
 export const wantedOf = (
@@ -136,7 +143,7 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
       };
       const finished = teacher.generate(requests, {
         ...options,
-        top_logprobs: 0,
+        top_logprobs: options.top_logprobs ?? 0,
         onTokens,
         ...(signal ? { signal } : {}),
       });
@@ -207,8 +214,8 @@ function drawOf(
   { messages, prompt: prompt_text, seed }: { messages: Message[]; prompt: string; seed: number },
   { generation, error }: Pick<Finished, "generation" | "error">,
 ): Draw {
-  const { temperature, top_p, top_k, min_p, max_completion_length } = options;
-  const { completion, token_ids, prompt_tokens, finish_reason } = generation ?? NOTHING;
+  const { temperature, top_p, top_k, min_p, max_completion_length, top_logprobs } = options;
+  const { completion, token_ids, prompt_tokens, finish_reason, ...given } = generation ?? NOTHING;
   return {
     prompt_id: prompt.id,
     sample,
@@ -230,6 +237,7 @@ function drawOf(
     min_p,
     max_completion_length,
     seed,
+    ...(top_logprobs === undefined ? {} : storedTop(given.top_logprobs ?? [], top_logprobs)),
   };
 }
 

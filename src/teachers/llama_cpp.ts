@@ -11,18 +11,13 @@ import type { Metadata } from "../formats/gguf.ts";
 import { openGguf } from "../formats/gguf-reader.ts";
 import { forRequest, notFinite } from "../generation/finite.ts";
 import { addonOf } from "./llama-cpp/addon.ts";
+import { inBackground, type Work, type WorkOptions } from "./llama-cpp/background.ts";
 import { decode, type EngineOptions } from "./llama-cpp/engine.ts";
+import { score } from "./llama-cpp/scoring.ts";
 import { contextMemory, fittingSequences, type Memory, megabytes } from "./llama-cpp/sequences.ts";
 import { GPUS, type Started, startLlama } from "./llama-cpp/start.ts";
-import { tokenBytes } from "./llama-cpp/vocabulary.ts";
-import {
-  defineTeacher,
-  type Finished,
-  type GenerateOptions,
-  type Placement,
-  type SampleRequest,
-  type Teacher,
-} from "./teacher.ts";
+import { tokenBytes, vocabularyOf } from "./llama-cpp/vocabulary.ts";
+import { defineTeacher, type Placement, type SampleRequest, type Teacher } from "./teacher.ts";
 import { templateOf } from "./templates.ts";
 
 const size = z.int().positive();
@@ -93,6 +88,7 @@ async function open(options: Options): Promise<Teacher> {
         endsText: endsText(model),
         tokenize: tokenizer(model, options),
         notFinite: (request, index) => notFinite(path, forRequest(request, index)),
+        textNotFinite: (index) => notFinite(path, `in text ${index}`),
       });
     }
     // a native object's own method cannot be assigned to
@@ -105,6 +101,22 @@ async function open(options: Options): Promise<Teacher> {
     const special = { bos: bosString ?? "", eos: eosString ?? "" };
     const render = templateOf(options.chat_template, own?.type === "string" ? own.value : undefined, path, special);
     let busy: Promise<void> | undefined;
+    async function* working<Request, Options extends WorkOptions, Result>(
+      requests: Iterable<Request>,
+      work: Work<Request, Options, Result>,
+      workOptions: Options,
+    ): AsyncGenerator<Result> {
+      if (busy) throw new Error("This teacher is at work already; it has one context.");
+      const queue = inBackground(engines, requests, work, workOptions);
+      busy = queue.done;
+      try {
+        yield* queue.items();
+      } finally {
+        queue.stop();
+        await queue.done.catch(() => {}); // items() has thrown its error
+        busy = undefined;
+      }
+    }
     const placement: Placement = {
       backend: started.backend,
       devices: started.devices,
@@ -119,18 +131,9 @@ async function open(options: Options): Promise<Teacher> {
       hash,
       placement,
       render: (messages) => render(messages, { generate: true }),
-      async *generate(requests, generateOptions) {
-        if (busy) throw new Error("This teacher is generating already; it has one context.");
-        const queue = finishedOnes(engines, requests, generateOptions);
-        busy = queue.done;
-        try {
-          yield* queue.items();
-        } finally {
-          queue.stop();
-          await queue.done.catch(() => {}); // items() has thrown its error
-          busy = undefined;
-        }
-      },
+      generate: (requests, generateOptions) => working(requests, decode, generateOptions),
+      score: (requests, scoreOptions) => working(requests, score, scoreOptions),
+      vocabulary: () => vocabularyOf(metadata),
       async close() {
         await busy?.catch(() => {});
         await dispose();
@@ -230,71 +233,4 @@ function oneAtATime(batches: EngineOptions["addon"]["batches"]): () => Promise<v
     vulkan = turn;
     return turn;
   };
-}
-
-/** Decoding in the background: it goes on while the reader is busy, until too many generations wait for it. */
-function finishedOnes(engines: readonly EngineOptions[], requests: Iterable<SampleRequest>, options: GenerateOptions) {
-  const room = engines.reduce((sum, { sequences }) => sum + sequences, 0);
-  const waiting: Finished[] = [];
-  let over = false;
-  let stopping = false;
-  let wakeReader = () => {};
-  let wakeWriters: (() => void)[] = [];
-  const goOn = () => {
-    for (const wake of wakeWriters) wake();
-    wakeWriters = [];
-  };
-  const emit = (finished: Finished): void | Promise<void> => {
-    waiting.push(finished);
-    wakeReader();
-    if (waiting.length < 4 * room || stopping) return;
-    return new Promise((resolve) => {
-      wakeWriters.push(resolve);
-    });
-  };
-  const stopped = () => stopping || Boolean(options.signal?.aborted);
-  const source = numbered(requests);
-  const generated = engines.map(() => 0);
-  const running = engines.map((engine, i) => {
-    const onTokens = (tokens: number) => {
-      generated[i] = tokens;
-      options.onTokens?.(generated.reduce((a, b) => a + b));
-    };
-    return decode(engine, source, { ...options, onTokens }, emit, stopped).catch((error) => {
-      stopping = true;
-      goOn();
-      throw error;
-    });
-  });
-  const done = Promise.allSettled(running).then((results) => {
-    source.return(undefined);
-    over = true;
-    wakeReader();
-    for (const result of results) if (result.status === "rejected") throw result.reason;
-  });
-  done.catch(() => {}); // items() throws it
-  return {
-    done,
-    stop() {
-      stopping = true;
-      goOn();
-    },
-    async *items(): AsyncGenerator<Finished> {
-      while (true) {
-        while (waiting.length > 0) {
-          yield waiting.shift()!;
-          if (waiting.length < 2 * room) goOn();
-        }
-        if (over) return await done;
-        await new Promise<void>((resolve) => {
-          wakeReader = resolve;
-        });
-      }
-    },
-  };
-}
-
-function* numbered(requests: Iterable<SampleRequest>): Generator<[number, SampleRequest], undefined> {
-  let index = 0;
-  for (const request of requests) yield [index++, request];
 }

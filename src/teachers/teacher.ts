@@ -33,9 +33,12 @@ export type Generation = {
   token_ids: number[];
   prompt_tokens: number;
   finish_reason: FinishReason;
-  /** For each token the ids and log-probabilities of the most likely ones, best first, at temperature 1. */
-  top_logprobs?: { ids: number[]; logprobs: number[] }[];
+  /** For each token the most likely ones, at temperature 1. */
+  top_logprobs?: TopLogprobs[];
 };
+
+/** The most likely tokens in a token's place, best first. */
+export type TopLogprobs = { ids: number[]; logprobs: number[] };
 
 export type GenerateOptions = SamplingOptions & {
   signal?: AbortSignal;
@@ -72,6 +75,22 @@ export function describePlacement({
   return `on ${where}; ${sequences} sequences of ${context_size} tokens in ${context_mb} MB`;
 }
 
+/** A text whose tokens from `from` on are scored. */
+export type ScoreRequest = { tokens: readonly number[]; from: number };
+
+export type ScoreOptions = {
+  /** How many most likely tokens to give at each scored token; no more than there are. */
+  top_logprobs: number;
+  signal?: AbortSignal;
+  /** Called while work goes on with the number of tokens read so far. */
+  onTokens?: (tokens: number) => void;
+};
+
+/** What became of a text: at each scored token the most likely ones, best first, at temperature 1; or why there is nothing. */
+export type Scored =
+  | { index: number; top_logprobs: TopLogprobs[]; error?: undefined }
+  | { index: number; top_logprobs?: undefined; error: string };
+
 /** What became of a request: its completion, or a sentence that says why there is none. */
 export type Finished =
   | { index: number; generation: Generation; error?: undefined }
@@ -91,6 +110,13 @@ export type Teacher = {
    * A request that cannot be answered, such as a prompt that is too long, gives an error and is passed over.
    */
   generate(requests: Iterable<SampleRequest>, options: GenerateOptions): AsyncIterable<Finished>;
+  /**
+   * The log-probabilities of texts that are given as tokens, by teacher forcing; in the order in which they end. A teacher
+   * that cannot give any has none. Ends early where `signal` says so.
+   */
+  score?(requests: Iterable<ScoreRequest>, options: ScoreOptions): AsyncIterable<Scored>;
+  /** Its tokens by their ids; rows that stand for nothing are undefined. */
+  vocabulary(): readonly (string | undefined)[];
   close(): Promise<void>;
 };
 

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
 import { loadTokenizer } from "../data/tokenizer.ts";
+import { vocabularyOf } from "../data/vocabulary.ts";
 import { drawToken } from "../generation/draw.ts";
 import { forRequest, notFinite } from "../generation/finite.ts";
 import { mersenneTwister } from "./mersenne-twister.ts";
@@ -197,6 +198,7 @@ export const transformers = defineTeacher({
         }
         if (group.length > 0) yield* together(group, options, count);
       },
+      vocabulary: () => vocabularyOf(tokenizer),
       async close() {
         await model.dispose();
       },

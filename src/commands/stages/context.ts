@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { DistillError } from "../../core/errors.ts";
 import { contentHash } from "../../core/hash.ts";
 import type { Prompt } from "../../core/trace.ts";
+import type { DatasetSource } from "../../data/examples.ts";
 import type { Split } from "../../data/generators/generator.ts";
 import { describeSource, type PromptSource, readPrompts } from "../../data/prompts.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
@@ -37,6 +38,10 @@ export const NAMES = {
 /** Where a run keeps one of them. */
 export const placeOf = ({ folder }: Pick<Context, "folder">, name: keyof typeof NAMES) =>
   join(folder.path, NAMES[name]);
+
+/** What is trained on: the recipe's dataset, or the one that its traces make. */
+export const datasetOf = (context: Pick<Context, "recipe" | "folder">): DatasetSource =>
+  context.recipe.dataset ?? { path: placeOf(context, "dataset") };
 
 /** The model that a student starts from: its folder, or the one in which its adapter is merged into it. */
 export function baseFolder({ recipe, folder }: Pick<Context, "recipe" | "folder">): string | undefined {

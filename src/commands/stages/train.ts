@@ -7,6 +7,7 @@ import { writeWhole } from "../../core/files.ts";
 import { availableMemory } from "../../core/memory.ts";
 import type { Segments } from "../../data/example-store.ts";
 import { readExamples } from "../../data/examples.ts";
+import { readLikely } from "../../data/likely.ts";
 import { eosTokenId, loadTokenizer, TOKENIZER_FILES, type Tokenizer } from "../../data/tokenizer.ts";
 import { parseHubReference } from "../../hub/reference.ts";
 import { loadAdapter, readAdapterOptions } from "../../models/adapter-folder.ts";
@@ -39,8 +40,9 @@ import * as trainers from "../../trainers/index.ts";
 import { METRICS } from "../../trainers/loop.ts";
 import { isFrozen, type Trained, trainedPart } from "../../trainers/trained.ts";
 import { type Trainer, trainWith } from "../../trainers/trainer.ts";
-import { type Context, hashOf, NAMES, placeOf } from "./context.ts";
+import { type Context, datasetOf, hashOf, NAMES, placeOf } from "./context.ts";
 import { cacheOf, contentOf } from "./example-cache.ts";
+import { likelyPlace } from "./logprobs.ts";
 
 const WEBGPU_DTYPES: readonly BaseDtype[] = ["float32", "float16"];
 
@@ -49,10 +51,11 @@ const NOT_CONTENT = ["logging_steps", "save_steps", "save_total_limit"];
 
 export function trainStage(context: Context): Stage {
   const { recipe } = context;
-  const dataset = recipe.dataset ?? { path: placeOf(context, "dataset") };
+  const dataset = datasetOf(context);
+  const trainer = trainerOf(recipe);
   return {
     name: "train",
-    after: recipe.sampling ? ["select"] : [],
+    after: trainer.teacher === "logprobs" ? ["logprobs"] : recipe.sampling ? ["select"] : [],
     inputs() {
       const trainer = Object.entries(recipe.trainer).filter(([key]) => !NOT_CONTENT.includes(key));
       const { config, tokenizer } = openStudent(recipe);
@@ -103,7 +106,9 @@ export function trainStage(context: Context): Stage {
         // checkpoints are for going on, and no part of what is left
         const { folder } = context;
         const training = { device, model, trained, weights, folder, fingerprint: key, signal };
-        const outcome = trainWith(trainerOf(recipe), options, training, { segments })
+        const { name, key: scored } = trainer.teacher === "logprobs" ? likelyPlace(context) : { name: "", key: "" };
+        const likely = name ? readLikely({ folder: join(folder.path, name), key: scored }) : undefined;
+        const outcome = trainWith(trainer, options, training, { segments, likely })
           .catch((error: Error) => {
             throw isOutOfMemory(error)
               ? new DistillError(outOfMemory(predicted, resident.peak_mb()), { cause: error })
@@ -145,7 +150,7 @@ export function trainStage(context: Context): Stage {
   };
 }
 
-const trainerOf = ({ trainer }: Recipe): Trainer => (trainers as Record<string, Trainer>)[trainer.type]!;
+export const trainerOf = ({ trainer }: Recipe): Trainer => (trainers as Record<string, Trainer>)[trainer.type]!;
 
 const LOWER =
   "Lower trainer.max_length or per_device_train_batch_size, set trainer.gradient_checkpointing, or train an adapter (lora).";
@@ -202,7 +207,7 @@ const foresee = async (
 /** What training will take, as far as its dataset is there. */
 export async function foreseeTraining(context: Context, signal: AbortSignal): Promise<TrainingEstimate | undefined> {
   const { recipe } = context;
-  const dataset = recipe.dataset ?? { path: placeOf(context, "dataset") };
+  const dataset = datasetOf(context);
   if (!recipe.dataset && !existsSync((dataset as { path: string }).path)) return undefined;
   const { model, trained, tokenizer } = prepare(context);
   const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal, cacheOf(context, dataset, tokenizer));

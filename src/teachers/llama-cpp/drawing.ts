@@ -11,9 +11,12 @@ export type Drawing = {
   /** A token of each of `outputs`. `refuse` makes the error for one whose logits are NaN or Infinity, or all -Infinity. */
   draw(outputs: readonly Drawn[], refuse: Refuse): Promise<number[]>;
   /** The most likely tokens of each of `outputs`, from logits that no sampler has changed. */
-  top(outputs: readonly Drawn[], refuse: Refuse): Promise<NonNullable<Generation["top_logprobs"]>>;
+  top(outputs: readonly Pick<Drawn, "index">[], refuse: Refuse): Promise<NonNullable<Generation["top_logprobs"]>>;
   close(): void;
 };
+
+/** Of these no text is drawn. */
+type DrawingOptions = Pick<GenerateOptions, "temperature" | "top_k" | "top_p" | "min_p" | "top_logprobs">;
 
 type Refuse = (output: number) => Error;
 
@@ -22,7 +25,7 @@ type Refuse = (output: number) => Error;
  * nothing is cut, the sampler's own, which then draws the last token of the `vocabulary`. So only tokens with such a sum,
  * or the last one, may come of logits that are not finite, and nothing is computed for the others.
  */
-export function openDrawing(addon: Addon, vocabulary: number, options: GenerateOptions): Drawing {
+export function openDrawing(addon: Addon, vocabulary: number, options: DrawingOptions): Drawing {
   const { batches } = addon;
   const { temperature, top_k, top_p, min_p, top_logprobs } = options;
   const truncates = temperature <= 0 || top_k > 0 || top_p < 1 || min_p > 0;
@@ -88,7 +91,7 @@ export function openDrawing(addon: Addon, vocabulary: number, options: GenerateO
 const NO_SEED = 0xffffffff;
 
 /** Only what is asked for: a top_k that keeps everything would sort the vocabulary for every token. */
-function samplerConfig({ temperature, top_k, top_p, min_p }: GenerateOptions, seed: number) {
+function samplerConfig({ temperature, top_k, top_p, min_p }: DrawingOptions, seed: number) {
   if (temperature <= 0) return { temperature: 1, seed: 0, topK: 1 }; // greedy, and nothing else is left to sum
   return {
     temperature,

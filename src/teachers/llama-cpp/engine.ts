@@ -24,6 +24,8 @@ export type EngineOptions = {
   tokenize(request: SampleRequest): number[];
   /** The error that says that a request's logits are nothing to draw from. */
   notFinite(request: SampleRequest, index: number): DistillError;
+  /** The same for a text that is scored. */
+  textNotFinite(index: number): DistillError;
 };
 
 /** A place in the context, and the tokens that its cache holds. */

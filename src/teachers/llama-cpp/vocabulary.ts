@@ -29,6 +29,16 @@ export function tokenBytes(metadata: Metadata, fallback: (token: number) => stri
   };
 }
 
+/** A row that is there for its size alone. */
+const UNUSED = 5;
+
+/** The tokens by their ids, as the file writes them; rows that stand for nothing are undefined. */
+export function vocabularyOf(metadata: Metadata): (string | undefined)[] {
+  const texts = (metadata.get("tokenizer.ggml.tokens")?.value ?? []) as readonly string[];
+  const types = metadata.get("tokenizer.ggml.token_type")?.value as ArrayLike<number> | undefined;
+  return texts.map((text, id) => (types?.[id] === UNUSED ? undefined : text));
+}
+
 type Spelling = (text: string, type: number | undefined) => Buffer;
 
 const pieces: Spelling = (text, type) =>

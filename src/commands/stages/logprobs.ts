@@ -1,0 +1,77 @@
+/** @file What the teacher finds likely at each token that the student learns. */
+
+import { create } from "../../core/component.ts";
+import { contentHash } from "../../core/hash.ts";
+import { readExamples } from "../../data/examples.ts";
+import { storedRows } from "../../data/likely.ts";
+import { requireSameVocabulary, vocabularyOf } from "../../data/vocabulary.ts";
+import type { Stage } from "../../recipe/stages.ts";
+import { scoreExamples } from "../../sampling/likely.ts";
+import * as teachers from "../../teachers/index.ts";
+import { type Context, datasetOf, teacherInput } from "./context.ts";
+import { cacheOf, contentOf } from "./example-cache.ts";
+import { openStudent } from "./train.ts";
+
+/** Of the options of the recipe's trainer. */
+const topOf = ({ recipe }: Context) => (recipe.trainer as unknown as { top_logprobs: number }).top_logprobs;
+
+/** Where what is likely in the recipe's examples is kept. Its key hangs on the examples, all of them, and who scores them. */
+export function likelyPlace(context: Context): { name: string; key: string } {
+  const { tokenizer } = openStudent(context.recipe);
+  const examples = cacheOf(context, datasetOf(context), tokenizer).key;
+  const teacher = context.recipe.teacher ? teacherInput(context) : null;
+  const key = contentHash({ examples, teacher, top_logprobs: topOf(context) });
+  return { name: `logprobs/${key}`, key };
+}
+
+export function logprobsStage(context: Context): Stage {
+  const { recipe } = context;
+  return {
+    name: "logprobs",
+    after: recipe.sampling ? ["select"] : [],
+    inputs: () => ({
+      top_logprobs: topOf(context),
+      examples: { max_length: recipe.trainer.max_length, overlength: recipe.trainer.overlength },
+      ...(recipe.teacher ? { teacher: teacherInput(context) } : {}),
+      ...(recipe.dataset ? { dataset: contentOf(context, recipe.dataset) } : {}),
+    }),
+    leaves: [],
+    async run({ folder, signal }) {
+      const { tokenizer, source } = openStudent(recipe);
+      const dataset = datasetOf(context);
+      const cache = cacheOf(context, dataset, tokenizer);
+      const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal, cache);
+      if (!examples) return { stopped: true, result: {} };
+      const { name, key } = likelyPlace(context);
+      const open = async () => {
+        const teacher = await create(teachers, recipe.teacher!, "teacher");
+        try {
+          requireSameVocabulary(
+            { name: source, tokens: vocabularyOf(tokenizer) },
+            { name: teacher.model, tokens: teacher.vocabulary() },
+          );
+        } catch (error) {
+          await teacher.close();
+          throw error;
+        }
+        return teacher;
+      };
+      const { stopped, ...result } = await scoreExamples({
+        segments: examples.segments,
+        top_logprobs: topOf(context),
+        place: { folder: folder.place(name), key },
+        stored: "path" in dataset ? storedRows(dataset.path) : nothing(),
+        teacher: recipe.teacher ? open : undefined,
+        signal,
+      });
+      folder.keep(name, { rows: result.examples });
+      if (!stopped)
+        console.log(
+          `The teacher's ${topOf(context)} most likely tokens in ${result.examples} examples, ${result.scored} of them scored now; ${(100 * result.tail).toFixed(2)} % of its probability lies beyond them.`,
+        );
+      return { stopped, result };
+    },
+  };
+}
+
+async function* nothing() {}
