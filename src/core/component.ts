@@ -19,9 +19,26 @@ export function oneOf<Made, More extends z.ZodRawShape = Record<never, never>>(r
 }
 
 /** Make what a parsed recipe names. */
-export function create<Made>(registry: Registry<Made>, { type, ...options }: { type: string }, kind: string): Made {
+export const create = <Made>(registry: Registry<Made>, { type, ...options }: { type: string }, kind: string): Made =>
+  componentOf(registry, type, kind).create(options);
+
+/** What a recipe names; `kind` says in errors what it is. */
+export function componentOf<Made extends object>(registry: Record<string, Made>, type: string, kind: string): Made {
   const component = registry[type];
   if (!component)
     throw new DistillError(`Unknown ${kind} "${type}". Expected one of: ${Object.keys(registry).join(", ")}.`);
-  return component.create(options);
+  return component;
 }
+
+const marks = z.registry<{ content: false }>();
+
+/** An option that says where something lies or how fast it runs, not what comes of it: no result hangs on it. */
+export function notContent<Option extends z.ZodType>(option: Option): Option {
+  const marked = option.clone(); // the option itself may be another's too
+  marks.add(marked, { content: false });
+  return marked;
+}
+
+/** Of parsed options those that results hang on. */
+export const contentOf = <Options extends object>({ shape }: z.ZodObject, parsed: Options): Partial<Options> =>
+  Object.fromEntries(Object.entries(parsed).filter(([key]) => !marks.has(shape[key]!))) as Partial<Options>;

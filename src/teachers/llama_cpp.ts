@@ -6,6 +6,7 @@ import { availableParallelism } from "node:os";
 import { basename } from "node:path";
 import type { LlamaContext, LlamaModel } from "node-llama-cpp";
 import { z } from "zod";
+import { notContent } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import type { Metadata } from "../formats/gguf.ts";
 import { openGguf } from "../formats/gguf-reader.ts";
@@ -24,16 +25,16 @@ const size = z.int().positive();
 
 const Options = z.object({
   /** A GGUF file. */
-  path: z.string().min(1),
+  path: notContent(z.string().min(1)),
   /** Completions that are drawn side by side; as many as there is memory for unless given. */
-  sequences: size.max(256).optional(),
+  sequences: notContent(size.max(256).optional()),
   /** Tokens of prompt and completion, for each sequence. */
   context_size: size.default(2048),
   /** Tokens decoded at once; at least one for each sequence. */
-  batch_size: size.optional(),
+  batch_size: notContent(size.optional()),
   /** "auto" is the best that works here; a name is that one or an error; false is the CPU. */
-  gpu: z.union([z.enum(["auto", ...GPUS]), z.literal(false)]).default("auto"),
-  threads: size.optional(),
+  gpu: notContent(z.union([z.enum(["auto", ...GPUS]), z.literal(false)]).default("auto")),
+  threads: notContent(size.optional()),
   /** "plain", "r1" or a Jinja text; the model's own unless given. */
   chat_template: z.string().min(1).optional(),
 });

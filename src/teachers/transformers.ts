@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { z } from "zod";
+import { notContent } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
 import { loadTokenizer } from "../data/tokenizer.ts";
@@ -24,9 +25,9 @@ const DTYPES: Record<string, string> = {
 export const transformers = defineTeacher({
   options: z.object({
     /** A file onnx/model*.onnx in a folder with config.json and a tokenizer. */
-    path: z.string().min(1),
+    path: notContent(z.string().min(1)),
     /** Completions that are written at a time. */
-    sequences: z.int().positive().default(32),
+    sequences: notContent(z.int().positive().default(32)),
     /** Tokens of prompt and completion together. */
     context_size: z.int().positive().default(2048),
     device: z.enum(["cpu", "webgpu", "cuda"]).default("cpu"),

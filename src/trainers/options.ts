@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { notContent } from "../core/component.ts";
 import { BASE_DTYPES } from "../models/storage.ts";
 import { PRECISIONS } from "./precision.ts";
 import { ScheduleOptions } from "./schedule.ts";
@@ -34,8 +35,8 @@ export const TrainerOptions = z.object({
   /** How matrices that are not trained are kept in memory. */
   base_dtype: z.enum(BASE_DTYPES).default("float32"),
   seed: z.int().nonnegative().default(0),
-  logging_steps: z.int().positive().default(10),
-  save_steps: z.int().positive().default(500),
-  save_total_limit: z.int().positive().default(2),
+  logging_steps: notContent(z.int().positive().default(10)),
+  save_steps: notContent(z.int().positive().default(500)),
+  save_total_limit: notContent(z.int().positive().default(2)),
 });
 export type TrainerOptions = z.output<typeof TrainerOptions>;

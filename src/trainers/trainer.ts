@@ -15,7 +15,8 @@ export type Materials = Pick<TrainingRun, "device" | "model" | "folder" | "finge
 };
 
 /** A trainer as a recipe names it. */
-export type Trainer<Options extends z.ZodType<TrainerOptions, unknown> = z.ZodType<TrainerOptions, unknown>> = {
+// biome-ignore lint/suspicious/noExplicitAny: each trainer checks its own options.
+export type Trainer<Options extends z.ZodObject = any> = {
   options: Options;
   /** Examples that are known beforehand, or prompts that the student answers between steps. */
   needs: "dataset" | "prompts";
@@ -35,4 +36,4 @@ export async function trainWith(
   return train(run, await trainer.create(options)({ ...run, ...given }), options);
 }
 
-export const defineTrainer = <Options extends z.ZodType<TrainerOptions, unknown>>(trainer: Trainer<Options>) => trainer;
+export const defineTrainer = <Options extends z.ZodObject>(trainer: Trainer<Options>) => trainer;

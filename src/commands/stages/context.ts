@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { componentOf, contentOf } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import { contentHash } from "../../core/hash.ts";
 import type { Prompt } from "../../core/trace.ts";
@@ -14,6 +15,7 @@ import { needsAnswer, rewardsInput } from "../../rewards/create.ts";
 import type { LedgerPlace } from "../../sampling/ledger.ts";
 import { drawOptions, requireAnswers, type SamplerOptions } from "../../sampling/sample.ts";
 import type { RunFolder } from "../../store/run-folder.ts";
+import * as teachers from "../../teachers/index.ts";
 
 export type Context = {
   recipe: Recipe;
@@ -75,15 +77,13 @@ export function hashOf({ folder, hub }: Context, path: string, kind: "file" | "f
 /** What a source of prompts holds, as an input of a stage: the content of a file, not its place. */
 export const promptsInput = (prompts: readonly Prompt[]) => contentHash(prompts);
 
-/** Options that say where a model lies and how fast it runs, not what it answers. */
-const NOT_CONTENT = ["path", "sequences", "batch_size", "gpu", "threads"];
-
 /** What the teacher's answers hang on: its options and the hash of its file. */
 export function teacherInput(context: Context): Record<string, unknown> {
-  const teacher = Object.entries(context.recipe.teacher ?? {});
-  const path = teacher.find(([key]) => key === "path")?.[1] as string | undefined;
+  const teacher: { type: string; path?: string } | undefined = context.recipe.teacher;
+  if (!teacher) return {};
+  const { type, path } = teacher;
   return {
-    ...Object.fromEntries(teacher.filter(([key]) => !NOT_CONTENT.includes(key))),
+    ...contentOf(componentOf(teachers, type, "teacher").options, teacher),
     ...(path ? { file: hashOf(context, path, "file", "The teacher's file") } : {}),
   };
 }

@@ -9,7 +9,7 @@ import { versions } from "../versions.ts";
 import type { Context } from "./context.ts";
 
 /** What a dataset's content hangs on. */
-export function contentOf(context: Pick<Context, "folder" | "hub">, dataset: DatasetSource): unknown {
+export function datasetContent(context: Pick<Context, "folder" | "hub">, dataset: DatasetSource): unknown {
   if (!("path" in dataset)) return dataset;
   const reference = context.hub.get(dataset.path);
   if (reference !== undefined) return reference;
@@ -28,7 +28,7 @@ export function cacheOf(
   const { hashes } = context.folder;
   const { folder } = tokenizer; // or the GGUF file that it is in
   const hash = statSync(folder).isDirectory() ? hashes.folder(folder) : hashes.file(folder);
-  const content = [contentOf(context, dataset), hash];
+  const content = [datasetContent(context, dataset), hash];
   return {
     key: contentHash({ content, template: tokenizer.template, distill }),
     folder: context.folder.cache("tokenized"),

@@ -9,7 +9,7 @@ import type { Stage } from "../../recipe/stages.ts";
 import { scoreExamples } from "../../sampling/likely.ts";
 import * as teachers from "../../teachers/index.ts";
 import { type Context, datasetOf, teacherInput } from "./context.ts";
-import { cacheOf, contentOf } from "./example-cache.ts";
+import { cacheOf, datasetContent } from "./example-cache.ts";
 import { openStudent } from "./train.ts";
 
 /** Of the options of the recipe's trainer. */
@@ -33,7 +33,7 @@ export function logprobsStage(context: Context): Stage {
       top_logprobs: topOf(context),
       examples: { max_length: recipe.trainer.max_length, overlength: recipe.trainer.overlength },
       ...(recipe.teacher ? { teacher: teacherInput(context) } : {}),
-      ...(recipe.dataset ? { dataset: contentOf(context, recipe.dataset) } : {}),
+      ...(recipe.dataset ? { dataset: datasetContent(context, recipe.dataset) } : {}),
     }),
     leaves: [],
     async run({ folder, signal }) {

@@ -2,6 +2,7 @@
 
 import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
+import { contentOf } from "../../core/component.ts";
 import { DistillError, isOutOfMemory } from "../../core/errors.ts";
 import { writeWhole } from "../../core/files.ts";
 import { availableMemory } from "../../core/memory.ts";
@@ -41,13 +42,10 @@ import { METRICS } from "../../trainers/loop.ts";
 import { isFrozen, type Trained, trainedPart } from "../../trainers/trained.ts";
 import { type Trainer, trainWith } from "../../trainers/trainer.ts";
 import { type Context, datasetOf, hashOf, NAMES, placeOf } from "./context.ts";
-import { cacheOf, contentOf } from "./example-cache.ts";
+import { cacheOf, datasetContent } from "./example-cache.ts";
 import { likelyPlace } from "./logprobs.ts";
 
 const WEBGPU_DTYPES: readonly BaseDtype[] = ["float32", "float16"];
-
-/** How often to log and to save is no part of what is trained. */
-const NOT_CONTENT = ["logging_steps", "save_steps", "save_total_limit"];
 
 export function trainStage(context: Context): Stage {
   const { recipe } = context;
@@ -57,10 +55,9 @@ export function trainStage(context: Context): Stage {
     name: "train",
     after: trainer.teacher === "logprobs" ? ["logprobs"] : recipe.sampling ? ["select"] : [],
     inputs() {
-      const trainer = Object.entries(recipe.trainer).filter(([key]) => !NOT_CONTENT.includes(key));
       const { config, tokenizer } = openStudent(recipe);
       return {
-        trainer: Object.fromEntries(trainer),
+        trainer: contentOf(trainer.options, recipe.trainer),
         student:
           "path" in recipe.student ? hashOf(context, recipe.student.path, "folder", "The student") : recipe.student,
         config,
@@ -69,7 +66,7 @@ export function trainStage(context: Context): Stage {
         ...("path" in recipe.student && recipe.student.adapter
           ? { adapter: hashOf(context, recipe.student.adapter, "folder", "The adapter") }
           : {}),
-        ...(recipe.dataset ? { dataset: contentOf(context, recipe.dataset) } : {}),
+        ...(recipe.dataset ? { dataset: datasetContent(context, recipe.dataset) } : {}),
       };
     },
     leaves: [NAMES.student, ...(recipe.lora ? [NAMES.adapter] : [])],
