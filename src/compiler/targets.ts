@@ -25,6 +25,8 @@ export type Target = {
   readonly accumulates: number;
   /** Elements of float32 that every device binds to a kernel; larger tensors are worked on in pieces. */
   readonly binds?: number;
+  /** The element types of weights that it has kernels to widen to float32. */
+  readonly widens: readonly DType[];
   readonly residency: Residency;
 };
 
@@ -35,6 +37,7 @@ const cpu: Target = {
   gemmTransA: false,
   gemmTransB: true,
   accumulates: 2 ** 22, // Gemm copies what it adds to on one thread: slower where memory does not count
+  widens: ["float32", "float16", "uint16", "int8"],
   residency: "shared",
 };
 
@@ -47,6 +50,7 @@ const webgpu: Target = {
   fewKernels: true,
   accumulates: 0,
   binds: 2 ** 25,
+  widens: ["float32", "float16"],
   residency: "device",
 };
 
@@ -58,6 +62,7 @@ const cuda: Target = {
   gemmTransB: true,
   fewKernels: true,
   accumulates: 0,
+  widens: cpu.widens,
   residency: "copied",
 };
 

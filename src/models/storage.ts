@@ -11,6 +11,21 @@ import type { Parameter } from "./model.ts";
 export const BASE_DTYPES = ["float32", "float16", "bfloat16", "q8_0"] as const;
 export type BaseDtype = (typeof BASE_DTYPES)[number];
 
+/** What the elements are that a program is fed of each; bfloat16 is fed as its bits. */
+const FED: Record<BaseDtype, DType> = { float32: "float32", float16: "float16", bfloat16: "uint16", q8_0: "int8" };
+
+/** Throw where a device cannot widen weights that are kept so. */
+export function requireWidened(
+  base: BaseDtype,
+  { name, target: { widens } }: { name: string; target: { widens: readonly DType[] } },
+): void {
+  const can = BASE_DTYPES.filter((dtype) => widens.includes(FED[dtype]));
+  if (!can.includes(base))
+    throw new DistillError(
+      `Device "${name}" has no kernels that widen ${base}. Set trainer.base_dtype to one of: ${can.join(", ")}.`,
+    );
+}
+
 /** A tensor in host memory, as the runtime takes it. */
 export type StoredTensor = {
   name: string;
@@ -51,12 +66,10 @@ function plain({ name, shape }: Parameter, dtype: DType): Storage {
   };
 }
 
-/** bfloat16 is fed as its bits, which the program takes for what they are. */
+/** A program takes the bits of bfloat16 for what they are. */
 function halves({ name, shape }: Parameter, base: "float16" | "bfloat16", to: DType): Storage {
-  const [dtype, narrow, widen] =
-    base === "float16"
-      ? (["float16", toFloat16, fromFloat16] as const)
-      : (["uint16", toBfloat16, fromBfloat16] as const);
+  const dtype = FED[base];
+  const [narrow, widen] = base === "float16" ? [toFloat16, fromFloat16] : [toBfloat16, fromBfloat16];
   const weight = input(name, dtype, shape);
   const float = (x: Value) => Cast(base === "float16" ? x : BitCast(x, { to: "bfloat16" }), { to });
   return {
@@ -79,7 +92,8 @@ function halves({ name, shape }: Parameter, base: "float16" | "bfloat16", to: DT
 function inBlocks({ name, shape }: Parameter, to: DType): Storage {
   const [rows, width] = shape as [number, number];
   const [integerName, scaleName] = [`${name}.q8_0`, `${name}.scales`];
-  const integers = input(integerName, "int8", [rows, width]);
+  const dtype = FED.q8_0;
+  const integers = input(integerName, dtype, [rows, width]);
   const scales = input(scaleName, "float16", [rows, width / BLOCK]);
   const attrs = { block_size: BLOCK };
   return {
@@ -92,7 +106,7 @@ function inBlocks({ name, shape }: Parameter, to: DType): Storage {
         q.set(new Int8Array(bytes.buffer, at + 2, BLOCK), block * BLOCK);
       }
       return [
-        { name: integerName, dtype: "int8", shape: [rows, width], data: q },
+        { name: integerName, dtype, shape: [rows, width], data: q },
         { name: scaleName, dtype: "float16", shape: [rows, width / BLOCK], data: d },
       ];
     },

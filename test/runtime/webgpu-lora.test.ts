@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { input, scalar } from "../../src/graph/value.ts";
+import { BASE_DTYPES, requireWidened, storageOf } from "../../src/models/storage.ts";
+import { Mul } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { dropoutMasks } from "../../src/trainers/dropout.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
@@ -38,9 +41,32 @@ for (const lora_dropout of [0, 0.2])
     },
   );
 
+for (const base of BASE_DTYPES)
+  for (const name of ["cpu", "webgpu"] as const)
+    test(
+      `${name} is said to widen ${base} where it has all of the kernels`,
+      { skip: name === "webgpu" && skip },
+      async () => {
+        const device = await openDevice(name, { strict: true });
+        const { whole, rows } = storageOf({ name: "w", shape: [64, 32], init: "normal" }, base, "float32");
+        const widened = { whole: Mul(whole(), scalar(2)), rows: rows(input("ids", "int32", [3])) };
+        const compiled = await device.compile(widened).then(
+          () => true,
+          () => false,
+        );
+        await device.close();
+        const refused = () => requireWidened(base, device);
+        if (compiled) assert.doesNotThrow(refused);
+        else assert.throws(refused, /has no kernels that widen/);
+      },
+    );
+
 test("a type that WebGPU cannot widen is refused", { skip }, () => {
   const lora = { device: "webgpu", lora: { r: 2 }, trainer: { base_dtype: "q8_0", max_length: 128 } };
   const { code, err } = distill("train", recipe(lora).path);
   assert.equal(code, 1);
-  assert.match(err, /WebGPU has no kernels that widen q8_0\. Set trainer\.base_dtype to one of: float32, float16\.$/m);
+  assert.match(
+    err,
+    /Device "webgpu" has no kernels that widen q8_0\. Set trainer\.base_dtype to one of: float32, float16\.$/m,
+  );
 });

@@ -22,7 +22,7 @@ import {
   type Weight,
 } from "../../models/load.ts";
 import type { Model, Parameter } from "../../models/model.ts";
-import type { BaseDtype } from "../../models/storage.ts";
+import { requireWidened } from "../../models/storage.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { type Device, openDevice } from "../../runtime/device.ts";
@@ -44,8 +44,6 @@ import { type Trainer, trainWith } from "../../trainers/trainer.ts";
 import { type Context, datasetOf, hashOf, NAMES, placeOf } from "./context.ts";
 import { cacheOf, datasetContent } from "./example-cache.ts";
 import { likelyPlace } from "./logprobs.ts";
-
-const WEBGPU_DTYPES: readonly BaseDtype[] = ["float32", "float16"];
 
 export function trainStage(context: Context): Stage {
   const { recipe } = context;
@@ -88,11 +86,7 @@ export function trainStage(context: Context): Stage {
       forgetOtherCheckpoints(run, key);
       const device = await openDevice(recipe.device, { threads: recipe.threads });
       try {
-        const { base_dtype } = recipe.trainer;
-        if (device.name === "webgpu" && !WEBGPU_DTYPES.includes(base_dtype))
-          throw new DistillError(
-            `WebGPU has no kernels that widen ${base_dtype}. Set trainer.base_dtype to one of: ${WEBGPU_DTYPES.join(", ")}.`,
-          );
+        requireWidened(recipe.trainer.base_dtype, device);
         const weights = (parameters: readonly Parameter[]) => startingWeights(recipe, model, parameters);
         console.log(describe(model, trained.parameters, segments, device.name));
         const { trainer: options } = recipe;
