@@ -49,6 +49,7 @@ export { defineReward, type Reward, type Sample, type Score } from "./rewards/re
 export { type Device, type DeviceName, openDevice, type Program } from "./runtime/device.ts";
 export { type Tensor, tensor } from "./runtime/tensor.ts";
 export { openRunFolder, plainRunFolder, type RunFolder, readRunFolder } from "./store/run-folder.ts";
+export { type Trained, trainedPart } from "./student/trained.ts";
 export {
   defineTeacher,
   type GenerateOptions,
@@ -61,5 +62,4 @@ export * as trainers from "./trainers/index.ts";
 export type { Report } from "./trainers/optimizer/optimizer.ts";
 export { TrainerOptions } from "./trainers/options.ts";
 export { compileTraining, type StepSettings, type Training } from "./trainers/program.ts";
-export { type Trained, trainedPart } from "./trainers/trained.ts";
 export { defineTrainer, type Trainer, trainWith } from "./trainers/trainer.ts";

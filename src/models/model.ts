@@ -15,6 +15,10 @@ export type Parameter = {
   init: "normal" | "ones" | "zeros" | "kaiming_uniform";
 };
 
+/** How many numbers parameters are in all. */
+export const elementsIn = (parameters: readonly Parameter[]) =>
+  parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+
 /** How a model's programs compute, where that is not with its own weights in float32. */
 export type ModelOptions = {
   dtype?: DType;

@@ -11,16 +11,17 @@ import { GGUF_TYPES } from "../exporters/gguf.ts";
 import * as exporters from "../exporters/index.ts";
 import { ParityOptions } from "../exporters/limits.ts";
 import { isHubReference, parseHubReference } from "../hub/reference.ts";
-import { LoraOptions } from "../models/lora.ts";
 import { RewardSpecs } from "../rewards/create.ts";
 import { DEVICES } from "../runtime/device.ts";
 import { SamplerOptions } from "../sampling/sample.ts";
+import { StudentSections } from "../student/options.ts";
 import * as teachers from "../teachers/index.ts";
 import * as trainers from "../trainers/index.ts";
 import type { TrainerOptions } from "../trainers/options.ts";
 
 const text = z.string().min(1);
 const seed = z.int().nonnegative().default(0);
+const { student, tokenizer, lora } = StudentSections.shape;
 
 /** Rows of a training dataset, from a file or from a program that writes them. */
 const Dataset = z.union([
@@ -32,13 +33,6 @@ const Dataset = z.union([
 const Prompts = z.union([
   z.strictObject({ path: text, limit: z.int().positive().optional() }),
   z.strictObject({ generate: oneOf(generators), rows: z.int().positive(), seed }),
-]);
-
-const Student = z.union([
-  /** A model to continue from: an HF folder, and a folder of PEFT's with an adapter to it. */
-  z.strictObject({ path: text, adapter: text.optional() }),
-  /** A new model: the keys of an HF config.json. */
-  z.strictObject({ config: z.looseObject({ model_type: text }), seed }),
 ]);
 
 /** A trainer without a name is sft. */
@@ -56,9 +50,8 @@ export const Recipe = z
     device: z.enum(DEVICES).default("auto"),
     /** Threads on the CPU; 0 is one a core. */
     threads: z.int().nonnegative().default(0),
-    student: Student,
-    /** A tokenizer folder; the student's own unless given. */
-    tokenizer: text.optional(),
+    student,
+    tokenizer,
     teacher: oneOf(teachers).optional(),
     sampling: SamplerOptions.extend({ prompts: Prompts }).strict().optional(),
     rewards: RewardSpecs.optional(),
@@ -66,8 +59,7 @@ export const Recipe = z
     selection: SelectionOptions.strict().prefault({}),
     /** What is trained on where nothing is sampled. */
     dataset: Dataset.optional(),
-    /** Train low-rank matrices beside linear layers, and leave the student's own weights as they are. */
-    lora: LoraOptions.strict().optional(),
+    lora,
     trainer: Trainer,
     export: z.array(oneOf(exporters)).default([]),
     parity: ParityOptions.strict().prefault({}),

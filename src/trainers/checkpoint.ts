@@ -15,8 +15,8 @@ import type { Device } from "../runtime/device.ts";
 import { tensor } from "../runtime/tensor.ts";
 import type { RunFolder } from "../store/run-folder.ts";
 import { readSeal } from "../store/seal.ts";
+import type { Trained } from "../student/trained.ts";
 import { momentNames, type OptimizerState } from "./optimizer/optimizer.ts";
-import type { Trained } from "./trained.ts";
 
 const State = z.object({
   /** Steps done. */

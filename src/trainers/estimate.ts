@@ -4,7 +4,7 @@ import { estimate, type Sizes } from "../compiler/memory.ts";
 import { type Batch, type BatchShape, layOut } from "../data/batch.ts";
 import type { Segments } from "../data/example-store.ts";
 import { type PackedRow, unpacked } from "../data/packing.ts";
-import type { Model, Parameter } from "../models/model.ts";
+import { elementsIn, type Model, type Parameter } from "../models/model.ts";
 import type { Device } from "../runtime/device.ts";
 import type { Rates } from "../runtime/probe.ts";
 import { layOutRun } from "./epochs.ts";
@@ -126,10 +126,6 @@ export function estimateTraining(
 
 /** How often a step's optimizer, norm and copies pass over the weights' size. */
 const OPTIMIZER = 10;
-
-/** How many numbers parameters are in all. */
-export const elementsIn = (parameters: readonly Parameter[]) =>
-  parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 
 const megabytes = (bytes: number) => Math.round((10 * bytes) / MB) / 10;
 

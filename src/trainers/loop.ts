@@ -9,6 +9,7 @@ import type { Weight } from "../models/load.ts";
 import type { Model, Parameter } from "../models/model.ts";
 import type { Device } from "../runtime/device.ts";
 import type { RunFolder } from "../store/run-folder.ts";
+import type { Trained } from "../student/trained.ts";
 import { CHECKPOINTS, loadCheckpoint, pruneCheckpoints, saveCheckpoint, writeWeight } from "./checkpoint.ts";
 import { dropoutMasks } from "./dropout.ts";
 import type { Objective } from "./objective.ts";
@@ -18,7 +19,6 @@ import { choosePrecision, type Precision } from "./precision.ts";
 import { compileTraining, resetMoments } from "./program.ts";
 import { scheduled } from "./schedule.ts";
 import type { Source } from "./source.ts";
-import type { Trained } from "./trained.ts";
 
 /** What is trained and where. */
 export type TrainingRun = {

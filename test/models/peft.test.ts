@@ -11,10 +11,10 @@ import {
   readAdapterOptions,
 } from "../../src/models/adapter-folder.ts";
 import { createModel, loadWeights, type ModelConfig, saveTensors } from "../../src/models/load.ts";
+import { trainedPart } from "../../src/student/trained.ts";
 import { readerOf, saveTrained, writeWeight } from "../../src/trainers/checkpoint.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
 import { nextToken } from "../../src/trainers/supervised.ts";
-import { trainedPart } from "../../src/trainers/trained.ts";
 import { testDevice } from "../support/finite-differences.ts";
 import { logitsOf, prepareLora } from "../support/lora.ts";
 import { scratch } from "../support/students.ts";

@@ -5,18 +5,17 @@ import { backwards, runtimeOrder } from "../../src/compiler/listing.ts";
 import { lower } from "../../src/compiler/lower.ts";
 import { schedule } from "../../src/compiler/schedule.ts";
 import { targets } from "../../src/compiler/targets.ts";
-import { DistillError } from "../../src/core/errors.ts";
 import type { Value } from "../../src/graph/value.ts";
 import { createModel, initialWeights, type ModelConfig } from "../../src/models/load.ts";
 import { LoraOptions } from "../../src/models/lora.ts";
 import { BASE_DTYPES, type BaseDtype } from "../../src/models/storage.ts";
 import { resolve } from "../../src/ops/after.ts";
 import { openDevice } from "../../src/runtime/device.ts";
+import { isFrozen, trainedPart } from "../../src/student/trained.ts";
 import { writeWeight } from "../../src/trainers/checkpoint.ts";
 import { dropoutMasks } from "../../src/trainers/dropout.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
 import { nextToken } from "../../src/trainers/supervised.ts";
-import { isFrozen, trainedPart } from "../../src/trainers/trained.ts";
 import { testDevice } from "../support/finite-differences.ts";
 import { prepareLora } from "../support/lora.ts";
 import { ADAMW, batchOf, relativeDifference, segment, TOY } from "../support/training.ts";
@@ -114,21 +113,6 @@ for (const rematerialize of [false, true])
       assert.ok(Math.max(...elements) <= 3 * largest + head, `${Math.max(...elements)} elements of ${base}`);
     }
   });
-
-test("weights are frozen by pattern: a pattern of no weight is refused, and so is one of all", () => {
-  const model = createModel(untied, "test");
-  const freeze = ["model.embed_tokens.*", "model.layers.0.*"];
-  const { parameters } = trainedPart(model, untied, { freeze });
-  assert.equal(parameters.length, model.parameters.length - 1 - 9);
-  assert.ok(parameters.every(({ name }) => !isFrozen(name, freeze)));
-  const refused = (freeze: string[], message: RegExp) =>
-    assert.throws(
-      () => trainedPart(model, untied, { freeze }),
-      (error) => error instanceof DistillError && message.test(error.message),
-    );
-  refused(["model.layer.0.*"], /no weight is called "model\.layer\.0\.\*"/);
-  refused(["*"], /names every weight/);
-});
 
 /** The bytes of a weight that is kept in a type, and how far a widened one may be from what it was, relative to its row. */
 const KEPT: Record<BaseDtype, { bytes: number; error: number }> = {

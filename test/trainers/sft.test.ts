@@ -9,10 +9,10 @@ import { LoraOptions } from "../../src/models/lora.ts";
 import type { ModelOptions, Parameter } from "../../src/models/model.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { plainRunFolder } from "../../src/store/run-folder.ts";
+import { trainedPart } from "../../src/student/trained.ts";
 import { checkpointSteps } from "../../src/trainers/checkpoint.ts";
 import { TrainerOptions } from "../../src/trainers/options.ts";
 import { sft } from "../../src/trainers/sft.ts";
-import { trainedPart } from "../../src/trainers/trained.ts";
 import { trainWith } from "../../src/trainers/trainer.ts";
 import { segment, TOY } from "../support/training.ts";
 

@@ -21,25 +21,24 @@ import {
   readConfig,
   type Weight,
 } from "../../models/load.ts";
-import type { Model, Parameter } from "../../models/model.ts";
+import { elementsIn, type Model, type Parameter } from "../../models/model.ts";
 import { requireWidened } from "../../models/storage.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { type Device, openDevice } from "../../runtime/device.ts";
 import { measureRates } from "../../runtime/probe.ts";
 import { watchResidentSet } from "../../runtime/resident-set.ts";
+import { isFrozen, type Trained, trainedPart } from "../../student/trained.ts";
 import { forgetOtherCheckpoints, readerOf, saveModel, saveTrained } from "../../trainers/checkpoint.ts";
 import {
   type Actual,
   describeComparison,
   describeEstimate,
-  elementsIn,
   estimateTraining,
   type TrainingEstimate,
 } from "../../trainers/estimate.ts";
 import * as trainers from "../../trainers/index.ts";
 import { METRICS } from "../../trainers/loop.ts";
-import { isFrozen, type Trained, trainedPart } from "../../trainers/trained.ts";
 import { type Trainer, trainWith } from "../../trainers/trainer.ts";
 import { type Context, datasetOf, hashOf, NAMES, placeOf } from "./context.ts";
 import { cacheOf, datasetContent } from "./example-cache.ts";

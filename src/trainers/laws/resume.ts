@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { inMemory } from "../../data/example-store.ts";
 import type { Model } from "../../models/model.ts";
 import { plainRunFolder } from "../../store/run-folder.ts";
+import { trainedPart } from "../../student/trained.ts";
 import { TrainerOptions } from "../options.ts";
 import { sft } from "../sft.ts";
-import { trainedPart } from "../trained.ts";
 import { trainWith } from "../trainer.ts";
 import { type Law, longest, type Subject, verdict } from "./law.ts";
 
