@@ -15,13 +15,13 @@ import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { openGguf } from "../formats/gguf-reader.ts";
 import { type Recipe, readRecipe } from "../recipe/recipe.ts";
 import { readRunFolder } from "../store/run-folder.ts";
+import { openStudent } from "../student/student.ts";
 import { htmlPage } from "./inspect/html.ts";
 import { piecesOf } from "./inspect/pieces.ts";
 import { summarise } from "./inspect/summary.ts";
 import { legend, terminalRow, terminalSummary } from "./inspect/terminal.ts";
 import { cacheOf } from "./stages/example-cache.ts";
 import { fromHub } from "./stages/hub.ts";
-import { openStudent } from "./stages/train.ts";
 
 const number = (from: number) =>
   z.string().regex(/^\d+$/, "expected a whole number").transform(Number).pipe(z.int().min(from)).optional();

@@ -3,7 +3,11 @@
 import { DistillError } from "../core/errors.ts";
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapterConfig } from "../models/adapter-folder.ts";
 import type { ModelConfig } from "../models/load.ts";
-import type { Model, Parameter } from "../models/model.ts";
+import { elementsIn, type Model, type Parameter } from "../models/model.ts";
+import type { BaseDtype } from "../models/storage.ts";
+
+/** Which weights are not trained, by pattern, and how such matrices are kept in memory. */
+export type Frozen = { freeze: readonly string[]; base_dtype: BaseDtype };
 
 export type Trained = {
   parameters: readonly Parameter[];
@@ -46,3 +50,15 @@ function matches(name: string, pattern: string): boolean {
   const parts = pattern.split("*").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   return new RegExp(`^${parts.join(".*")}$`).test(name);
 }
+
+/** 19,584 parameters, 2,784 of them trained (14.22 %) */
+export function describeTrained(model: Model, { parameters }: Pick<Trained, "parameters">): string {
+  const [size, part] = [
+    elementsIn(model.parameters) + elementsIn(model.adapter?.parameters ?? []),
+    elementsIn(parameters),
+  ];
+  const share = part === size ? "" : `, ${count(part)} of them trained (${((100 * part) / size).toFixed(2)} %)`;
+  return `${count(size)} parameters${share}`;
+}
+
+const count = (n: number) => (n < 1e6 ? n.toLocaleString("en-US") : `${(n / 1e6).toFixed(2)} M`);

@@ -7,17 +7,18 @@ import { nameOf, trainingRows } from "../../data/examples.ts";
 import type { TrainingRow } from "../../data/rows.ts";
 import { toSegments } from "../../data/segments.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
-import { createModel, initialWeights, loadWeights, type ModelConfig } from "../../models/load.ts";
+import { createModel, type ModelConfig } from "../../models/load.ts";
 import type { LoraOptions } from "../../models/lora.ts";
 import { elementsIn } from "../../models/model.ts";
 import { readRecipe } from "../../recipe/recipe.ts";
 import { type DeviceName, openDevice } from "../../runtime/device.ts";
+import { openStudent } from "../../student/student.ts";
+import { ownWeights } from "../../student/weights.ts";
 import * as laws from "../../trainers/laws/index.ts";
 import type { Finding, Law, Subject } from "../../trainers/laws/law.ts";
 import { randomSegment } from "../../trainers/toy.ts";
 import { NAMES } from "../stages/context.ts";
 import { fromHub } from "../stages/hub.ts";
-import { openStudent } from "../stages/train.ts";
 import { withStudentFolder } from "../stages/unpack.ts";
 import type { DeviceState } from "./devices.ts";
 
@@ -65,9 +66,7 @@ export async function tryRecipe(
     config,
     model,
     weights: (parameters = model().parameters) =>
-      "path" in student
-        ? loadWeights(student.path, { parameters })
-        : initialWeights({ parameters, initializer_range: model().initializer_range }, student.seed),
+      ownWeights(student, { parameters, initializer_range: model().initializer_range }),
     segments,
     lora: recipe.lora && within(recipe.lora, config),
     ...(rows ? { rows, tokenizer } : {}),

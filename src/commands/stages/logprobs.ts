@@ -7,10 +7,10 @@ import { storedRows } from "../../data/likely.ts";
 import { requireSameVocabulary, vocabularyOf } from "../../data/vocabulary.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { scoreExamples } from "../../sampling/likely.ts";
+import { openStudent } from "../../student/student.ts";
 import * as teachers from "../../teachers/index.ts";
 import { type Context, datasetOf, teacherInput } from "./context.ts";
 import { cacheOf, datasetContent } from "./example-cache.ts";
-import { openStudent } from "./train.ts";
 
 /** Of the options of the recipe's trainer. */
 const topOf = ({ recipe }: Context) => (recipe.trainer as unknown as { top_logprobs: number }).top_logprobs;

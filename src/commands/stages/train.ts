@@ -9,26 +9,18 @@ import { availableMemory } from "../../core/memory.ts";
 import type { Segments } from "../../data/example-store.ts";
 import { readExamples } from "../../data/examples.ts";
 import { readLikely } from "../../data/likely.ts";
-import { eosTokenId, loadTokenizer, TOKENIZER_FILES, type Tokenizer } from "../../data/tokenizer.ts";
-import { parseHubReference } from "../../hub/reference.ts";
-import { loadAdapter, readAdapterOptions } from "../../models/adapter-folder.ts";
-import {
-  architectureOf,
-  createModel,
-  initialWeights,
-  loadWeights,
-  type ModelConfig,
-  readConfig,
-  type Weight,
-} from "../../models/load.ts";
-import { elementsIn, type Model, type Parameter } from "../../models/model.ts";
+import { eosTokenId, TOKENIZER_FILES } from "../../data/tokenizer.ts";
+import type { Model, Parameter } from "../../models/model.ts";
 import { requireWidened } from "../../models/storage.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { type Device, openDevice } from "../../runtime/device.ts";
 import { measureRates } from "../../runtime/probe.ts";
 import { watchResidentSet } from "../../runtime/resident-set.ts";
-import { isFrozen, type Trained, trainedPart } from "../../student/trained.ts";
+import { studentToTrain } from "../../student/model.ts";
+import { openStudent } from "../../student/student.ts";
+import { describeTrained, type Trained } from "../../student/trained.ts";
+import { startingWeights } from "../../student/weights.ts";
 import { forgetOtherCheckpoints, readerOf, saveModel, saveTrained } from "../../trainers/checkpoint.ts";
 import {
   type Actual,
@@ -68,7 +60,7 @@ export function trainStage(context: Context): Stage {
     },
     leaves: [NAMES.student, ...(recipe.lora ? [NAMES.adapter] : [])],
     async run({ key, folder: run, signal }) {
-      const { model, trained, config, tokenizer } = prepare(context);
+      const { model, trained, config, tokenizer } = studentToTrain(recipe, recipe.trainer, context.hub);
       const examples = await readExamples(
         dataset,
         tokenizer,
@@ -86,8 +78,9 @@ export function trainStage(context: Context): Stage {
       const device = await openDevice(recipe.device, { threads: recipe.threads });
       try {
         requireWidened(recipe.trainer.base_dtype, device);
-        const weights = (parameters: readonly Parameter[]) => startingWeights(recipe, model, parameters);
-        console.log(describe(model, trained.parameters, segments, device.name));
+        const weights = (parameters: readonly Parameter[]) =>
+          startingWeights(recipe.student, model, parameters, recipe.trainer.seed);
+        console.log(describe(model, trained, segments, device.name));
         const { trainer: options } = recipe;
         const predicted = await foresee(model, trained, segments, recipe, device);
         for (const line of describeEstimate(predicted)) console.log(line);
@@ -166,26 +159,6 @@ export function wholeStudent(context: Context): string {
   return placeOf(context, "student");
 }
 
-/** What PEFT finds a model by: its name on the hub, or its folder. */
-function nameOf({ hub }: Pick<Context, "hub">, path: string): string {
-  const reference = hub.get(path);
-  return reference ? parseHubReference(reference).name : path;
-}
-
-/** The student, and the part of it that is trained. */
-function prepare(context: Pick<Context, "recipe" | "hub">) {
-  const { recipe } = context;
-  const { config, tokenizer, source } = openStudent(recipe);
-  const model = modelToTrain(recipe, config, source);
-  const base = "path" in recipe.student ? nameOf(context, recipe.student.path) : null;
-  const trained = trainedPart(model, config, { freeze: recipe.trainer.freeze, base });
-  if (tokenizer.size > (config.vocab_size as number))
-    throw new DistillError(
-      `The tokenizer ${tokenizer.folder} has ${tokenizer.size} tokens, and the student a vocab_size of ${config.vocab_size}.`,
-    );
-  return { model, trained, config, tokenizer };
-}
-
 const foresee = async (
   model: Model,
   { parameters }: Trained,
@@ -199,7 +172,7 @@ export async function foreseeTraining(context: Context, signal: AbortSignal): Pr
   const { recipe } = context;
   const dataset = datasetOf(context);
   if (!recipe.dataset && !existsSync((dataset as { path: string }).path)) return undefined;
-  const { model, trained, tokenizer } = prepare(context);
+  const { model, trained, tokenizer } = studentToTrain(recipe, recipe.trainer, context.hub);
   const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal, cacheOf(context, dataset, tokenizer));
   if (!examples) return undefined;
   const device = await openDevice(recipe.device, { threads: recipe.threads });
@@ -210,82 +183,7 @@ export async function foreseeTraining(context: Context, signal: AbortSignal): Pr
   }
 }
 
-/** The student with an adapter where the recipe has one, and weights that are not trained kept as the recipe says. */
-function modelToTrain({ student, lora, trainer }: Recipe, config: ModelConfig, source: string): Model {
-  const base = ({ name }: Parameter) => (lora || isFrozen(name, trainer.freeze) ? trainer.base_dtype : "float32");
-  if (!lora) return createModel(config, source, { base });
-  const model = createModel(config, source, { base, lora });
-  if (!("path" in student) || !student.adapter) return model;
-  const adapter = readAdapterOptions(student.adapter);
-  for (const key of ["r", "lora_alpha", "use_rslora"] as const)
-    if (adapter[key] !== lora[key])
-      throw new DistillError(
-        `The adapter ${student.adapter} has ${key} ${adapter[key]}, and the recipe's lora has ${lora[key]}. Set lora.${key} to ${adapter[key]}.`,
-      );
-  const given = createModel(config, source, { base, lora: { ...adapter, lora_dropout: lora.lora_dropout } });
-  const [theirs, ours] = [given, model].map(({ adapter }) => [...adapter!.targets.keys()]);
-  if (theirs!.join() !== ours!.join())
-    throw new DistillError(
-      `The adapter ${student.adapter} is beside ${theirs!.length} linear layers, and lora.target_modules names ${ours!.length}, not the same. Name those of its adapter_config.json.`,
-    );
-  return given;
-}
-
-/** What `parameters` begin with: the student's weights, those of its adapter or new ones. */
-function* startingWeights({ student, trainer }: Recipe, model: Model, wanted: readonly Parameter[]): Generator<Weight> {
-  const names = new Set(wanted.map(({ name }) => name));
-  const parameters = model.parameters.filter(({ name }) => names.has(name));
-  const { initializer_range } = model;
-  if (parameters.length > 0)
-    yield* "path" in student
-      ? loadWeights(student.path, { parameters })
-      : initialWeights({ parameters, initializer_range }, student.seed);
-  const { adapter } = model;
-  if (!adapter?.parameters.some(({ name }) => names.has(name))) return;
-  yield* "path" in student && student.adapter
-    ? loadAdapter(student.adapter, adapter)
-    : initialWeights({ parameters: adapter.parameters, initializer_range }, trainer.seed);
-}
-
-/** The student's config and tokenizer; `source` names the config in errors. */
-export function openStudent({ student, tokenizer }: Pick<Recipe, "student" | "tokenizer">): {
-  config: ModelConfig;
-  tokenizer: Tokenizer;
-  source: string;
-} {
-  if ("path" in student) {
-    if (!existsSync(student.path))
-      throw new DistillError(
-        `Student not found: ${student.path}. Expected an HF folder with config.json and safetensors.`,
-      );
-    return {
-      config: readConfig(student.path),
-      tokenizer: loadTokenizer(tokenizer ?? student.path),
-      source: join(student.path, "config.json"),
-    };
-  }
-  if (!tokenizer)
-    throw new DistillError(
-      "The recipe makes a new student and names no tokenizer. Give tokenizer: a folder with tokenizer.json.",
-    );
-  const opened = loadTokenizer(tokenizer);
-  const config: ModelConfig = {
-    architectures: [architectureOf(student.config, "The recipe's student.config")],
-    vocab_size: opened.size,
-    eos_token_id: opened.eos,
-    ...student.config,
-  };
-  return { config, tokenizer: opened, source: "The recipe's student.config" };
-}
-
-function describe(model: Model, trained: readonly Parameter[], segments: Segments, device: string): string {
-  const [size, part] = [
-    elementsIn(model.parameters) + elementsIn(model.adapter?.parameters ?? []),
-    elementsIn(trained),
-  ];
-  const share = part === size ? "" : `, ${count(part)} of them trained (${((100 * part) / size).toFixed(2)} %)`;
+function describe(model: Model, trained: Trained, segments: Segments, device: string): string {
   const tokens = segments.lengths.reduce((sum, length) => sum + length, 0);
-  return `${count(size)} parameters${share}, ${segments.length} examples, ${tokens} tokens, on ${device}.`;
+  return `${describeTrained(model, trained)}, ${segments.length} examples, ${tokens} tokens, on ${device}.`;
 }
-
-const count = (n: number) => (n < 1e6 ? n.toLocaleString("en-US") : `${(n / 1e6).toFixed(2)} M`);
