@@ -1,7 +1,6 @@
 /** @file distill inspect: the rows that a recipe trains on, as they are trained on. No weights are loaded. */
 
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
@@ -9,13 +8,10 @@ import { writeWhole } from "../core/files.ts";
 import type { Row } from "../data/batch.ts";
 import type { Segments } from "../data/example-store.ts";
 import { type DatasetSource, type Examples, readExamples } from "../data/examples.ts";
-import { tokenizerFromGguf } from "../data/gguf-tokenizer.ts";
 import { type PackedRow, rowsOf, unpacked } from "../data/packing.ts";
-import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
-import { openGguf } from "../formats/gguf-reader.ts";
 import { type Recipe, readRecipe } from "../recipe/recipe.ts";
 import { readRunFolder } from "../store/run-folder.ts";
-import { openStudent } from "../student/student.ts";
+import { studentTokenizer } from "../student/student.ts";
 import { htmlPage } from "./inspect/html.ts";
 import { piecesOf } from "./inspect/pieces.ts";
 import { summarise } from "./inspect/summary.ts";
@@ -56,13 +52,10 @@ export async function inspect(
   if (!fetched) return;
   const { recipe } = fetched;
   const { max_length, packing } = recipe.trainer;
-  const tokenizer = tokenizerOf(recipe);
+  const { tokenizer, place } = studentTokenizer(recipe);
   // what is too long is shown, not refused
   const dataset = datasetOf(recipe);
   const folder = readRunFolder(recipe.output!, recipe.name);
-  const { student } = recipe;
-  const inFile = !recipe.tokenizer && "path" in student && !statSync(student.path).isDirectory();
-  const place = inFile ? student.path : tokenizer.folder;
   const cache = cacheOf({ folder, hub: fetched.hub }, dataset, { ...tokenizer, folder: place });
   const examples = await readExamples(dataset, tokenizer, { max_length, overlength: "drop" }, signal, cache);
   if (!examples) return;
@@ -112,22 +105,4 @@ function datasetOf({ dataset, output }: Recipe): DatasetSource {
   if (!existsSync(path))
     throw new DistillError(`${path} is not there: nothing has been sampled yet. Run distill sample first.`);
   return { path };
-}
-
-/** The student's tokenizer; of a GGUF file it is read alone. */
-function tokenizerOf(recipe: Recipe): Tokenizer {
-  const { student, tokenizer } = recipe;
-  if (tokenizer) return loadTokenizer(tokenizer);
-  if (!("path" in student) || !student.path.endsWith(".gguf")) return openStudent(recipe).tokenizer;
-  if (!existsSync(student.path)) throw new DistillError(`Student not found: ${student.path}.`);
-  const file = openGguf(student.path);
-  const folder = mkdtempSync(join(tmpdir(), "distill-tokenizer-"));
-  try {
-    for (const [name, content] of Object.entries(tokenizerFromGguf(file.metadata, student.path)))
-      writeWhole(join(folder, name), content);
-    return loadTokenizer(folder, student.path);
-  } finally {
-    file.close();
-    rmSync(folder, { recursive: true, force: true });
-  }
 }

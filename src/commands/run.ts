@@ -11,6 +11,7 @@ import { mapPaths, type Recipe, readRecipe } from "../recipe/recipe.ts";
 import { type Manifest, planStages, readManifest, runStages, type Stage, type StagePlan } from "../recipe/stages.ts";
 import { requireConsent } from "../rewards/consent.ts";
 import { openRunFolder } from "../store/run-folder.ts";
+import { unpackStudent, withStudentFolder } from "../student/unpack.ts";
 import { type Actual, describeComparison, describeEstimate, type TrainingEstimate } from "../trainers/estimate.ts";
 import { type Context, NAMES } from "./stages/context.ts";
 import { evaluateStage } from "./stages/evaluate.ts";
@@ -21,7 +22,6 @@ import { logprobsStage } from "./stages/logprobs.ts";
 import { sampleStage } from "./stages/sample.ts";
 import { selectStage } from "./stages/select.ts";
 import { foreseeTraining, trainerOf, trainStage } from "./stages/train.ts";
-import { unpackStudent, withStudentFolder } from "./stages/unpack.ts";
 import { versions } from "./versions.ts";
 
 /** What each verb is to have done; what that reads from is done first where it is due. */
@@ -71,7 +71,8 @@ export async function run(
   const folder = await openRunFolder(recipe.output!, recipe.name);
   let ran: readonly string[];
   try {
-    const unpacked = (await unpackStudent(fetched.recipe, folder, true))!;
+    const student = (await unpackStudent(fetched.recipe, folder, true))!;
+    const unpacked = { ...fetched.recipe, student };
     const { context, stages, targets } = prepare({ recipe: unpacked, folder, hub: fetched.hub }, verb, recipePath);
     const done = await runStages(stages, targets, {
       name: context.recipe.name,
@@ -102,8 +103,9 @@ export async function plan(recipePath: string, overrides: readonly string[], sig
   const fetched = await fromHub(recipe, { weights: weightsFor("plan", recipe), signal });
   if (!fetched) return;
   refuseOwnInputs(fetched.recipe);
-  const { recipe: unpacked, folder, close } = await withStudentFolder(fetched.recipe);
+  const { student, folder, close } = await withStudentFolder(fetched.recipe, recipe.output!, recipe.name);
   try {
+    const unpacked = { ...fetched.recipe, student };
     const { context, stages, targets } = prepare({ recipe: unpacked, folder, hub: fetched.hub }, "run", recipePath);
     const manifest = readManifest(folder);
     for (const { name, due, reason } of planStages(stages, targets, manifest, folder))

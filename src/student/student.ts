@@ -5,7 +5,10 @@ import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { architectureOf, type ModelConfig, readConfig } from "../models/load.ts";
+import { tokenizerInGguf } from "./gguf.ts";
 import type { StudentSections } from "./options.ts";
+
+type Named = Pick<StudentSections, "student" | "tokenizer">;
 
 export type OpenedStudent = {
   config: ModelConfig;
@@ -15,7 +18,7 @@ export type OpenedStudent = {
 };
 
 /** The student's config and tokenizer; one in a GGUF file is unpacked before. */
-export function openStudent({ student, tokenizer }: Pick<StudentSections, "student" | "tokenizer">): OpenedStudent {
+export function openStudent({ student, tokenizer }: Named): OpenedStudent {
   if ("path" in student) {
     if (!existsSync(student.path))
       throw new DistillError(
@@ -39,4 +42,15 @@ export function openStudent({ student, tokenizer }: Pick<StudentSections, "stude
     ...student.config,
   };
   return { config, tokenizer: opened, source: "The recipe's student.config" };
+}
+
+/** Its tokenizer alone, also of a student that is still in a GGUF file, and the folder or the file that holds it. */
+export function studentTokenizer(named: Named): { tokenizer: Tokenizer; place: string } {
+  const { student } = named;
+  if (named.tokenizer || !("path" in student) || !student.path.endsWith(".gguf")) {
+    const tokenizer = named.tokenizer ? loadTokenizer(named.tokenizer) : openStudent(named).tokenizer;
+    return { tokenizer, place: tokenizer.folder };
+  }
+  if (!existsSync(student.path)) throw new DistillError(`Student not found: ${student.path}.`);
+  return { tokenizer: tokenizerInGguf(student.path), place: student.path };
 }

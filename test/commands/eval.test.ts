@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { templateToAsk } from "../../src/commands/stages/evaluate.ts";
 import { readTraces } from "../../src/data/traces.ts";
 import { distill } from "../support/cli.ts";
 import { recipe } from "../support/recipes.ts";
@@ -32,16 +31,4 @@ test("a student whose tokenizer has no chat template is measured on the text it 
     assert.match(prompt_text, /^\d+\*\d+[-+]\d+=\?$/);
     assert.deepEqual([onnx![i]!.prompt_text, onnx![i]!.completion], [prompt_text, completion]);
   }
-});
-
-test("a student without a chat template is asked as its teacher was, if it learned from one", () => {
-  const none = { template: undefined };
-  const teacher = { type: "llama_cpp", path: "data/models/stories-teacher-q8_0.gguf" } as const;
-  const asked = (recipe: object, student: { template: string | undefined } = none) =>
-    templateToAsk(recipe as Parameters<typeof templateToAsk>[0], student);
-  assert.equal(asked({}), "plain");
-  assert.equal(asked({ teacher, dataset: { path: "pairs.jsonl" } }), "plain");
-  assert.equal(asked({ teacher: { ...teacher, chat_template: "r1" } }), "r1");
-  assert.match(asked({ teacher })!, /\{%.*messages/s);
-  assert.equal(asked({ teacher }, { template: "its own" }), undefined);
 });

@@ -13,13 +13,13 @@ import { elementsIn } from "../../models/model.ts";
 import { readRecipe } from "../../recipe/recipe.ts";
 import { type DeviceName, openDevice } from "../../runtime/device.ts";
 import { openStudent } from "../../student/student.ts";
+import { withStudentFolder } from "../../student/unpack.ts";
 import { ownWeights } from "../../student/weights.ts";
 import * as laws from "../../trainers/laws/index.ts";
 import type { Finding, Law, Subject } from "../../trainers/laws/law.ts";
 import { randomSegment } from "../../trainers/toy.ts";
 import { NAMES } from "../stages/context.ts";
 import { fromHub } from "../stages/hub.ts";
-import { withStudentFolder } from "../stages/unpack.ts";
 import type { DeviceState } from "./devices.ts";
 
 export type RecipeReport = {
@@ -47,10 +47,11 @@ export async function tryRecipe(
 ): Promise<RecipeReport | undefined> {
   const fetched = await fromHub(readRecipe(path, overrides), { weights: ["student"], ...(signal ? { signal } : {}) });
   if (!fetched) return undefined;
-  const { recipe, close } = await withStudentFolder(fetched.recipe);
+  const { recipe } = fetched;
+  const { student, close } = await withStudentFolder(recipe, recipe.output!, recipe.name);
   close();
-  const { student, trainer } = recipe;
-  const { config: whole, tokenizer, source } = openStudent(recipe);
+  const { trainer } = recipe;
+  const { config: whole, tokenizer, source } = openStudent({ ...recipe, student });
   const config = shortened(whole, source);
   const place = recipe.dataset ?? { path: join(recipe.output!, NAMES.dataset) };
   const rows =

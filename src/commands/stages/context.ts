@@ -15,6 +15,7 @@ import { needsAnswer, rewardsInput } from "../../rewards/create.ts";
 import type { LedgerPlace } from "../../sampling/ledger.ts";
 import { drawOptions, requireAnswers, type SamplerOptions } from "../../sampling/sample.ts";
 import type { RunFolder } from "../../store/run-folder.ts";
+import { UNPACKED } from "../../student/unpack.ts";
 import * as teachers from "../../teachers/index.ts";
 
 export type Context = {
@@ -31,8 +32,7 @@ export const NAMES = {
   dataset: "dataset",
   student: "student",
   adapter: "adapter",
-  base: "base",
-  merged: "base-with-adapter",
+  ...UNPACKED,
   export: "export",
   evaluation: "evaluation",
 } as const;
@@ -44,13 +44,6 @@ export const placeOf = ({ folder }: Pick<Context, "folder">, name: keyof typeof 
 /** What is trained on: the recipe's dataset, or the one that its traces make. */
 export const datasetOf = (context: Pick<Context, "recipe" | "folder">): DatasetSource =>
   context.recipe.dataset ?? { path: placeOf(context, "dataset") };
-
-/** The model that a student starts from: its folder, or the one in which its adapter is merged into it. */
-export function baseFolder({ recipe, folder }: Pick<Context, "recipe" | "folder">): string | undefined {
-  const { student } = recipe;
-  if (!("path" in student)) return undefined;
-  return student.adapter ? placeOf({ folder }, "merged") : student.path;
-}
 
 /** Where draws that hang on `inputs`, and what `rules` say of them, are kept. */
 export function ledgerOf({ folder }: Context, inputs: unknown, rules: readonly RewardSpec[], options: SamplerOptions) {

@@ -1,32 +1,22 @@
 /** @file Every model of the run on the same unseen problems. */
 
 import { existsSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { create, oneOf } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import { contentHash } from "../../core/hash.ts";
-import { loadTokenizer, type Tokenizer } from "../../data/tokenizer.ts";
+import { loadTokenizer } from "../../data/tokenizer.ts";
 import { evaluateModel, type ModelReport, withGains } from "../../evaluation/evaluate.ts";
 import type { Exported } from "../../exporters/exporter.ts";
 import * as exporters from "../../exporters/index.ts";
-import { openGguf } from "../../formats/gguf-reader.ts";
-import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { createRewards } from "../../rewards/create.ts";
 import type { RunFolder } from "../../store/run-folder.ts";
+import { templateToAsk } from "../../student/template.ts";
+import { baseFolder } from "../../student/unpack.ts";
 import * as teachers from "../../teachers/index.ts";
 import { describePlacement, type Placement } from "../../teachers/teacher.ts";
-import {
-  baseFolder,
-  type Context,
-  hashOf,
-  ledgerOf,
-  NAMES,
-  placeOf,
-  promptsInput,
-  questions,
-  teacherInput,
-} from "./context.ts";
+import { type Context, hashOf, ledgerOf, NAMES, placeOf, promptsInput, questions, teacherInput } from "./context.ts";
 import { wholeStudent } from "./train.ts";
 
 export function evaluateStage(context: Context): Stage {
@@ -100,7 +90,7 @@ function subjectsOf(context: Context, files: readonly Exported[]): Subject[] {
     const content = () => [hashOf(context, folder, "folder", "The model"), recipe.evaluation!.weights];
     return { name, content, make: (run) => asGguf(folder, name, contentHash(content()), context, run) };
   };
-  const start = baseFolder(context);
+  const start = baseFolder(recipe.student, context.folder);
   const base = start ? [weights("base", start)] : [];
   const teacher: Subject[] = recipe.teacher
     ? [
@@ -164,20 +154,4 @@ function backendOf(path: string, folder: string, { recipe }: Context): { type: s
   };
   const chat_template = templateToAsk(recipe, loadTokenizer(folder));
   return Backend.parse({ ...alike, ...(chat_template ? { chat_template } : {}), type, path });
-}
-
-/** The template of questions for a model that has none of its own: what it was trained to continue. */
-export function templateToAsk(
-  { teacher, dataset }: Pick<Recipe, "teacher" | "dataset">,
-  { template }: Pick<Tokenizer, "template">,
-): string | undefined {
-  if (template) return undefined;
-  if (!teacher || dataset) return "plain"; // pairs of prompt and completion
-  const { chat_template, path } = teacher as { chat_template?: string; path?: string };
-  if (chat_template || !path) return chat_template ?? "plain";
-  if (!path.endsWith(".gguf")) return loadTokenizer(dirname(dirname(path))).template ?? "plain";
-  const { metadata, close } = openGguf(path);
-  close();
-  const own = metadata.get("tokenizer.chat_template");
-  return own?.type === "string" ? own.value : "plain";
 }

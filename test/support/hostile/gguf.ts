@@ -2,7 +2,6 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { unpackGguf } from "../../../src/commands/stages/unpack.ts";
 import type { Random } from "../../../src/core/random.ts";
 import { loadTokenizer } from "../../../src/data/tokenizer.ts";
 import { gguf } from "../../../src/exporters/gguf.ts";
@@ -16,6 +15,7 @@ import {
 } from "../../../src/formats/gguf.ts";
 import { openGguf } from "../../../src/formats/gguf-reader.ts";
 import { createModel, type ModelConfig, readConfig } from "../../../src/models/load.ts";
+import { unpackGguf } from "../../../src/student/gguf.ts";
 import { writeModel } from "../models.ts";
 import { writeTokenizer } from "../tokenizers.ts";
 import { damage, NUMBERS, put } from "./bytes.ts";

@@ -1,0 +1,96 @@
+/** @file A student given as a GGUF file, or as a folder and an adapter, becomes an HF folder, which everything else starts from. */
+
+import { copyFileSync, existsSync } from "node:fs";
+import { join } from "node:path";
+import { DistillError } from "../core/errors.ts";
+import { contentHash } from "../core/hash.ts";
+import { TOKENIZER_FILES } from "../data/tokenizer.ts";
+import { mergedWeights, readAdapterOptions } from "../models/adapter-folder.ts";
+import { createModel, loadWeights, readConfig } from "../models/load.ts";
+import type { Model } from "../models/model.ts";
+import { saveWeights } from "../models/save.ts";
+import { openRunFolder, type RunFolder, readRunFolder } from "../store/run-folder.ts";
+import { unpackGguf } from "./gguf.ts";
+import type { StudentOptions, StudentSections } from "./options.ts";
+
+/** What a run keeps of it, by name in its folder. */
+export const UNPACKED = { base: "base", merged: "base-with-adapter" } as const;
+
+type Given = Pick<StudentSections, "student" | "lora">;
+
+/** The folder of the run `name`, opened to be read unless the student has to be unpacked there, and the student unpacked. */
+export async function withStudentFolder(
+  given: Given,
+  path: string,
+  name: string,
+): Promise<{ student: StudentOptions; folder: RunFolder; close(): void }> {
+  const reading = readRunFolder(path, name);
+  const unpacked = await unpackStudent(given, reading, false);
+  if (unpacked) return { student: unpacked, folder: reading, close: () => {} };
+  const folder = await openRunFolder(path, name);
+  try {
+    return { student: (await unpackStudent(given, folder, true))!, folder, close: folder.close };
+  } catch (error) {
+    folder.close();
+    throw error;
+  }
+}
+
+/**
+ * The student as a folder. A GGUF file is unpacked into the run, and an adapter merged there, once; where an adapter is
+ * what is trained, the student stays the folder and the adapter. Nothing where that is to be done and may not be written.
+ */
+export async function unpackStudent(
+  { student, lora }: Given,
+  folder: RunFolder,
+  writes: boolean,
+): Promise<StudentOptions | undefined> {
+  if (!("path" in student)) return student;
+  if (!existsSync(student.path))
+    throw new DistillError(
+      `Student not found: ${student.path}. Expected an HF folder with config.json and safetensors, or a GGUF file.`,
+    );
+  const has = async (name: string, key: string, make: () => Promise<unknown>): Promise<string | undefined> => {
+    if (folder.damage(name, { key })) {
+      if (!writes) return undefined;
+      await make();
+    }
+    return join(folder.path, name);
+  };
+  let { path } = student;
+  if (path.endsWith(".gguf")) {
+    const key = folder.hashes.file(path);
+    const made = await has(UNPACKED.base, key, async () => {
+      console.error(`Unpacking ${path} into ${join(folder.path, UNPACKED.base)}.`);
+      await folder.writeFolder(UNPACKED.base, key, (into) => unpackGguf(student.path, into));
+    });
+    if (!made) return undefined;
+    path = made;
+  }
+  const { adapter } = student;
+  if (!adapter) return { ...student, path };
+  const options = readAdapterOptions(adapter);
+  const key = contentHash([folder.hashes.folder(path), folder.hashes.folder(adapter)]);
+  const merged = await has(UNPACKED.merged, key, async () => {
+    console.error(`Merging ${adapter} into ${path}, in ${join(folder.path, UNPACKED.merged)}.`);
+    const model = createModel(readConfig(path), path, { lora: options });
+    await folder.writeFolder(UNPACKED.merged, key, (into) => writeMerged(path, adapter, model, into));
+  });
+  if (!merged) return undefined;
+  return lora ? { ...student, path } : { path: merged };
+}
+
+/** The model in the folder `path` with `adapter` merged into it, as a folder of its own. */
+async function writeMerged(path: string, adapter: string, model: Model, into: string): Promise<void> {
+  const weights = mergedWeights(loadWeights(path, model), adapter, model.adapter!);
+  await saveWeights(into, model.parameters, async () => weights.next().value!.data as Float32Array);
+  weights.return(undefined); // closes the files
+  for (const file of ["config.json", "generation_config.json", ...TOKENIZER_FILES])
+    if (existsSync(join(path, file))) copyFileSync(join(path, file), join(into, file));
+}
+
+/** The model that an unpacked student starts from: its folder, or the one in which its adapter is merged into it. */
+export function baseFolder(student: StudentOptions, folder: RunFolder): string | undefined {
+  if (!("path" in student)) return undefined;
+  return student.adapter ? join(folder.path, UNPACKED.merged) : student.path;
+}
