@@ -101,19 +101,19 @@ type Attend = (q: Value, k: Value, v: Value) => Value;
 
 /** The model that a family's answers describe. */
 export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Model {
-  const { dtype = "float32", lora: adaptation, base } = options;
+  const { dtype = "float32", scope = "", lora: adaptation, base } = options;
   const { num_heads, num_key_value_heads, head_dim, norms, layers } = decoder;
   const parameters = parametersOf(decoder);
   const adapter = adaptation && adapterOf(parameters, adaptation);
   const known = new Map(parameters.map((parameter) => [parameter.name, parameter]));
   const storage = memo((name: string) => {
     const parameter = known.get(name)!;
-    return storageOf(parameter, base?.(parameter) ?? "float32", dtype);
+    return storageOf({ ...parameter, name: scope + name }, base?.(parameter) ?? "float32", dtype);
   });
   const shapes = new Map(adapter?.parameters.map(({ name, shape }) => [name, shape]));
   const weight = memo((name: string): Value => {
     const shape = shapes.get(name);
-    return shape ? input(name, dtype, shape) : storage(name).whole();
+    return shape ? input(scope + name, dtype, shape) : storage(name).whole();
   });
   const heads = { num_heads, num_key_value_heads, head_dim, scale: decoder.attention_scale };
 
@@ -126,16 +126,17 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
     const whole = decoder.norm_offset === 0 ? w : Add(w, scalar(decoder.norm_offset, dtype));
     return SimplifiedLayerNormalization(x, whole, { epsilon: decoder.rms_norm_eps });
   };
-  const dropout = (x: Value, name: string) =>
-    adapter!.scaling.keep < 1 ? [input(maskName(name), "bool", x.shape)] : [];
-  const multiply = (x: Value, name: string): Value => {
+  const dropout = (x: Value, name: string, inference: boolean) =>
+    adapter!.scaling.keep < 1 && !inference ? [input(maskName(name), "bool", x.shape)] : [];
+  const scaling = (inference: boolean) => (inference ? { ...adapter!.scaling, keep: 1 } : adapter!.scaling);
+  const multiply = (x: Value, name: string, inference: boolean): Value => {
     const w = storage(`${name}.weight`).whole(x);
     if (!adapter?.targets.has(name)) return linear(x, w);
     const [a, b] = loraNames(name);
-    return lora(x, w, weight(a), weight(b), ...dropout(x, name), adapter.scaling);
+    return lora(x, w, weight(a), weight(b), ...dropout(x, name, inference), scaling(inference));
   };
-  const project = (x: Value, name: string): Value => {
-    const y = multiply(x, name);
+  const project = (x: Value, name: string, inference: boolean): Value => {
+    const y = multiply(x, name, inference);
     return known.has(`${name}.bias`) ? Add(y, weight(`${name}.bias`)) : y;
   };
   const headNorm = (x: Value, name: string): Value => {
@@ -143,29 +144,30 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
     const split = Reshape(x, { shape: [...x.shape.slice(0, -1), (x.shape.at(-1) as number) / head_dim, head_dim] });
     return Reshape(norm(split, name), { shape: x.shape });
   };
-  const feedForward = (x: Value, prefix: string): Value => {
-    const part = (name: string) => (x: Value) => project(x, `${prefix}.${name}`);
+  const feedForward = (x: Value, prefix: string, inference: boolean): Value => {
+    const part = (name: string) => (x: Value) => project(x, `${prefix}.${name}`, inference);
     return decoder.feedForward(x, part("gate_proj"), part("up_proj"), part("down_proj"));
   };
-  const layer = (i: number, attend: Attend) => (x: Value) => {
+  const layer = (i: number, inference: boolean, attend: Attend) => (x: Value) => {
     const [prefix, self] = [`model.layers.${i}`, `model.layers.${i}.self_attn`];
     const after = (y: Value, name: string | undefined) => (name ? norm(y, `${prefix}.${name}`) : y);
     const before = norm(x, `${prefix}.${norms.beforeAttention}`);
-    const q = headNorm(project(before, `${self}.q_proj`), `${self}.q_norm`);
-    const k = headNorm(project(before, `${self}.k_proj`), `${self}.k_norm`);
-    const output = project(attend(q, k, project(before, `${self}.v_proj`)), `${self}.o_proj`);
+    const projected = (y: Value, name: string) => project(y, `${self}.${name}`, inference);
+    const q = headNorm(projected(before, "q_proj"), `${self}.q_norm`);
+    const k = headNorm(projected(before, "k_proj"), `${self}.k_norm`);
+    const output = projected(attend(q, k, projected(before, "v_proj")), "o_proj");
     const attended = Add(x, after(output, norms.afterAttention));
-    const fed = feedForward(norm(attended, `${prefix}.${norms.beforeFeedForward}`), `${prefix}.mlp`);
+    const fed = feedForward(norm(attended, `${prefix}.${norms.beforeFeedForward}`), `${prefix}.mlp`, inference);
     return Add(attended, after(fed, norms.afterFeedForward));
   };
 
   const head = weight(decoder.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight");
   // beside the head: [h, s h A'] [W, B]' = h W' + s h A' B'
   const [headA, headB] = adapter?.targets.has("lm_head") ? loraNames("lm_head") : [];
-  const last = (x: Value): Value => {
+  const last = (x: Value, inference: boolean): Value => {
     const h = norm(x, "model.norm");
     if (!headA) return h;
-    const u = narrowed(h, weight(headA), adapter!.scaling, ...dropout(h, "lm_head"));
+    const u = narrowed(h, weight(headA), scaling(inference), ...dropout(h, "lm_head", inference));
     return Concat(h, u, { axis: h.shape.length - 1 });
   };
 
@@ -178,7 +180,7 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
     weight,
     storage,
     head: headB ? Concat(head, weight(headB), { axis: 1 }) : head,
-    hidden(tokens, { rematerialize = false } = {}) {
+    hidden(tokens, { rematerialize = false, inference = false } = {}) {
       const { rows, length, block, positions, segmentStarts, keyStarts } = tokens;
       const tables = memo((frequencies: readonly number[]): { q: Rotation; k: Rotation } => ({
         q: rotaryTables(length, frequencies, dtype, decoder.attention_scale), // scaled as they are rotated
@@ -188,12 +190,12 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
       for (const [i, { frequencies, window }] of layers.entries()) {
         const rope = tables(frequencies);
         const shape = { rows, length, block, window, ...heads, scale: 1 };
-        const f = layer(i, (q, k, v) =>
+        const f = layer(i, inference, (q, k, v) =>
           attention(rotary(q, positions, rope.q), rotary(k, positions, rope.k), v, segmentStarts, ...keyStarts, shape),
         );
         x = rematerialize ? checkpoint(f, x) : f(x);
       }
-      return last(x);
+      return last(x, inference);
     },
     cache: { layers: layers.length, num_key_value_heads, head_dim },
     decode({ input_ids, attention_mask, position_ids, past }) {
@@ -211,9 +213,9 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
           present.push(attended.present);
           return attended.output;
         };
-        x = layer(i, attend)(x);
+        x = layer(i, true, attend)(x);
       }
-      return { hidden: last(x), present };
+      return { hidden: last(x, true), present };
     },
   };
 }

@@ -22,6 +22,8 @@ export const elementsIn = (parameters: readonly Parameter[]) =>
 /** How a model's programs compute, where that is not with its own weights in float32. */
 export type ModelOptions = {
   dtype?: DType;
+  /** What the names of its weights begin with on a device, where another model's weights are there too. */
+  scope?: string;
   /** Low-rank matrices beside its linear layers. */
   lora?: LoraOptions;
   /** How each weight is kept in memory; all of them as they are unless given. */
@@ -47,6 +49,8 @@ export type Tokens = {
 export type ForwardOptions = {
   /** Keep only the inputs of each layer for the backward pass, and compute the rest again. */
   rematerialize?: boolean;
+  /** Compute as the model does when it is asked, without the dropout of its adapter. */
+  inference?: boolean;
 };
 
 /** New tokens of texts whose earlier tokens are in a cache; texts of unequal length are padded on the left. */
