@@ -2,7 +2,7 @@
 
 import { existsSync, statSync } from "node:fs";
 import { z } from "zod";
-import { create } from "../core/component.ts";
+import { create, oneOf } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import type { Prompt } from "../core/trace.ts";
 import { readDataset } from "./dataset-folder.ts";
@@ -11,9 +11,15 @@ import * as generators from "./generators/index.ts";
 import { jsonLines } from "./rows.ts";
 
 /** Where questions come from: the first `limit` lines of a file or rows of a folder of save_to_disk, or `rows` problems of a generator. */
-export type PromptSource =
-  | { path: string; limit?: number | undefined }
-  | { generate: { type: string }; rows: number; seed: number };
+export const PromptSource = z.union([
+  z.strictObject({ path: z.string().min(1), limit: z.int().positive().optional() }),
+  z.strictObject({
+    generate: oneOf(generators),
+    rows: z.int().positive(),
+    seed: z.int().nonnegative().default(0),
+  }),
+]);
+export type PromptSource = z.output<typeof PromptSource>;
 
 /** A text as files keep it: half of a surrogate pair is no character, and would be another text when it is read again. */
 const text = z.string().transform((given) => given.toWellFormed());

@@ -1,10 +1,11 @@
 import { dirname, resolve } from "node:path";
 import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
-import { oneOf } from "../core/component.ts";
+import { componentOf, oneOf } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { readText } from "../core/files.ts";
 import * as generators from "../data/generators/index.ts";
+import { PromptSource } from "../data/prompts.ts";
 import { SelectionOptions } from "../data/selection.ts";
 import { EvaluationOptions } from "../evaluation/metrics.ts";
 import { GGUF_TYPES } from "../exporters/gguf.ts";
@@ -18,6 +19,7 @@ import { StudentSections } from "../student/options.ts";
 import * as teachers from "../teachers/index.ts";
 import * as trainers from "../trainers/index.ts";
 import type { TrainerOptions } from "../trainers/options.ts";
+import type { Trainer as TrainerComponent } from "../trainers/trainer.ts";
 
 const text = z.string().min(1);
 const seed = z.int().nonnegative().default(0);
@@ -26,12 +28,6 @@ const { student, tokenizer, lora } = StudentSections.shape;
 /** Rows of a training dataset, from a file or from a program that writes them. */
 const Dataset = z.union([
   z.strictObject({ path: text }),
-  z.strictObject({ generate: oneOf(generators), rows: z.int().positive(), seed }),
-]);
-
-/** Questions: JSON lines with prompt and answer, or problems of a generator. */
-const Prompts = z.union([
-  z.strictObject({ path: text, limit: z.int().positive().optional() }),
   z.strictObject({ generate: oneOf(generators), rows: z.int().positive(), seed }),
 ]);
 
@@ -53,7 +49,7 @@ export const Recipe = z
     student,
     tokenizer,
     teacher: oneOf(teachers).optional(),
-    sampling: SamplerOptions.extend({ prompts: Prompts }).strict().optional(),
+    sampling: SamplerOptions.extend({ prompts: PromptSource }).strict().optional(),
     rewards: RewardSpecs.optional(),
     /** Which accepted traces are trained on. */
     selection: SelectionOptions.strict().prefault({}),
@@ -64,16 +60,36 @@ export const Recipe = z
     export: z.array(oneOf(exporters)).default([]),
     parity: ParityOptions.strict().prefault({}),
     evaluation: EvaluationOptions.extend({
-      prompts: Prompts,
+      prompts: PromptSource,
       /** The type of weights in which llama.cpp runs base and student. */
       weights: z.enum(GGUF_TYPES).default("f32"),
     })
       .strict()
       .optional(),
   })
-  .refine(({ sampling, dataset }) => !sampling !== !dataset, {
-    path: ["dataset"],
-    message: "give either a dataset, or sampling that makes one",
+  .superRefine(({ sampling, dataset, trainer, teacher }, context) => {
+    const refuse = (key: string[], message: string) => context.addIssue({ code: "custom", path: key, message });
+    const {
+      needs,
+      teacher: asks,
+      ...rest
+    } = componentOf(trainers as Record<string, TrainerComponent>, trainer.type, "trainer");
+    const wants = needs === "dataset" || rest.dataset?.(trainer);
+    if (sampling && dataset) refuse(["dataset"], "give either a dataset, or sampling that makes one");
+    if (wants && !sampling && !dataset)
+      refuse(
+        ["dataset"],
+        needs === "dataset"
+          ? "give either a dataset, or sampling that makes one"
+          : `the trainer ${trainer.type} learns from a dataset in the steps that the student does not write itself: give one, sampling that makes one, or trainer.lmbda 1`,
+      );
+    if (!wants && (sampling || dataset))
+      refuse(
+        [sampling ? "sampling" : "dataset"],
+        `the trainer ${trainer.type} makes its examples from trainer.prompts; leave it out`,
+      );
+    if (asks === "model" && !teacher)
+      refuse(["teacher"], `the trainer ${trainer.type} asks a teacher at every step; name it`);
   })
   .refine(({ lora, trainer }) => !lora || trainer.freeze.length === 0, {
     path: ["trainer", "freeze"],
@@ -231,6 +247,7 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
     prompts: placed(section.prompts, "data"),
   });
   const { teacher, sampling, rewards, dataset, evaluation } = recipe;
+  const trainer = recipe.trainer as Recipe["trainer"] & { prompts?: object };
   return {
     ...recipe,
     student: placed(recipe.student, "student"),
@@ -240,6 +257,7 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
     ...(rewards ? { rewards: rewards.map((reward) => placed(reward, "reward")) } : {}),
     ...(dataset ? { dataset: placed(dataset, "data") } : {}),
     ...(evaluation ? { evaluation: asking(evaluation) } : {}),
+    ...(trainer.prompts ? { trainer: asking(trainer as { prompts: object } & Recipe["trainer"]) } : {}),
   };
 }
 

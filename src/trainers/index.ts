@@ -1,3 +1,4 @@
 /** Trainers, each under its name in recipes. */
+export { gkd } from "./gkd.ts";
 export { kd } from "./kd.ts";
 export { sft } from "./sft.ts";

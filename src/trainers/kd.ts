@@ -50,7 +50,8 @@ export const kd = defineTrainer({
   create:
     (options) =>
     ({ device, model, segments, likely }) => {
-      if (!likely) throw new DistillError("The trainer kd needs what a teacher found likely, and was given nothing.");
+      if (!segments || !likely)
+        throw new DistillError("The trainer kd needs examples and what a teacher found likely in them.");
       const of = (i: number) => likely.of(segments.numbers[i]!);
       return {
         objective: topKd(options.top_logprobs, options),

@@ -166,6 +166,7 @@ export async function train<Batch>(
     if (saves) await save();
   }
   progress?.end();
+  await source.close?.();
   if (saved !== step && step > 0) await save();
   await training.release();
   return { step, steps, stopped: step < steps, loss: lastLoss, tokens, done };

@@ -1,5 +1,6 @@
 import { DistillError } from "../core/errors.ts";
 import { input } from "../graph/value.ts";
+import type { Model } from "../models/model.ts";
 import { MatMul } from "../ops/index.ts";
 import type { Device } from "../runtime/device.ts";
 import { tensor } from "../runtime/tensor.ts";
@@ -19,6 +20,10 @@ export async function choosePrecision(device: Device, wanted: (typeof PRECISIONS
     `Device "${device.name}" cannot compute in half precision: ${reason} Set trainer.precision to fp32 or auto.`,
   );
 }
+
+/** The student as it is asked between steps: a device of its own keeps the weights of half precision as halves. */
+export const policyOf = async (device: Device, model: Model, wanted: (typeof PRECISIONS)[number]): Promise<Model> =>
+  device.resident && (await choosePrecision(device, wanted)) === "fp16" ? model.as("float16") : model;
 
 /** Why a small product in half precision does not work on this device, or undefined. */
 export async function whyNoHalf(device: Device): Promise<string | undefined> {

@@ -12,6 +12,6 @@ export const sft = defineTrainer({
     (options) =>
     ({ device, model, segments }) => ({
       objective: nextToken,
-      source: epochs(device, model, segments, options, (batch) => batch),
+      source: epochs(device, model, segments!, options, (batch) => batch),
     }),
 });

@@ -1,18 +1,33 @@
 /** @file What a trainer is: an objective and a source of batches for the loop, made from what a recipe gives. */
 
 import type { z } from "zod";
+import type { Segment } from "../data/batch.ts";
 import type { Segments } from "../data/example-store.ts";
-import type { LikelyExamples } from "../data/likely.ts";
+import type { Likely, LikelyExamples } from "../data/likely.ts";
+import type { Model } from "../models/model.ts";
 import { type Course, type TrainingResult, type TrainingRun, train } from "./loop.ts";
 import type { TrainerOptions } from "./options.ts";
+import type { PromptTokens } from "./rollouts.ts";
 
 /** What there is to train with. */
 export type Materials = Pick<TrainingRun, "device" | "model" | "folder" | "fingerprint" | "signal"> & {
   /** The examples of the dataset, for trainers that need one. */
-  segments: Segments;
+  segments?: Segments | undefined;
   /** What the teacher found likely in them, for trainers that ask for it. */
   likely?: LikelyExamples | undefined;
+  /** For trainers that need prompts: what the student answers, and how its answers end and are read. */
+  prompts?: readonly PromptTokens[] | undefined;
+  asked?: { stops: readonly number[]; decode: (ids: readonly number[]) => string } | undefined;
+  teacher?: Beside | undefined;
 };
+
+/**
+ * A teacher beside the student: a model whose weights are states of the same device under names of its own, or one that
+ * scores texts, which gives nothing where a signal ended it.
+ */
+export type Beside =
+  | { model: Model }
+  | { score(segments: readonly Segment[]): Promise<Likely[] | undefined>; top_logprobs: number };
 
 /** A trainer as a recipe names it. */
 // biome-ignore lint/suspicious/noExplicitAny: each trainer checks its own options.
@@ -20,8 +35,10 @@ export type Trainer<Options extends z.ZodObject = any> = {
   options: Options;
   /** Examples that are known beforehand, or prompts that the student answers between steps. */
   needs: "dataset" | "prompts";
-  /** What it asks of the recipe's teacher: its log-probabilities of the dataset's tokens, made beforehand. */
-  teacher?: "logprobs";
+  /** What it asks of the recipe's teacher: its log-probabilities of the dataset's tokens, made beforehand, or itself. */
+  teacher?: "logprobs" | "model";
+  /** Whether it needs a dataset beside its prompts. */
+  dataset?(options: z.output<Options>): boolean;
   // biome-ignore lint/suspicious/noExplicitAny: only a trainer's own objective reads its batches.
   create(options: z.output<Options>): (materials: Materials) => Course<any> | Promise<Course<any>>;
 };

@@ -1,0 +1,175 @@
+/**
+ * @file On-policy distillation (GKD, arXiv:2306.13649): the student writes, and learns at each of its own tokens what the
+ * teacher would have found likely there.
+ */
+
+import { z } from "zod";
+import { DistillError } from "../core/errors.ts";
+import { deriveSeed, seededRandom } from "../core/random.ts";
+import { type Batch, batchShape, layOut, type Segment } from "../data/batch.ts";
+import { inMemory } from "../data/example-store.ts";
+import { rowsOf, unpacked } from "../data/packing.ts";
+import { PromptSource } from "../data/prompts.ts";
+import type { Rollout } from "../data/rollouts.ts";
+import type { Model } from "../models/model.ts";
+import { fullDivergence, topDivergence } from "../nn/divergence.ts";
+import { chunksOf, epochs } from "./epochs.ts";
+import { joined, type KdBatch, topColumns, topOperands } from "./kd.ts";
+import type { Objective } from "./objective.ts";
+import { TrainerOptions } from "./options.ts";
+import { policyOf } from "./precision.ts";
+import { openRollouts, promptsOf, segmentOf } from "./rollouts.ts";
+import type { Source, Step } from "./source.ts";
+import { supervisedFeeds, supervisedIn, supervisedLoss } from "./supervised.ts";
+import { defineTrainer, type Materials } from "./trainer.ts";
+
+/** The names are TRL's. */
+export const GkdOptions = TrainerOptions.extend({
+  /** What the student answers. */
+  prompts: PromptSource,
+  /** Prompts that it answers in a step of its own writing. */
+  prompts_per_step: z.int().positive().default(32),
+  /** The share of steps that it writes itself; the others are on the recipe's dataset. */
+  lmbda: z.number().min(0).max(1).default(0.5),
+  /** From the forward KL to the teacher, 0, to the reverse KL, 1. */
+  beta: z.number().min(0).max(1).default(0.5),
+  /** Of what the student writes. The loss is at temperature 1. */
+  temperature: z.number().positive().default(0.9),
+  max_new_tokens: z.int().positive().default(128),
+  /** How many of the teacher's most likely tokens are compared, with one bucket for all others; all of them unless given. */
+  top_logprobs: z.int().positive().optional(),
+});
+export type GkdOptions = z.output<typeof GkdOptions>;
+
+export const gkd = defineTrainer({
+  options: GkdOptions,
+  needs: "prompts",
+  teacher: "model",
+  dataset: ({ lmbda }) => lmbda < 1,
+  create: (options) => async (materials) => {
+    const { teacher } = materials;
+    if (!teacher) throw new DistillError("The trainer gkd needs a teacher, and was given none.");
+    if ("model" in teacher) {
+      const source = await gkdSource(options, materials, (batch) => batch);
+      return { objective: fullGkd(teacher.model, options.beta), source };
+    }
+    const { score, top_logprobs: k } = teacher;
+    const source = await gkdSource(options, materials, async (batch, segments) => {
+      const likely = await score(segments);
+      return likely && { ...batch, likely: joined(likely) };
+    });
+    return { objective: topGkd(k, options.beta), source };
+  },
+});
+
+/** The divergence from a teacher whose weights are states beside the student's, over the whole vocabulary. */
+export const fullGkd = (teacher: Model, beta: number): Objective<Batch> => ({
+  loss(model, shape, options) {
+    const beside = teacher.as(model.head.dtype);
+    const hidden = { of: (tokens: Parameters<Model["hidden"]>[0]) => beside.hidden(tokens, { inference: true }) };
+    return supervisedLoss(model, shape, fullDivergence(beta), [hidden, { shared: beside.head }], options);
+  },
+  feeds(batches) {
+    const total = supervisedIn(batches);
+    return batches.map((batch) => supervisedFeeds(batch, 1 / total, {}));
+  },
+  reads: teacher.parameters.flatMap(({ name }) => teacher.storage(name).names),
+});
+
+/** The divergence over the teacher's k most likely tokens and a bucket for all others. */
+export const topGkd = (k: number, beta: number): Objective<KdBatch> => ({
+  loss: (model, shape, options) => supervisedLoss(model, shape, topDivergence(beta, "bucket"), topOperands(k), options),
+  feeds(batches) {
+    const total = supervisedIn(batches);
+    return batches.map((batch) => supervisedFeeds(batch, 1 / total, topColumns(batch.likely, k)));
+  },
+});
+
+/** What `scored` makes of a micro-batch and the segments in it, in their order. */
+type Scored<Made> = (batch: Batch, segments: readonly Segment[]) => Made | undefined | Promise<Made | undefined>;
+
+async function gkdSource<Made extends Batch>(
+  options: GkdOptions,
+  materials: Materials,
+  scored: Scored<Made>,
+): Promise<Source<Made>> {
+  const { device, model, prompts, asked, segments, folder, fingerprint, signal } = materials;
+  if (!prompts || !asked) throw new DistillError("The trainer gkd needs prompts, and was given none.");
+  const long = prompts.find(({ tokens }) => tokens.length >= options.max_length);
+  if (long)
+    throw new DistillError(
+      `Prompt "${long.id}" has ${long.tokens.length} tokens, which leaves no room for an answer in trainer.max_length ${options.max_length}. Raise it, or leave the prompt out.`,
+    );
+  const { lmbda, seed, prompts_per_step, per_device_train_batch_size: rows, max_length, temperature } = options;
+  const heads = device.target.fewKernels ? model.num_heads : undefined;
+  const shape = batchShape(rows, max_length, model.head.shape[0] as number, heads);
+  const stepsPerEpoch = Math.ceil(prompts.length / prompts_per_step);
+  const dataset =
+    segments && epochs(device, model, segments, options, (batch, rows) => ({ ...batch, examples: rows.flat() }));
+  const rollouts = await openRollouts({
+    device,
+    model: await policyOf(device, model, options.precision),
+    ...asked,
+    context_size: max_length,
+    place: { folder: folder.place(`rollouts/${fingerprint}`), key: fingerprint },
+    seed,
+    signal,
+  });
+  const writes = (step: number) => seededRandom(deriveSeed(seed, "lmbda", step)).uniform() < lmbda;
+  const turnOf = (step: number, own: boolean) =>
+    Array.from({ length: step }, (_, before) => writes(before)).filter((wrote) => wrote === own).length;
+
+  async function written(step: number): Promise<Step<Made> | undefined> {
+    const chosen = promptsOf(prompts!, turnOf(step, true), prompts_per_step, seed);
+    const settings = { temperature, max_completion_length: options.max_new_tokens };
+    const drawn = await rollouts.draw(step + 1, chosen, settings);
+    if (!drawn) return undefined;
+    const own = inMemory(drawn.map(segmentOf));
+    const batches: Made[] = [];
+    for (const part of chunksOf(rowsOf(own, options), rows)) {
+      const inOrder = part.flat().map((i) => own.at(i));
+      const laidOut = layOut(
+        part.map((row) => unpacked(own, row)),
+        shape,
+      );
+      const made = await scored(laidOut, inOrder);
+      if (!made) return undefined;
+      batches.push(made);
+    }
+    const mean = (of: (rollout: Rollout) => number) =>
+      drawn.reduce((sum, rollout) => sum + of(rollout), 0) / drawn.length;
+    return {
+      batches,
+      tokens: own.lengths.reduce((sum, length) => sum + length, 0),
+      supervised: supervisedIn(batches),
+      rows: chosen.map(({ number }) => number),
+      metrics: {
+        on_policy: 1,
+        completion_length: mean(({ token_ids }) => token_ids.length),
+        truncated: mean(({ finish_reason }) => Number(finish_reason === "length")),
+      },
+    };
+  }
+
+  async function given(step: number): Promise<Step<Made> | undefined> {
+    const { batches, ...rest } = (await dataset!.step(turnOf(step, false)))!;
+    const made: Made[] = [];
+    for (const { examples, ...batch } of batches) {
+      const one = await scored(
+        batch,
+        examples.map((i) => segments!.at(i)),
+      );
+      if (!one) return undefined;
+      made.push(one);
+    }
+    return { ...rest, batches: made, metrics: { on_policy: 0 } };
+  }
+
+  return {
+    shape,
+    steps: options.max_steps ?? Math.ceil(stepsPerEpoch * options.num_train_epochs),
+    unit: "prompts or dataset rows",
+    step: (step) => (writes(step) ? written(step) : given(step)),
+    close: rollouts.close,
+  };
+}

@@ -1,0 +1,97 @@
+/** @file What the student answers to prompts between steps: drawn with its weights of that moment, and kept in a ledger. */
+
+import { deriveSeed, seededRandom } from "../core/random.ts";
+import type { Segment } from "../data/batch.ts";
+import { openLedger } from "../data/ledger.ts";
+import { type Rollout, rolloutsTable } from "../data/rollouts.ts";
+import { rowsIn } from "../data/traces.ts";
+import { openSampler } from "../generation/sampler.ts";
+import type { Model } from "../models/model.ts";
+import type { Device } from "../runtime/device.ts";
+
+/** A prompt as the student reads it; `number` is its place among all prompts, from 1. */
+export type PromptTokens = { id: string; number: number; tokens: readonly number[] };
+
+export type RolloutOptions = {
+  device: Device;
+  /** The student, as it is asked. Its weights are states of the device. */
+  model: Model;
+  stops: readonly number[];
+  decode: (ids: readonly number[]) => string;
+  /** The most tokens of a prompt and what is drawn after it. */
+  context_size: number;
+  /** Where rollouts are kept. */
+  place: { folder: string; key: string };
+  seed: number;
+  signal?: AbortSignal | undefined;
+};
+
+export type DrawSettings = { temperature: number; max_completion_length: number; num_generations?: number };
+
+/**
+ * Draws for each step. What an earlier process drew at a step that is done again is taken as it is: the weights are the same
+ * then, and so would be the draws.
+ */
+export async function openRollouts(options: RolloutOptions) {
+  const { device, model, stops, context_size, seed, signal } = options;
+  const sampler = await openSampler(device, model, { stops, context_size, name: "The student" });
+  const ledger = openLedger(options.place.folder, { key: options.place.key });
+  const kept = new Map<number, Rollout[]>();
+  for (const { table } of ledger.tables())
+    for (const rollout of rowsIn<Rollout>(table)) kept.set(rollout.step, [...(kept.get(rollout.step) ?? []), rollout]);
+
+  return {
+    /** The samples of each prompt in turn, or nothing where the signal ended it. */
+    async draw(
+      step: number,
+      prompts: readonly PromptTokens[],
+      { temperature, max_completion_length, num_generations = 1 }: DrawSettings,
+    ): Promise<Rollout[] | undefined> {
+      const known = kept.get(step);
+      kept.delete(step);
+      if (known?.length === prompts.length * num_generations) return known;
+      const requests = prompts.flatMap(({ id, tokens }) =>
+        Array.from({ length: num_generations }, (_, sample) => ({
+          id,
+          sample,
+          tokens,
+          seed: deriveSeed(seed, "rollout", step, id, sample),
+        })),
+      );
+      const drawn: Rollout[] = [];
+      const settings = { temperature, top_k: 0, top_p: 1, min_p: 0, max_completion_length, signal };
+      for await (const { index, tokens, finish_reason } of sampler.generate(requests, settings)) {
+        const { id, sample, seed, tokens: prompt_token_ids } = requests[index]!;
+        const completion = options.decode(finish_reason === "stop" ? tokens.slice(0, -1) : tokens);
+        const from = { step, prompt_id: id, sample, prompt_token_ids, seed, temperature };
+        drawn[index] = { ...from, completion, token_ids: tokens, finish_reason };
+      }
+      if (drawn.filter(Boolean).length < requests.length) return undefined;
+      ledger.append(rolloutsTable(drawn));
+      return drawn;
+    },
+    async close() {
+      ledger.close();
+      await sampler.close();
+    },
+  };
+}
+
+/** What is learned of a rollout: every token that the student wrote. */
+export const segmentOf = ({ prompt_token_ids: prompt, token_ids }: Rollout): Segment => ({
+  tokens: [...prompt, ...token_ids],
+  supervised: [...prompt.map(() => false), ...token_ids.map(() => true)],
+});
+
+/** The prompts of a turn, `count` at a time: in each pass over all of them they come in another order. */
+export function promptsOf(prompts: readonly PromptTokens[], turn: number, count: number, seed: number): PromptTokens[] {
+  const chosen: PromptTokens[] = [];
+  let order: { epoch: number; prompts: readonly PromptTokens[] } | undefined;
+  for (let at = turn * count; at < (turn + 1) * count; at++) {
+    const epoch = Math.floor(at / prompts.length);
+    if (order?.epoch !== epoch)
+      order = { epoch, prompts: seededRandom(deriveSeed(seed, "prompts", epoch)).shuffled(prompts) };
+    chosen.push(order.prompts[at % prompts.length]!);
+  }
+  return chosen;
+}
