@@ -11,7 +11,7 @@ import {
   type OnnxTensor,
   type OnnxValueInfo,
 } from "../formats/onnx.ts";
-import { type Attribute, defineOp, type Unary } from "../graph/op.ts";
+import { type Attribute, defineOp, holdsFractions, type Unary } from "../graph/op.ts";
 import { substitute } from "../graph/rewrite.ts";
 import { elements } from "../graph/shape.ts";
 import { type DType, input, type Value } from "../graph/value.ts";
@@ -204,6 +204,8 @@ function encodeConstant({ dtype, shape, data }: Value, name: string): OnnxTensor
   const values = typeof data === "number" ? new Array<number>(count).fill(data) : Array.from(data!);
   if (values.length !== count)
     throw new ShapeError(`A constant of shape [${shape}] was given ${values.length} elements.`);
+  const broken = holdsFractions(dtype) ? undefined : values.find((x) => !Number.isInteger(x));
+  if (broken !== undefined) throw new ShapeError(`A constant of ${dtype} was given ${broken}.`);
   return { name, elemType: dtype, dims: shape as number[], rawData: encodeElements(dtype, values) };
 }
 

@@ -85,3 +85,6 @@ export type Unary = Op<[x: Value]>;
 export type Binary = Op<[a: Value, b: Value]>;
 
 export const isFloat = (dtype: DType) => dtype.startsWith("float");
+
+/** The same with bfloat16, which is stored and widened, and computed with nowhere. */
+export const holdsFractions = (dtype: DType) => isFloat(dtype) || dtype === "bfloat16";

@@ -8,6 +8,7 @@ import { type Residency, type Target, targets } from "../compiler/targets.ts";
 import { DistillError } from "../core/errors.ts";
 import type { OnnxValueInfo } from "../formats/onnx.ts";
 import type { Value } from "../graph/value.ts";
+import { namingKernel } from "./missing-kernel.ts";
 import {
   type Answer,
   type Bindings,
@@ -122,7 +123,25 @@ export class Device {
   /** Compile the program that computes `outputs`, in their order as far as they do not depend on each other. */
   async compile(outputs: Record<string, Value>, { keep = [] }: Partial<CompileOptions> = {}): Promise<Program> {
     const { bytes, nodes, kernels, ...types } = emit(outputs, this.target);
-    return this.#program(await this.#call("compile", { bytes, ...types, keep, frozen: [] }), nodes, kernels);
+    const opened = this.#call("compile", { bytes, ...types, keep, frozen: [] });
+    return this.#program(await opened.catch(this.#naming(outputs)), nodes, kernels);
+  }
+
+  /** Throw a sentence that names the kernel that is not there, where that is why a program does not open. */
+  #naming(outputs: Record<string, Value>): (error: Error) => Promise<never> {
+    const failure = async (y: Value): Promise<Error | undefined> => {
+      try {
+        const { bytes, inputs, outputs } = emit({ y }, this.target);
+        const request = { bytes, inputs, outputs, keep: [], frozen: [], quiet: true };
+        await this.#call("release", { program: await this.#call("compile", request) });
+        return undefined;
+      } catch (error) {
+        return error as Error;
+      }
+    };
+    return async (error) => {
+      throw await namingKernel(error, Object.values(outputs), this, failure);
+    };
   }
 
   /** Compile the program that computes `accumulation` for any number of micro-batches in one run. */
@@ -131,7 +150,9 @@ export class Device {
     { keep = [] }: Partial<CompileOptions> = {},
   ): Promise<BatchedProgram> {
     const { bytes, nodes, sizes, ...types } = emitAccumulation(accumulation, this.target);
-    const program = this.#program(await this.#call("compile", { bytes, ...types, keep }), nodes, 0);
+    const opened = this.#call("compile", { bytes, ...types, keep });
+    const naming = this.#naming({ ...accumulation.sums, ...accumulation.each });
+    const program = this.#program(await opened.catch(naming), nodes, 0);
     const stacked = types.inputs.filter(({ name }) => accumulation.batched.has(name));
     return {
       ...program,

@@ -70,7 +70,7 @@ export class Host {
     return host;
   }
 
-  async compile({ bytes, frozen, ...program }: Requests["compile"]["request"]): Promise<number> {
+  async compile({ bytes, frozen, quiet, ...program }: Requests["compile"]["request"]): Promise<number> {
     const gpu = this.#options.provider === "webgpu";
     const locations = Object.fromEntries(
       program.outputs.map(({ name }) => [name, gpu && program.keep.includes(name) ? "gpu-buffer" : "cpu"] as const),
@@ -78,6 +78,7 @@ export class Host {
     const memory = frozen.map((name) => this.#state(name));
     const session = await ort.InferenceSession.create(bytes, {
       ...this.#sessions(),
+      ...(quiet ? { logSeverityLevel: FATAL } : {}),
       externalData: memory.map(({ data }, i) => ({ path: frozen[i]!, data: bytesOf(data as TensorData) })),
       ...(gpu && program.keep.length > 0 ? { preferredOutputLocation: locations } : {}),
     });
@@ -186,7 +187,7 @@ export class Host {
     try {
       return await session.run(operands);
     } catch (error) {
-      throw explained(error as Error);
+      throw explained(error as Error, this.#options.provider);
     }
   }
 
@@ -227,6 +228,8 @@ export class Host {
     return session;
   }
 }
+
+const FATAL = 4;
 
 const CURES = {
   cpu: "",

@@ -1,32 +1,41 @@
+/** @file What ONNX Runtime and Dawn say when a device cannot run a program, and what it means. */
+
 import { DistillError } from "../core/errors.ts";
 
-/** What ONNX Runtime and Dawn say when a tensor is too large for a GPU, and what it means. */
-const LIMITS: readonly [pattern: RegExp, meaning: (found: RegExpMatchArray) => string][] = [
+const tooLarge = (why: string) =>
+  `The program cannot run on this device: ${why}. Take fewer rows in a micro-batch, shorter rows, a smaller model, or another device.`;
+
+const lacksHalf = (op: string, device: string) =>
+  `Device "${device}" has no kernel for ${op} of float16. Cast to float32 (trainer.precision: fp32), or take another device.`;
+
+const LIMITS: readonly [pattern: RegExp, sentence: (found: RegExpMatchArray, device: string) => string][] = [
   [
     /Buffer size \((\d+)\) exceeds the max buffer size limit \((\d+)\)/,
-    ([, size, most]) => `it needs a tensor of ${mib(size!)}, and a buffer of this GPU holds at most ${mib(most!)}`,
+    ([, size, most]) =>
+      tooLarge(`it needs a tensor of ${mib(size!)}, and a buffer of this GPU holds at most ${mib(most!)}`),
   ],
   [
     /AddVariableImpl|ScatterElements.*raw_hash_map/,
-    () => "a tensor of it is larger than what this GPU binds to one kernel",
+    () => tooLarge("a tensor of it is larger than what this GPU binds to one kernel"),
   ],
   [
     /OUT_OF_DEVICE_MEMORY|OUT_OF_HOST_MEMORY|is invalid due to a previous error/,
-    () => "the GPU's memory does not hold its tensors",
+    () => tooLarge("the GPU's memory does not hold its tensors"),
+  ],
+  [
+    /while running (\w+) node\..*(?:requires f16 but the device does not support it|MLFloat16 data type is not supported)/,
+    ([, op], device) => lacksHalf(op!, device),
   ],
 ];
 
 const mib = (bytes: string) => `${Math.round(Number(bytes) / 2 ** 20)} MiB`;
 
-/** `error` as a sentence, where it says that a tensor is too large for the device. */
-export function explained(error: Error): Error {
+/** `error` as a sentence, where it says what the device lacks for a program that it was to run. */
+export function explained(error: Error, device: string): Error {
   const message = error.message.replaceAll(/\s+/g, " ");
-  for (const [pattern, meaning] of LIMITS) {
+  for (const [pattern, sentence] of LIMITS) {
     const found = pattern.exec(message);
-    if (found)
-      return new DistillError(
-        `The program cannot run on this device: ${meaning(found)}. Take fewer rows in a micro-batch, shorter rows, a smaller model, or another device.`,
-      );
+    if (found) return new DistillError(sentence(found, device));
   }
   return error;
 }

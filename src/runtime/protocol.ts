@@ -38,6 +38,8 @@ export type Requests = {
       bytes: Uint8Array;
       outputs: readonly OnnxValueInfo[];
       inputs: readonly OnnxValueInfo[];
+      /** Print nothing where it does not open. */
+      quiet?: boolean;
     } & CompileOptions &
       Frozen;
     response: number;

@@ -36,6 +36,14 @@ export function whyNoHalfVulkan(): string | undefined {
   return undefined;
 }
 
+/** The same for a driver that has none. */
+export function whyNoVulkanWithoutHalf(): string | undefined {
+  const driver = SWIFTSHADER.find((path) => existsSync(path));
+  if (!driver) return "no Vulkan driver without half precision: install Debian's chromium for its software renderer";
+  process.env.VK_DRIVER_FILES = driver;
+  return undefined;
+}
+
 /** A lavapipe that ONNX Runtime takes: those before Vulkan 1.4 lack features that it asks for. */
 function lavapipe(): string | undefined {
   const named = process.env.DISTILL_F16_VULKAN;
