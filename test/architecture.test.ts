@@ -35,7 +35,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   generation: ["graph", "ops", "nn", "models", "runtime", "data"],
   student: ["models", "data", "hub", "store", "formats"],
   rewards: [],
-  teachers: ["data", "formats", "generation"],
+  teachers: ["data", "formats", "generation", "models", "runtime"],
   sampling: ["teachers", "rewards", "data"],
   trainers: [...ENGINE, "store", "data", "generation", "student", "rewards"],
   evaluation: [...ENGINE, "store", "data", "generation", "trainers", "teachers", "rewards", "sampling"],

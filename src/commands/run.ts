@@ -19,9 +19,10 @@ import { exportStage } from "./stages/export.ts";
 import { fromHub } from "./stages/hub.ts";
 import { judgeStage } from "./stages/judge.ts";
 import { logprobsStage } from "./stages/logprobs.ts";
+import { trainerOf } from "./stages/materials.ts";
 import { sampleStage } from "./stages/sample.ts";
 import { selectStage } from "./stages/select.ts";
-import { foreseeTraining, trainerOf, trainStage } from "./stages/train.ts";
+import { foreseeTraining, trainStage } from "./stages/train.ts";
 import { versions } from "./versions.ts";
 
 /** What each verb is to have done; what that reads from is done first where it is due. */

@@ -26,7 +26,7 @@ export function toSegments(row: TrainingRow, tokenizer: Tokenizer, where: string
     ? turns(row.messages, tokenizer)
     : [{ ...row, stop: tokenizer.eos }]) {
     lintCompletion(prompt, completion, where);
-    const before = withBos(tokenizer.encode(prompt), tokenizer);
+    const before = promptTokens(prompt, tokenizer);
     const open = segments.at(-1)?.tokens;
     if (open && startsWith(before, open)) add(before.slice(open.length), false);
     else {
@@ -55,6 +55,10 @@ function stopped(ids: number[], stop: number, { stops, decode }: Tokenizer): num
   const own = ids.findLastIndex((id) => stops.includes(id));
   return own >= 0 && decode(ids.slice(own + 1)).trim() === "" ? ids.slice(0, own + 1) : [...ids, stop];
 }
+
+/** The tokens of a prompt's text, as runtimes begin it. */
+export const promptTokens = (text: string, tokenizer: Tokenizer): number[] =>
+  withBos(tokenizer.encode(text), tokenizer);
 
 /** As runtimes begin a text: with one BOS where the model has one, whether the template wrote it or not. */
 function withBos(ids: number[], { bos }: Tokenizer): number[] {

@@ -4,7 +4,8 @@ import { DistillError } from "../core/errors.ts";
 import { startProgress } from "../core/progress.ts";
 import type { Segment } from "../data/batch.ts";
 import type { Segments } from "../data/example-store.ts";
-import { likelyOf, likelyToken, openLikely, type StoredRow } from "../data/likely.ts";
+import { type Likely, likelyOf, likelyToken, openLikely, type StoredRow } from "../data/likely.ts";
+import { requireScores, scoreSegments } from "../teachers/score.ts";
 import type { Teacher } from "../teachers/teacher.ts";
 
 export type LikelyRun = {
@@ -85,33 +86,23 @@ async function scoreMissing(
   let [done, tokens] = [0, 0];
   let refused: string | undefined;
   try {
-    if (!teacher.score)
-      throw new DistillError(
-        `The teacher ${teacher.model} gives no log-probabilities of texts, and ${missing.size} examples have none stored. Take a teacher of the type llama_cpp, or a dataset that was sampled with sampling.top_logprobs.`,
-      );
-    const { length } = teacher.vocabulary();
-    if (k > length)
-      throw new DistillError(
-        `trainer.top_logprobs is ${k}, and the teacher ${teacher.model} has ${length} tokens. Lower it.`,
-      );
+    requireScores(teacher, k);
     const texts = order.map((i) => segments.at(i));
-    const requests = texts.map((text) => ({ tokens: text.tokens, from: firstSupervised(text) }));
     const onTokens = (read: number) => {
       tokens = read;
       const rate = read / ((performance.now() - start) / 1000);
       progress.update(done, `${rate.toFixed(0)} tokens/s`);
     };
     const options = { top_logprobs: k, onTokens, ...(signal ? { signal } : {}) };
-    for await (const { index, top_logprobs, error } of teacher.score(requests, options)) {
+    for await (const { index, error, ...scored } of scoreSegments(teacher, texts, options)) {
       done++;
+      const i = order[index]!;
       if (error !== undefined) {
-        refused ??= `Dataset row ${segments.rows[order[index]!]}: ${error}`;
+        refused ??= `Dataset row ${segments.rows[i]}: ${error}`;
         continue;
       }
-      const { from } = requests[index]!;
-      const learned = top_logprobs.filter((_, i) => texts[index]!.supervised[from + i]);
-      kept.keep(segments.numbers[order[index]!]!, likelyOf(learned.map((token) => likelyToken(token, k))));
-      missing.delete(order[index]!);
+      kept.keep(segments.numbers[i]!, (scored as { likely: Likely }).likely);
+      missing.delete(i);
       onTokens(tokens);
     }
   } finally {
@@ -121,9 +112,6 @@ async function scoreMissing(
   if (refused !== undefined && !signal?.aborted) throw new DistillError(refused);
   return tokens;
 }
-
-/** The first token that is predicted: never the first of all. */
-const firstSupervised = ({ supervised }: Segment): number => Math.max(1, supervised.indexOf(true, 1));
 
 const completionOf = ({ tokens, supervised }: Segment): number[] => tokens.filter((_, i) => i > 0 && supervised[i]);
 

@@ -11,6 +11,7 @@ import { DistillError } from "../core/errors.ts";
 import type { Metadata } from "../formats/gguf.ts";
 import { openGguf } from "../formats/gguf-reader.ts";
 import { forRequest, notFinite } from "../generation/finite.ts";
+import { configFromGguf, weightsFromGguf } from "../models/from-gguf.ts";
 import { addonOf } from "./llama-cpp/addon.ts";
 import { inBackground, type Work, type WorkOptions } from "./llama-cpp/background.ts";
 import { decode, type EngineOptions } from "./llama-cpp/engine.ts";
@@ -40,7 +41,33 @@ const Options = z.object({
 });
 type Options = z.output<typeof Options>;
 
-export const llama_cpp = defineTeacher({ options: Options, create: open });
+export const llama_cpp = defineTeacher({
+  options: Options,
+  create: open,
+  model({ path }) {
+    const file = openGguf(path);
+    try {
+      return {
+        config: configFromGguf(file, path),
+        source: path,
+        *weights() {
+          const opened = openGguf(path);
+          try {
+            yield* weightsFromGguf(opened, path);
+          } finally {
+            opened.close();
+          }
+        },
+        vocabulary: () => vocabularyOf(file.metadata),
+      };
+    } catch (error) {
+      if (error instanceof DistillError) return error.message;
+      throw error;
+    } finally {
+      file.close();
+    }
+  },
+});
 
 async function open(options: Options): Promise<Teacher> {
   const { path, context_size } = options;

@@ -3,6 +3,8 @@
 import type { z } from "zod";
 import type { Component } from "../core/component.ts";
 import type { FinishReason, Message } from "../core/trace.ts";
+import type { ModelConfig, Weight } from "../models/load.ts";
+import type { Parameter } from "../models/model.ts";
 
 export type SamplingOptions = {
   /** 0 is greedy. */
@@ -120,4 +122,20 @@ export type Teacher = {
   close(): Promise<void>;
 };
 
-export const defineTeacher = <Options extends z.ZodObject>(teacher: Component<Options, Promise<Teacher>>) => teacher;
+/** A teacher's model as one of our families, to be computed beside a student. */
+export type TeacherModel = {
+  config: ModelConfig;
+  /** Names it in errors. */
+  source: string;
+  /** Its weights in float32, one at a time. */
+  weights(parameters: readonly Parameter[]): Iterable<Weight>;
+  vocabulary(): readonly (string | undefined)[];
+};
+
+/** A teacher as a recipe names it. */
+export type TeacherComponent<Options extends z.ZodObject = z.ZodObject> = Component<Options, Promise<Teacher>> & {
+  /** Its model, or a sentence that says why it is none of our families. */
+  model?(options: z.output<Options>): TeacherModel | string;
+};
+
+export const defineTeacher = <Options extends z.ZodObject>(teacher: TeacherComponent<Options>) => teacher;

@@ -8,6 +8,7 @@ import { elementsIn, type Model, type Parameter } from "../models/model.ts";
 import type { Device } from "../runtime/device.ts";
 import type { Rates } from "../runtime/probe.ts";
 import { layOutRun } from "./epochs.ts";
+import type { Objective } from "./objective.ts";
 import type { TrainerOptions } from "./options.ts";
 import { lossAndGradients } from "./program.ts";
 import { nextToken } from "./supervised.ts";
@@ -61,14 +62,17 @@ export function estimateTraining(
   options: TrainerOptions,
   on: Pick<Device, "name" | "target" | "resident">,
   rates: Rates,
-  resident = process.memoryUsage.rss(),
+  {
+    objective = nextToken,
+    resident = process.memoryUsage.rss(),
+  }: { objective?: Pick<Objective<never>, "loss" | "reads">; resident?: number } = {},
 ): TrainingEstimate {
   const { name: device, target } = on;
   const { rows, rowsPerStep, steps, shape } = layOutRun(on, model, segments, options);
   const batches = sampled(segments, rows, shape);
   const { loss, grads } = lossAndGradients(
     model,
-    nextToken,
+    objective,
     shape,
     { rematerialize: options.gradient_checkpointing },
     trained,
@@ -80,7 +84,7 @@ export function estimateTraining(
   const parameters = elementsIn([...model.parameters, ...(model.adapter?.parameters ?? [])]);
   const inputs = [...largest.input_bytes];
   const own = new Set(model.parameters.flatMap(({ name }) => model.storage(name).names));
-  for (const { name } of trained) own.add(name);
+  for (const name of [...trained.map(({ name }) => name), ...(objective.reads ?? [])]) own.add(name);
   const bytesOf = (wanted: boolean) =>
     inputs.reduce((sum, [name, bytes]) => (own.has(name) === wanted ? sum + bytes : sum), 0);
   const [weights, batch] = [bytesOf(true), bytesOf(false)];

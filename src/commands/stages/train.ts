@@ -6,9 +6,8 @@ import { contentOf } from "../../core/component.ts";
 import { DistillError, isOutOfMemory } from "../../core/errors.ts";
 import { writeWhole } from "../../core/files.ts";
 import { availableMemory } from "../../core/memory.ts";
-import type { Segments } from "../../data/example-store.ts";
-import { readExamples } from "../../data/examples.ts";
-import { readLikely } from "../../data/likely.ts";
+import { inMemory, type Segments } from "../../data/example-store.ts";
+import { readPrompts } from "../../data/prompts.ts";
 import { eosTokenId, TOKENIZER_FILES } from "../../data/tokenizer.ts";
 import type { Model, Parameter } from "../../models/model.ts";
 import { requireWidened } from "../../models/storage.ts";
@@ -29,24 +28,24 @@ import {
   estimateTraining,
   type TrainingEstimate,
 } from "../../trainers/estimate.ts";
-import * as trainers from "../../trainers/index.ts";
-import { METRICS } from "../../trainers/loop.ts";
-import { type Trainer, trainWith } from "../../trainers/trainer.ts";
-import { type Context, datasetOf, hashOf, NAMES, placeOf } from "./context.ts";
-import { cacheOf, datasetContent } from "./example-cache.ts";
-import { likelyPlace } from "./logprobs.ts";
+import { METRICS, train } from "../../trainers/loop.ts";
+import type { Objective } from "../../trainers/objective.ts";
+import type { PromptTokens } from "../../trainers/rollouts.ts";
+import { type Context, datasetOf, hashOf, NAMES, placeOf, promptsInput, teacherInput } from "./context.ts";
+import { datasetContent } from "./example-cache.ts";
+import { examplesOf, materialsOf, ownOptions, trainerOf } from "./materials.ts";
 
 export function trainStage(context: Context): Stage {
   const { recipe } = context;
-  const dataset = datasetOf(context);
   const trainer = trainerOf(recipe);
   return {
     name: "train",
     after: trainer.teacher === "logprobs" ? ["logprobs"] : recipe.sampling ? ["select"] : [],
     inputs() {
       const { config, tokenizer } = openStudent(recipe);
+      const { prompts, ...options } = ownOptions(recipe);
       return {
-        trainer: contentOf(trainer.options, recipe.trainer),
+        trainer: contentOf(trainer.options, options),
         student:
           "path" in recipe.student ? hashOf(context, recipe.student.path, "folder", "The student") : recipe.student,
         config,
@@ -56,42 +55,37 @@ export function trainStage(context: Context): Stage {
           ? { adapter: hashOf(context, recipe.student.adapter, "folder", "The adapter") }
           : {}),
         ...(recipe.dataset ? { dataset: datasetContent(context, recipe.dataset) } : {}),
+        ...(prompts ? { prompts: promptsInput(readPrompts(prompts, "train")) } : {}),
+        ...(trainer.teacher === "model" ? { teacher: teacherInput(context) } : {}),
       };
     },
     leaves: [NAMES.student, ...(recipe.lora ? [NAMES.adapter] : [])],
     async run({ key, folder: run, signal }) {
       const { model, trained, config, tokenizer } = studentToTrain(recipe, recipe.trainer, context.hub);
-      const examples = await readExamples(
-        dataset,
-        tokenizer,
-        recipe.trainer,
-        signal,
-        cacheOf(context, dataset, tokenizer),
-      );
+      const examples = await examplesOf(context, tokenizer, signal);
       if (!examples) return { stopped: true, result: {} };
-      const { segments, dropped } = examples;
-      if (dropped.length > 0)
-        console.error(
-          `${dropped.length} of ${dropped.length + segments.length} examples are longer than ${recipe.trainer.max_length} tokens and were left out, not cut.`,
-        );
+      const { segments } = examples;
       forgetOtherCheckpoints(run, key);
       const device = await openDevice(recipe.device, { threads: recipe.threads });
+      let materials: Awaited<ReturnType<typeof materialsOf>> | undefined;
       try {
         requireWidened(recipe.trainer.base_dtype, device);
         const weights = (parameters: readonly Parameter[]) =>
           startingWeights(recipe.student, model, parameters, recipe.trainer.seed);
-        console.log(describe(model, trained, segments, device.name));
+        materials = await materialsOf(context, device, tokenizer, segments, signal);
+        const { given } = materials;
         const { trainer: options } = recipe;
-        const predicted = await foresee(model, trained, segments, recipe, device);
-        for (const line of describeEstimate(predicted)) console.log(line);
-        requireMemory(predicted);
-        const resident = watchResidentSet();
         // checkpoints are for going on, and no part of what is left
         const { folder } = context;
         const training = { device, model, trained, weights, folder, fingerprint: key, signal };
-        const { name, key: scored } = trainer.teacher === "logprobs" ? likelyPlace(context) : { name: "", key: "" };
-        const likely = name ? readLikely({ folder: join(folder.path, name), key: scored }) : undefined;
-        const outcome = trainWith(trainer, options, training, { segments, likely })
+        const course = await trainer.create(options)({ ...training, ...given });
+        const seen = segments ?? longestAnswers(recipe, given.prompts!);
+        console.log(describe(model, trained, segments, given.prompts, device.name));
+        const predicted = await foresee(model, trained, seen, recipe, device, course.objective);
+        for (const line of describeEstimate(predicted).slice(0, segments ? undefined : 3)) console.log(line);
+        requireMemory(predicted);
+        const resident = watchResidentSet();
+        const outcome = train(training, course, options)
           .catch((error: Error) => {
             throw isOutOfMemory(error)
               ? new DistillError(outOfMemory(predicted, resident.peak_mb()), { cause: error })
@@ -109,7 +103,7 @@ export function trainStage(context: Context): Stage {
           console.log(`Stopped after step ${step} of ${steps}. The same command continues from there.`);
           return { stopped, result: { step, steps, predicted, actual } };
         }
-        if (done.steps > 0) console.log(`It took ${describeComparison(predicted, actual)}.`);
+        if (done.steps > 0 && segments) console.log(`It took ${describeComparison(predicted, actual)}.`);
         await run.writeFolder(NAMES.student, key, async (folder) => {
           await saveModel(device, model, config, folder);
           for (const file of TOKENIZER_FILES)
@@ -125,15 +119,15 @@ export function trainStage(context: Context): Stage {
         run.keep(METRICS, run.fileAsItIs(METRICS));
         console.log(`The student is in ${placeOf(context, "student")}.`);
         if (recipe.lora) console.log(`The adapter is in ${placeOf(context, "adapter")}.`);
-        return { result: { steps, loss, tokens, examples: segments.length, device: device.name, predicted, actual } };
+        const counted = segments ? { examples: segments.length } : { prompts: given.prompts!.length };
+        return { result: { steps, loss, tokens, ...counted, device: device.name, predicted, actual } };
       } finally {
+        await materials?.close();
         await device.close();
       }
     },
   };
 }
-
-export const trainerOf = ({ trainer }: Recipe): Trainer => (trainers as Record<string, Trainer>)[trainer.type]!;
 
 const LOWER =
   "Lower trainer.max_length or per_device_train_batch_size, set trainer.gradient_checkpointing, or train an adapter (lora).";
@@ -165,25 +159,53 @@ const foresee = async (
   segments: Segments,
   { trainer }: Recipe,
   device: Device,
-) => estimateTraining(model, parameters, segments, trainer, device, await measureRates(device));
+  objective?: Pick<Objective<never>, "loss" | "reads">,
+) =>
+  estimateTraining(model, parameters, segments, trainer, device, await measureRates(device), {
+    ...(objective ? { objective } : {}),
+  });
+
+/** What the student may answer at most: as many tokens as there is room for. */
+function longestAnswers(recipe: Recipe, prompts: readonly PromptTokens[]): Segments {
+  const { max_length, max_new_tokens = max_length } = ownOptions(recipe);
+  return inMemory(
+    prompts.map(({ tokens }) => {
+      const length = Math.min(max_length, tokens.length + max_new_tokens);
+      const all = Array.from({ length }, (_, i) => tokens[i] ?? 0);
+      return { tokens: all, supervised: all.map((_, i) => i >= tokens.length) };
+    }),
+  );
+}
 
 /** What training will take, as far as its dataset is there. */
 export async function foreseeTraining(context: Context, signal: AbortSignal): Promise<TrainingEstimate | undefined> {
   const { recipe } = context;
   const dataset = datasetOf(context);
+  if (trainerOf(recipe).needs !== "dataset") return undefined;
   if (!recipe.dataset && !existsSync((dataset as { path: string }).path)) return undefined;
   const { model, trained, tokenizer } = studentToTrain(recipe, recipe.trainer, context.hub);
-  const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal, cacheOf(context, dataset, tokenizer));
-  if (!examples) return undefined;
+  const { segments } = (await examplesOf(context, tokenizer, signal)) ?? {};
+  if (!segments) return undefined;
   const device = await openDevice(recipe.device, { threads: recipe.threads });
   try {
-    return await foresee(model, trained, examples.segments, recipe, device);
+    return await foresee(model, trained, segments, recipe, device);
   } finally {
     await device.close();
   }
 }
 
-function describe(model: Model, trained: Trained, segments: Segments, device: string): string {
-  const tokens = segments.lengths.reduce((sum, length) => sum + length, 0);
-  return `${describeTrained(model, trained)}, ${segments.length} examples, ${tokens} tokens, on ${device}.`;
+function describe(
+  model: Model,
+  trained: Trained,
+  segments: Segments | undefined,
+  prompts: readonly PromptTokens[] | undefined,
+  device: string,
+): string {
+  const tokens = segments?.lengths.reduce((sum, length) => sum + length, 0);
+  return [
+    describeTrained(model, trained),
+    ...(segments ? [`${segments.length} examples`, `${tokens} tokens`] : []),
+    ...(prompts ? [`${prompts.length} prompts`] : []),
+    `on ${device}.`,
+  ].join(", ");
 }

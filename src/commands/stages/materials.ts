@@ -1,0 +1,136 @@
+/** @file What a recipe gives its trainer beside the student: examples, prompts, and a teacher at its side. */
+
+import { join } from "node:path";
+import { componentOf, create } from "../../core/component.ts";
+import { DistillError } from "../../core/errors.ts";
+import type { Segments } from "../../data/example-store.ts";
+import { readExamples } from "../../data/examples.ts";
+import { type Likely, readLikely } from "../../data/likely.ts";
+import { type PromptSource, readPrompts } from "../../data/prompts.ts";
+import { promptTokens } from "../../data/segments.ts";
+import type { Tokenizer } from "../../data/tokenizer.ts";
+import { requireSameVocabulary, vocabularyOf } from "../../data/vocabulary.ts";
+import { createModel } from "../../models/load.ts";
+import type { Recipe } from "../../recipe/recipe.ts";
+import type { Device } from "../../runtime/device.ts";
+import { templateToAsk } from "../../student/template.ts";
+import * as teachers from "../../teachers/index.ts";
+import { requireScores, scoreSegments } from "../../teachers/score.ts";
+import type { Teacher, TeacherComponent } from "../../teachers/teacher.ts";
+import { templateOf } from "../../teachers/templates.ts";
+import { writeWeight } from "../../trainers/checkpoint.ts";
+import * as trainers from "../../trainers/index.ts";
+import type { PromptTokens } from "../../trainers/rollouts.ts";
+import type { Beside, Materials, Trainer } from "../../trainers/trainer.ts";
+import { type Context, datasetOf } from "./context.ts";
+import { cacheOf } from "./example-cache.ts";
+import { likelyPlace } from "./logprobs.ts";
+
+export const trainerOf = ({ trainer }: Recipe): Trainer =>
+  componentOf(trainers as Record<string, Trainer>, trainer.type, "trainer");
+
+/** Options of trainers that need prompts or a teacher. */
+type OwnOptions = { prompts?: PromptSource; max_new_tokens?: number; top_logprobs?: number };
+export const ownOptions = ({ trainer }: Recipe) => trainer as Recipe["trainer"] & OwnOptions;
+
+/** The examples of the recipe's dataset, where it has one; undefined where `signal` ended it. */
+export async function examplesOf(
+  context: Context,
+  tokenizer: Tokenizer,
+  signal: AbortSignal,
+): Promise<{ segments?: Segments } | undefined> {
+  const { recipe } = context;
+  if (!recipe.dataset && !recipe.sampling) return {};
+  const dataset = datasetOf(context);
+  const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal, cacheOf(context, dataset, tokenizer));
+  if (!examples) return undefined;
+  const { segments, dropped } = examples;
+  if (dropped.length > 0)
+    console.error(
+      `${dropped.length} of ${dropped.length + segments.length} examples are longer than ${recipe.trainer.max_length} tokens and were left out, not cut.`,
+    );
+  return { segments };
+}
+
+/** The prompts that the student answers, as it reads them; undefined where the trainer has none. */
+export function promptsOf({ recipe }: Context, tokenizer: Tokenizer): PromptTokens[] | undefined {
+  const { prompts } = ownOptions(recipe);
+  if (!prompts) return undefined;
+  const { written, template, folder } = tokenizer;
+  const render = templateOf(templateToAsk(recipe, tokenizer), template, folder, written);
+  return readPrompts(prompts, "train").map(({ id, prompt }, i) => ({
+    id,
+    number: i + 1,
+    tokens: promptTokens(render([{ role: "user", content: prompt }], { generate: true }), tokenizer),
+  }));
+}
+
+type Given = Pick<Materials, "segments" | "likely" | "prompts" | "asked" | "teacher">;
+
+/** What the trainer is given. `close` frees the teacher. */
+export async function materialsOf(
+  context: Context,
+  device: Device,
+  tokenizer: Tokenizer,
+  segments: Segments | undefined,
+  signal: AbortSignal,
+): Promise<{ given: Given; close(): Promise<void> }> {
+  const { recipe, folder } = context;
+  const trainer = trainerOf(recipe);
+  const given: Given = { segments, prompts: promptsOf(context, tokenizer) };
+  if (given.prompts) given.asked = { stops: tokenizer.stops, decode: tokenizer.decode };
+  if (trainer.teacher === "logprobs") {
+    const { name, key } = likelyPlace(context);
+    given.likely = readLikely({ folder: join(folder.path, name), key });
+  }
+  if (trainer.teacher !== "model") return { given, close: async () => {} };
+  const { beside, close } = await teacherBeside(recipe, device, tokenizer, signal);
+  return { given: { ...given, teacher: beside }, close };
+}
+
+/** Tokens of a teacher that cannot stand beside the student are compared, unless the recipe says how many. */
+const TOP = 64;
+
+/** The teacher's model beside the student where it is of our families, else the teacher, which scores texts. */
+async function teacherBeside(
+  recipe: Recipe,
+  device: Device,
+  tokenizer: Tokenizer,
+  signal: AbortSignal,
+): Promise<{ beside: Beside; close(): Promise<void> }> {
+  const { type, ...options } = recipe.teacher!;
+  const component = componentOf(teachers as unknown as Record<string, TeacherComponent>, type, "teacher");
+  const student = { name: tokenizer.folder, tokens: vocabularyOf(tokenizer) };
+  const { top_logprobs } = ownOptions(recipe);
+  const whole = component.model?.(options) ?? `the teacher ${type} does not say what its model is`;
+  if (top_logprobs === undefined && typeof whole !== "string") {
+    requireSameVocabulary(student, { name: whole.source, tokens: whole.vocabulary() });
+    const model = createModel(whole.config, whole.source, { scope: "teacher/" });
+    for (const weight of whole.weights(model.parameters)) await writeWeight(device, model, weight);
+    console.log(`The teacher is computed beside the student, over all of its ${model.head.shape[0]} tokens.`);
+    return { beside: { model }, close: async () => {} };
+  }
+  const k = top_logprobs ?? TOP;
+  const teacher = await create(teachers as Record<string, typeof component>, recipe.teacher!, "teacher");
+  try {
+    requireScores(teacher, k);
+    requireSameVocabulary(student, { name: teacher.model, tokens: teacher.vocabulary() });
+  } catch (error) {
+    await teacher.close();
+    throw error;
+  }
+  const why = typeof whole === "string" && top_logprobs === undefined ? `, since ${whole.replace(/\.$/, "")}` : "";
+  console.log(`The teacher gives its ${k} most likely tokens, and the probability of all others as one${why}.`);
+  return { beside: { score: scorerOf(teacher, k, signal), top_logprobs: k }, close: () => teacher.close() };
+}
+
+const scorerOf =
+  (teacher: Teacher, top_logprobs: number, signal: AbortSignal): Extract<Beside, { score: unknown }>["score"] =>
+  async (segments) => {
+    const all: Likely[] = [];
+    for await (const { index, error, ...scored } of scoreSegments(teacher, segments, { top_logprobs, signal })) {
+      if (error !== undefined) throw new DistillError(`A text of the student could not be scored: ${error}`);
+      all[index] = (scored as { likely: Likely }).likely;
+    }
+    return signal.aborted ? undefined : all;
+  };
