@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, test } from "node:test";
+import { gradients } from "../../src/compiler/gradients.ts";
+import { constant, input, type Value } from "../../src/graph/value.ts";
+import { chunkedLoss, type TokenRule } from "../../src/nn/chunked-loss.ts";
+import { crossEntropy } from "../../src/nn/cross-entropy.ts";
+import { fullDivergence, mixed, type Tail, topDivergence } from "../../src/nn/divergence.ts";
+import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
+import { testDevice } from "../support/finite-differences.ts";
+
+type Rows = number[][];
+type Result = { loss: number; gradient: Rows };
+type Top = { k: number; ids: Rows; log_probabilities: Rows; tail_probabilities: number[] };
+
+/** What TRL and PyTorch made of the same logits: distillation.py says how. */
+const reference = JSON.parse(readFileSync("test/reference/distillation.json", "utf8")) as {
+  inputs: { student_logits: Rows; teacher_logits: Rows; labels: number[]; mask: number[]; weights: number[] };
+  gkd: { cases: ({ beta: number } & Result)[] };
+  top_k_with_tail: {
+    teacher: Top[];
+    cases: ({ k: number; form: string; beta?: number } & Result)[];
+    below_trl_clamp: {
+      student_logits: Rows;
+      ids: Rows;
+      log_probabilities: Rows;
+      teacher_tail_probabilities: number[];
+    } & Result;
+  };
+  kd: { cases: ({ k: number; alpha: number; weighted_by: "mask" | "weights" } & Result)[] };
+};
+const { student_logits, teacher_logits, labels, mask, weights } = reference.inputs;
+
+const floats = (rows: Rows) => constant(rows.flat(), "float32", [rows.length, rows[0]!.length]);
+const integers = (rows: Rows) => constant(rows.flat(), "int32", [rows.length, rows[0]!.length]);
+const identity = (size: number): Rows =>
+  Array.from({ length: size }, (_, i) => Array.from({ length: size }, (_, j) => Number(i === j)));
+
+/** The loss and d loss / d logits of logits that are themselves the hidden states, in float32 and in two chunks. */
+async function computed(
+  logits: Rows,
+  given: readonly number[],
+  rule: TokenRule,
+  operands: readonly Value[],
+): Promise<Result> {
+  const device = await testDevice();
+  const [rows, vocab] = [logits.length, logits[0]!.length];
+  const total = given.reduce((a, b) => a + b);
+  const half = rows >> 1;
+  const part = (x: Value, from: number, to: number): Value => {
+    const width = x.shape[1] as number;
+    const data = Array.from(x.data as ArrayLike<number>).slice(from * width, to * width);
+    return constant(data, x.dtype, [to - from, width]);
+  };
+  const chunk = (from: number, to: number) => ({
+    rows: constant(
+      Array.from({ length: to - from }, (_, i) => from + i),
+      "int32",
+    ),
+    weights: floats(given.slice(from, to).map((weight) => [weight / total])),
+    operands: operands.map((x) => (x.shape[0] === rows ? part(x, from, to) : x)),
+  });
+  const hidden = input("hidden", "float32", [rows, vocab]);
+  const slots = constant(
+    logits.map((_, i) => i),
+    "int32",
+  );
+  const { loss } = chunkedLoss(hidden, floats(identity(vocab)), slots, [chunk(0, half), chunk(half, rows)], rule);
+  const [gradient] = gradients(loss, [hidden]);
+  const program = await device.compile({ loss, gradient: gradient! });
+  const found = await program.run({ hidden: tensor("float32", [rows, vocab], logits.flat()) });
+  await program.release();
+  const flat = toNumbers(found.gradient!);
+  return {
+    loss: toNumbers(found.loss!)[0]!,
+    gradient: logits.map((_, i) => flat.slice(i * vocab, (i + 1) * vocab)),
+  };
+}
+
+function agree(found: Result, expected: Result, tolerance = 1e-5): void {
+  const differ = (a: number, b: number) => Math.abs(a - b) > tolerance * Math.max(1, Math.abs(b));
+  assert.ok(!differ(found.loss, expected.loss), `the loss is ${found.loss}, and should be ${expected.loss}`);
+  for (const [i, row] of expected.gradient.entries())
+    for (const [j, slope] of row.entries())
+      assert.ok(
+        !differ(found.gradient[i]![j]!, slope),
+        `d loss / d logits[${i}][${j}] is ${found.gradient[i]![j]}, not ${slope}`,
+      );
+}
+
+const top = (k: number): Value[] => {
+  const { ids, log_probabilities, tail_probabilities } = reference.top_k_with_tail.teacher.find((one) => one.k === k)!;
+  return [integers(ids), floats(log_probabilities), floats(tail_probabilities.map((p) => [Math.log(p)]))];
+};
+
+for (const { beta, ...expected } of reference.gkd.cases)
+  test(`GKD's divergence at beta ${beta} has the loss and the gradient of TRL`, async () => {
+    const head = floats(identity(teacher_logits[0]!.length));
+    agree(await computed(student_logits, mask, fullDivergence(beta), [floats(teacher_logits), head]), expected);
+  });
+
+const FORMS: Record<string, Tail> = { tail_bucket: "bucket", renormalised: "renormalize", raw: "ignore" };
+
+for (const { k, form, beta = 0, ...expected } of reference.top_k_with_tail.cases.filter(({ form }) => form in FORMS))
+  test(`the ${k} most likely tokens at beta ${beta}, tail: ${FORMS[form]}, have the loss and the gradient of the formula`, async () =>
+    agree(await computed(student_logits, mask, topDivergence(beta, FORMS[form]!), top(k)), expected));
+
+test("a student's tail of 1e-9 keeps its digits", async () => {
+  const { student_logits, ids, log_probabilities, teacher_tail_probabilities, ...expected } =
+    reference.top_k_with_tail.below_trl_clamp;
+  const rest = floats(teacher_tail_probabilities.map((p) => [Math.log(p)]));
+  const operands = [integers(ids), floats(log_probabilities), rest];
+  agree(await computed(student_logits, [1, 1, 1], topDivergence(0, "bucket"), operands), expected);
+});
+
+for (const { k, alpha, weighted_by, ...expected } of reference.kd.cases)
+  test(`kd with alpha ${alpha}, ${k} tokens, rows weighted by ${weighted_by}, has the loss and the gradient of the formula`, async () => {
+    const rule = mixed(
+      alpha,
+      { name: "cross_entropy", rule: crossEntropy, operands: 1 },
+      { name: "forward_kl", rule: topDivergence(0, "bucket") },
+    );
+    const operands = [integers(labels.map((label) => [label])), ...top(k)];
+    agree(await computed(student_logits, weighted_by === "mask" ? mask : weights, rule, operands), expected);
+  });
+
+after(async () => (await testDevice()).close());
