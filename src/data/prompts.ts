@@ -31,6 +31,10 @@ const Line = z.object({
   answer: textOrNumber.nullish(),
 });
 
+const hasMessages = (value: unknown) => z.object({ messages: z.array(z.unknown()) }).safeParse(value).success;
+const CONVERSATIONS =
+  " These are conversations with their answers: a dataset to train on (dataset: { path }), not questions to be answered.";
+
 const EXPECTED = '"prompt" (text) and, where there is a reference, "answer" (text)';
 
 /** The questions of a source, each with an id of its own. */
@@ -50,7 +54,7 @@ function fromFile(path: string, limit = Number.POSITIVE_INFINITY): Prompt[] {
     if (!parsed.success) {
       const { path: key, message } = parsed.error.issues[0]!;
       throw new DistillError(
-        `${path}, line ${line}: ${key.join(".") || "the line"}: ${message}. Expected ${EXPECTED}.`,
+        `${path}, line ${line}: ${key.join(".") || "the line"}: ${message}. Expected ${EXPECTED}.${hasMessages(value) ? CONVERSATIONS : ""}`,
       );
     }
     const { id = `line-${line}`, prompt, answer } = parsed.data;

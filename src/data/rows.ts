@@ -22,6 +22,9 @@ const Turn = z
   }));
 const Pair = z.object({ prompt: z.string(), completion: z.string() });
 const Conversation = z.object({ messages: z.array(Turn).min(1) });
+const Question = z.object({ prompt: z.string(), completion: z.never().optional() });
+const QUESTIONS =
+  " These are questions without completions: give them to sampling.prompts with a teacher, or to trainer.prompts of a trainer that lets the student answer.";
 const Cut = z.object({ finish_reason: z.literal("length") });
 
 /** The rows of a dataset, one in memory at a time. Where they have both, `prefer` says which columns are trained on. */
@@ -119,5 +122,7 @@ function parse(value: unknown, where: string, prefer: "messages" | "prompt"): Tr
     typeof value === "object" && value !== null && !Array.isArray(value)
       ? Object.keys(value).join(", ") || "no columns"
       : JSON.stringify(value);
-  throw new DistillError(`${where} has ${found}. Expected ${EXPECTED}.`);
+  throw new DistillError(
+    `${where} has ${found}. Expected ${EXPECTED}.${Question.safeParse(value).success ? QUESTIONS : ""}`,
+  );
 }
