@@ -6,19 +6,18 @@
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
-import { type Batch, batchShape, layOut, type Segment } from "../data/batch.ts";
+import { type Batch, batchShape, type Segment } from "../data/batch.ts";
 import { inMemory } from "../data/example-store.ts";
-import { rowsOf, unpacked } from "../data/packing.ts";
 import { PromptSource } from "../data/prompts.ts";
 import type { Rollout } from "../data/rollouts.ts";
 import type { Model } from "../models/model.ts";
 import { fullDivergence, topDivergence } from "../nn/divergence.ts";
-import { chunksOf, epochs } from "./epochs.ts";
+import { epochs } from "./epochs.ts";
 import { joined, type KdBatch, topColumns, topOperands } from "./kd.ts";
 import type { Objective } from "./objective.ts";
 import { TrainerOptions } from "./options.ts";
 import { policyOf } from "./precision.ts";
-import { openRollouts, promptsOf, segmentOf } from "./rollouts.ts";
+import { inRows, openRollouts, promptsOf, segmentOf } from "./rollouts.ts";
 import type { Source, Step } from "./source.ts";
 import { supervisedFeeds, supervisedIn, supervisedLoss } from "./supervised.ts";
 import { defineTrainer, type Materials } from "./trainer.ts";
@@ -126,13 +125,11 @@ async function gkdSource<Made extends Batch>(
     if (!drawn) return undefined;
     const own = inMemory(drawn.map(segmentOf));
     const batches: Made[] = [];
-    for (const part of chunksOf(rowsOf(own, options), rows)) {
-      const inOrder = part.flat().map((i) => own.at(i));
-      const laidOut = layOut(
-        part.map((row) => unpacked(own, row)),
-        shape,
+    for (const { batch, numbers } of inRows(own, options, shape)) {
+      const made = await scored(
+        batch,
+        numbers.map((i) => own.at(i)),
       );
-      const made = await scored(laidOut, inOrder);
       if (!made) return undefined;
       batches.push(made);
     }

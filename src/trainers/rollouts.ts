@@ -1,16 +1,21 @@
 /** @file What the student answers to prompts between steps: drawn with its weights of that moment, and kept in a ledger. */
 
 import { deriveSeed, seededRandom } from "../core/random.ts";
-import type { Segment } from "../data/batch.ts";
+import type { Judgement, Prompt } from "../core/trace.ts";
+import { type Batch, type BatchShape, layOut, type Segment } from "../data/batch.ts";
+import type { Segments } from "../data/example-store.ts";
 import { openLedger } from "../data/ledger.ts";
-import { type Rollout, rolloutsTable } from "../data/rollouts.ts";
+import { rowsOf, unpacked } from "../data/packing.ts";
+import { type Rollout, rolloutOf, rolloutsTable } from "../data/rollouts.ts";
 import { rowsIn } from "../data/traces.ts";
 import { openSampler } from "../generation/sampler.ts";
 import type { Model } from "../models/model.ts";
 import type { Device } from "../runtime/device.ts";
+import { chunksOf } from "./epochs.ts";
+import type { TrainerOptions } from "./options.ts";
 
-/** A prompt as the student reads it; `number` is its place among all prompts, from 1. */
-export type PromptTokens = { id: string; number: number; tokens: readonly number[] };
+/** A prompt, and its text as the student reads it; `number` is its place among all prompts, from 1. */
+export type PromptTokens = Prompt & { number: number; tokens: readonly number[] };
 
 export type RolloutOptions = {
   device: Device;
@@ -23,6 +28,8 @@ export type RolloutOptions = {
   /** Where rollouts are kept. */
   place: { folder: string; key: string };
   seed: number;
+  /** What rules say of the samples of one prompt. */
+  judge?: ((samples: readonly Rollout[]) => Promise<Judgement[]>) | undefined;
   signal?: AbortSignal | undefined;
 };
 
@@ -38,7 +45,7 @@ export async function openRollouts(options: RolloutOptions) {
   const ledger = openLedger(options.place.folder, { key: options.place.key });
   const kept = new Map<number, Rollout[]>();
   for (const { table } of ledger.tables())
-    for (const rollout of rowsIn<Rollout>(table)) kept.set(rollout.step, [...(kept.get(rollout.step) ?? []), rollout]);
+    for (const row of rowsIn<Rollout>(table)) kept.set(row.step, [...(kept.get(row.step) ?? []), rolloutOf(row)]);
 
   return {
     /** The samples of each prompt in turn, or nothing where the signal ended it. */
@@ -50,23 +57,29 @@ export async function openRollouts(options: RolloutOptions) {
       const known = kept.get(step);
       kept.delete(step);
       if (known?.length === prompts.length * num_generations) return known;
-      const requests = prompts.flatMap(({ id, tokens }) =>
+      const requests = prompts.flatMap((prompt) =>
         Array.from({ length: num_generations }, (_, sample) => ({
-          id,
+          prompt,
           sample,
-          tokens,
-          seed: deriveSeed(seed, "rollout", step, id, sample),
+          tokens: prompt.tokens,
+          seed: deriveSeed(seed, "rollout", step, prompt.id, sample),
         })),
       );
       const drawn: Rollout[] = [];
       const settings = { temperature, top_k: 0, top_p: 1, min_p: 0, max_completion_length, signal };
-      for await (const { index, tokens, finish_reason } of sampler.generate(requests, settings)) {
-        const { id, sample, seed, tokens: prompt_token_ids } = requests[index]!;
+      for await (const { index, tokens, logprobs, finish_reason } of sampler.generate(requests, settings)) {
+        const { prompt: asked, sample, seed, tokens: prompt_token_ids } = requests[index]!;
+        const { id: prompt_id, prompt, answer = null } = asked;
         const completion = options.decode(finish_reason === "stop" ? tokens.slice(0, -1) : tokens);
-        const from = { step, prompt_id: id, sample, prompt_token_ids, seed, temperature };
-        drawn[index] = { ...from, completion, token_ids: tokens, finish_reason };
+        const from = { step, prompt_id, sample, prompt, answer, prompt_token_ids, seed, temperature };
+        drawn[index] = { ...from, completion, token_ids: tokens, logprobs, finish_reason };
       }
       if (drawn.filter(Boolean).length < requests.length) return undefined;
+      if (options.judge)
+        for (let first = 0; first < drawn.length; first += num_generations) {
+          const group = drawn.slice(first, first + num_generations);
+          for (const [i, judgement] of (await options.judge(group)).entries()) group[i]!.judgement = judgement;
+        }
       ledger.append(rolloutsTable(drawn));
       return drawn;
     },
@@ -94,4 +107,19 @@ export function promptsOf(prompts: readonly PromptTokens[], turn: number, count:
     chosen.push(order.prompts[at % prompts.length]!);
   }
   return chosen;
+}
+
+/** Segments in packed rows, a micro-batch at a time, with the numbers of those that lie in each, in their order. */
+export function inRows(
+  segments: Segments,
+  options: Pick<TrainerOptions, "packing" | "max_length" | "per_device_train_batch_size">,
+  shape: BatchShape,
+): { batch: Batch; numbers: number[] }[] {
+  return chunksOf(rowsOf(segments, options), options.per_device_train_batch_size).map((part) => ({
+    batch: layOut(
+      part.map((row) => unpacked(segments, row)),
+      shape,
+    ),
+    numbers: part.flat(),
+  }));
 }

@@ -6,7 +6,9 @@ import { constant, input, type Value } from "../../src/graph/value.ts";
 import { chunkedLoss, type TokenRule } from "../../src/nn/chunked-loss.ts";
 import { crossEntropy } from "../../src/nn/cross-entropy.ts";
 import { fullDivergence, mixed, type Tail, topDivergence } from "../../src/nn/divergence.ts";
+import { policyGradient } from "../../src/nn/policy.ts";
 import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
+import { type LossType, tokenShares } from "../../src/trainers/advantages.ts";
 import { testDevice } from "../support/finite-differences.ts";
 
 type Rows = number[][];
@@ -122,6 +124,82 @@ for (const { k, alpha, weighted_by, ...expected } of reference.kd.cases)
     );
     const operands = [integers(labels.map((label) => [label])), ...top(k)];
     agree(await computed(student_logits, weighted_by === "mask" ? mask : weights, rule, operands), expected);
+  });
+
+type Completion = {
+  advantage: number;
+  log_probabilities: number[];
+  old_log_probabilities: number[];
+  reference_log_probabilities: number[];
+};
+type PolicyCase = {
+  loss_type: LossType;
+  importance_sampling_level: "token" | "sequence";
+  beta: number;
+  bias_correction: boolean;
+  loss: number;
+  gradient: Rows;
+};
+const { inputs: policy, cases: policyCases } = (
+  reference as unknown as {
+    grpo: {
+      inputs: {
+        epsilon: number;
+        epsilon_high: number;
+        max_completion_length: number;
+        num_items_in_batch: number;
+        completions: Completion[];
+      };
+      cases: PolicyCase[];
+    };
+  }
+).grpo;
+
+// of a completion's ratio and a corrected KL the gradient is not a token's own, and the trainer refuses them
+const own = ({ importance_sampling_level: level, beta, bias_correction }: PolicyCase) =>
+  !(level === "sequence" && beta > 0 && bias_correction);
+
+for (const { loss_type, importance_sampling_level: level, beta, bias_correction, ...expected } of policyCases.filter(
+  own,
+))
+  test(`GRPO, ${loss_type}, ratios of a ${level}, beta ${beta}, ${bias_correction ? "corrected" : "plain"} KL, has the loss and the gradient of TRL`, async () => {
+    const { completions } = policy;
+    const lengths = completions.map(({ log_probabilities }) => log_probabilities.length);
+    const shares = tokenShares(lengths, loss_type, policy.max_completion_length, policy.num_items_in_batch);
+    const flat = (of: (completion: Completion, i: number) => number[]) =>
+      completions.flatMap((completion, i) => of(completion, i).map((x) => [x]));
+    const lp = flat(({ log_probabilities }) => log_probabilities).flat();
+    const rows = lp.length;
+    // two tokens, of which the first is the label: logits (log p, log(1 - p))
+    const logits = lp.map((x) => [x, Math.log(-Math.expm1(x))]);
+    const reference = flat(({ reference_log_probabilities }) => reference_log_probabilities).map(([x]) => [
+      x!,
+      Math.log(-Math.expm1(x!)),
+    ]);
+    const ratio = flat(({ log_probabilities: now, old_log_probabilities: old }) => {
+      const mean = now.reduce((sum, x, i) => sum + x - old[i]!, 0) / now.length;
+      return now.map(() => Math.exp(mean));
+    });
+    const operands = [
+      constant(new Array(rows).fill(0), "int32", [rows, 1]),
+      floats(flat(({ advantage, log_probabilities }) => log_probabilities.map(() => advantage))),
+      floats(flat(({ old_log_probabilities }) => old_log_probabilities)),
+      floats(flat((_, i) => new Array(lengths[i]!).fill(shares[i]! * rows))),
+      ...(level === "sequence" ? [floats(ratio)] : []),
+      ...(beta > 0 ? [floats(reference), floats(identity(2))] : []),
+    ];
+    const { epsilon, epsilon_high } = policy;
+    const rule = policyGradient({
+      epsilon,
+      epsilon_high,
+      beta,
+      use_bias_correction_kl: bias_correction,
+      ratios: level === "sequence",
+    });
+    const found = await computed(logits, new Array(rows).fill(1), rule, operands);
+    // d loss / d logits of the label = slope · (1 - p)
+    const slopes = found.gradient.map(([g], i) => g! / (1 - Math.exp(lp[i]!)));
+    agree({ loss: found.loss, gradient: [slopes] }, { loss: expected.loss, gradient: [expected.gradient.flat()] });
   });
 
 after(async () => (await testDevice()).close());

@@ -58,10 +58,10 @@ export function promptsOf({ recipe }: Context, tokenizer: Tokenizer): PromptToke
   if (!prompts) return undefined;
   const { written, template, folder } = tokenizer;
   const render = templateOf(templateToAsk(recipe, tokenizer), template, folder, written);
-  return readPrompts(prompts, "train").map(({ id, prompt }, i) => ({
-    id,
+  return readPrompts(prompts, "train").map((prompt, i) => ({
+    ...prompt,
     number: i + 1,
-    tokens: promptTokens(render([{ role: "user", content: prompt }], { generate: true }), tokenizer),
+    tokens: promptTokens(render([{ role: "user", content: prompt.prompt }], { generate: true }), tokenizer),
   }));
 }
 
