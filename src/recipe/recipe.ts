@@ -67,7 +67,7 @@ export const Recipe = z
       .strict()
       .optional(),
   })
-  .superRefine(({ sampling, dataset, trainer, teacher }, context) => {
+  .superRefine(({ sampling, dataset, trainer, teacher, rewards }, context) => {
     const refuse = (key: string[], message: string) => context.addIssue({ code: "custom", path: key, message });
     const {
       needs,
@@ -88,6 +88,7 @@ export const Recipe = z
         [sampling ? "sampling" : "dataset"],
         `the trainer ${trainer.type} makes its examples from trainer.prompts; leave it out`,
       );
+    if (rest.judges && !rewards) refuse(["rewards"], `the trainer ${trainer.type} needs rewards`);
     if (asks === "model" && !teacher)
       refuse(["teacher"], `the trainer ${trainer.type} asks a teacher at every step; name it`);
   })

@@ -1,10 +1,9 @@
 /** @file The student as a model to train: with its adapter, and with weights that are not trained kept as is wanted. */
 
 import { DistillError } from "../core/errors.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
 import { parseHubReference } from "../hub/reference.ts";
 import { readAdapterOptions } from "../models/adapter-folder.ts";
-import { createModel, type ModelConfig } from "../models/load.ts";
+import { createModel } from "../models/load.ts";
 import type { Model, Parameter } from "../models/model.ts";
 import type { StudentSections } from "./options.ts";
 import { type OpenedStudent, openStudent } from "./student.ts";
@@ -18,7 +17,7 @@ export function studentToTrain(
   sections: StudentSections,
   frozen: Frozen,
   hub: ReadonlyMap<string, string>,
-): { model: Model; trained: Trained; config: ModelConfig; tokenizer: Tokenizer } {
+): { model: Model; trained: Trained } & OpenedStudent {
   const { student } = sections;
   const opened = openStudent(sections);
   const { config, tokenizer } = opened;
@@ -29,7 +28,7 @@ export function studentToTrain(
     throw new DistillError(
       `The tokenizer ${tokenizer.folder} has ${tokenizer.size} tokens, and the student a vocab_size of ${config.vocab_size}.`,
     );
-  return { model, trained, config, tokenizer };
+  return { model, trained, ...opened };
 }
 
 /** What PEFT finds a model by: its name on the hub, or its folder. */

@@ -145,6 +145,7 @@ export async function train<Batch>(
       const tokens_per_s = since.tokens / since.seconds;
       const half = precision === "fp16" ? { loss_scale, skipped_steps } : {};
       const epoch = stepsPerEpoch ? { epoch: step / stepsPerEpoch } : {};
+      if (batches.length > 0) source.observe?.(step - 1, report.metrics);
       const own = { ...(batches.length > 0 ? report.metrics : {}), ...made.metrics };
       if (logged) {
         const metric = { step, ...epoch, ...updated, learning_rate, tokens_per_s, supervised, ...own, ...half };

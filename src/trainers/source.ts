@@ -27,6 +27,8 @@ export type Source<Batch> = {
   step(step: number): Step<Batch> | Promise<Step<Batch> | undefined>;
   /** What a checkpoint keeps of it, as JSON, and how it goes on from there. */
   state?: { save(): unknown; restore(state: unknown): void };
+  /** What came of a step, from 0, where somebody looked: throws where it says that something is wrong. */
+  observe?(step: number, metrics: Record<string, number>): void;
   /** Free what it holds, once there are no more steps. */
   close?(): Promise<void>;
   /** How a step is described on a terminal, behind its loss. */

@@ -1,9 +1,11 @@
 /** @file What a trainer is: an objective and a source of batches for the loop, made from what a recipe gives. */
 
 import type { z } from "zod";
+import type { Judgement } from "../core/trace.ts";
 import type { Segment } from "../data/batch.ts";
 import type { Segments } from "../data/example-store.ts";
 import type { Likely, LikelyExamples } from "../data/likely.ts";
+import type { Rollout } from "../data/rollouts.ts";
 import type { Model } from "../models/model.ts";
 import { type Course, type TrainingResult, type TrainingRun, train } from "./loop.ts";
 import type { TrainerOptions } from "./options.ts";
@@ -19,6 +21,10 @@ export type Materials = Pick<TrainingRun, "device" | "model" | "folder" | "finge
   prompts?: readonly PromptTokens[] | undefined;
   asked?: { stops: readonly number[]; decode: (ids: readonly number[]) => string } | undefined;
   teacher?: Beside | undefined;
+  /** What rules say of the samples of one prompt, for trainers that judge. */
+  judge?: ((samples: readonly Rollout[]) => Promise<Judgement[]>) | undefined;
+  /** The student as it was at the start, as a model whose weights are states of the device. */
+  reference?: (() => Promise<Model>) | undefined;
 };
 
 /**
@@ -37,6 +43,8 @@ export type Trainer<Options extends z.ZodObject = any> = {
   needs: "dataset" | "prompts";
   /** What it asks of the recipe's teacher: its log-probabilities of the dataset's tokens, made beforehand, or itself. */
   teacher?: "logprobs" | "model";
+  /** Whether it asks the recipe's rewards what a completion is worth. */
+  judges?: boolean;
   /** Whether it needs a dataset beside its prompts. */
   dataset?(options: z.output<Options>): boolean;
   // biome-ignore lint/suspicious/noExplicitAny: only a trainer's own objective reads its batches.

@@ -6,14 +6,21 @@ import { DistillError } from "../../core/errors.ts";
 import type { Segments } from "../../data/example-store.ts";
 import { readExamples } from "../../data/examples.ts";
 import { type Likely, readLikely } from "../../data/likely.ts";
-import { type PromptSource, readPrompts } from "../../data/prompts.ts";
+import type { PromptSource } from "../../data/prompts.ts";
+import type { Rollout } from "../../data/rollouts.ts";
 import { promptTokens } from "../../data/segments.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import { requireSameVocabulary, vocabularyOf } from "../../data/vocabulary.ts";
 import { createModel } from "../../models/load.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
+import { createRewards } from "../../rewards/create.ts";
+import { judgeGroup } from "../../rewards/judge.ts";
+import type { Sample } from "../../rewards/reward.ts";
 import type { Device } from "../../runtime/device.ts";
+import { studentModel } from "../../student/model.ts";
+import type { OpenedStudent } from "../../student/student.ts";
 import { templateToAsk } from "../../student/template.ts";
+import { startingWeights } from "../../student/weights.ts";
 import * as teachers from "../../teachers/index.ts";
 import { requireScores, scoreSegments } from "../../teachers/score.ts";
 import type { Teacher, TeacherComponent } from "../../teachers/teacher.ts";
@@ -22,7 +29,7 @@ import { writeWeight } from "../../trainers/checkpoint.ts";
 import * as trainers from "../../trainers/index.ts";
 import type { PromptTokens } from "../../trainers/rollouts.ts";
 import type { Beside, Materials, Trainer } from "../../trainers/trainer.ts";
-import { type Context, datasetOf } from "./context.ts";
+import { type Context, datasetOf, questions } from "./context.ts";
 import { cacheOf } from "./example-cache.ts";
 import { likelyPlace } from "./logprobs.ts";
 
@@ -30,7 +37,12 @@ export const trainerOf = ({ trainer }: Recipe): Trainer =>
   componentOf(trainers as Record<string, Trainer>, trainer.type, "trainer");
 
 /** Options of trainers that need prompts or a teacher. */
-type OwnOptions = { prompts?: PromptSource; max_new_tokens?: number; top_logprobs?: number };
+type OwnOptions = {
+  prompts?: PromptSource;
+  max_new_tokens?: number;
+  max_completion_length?: number;
+  top_logprobs?: number;
+};
 export const ownOptions = ({ trainer }: Recipe) => trainer as Recipe["trainer"] & OwnOptions;
 
 /** The examples of the recipe's dataset, where it has one; undefined where `signal` ended it. */
@@ -58,24 +70,26 @@ export function promptsOf({ recipe }: Context, tokenizer: Tokenizer): PromptToke
   if (!prompts) return undefined;
   const { written, template, folder } = tokenizer;
   const render = templateOf(templateToAsk(recipe, tokenizer), template, folder, written);
-  return readPrompts(prompts, "train").map((prompt, i) => ({
+  const rules = trainerOf(recipe).judges ? (recipe.rewards ?? []) : [];
+  return questions(prompts, "train", rules).map((prompt, i) => ({
     ...prompt,
     number: i + 1,
     tokens: promptTokens(render([{ role: "user", content: prompt.prompt }], { generate: true }), tokenizer),
   }));
 }
 
-type Given = Pick<Materials, "segments" | "likely" | "prompts" | "asked" | "teacher">;
+type Given = Pick<Materials, "segments" | "likely" | "prompts" | "asked" | "teacher" | "judge" | "reference">;
 
 /** What the trainer is given. `close` frees the teacher. */
 export async function materialsOf(
   context: Context,
   device: Device,
-  tokenizer: Tokenizer,
+  student: Pick<OpenedStudent, "config" | "tokenizer" | "source">,
   segments: Segments | undefined,
   signal: AbortSignal,
 ): Promise<{ given: Given; close(): Promise<void> }> {
   const { recipe, folder } = context;
+  const { tokenizer } = student;
   const trainer = trainerOf(recipe);
   const given: Given = { segments, prompts: promptsOf(context, tokenizer) };
   if (given.prompts) given.asked = { stops: tokenizer.stops, decode: tokenizer.decode };
@@ -83,9 +97,37 @@ export async function materialsOf(
     const { name, key } = likelyPlace(context);
     given.likely = readLikely({ folder: join(folder.path, name), key });
   }
+  if (trainer.judges) {
+    const rewards = await createRewards(recipe.rewards!);
+    given.judge = (samples) => judgeGroup(rewards, samples.map(sampleOf));
+  }
+  given.reference = () => referenceOf(recipe, device, student);
   if (trainer.teacher !== "model") return { given, close: async () => {} };
   const { beside, close } = await teacherBeside(recipe, device, tokenizer, signal);
   return { given: { ...given, teacher: beside }, close };
+}
+
+/** A rollout as rules see it. */
+const sampleOf = ({ prompt, completion, answer, finish_reason, token_ids }: Rollout): Sample => ({
+  prompt,
+  completion,
+  finish_reason,
+  num_tokens: token_ids.length,
+  ...(answer === null ? {} : { answer }),
+});
+
+/** Where an adapter is trained the student without it; else a copy of all its weights. */
+async function referenceOf(
+  recipe: Recipe,
+  device: Device,
+  { config, source }: Pick<OpenedStudent, "config" | "source">,
+) {
+  if (recipe.lora)
+    return studentModel({ student: recipe.student }, { config, source }, { ...recipe.trainer, freeze: ["*"] });
+  const model = createModel(config, source, { scope: "reference/" });
+  for (const weight of startingWeights(recipe.student, model, model.parameters, recipe.trainer.seed))
+    await writeWeight(device, model, weight);
+  return model;
 }
 
 /** Tokens of a teacher that cannot stand beside the student are compared, unless the recipe says how many. */

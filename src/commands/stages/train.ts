@@ -13,6 +13,7 @@ import type { Model, Parameter } from "../../models/model.ts";
 import { requireWidened } from "../../models/storage.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
+import { rewardsInput } from "../../rewards/create.ts";
 import { type Device, openDevice } from "../../runtime/device.ts";
 import { measureRates } from "../../runtime/probe.ts";
 import { watchResidentSet } from "../../runtime/resident-set.ts";
@@ -56,12 +57,13 @@ export function trainStage(context: Context): Stage {
           : {}),
         ...(recipe.dataset ? { dataset: datasetContent(context, recipe.dataset) } : {}),
         ...(prompts ? { prompts: promptsInput(readPrompts(prompts, "train")) } : {}),
+        ...(trainer.judges ? { rewards: rewardsInput(recipe.rewards!) } : {}),
         ...(trainer.teacher === "model" ? { teacher: teacherInput(context) } : {}),
       };
     },
     leaves: [NAMES.student, ...(recipe.lora ? [NAMES.adapter] : [])],
     async run({ key, folder: run, signal }) {
-      const { model, trained, config, tokenizer } = studentToTrain(recipe, recipe.trainer, context.hub);
+      const { model, trained, config, tokenizer, source } = studentToTrain(recipe, recipe.trainer, context.hub);
       const examples = await examplesOf(context, tokenizer, signal);
       if (!examples) return { stopped: true, result: {} };
       const { segments } = examples;
@@ -72,7 +74,7 @@ export function trainStage(context: Context): Stage {
         requireWidened(recipe.trainer.base_dtype, device);
         const weights = (parameters: readonly Parameter[]) =>
           startingWeights(recipe.student, model, parameters, recipe.trainer.seed);
-        materials = await materialsOf(context, device, tokenizer, segments, signal);
+        materials = await materialsOf(context, device, { config, tokenizer, source }, segments, signal);
         const { given } = materials;
         const { trainer: options } = recipe;
         // checkpoints are for going on, and no part of what is left
@@ -167,10 +169,10 @@ const foresee = async (
 
 /** What the student may answer at most: as many tokens as there is room for. */
 function longestAnswers(recipe: Recipe, prompts: readonly PromptTokens[]): Segments {
-  const { max_length, max_new_tokens = max_length } = ownOptions(recipe);
+  const { max_length, max_new_tokens, max_completion_length = max_new_tokens ?? max_length } = ownOptions(recipe);
   return inMemory(
     prompts.map(({ tokens }) => {
-      const length = Math.min(max_length, tokens.length + max_new_tokens);
+      const length = Math.min(max_length, tokens.length + max_completion_length);
       const all = Array.from({ length }, (_, i) => tokens[i] ?? 0);
       return { tokens: all, supervised: all.map((_, i) => i >= tokens.length) };
     }),

@@ -1,0 +1,28 @@
+import type { Rollout } from "../data/rollouts.ts";
+import { average, deviation } from "./advantages.ts";
+
+/** What TRL logs of a generation, under its names: rewards of groups that lie one after the other, and lengths. */
+export function rolloutMetrics(drawn: readonly Rollout[], num_generations: number): Record<string, number> {
+  const known = (values: readonly (number | null)[]) => values.filter((value) => value !== null);
+  const rewards = drawn.map(({ judgement }) => judgement!.reward);
+  const spreads = Array.from({ length: drawn.length / num_generations }, (_, i) =>
+    deviation(known(rewards.slice(i * num_generations, (i + 1) * num_generations))),
+  );
+  const lengths = drawn.map(({ token_ids }) => token_ids.length);
+  const names = Object.keys(drawn[0]!.judgement!.rewards);
+  return {
+    reward: average(known(rewards)),
+    reward_std: average(spreads),
+    frac_reward_zero_std: average(spreads.map((spread) => Number(spread < 1e-6))),
+    ...Object.fromEntries(
+      names.map((name) => [
+        `rewards/${name}`,
+        average(known(drawn.map(({ judgement }) => judgement!.rewards[name] ?? null))),
+      ]),
+    ),
+    "completions/mean_length": average(lengths),
+    "completions/max_length": Math.max(...lengths),
+    "completions/clipped_ratio": average(drawn.map(({ finish_reason }) => Number(finish_reason === "length"))),
+    "tokens/sampled": lengths.reduce((a, b) => a + b, 0),
+  };
+}
