@@ -73,6 +73,23 @@ const onPolicy = {
   temperature: 1,
 };
 
+/** A made-up rule: the share of even tokens. */
+const judge: Given["judge"] = async (samples) =>
+  samples.map(({ token_ids }) => {
+    const reward = token_ids.filter((token) => token % 2 === 0).length / token_ids.length;
+    return { rewards: { even: reward }, reward, verdict: "unknown", extracted: null, reason: "", accepted: true };
+  });
+
+const reinforced = { prompts: { path: "-" }, prompts_per_step: 3, num_generations: 4, max_completion_length: 8 };
+
+/** The student's own weights, again. */
+async function reference(device: Device, config: ModelConfig): Promise<Model> {
+  const model = createModel(config, "The test's reference", { scope: "reference/" });
+  for (const weight of initialWeights({ ...model, initializer_range: 0.3 }, 3))
+    await writeWeight(device, model, weight);
+  return model;
+}
+
 /** Each way in which a trainer can be made. */
 export const CASES: Record<string, Case> = {
   sft: { trainer: "sft", given: () => dataset },
@@ -94,6 +111,12 @@ export const CASES: Record<string, Case> = {
       teacher: { score: async (segments) => segments.map(likelyIn), top_logprobs: K },
     }),
   },
+  grpo: { trainer: "grpo", options: reinforced, given: () => ({ ...written, judge }) },
+  "grpo near its start, with a moving baseline and two updates a generation": {
+    trainer: "grpo",
+    options: { ...reinforced, beta: 0.5, baseline: "moving", steps_per_generation: 2, loss_type: "grpo" },
+    given: (device, config) => ({ ...written, judge, reference: () => reference(device, config) }),
+  },
 };
 
 export const trainerIn = ({ trainer }: Case): Trainer => (trainers as Record<string, Trainer>)[trainer]!;
@@ -102,7 +125,7 @@ export const optionsOf = (one: Case, more: object = {}): TrainerOptions =>
   trainerIn(one).options.parse({
     max_length: 64,
     learning_rate: 1e-2,
-    per_device_train_batch_size: 8,
+    per_device_train_batch_size: 16,
     logging_steps: 1,
     ...one.options,
     ...more,

@@ -31,8 +31,9 @@ async function firstStep(name: string, more: object) {
   const { batches, tokens, supervised } = (await source.step(0))!;
   await resetMoments(on, model.parameters);
   const training = await compileTraining(on, model, objective, source.shape, ADAMW);
-  const { loss, metrics } = await training.step(batches, { learning_rate: 0, max_grad_norm: 1 });
+  const { loss, metrics, grad_norm } = await training.step(batches, { learning_rate: 0, max_grad_norm: 1 });
   await source.close?.();
+  assert.ok(grad_norm > 0.01, `the gradient's norm is ${grad_norm}`);
   return { loss, metrics, tokens, supervised, batches, gradients: await gradientsOf(on, model) };
 }
 
@@ -40,7 +41,6 @@ type FirstStep = Awaited<ReturnType<typeof firstStep>>;
 
 function assertAlike(found: FirstStep, expected: FirstStep, what: string): void {
   assert.deepEqual([found.tokens, found.supervised], [expected.tokens, expected.supervised]);
-  assert.ok(expected.loss > 0.1, `the loss is ${expected.loss}`);
   const near = (a: number, b: number) => Math.abs(a - b) <= 1e-5 * Math.max(1, Math.abs(b));
   assert.ok(near(found.loss, expected.loss), `${what}: the loss is ${found.loss}, not ${expected.loss}`);
   for (const [name, value] of Object.entries(expected.metrics))
@@ -57,7 +57,7 @@ for (const name of Object.keys(CASES)) {
     assert.ok(packed.batches.length < 5);
     assertAlike(packed, apart, "packed");
     const accumulated = await firstStep(name, { packing: false, per_device_train_batch_size: 1 });
-    assert.equal(accumulated.batches.length, 5);
+    assert.ok(accumulated.batches.length >= 5);
     assertAlike(accumulated, apart, "accumulated");
   });
 
@@ -72,7 +72,7 @@ for (const name of Object.keys(CASES)) {
     });
     const device = await testDevice();
     const { tokens, loss } = await trainIn(one, device, options, whole);
-    assert.ok(loss! > 0 && tokens > 0);
+    assert.ok(Number.isFinite(loss) && tokens > 0);
     // killed in the fourth step, after what was drawn in it was kept
     cpSync(whole, stopped, { recursive: true });
     for (const step of [4, 5]) rmSync(join(stopped, "checkpoints", `step-${step}`), { recursive: true });
@@ -81,13 +81,14 @@ for (const name of Object.keys(CASES)) {
     // stopped after the second step, before anything of the third was drawn
     const early = mkdtempSync(join(tmpdir(), "early-"));
     let looks = 0;
+    const written = trainers[one.trainer].needs === "prompts"; // whose sampler looks at the signal too
     const signal = {
       get aborted() {
         return ++looks > 2;
       },
     } as AbortSignal;
-    const first = await trainIn(one, device, options, early, one.trainer === "gkd" ? undefined : signal);
-    if (one.trainer !== "gkd") assert.equal(first.step, 2);
+    const first = await trainIn(one, device, options, early, written ? undefined : signal);
+    if (!written) assert.equal(first.step, 2);
     assert.equal((await trainIn(one, device, options, early)).tokens, tokens);
     assert.deepEqual(leftIn(early), leftIn(whole));
   });
@@ -141,7 +142,7 @@ const metricsIn = (output: string): Record<string, number>[] =>
   readFileSync(join(output, "metrics.jsonl"), "utf8")
     .trim()
     .split("\n")
-    .map((line) => ({ ...JSON.parse(line), tokens_per_s: 0 }));
+    .map((line) => ({ ...JSON.parse(line), tokens_per_s: 0, "seconds/generation": 0 }));
 
 /** The last checkpoint, the metrics without the time that steps took, and what was drawn. */
 function leftIn(output: string) {
