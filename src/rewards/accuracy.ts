@@ -1,12 +1,15 @@
 /** @file Whether a completion's answer equals the reference, as mathematics. */
 
 import { z } from "zod";
+import { FORMS } from "./math/form.ts";
 import { gradeMath } from "./math/index.ts";
 import { defineReward } from "./reward.ts";
 
 const options = z.strictObject({
   /** `strict` demands a \boxed{} or an <answer>; `lenient` also reads "the answer is …" and plain text. */
   profile: z.enum(["strict", "lenient"]).default("strict"),
+  /** In which form the answer has to be given: one `number`, any `expression`, or `any`, which is also where it is left out. */
+  answer: z.enum(FORMS).optional(),
 });
 
 const SCORES = { correct: 1, incorrect: 0, truncated: 0, unknown: null, infra_error: null };
@@ -15,11 +18,11 @@ const SCORES = { correct: 1, incorrect: 0, truncated: 0, unknown: null, infra_er
 export const accuracy = defineReward({
   options,
   needsAnswer: true,
-  create({ profile }) {
+  create({ profile, answer: form = "any" }) {
     return ({ completion, answer, finish_reason }) => {
       if (answer === undefined)
         return { score: null, verdict: "unknown", extracted: null, reason: "there is no reference" };
-      const { verdict, extracted, reason } = gradeMath({ completion, answer, profile });
+      const { verdict, extracted, reason } = gradeMath({ completion, answer, profile, form });
       if (verdict === "incorrect" && extracted === null && finish_reason === "length")
         return { score: 0, verdict: "truncated", extracted, reason: "the completion was cut before it answered" };
       return { score: SCORES[verdict], verdict, extracted, reason };

@@ -4,6 +4,7 @@ import type { Verdict } from "../../core/trace.ts";
 import { findChoice, leadingChoice, loneChoice } from "./choice.ts";
 import { compareAnswers } from "./compare.ts";
 import { type Extracted, extractLenient, extractStrict, wordsAt } from "./extract.ts";
+import { type Form, hasForm } from "./form.ts";
 import { print } from "./print.ts";
 import { readAnswer } from "./read.ts";
 import { sameText } from "./text.ts";
@@ -32,10 +33,13 @@ export function gradeMath({
   completion,
   answer,
   profile = "lenient",
+  form = "any",
 }: {
   completion: string;
   answer: string;
   profile?: Profile;
+  /** In which form the completion's answer has to be given. */
+  form?: Form;
 }): Grade {
   const reference = readReference(answer);
   const found = profile === "strict" ? extractStrict(completion) : extractLenient(completion);
@@ -50,6 +54,7 @@ export function gradeMath({
   });
   if (!reference) return grade("unknown", "the reference is empty or cannot be read", "reference");
   if (!found) return grade("incorrect", "the completion gives no answer", "extraction");
+  if (!hasForm(found.node, form)) return grade("incorrect", `the ${found.place} is no ${form}`, "form");
   const rule = ruleFor(completion, answer, found, reference, profile);
   return rule
     ? grade("correct", `the ${found.place} equals the reference`, rule)
