@@ -59,7 +59,7 @@ export {
   type Teacher,
 } from "./teachers/teacher.ts";
 export * as trainers from "./trainers/index.ts";
-export type { Report } from "./trainers/optimizer/optimizer.ts";
+export type { Report } from "./trainers/layout/layout.ts";
 export { TrainerOptions } from "./trainers/options.ts";
 export { compileTraining, type StepSettings, type Training } from "./trainers/program.ts";
 export { defineTrainer, type Trainer, trainWith } from "./trainers/trainer.ts";

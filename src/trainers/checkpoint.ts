@@ -16,7 +16,7 @@ import { tensor } from "../runtime/tensor.ts";
 import type { RunFolder } from "../store/run-folder.ts";
 import { readSeal } from "../store/seal.ts";
 import type { Trained } from "../student/trained.ts";
-import { momentNames, type OptimizerState } from "./optimizer/optimizer.ts";
+import { momentNames, type OptimizerState } from "./layout/layout.ts";
 
 const State = z.object({
   /** Steps done. */

@@ -9,8 +9,7 @@ import type { AdamWOptions } from "../nn/adamw.ts";
 import { Cast } from "../ops/index.ts";
 import type { Device } from "../runtime/device.ts";
 import { type Tensor, tensor } from "../runtime/tensor.ts";
-import type { Losses, LossOptions, Objective } from "./objective.ts";
-import { createOptimizer } from "./optimizer/create.ts";
+import { compileLayout } from "./layout/create.ts";
 import {
   gradientName,
   type LossGraph,
@@ -18,7 +17,8 @@ import {
   type OptimizerState,
   type Report,
   type StepSettings as UpdateSettings,
-} from "./optimizer/optimizer.ts";
+} from "./layout/layout.ts";
+import type { Losses, LossOptions, Objective } from "./objective.ts";
 import type { Precision } from "./precision.ts";
 
 export type TrainingOptions = AdamWOptions & {
@@ -95,24 +95,24 @@ export async function compileTraining<Batch>(
     batched: new Set(read.filter((name) => !frozen.has(name) && name !== scale?.name)),
     frozen,
   };
-  const optimizer = await createOptimizer(device, graph, parameters, { ...options, half }, initial);
+  const layout = await compileLayout(device, graph, parameters, { ...options, half }, initial);
   const ask = (batches: readonly Batch[], { masks = [], ...settings }: StepSettings): Promise<void> =>
-    optimizer.step(
+    layout.step(
       objective.feeds(batches).map((feeds, i) => ({ ...feeds, ...masks[i] })),
       settings,
     );
 
   return {
-    nodes: optimizer.nodes,
-    kernels: (microBatches = 1) => optimizer.kernels(microBatches),
+    nodes: layout.nodes,
+    kernels: (microBatches = 1) => layout.kernels(microBatches),
     async step(batches, settings) {
       await ask(batches, settings);
-      return optimizer.report();
+      return layout.report();
     },
     ask,
-    report: optimizer.report,
-    read: optimizer.read,
-    release: optimizer.release,
+    report: layout.report,
+    read: layout.read,
+    release: layout.release,
   };
 }
 

@@ -8,7 +8,7 @@ import { Add, Div, Exp, Mul, Neg, ReduceSum, Sqrt, Sub } from "../../src/ops/ind
 import { openDevice } from "../../src/runtime/device.ts";
 import { LoopInstance, LoopThreads } from "../../src/runtime/loops.ts";
 import { scalarTensor, tensor, toNumbers } from "../../src/runtime/tensor.ts";
-import type { Report } from "../../src/trainers/optimizer/optimizer.ts";
+import type { Report } from "../../src/trainers/layout/layout.ts";
 import { random, testDevice } from "../support/finite-differences.ts";
 import { batchOf, compileFor, prepare, relativeDifference, segment, TOY } from "../support/training.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Device } from "../../src/runtime/device.ts";
-import { INITIAL_STATE } from "../../src/trainers/optimizer/optimizer.ts";
+import { INITIAL_STATE } from "../../src/trainers/layout/layout.ts";
 import { compileTraining } from "../../src/trainers/program.ts";
 import { nextToken } from "../../src/trainers/supervised.ts";
 import { ADAMW, batchOf, prepare, segment } from "./training.ts";

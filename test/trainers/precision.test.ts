@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { INITIAL_STATE } from "../../src/trainers/optimizer/optimizer.ts";
+import { INITIAL_STATE } from "../../src/trainers/layout/layout.ts";
 import { choosePrecision } from "../../src/trainers/precision.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
 import { nextToken } from "../../src/trainers/supervised.ts";

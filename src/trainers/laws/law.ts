@@ -8,7 +8,7 @@ import type { LoraOptions } from "../../models/lora.ts";
 import type { Model, ModelOptions, Parameter } from "../../models/model.ts";
 import type { Device } from "../../runtime/device.ts";
 import { tensor } from "../../runtime/tensor.ts";
-import { gradientName } from "../optimizer/optimizer.ts";
+import { gradientName } from "../layout/layout.ts";
 import { compileTraining, resetMoments, type Training, type TrainingOptions } from "../program.ts";
 import { nextToken } from "../supervised.ts";
 

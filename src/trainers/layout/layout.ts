@@ -1,11 +1,14 @@
-/** @file What the optimizer is to the training loop, whatever layout its state has. */
+/**
+ * @file How weights, gradients and moments lie on a device, and the programs of a step that follow from it: forward and
+ * backward, the sum over micro-batches, the norm, the optimizer.
+ */
 
 import type { Value } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
 import type { AdamWOptions } from "../../nn/adamw.ts";
 import type { Tensor } from "../../runtime/tensor.ts";
 
-export type OptimizerOptions = AdamWOptions & {
+export type LayoutOptions = AdamWOptions & {
   weight_decay: number;
   /** Whether the forward and backward pass compute in half precision; weights and moments are float32 all the same. */
   half: boolean;
@@ -58,7 +61,7 @@ export type StepSettings = {
   max_grad_norm: number;
 };
 
-export type Optimizer = {
+export type Layout = {
   /** ONNX nodes of the program of loss and gradients. */
   readonly nodes: number;
   /** Kernels of a step of so many micro-batches, by what they are for. */

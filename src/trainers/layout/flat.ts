@@ -15,14 +15,14 @@ import {
   decays,
   gradientName,
   INITIAL_STATE,
+  type Layout,
+  type LayoutOptions,
   type LossGraph,
   momentNames,
-  type Optimizer,
-  type OptimizerOptions,
   type OptimizerState,
   type Report,
   sizeOf,
-} from "./optimizer.ts";
+} from "./layout.ts";
 
 /** Elements of a flat: what every adapter binds to a kernel is at least 128 MiB. */
 const FLAT = 2 ** 25;
@@ -33,14 +33,14 @@ const FAN = 8;
 /** Tensors that lie end to end in the order given, in states of these names. */
 type Flat = { parameters: readonly Parameter[]; param: string; grad: string; m: string; v: string };
 
-export async function flatOptimizer(
+export async function flatLayout(
   device: Device,
   { scalars, gradients }: LossGraph,
   parameters: readonly Parameter[],
-  options: OptimizerOptions,
+  options: LayoutOptions,
   initial: OptimizerState = INITIAL_STATE,
   size = FLAT,
-): Promise<Optimizer> {
+): Promise<Layout> {
   const names = Object.keys(scalars);
   const backward = await device.compile({ ...gradients, ...scalars }, { keep: [...Object.keys(gradients), ...names] });
   const flats = layOut(parameters, size);
@@ -242,7 +242,7 @@ function compileControl(
   device: Device,
   flats: readonly Flat[],
   metrics: readonly string[],
-  options: OptimizerOptions,
+  options: LayoutOptions,
 ): Promise<Program> {
   const grads = flats.map((flat) => input(flat.grad, "float32", [total(flat)]));
   const squares = sumOfSquaresOfFlats(grads);

@@ -9,21 +9,21 @@ import {
   decays,
   gradientName,
   INITIAL_STATE,
+  type Layout,
+  type LayoutOptions,
   type LossGraph,
   momentNames,
-  type Optimizer,
-  type OptimizerOptions,
   type OptimizerState,
   type Report,
-} from "./optimizer.ts";
+} from "./layout.ts";
 
-export async function separateOptimizer(
+export async function separateLayout(
   device: Device,
   { scalars, gradients, ...inputs }: LossGraph,
   parameters: readonly Parameter[],
-  options: OptimizerOptions,
+  options: LayoutOptions,
   initial: OptimizerState = INITIAL_STATE,
-): Promise<Optimizer> {
+): Promise<Layout> {
   const backward = await compileBackward(device, scalars, gradients, inputs);
   const update = await device.compileLoop(adamW(options));
   const names = Object.keys(scalars).slice(1);
@@ -70,7 +70,7 @@ export async function separateOptimizer(
 }
 
 /** What flat.ts decides on the device: an overflow halves the scale of the loss, and many steps without one double it. */
-function nextState(state: OptimizerState, finite: boolean, { half, beta1, beta2 }: OptimizerOptions): OptimizerState {
+function nextState(state: OptimizerState, finite: boolean, { half, beta1, beta2 }: LayoutOptions): OptimizerState {
   const { loss_scale, good_steps, skipped_steps, beta1_power, beta2_power } = state;
   if (!finite)
     return {
