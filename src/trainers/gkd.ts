@@ -6,18 +6,17 @@
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
-import { type Batch, batchShape, type Segment } from "../data/batch.ts";
+import type { Batch, Segment } from "../data/batch.ts";
 import { inMemory } from "../data/example-store.ts";
 import { PromptSource } from "../data/prompts.ts";
-import type { Rollout } from "../data/rollouts.ts";
 import type { Model } from "../models/model.ts";
 import { fullDivergence, topDivergence } from "../nn/divergence.ts";
 import { epochs } from "./epochs.ts";
 import { joined, type KdBatch, topColumns, topOperands } from "./kd.ts";
 import type { Objective } from "./objective.ts";
 import { TrainerOptions } from "./options.ts";
-import { policyOf } from "./precision.ts";
-import { inRows, openRollouts, promptsOf, segmentOf } from "./rollouts.ts";
+import { lengthMetrics } from "./rollout-metrics.ts";
+import { inRows, openPolicy, promptsOf, segmentOf } from "./rollouts.ts";
 import type { Source, Step } from "./source.ts";
 import { supervisedFeeds, supervisedIn, supervisedLoss } from "./supervised.ts";
 import { defineTrainer, type Materials } from "./trainer.ts";
@@ -92,34 +91,18 @@ async function gkdSource<Made extends Batch>(
   materials: Materials,
   scored: Scored<Made>,
 ): Promise<Source<Made>> {
-  const { device, model, prompts, asked, segments, folder, fingerprint, signal } = materials;
-  if (!prompts || !asked) throw new DistillError("The trainer gkd needs prompts, and was given none.");
-  const long = prompts.find(({ tokens }) => tokens.length >= options.max_length);
-  if (long)
-    throw new DistillError(
-      `Prompt "${long.id}" has ${long.tokens.length} tokens, which leaves no room for an answer in trainer.max_length ${options.max_length}. Raise it, or leave the prompt out.`,
-    );
-  const { lmbda, seed, prompts_per_step, per_device_train_batch_size: rows, max_length, temperature } = options;
-  const heads = device.target.fewKernels ? model.num_heads : undefined;
-  const shape = batchShape(rows, max_length, model.head.shape[0] as number, heads);
+  const { device, model, segments } = materials;
+  const { lmbda, seed, prompts_per_step, temperature } = options;
+  const { prompts, rollouts, shape } = await openPolicy(options, materials);
   const stepsPerEpoch = Math.ceil(prompts.length / prompts_per_step);
   const dataset =
     segments && epochs(device, model, segments, options, (batch, rows) => ({ ...batch, examples: rows.flat() }));
-  const rollouts = await openRollouts({
-    device,
-    model: await policyOf(device, model, options.precision),
-    ...asked,
-    context_size: max_length,
-    place: { folder: folder.place(`rollouts/${fingerprint}`), key: fingerprint },
-    seed,
-    signal,
-  });
   const writes = (step: number) => seededRandom(deriveSeed(seed, "lmbda", step)).uniform() < lmbda;
   const turnOf = (step: number, own: boolean) =>
     Array.from({ length: step }, (_, before) => writes(before)).filter((wrote) => wrote === own).length;
 
   async function written(step: number): Promise<Step<Made> | undefined> {
-    const chosen = promptsOf(prompts!, turnOf(step, true), prompts_per_step, seed);
+    const chosen = promptsOf(prompts, turnOf(step, true), prompts_per_step, seed);
     const settings = { temperature, max_completion_length: options.max_new_tokens };
     const drawn = await rollouts.draw(step + 1, chosen, settings);
     if (!drawn) return undefined;
@@ -133,18 +116,12 @@ async function gkdSource<Made extends Batch>(
       if (!made) return undefined;
       batches.push(made);
     }
-    const mean = (of: (rollout: Rollout) => number) =>
-      drawn.reduce((sum, rollout) => sum + of(rollout), 0) / drawn.length;
     return {
       batches,
       tokens: own.lengths.reduce((sum, length) => sum + length, 0),
       supervised: supervisedIn(batches),
       rows: chosen.map(({ number }) => number),
-      metrics: {
-        on_policy: 1,
-        completion_length: mean(({ token_ids }) => token_ids.length),
-        truncated: mean(({ finish_reason }) => Number(finish_reason === "length")),
-      },
+      metrics: { on_policy: 1, ...lengthMetrics(drawn) },
     };
   }
 

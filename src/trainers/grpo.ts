@@ -3,18 +3,17 @@
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
-import { type Batch, batchShape } from "../data/batch.ts";
+import type { Batch } from "../data/batch.ts";
 import { inMemory } from "../data/example-store.ts";
 import { PromptSource } from "../data/prompts.ts";
 import type { Rollout } from "../data/rollouts.ts";
 import type { Model } from "../models/model.ts";
 import { policyGradient } from "../nn/policy.ts";
 import { groupAdvantages, LOSS_TYPES, movingAdvantages, SCALES, tokenShares } from "./advantages.ts";
-import { rolloutMetrics } from "./grpo-metrics.ts";
 import type { Objective } from "./objective.ts";
 import { TrainerOptions } from "./options.ts";
-import { policyOf } from "./precision.ts";
-import { inRows, openRollouts, promptsOf, segmentOf } from "./rollouts.ts";
+import { lengthMetrics, rewardMetrics } from "./rollout-metrics.ts";
+import { inRows, openPolicy, promptsOf, segmentOf } from "./rollouts.ts";
 import type { Source, Step } from "./source.ts";
 import {
   type Column,
@@ -119,24 +118,10 @@ const DECAY = 0.9;
 const MISMATCH = 1e-3;
 
 async function grpoSource(options: GrpoOptions, materials: Materials): Promise<Source<GrpoBatch>> {
-  const { device, model, prompts, asked, judge, folder, fingerprint, signal } = materials;
-  if (!prompts || !asked || !judge) throw new DistillError("The trainer grpo needs prompts and rewards.");
-  const { seed, prompts_per_step, num_generations, max_completion_length, steps_per_generation, max_length } = options;
-  const heads = device.target.fewKernels ? model.num_heads : undefined;
-  const vocab = model.head.shape[0] as number;
-  const shape = batchShape(options.per_device_train_batch_size, max_length, vocab, heads);
+  const { seed, prompts_per_step, num_generations, max_completion_length, steps_per_generation } = options;
+  const { prompts, rollouts, shape } = await openPolicy(options, materials);
   const updates = steps_per_generation * options.num_iterations;
   const generations = Math.ceil((prompts.length * options.num_train_epochs) / prompts_per_step);
-  const rollouts = await openRollouts({
-    device,
-    model: await policyOf(device, model, options.precision),
-    ...asked,
-    context_size: max_length,
-    place: { folder: folder.place(`rollouts/${fingerprint}`), key: fingerprint },
-    seed,
-    judge,
-    signal,
-  });
   let current: Generation | undefined;
   let moving = { generation: 0, baseline: 0, next: 0 };
   let dead = 0;
@@ -144,7 +129,7 @@ async function grpoSource(options: GrpoOptions, materials: Materials): Promise<S
   async function generation(number: number): Promise<Generation | undefined> {
     if (current?.number === number) return current;
     const start = performance.now();
-    const chosen = promptsOf(prompts!, number, prompts_per_step, seed);
+    const chosen = promptsOf(prompts, number, prompts_per_step, seed);
     const settings = { temperature: 1, max_completion_length, num_generations };
     const drawn = await rollouts.draw(number + 1, chosen, settings);
     if (!drawn) return undefined;
@@ -208,7 +193,9 @@ async function grpoSource(options: GrpoOptions, materials: Materials): Promise<S
       tokens: segments.lengths.reduce((sum, length) => sum + length, 0),
       supervised: supervisedIn(batches),
       rows: part.map((i) => i + 1),
-      metrics: first ? { ...rolloutMetrics(drawn, num_generations), "seconds/generation": seconds } : {},
+      metrics: first
+        ? { ...rewardMetrics(drawn, num_generations), ...lengthMetrics(drawn), "seconds/generation": seconds }
+        : {},
     };
   }
 

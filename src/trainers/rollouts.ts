@@ -1,8 +1,9 @@
 /** @file What the student answers to prompts between steps: drawn with its weights of that moment, and kept in a ledger. */
 
+import { DistillError } from "../core/errors.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
 import type { Judgement, Prompt } from "../core/trace.ts";
-import { type Batch, type BatchShape, layOut, type Segment } from "../data/batch.ts";
+import { type Batch, type BatchShape, batchShape, layOut, type Segment } from "../data/batch.ts";
 import type { Segments } from "../data/example-store.ts";
 import { openLedger } from "../data/ledger.ts";
 import { rowsOf, unpacked } from "../data/packing.ts";
@@ -13,11 +14,40 @@ import type { Model } from "../models/model.ts";
 import type { Device } from "../runtime/device.ts";
 import { chunksOf } from "./epochs.ts";
 import type { TrainerOptions } from "./options.ts";
+import { policyOf } from "./precision.ts";
+import type { Materials } from "./trainer.ts";
 
 /** A prompt, and its text as the student reads it; `number` is its place among all prompts, from 1. */
 export type PromptTokens = Prompt & { number: number; tokens: readonly number[] };
 
-export type RolloutOptions = {
+/**
+ * The student as it answers between steps, and the sizes of the micro-batches that its answers make. Rollouts are kept under
+ * the run's key.
+ */
+export async function openPolicy(options: TrainerOptions, materials: Materials) {
+  const { device, model, prompts, asked, judge, folder, fingerprint, signal } = materials;
+  const { max_length, per_device_train_batch_size: rows, precision, seed } = options;
+  if (!prompts || !asked) throw new DistillError("A trainer whose student answers prompts was given none.");
+  const long = prompts.find(({ tokens }) => tokens.length >= max_length);
+  if (long)
+    throw new DistillError(
+      `Prompt "${long.id}" has ${long.tokens.length} tokens, which leaves no room for an answer in trainer.max_length ${max_length}. Raise it, or leave the prompt out.`,
+    );
+  const heads = device.target.fewKernels ? model.num_heads : undefined;
+  const rollouts = await openRollouts({
+    device,
+    model: await policyOf(device, model, precision),
+    ...asked,
+    context_size: max_length,
+    place: { folder: folder.place(`rollouts/${fingerprint}`), key: fingerprint },
+    seed,
+    judge,
+    signal,
+  });
+  return { prompts, rollouts, shape: batchShape(rows, max_length, model.head.shape[0] as number, heads) };
+}
+
+type RolloutOptions = {
   device: Device;
   /** The student, as it is asked. Its weights are states of the device. */
   model: Model;
@@ -33,13 +63,13 @@ export type RolloutOptions = {
   signal?: AbortSignal | undefined;
 };
 
-export type DrawSettings = { temperature: number; max_completion_length: number; num_generations?: number };
+type DrawSettings = { temperature: number; max_completion_length: number; num_generations?: number };
 
 /**
  * Draws for each step. What an earlier process drew at a step that is done again is taken as it is: the weights are the same
  * then, and so would be the draws.
  */
-export async function openRollouts(options: RolloutOptions) {
+async function openRollouts(options: RolloutOptions) {
   const { device, model, stops, context_size, seed, signal } = options;
   const sampler = await openSampler(device, model, { stops, context_size, name: "The student" });
   const ledger = openLedger(options.place.folder, { key: options.place.key });

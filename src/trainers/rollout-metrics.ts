@@ -1,14 +1,24 @@
 import type { Rollout } from "../data/rollouts.ts";
 import { average, deviation } from "./advantages.ts";
 
-/** What TRL logs of a generation, under its names: rewards of groups that lie one after the other, and lengths. */
-export function rolloutMetrics(drawn: readonly Rollout[], num_generations: number): Record<string, number> {
+/** What TRL logs of completions, under its names. */
+export function lengthMetrics(drawn: readonly Rollout[]): Record<string, number> {
+  const lengths = drawn.map(({ token_ids }) => token_ids.length);
+  return {
+    "completions/mean_length": average(lengths),
+    "completions/max_length": Math.max(...lengths),
+    "completions/clipped_ratio": average(drawn.map(({ finish_reason }) => Number(finish_reason === "length"))),
+    "tokens/sampled": lengths.reduce((a, b) => a + b, 0),
+  };
+}
+
+/** What it logs of rewards, of groups that lie one after the other. */
+export function rewardMetrics(drawn: readonly Rollout[], num_generations: number): Record<string, number> {
   const known = (values: readonly (number | null)[]) => values.filter((value) => value !== null);
   const rewards = drawn.map(({ judgement }) => judgement!.reward);
   const spreads = Array.from({ length: drawn.length / num_generations }, (_, i) =>
     deviation(known(rewards.slice(i * num_generations, (i + 1) * num_generations))),
   );
-  const lengths = drawn.map(({ token_ids }) => token_ids.length);
   const names = Object.keys(drawn[0]!.judgement!.rewards);
   return {
     reward: average(known(rewards)),
@@ -20,9 +30,5 @@ export function rolloutMetrics(drawn: readonly Rollout[], num_generations: numbe
         average(known(drawn.map(({ judgement }) => judgement!.rewards[name] ?? null))),
       ]),
     ),
-    "completions/mean_length": average(lengths),
-    "completions/max_length": Math.max(...lengths),
-    "completions/clipped_ratio": average(drawn.map(({ finish_reason }) => Number(finish_reason === "length"))),
-    "tokens/sampled": lengths.reduce((a, b) => a + b, 0),
   };
 }
