@@ -5,7 +5,7 @@ import { Command, CommanderError } from "commander";
 import type { DoctorOptions } from "./commands/doctor.ts";
 import type { FilterArguments } from "./commands/filter.ts";
 import type { InspectArguments } from "./commands/inspect.ts";
-import type { Verb } from "./commands/run.ts";
+import type { RunOptions, Verb } from "./commands/run.ts";
 import type { ScoreOptions } from "./commands/score.ts";
 import { DistillError, refusedByTheMachine } from "./core/errors.ts";
 
@@ -51,7 +51,8 @@ const VERBS: Record<Verb, string> = {
 for (const [verb, description] of Object.entries(VERBS))
   recipeCommand(verb, description)
     .option("--allow-modules", ALLOW_MODULES)
-    .action(async (recipe: string, overrides: string[], options: { allowModules?: boolean }) => {
+    .option("--step <name>", "of a pipeline, this step alone")
+    .action(async (recipe: string, overrides: string[], options: RunOptions) => {
       const { run } = await import("./commands/run.ts");
       await run(verb as Verb, recipe, overrides, options, interrupt.signal);
     });

@@ -7,12 +7,14 @@ import { formatDuration } from "../core/progress.ts";
 import { readPrompts } from "../data/prompts.ts";
 import type { ModelReport } from "../evaluation/evaluate.ts";
 import { markdownReport, type RunSummary, terminalReport } from "../evaluation/report.ts";
+import { readPipeline } from "../recipe/pipeline.ts";
 import { mapPaths, type Recipe, readRecipe } from "../recipe/recipe.ts";
 import { type Manifest, planStages, readManifest, runStages, type Stage, type StagePlan } from "../recipe/stages.ts";
 import { requireConsent } from "../rewards/consent.ts";
 import { openRunFolder } from "../store/run-folder.ts";
 import { unpackStudent, withStudentFolder } from "../student/unpack.ts";
 import { type Actual, describeComparison, describeEstimate, type TrainingEstimate } from "../trainers/estimate.ts";
+import { planSteps, runSteps } from "./pipeline.ts";
 import { type Context, NAMES } from "./stages/context.ts";
 import { evaluateStage } from "./stages/evaluate.ts";
 import { exportStage } from "./stages/export.ts";
@@ -56,21 +58,43 @@ function stagesOf(context: Context): Stage[] {
 
 const STOPPED = "Stopped. The same command continues from there.";
 
+export type RunOptions = {
+  allowModules?: boolean;
+  /** The one step of a pipeline that is run. */
+  step?: string;
+};
+
 export async function run(
   verb: Verb,
-  recipePath: string,
+  path: string,
   overrides: readonly string[],
-  { allowModules }: { allowModules?: boolean },
+  options: RunOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const start = performance.now();
-  const recipe = readRecipe(recipePath, overrides);
+  const pipeline = readPipeline(path, overrides);
+  if (!pipeline && options.step) throw new DistillError(`${path} has no steps, so none of them can be run alone.`);
+  const ran = pipeline
+    ? await runSteps(pipeline, verb, options, signal, (step) => runRecipe(step, verb, path, options, signal))
+    : await runRecipe(readRecipe(path, overrides), verb, path, options, signal);
+  if (!ran) return console.log(STOPPED);
+  const took = formatDuration((performance.now() - start) / 1000);
+  console.log(ran.length > 0 ? `\nDone in ${took}.` : "\nEverything was up to date.");
+}
+
+/** The stages of one recipe that were run, or nothing where the signal ended it. */
+async function runRecipe(
+  recipe: Recipe,
+  verb: Verb,
+  recipePath: string,
+  { allowModules }: RunOptions,
+  signal: AbortSignal,
+): Promise<readonly string[] | undefined> {
   requireConsent(recipe.rewards ?? [], allowModules);
   const fetched = await fromHub(recipe, { weights: weightsFor(verb, recipe), signal });
-  if (!fetched) return console.log(STOPPED);
+  if (!fetched) return undefined;
   refuseOwnInputs(fetched.recipe);
   const folder = await openRunFolder(recipe.output!, recipe.name);
-  let ran: readonly string[];
   try {
     const student = (await unpackStudent(fetched.recipe, folder, true))!;
     const unpacked = { ...fetched.recipe, student };
@@ -83,35 +107,41 @@ export async function run(
       signal,
       onStage: announce,
     });
-    if (!done.finished) return console.log(STOPPED);
+    if (!done.finished) return undefined;
     const summary = summarise(context, done.manifest);
     if (targets.includes("evaluate") && summary.models.length > 0) {
       // of a disk that can only be read nothing but this would be missing
       if (folder.writable) folder.writeFile("evaluation/report.md", markdownReport(summary));
       console.log(`\n${terminalReport(summary)}`);
     }
-    ran = done.ran;
+    return done.ran;
   } finally {
     folder.close();
   }
-  const took = formatDuration((performance.now() - start) / 1000);
-  console.log(ran.length > 0 ? `\nDone in ${took}.` : "\nEverything was up to date.");
 }
 
 /** distill plan: what a run would do, and why. Nothing is done. */
-export async function plan(recipePath: string, overrides: readonly string[], signal: AbortSignal): Promise<void> {
-  const recipe = readRecipe(recipePath, overrides);
+export async function plan(path: string, overrides: readonly string[], signal: AbortSignal): Promise<void> {
+  const pipeline = readPipeline(path, overrides);
+  if (pipeline) await planSteps(pipeline, (step) => planRecipe(step, path, signal));
+  else await planRecipe(readRecipe(path, overrides), path, signal);
+}
+
+/** Whether anything of one recipe is due. */
+async function planRecipe(recipe: Recipe, recipePath: string, signal: AbortSignal): Promise<boolean> {
   const fetched = await fromHub(recipe, { weights: weightsFor("plan", recipe), signal });
-  if (!fetched) return;
+  if (!fetched) return false;
   refuseOwnInputs(fetched.recipe);
   const { student, folder, close } = await withStudentFolder(fetched.recipe, recipe.output!, recipe.name);
   try {
     const unpacked = { ...fetched.recipe, student };
     const { context, stages, targets } = prepare({ recipe: unpacked, folder, hub: fetched.hub }, "run", recipePath);
     const manifest = readManifest(folder);
-    for (const { name, due, reason } of planStages(stages, targets, manifest, folder))
+    const planned = planStages(stages, targets, manifest, folder);
+    for (const { name, due, reason } of planned)
       console.log(`${name.padEnd(9)} ${due ? "runs" : "up to date"}${due ? `: ${reason}` : ""}`);
     for (const line of await foreseen(context, manifest, signal)) console.log(line);
+    return planned.some(({ due }) => due);
   } finally {
     close();
   }

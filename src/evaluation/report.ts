@@ -44,7 +44,8 @@ function rows(models: readonly ModelReport[]): string[][] {
   ]);
 }
 
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+/** 0.123 → "12.3 %" */
+export const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** A difference of shares in points: +1.2 */
 const points = (difference: number) => `${difference < 0 ? "−" : "+"}${Math.abs(100 * difference).toFixed(1)}`;

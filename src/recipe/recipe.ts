@@ -105,13 +105,21 @@ export const Recipe = z
 export type Recipe = z.output<typeof Recipe>;
 
 /** Read a recipe and apply `overrides` (key.path=value). Paths in it are relative to the folder of the recipe. */
-export function readRecipe(path: string, overrides: readonly string[] = []): Recipe {
+export const readRecipe = (path: string, overrides: readonly string[] = []): Recipe =>
+  recipeOf(readKeys(path, overrides), path, dirname(resolve(path)));
+
+/** What a YAML file says, with overrides applied, before anything of it is checked. */
+export function readKeys(path: string, overrides: readonly string[] = []): Record<string, unknown> {
   const raw = parseYaml(readText(path, "Recipe"), path);
   if (typeof raw !== "object" || raw === null || Array.isArray(raw))
     throw new DistillError(`${path} is not a recipe: expected keys and values.`);
   for (const override of overrides) applyOverride(raw as Record<string, unknown>, override);
-  const recipe = parsed(Recipe, raw, `${path} is not a valid recipe`);
-  const folder = dirname(resolve(path));
+  return raw as Record<string, unknown>;
+}
+
+/** The recipe that keys make; paths in it are relative to `folder`, and `where` names it in errors. */
+export function recipeOf(keys: Record<string, unknown>, where: string, folder: string): Recipe {
+  const recipe = parsed(Recipe, keys, `${where} is not a valid recipe`);
   const output = recipe.output ? resolve(folder, recipe.output) : resolve("runs", recipe.name);
   return { ...mapPaths(recipe, absolute(folder)), output };
 }

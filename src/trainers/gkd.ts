@@ -144,6 +144,7 @@ async function gkdSource<Made extends Batch>(
     steps: options.max_steps ?? Math.ceil(stepsPerEpoch * options.num_train_epochs),
     unit: "prompts or dataset rows",
     step: (step) => (writes(step) ? written(step) : given(step)),
+    sampled: rollouts.sampled,
     close: rollouts.close,
   };
 }

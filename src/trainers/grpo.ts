@@ -223,6 +223,7 @@ async function grpoSource(options: GrpoOptions, materials: Materials): Promise<S
         moving = z.object({ generation: z.int(), baseline: z.number(), next: z.number() }).parse(state);
       },
     },
+    sampled: rollouts.sampled,
     close: rollouts.close,
   };
 }

@@ -51,6 +51,8 @@ export type TrainingResult = {
   stopped: boolean;
   loss: number | null;
   tokens: number;
+  /** Tokens that the student wrote between steps, where it did. */
+  sampled?: number;
   done: { steps: number; tokens: number; seconds: number };
 };
 
@@ -170,7 +172,16 @@ export async function train<Batch>(
   await source.close?.();
   if (saved !== step && step > 0) await save();
   await training.release();
-  return { step, steps, stopped: step < steps, loss: lastLoss, tokens, done };
+  const sampled = source.sampled?.();
+  return {
+    step,
+    steps,
+    stopped: step < steps,
+    loss: lastLoss,
+    tokens,
+    done,
+    ...(sampled === undefined ? {} : { sampled }),
+  };
 }
 
 type Seen = { step: number; rows: readonly number[] };

@@ -74,8 +74,12 @@ async function openRollouts(options: RolloutOptions) {
   const sampler = await openSampler(device, model, { stops, context_size, name: "The student" });
   const ledger = openLedger(options.place.folder, { key: options.place.key });
   const kept = new Map<number, Rollout[]>();
+  let sampled = 0;
   for (const { table } of ledger.tables())
-    for (const row of rowsIn<Rollout>(table)) kept.set(row.step, [...(kept.get(row.step) ?? []), rolloutOf(row)]);
+    for (const row of rowsIn<Rollout>(table)) {
+      kept.set(row.step, [...(kept.get(row.step) ?? []), rolloutOf(row)]);
+      sampled += row.token_ids.length;
+    }
 
   return {
     /** The samples of each prompt in turn, or nothing where the signal ended it. */
@@ -111,8 +115,11 @@ async function openRollouts(options: RolloutOptions) {
           for (const [i, judgement] of (await options.judge(group)).entries()) group[i]!.judgement = judgement;
         }
       ledger.append(rolloutsTable(drawn));
+      for (const { token_ids } of drawn) sampled += token_ids.length;
       return drawn;
     },
+    /** Tokens drawn so far. */
+    sampled: () => sampled,
     async close() {
       ledger.close();
       await sampler.close();

@@ -29,6 +29,8 @@ export type Source<Batch> = {
   state?: { save(): unknown; restore(state: unknown): void };
   /** What came of a step, from 0, where somebody looked: throws where it says that something is wrong. */
   observe?(step: number, metrics: Record<string, number>): void;
+  /** Tokens that the student has written for it, in earlier runs too. */
+  sampled?(): number;
   /** Free what it holds, once there are no more steps. */
   close?(): Promise<void>;
   /** How a step is described on a terminal, behind its loss. */

@@ -94,7 +94,7 @@ export function trainStage(context: Context): Stage {
               : error;
           })
           .finally(resident.stop);
-        const { step, steps, stopped, loss, tokens, done } = await outcome;
+        const { step, steps, stopped, loss, tokens, sampled, done } = await outcome;
         const actual: Actual = {
           steps: done.steps,
           peak_rss_mb: Math.round(resident.peak_mb()),
@@ -121,7 +121,10 @@ export function trainStage(context: Context): Stage {
         run.keep(METRICS, run.fileAsItIs(METRICS));
         console.log(`The student is in ${placeOf(context, "student")}.`);
         if (recipe.lora) console.log(`The adapter is in ${placeOf(context, "adapter")}.`);
-        const counted = segments ? { examples: segments.length } : { prompts: given.prompts!.length };
+        const counted = {
+          ...(segments ? { examples: segments.length } : {}),
+          ...(given.prompts ? { prompts: given.prompts.length, tokens_sampled: sampled } : {}),
+        };
         return { result: { steps, loss, tokens, ...counted, device: device.name, predicted, actual } };
       } finally {
         await materials?.close();

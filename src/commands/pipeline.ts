@@ -1,0 +1,120 @@
+/** @file The steps of a pipeline, one recipe after the other, and the table that compares what they leave. */
+
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { DistillError } from "../core/errors.ts";
+import { writeWhole } from "../core/files.ts";
+import { formatDuration } from "../core/progress.ts";
+import type { ModelReport } from "../evaluation/evaluate.ts";
+import { percent } from "../evaluation/report.ts";
+import type { Pipeline, PipelineStep } from "../recipe/pipeline.ts";
+import { mapPaths, type Recipe } from "../recipe/recipe.ts";
+import { readManifest } from "../recipe/stages.ts";
+import { readRunFolder } from "../store/run-folder.ts";
+import type { RunOptions, Verb } from "./run.ts";
+
+/** Run the steps, or one of them, and print the table. What was run, by step; nothing where the signal ended it. */
+export async function runSteps(
+  pipeline: Pipeline,
+  verb: Verb,
+  { step: only }: RunOptions,
+  signal: AbortSignal,
+  run: (recipe: Recipe) => Promise<readonly string[] | undefined>,
+): Promise<readonly string[] | undefined> {
+  const steps = only === undefined ? pipeline.steps : [stepNamed(pipeline, only)];
+  const ran: string[] = [];
+  for (const step of steps) {
+    console.log(
+      `${ran.length > 0 ? "\n" : ""}Step ${step.name}${step.after.length > 0 ? `, after ${step.after.join(" and ")}` : ""}`,
+    );
+    requireRead(pipeline, step);
+    const done = await run(step.recipe);
+    if (!done) return undefined;
+    ran.push(...done.map((stage) => `${step.name}.${stage}`));
+    if (signal.aborted) return undefined;
+  }
+  if (verb === "run" || verb === "eval") printTable(pipeline);
+  return ran;
+}
+
+/** What each step would do: of a step whose predecessors have work to do, that it waits. */
+export async function planSteps(pipeline: Pipeline, plan: (recipe: Recipe) => Promise<boolean>): Promise<void> {
+  const due = new Set<string>();
+  for (const step of pipeline.steps) {
+    const waits = step.after.filter((before) => due.has(before));
+    console.log(
+      `${due.size > 0 || step !== pipeline.steps[0] ? "\n" : ""}Step ${step.name}${step.after.length > 0 ? `, after ${step.after.join(" and ")}` : ""}`,
+    );
+    if (waits.length > 0) {
+      console.log(`runs once ${waits.join(" and ")} ${waits.length > 1 ? "have" : "has"} run`);
+      due.add(step.name);
+    } else if (await plan(step.recipe)) due.add(step.name);
+  }
+}
+
+function stepNamed({ steps }: Pipeline, name: string): PipelineStep {
+  const found = steps.find((step) => step.name === name);
+  if (!found)
+    throw new DistillError(`There is no step "${name}". Expected one of: ${steps.map(({ name }) => name).join(", ")}.`);
+  return found;
+}
+
+/** Throw where a step reads what an earlier one has not left. */
+function requireRead({ output }: Pipeline, { name, recipe, after }: PipelineStep): void {
+  mapPaths(recipe, (path) => {
+    const from = after.find((before) => path.startsWith(`${join(output, before)}/`));
+    if (from && !existsSync(path))
+      throw new DistillError(
+        `Step ${name} reads ${path}, which step ${from} has not left. Run ${from} first, or look whether its recipe makes that.`,
+      );
+    return path;
+  });
+}
+
+/** The student of each step on the same problems: what it cost, and what it can do. */
+function printTable({ name, output, steps }: Pipeline): void {
+  const rows = steps.flatMap((step) => {
+    const manifest = readManifest(readRunFolder(step.recipe.output!, step.recipe.name));
+    const { sample, train, evaluate } = manifest?.stages ?? {};
+    const models = (evaluate?.result?.models ?? []) as ModelReport[];
+    const seconds = Object.entries(manifest?.stages ?? {}).reduce(
+      (sum, [stage, { seconds = 0 }]) => sum + (stage === "evaluate" ? 0 : seconds),
+      0,
+    );
+    const tokens = (value: unknown) => (typeof value === "number" ? value.toLocaleString("en-US") : "");
+    const sampled = Number(sample?.result?.tokens ?? 0) + Number(train?.result?.tokens_sampled ?? 0);
+    return models
+      .filter((model) => model.name === "student" || (model.name === "base" && step === steps[0]))
+      .map((model) => {
+        const own = model.name === "student";
+        return [
+          own ? step.name : "base",
+          percent(model.pass_at_1),
+          model.pass_at_1_ci95.map(percent).join(" – "),
+          percent(model.cons_at_k),
+          model.mean_tokens.toFixed(0),
+          own && sampled > 0 ? tokens(sampled) : "",
+          own ? tokens(train?.result?.tokens) : "",
+          own ? formatDuration(seconds) : "",
+        ];
+      });
+  });
+  if (rows.length === 0) return;
+  const table = [HEADER, ...rows];
+  const widths = HEADER.map((_, i) => Math.max(...table.map((row) => row[i]!.length)));
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join("  ")
+      .trimEnd();
+  console.log(`\n${table.map(line).join("\n")}`);
+  const markdown = [HEADER, HEADER.map((_, i) => (i === 0 ? "---" : "---:")), ...rows].map(
+    (row) => `| ${row.join(" | ")} |`,
+  );
+  mkdirSync(output, { recursive: true });
+  const path = join(output, "table.md");
+  writeWhole(path, `# ${name}\n\n${markdown.join("\n")}\n`);
+  console.log(`\nThe table is in ${path}.`);
+}
+
+const HEADER = ["step", "pass@1", "95 % interval", "cons@k", "length", "tokens sampled", "tokens trained", "time"];
