@@ -1,6 +1,6 @@
 /** @file What llama.cpp predicts after every token of a text, in full precision where the file has it. */
 
-import { LlamaLogLevel, type Token } from "node-llama-cpp";
+import type { Token } from "node-llama-cpp";
 import { requireFinite } from "../generation/finite.ts";
 import { getLlama } from "./llama-cpp/variant.ts";
 
@@ -15,6 +15,7 @@ export type LlamaScorer = {
 
 /** Open a GGUF file for scoring on the CPU: no flash attention and a float32 cache, whose rounding would hide the file's. */
 export async function openLlamaScorer(path: string): Promise<LlamaScorer> {
+  const { LlamaLogLevel } = await import("node-llama-cpp"); // slow to load
   const llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error });
   const model = await llama.loadModel({ modelPath: path });
   const vocab = [...model.iterateAllTokens()].length;
