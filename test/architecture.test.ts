@@ -54,7 +54,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "evaluation",
   ],
   commands: [...ENGINE, ...TOOLS],
-  "cli.ts": ["commands"],
+  "command-line.ts": ["commands"],
+  "cli.ts": ["command-line.ts"],
   "index.ts": [...ENGINE, ...TOOLS],
 };
 
@@ -89,7 +90,7 @@ const FENCED: Record<string, readonly string[]> = {
   pyodide: ["rewards"],
   hyparquet: ["data"],
   yaml: ["recipe"],
-  commander: ["cli.ts"],
+  commander: ["command-line.ts"],
 };
 
 const sources = (readdirSync("src", { recursive: true }) as string[])

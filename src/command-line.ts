@@ -1,0 +1,120 @@
+/** @file argv → command, and what is printed of an error. */
+
+import { Command, CommanderError } from "commander";
+import type { DoctorOptions } from "./commands/doctor.ts";
+import type { FilterArguments } from "./commands/filter.ts";
+import type { InspectArguments } from "./commands/inspect.ts";
+import type { RunOptions, Verb } from "./commands/run.ts";
+import type { ScoreOptions } from "./commands/score.ts";
+import { DistillError, refusedByTheMachine } from "./core/errors.ts";
+
+const ALLOW_MODULES = "run the programs that rewards of type module name";
+
+const VERBS: Record<Verb, string> = {
+  run: "Everything that the recipe describes, as far as it is not done: sample, train, export, measure.",
+  sample: "Draw traces from the recipe's teacher, judge them, and make a dataset of the accepted ones.",
+  train: "Fine-tune the recipe's student. Continues from the newest checkpoint of the same run.",
+  export: "Write the trained student for llama.cpp and transformers.js, and compare the files with its weights.",
+  eval: "Measure the recipe's models on problems that none of them has seen.",
+};
+
+/** Do what the arguments say. Returns the exit code; what failed has been printed. */
+export async function commandLine(args: readonly string[], signal: AbortSignal): Promise<number> {
+  try {
+    await programOf(signal).parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode;
+    const sentence = error instanceof DistillError ? error.message : refusedByTheMachine(error);
+    console.error(sentence ? `Error: ${sentence}` : error);
+    return 1;
+  }
+}
+
+function programOf(signal: AbortSignal): Command {
+  const program = new Command("distill")
+    .description("Knowledge distillation on ONNX Runtime and llama.cpp.")
+    .version("0.1.0")
+    .exitOverride();
+
+  for (const [verb, description] of Object.entries(VERBS))
+    recipeCommand(verb, description)
+      .option("--allow-modules", ALLOW_MODULES)
+      .option("--step <name>", "of a pipeline, this step alone")
+      .action(async (recipe: string, overrides: string[], options: RunOptions) => {
+        const { run } = await import("./commands/run.ts");
+        await run(verb as Verb, recipe, overrides, options, signal);
+      });
+
+  recipeCommand("plan", "Say what distill run would do, and why.").action(
+    async (recipe: string, overrides: string[]) => {
+      const { plan } = await import("./commands/run.ts");
+      await plan(recipe, overrides, signal);
+    },
+  );
+
+  recipeCommand("inspect", "Show the rows that the recipe trains on: prompt, supervised, padding, special tokens.")
+    .option("--rows <n>", "how many rows are shown (2; 20 on a page)")
+    .option("--row <n>", "the number of one row of the dataset, which is shown instead")
+    .option("--width <columns>", "columns of a line (the terminal's)")
+    .option("--html <file>", "write a page instead")
+    .action(async (recipe: string, overrides: string[], options: InspectArguments) => {
+      const { inspect } = await import("./commands/inspect.ts");
+      await inspect(recipe, overrides, options, signal);
+    });
+
+  program
+    .command("score")
+    .description("Judge the completions of a dataset again, without sampling, and say which verdicts change.")
+    .argument("<dataset>", "a folder of save_to_disk, a run, or a file: .arrow, .parquet, .jsonl")
+    .requiredOption("--rewards <file>", "rewards, YAML: a list of them, or a recipe")
+    .option("--against <file>", "other rewards to compare with; the dataset's own verdicts unless given")
+    .option("--output <folder>", "where the dataset goes with the new verdicts; nothing is written unless given")
+    .option("--allow-modules", ALLOW_MODULES)
+    .action(async (dataset: string, options: ScoreOptions) => {
+      const { score } = await import("./commands/score.ts");
+      await score(dataset, options, signal);
+    });
+
+  program
+    .command("filter")
+    .description("Keep the rows of a dataset that are worth training on.")
+    .argument("<dataset>", "a folder of save_to_disk, a run, or a file: .arrow, .parquet, .jsonl")
+    .requiredOption("--output <folder>", "where the kept rows go")
+    .option("--verdict <verdicts...>", "keep these verdicts, such as correct")
+    .option("--at-least <scores...>", "keep rows with these scores or higher, such as format=1 reward=0.5")
+    .option("--pass-rate <from..to>", "keep prompts of which such a share of rows is correct, such as 0.1..0.9")
+    .option("--duplicates <which>", "exact or near: keep one of rows that are the same, or nearly")
+    .option("--similarity <share>", "what counts as nearly the same (0.8)")
+    .option("--best <n>", "keep at most so many rows of a prompt")
+    .option("--prefer <which>", "which of them: shortest, highest_reward or diverse (shortest)")
+    .option("--against <files...>", "leave out prompts that hold a question of these evaluation sets")
+    .option("--n-gram <words>", "a run of so many words in common is no chance (10)")
+    .option("--overlap <share>", "the share of a question's words that makes a prompt the question reworded (0.68)")
+    .action(async (dataset: string, options: FilterArguments) => {
+      const { filter } = await import("./commands/filter.ts");
+      await filter(dataset, options, signal);
+    });
+
+  program
+    .command("doctor")
+    .description("Say what works on this machine and why the rest does not; with a recipe, whether its laws hold.")
+    .argument("[recipe]", "a recipe, YAML: the laws of training are tried on its model and data")
+    .argument("[overrides...]", "key=value, such as student.path=models/other")
+    .option("--json", "print one JSON object")
+    .option("--install-cuda", "first get ONNX Runtime's CUDA provider, which its package leaves out")
+    .action(async (recipe: string | undefined, overrides: string[], options: DoctorOptions) => {
+      const { doctor } = await import("./commands/doctor.ts");
+      await doctor(recipe, overrides, options, signal);
+    });
+
+  function recipeCommand(name: string, description: string): Command {
+    return program
+      .command(name)
+      .description(description)
+      .argument("<recipe>", "a recipe, YAML")
+      .argument("[overrides...]", "key=value, such as trainer.learning_rate=1e-4");
+  }
+
+  return program;
+}
