@@ -55,7 +55,7 @@ const resultOf = (output: string, stage: string) =>
 const sampled = recipe({ teacher, sampling, rewards });
 
 test("kd learns from what was stored with the traces, and from the same examples scored by teacher forcing, alike", async () => {
-  const { code, out, err } = distill("train", sampled.path);
+  const { code, out, err } = await distill("train", sampled.path);
   assert.equal(code, 0, err);
   assert.match(out, /4 most likely tokens in \d+ examples, 0 of them scored now; 0\.\d+ % of its probability/);
   const { examples, scored, tokens_scored, tail } = resultOf(sampled.output, "logprobs");
@@ -80,7 +80,7 @@ test("kd learns from what was stored with the traces, and from the same examples
   const pairs = join(mkdtempSync(join(tmpdir(), "pairs-")), "pairs.jsonl");
   writeFileSync(pairs, rows.map(({ prompt, completion }) => `${JSON.stringify({ prompt, completion })}\n`).join(""));
   const forced = recipe({ teacher, dataset: { path: pairs } });
-  const second = distill("train", forced.path);
+  const second = await distill("train", forced.path);
   assert.equal(second.code, 0, second.err);
   assert.equal(resultOf(forced.output, "logprobs").scored, examples);
   assert.ok(resultOf(forced.output, "logprobs").tokens_scored > 100 * examples);
@@ -99,19 +99,19 @@ test("kd learns from what was stored with the traces, and from the same examples
         `example ${i}: ${logprob}, ${b.logprobs[k]}`,
       );
   }
-  assert.match(distill("train", forced.path).out, /Everything was up to date/);
+  assert.match((await distill("train", forced.path)).out, /Everything was up to date/);
 });
 
-test("more tokens a place than are stored are scored anew, and what is scored is kept when other settings change", () => {
-  const more = distill("train", sampled.path, "trainer.top_logprobs=12");
+test("more tokens a place than are stored are scored anew, and what is scored is kept when other settings change", async () => {
+  const more = await distill("train", sampled.path, "trainer.top_logprobs=12");
   assert.equal(more.code, 0, more.err);
   assert.ok(resultOf(sampled.output, "logprobs").tokens_scored > 0);
-  const back = distill("train", sampled.path, "trainer.learning_rate=0.002");
+  const back = await distill("train", sampled.path, "trainer.learning_rate=0.002");
   assert.match(back.out, /logprobs: [\s\S]*0 of them scored now/);
   assert.equal(readdirSync(join(sampled.output, "logprobs")).length, 2);
 });
 
-test("gkd: the student answers, and what it wrote is kept in a ledger", () => {
+test("gkd: the student answers, and what it wrote is kept in a ledger", async () => {
   const prompts = { path: join(STORIES, "train.jsonl"), limit: 12 };
   const own = {
     type: "gkd",
@@ -123,7 +123,7 @@ test("gkd: the student answers, and what it wrote is kept in a ledger", () => {
     max_steps: 3,
   };
   const { path, output } = recipe({ teacher, trainer: own });
-  const first = distill("train", path);
+  const first = await distill("train", path);
   assert.equal(first.code, 0, first.err);
   assert.match(first.out, /computed beside the student, over all of its 588 tokens/);
   const rows = [...readLedger(onlyFolder(join(output, "rollouts")))].flatMap(({ table }) => [
@@ -137,7 +137,7 @@ test("gkd: the student answers, and what it wrote is kept in a ledger", () => {
   assert.ok(rows.every(({ token_ids, completion }) => token_ids.length > 0 && typeof completion === "string"));
   assert.equal(resultOf(output, "train").prompts, 12);
 
-  const top = distill("train", path, "trainer.top_logprobs=5", "trainer.max_steps=1");
+  const top = await distill("train", path, "trainer.top_logprobs=5", "trainer.max_steps=1");
   assert.match(top.out, /gives its 5 most likely tokens, and the probability of all others as one\./);
   assert.match(readFileSync(join(output, "metrics.jsonl"), "utf8"), /"tail":/);
 });
@@ -209,7 +209,7 @@ function TINY() {
 }
 
 for (const [what, changes, said] of REFUSED)
-  test(`refused in a sentence: ${what}`, () => {
+  test(`refused in a sentence: ${what}`, async () => {
     const { path, output } = recipe(changes);
     const [prompt, completion] = ["What is 1 + 1?", "It is 2."];
     writeFileSync(join(path, "../pairs.jsonl"), `${JSON.stringify({ prompt, completion })}\n`);
@@ -218,7 +218,7 @@ for (const [what, changes, said] of REFUSED)
       { role: "assistant", content: completion },
     ];
     writeFileSync(join(path, "../chats.jsonl"), `${JSON.stringify({ messages })}\n`);
-    const { code, err } = distill("train", path);
+    const { code, err } = await distill("train", path);
     assert.equal(code, 1);
     assert.match(err, said);
     assert.equal(

@@ -5,7 +5,7 @@ import { readTraces } from "../../src/data/traces.ts";
 import { distill } from "../support/cli.ts";
 import { recipe } from "../support/recipes.ts";
 
-test("a student whose tokenizer has no chat template is measured on the text it was trained to continue", () => {
+test("a student whose tokenizer has no chat template is measured on the text it was trained to continue", async () => {
   const { path, output } = recipe({
     export: [{ type: "onnx", dtypes: ["fp32"] }],
     parity: { prompts: 1, max_completion_length: 4 },
@@ -17,7 +17,7 @@ test("a student whose tokenizer has no chat template is measured on the text it 
       models: ["student", "student-onnx-fp32"],
     },
   });
-  const { code, out, err } = distill("run", path);
+  const { code, out, err } = await distill("run", path);
   assert.equal(code, 0, err);
   assert.match(out, /student-onnx-fp32/);
   const [llama, onnx] = ["student", "student-onnx-fp32"].map((name) => [

@@ -23,7 +23,7 @@ async function kept(...args: string[]): Promise<string[]> {
   const folder = scratch();
   await writeDataset(join(folder, "traces"), inTables(TRACES, tracesTable));
   const output = join(folder, "kept");
-  const { code, err } = distill("filter", join(folder, "traces"), "--output", output, ...args);
+  const { code, err } = await distill("filter", join(folder, "traces"), "--output", output, ...args);
   assert.equal(code, 0, err);
   const rows = [...readTraces(output)];
   // a row that is kept is kept whole
@@ -59,7 +59,7 @@ test("the best rows of a prompt are the shortest, those with the highest reward,
   assert.deepEqual(await best("2", "--prefer", "diverse"), ["a1", "a4", "b2"]);
 });
 
-test("prompts that hold a question of an evaluation set are left out, and a report says which and where", () => {
+test("prompts that hold a question of an evaluation set are left out, and a report says which and where", async () => {
   const folder = scratch();
   const question =
     "A baker sells 48 rye loaves on Monday and 24 wheat loaves on Tuesday. How many loaves does the baker sell on both days?";
@@ -73,7 +73,7 @@ test("prompts that hold a question of an evaluation set are left out, and a repo
   writeFileSync(join(folder, "test.jsonl"), JSON.stringify({ id: "t1", question }));
   const output = join(folder, "kept");
   const against = join(folder, "test.jsonl");
-  const { out, err } = distill("filter", dataset, "--output", output, "--against", against);
+  const { out, err } = await distill("filter", dataset, "--output", output, "--against", against);
   assert.match(out, /^2 of 3 rows kept; left out: 1 contaminated\n/, err);
   const report = JSON.parse(readFileSync(join(output, "contamination.jsonl"), "utf8"));
   assert.deepEqual([report.row, report.source, report.id], [2, "test.jsonl", "t1"]);
@@ -81,22 +81,22 @@ test("prompts that hold a question of an evaluation set are left out, and a repo
   assert.match(report.span, /^baker sells 48 rye/);
 });
 
-test("options and columns that do not fit are refused with a sentence, and nothing is written", () => {
+test("options and columns that do not fit are refused with a sentence, and nothing is written", async () => {
   const folder = scratch();
   const dataset = join(folder, "rows.jsonl");
   writeFileSync(dataset, '{"completion": "a", "rewards": {"format": 1}}\n');
   const output = join(folder, "kept");
-  const refused = (sentence: RegExp, ...args: string[]) => {
-    const { code, err } = distill("filter", dataset, "--output", output, ...args);
+  const refused = async (sentence: RegExp, ...args: string[]) => {
+    const { code, err } = await distill("filter", dataset, "--output", output, ...args);
     assert.equal(code, 1);
     assert.match(err, sentence);
     assert.ok(!existsSync(output));
   };
-  refused(/^Error: --verdict: /, "--verdict", "right");
-  refused(/^Error: --pass-rate: /, "--pass-rate", "0.5");
-  refused(/^Error: --best: /, "--best", "few");
-  refused(/^Error: --at-least format: expected a reward and its least score/, "--at-least", "format");
-  refused(/has no column "verdict" .*distill score gives it one/, "--verdict", "correct");
-  refused(/has no scores of "accuracy"\. Expected one of: reward, format/, "--at-least", "accuracy=1");
-  refused(/Not one of the 1 rows .* is kept \(1 at_least\)/, "--at-least", "format=2");
+  await refused(/^Error: --verdict: /, "--verdict", "right");
+  await refused(/^Error: --pass-rate: /, "--pass-rate", "0.5");
+  await refused(/^Error: --best: /, "--best", "few");
+  await refused(/^Error: --at-least format: expected a reward and its least score/, "--at-least", "format");
+  await refused(/has no column "verdict" .*distill score gives it one/, "--verdict", "correct");
+  await refused(/has no scores of "accuracy"\. Expected one of: reward, format/, "--at-least", "accuracy=1");
+  await refused(/Not one of the 1 rows .* is kept \(1 at_least\)/, "--at-least", "format=2");
 });

@@ -50,7 +50,7 @@ const packedRows = rowsOf(examples.segments, { packing: true, max_length: LENGTH
 const packed = packedRows.map((row) => unpacked(examples.segments, row));
 const all = [...allOf(examples.segments), ...allOf(examples.dropped)];
 
-test("the pieces of a row are its text, what is supervised in it, its boundaries and its padding", () => {
+test("the pieces of a row are its text, what is supervised in it, its boundaries and its padding", async () => {
   for (const row of packed) {
     const pieces = piecesOf(row, LENGTH, tokenizer);
     const texts = pieces.flatMap((piece) => (piece.kind === "text" ? [piece] : []));
@@ -70,7 +70,7 @@ test("the pieces of a row are its text, what is supervised in it, its boundaries
   }
 });
 
-test("colours and marks say the same of the same lines, no wider than asked", () => {
+test("colours and marks say the same of the same lines, no wider than asked", async () => {
   const pieces = packed.flatMap((row) => piecesOf(row, LENGTH, tokenizer));
   const bare = (text: string) => text.replace(/\x1b\[[\d;]*m/g, "");
   for (const width of [20, 57, 100]) {
@@ -86,7 +86,7 @@ test("colours and marks say the same of the same lines, no wider than asked", ()
   }
 });
 
-test("the summary counts what is trained on", () => {
+test("the summary counts what is trained on", async () => {
   const { lines, histogram } = summarise(examples, packedRows, LENGTH);
   const tokens = allOf(examples.segments).reduce((sum, segment) => sum + segment.tokens.length, 0);
   const supervised = allOf(examples.segments).flatMap((segment) => segment.supervised.filter(Boolean)).length;
@@ -107,8 +107,8 @@ test("the summary counts what is trained on", () => {
   }
 });
 
-test("distill inspect shows rows with plain marks where there is no terminal, and a row of the dataset by its number", () => {
-  const { code, out, err } = distill("inspect", recipe, "--width", "80");
+test("distill inspect shows rows with plain marks where there is no terminal, and a row of the dataset by its number", async () => {
+  const { code, out, err } = await distill("inspect", recipe, "--width", "80");
   assert.equal(code, 0, err);
   assert.doesNotMatch(out, /\x1b/);
   assert.match(
@@ -116,17 +116,29 @@ test("distill inspect shows rows with plain marks where there is no terminal, an
     /\nRow 1 of 1\n── row 2 · \d+ tokens, \d+ supervised ─+\n<\|im_start\|>user↵\nHalf of 36\?<\|im_end\|>↵\n/,
   );
   assert.match(out, /\n«2<\|im_end\|>»\n··· \d+ tokens of padding\n$/);
-  const second = distill("inspect", recipe, "--row", "2").out;
+  const second = (await distill("inspect", recipe, "--row", "2")).out;
   assert.equal(second.match(/^Row 2 of the dataset, in row 1 of 1$/gm)?.length, 2, "one for each turn that is learned");
-  assert.match(distill("inspect", recipe, "--row", "3").out, /Row 3 of the dataset, which is too long and left out/);
-  assert.match(distill("inspect", recipe, "trainer.max_length=1000").out, /dropped +0 longer than 1,000 tokens/);
-  assert.match(distill("inspect", recipe, "--row", "5").err, /^Error: .*rows\.jsonl has 4 rows, and no row 5\.\n$/);
-  assert.match(distill("inspect", recipe, "--width", "wide").err, /^Error: --width: expected a whole number\.\n$/);
+  assert.match(
+    (await distill("inspect", recipe, "--row", "3")).out,
+    /Row 3 of the dataset, which is too long and left out/,
+  );
+  assert.match(
+    (await distill("inspect", recipe, "trainer.max_length=1000")).out,
+    /dropped +0 longer than 1,000 tokens/,
+  );
+  assert.match(
+    (await distill("inspect", recipe, "--row", "5")).err,
+    /^Error: .*rows\.jsonl has 4 rows, and no row 5\.\n$/,
+  );
+  assert.match(
+    (await distill("inspect", recipe, "--width", "wide")).err,
+    /^Error: --width: expected a whole number\.\n$/,
+  );
 });
 
-test("--html writes a page of the same that obeys nothing in the rows", () => {
+test("--html writes a page of the same that obeys nothing in the rows", async () => {
   const page = join(folder, "page.html");
-  const { code, out, err } = distill("inspect", recipe, "--html", page);
+  const { code, out, err } = await distill("inspect", recipe, "--html", page);
   assert.equal(code, 0, err);
   assert.match(out, /page\.html shows 1 of 1 rows/);
   const html = readFileSync(page, "utf8");
@@ -143,19 +155,19 @@ test("no weights are needed: a folder without them will do, and a GGUF file is r
   mkdirSync(bare);
   for (const name of ["config.json", "tokenizer.json", "tokenizer_config.json"])
     cpSync(join(student, name), join(bare, name));
-  const shown = (source: string) => {
+  const shown = async (source: string) => {
     const path = join(folder, "weights.yaml");
     const dataset = { generate: { type: "arithmetic" }, rows: 20 };
     writeFileSync(path, stringify({ name: "w", output: "w", student: { path: source }, dataset }));
-    const { code, out, err } = distill("inspect", path);
+    const { code, out, err } = await distill("inspect", path);
     assert.equal(code, 0, err);
     return out;
   };
-  assert.match(shown(bare), /── row \d+ · \d+ tokens/);
-  assert.equal(shown(file!.path), shown(bare));
+  assert.match(await shown(bare), /── row \d+ · \d+ tokens/);
+  assert.equal(await shown(file!.path), await shown(bare));
 });
 
-test("where nothing has been sampled yet there is a sentence", () => {
+test("where nothing has been sampled yet there is a sentence", async () => {
   const path = join(folder, "sampled.yaml");
   const teacher = { type: "llama_cpp", path: "teacher.gguf" };
   const sampling = { prompts: { path: "prompts.jsonl" } };
@@ -173,7 +185,7 @@ test("where nothing has been sampled yet there is a sentence", () => {
     }),
   );
   assert.match(
-    distill("inspect", path).err,
+    (await distill("inspect", path)).err,
     /^Error: .*dataset is not there: nothing has been sampled yet\. Run distill sample first\.\n$/,
   );
 });

@@ -49,12 +49,12 @@ async function trainKilled(path: string, output: string): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 5));
   child.kill("SIGKILL");
   await ended;
-  assert.equal(distill("train", path).code, 0);
+  assert.equal((await distill("train", path)).code, 0);
 }
 
 test("an adapter is trained, saved in PEFT's layout and merged into the student; killed and started again it is the same bit for bit", async () => {
   const [whole, killed] = [adapting(), adapting()];
-  const { out, code, err } = distill("train", whole.path);
+  const { out, code, err } = await distill("train", whole.path);
   assert.equal(code, 0, err);
   assert.match(out, /19,584 parameters, 2,784 of them trained \(14\.22 %\), 200 examples/);
   assert.ok(losses(whole.output).at(-1)! < losses(whole.output)[0]!);
@@ -90,32 +90,32 @@ test("an adapter is trained, saved in PEFT's layout and merged into the student;
   // from the adapter: one that is trained on, and one that is merged into the base
   const student = { path: base, adapter: join(output, "adapter") };
   const further = adapting({ student, lora: { ...lora, lora_dropout: 0 } });
-  assert.equal(distill("train", further.path).code, 0);
+  assert.equal((await distill("train", further.path)).code, 0);
   assert.ok(losses(further.output)[0]! < losses(output)[0]! - 0.1, `${losses(further.output)} after ${losses(output)}`);
   const merging = recipe({ student, tokenizer: TOKENIZER_PATH, trainer: { ...trainer, max_steps: 1 } });
-  assert.equal(distill("train", merging.path).code, 0);
+  assert.equal((await distill("train", merging.path)).code, 0);
   assert.ok(
     bytes(merging.output, "base-with-adapter", "model.safetensors").equals(bytes(output, "student/model.safetensors")),
   );
-  assert.match(distill("train", merging.path).out, /Everything was up to date/);
+  assert.match((await distill("train", merging.path)).out, /Everything was up to date/);
 
-  const refused = (changes: Record<string, unknown>, message: RegExp) => {
-    const { code, err } = distill("train", adapting({ student, ...changes }).path);
+  const refused = async (changes: Record<string, unknown>, message: RegExp) => {
+    const { code, err } = await distill("train", adapting({ student, ...changes }).path);
     assert.equal(code, 1);
     assert.match(err, message);
   };
-  refused({ lora: { ...lora, r: 4 } }, /adapter has r 3, and the recipe's lora has 4\. Set lora\.r to 3\./);
-  refused(
+  await refused({ lora: { ...lora, r: 4 } }, /adapter has r 3, and the recipe's lora has 4\. Set lora\.r to 3\./);
+  await refused(
     { lora: { ...lora, target_modules: ["q_proj"] } },
     /is beside 14 linear layers, and .* names 2, not the same/,
   );
-  refused({ student: { path: base, adapter: "nowhere" } }, /Adapter not found: .*nowhere/);
+  await refused({ student: { path: base, adapter: "nowhere" } }, /Adapter not found: .*nowhere/);
 });
 
 test("weights that a pattern freezes stay as they are, are in no checkpoint, and lie in memory as the recipe says", async () => {
   const changes = { freeze: ["model.embed_tokens.*", "model.layers.0.*"], base_dtype: "bfloat16" };
   const [whole, killed] = [false, true].map(() => adapting({ lora: undefined, trainer: { ...trainer, ...changes } }));
-  const { code, err } = distill("train", whole!.path);
+  const { code, err } = await distill("train", whole!.path);
   assert.equal(code, 0, err);
   const before = tensorsOf(join(base, "model.safetensors"));
   const after = tensorsOf(join(whole!.output, "student", "model.safetensors"));
@@ -161,8 +161,8 @@ const BAD: [name: string, changes: Record<string, unknown>, message: RegExp][] =
 ];
 
 for (const [name, changes, message] of BAD)
-  test(`${name} is one sentence and code 1`, () => {
-    const { code, err } = distill("train", adapting(changes).path);
+  test(`${name} is one sentence and code 1`, async () => {
+    const { code, err } = await distill("train", adapting(changes).path);
     assert.equal(code, 1, err);
     assert.match(err.trim(), message);
     assert.doesNotMatch(err, /\n\s+at /, "no stack");

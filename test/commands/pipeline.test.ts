@@ -27,7 +27,7 @@ function pipeline(changes: (steps: Record<string, Record<string, unknown>>) => v
   return { path, output, folder: toy.folder };
 }
 
-test("steps are recipes that read from each other, in the order of what they read", () => {
+test("steps are recipes that read from each other, in the order of what they read", async () => {
   const { path, output, folder } = pipeline();
   const { steps } = readPipeline(path)!;
   assert.deepEqual(
@@ -54,32 +54,32 @@ test("steps are recipes that read from each other, in the order of what they rea
   );
 });
 
-test("a pipeline runs step by step, and a change makes due what hangs on it and nothing else", () => {
+test("a pipeline runs step by step, and a change makes due what hangs on it and nothing else", async () => {
   const { path, output } = pipeline();
-  const planned = distill("plan", path);
+  const planned = await distill("plan", path);
   assert.match(
     planned.out,
     /Step base\ntrain +runs: not run yet[\s\S]*Step middle, after base\nruns once base has run[\s\S]*Step last, after middle\nruns once middle has run/,
   );
-  const alone = distill("run", path, "--step", "middle");
+  const alone = await distill("run", path, "--step", "middle");
   assert.equal(alone.code, 1);
   assert.match(alone.err, /Step middle reads .*base\/student, which step base has not left\. Run base first/);
 
-  const first = distill("run", path);
+  const first = await distill("run", path);
   assert.equal(first.code, 0, first.err);
   assert.deepEqual(trained(first.out), ["base", "middle", "last"]);
   for (const step of ["base", "middle", "last"])
     assert.ok(existsSync(join(output, step, "student", "model.safetensors")));
-  assert.match(distill("run", path).out, /Everything was up to date/);
+  assert.match((await distill("run", path)).out, /Everything was up to date/);
 
-  const changed = distill("run", path, "steps.middle.trainer.learning_rate=0.002");
+  const changed = await distill("run", path, "steps.middle.trainer.learning_rate=0.002");
   assert.deepEqual(trained(changed.out), ["middle", "last"]);
   assert.match(changed.out, /Step middle[\s\S]*train: trainer\.learning_rate changed from 0\.001 to 0\.002/);
   assert.deepEqual(
-    trained(distill("run", path, "steps.middle.trainer.learning_rate=0.002", "steps.last.trainer.seed=4").out),
+    trained((await distill("run", path, "steps.middle.trainer.learning_rate=0.002", "steps.last.trainer.seed=4")).out),
     ["last"],
   );
-  assert.deepEqual(trained(distill("run", path, "--step", "last", "steps.last.trainer.seed=5").out), ["last"]);
+  assert.deepEqual(trained((await distill("run", path, "--step", "last", "steps.last.trainer.seed=5")).out), ["last"]);
 });
 
 /** The steps whose student was trained. */
@@ -128,12 +128,15 @@ const REFUSED: [what: string, change: (steps: Record<string, Record<string, unkn
 ];
 
 for (const [what, change, said] of REFUSED)
-  test(`a pipeline is refused in a sentence: ${what}`, () => {
-    const { code, err } = distill("train", pipeline(change).path);
+  test(`a pipeline is refused in a sentence: ${what}`, async () => {
+    const { code, err } = await distill("train", pipeline(change).path);
     assert.equal(code, 1);
     assert.match(err, said);
   });
 
-test("a recipe without steps has none to run alone", () => {
-  assert.match(distill("train", recipe().path, "--step", "base").err, /has no steps, so none of them can be run alone/);
+test("a recipe without steps has none to run alone", async () => {
+  assert.match(
+    (await distill("train", recipe().path, "--step", "base")).err,
+    /has no steps, so none of them can be run alone/,
+  );
 });

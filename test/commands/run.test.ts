@@ -59,9 +59,9 @@ function recipe(changes: Record<string, unknown> = {}): { path: string; output: 
 
 const keys = (traces: Iterable<Draw>) => [...traces].map(({ prompt_id, sample }) => `${prompt_id}/${sample}`);
 
-test("a recipe runs from the teacher's traces to measured exports, and then only what changed", () => {
+test("a recipe runs from the teacher's traces to measured exports, and then only what changed", async () => {
   const { path, output } = recipe();
-  const first = distill("run", path);
+  const first = await distill("run", path);
   assert.equal(first.code, 0, first.err);
   const traces = [...readTraces(join(output, "traces"))];
   assert.equal(new Set(keys(traces)).size, 16);
@@ -87,14 +87,14 @@ test("a recipe runs from the teacher's traces to measured exports, and then only
   assert.deepEqual([sample.result.placement.backend, sample.result.placement.sequences], ["cpu", 8]);
   assert.equal(evaluate.result.placements["student-gguf-q8_0"].backend, "cpu");
 
-  assert.match(distill("run", path).out, /Everything was up to date/);
+  assert.match((await distill("run", path)).out, /Everything was up to date/);
   assert.match(
-    distill("plan", path, "trainer.learning_rate=0.002").out,
+    (await distill("plan", path, "trainer.learning_rate=0.002")).out,
     /sample +up to date[\s\S]*train +runs: .*0\.001 to 0\.002/,
   );
-  const again = distill("train", path, "trainer.learning_rate=0.002");
+  const again = await distill("train", path, "trainer.learning_rate=0.002");
   assert.match(again.out, /sample: up to date[\s\S]*select: up to date[\s\S]*train: /);
-  const stricter = distill("sample", path, "rewards=[{type: accuracy}, {type: tag_count, at_least: 5}]");
+  const stricter = await distill("sample", path, "rewards=[{type: accuracy}, {type: tag_count, at_least: 5}]");
   assert.equal(stricter.code, 1);
   assert.match(stricter.err, /No trace was accepted/);
   assert.deepEqual(keys(readTraces(join(output, "traces"))), keys(traces), "judged again, not drawn again");
@@ -121,7 +121,7 @@ test("sampling that is killed twice goes on, and each sample of each prompt is t
     child.kill("SIGKILL");
     await ended;
   }
-  assert.match(distill("sample", path).err, ALL_CUT);
+  assert.match((await distill("sample", path)).err, ALL_CUT);
   const drawn = drawsIn(output);
   assert.equal(drawn.length, 200);
   assert.deepEqual(keys(readTraces(join(output, "traces"))), keys(drawn));
@@ -134,7 +134,7 @@ test("sampling that is killed twice goes on, and each sample of each prompt is t
     },
     rewards: [{ type: "soft_overlong" }],
   });
-  assert.match(distill("sample", whole.path).err, ALL_CUT);
+  assert.match((await distill("sample", whole.path)).err, ALL_CUT);
   const texts = (folder: string) =>
     new Map(drawsIn(folder).map((trace) => [`${trace.prompt_id}/${trace.sample}`, trace.completion]));
   assert.deepEqual(new Map([...texts(output)].sort()), new Map([...texts(whole.output)].sort()));
@@ -155,7 +155,7 @@ test("Ctrl-C while sampling keeps what was drawn, and ends with code 130", async
   assert.equal(new Set(keys(drawn)).size, drawn.length);
 });
 
-test("a full disk while sampling is one sentence, and what was there before is kept", () => {
+test("a full disk while sampling is one sentence, and what was there before is kept", async () => {
   const { path, output } = recipe();
   // no file may grow beyond 24 blocks of 1 KiB, which is what a full disk looks like to a writer
   const survive = `data:text/javascript,process.on("SIGXFSZ", () => {})`;
@@ -170,14 +170,14 @@ test("a full disk while sampling is one sentence, and what was there before is k
   assert.equal(result.status, 1, result.stderr);
   assert.match(result.stderr, /Error: Cannot write .*samples.*(EFBIG|too large).*What was there before is kept/);
   assert.doesNotMatch(result.stderr, /\n\s+at /);
-  assert.equal(distill("sample", path).code, 0);
+  assert.equal((await distill("sample", path)).code, 0);
   assert.equal([...readTraces(join(output, "traces"))].length, 16);
 });
 
 /** What each shard says of itself, and the temperatures of its rows. */
 const temperatures = (output: string) => [...new Set(drawsIn(output).map(({ temperature }) => temperature))].sort();
 
-test("going back to earlier settings uses what was drawn under them, and nothing is mixed", () => {
+test("going back to earlier settings uses what was drawn under them, and nothing is mixed", async () => {
   const sampling = {
     prompts: { path: join(STORIES, "train.jsonl"), limit: 4 },
     num_generations: 1,
@@ -185,7 +185,7 @@ test("going back to earlier settings uses what was drawn under them, and nothing
   };
   const { path, output } = recipe({ sampling: { ...sampling, temperature: 0.6 }, rewards: [{ type: "tag_count" }] });
   const traces = () => [...readTraces(join(output, "traces"))];
-  const first = distill("sample", path);
+  const first = await distill("sample", path);
   assert.equal(first.code, 0, first.err);
   const cold = traces();
   for (const [temperature, drawn] of [
@@ -193,7 +193,7 @@ test("going back to earlier settings uses what was drawn under them, and nothing
     [0.6, false],
     [1.5, false],
   ] as const) {
-    const { code, out, err } = distill("sample", path, `sampling.temperature=${temperature}`);
+    const { code, out, err } = await distill("sample", path, `sampling.temperature=${temperature}`);
     assert.equal(code, 0, err);
     assert.equal(/sample trace [1-9]/.test(out + err), drawn && /sample trace/.test(out + err));
     assert.deepEqual(new Set(traces().map((trace) => trace.temperature)), new Set([temperature]));
@@ -203,21 +203,21 @@ test("going back to earlier settings uses what was drawn under them, and nothing
   assert.deepEqual(temperatures(output), [0.6, 1.5]);
 
   // more samples and more prompts draw only what is not there
-  const more = distill("sample", path, "sampling.num_generations=2", "sampling.prompts.limit=5");
+  const more = await distill("sample", path, "sampling.num_generations=2", "sampling.prompts.limit=5");
   assert.equal(more.code, 0, more.err);
   assert.equal(drawsIn(output).length, 8 + 4 + 2);
   assert.equal(traces().length, 10);
-  const less = distill("sample", path);
+  const less = await distill("sample", path);
   assert.equal(less.code, 0, less.err);
   assert.deepEqual(keys(traces()).sort(), keys(cold).sort());
 
   // without the manifest what was drawn is still known by its key
   rmSync(join(output, "manifest.json"));
-  assert.equal(distill("sample", path, "sampling.temperature=1.5").code, 0);
+  assert.equal((await distill("sample", path, "sampling.temperature=1.5")).code, 0);
   assert.equal(drawsIn(output).length, 14);
 });
 
-test("a row that cannot be asked, and one that a rule fails on, are verdicts with a reason, and the others are kept", () => {
+test("a row that cannot be asked, and one that a rule fails on, are verdicts with a reason, and the others are kept", async () => {
   const folder = scratch();
   const line = (id: string, prompt: string) => `${JSON.stringify({ id, prompt, answer: "1" })}\n`;
   writeFileSync(
@@ -232,7 +232,7 @@ test("a row that cannot be asked, and one that a rule fails on, are verdicts wit
     sampling: { prompts: { path: join(folder, "prompts.jsonl") }, num_generations: 1, max_completion_length: 300 },
     rewards: [{ type: "module", path: join(folder, "fussy.mjs") }],
   });
-  const refused = distill("sample", path);
+  const refused = await distill("sample", path);
   assert.equal(refused.code, 1);
   assert.match(refused.err, /fussy\.mjs is a program, and would run with your rights.*--allow-modules/);
   const config = join(folder, "config");
@@ -268,7 +268,7 @@ test("of a folder that an earlier version made, traces are taken over, what its 
     },
   };
   const source = recipe(small);
-  assert.equal(distill("sample", source.path).code, 0);
+  assert.equal((await distill("sample", source.path)).code, 0);
   const drawn = [...readTraces(join(source.output, "traces"))];
   const { path, output } = recipe(small);
   const old = {
@@ -283,19 +283,19 @@ test("of a folder that an earlier version made, traces are taken over, what its 
   // one of other settings among them, as a run that was killed at the wrong moment left it
   const mixed = drawn.map((trace, i) => (i === 0 ? { ...trace, temperature: 0.3 } : trace));
   await writeDataset(join(output, "traces"), [tracesTable(mixed)]);
-  const { code, out, err } = distill("sample", path);
+  const { code, out, err } = await distill("sample", path);
   assert.equal(code, 0, err);
   assert.match(out, /5 traces of an earlier version's run were drawn as is asked now/);
   assert.deepEqual(keys(readTraces(join(output, "traces"))).sort(), keys(drawn).sort());
   assert.deepEqual(temperatures(output), [0.6]);
   assert.equal([...readTraces(join(output, "set-aside/earlier/traces"))].length, 6);
   assert.equal(readFileSync(join(output, "student", "mine"), "utf8"), "precious");
-  const { code: trained, err: refusal } = distill("train", path);
+  const { code: trained, err: refusal } = await distill("train", path);
   assert.equal(trained, 1);
   assert.match(refusal, /student was not written by this run, and is not touched/);
 });
 
-test("a student is never its own base, and a run reads nothing that it writes", () => {
+test("a student is never its own base, and a run reads nothing that it writes", async () => {
   const { path, output } = recipe();
   for (const [override, name] of [
     [`student.path=${output}/student`, "student"],
@@ -303,7 +303,7 @@ test("a student is never its own base, and a run reads nothing that it writes", 
     [`teacher.path=${output}/export/gguf/model-q8_0.gguf`, "export"],
     [`sampling.prompts.path=${output}/traces`, "traces"],
   ] as const) {
-    const { code, err } = distill("run", path, override);
+    const { code, err } = await distill("run", path, override);
     assert.equal(code, 1);
     assert.match(err, new RegExp(`lies in .*run/${name}, which this run writes itself`));
     assert.ok(!existsSync(output));
@@ -391,10 +391,10 @@ const BAD: [name: string, change: (folder: string) => Record<string, unknown>, m
 ];
 
 for (const [name, change, message] of BAD)
-  test(`${name} is one sentence and code 1`, () => {
+  test(`${name} is one sentence and code 1`, async () => {
     const { path, folder } = recipe();
     const whole = recipe(change(folder));
-    const { code, err } = distill("run", whole.path);
+    const { code, err } = await distill("run", whole.path);
     assert.equal(code, 1, err);
     assert.match(err, message);
     assert.doesNotMatch(err, /\n\s+at /, "no stack");
@@ -404,5 +404,5 @@ for (const [name, change, message] of BAD)
 test("the output folder of another recipe is left alone", async () => {
   const { path, output } = recipe();
   (await openRunFolder(output, "precious")).close();
-  assert.match(distill("run", path).err, /belongs to the recipe "precious"\. Give "small" another output/);
+  assert.match((await distill("run", path)).err, /belongs to the recipe "precious"\. Give "small" another output/);
 });

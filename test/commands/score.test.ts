@@ -35,7 +35,7 @@ const expected = (i: number) => (i % 3 === 0 ? "unknown" : i % 2 === 0 ? "correc
 
 test("rows of JSON lines are judged on several threads and come back in their order with all their columns", async () => {
   const { dataset, rewards, output } = files(ROWS, "[{ type: accuracy }]");
-  const { code, out, err } = distill("score", dataset, "--rewards", rewards, "--output", output);
+  const { code, out, err } = await distill("score", dataset, "--rewards", rewards, "--output", output);
   assert.equal(code, 0, err);
   assert.match(out, /^3000 rows in [\d.]+ s, \d+ rows\/s; 1000 accepted\n {2}correct +1000 \(33\.3 %\)\n/);
   const rows = await rowsOf(output);
@@ -47,12 +47,12 @@ test("rows of JSON lines are judged on several threads and come back in their or
   assert.deepEqual(row, ROWS[2]);
   assert.deepEqual([verdict, accepted, reward, extracted, scores], ["correct", true, 1, "2", { accuracy: 1 }]);
   assert.match(String(reason), /^accuracy: /);
-  const again = distill("score", dataset, "--rewards", rewards, "--output", output);
+  const again = await distill("score", dataset, "--rewards", rewards, "--output", output);
   assert.equal(again.code, 1);
   assert.match(again.err, /is there already/);
 });
 
-test("what other rewards say differently is counted and shown", () => {
+test("what other rewards say differently is counted and shown", async () => {
   const rows = [
     { completion: "The answer is 4.", answer: "4" },
     { completion: "\\boxed{4}", answer: "4" },
@@ -60,7 +60,7 @@ test("what other rewards say differently is counted and shown", () => {
   ];
   const { folder, dataset, rewards } = files(rows, "[{ type: accuracy }]");
   writeFileSync(join(folder, "lenient.yaml"), "[{ type: accuracy, profile: lenient }]");
-  const { out } = distill("score", dataset, "--rewards", join(folder, "lenient.yaml"), "--against", rewards);
+  const { out } = await distill("score", dataset, "--rewards", join(folder, "lenient.yaml"), "--against", rewards);
   assert.match(out, /1 verdicts changed:/);
   assert.match(out, /before \\ after +correct +incorrect\ncorrect +1 +0\nincorrect +1 +1\n/);
   assert.match(out, /Row 1: incorrect → correct; reference 4\n {2}before: none \(.*\)\n {2}after: {2}4 \(/);
@@ -74,7 +74,7 @@ test("traces of a run are compared with the verdicts that they have, and nothing
   ];
   const { folder, rewards, output } = files([], "[{ type: accuracy }, { type: format, weight: 2 }]");
   await writeDataset(join(folder, "run", "traces"), inTables(traces, tracesTable));
-  const { out, err } = distill("score", join(folder, "run"), "--rewards", rewards, "--output", output);
+  const { out, err } = await distill("score", join(folder, "run"), "--rewards", rewards, "--output", output);
   assert.match(out, /2 verdicts changed:/, err);
   assert.match(out, /Row 2 \(a\): correct → incorrect/);
   const rows = await rowsOf(output);
@@ -98,29 +98,29 @@ test("rules that compare the samples of a prompt see all of them, wherever they 
     { prompt_id: "a", completion: "\\boxed{1}", answer: "1", num_tokens: 30 },
   ];
   const { dataset, rewards, output } = files(rows, "[{ type: accuracy }, { type: length, weight: 1 }]");
-  distill("score", dataset, "--rewards", rewards, "--output", output);
+  await distill("score", dataset, "--rewards", rewards, "--output", output);
   assert.deepEqual(
     (await rowsOf(output)).map(({ reward }) => reward),
     [1.5, 1, 0.5],
   );
 });
 
-test("what cannot be judged is refused with a sentence, and nothing is written", () => {
+test("what cannot be judged is refused with a sentence, and nothing is written", async () => {
   const { folder, dataset, rewards, output } = files([{ text: "a" }], "[{ type: accuracy }]");
-  const refused = (path: string, sentence: RegExp) => {
-    const { code, err } = distill("score", path, "--rewards", rewards, "--output", output);
+  const refused = async (path: string, sentence: RegExp) => {
+    const { code, err } = await distill("score", path, "--rewards", rewards, "--output", output);
     assert.equal(code, 1);
     assert.match(err, sentence);
     assert.ok(!existsSync(output));
   };
-  refused(dataset, /^Error: .*rows\.jsonl has the columns text\. Expected "completion"/);
-  refused(join(folder, "none"), /^Error: Dataset not found/);
+  await refused(dataset, /^Error: .*rows\.jsonl has the columns text\. Expected "completion"/);
+  await refused(join(folder, "none"), /^Error: Dataset not found/);
   for (const [name, bytes] of [
     ["x.arrow", "no arrow"],
     ["x.parquet", "PAR1 no parquet PAR1"],
     ["x.jsonl", '{"completion": 1}\n[]\n'],
   ] as const) {
     writeFileSync(join(folder, name), bytes);
-    refused(join(folder, name), /^Error: .*(Expected an object|not (an Arrow|a Parquet) file)/);
+    await refused(join(folder, name), /^Error: .*(Expected an object|not (an Arrow|a Parquet) file)/);
   }
 });

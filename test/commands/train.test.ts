@@ -3,12 +3,12 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { CLI, distill } from "../support/cli.ts";
+import { CLI, distill, startDistill } from "../support/cli.ts";
 import { recipe } from "../support/recipes.ts";
 
 test("a run that is killed and started again ends as the run that was not, bit for bit", async () => {
   const [whole, killed] = [recipe(), recipe()];
-  assert.equal(distill("train", whole.path).code, 0);
+  assert.equal((await distill("train", whole.path)).code, 0);
   for (const afterStep of [4, 12]) {
     const child = spawn(process.execPath, [CLI, "train", killed.path], { stdio: "ignore" });
     const ended = new Promise((resolve) => child.on("exit", resolve));
@@ -17,7 +17,7 @@ test("a run that is killed and started again ends as the run that was not, bit f
     child.kill("SIGKILL");
     await ended;
   }
-  assert.equal(distill("train", killed.path).code, 0);
+  assert.equal((await distill("train", killed.path)).code, 0);
   for (const file of ["model.safetensors", "config.json"])
     assert.deepEqual(
       readFileSync(join(killed.output, "student", file)),
@@ -34,7 +34,7 @@ test("a run that is killed and started again ends as the run that was not, bit f
       });
   assert.equal(losses(killed).length, 24);
   assert.deepEqual(losses(killed), losses(whole));
-  assert.match(distill("train", killed.path).out, /Everything was up to date/);
+  assert.match((await distill("train", killed.path)).out, /Everything was up to date/);
 });
 
 test("Ctrl-C stops after the step under way with a checkpoint and code 130", async () => {
@@ -130,9 +130,9 @@ const BAD: [name: string, make: () => string[], message: RegExp][] = [
 ];
 
 for (const [name, make, message] of BAD)
-  test(`${name} is one sentence and code 1, and nothing is written`, () => {
+  test(`${name} is one sentence and code 1, and nothing is written`, async () => {
     const args = make();
-    const { code, err } = distill("train", ...args);
+    const { code, err } = await distill("train", ...args);
     const error = err.trim();
     assert.equal(code, 1, error);
     assert.match(error, message);
@@ -141,31 +141,31 @@ for (const [name, make, message] of BAD)
     assert.ok(!existsSync(join(args[0]!, "..", "run", "student")));
   });
 
-test("a student whose weights are cut short, or of another shape, is refused with the file's name", () => {
+test("a student whose weights are cut short, or of another shape, is refused with the file's name", async () => {
   const first = recipe({ trainer: { max_length: 128, max_steps: 1 } });
-  assert.equal(distill("train", first.path).code, 0);
+  assert.equal((await distill("train", first.path)).code, 0);
   const student = join(first.output, "student");
   const again = recipe({ student: { path: student }, tokenizer: student, trainer: { max_length: 128, max_steps: 1 } });
-  assert.equal(distill("train", again.path).code, 0, "a student is a model to continue from");
+  assert.equal((await distill("train", again.path)).code, 0, "a student is a model to continue from");
 
   const config = join(student, "config.json");
   const original = readFileSync(config, "utf8");
   writeFileSync(config, original.replace('"intermediate_size": 24', '"intermediate_size": 32'));
   const other = recipe({ student: { path: student }, tokenizer: student });
   assert.match(
-    distill("train", other.path).err,
+    (await distill("train", other.path)).err,
     /tensor ".*" has shape \[24,16\], and the model's config asks for \[32,16\]/,
   );
 
   writeFileSync(config, original);
   truncateSync(join(student, "model.safetensors"), 3000);
   assert.match(
-    distill("train", recipe({ student: { path: student }, tokenizer: student }).path).err,
+    (await distill("train", recipe({ student: { path: student }, tokenizer: student }).path)).err,
     /model\.safetensors is not a valid safetensors file: .*cut short/,
   );
 });
 
-test("training that does not fit into memory is refused before it begins, with what would help", () => {
+test("training that does not fit into memory is refused before it begins, with what would help", async () => {
   const config = {
     model_type: "llama",
     hidden_size: 65536,
@@ -174,13 +174,13 @@ test("training that does not fit into memory is refused before it begins, with w
     num_attention_heads: 64,
   };
   const { path, output } = recipe({ student: { config, seed: 1 } });
-  const { code, err } = distill("train", path);
+  const { code, err } = await distill("train", path);
   assert.equal(code, 1);
   assert.match(err, /foreseen to take [\d.]+ MB of memory, and there are \d+ MB\. Lower trainer\.max_length/);
   assert.ok(!existsSync(join(output, "checkpoints", "step-4")));
 });
 
-test("aliases that mean billions, and overrides that reach what objects inherit, are refused", () => {
+test("aliases that mean billions, and overrides that reach what objects inherit, are refused", async () => {
   const { path, folder } = recipe();
   const levels = "abcdefgh"
     .split("")
@@ -192,20 +192,20 @@ test("aliases that mean billions, and overrides that reach what objects inherit,
     [[path, "__proto__.x=1"], /"__proto__\.x=1" names the key "__proto__", which no recipe has/],
     [[path, "trainer.constructor.prototype.x=1"], /names the key "constructor"/],
   ] as const) {
-    const { code, err } = distill("plan", ...args);
+    const { code, err } = await distill("plan", ...args);
     assert.equal(code, 1);
     assert.match(err, message);
     assert.doesNotMatch(err, /\n\s+at /);
   }
 });
 
-test("a folder that holds something, and that no run has claimed, is left alone", () => {
+test("a folder that holds something, and that no run has claimed, is left alone", async () => {
   const { path, output } = recipe();
   for (const name of ["student", "dataset"]) {
     mkdirSync(join(output, name), { recursive: true });
     writeFileSync(join(output, name, "mine"), name);
   }
-  const { code, err } = distill("train", path);
+  const { code, err } = await distill("train", path);
   assert.equal(code, 1);
   assert.match(err, /run holds dataset, student, and no run has claimed it .* give output a new or an empty folder/);
   assert.deepEqual(readdirSync(output, { recursive: true }).sort(), [
@@ -216,7 +216,7 @@ test("a folder that holds something, and that no run has claimed, is left alone"
   ]);
 });
 
-test("a loss that is not a number stops the run with the step, the rows and the last checkpoint", () => {
+test("a loss that is not a number stops the run with the step, the rows and the last checkpoint", async () => {
   const trainer = {
     max_length: 128,
     max_steps: 50,
@@ -225,13 +225,15 @@ test("a loss that is not a number stops the run with the step, the rows and the 
     warmup_ratio: 0,
     max_grad_norm: 1e30,
   };
-  const { code, err } = distill("train", recipe({ trainer }).path);
+  const { code, err } = await distill("train", recipe({ trainer }).path);
   assert.equal(code, 1);
   assert.match(err, /Error: The (loss|gradient's norm) is (NaN|Infinity) at step \d+ \(dataset rows \d+/);
 });
 
-test("distill train --help names its arguments", () => {
-  const { code, out } = distill("train", "--help");
-  assert.equal(code, 0);
+test("the process says what is wrong on its second stream and ends with code 1; help is on the first, with code 0", async () => {
+  const refused = await startDistill(["train", "nowhere.yaml"]).ended;
+  assert.deepEqual(refused, { code: 1, out: "", err: "Error: Recipe not found: nowhere.yaml.\n" });
+  const { code, out, err } = await startDistill(["train", "--help"]).ended;
+  assert.deepEqual([code, err], [0, ""]);
   assert.match(out, /Usage: distill train \[options\] <recipe> \[overrides\.\.\.\]/);
 });

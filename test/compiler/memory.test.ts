@@ -14,7 +14,7 @@ import { scan } from "../../src/ops/scan.ts";
 import { lossAndGradients } from "../../src/trainers/program.ts";
 import { nextToken } from "../../src/trainers/supervised.ts";
 import { TOY } from "../../src/trainers/toy.ts";
-import { distill } from "../support/cli.ts";
+import { startDistill } from "../support/cli.ts";
 
 const none = (name: string): number => {
   throw new Error(`${name} is not known`);
@@ -24,7 +24,7 @@ const of = (...outputs: Value[]) =>
 
 const x = input("x", "float32", [10, 100]); // 4000 bytes
 
-test("a value lives until its last reader has run, and some readers write over it", () => {
+test("a value lives until its last reader has run, and some readers write over it", async () => {
   assert.equal(of(Softmax(Softmax(Softmax(x)))).peak_bytes, 8000, "two of three at a time");
   assert.equal(of(Exp(Exp(Exp(x)))).peak_bytes, 4000, "each in the place of the one before");
   const y = Softmax(x);
@@ -34,7 +34,7 @@ test("a value lives until its last reader has run, and some readers write over i
   assert.deepEqual([...of(y).input_bytes], [["x", 4000]]);
 });
 
-test("what a Scan needs for an item is there once, beside its results", () => {
+test("what a Scan needs for an item is there once, beside its results", async () => {
   const items = input("x", "float32", [4, 1000]);
   const [sums] = scan(([x]) => [ReduceSum(Softmax(Softmax(x!)), { axes: [0] })], [items]);
   const { peak_bytes, arena_bytes } = of(sums!);
@@ -42,7 +42,7 @@ test("what a Scan needs for an item is there once, beside its results", () => {
   assert.ok(arena_bytes > 7900);
 });
 
-test("a product of [m, k] and [k, n] is 2 m k n operations, however it is spelled", () => {
+test("a product of [m, k] and [k, n] is 2 m k n operations, however it is spelled", async () => {
   const [a, b] = [input("a", "float32", [7, 5]), input("b", "float32", [5, 3])];
   assert.equal(of(MatMul(a, b)).flops, 2 * 7 * 5 * 3);
   const turned = Transpose(input("c", "float32", [5, 7]), { perm: [1, 0] });
@@ -51,7 +51,7 @@ test("a product of [m, k] and [k, n] is 2 m k n operations, however it is spelle
   assert.equal(named.flops, 2 * 9 * 5 * 3);
 });
 
-test("a training step costs 6 for each weight and token, and attention; less is kept where layers are computed again", () => {
+test("a training step costs 6 for each weight and token, and attention; less is kept where layers are computed again", async () => {
   const config = { ...TOY, hidden_size: 64, intermediate_size: 160, num_hidden_layers: 4, vocab_size: 64 };
   const model = createModel(config, "test");
   for (const [rows, length] of [
@@ -80,7 +80,7 @@ test("a training step costs 6 for each weight and token, and attention; less is 
   }
 });
 
-test("training takes the memory that was foreseen, and the manifest has both", () => {
+test("training takes the memory that was foreseen, and the manifest has both", async () => {
   const folder = mkdtempSync(join(tmpdir(), "memory-"));
   cpSync("data/arithmetic", join(folder, "tokenizer"), { recursive: true });
   const path = join(folder, "recipe.yaml");
@@ -101,16 +101,16 @@ test("training takes the memory that was foreseen, and the manifest has both", (
     trainer: { max_length: 128, max_steps: 3, per_device_train_batch_size: 24 },
   };
   writeFileSync(path, stringify(recipe));
-  const plan = distill("plan", path);
+  const plan = await startDistill(["plan", path]).ended;
   assert.equal(plan.code, 0, plan.err);
   assert.match(plan.out, /MB of resident memory in all/);
   assert.match(plan.out, /3 steps of \d+ tokens and [\d.]+ GFLOP/);
-  assert.equal(distill("train", path).code, 0);
+  assert.equal((await startDistill(["train", path]).ended).code, 0);
   const { predicted, actual } = JSON.parse(readFileSync(join(folder, "run", "manifest.json"), "utf8")).stages.train
     .result;
   const ratio = predicted.peak_rss_mb / actual.peak_rss_mb;
   assert.ok(ratio > 0.8 && ratio < 1.25, `foreseen ${predicted.peak_rss_mb} MB, taken ${actual.peak_rss_mb} MB`);
   assert.equal(actual.steps, 3);
   assert.ok(actual.seconds > 0 && predicted.seconds > 0);
-  assert.match(distill("plan", path).out, /Last time it took \d+ MB of memory, foreseen/);
+  assert.match((await startDistill(["plan", path]).ended).out, /Last time it took \d+ MB of memory, foreseen/);
 });

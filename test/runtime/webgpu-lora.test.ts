@@ -61,9 +61,9 @@ for (const base of BASE_DTYPES)
       },
     );
 
-test("a type that WebGPU cannot widen is refused", { skip }, () => {
+test("a type that WebGPU cannot widen is refused", { skip }, async () => {
   const lora = { device: "webgpu", lora: { r: 2 }, trainer: { base_dtype: "q8_0", max_length: 128 } };
-  const { code, err } = distill("train", recipe(lora).path);
+  const { code, err } = await distill("train", recipe(lora).path);
   assert.equal(code, 1);
   assert.match(
     err,

@@ -1,27 +1,51 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { resolve } from "node:path";
+import { format } from "node:util";
+import { commandLine } from "../../src/command-line.ts";
 
 /** The built command line. */
 export const CLI = resolve(import.meta.dirname, "../../src/cli.js");
 
-/** Run it to its end. */
-export function distill(...args: string[]): { code: number; out: string; err: string } {
+export type Said = { code: number | null; out: string; err: string };
+
+/** Do what a command line says in this process, where the libraries are loaded already; one at a time. */
+export async function distill(...args: string[]): Promise<Said> {
+  const said = { out: "", err: "" };
+  const restored = [
+    // not what stands behind it, to which the test runner writes
+    replaced(console, "log", (...values: unknown[]) => {
+      said.out += `${format(...values)}\n`;
+    }),
+    replaced(process.stderr, "write", (text: string | Uint8Array) => {
+      said.err += text.toString();
+      return true;
+    }),
+    ...[process.stdout, process.stderr].map((stream) => replaced(stream, "isTTY", false)),
+  ];
   try {
-    const out = execFileSync(process.execPath, [CLI, ...args], { encoding: "utf8", stdio: "pipe" });
-    return { code: 0, out, err: "" };
-  } catch (error) {
-    const { status, stdout, stderr } = error as { status: number; stdout: string; stderr: string };
-    return { code: status, out: stdout, err: stderr };
+    return { code: await commandLine(args, new AbortController().signal), ...said };
+  } finally {
+    for (const restore of restored) restore();
   }
+}
+
+/** Give something another property. Returns what gives its own one back. */
+function replaced<Of extends object>(of: Of, name: keyof Of, value: unknown): () => void {
+  const own = Object.getOwnPropertyDescriptor(of, name);
+  Object.defineProperty(of, name, { value, configurable: true, writable: true });
+  return () => {
+    if (own) Object.defineProperty(of, name, own);
+    else delete of[name];
+  };
 }
 
 export type Running = {
   child: ChildProcess;
   /** What it said, and how it ended. */
-  ended: Promise<{ code: number | null; out: string; err: string }>;
+  ended: Promise<Said>;
 };
 
-/** Start it beside this process, which may then answer it. */
+/** Start it as a process beside this one, which may then answer it or kill it. */
 export function startDistill(args: readonly string[], env: Record<string, string> = {}): Running {
   const child = spawn(process.execPath, [CLI, ...args], { env: { ...process.env, ...env }, stdio: "pipe" });
   const said = { out: "", err: "" };
@@ -31,8 +55,6 @@ export function startDistill(args: readonly string[], env: Record<string, string
   child.stderr!.on("data", (piece) => {
     said.err += piece;
   });
-  const ended = new Promise<{ code: number | null; out: string; err: string }>((resolve) =>
-    child.on("close", (code) => resolve({ code, ...said })),
-  );
+  const ended = new Promise<Said>((resolve) => child.on("close", (code) => resolve({ code, ...said })));
   return { child, ended };
 }
