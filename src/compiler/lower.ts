@@ -4,7 +4,7 @@ import { apply, type OpInfo } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
 import { toposortUntil, type Value } from "../graph/value.ts";
 import { MatMul, Part, Transpose } from "../ops/index.ts";
-import { FusedMatMul, Gemm, transposed } from "../ops/matmul.ts";
+import { FusedMatMul, Gemm, rowsBehindStacks, transposed } from "../ops/matmul.ts";
 import { Tuple } from "../ops/scan.ts";
 import { fuseLocally, isSwap } from "./fuse.ts";
 import { scatteredInPieces, whereInPieces } from "./pieces.ts";
@@ -86,6 +86,8 @@ function fuse(op: OpInfo, inputs: readonly Value[], attrs: object, target: Targe
       return apply(Gemm, [left ?? a, right ?? b], { transA: left ? 1 : 0, transB: right ? 1 : 0 });
     if ((left || right) && target.has(FusedMatMul, a.dtype))
       return apply(FusedMatMul, [left ?? a, right ?? b], { transA: left ? 1 : 0, transB: right ? 1 : 0 });
+    const stacks = target.readsRowsFirst && target.has("FusedMatMul", a.dtype) ? rowsFirst(b) : undefined;
+    if (stacks) return apply(FusedMatMul, [a, stacks.x], { transA: 0, transB: stacks.transB, transBatchB: 1 });
   }
   if (op === Part && inputs[0]!.node?.op === Tuple) return inputs[0]!.node.inputs[(attrs as { index: number }).index]!;
   if (op === Transpose) {
@@ -117,6 +119,16 @@ function withTransposed(a: Value, x: Value, transposition: Value): Value {
   const product = known.get(x) ?? apply(MatMul, [a, apply(Transpose, [x], transposition.node!.attrs)], {});
   known.set(x, product);
   return product;
+}
+
+/** x [rows, ...stacks, columns], where `value` is [...stacks, rows, columns] of it, or that with its last two axes swapped. */
+function rowsFirst({ node, shape }: Value): { x: Value; transB: 0 | 1 } | undefined {
+  if (node?.op !== Transpose || shape.length < 3) return undefined;
+  const { perm } = node.attrs as { perm: number[] };
+  const plain = rowsBehindStacks(perm.length);
+  const swapped = [...plain.slice(0, -2), plain.at(-1), plain.at(-2)];
+  const is = (other: readonly (number | undefined)[]) => perm.every((axis, i) => axis === other[i]);
+  return is(plain) || is(swapped) ? { x: node.inputs[0]!, transB: is(swapped) ? 1 : 0 } : undefined;
 }
 
 /** x where `value` is x with its last two axes swapped. */

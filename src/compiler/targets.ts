@@ -19,6 +19,8 @@ export type Target = {
   readonly gemmTransA: boolean;
   /** The same for the right matrix and transB. */
   readonly gemmTransB: boolean;
+  /** Whether FusedMatMul reads a stack of matrices whose rows are the first axis of all. */
+  readonly readsRowsFirst?: boolean;
   /** Whether launches cost enough to spell the same in fewer kernels. */
   readonly fewKernels?: boolean;
   /** Elements from which a product and what is added to it are one Gemm, so that the two never exist beside each other. */
@@ -36,6 +38,7 @@ const cpu: Target = {
   has: kernelsOf("cpu"),
   gemmTransA: false,
   gemmTransB: true,
+  readsRowsFirst: true,
   accumulates: 2 ** 22, // Gemm copies what it adds to on one thread: slower where memory does not count
   widens: ["float32", "float16", "uint16", "int8"],
   residency: "shared",

@@ -24,8 +24,20 @@ export function transposed(x: Value): Value {
 
 type Transposes = { transA: 0 | 1; transB: 0 | 1 };
 
-const product = ({ transA, transB }: Transposes, a: Value, b: Value): Value =>
-  MatMul(transA ? transposed(a) : a, transB ? transposed(b) : b);
+/** With transBatchB, B is [rows, ...stacks, columns] and becomes [...stacks, rows, columns] first. */
+type StackTransposes = Transposes & { transBatchB?: 1 };
+
+const product = ({ transA, transB, transBatchB }: StackTransposes, a: Value, b: Value): Value => {
+  const stacks = transBatchB ? Transpose(b, { perm: rowsBehindStacks(b.shape.length) }) : b;
+  return MatMul(transA ? transposed(a) : a, transB ? transposed(stacks) : stacks);
+};
+
+/** [rows, ...stacks, columns] → [...stacks, rows, columns] */
+export const rowsBehindStacks = (rank: number): number[] => [
+  ...Array.from({ length: rank - 2 }, (_, i) => i + 1),
+  0,
+  rank - 1,
+];
 
 /** A B + C of matrices, either transposed: what emission makes of MatMul, Transpose and Add. */
 export const Gemm: Op<[a: Value, b: Value, ...c: Value[], attrs: Transposes]> = defineOp("Gemm", {
@@ -34,7 +46,7 @@ export const Gemm: Op<[a: Value, b: Value, ...c: Value[], attrs: Transposes]> = 
 });
 
 /** A B of stacks of matrices, either transposed: what emission makes of MatMul and Transpose on the CPU provider. */
-export const FusedMatMul: Op<[a: Value, b: Value, attrs: Transposes]> = defineOp("FusedMatMul", {
+export const FusedMatMul: Op<[a: Value, b: Value, attrs: StackTransposes]> = defineOp("FusedMatMul", {
   infer: (attrs, a, b) => product(attrs, a, b),
   cost: "product",
   spelling: { domain: "com.microsoft", kernels: { cpu: ["float32"], webgpu: [], portable: [] } },

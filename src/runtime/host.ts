@@ -12,7 +12,7 @@ import type { ElementType, OnnxValueInfo } from "../formats/onnx.ts";
 import type { DType } from "../graph/value.ts";
 import { whyNoCuda } from "./cuda.ts";
 import { explained } from "./limits.ts";
-import type { Bindings, CompileOptions, HostOptions, Requests } from "./protocol.ts";
+import type { Bindings, CompileOptions, Growth, HostOptions, Requests } from "./protocol.ts";
 import { copyModel, sessionOptions, squareModel } from "./session.ts";
 import { StateLoops } from "./state-loops.ts";
 import type { Tensor, TensorData } from "./tensor.ts";
@@ -24,6 +24,9 @@ type Loaded = {
   /** What ONNX Runtime reads, without a reference of its own. */
   memory?: readonly ort.Tensor[];
 } & CompileOptions;
+
+/** What a run reads of states that grow, and where its outputs are written; null for those that are new tensors. */
+type Growing = { read: Record<string, ort.Tensor>; written?: Record<string, ort.Tensor | null> };
 
 export class Host {
   readonly #options: HostOptions;
@@ -105,15 +108,17 @@ export class Host {
   async run(id: number, feeds: Record<string, Tensor>, bindings: Bindings): Promise<Record<string, Tensor>> {
     const program = this.#programs.get(id);
     if (!program) throw new Error(`Program ${id} has been released.`);
+    const { read, written }: Growing = bindings.growth ? this.#grow(program, bindings.growth) : { read: {} };
     const operands: Record<string, ort.Tensor> = {};
     for (const { name } of program.inputs) {
       const fed = feeds[name];
-      operands[name] = fed ? toOrt(fed) : this.#state(bindings.reads?.[name] ?? name);
+      operands[name] = fed ? toOrt(fed) : (read[name] ?? this.#state(bindings.reads?.[name] ?? name));
     }
-    const results = await this.#ran(program.session, operands);
+    const results = await this.#ran(program.session, operands, written);
     const answers: Record<string, Tensor> = {};
     for (const { name } of program.outputs) {
       const result = results[name]!;
+      if (written?.[name]) continue;
       if (!program.keep.includes(name)) answers[name] = fromOrt(result);
       else {
         this.#keep(bindings.writes?.[name] ?? name, result);
@@ -121,6 +126,49 @@ export class Host {
       }
     }
     return answers;
+  }
+
+  /** What a run reads of states that grow, and where its outputs go. */
+  #grow({ outputs }: Loaded, { lengths, ends }: Growth): Growing {
+    if (this.#options.provider !== "cpu")
+      throw new Error(`The states of "${this.#options.provider}" do not grow in place.`);
+    const part = ({ type, dims, data }: ort.Tensor, from: number, shape: readonly number[]) => {
+      const row = dims.slice(1).reduce((a, b) => a * b, 1);
+      const to = from * row + shape.reduce((a, b) => a * b, 1);
+      return new ort.Tensor(type as "float32", (data as Float32Array).subarray(from * row, to), shape);
+    };
+    const read: Record<string, ort.Tensor> = {};
+    for (const [name, length] of Object.entries(lengths)) {
+      const state = this.#roomy(name, length);
+      read[name] = part(state, 0, [length, ...state.dims.slice(1)]);
+    }
+    if (!ends) return { read };
+    const written: Record<string, ort.Tensor | null> = {};
+    for (const { name, shape } of outputs) {
+      written[name] = null;
+      const end = ends[name];
+      if (!end) continue;
+      const state = this.#state(end.state);
+      const sizes = shape.map((dim, axis) =>
+        typeof dim === "number" ? dim : axis === 0 ? end.count : state.dims[axis]!,
+      );
+      written[name] = part(state, lengths[end.state]! - end.count, sizes);
+    }
+    return { read, written };
+  }
+
+  /** A state that is at least `length` long along its first axis, and twice that where it had to be moved. */
+  #roomy(name: string, length: number): ort.Tensor {
+    const state = this.#state(name);
+    const [capacity, ...rest] = state.dims as [number, ...number[]];
+    if (capacity >= length) return state;
+    const data = state.data as Float32Array;
+    const larger = new (data.constructor as Float32ArrayConstructor)(2 * length * rest.reduce((a, b) => a * b, 1));
+    larger.set(data);
+    const moved = new ort.Tensor(state.type as "float32", larger, [2 * length, ...rest]);
+    this.#keep(name, moved);
+    this.#given.add(moved);
+    return moved;
   }
 
   /** What a loop may take to another thread. */
@@ -183,9 +231,13 @@ export class Host {
     this.#copiers.clear();
   }
 
-  async #ran(session: ort.InferenceSession, operands: Record<string, ort.Tensor>) {
+  async #ran(
+    session: ort.InferenceSession,
+    operands: Record<string, ort.Tensor>,
+    written?: Record<string, ort.Tensor | null>,
+  ) {
     try {
-      return await session.run(operands);
+      return await (written ? session.run(operands, written) : session.run(operands));
     } catch (error) {
       throw explained(error as Error, this.#options.provider);
     }

@@ -26,7 +26,18 @@ export type CompileOptions = {
 export type Frozen = { frozen: readonly string[] };
 
 /** Which states a run reads and writes, where they are not called like the program's inputs and outputs. */
-export type Bindings = { reads?: Record<string, string>; writes?: Record<string, string> };
+export type Bindings = { reads?: Record<string, string>; writes?: Record<string, string>; growth?: Growth };
+
+/**
+ * States in host memory that grow along their first axis. What a run adds it reads as well, and nothing is copied: its program
+ * must compute the output before it reads the input (`After` says so).
+ */
+export type Growth = {
+  /** States as the inputs of their names, and how much of each is read; they are lengthened where they are shorter. */
+  lengths: Record<string, number>;
+  /** Outputs that become the last `count` of what is read of a state. */
+  ends?: Record<string, { state: string; count: number }>;
+};
 
 /** One run of a loop over states in host memory. */
 export type LoopRun = Bindings & { scalars?: Record<string, number> };

@@ -52,3 +52,47 @@ test("a product is added to what is large in one Gemm, so that the two are not t
   assert.deepEqual(sum(64), ["MatMul of 2", "Add of 2"]);
   assert.deepEqual(sum(2048), ["Gemm of 3"]);
 });
+
+test("matrices whose rows are the first axis of a stack are multiplied where they lie", async () => {
+  const [q, k] = [input("q", "float32", [2, 3, 4, 5]), input("k", "float32", [6, 2, 3, 5])];
+  const p = input("p", "float32", [2, 3, 4, 6]);
+  const outputs = {
+    scores: MatMul(q, Transpose(k, { perm: [1, 2, 3, 0] })),
+    heads: MatMul(p, Transpose(k, { perm: [1, 2, 0, 3] })),
+  };
+  const spelled = (name: "cpu" | "webgpu") =>
+    toposort(...lower(Object.values(outputs), targets[name])).flatMap(({ node }) => node?.op.type ?? []);
+  assert.deepEqual(spelled("cpu"), ["FusedMatMul", "FusedMatMul"]);
+  assert.deepEqual(spelled("webgpu"), ["Transpose", "MatMul", "Transpose", "MatMul"]);
+
+  const numbers = (shape: number[], f: (i: number) => number) =>
+    tensor(
+      "float32",
+      shape,
+      Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => f(i)),
+    );
+  const feeds = {
+    q: numbers([2, 3, 4, 5], Math.sin),
+    k: numbers([6, 2, 3, 5], Math.cos),
+    p: numbers([2, 3, 4, 6], Math.tan),
+  };
+  const device = await openDevice("cpu");
+  const fused = await (await device.compile(outputs)).run(feeds);
+  await device.close();
+  const at = (x: keyof typeof feeds, ...places: number[]) =>
+    feeds[x].data[places.reduce((sum, place, axis) => sum * feeds[x].shape[axis]! + place, 0)] as number;
+  const sum = (n: number, f: (i: number) => number) =>
+    Array.from({ length: n }, (_, i) => f(i)).reduce((a, b) => a + b);
+  for (let s = 0; s < 2; s++)
+    for (let h = 0; h < 3; h++)
+      for (let i = 0; i < 4; i++) {
+        for (let j = 0; j < 6; j++) {
+          const expected = sum(5, (d) => at("q", s, h, i, d) * at("k", j, s, h, d));
+          assert.ok(Math.abs((fused.scores!.data[((s * 3 + h) * 4 + i) * 6 + j] as number) - expected) < 1e-5);
+        }
+        for (let d = 0; d < 5; d++) {
+          const expected = sum(6, (j) => at("p", s, h, i, j) * at("k", j, s, h, d));
+          assert.ok(Math.abs((fused.heads!.data[((s * 3 + h) * 4 + i) * 5 + d] as number) - expected) < 1e-4);
+        }
+      }
+});
