@@ -23,6 +23,13 @@ export { openOnnxRunner } from "./exporters/runners/onnx.ts";
 export { openReferenceRunner } from "./exporters/runners/reference.ts";
 export type { Runner } from "./exporters/runners/runner.ts";
 export { openGguf } from "./formats/gguf-reader.ts";
+export {
+  type Completion,
+  type CompletionOptions,
+  type CompletionRequest,
+  openSampler,
+  type Sampler,
+} from "./generation/sampler.ts";
 export { defineOp, type Op } from "./graph/op.ts";
 export { constant, type DType, input, scalar, type Value } from "./graph/value.ts";
 export { loadAdapter, mergedWeights, readAdapterOptions } from "./models/adapter-folder.ts";

@@ -86,7 +86,7 @@ function fuse(op: OpInfo, inputs: readonly Value[], attrs: object, target: Targe
       return apply(Gemm, [left ?? a, right ?? b], { transA: left ? 1 : 0, transB: right ? 1 : 0 });
     if ((left || right) && target.has(FusedMatMul, a.dtype))
       return apply(FusedMatMul, [left ?? a, right ?? b], { transA: left ? 1 : 0, transB: right ? 1 : 0 });
-    const stacks = target.readsRowsFirst && target.has("FusedMatMul", a.dtype) ? rowsFirst(b) : undefined;
+    const stacks = target.readsRowsFirst && target.has(FusedMatMul, a.dtype) ? rowsFirst(b) : undefined;
     if (stacks) return apply(FusedMatMul, [a, stacks.x], { transA: 0, transB: stacks.transB, transBatchB: 1 });
   }
   if (op === Part && inputs[0]!.node?.op === Tuple) return inputs[0]!.node.inputs[(attrs as { index: number }).index]!;

@@ -1,332 +1,127 @@
-/**
- * @file Texts continued by a model whose weights are states of a device. The cache of keys and values stays on the device;
- * weights may change between calls.
- */
+/** @file Completions of many prompts at a time, drawn from a model whose weights are states of a device. */
 
-import { DistillError } from "../core/errors.ts";
-import { seededRandom } from "../core/random.ts";
-import { input, type Value } from "../graph/value.ts";
 import type { Model } from "../models/model.ts";
-import { linear } from "../nn/linear.ts";
-import { Cast, Concat, Gather, Reshape, Slice } from "../ops/index.ts";
-import { position } from "../ops/movement.ts";
-import type { Device, Program } from "../runtime/device.ts";
-import { type Tensor, tensor } from "../runtime/tensor.ts";
-import { type DrawOptions, drawToken } from "./draw.ts";
+import type { Device } from "../runtime/device.ts";
+import { drawProbable } from "./draw.ts";
 import { notFinite } from "./finite.ts";
+import { type Completion, type CompletionOptions, type CompletionRequest, type Text, takeTexts } from "./requests.ts";
+import { runningBatch } from "./running-batch.ts";
+
+export type { Completion, CompletionOptions, CompletionRequest } from "./requests.ts";
 
 export type SamplerOptions = {
-  /** Tokens that end a text. */
+  /** Tokens that end a completion. */
   stops: readonly number[];
-  /** The most tokens of a text, its prompt among them. */
-  context_size: number;
-  /** Texts that are continued side by side. */
-  sequences?: number;
   /** What errors call the model. */
+  source?: string;
+  /** What the names of its states begin with; two samplers of one device need two. */
   name?: string;
 };
 
-/** A text to continue. The same with the same seed is continued by the same tokens, up to rounding, whatever is beside it. */
-export type Request = { tokens: readonly number[]; seed: number };
-
-export type Continuation = {
-  index: number;
-  /** With the stop token, where one ended it. */
-  tokens: number[];
-  /** Of each token, by the model's own distribution at temperature 1. */
-  logprobs: number[];
-  finish_reason: "stop" | "length";
-};
-
-export type ContinueOptions = DrawOptions & {
-  max_completion_length: number;
-  signal?: AbortSignal | undefined;
-  /** Called after each step with the number of tokens drawn so far. */
-  onTokens?: ((tokens: number) => void) | undefined;
-};
-
 export type Sampler = {
-  /** Continue each text. They come in the order in which they end; those that are not ended when `signal` says so do not. */
-  generate(requests: Iterable<Request>, options: ContinueOptions): AsyncGenerator<Continuation>;
-  /** Free the cache. */
+  /**
+   * Continue each request; completions come in the order in which they end. Requests are taken as places become free, so an
+   * endless source is fine. The weights are the device's, and must stay as they are until the last completion is there.
+   * Throws a DistillError for a prompt that cannot be continued, and for logits that are not finite.
+   */
+  generate(requests: Iterable<CompletionRequest>, options: CompletionOptions): AsyncGenerator<Completion>;
   close(): Promise<void>;
 };
 
-/** Texts side by side unless given. */
-const SEQUENCES = 64;
+/** The share of places from which on free ones are filled again, and texts that have ended leave the cache. */
+const FREE = 1 / 8;
 
-/** Tokens in the recent part of the cache before they are joined to the rest, and the share of ended texts that are kept. */
-const RECENT = 32;
-const ENDED = 0.2;
-
-/** Elements of the scores of prompts that are read at once: 256 MiB of float32. */
-const SCORES = 2 ** 26;
-
-/** Compile the programs of a sampler: reading prompts, a step with and without a recent part, and joining the parts. */
-export async function openSampler(device: Device, model: Model, options: SamplerOptions): Promise<Sampler> {
-  const { context_size, sequences = SEQUENCES, name = "The model" } = options;
-  const stops = new Set(options.stops);
+/** A sampler for `model`, whose weights are states of the device. */
+export function openSampler(
+  device: Device,
+  model: Model,
+  { stops, source = "The model", name = "sampler" }: SamplerOptions,
+): Sampler {
+  const batch = runningBatch(device, model, name);
   const vocab = model.head.shape[0] as number;
-  const programs = await compile(device, model, context_size);
-  const { pasts, recents } = programs;
+  let busy = false;
 
-  /** Logits behind the prompts, whose cache becomes the past. Prompts that several share are read once. */
-  async function read(texts: readonly Text[]): Promise<Float32Array> {
-    const different = new Map<string, number>();
-    const rows = texts.map(({ request: { tokens } }) => {
-      const key = tokens.join();
-      const row = different.get(key) ?? different.size;
-      different.set(key, row);
-      return row;
-    });
-    const first = [...different.values()].map((row) => texts[rows.indexOf(row)]!);
-    const longest = Math.max(...first.map(({ request }) => request.tokens.length));
-    const ids = new Int32Array(first.length * longest);
-    const positions = new BigInt64Array(first.length * longest);
-    for (const [i, { request }] of first.entries()) {
-      const padding = longest - request.tokens.length;
-      for (const [at, token] of request.tokens.entries()) {
-        ids[i * longest + padding + at] = token;
-        positions[i * longest + padding + at] = BigInt(at);
+  async function* generate(
+    requests: Iterable<CompletionRequest>,
+    { temperature = 1, top_k = 0, top_p = 1, min_p = 0, sequences = 64, ...options }: CompletionOptions,
+  ): AsyncGenerator<Completion> {
+    const { max_completion_length, signal, onTokens } = options;
+    const drawing = { temperature, top_k, top_p, min_p };
+    const take = takeTexts(requests, model, source);
+    let generated = 0;
+
+    /** Draw a token of each text from a row of probabilities. Texts that it ends are answered, and make room. */
+    function* draw(texts: (Text | undefined)[], probabilities: Float32Array, rowOf = (i: number) => i) {
+      for (const [i, text] of texts.entries()) {
+        if (!text) continue;
+        const p = probabilities.subarray(rowOf(i) * vocab, (rowOf(i) + 1) * vocab);
+        const token = drawProbable(p, drawing, text.uniform);
+        if (token === undefined) throw notFinite(source, `for request ${text.index}`);
+        text.tokens.push(token);
+        text.logprobs.push(Math.log(p[token]!));
+        generated++;
+      }
+      onTokens?.(generated);
+      for (const [i, text] of texts.entries()) {
+        const completion = text && ended(text, max_completion_length);
+        if (!completion) continue;
+        texts[i] = undefined;
+        yield completion;
       }
     }
-    const given = await programs.read.run({
-      input_ids: tensor("int32", [first.length, longest], ids),
-      positions: tensor("int64", [first.length, longest], positions),
-      keys: places(longest, [1, 1, 1, longest]),
-      queries: places(longest, [1, 1, longest, 1]),
-      starts: starts(first.map(({ request }) => longest - request.tokens.length)),
-    });
-    for (const text of texts) text.padding = longest - text.request.tokens.length;
-    if (first.length < texts.length) await programs.pick.run({ rows: tensor("int32", [rows.length], rows) });
-    const logits = given.logits!.data as Float32Array;
-    if (first.length === texts.length) return logits;
-    const all = new Float32Array(texts.length * vocab);
-    for (const [i, row] of rows.entries()) all.set(logits.subarray(row * vocab, (row + 1) * vocab), i * vocab);
-    return all;
-  }
 
-  /** Logits behind one more token of each text; `past` tokens are in the one part of the cache, `recent` in the other. */
-  async function step(texts: readonly Text[], past: number, recent: number): Promise<Float32Array> {
-    const total = past + recent + 1;
-    const feeds: Record<string, Tensor> = {
-      input_ids: tensor(
-        "int32",
-        [texts.length],
-        texts.map(({ tokens }) => tokens.at(-1)!),
-      ),
-      positions: tensor(
-        "int64",
-        [texts.length, 1],
-        texts.map(({ request, tokens }) => request.tokens.length + tokens.length - 1),
-      ),
-      keys: places(total, [1, 1, 1, total]),
-      queries: tensor("float32", [1, 1, 1, 1], [total - 1]),
-      starts: starts(texts.map(({ padding }) => padding)),
-      past_length: tensor("int64", [1], [past]),
-      total_length: tensor("int64", [1], [total]),
-    };
-    const { logits } = await (recent > 0 ? programs.next : programs.first).run(feeds);
-    return logits!.data as Float32Array;
-  }
-
-  /** Draw a token of each text. */
-  function draw(texts: readonly Text[], logits: Float32Array, options: ContinueOptions): void {
-    for (const [i, text] of texts.entries()) {
-      if (text.ended) continue;
-      const own = logits.subarray(i * vocab, (i + 1) * vocab);
-      const token = drawToken(own, options, text.uniform);
-      if (token === undefined) throw notFinite(name, `for text ${text.index}`);
-      text.tokens.push(token);
-      text.logprobs.push(own[token]! - logSumExp(own));
-      const { length } = text.tokens;
-      if (stops.has(token)) text.ended = "stop";
-      else if (length >= options.max_completion_length || text.request.tokens.length + length >= context_size)
-        text.ended = "length";
+    /** Read the prompts of texts, equal ones once, and draw the first tokens. Returns those that go on, with their prompts. */
+    async function* begin(texts: readonly Text[]): AsyncGenerator<Completion, { text: Text; prompt: number }[]> {
+      const numbers = new Map<string, number>();
+      const distinct: (readonly number[])[] = [];
+      const prompts = texts.map(({ prompt }) => {
+        const key = prompt.join();
+        const number = numbers.get(key) ?? distinct.push(prompt) - 1;
+        numbers.set(key, number);
+        return number;
+      });
+      const open: (Text | undefined)[] = [...texts];
+      if (texts.length > 0) yield* draw(open, await batch.read(distinct), (i) => prompts[i]!);
+      return open.flatMap((text, i) => (text ? { text, prompt: prompts[i]! } : []));
     }
-  }
 
-  /** Continue texts until all have ended. */
-  async function* together(texts: Text[], options: ContinueOptions, count: (tokens: number) => void) {
-    let logits = await read(texts);
-    let past = Math.max(...texts.map(({ request }) => request.tokens.length));
-    let recent = 0;
-    let open = texts;
-    while (!options.signal?.aborted) {
-      draw(open, logits, options);
-      const going = open.filter(({ ended }) => !ended);
-      count(going.length + open.filter(({ ended, given }) => ended && !given).length);
-      for (const text of open)
-        if (text.ended && !text.given) {
-          text.given = true;
-          const { index, tokens, logprobs } = text;
-          yield { index, tokens, logprobs, finish_reason: text.ended };
-        }
-      if (going.length === 0) return;
-      const drops = going.length <= (1 - ENDED) * open.length;
-      if (drops || recent >= RECENT) {
-        const rows = going.map((text) => open.indexOf(text));
-        const kept = { rows: tensor("int32", [rows.length], rows) };
-        await (recent > 0 ? programs.join : programs.pick).run(kept);
-        if (recent > 0) await device.forget(...recents);
-        [past, recent, open] = [past + recent, 0, going];
+    let texts: (Text | undefined)[] = []; // in the order of the cache; undefined where one has ended
+    while (!signal?.aborted) {
+      const going = [...texts.keys()].filter((i) => texts[i]);
+      const room = sequences - going.length;
+      const begun = going.length === 0 || room >= FREE * sequences ? take(room) : [];
+      if (going.length + begun.length === 0) return;
+      const fresh = yield* begin(begun);
+      if (going.length + fresh.length === 0) continue;
+      if (fresh.length > 0 || going.length <= (1 - FREE) * texts.length) {
+        await batch.arrange(
+          going,
+          fresh.map(({ prompt }) => prompt),
+        );
+        texts = [...going.map((i) => texts[i]), ...fresh.map(({ text }) => text)];
       }
-      logits = await step(open, past, recent++);
+      yield* draw(texts, await batch.step(texts.map((text) => text?.tokens.at(-1) ?? 0)));
     }
+  }
+
+  /** The completion of a text whose last token ended it. */
+  function ended({ index, prompt, tokens, logprobs }: Text, limit: number): Completion | undefined {
+    const stopped = stops.includes(tokens.at(-1)!);
+    const full = tokens.length >= limit || prompt.length + tokens.length >= model.max_position_embeddings;
+    return stopped || full ? { index, tokens, finish_reason: stopped ? "stop" : "length", logprobs } : undefined;
   }
 
   return {
     async *generate(requests, options) {
-      let drawn = 0;
-      const count = (tokens: number) => {
-        drawn += tokens;
-        options.onTokens?.(drawn);
-      };
-      let texts: Text[] = [];
-      let index = 0;
-      const full = (next: Text) => {
-        const longest = Math.max(...[...texts, next].map(({ request }) => request.tokens.length));
-        return texts.length >= sequences || (texts.length + 1) * model.num_heads * longest ** 2 > SCORES;
-      };
-      for (const request of requests) {
-        if (options.signal?.aborted) return;
-        const next = textOf(request, index++);
-        if (texts.length > 0 && full(next)) {
-          yield* together(texts, options, count);
-          texts = [];
-        }
-        texts.push(next);
+      if (busy) throw new Error("A sampler draws for one caller at a time.");
+      busy = true;
+      try {
+        yield* generate(requests, options);
+      } finally {
+        await batch.clear();
+        busy = false;
       }
-      if (texts.length > 0 && !options.signal?.aborted) yield* together(texts, options, count);
     },
-    async close() {
-      const states = new Set(await device.states());
-      await device.forget(...[...pasts, ...recents].filter((state) => states.has(state)));
-    },
+    close: () => batch.close(),
   };
-
-  function textOf(request: Request, index: number): Text {
-    const { length } = request.tokens;
-    if (length === 0) throw new DistillError(`Text ${index} has no tokens, and there is nothing to continue.`);
-    if (length >= context_size)
-      throw new DistillError(
-        `Text ${index} has ${length} tokens, which leaves no room to continue it in ${context_size}. Leave it out, or make more room.`,
-      );
-    const uniform = seededRandom(request.seed).uniform;
-    return { index, request, tokens: [], logprobs: [], padding: 0, uniform, ended: undefined, given: false };
-  }
-}
-
-/** A text as it grows. */
-type Text = {
-  index: number;
-  request: Request;
-  tokens: number[];
-  logprobs: number[];
-  /** Places before it, in the batch that it is in. */
-  padding: number;
-  uniform: () => number;
-  ended: Continuation["finish_reason"] | undefined;
-  given: boolean;
-};
-
-const places = (count: number, shape: readonly number[]): Tensor =>
-  tensor(
-    "float32",
-    shape,
-    Float32Array.from({ length: count }, (_, i) => i),
-  );
-
-const starts = (paddings: readonly number[]): Tensor => tensor("float32", [paddings.length, 1, 1, 1], paddings);
-
-function logSumExp(logits: Float32Array): number {
-  let max = Number.NEGATIVE_INFINITY;
-  for (const x of logits) if (x > max) max = x;
-  let sum = 0;
-  for (const x of logits) sum += Math.exp(x - max);
-  return max + Math.log(sum);
-}
-
-type Programs = {
-  read: Program;
-  first: Program;
-  next: Program;
-  join: Program;
-  pick: Program;
-  /** The states of the two parts of the cache. */
-  pasts: readonly string[];
-  recents: readonly string[];
-};
-
-async function compile(device: Device, model: Model, context_size: number): Promise<Programs> {
-  const { layers, num_key_value_heads, head_dim } = model.cache;
-  const { dtype } = model.head;
-  const names = (part: string) =>
-    Array.from({ length: layers }, (_, i) => [`${part}/${i}/key`, `${part}/${i}/value`]).flat();
-  const cacheOf = (part: string, length: string) => {
-    const cached = (name: string) => input(name, dtype, ["batch", num_key_value_heads, length, head_dim]);
-    return Array.from({ length: layers }, (_, i) => ({
-      key: cached(`${part}/${i}/key`),
-      value: cached(`${part}/${i}/value`),
-    }));
-  };
-  const flat = (caches: readonly { key: Value; value: Value }[]) => caches.flatMap(({ key, value }) => [key, value]);
-  const [pasts, recents] = [names("past"), names("recent")];
-  // an output may not have the name of an input
-  const compiled = async (outputs: Record<string, Value>, kept: readonly Value[], states: readonly string[]) => {
-    const named = Object.fromEntries(kept.map((value, i): [string, Value] => [`next ${states[i]!}`, value]));
-    const program = await device.compile({ ...outputs, ...named }, { keep: Object.keys(named) });
-    const writes = Object.fromEntries(states.map((state) => [`next ${state}`, state]));
-    return { ...program, run: (feeds: Record<string, Tensor>) => program.run(feeds, { writes }) };
-  };
-  const logitsOf = (hidden: Value) => {
-    const logits = linear(hidden, model.head);
-    return dtype === "float32" ? logits : Cast(logits, { to: "float32" });
-  };
-  const at = (keys: string, queries: readonly (number | string)[]) => ({
-    keys: input("keys", "float32", [1, 1, 1, keys]),
-    queries: input("queries", "float32", queries),
-    starts: input("starts", "float32", ["batch", 1, 1, 1]),
-  });
-
-  const prompts = model.read(
-    {
-      input_ids: input("input_ids", "int32", ["batch", "new"]),
-      positions: input("positions", "int64", ["batch", "new"]),
-      ...at("new", [1, 1, "new", 1]),
-    },
-    context_size,
-  );
-  const width = prompts.hidden.shape[2]!;
-  const last = Slice(prompts.hidden, position(-1), position(2 ** 31 - 1), { axis: 1, size: 1 });
-  const read = await compiled(
-    { logits: logitsOf(Reshape(last, { shape: ["batch", width] })) },
-    flat(prompts.present),
-    pasts,
-  );
-
-  const past = cacheOf("past", "past");
-  const recent = cacheOf("recent", "recent");
-  const stepOf = async (withRecent: boolean) => {
-    const { hidden, recent: now } = model.step(
-      {
-        input_ids: input("input_ids", "int32", ["batch"]),
-        positions: input("positions", "int64", ["batch", 1]),
-        ...at("total", [1, 1, 1, 1]),
-        lengths: { past: input("past_length", "int64", [1]), total: input("total_length", "int64", [1]) },
-        earlier: past.map((part, i) => ({ past: part, recent: withRecent ? recent[i] : undefined })),
-      },
-      context_size,
-    );
-    return compiled({ logits: logitsOf(hidden) }, flat(now), recents);
-  };
-  const first = await stepOf(false);
-  const next = await stepOf(true);
-
-  const rows = input("rows", "int32", ["kept"]);
-  const picked = (value: Value) => Gather(value, rows);
-  const joined = flat(past).map((old, i) => Concat(old, flat(recent)[i]!, { axis: 2, size: "joined" }));
-  const join = await compiled({}, joined.map(picked), pasts);
-  const pick = await compiled({}, flat(past).map(picked), pasts);
-  return { read, first, next, join, pick, pasts, recents };
 }

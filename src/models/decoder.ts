@@ -3,10 +3,9 @@
 import { input, scalar, type Value } from "../graph/value.ts";
 import { attention } from "../nn/attention.ts";
 import { type Cache, cachedAttention, cacheMask } from "../nn/cached-attention.ts";
-import { placeMask, stepAttention } from "../nn/cached-step.ts";
 import { type Linear, linear } from "../nn/linear.ts";
 import { lora, narrowed } from "../nn/lora.ts";
-import { type Rotation, rotary, rotaryTables, rotate, rotatedAt, rotationAt } from "../nn/rotary.ts";
+import { type Rotation, rotary, rotaryTables, rotate, rotationAt } from "../nn/rotary.ts";
 import { checkpoint } from "../ops/checkpoint.ts";
 import { Add, Concat, Mul, Reshape, SimplifiedLayerNormalization } from "../ops/index.ts";
 import { adapterOf, loraNames, maskName } from "./lora.ts";
@@ -23,6 +22,7 @@ export type Decoder = {
   head_dim: number;
   rms_norm_eps: number;
   tie_word_embeddings: boolean;
+  max_position_embeddings: number;
   initializer_range: number;
   layers: readonly Layer[];
   norms: NormNames;
@@ -199,6 +199,23 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
       return last(x, inference);
     },
     cache: { layers: layers.length, num_key_value_heads, head_dim },
+    max_position_embeddings: decoder.max_position_embeddings,
+    next({ input_ids, rotation, attend }) {
+      const tables = memo((frequencies: readonly number[]): { q: Rotation; k: Rotation } => {
+        const k = rotation(frequencies);
+        const scale = scalar(decoder.attention_scale, dtype);
+        return { k, q: { cos: Mul(k.cos, scale), sin: Mul(k.sin, scale) } };
+      });
+      let x = embed(input_ids);
+      for (const [index, { frequencies, window }] of layers.entries()) {
+        const rope = tables(frequencies);
+        const f = layer(index, true, (q, k, v) =>
+          attend(rotate(q, rope.q, num_heads), rotate(k, rope.k, num_key_value_heads), v, { index, window }),
+        );
+        x = f(x);
+      }
+      return last(x, true);
+    },
     decode({ input_ids, attention_mask, position_ids, past }) {
       const rotation = memo((frequencies: readonly number[]) => rotationAt(position_ids, frequencies, dtype));
       const mask = memo((window: number | undefined) =>
@@ -217,46 +234,6 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
         x = layer(i, true, attend)(x);
       }
       return { hidden: last(x, true), present };
-    },
-    read({ input_ids, positions, keys, queries, starts }, length) {
-      const table = memo((frequencies: readonly number[]) => rotaryTables(length, frequencies, dtype));
-      const mask = memo((window: number | undefined) => {
-        const one = placeMask(keys, queries, starts, window, dtype);
-        const groups = num_heads / num_key_value_heads;
-        const rows = new Array<Value>(groups).fill(one);
-        return groups === 1 ? one : Concat(...rows, { axis: 2, size: `${groups}·new` });
-      });
-      const present: Cache[] = [];
-      let x = embed(input_ids);
-      for (const [i, { frequencies, window }] of layers.entries()) {
-        const turn = (x: Value, count: number) => rotatedAt(x, positions, table(frequencies), count);
-        x = layer(i, true, (q, k, v) => {
-          const turned = [turn(q, num_heads), turn(k, num_key_value_heads)] as const;
-          const attended = cachedAttention(...turned, v, undefined, mask(window), heads);
-          present.push(attended.present);
-          return attended.output;
-        })(x);
-      }
-      return { hidden: last(x, true), present };
-    },
-    step({ input_ids, positions, keys, queries, starts, lengths, earlier }, length) {
-      const table = memo((frequencies: readonly number[]) => rotaryTables(length, frequencies, dtype));
-      const mask = memo((window: number | undefined) => placeMask(keys, queries, starts, window, dtype));
-      const recent: Cache[] = [];
-      let x = embed(input_ids);
-      for (const [i, { frequencies, window }] of layers.entries()) {
-        const turn = (x: Value, count: number) => {
-          const apart = Reshape(x, { shape: [x.shape[0]!, 1, x.shape[1]!] });
-          return Reshape(rotatedAt(apart, positions, table(frequencies), count), { shape: x.shape });
-        };
-        x = layer(i, true, (q, k, v) => {
-          const turned = [turn(q, num_heads), turn(k, num_key_value_heads)] as const;
-          const attended = stepAttention(...turned, v, earlier[i]!, lengths, mask(window), heads);
-          recent.push(attended.recent);
-          return attended.output;
-        })(x);
-      }
-      return { hidden: last(x, true), recent };
     },
   };
 }

@@ -3,7 +3,7 @@
 import type { z } from "zod";
 import type { DType, Value } from "../graph/value.ts";
 import type { Cache } from "../nn/cached-attention.ts";
-import type { Earlier, Lengths } from "../nn/cached-step.ts";
+import type { Rotation } from "../nn/rotary.ts";
 import type { GgufKeys, GgufLayout } from "./gguf.ts";
 import type { Adapter, LoraOptions } from "./lora.ts";
 import type { BaseDtype, Storage } from "./storage.ts";
@@ -66,33 +66,17 @@ export type CachedTokens = {
   past: readonly Cache[];
 };
 
-/** Tokens of texts that are padded on the left, by their places: float32, counted from the first of the longest text. */
-type Places = {
-  /** [1, 1, 1, all tokens so far] */
-  keys: Value;
-  /** [1, 1, new, 1] */
-  queries: Value;
-  /** [batch, 1, 1, 1]: where each text begins. */
-  starts: Value;
-};
-
-/** Texts that are read from their beginning. */
-export type PromptTokens = Places & {
-  /** int32 [batch, new] */
+/** New tokens of texts side by side, and how they find their places and what is before them. Time is the first axis. */
+export type NextTokens = {
+  /** int32 [new, batch] */
   input_ids: Value;
-  /** int64 [batch, new], counted from the start of each text. */
-  positions: Value;
-};
-
-/** One more token of each text. */
-export type StepTokens = Places & {
-  /** int32 [batch] */
-  input_ids: Value;
-  /** int64 [batch, 1] */
-  positions: Value;
-  lengths: Lengths;
-  /** One for each layer. */
-  earlier: readonly Earlier[];
+  /** cos and sin of the new tokens' positions times these frequencies: [new, batch, frequencies.length] each. */
+  rotation(frequencies: readonly number[]): Rotation;
+  /**
+   * What a layer's new tokens attend to, [new, batch, heads·head_dim], of their queries, shaped alike, and their keys and
+   * values, [new, batch, kv_heads·head_dim]. Queries and keys are rotated, and queries scaled.
+   */
+  attend(q: Value, k: Value, v: Value, layer: { index: number; window?: number | undefined }): Value;
 };
 
 export type Model = {
@@ -115,12 +99,10 @@ export type Model = {
   readonly cache: { layers: number; num_key_value_heads: number; head_dim: number };
   /** The last hidden states of the new tokens, normalised, [batch, new, hidden_size], and the cache with them in it. */
   decode(tokens: CachedTokens): { hidden: Value; present: Cache[] };
-  /**
-   * The last hidden states of texts of at most `length` tokens, normalised, [batch, new, hidden_size], and the cache of them.
-   */
-  read(tokens: PromptTokens, length: number): { hidden: Value; present: Cache[] };
-  /** The last hidden states of one more token of each text, [batch, hidden_size], and the recent part of the cache with it. */
-  step(tokens: StepTokens, length: number): { hidden: Value; recent: Cache[] };
+  /** The last hidden states of new tokens whose attention is the caller's, normalised: [new, batch, hidden_size]. */
+  next(tokens: NextTokens): Value;
+  /** The most tokens that a text may have. */
+  readonly max_position_embeddings: number;
   /** The matrix that makes logits of hidden states: [vocab_size, hidden_size]. */
   readonly head: Value;
 };

@@ -40,20 +40,20 @@ export function cachedAttention(
   q: Value,
   k: Value,
   v: Value,
-  past: Cache | undefined,
+  past: Cache,
   mask: Value,
   { num_heads, num_key_value_heads, head_dim, scale = head_dim ** -0.5 }: HeadLayout,
 ): { output: Value; present: Cache } {
   const groups = num_heads / num_key_value_heads;
   const [batch, length] = q.shape as [Dim, Dim];
   const [, , rows, total] = mask.shape as [Dim, Dim, Dim, Dim];
-  const grow = (old: Value | undefined, x: Value): Value => {
+  const grow = (old: Value, x: Value): Value => {
     const heads = Transpose(Reshape(x, { shape: [batch, length, num_key_value_heads, head_dim] }), {
       perm: [0, 2, 1, 3],
     });
-    return old ? Concat(old, heads, { axis: 2, size: total }) : heads;
+    return Concat(old, heads, { axis: 2, size: total });
   };
-  const present = { key: grow(past?.key, k), value: grow(past?.value, v) };
+  const present = { key: grow(past.key, k), value: grow(past.value, v) };
   // heads that share keys, one below the other: [batch, kv_heads, groups·new, head_dim]
   const byGroup = Transpose(
     Reshape(Mul(q, scalar(scale, q.dtype)), {

@@ -26,10 +26,6 @@ export function rotary(x: Value, positions: Value, { cos, sin }: { cos: Value; s
   return Reshape(RotaryEmbedding(batched, positions, cos, sin, { num_heads }), { shape: x.shape });
 }
 
-/** Rotate every head of x [batch, length, heads·head_dim] by positions int64 [batch, length] below those of the tables. */
-export const rotatedAt = (x: Value, positions: Value, { cos, sin }: Rotation, num_heads: number): Value =>
-  RotaryEmbedding(x, positions, cos, sin, { num_heads });
-
 export type Rotation = { cos: Value; sin: Value };
 
 /** Positions are written with three digits in this base, each with a table of this many rows: all that int32 can say. */

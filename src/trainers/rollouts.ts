@@ -34,11 +34,11 @@ export async function openPolicy(options: TrainerOptions, materials: Materials) 
       `Prompt "${long.id}" has ${long.tokens.length} tokens, which leaves no room for an answer in trainer.max_length ${max_length}. Raise it, or leave the prompt out.`,
     );
   const heads = device.target.fewKernels ? model.num_heads : undefined;
-  const rollouts = await openRollouts({
+  const rollouts = openRollouts({
     device,
     model: await policyOf(device, model, precision),
     ...asked,
-    context_size: max_length,
+    room: max_length - Math.max(...prompts.map(({ tokens }) => tokens.length)),
     place: { folder: folder.place(`rollouts/${fingerprint}`), key: fingerprint },
     seed,
     judge,
@@ -53,8 +53,8 @@ type RolloutOptions = {
   model: Model;
   stops: readonly number[];
   decode: (ids: readonly number[]) => string;
-  /** The most tokens of a prompt and what is drawn after it. */
-  context_size: number;
+  /** The most tokens that there is room for after any prompt. */
+  room: number;
   /** Where rollouts are kept. */
   place: { folder: string; key: string };
   seed: number;
@@ -69,9 +69,9 @@ type DrawSettings = { temperature: number; max_completion_length: number; num_ge
  * Draws for each step. What an earlier process drew at a step that is done again is taken as it is: the weights are the same
  * then, and so would be the draws.
  */
-async function openRollouts(options: RolloutOptions) {
-  const { device, model, stops, context_size, seed, signal } = options;
-  const sampler = await openSampler(device, model, { stops, context_size, name: "The student" });
+function openRollouts(options: RolloutOptions) {
+  const { device, model, stops, seed, signal } = options;
+  const sampler = openSampler(device, model, { stops, source: "The student" });
   const ledger = openLedger(options.place.folder, { key: options.place.key });
   const kept = new Map<number, Rollout[]>();
   let sampled = 0;
@@ -100,7 +100,7 @@ async function openRollouts(options: RolloutOptions) {
         })),
       );
       const drawn: Rollout[] = [];
-      const settings = { temperature, top_k: 0, top_p: 1, min_p: 0, max_completion_length, signal };
+      const settings = { temperature, max_completion_length: Math.min(max_completion_length, options.room), signal };
       for await (const { index, tokens, logprobs, finish_reason } of sampler.generate(requests, settings)) {
         const { prompt: asked, sample, seed, tokens: prompt_token_ids } = requests[index]!;
         const { id: prompt_id, prompt, answer = null } = asked;

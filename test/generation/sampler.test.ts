@@ -1,151 +1,224 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, test } from "node:test";
+import { DistillError } from "../../src/core/errors.ts";
 import { seededRandom } from "../../src/core/random.ts";
-import { batchShape, layOut } from "../../src/data/batch.ts";
-import { drawToken } from "../../src/generation/draw.ts";
-import { type Continuation, openSampler, type Request } from "../../src/generation/sampler.ts";
-import { tokenFeeds, tokenInputs } from "../../src/generation/tokens.ts";
-import type * as families from "../../src/models/index.ts";
-import { createModel } from "../../src/models/load.ts";
-import type { Model } from "../../src/models/model.ts";
-import { linear } from "../../src/nn/linear.ts";
+import { layOut } from "../../src/data/batch.ts";
+import { drawProbable } from "../../src/generation/draw.ts";
+import {
+  type Completion,
+  type CompletionOptions,
+  type CompletionRequest,
+  openSampler,
+} from "../../src/generation/sampler.ts";
+import * as families from "../../src/models/index.ts";
+import { createModel, initialWeights, type ModelConfig } from "../../src/models/load.ts";
+import type { Model, ModelOptions } from "../../src/models/model.ts";
 import { type Device, openDevice } from "../../src/runtime/device.ts";
-import { testDevice } from "../support/finite-differences.ts";
-import { prepare, TOY } from "../support/training.ts";
+import { tensor } from "../../src/runtime/tensor.ts";
+import { logitsOf, prepareLora } from "../support/lora.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
 
-const SMALL: Record<keyof typeof families, object> = {
-  llama: {},
-  qwen2: {},
-  qwen3: { head_dim: 8 },
-  gemma3_text: { head_dim: 8, sliding_window: 5, sliding_window_pattern: 2, query_pre_attn_scalar: 8 },
+const { cases } = JSON.parse(readFileSync("test/reference/families.json", "utf8")) as {
+  cases: Record<string, { config: ModelConfig }>;
 };
+const STOP = 7;
+const stops = [STOP];
 
-/** Prompts of unequal length, one of them twice, and seeds. */
-const REQUESTS: Request[] = [[1, 5, 9], [7], [3, 3, 8, 20, 4, 11, 6], [1, 5, 9], [12, 30]].map((tokens, i) => ({
-  tokens,
-  seed: 100 + i,
-}));
-const STOPS = [2, 10, 17, 25, 33];
-const WAYS = {
-  greedily: { temperature: 0, top_k: 0, top_p: 1, min_p: 0, max_completion_length: 40 },
-  "with seeds": { temperature: 1, top_k: 0, top_p: 1, min_p: 0, max_completion_length: 40 },
-  "with seeds and less than all tokens": {
-    temperature: 0.8,
-    top_k: 9,
-    top_p: 0.9,
-    min_p: 0.01,
-    max_completion_length: 12,
-  },
-};
-type Way = (typeof WAYS)["greedily"];
+const device = await openDevice("cpu", { threads: 1 });
+after(() => device.close());
 
-/** One text alone, all of it computed again for every token. */
-async function wholeText(device: Device, model: Model, { tokens, seed }: Request, way: Way): Promise<Continuation> {
-  const { uniform } = seededRandom(seed);
+/** A model of a family with weights so large that what it says depends on all that it has read. */
+async function modelOf(type: string, on = device, options?: ModelOptions): Promise<Model> {
+  const { config } = Object.values(cases).find(({ config }) => config.model_type === type)!;
+  const model = createModel({ ...config, initializer_range: 0.25 }, type, options);
+  for (const { name, shape, data } of initialWeights(model, 12)) await on.write(name, tensor("float32", shape, data));
+  return model;
+}
+
+/** Two prompts are equal, and one is longer than the window of the families that have one. */
+const requests: CompletionRequest[] = [
+  [1],
+  [2, 3, 4],
+  [5, 6, 1, 2, 9, 11, 3, 8, 20, 21],
+  [2, 3, 4],
+  [30],
+  [31, 32],
+].map((tokens, seed) => ({ tokens, seed }));
+
+/** The completion that the logits of the whole text say, computed again for every token. */
+async function recomputed(
+  model: Model,
+  { tokens, seed }: CompletionRequest,
+  { temperature = 1, top_k = 0, top_p = 1, min_p = 0, max_completion_length }: CompletionOptions,
+): Promise<Omit<Completion, "index">> {
   const vocab = model.head.shape[0] as number;
-  const shape = batchShape(1, 64, vocab);
-  const program = await device.compile({ logits: linear(model.hidden(tokenInputs(shape)), model.head) });
-  const text = [...tokens];
-  const logprobs: number[] = [];
-  let finish_reason: "stop" | "length" = "length";
-  while (text.length - tokens.length < way.max_completion_length) {
-    const { logits } = await program.run(tokenFeeds(layOut([[{ tokens: text, supervised: [] }]], shape)));
-    const own = (logits!.data as Float32Array).subarray((text.length - 1) * vocab, text.length * vocab);
-    const token = drawToken(own, way, uniform)!;
-    const max = Math.max(...own);
-    logprobs.push(own[token]! - max - Math.log(own.reduce((sum, x) => sum + Math.exp(x - max), 0)));
-    text.push(token);
-    if (!STOPS.includes(token)) continue;
-    finish_reason = "stop";
-    break;
+  const { uniform } = seededRandom(seed);
+  const [drawn, logprobs]: [number[], number[]] = [[], []];
+  while (drawn.length < max_completion_length) {
+    const text = [...tokens, ...drawn];
+    const shape = { rows: 1, length: 48, block: 48, chunks: 1 };
+    const logits = await logitsOf(device, model, layOut([[{ tokens: text, supervised: [] }]], shape));
+    const row = Float64Array.from(logits.subarray((text.length - 1) * vocab, text.length * vocab));
+    const max = Math.max(...row);
+    const total = row.reduce((sum, x) => sum + Math.exp(x - max), 0);
+    const p = Float32Array.from(row, (x) => Math.exp(x - max) / total);
+    const token = drawProbable(p, { temperature, top_k, top_p, min_p }, uniform)!;
+    drawn.push(token);
+    logprobs.push(row[token]! - max - Math.log(total));
+    if (token === STOP) return { tokens: drawn, logprobs, finish_reason: "stop" };
   }
-  await program.release();
-  return { index: 0, tokens: text.slice(tokens.length), logprobs, finish_reason };
+  return { tokens: drawn, logprobs, finish_reason: "length" };
 }
 
-async function sampled(device: Device, model: Model, way: Way, sequences = 64): Promise<Continuation[]> {
-  const sampler = await openSampler(device, model, { stops: STOPS, context_size: 64, sequences });
-  const found: Continuation[] = [];
-  for await (const one of sampler.generate(REQUESTS, way)) found[one.index] = one;
+async function completions(
+  on: Device,
+  model: Model,
+  asked: readonly CompletionRequest[],
+  options: CompletionOptions,
+): Promise<Completion[]> {
+  const sampler = openSampler(on, model, { stops });
+  const all: Completion[] = [];
+  for await (const completion of sampler.generate(asked, options)) all[completion.index] = completion;
   await sampler.close();
-  return found;
+  return all;
 }
 
-for (const [model_type, changes] of Object.entries(SMALL))
-  test(`${model_type}: texts of unequal length that are continued with a cache have the tokens of whole texts`, async () => {
-    const device = await testDevice();
-    const model = await prepare(device, { ...TOY, model_type, initializer_range: 0.3, ...changes });
-    for (const way of Object.values(WAYS)) {
-      const found = await sampled(device, model, way);
-      for (const [index, request] of REQUESTS.entries()) {
-        const { logprobs, ...expected } = await wholeText(device, model, request, way);
-        const { logprobs: ours, ...rest } = found[index]!;
-        assert.deepEqual(rest, { ...expected, index });
-        for (const [i, logprob] of logprobs.entries()) assert.ok(Math.abs(ours[i]! - logprob) < 1e-4);
-      }
-      if (way.temperature === 1)
-        assert.ok(new Set(found.map(({ tokens }) => tokens.length)).size > 1, "they should end one after the other");
-      const alone = await sampled(device, model, way, 2);
-      assert.deepEqual(
-        alone.map(({ tokens }) => tokens),
-        found.map(({ tokens }) => tokens),
-      );
+function assertSame(found: Completion | undefined, expected: Omit<Completion, "index">, what: string): void {
+  assert.deepEqual(found?.tokens, expected.tokens, what);
+  assert.equal(found.finish_reason, expected.finish_reason, what);
+  for (const [i, logprob] of found.logprobs.entries())
+    assert.ok(
+      Math.abs(logprob - expected.logprobs[i]!) < 1e-5,
+      `${what}, token ${i}: ${logprob}, ${expected.logprobs[i]}`,
+    );
+}
+
+const WAYS = { greedily: { temperature: 0 }, drawn: {}, "drawn and cut": { temperature: 0.7, top_p: 0.9, top_k: 20 } };
+
+for (const type of Object.keys(families))
+  test(`${type}: completions of unequal prompts are those of the whole text computed again for every token`, async () => {
+    const model = await modelOf(type);
+    for (const [way, how] of Object.entries(WAYS)) {
+      const options = { ...how, max_completion_length: 20, sequences: 4 };
+      const found = await completions(device, model, requests, options);
+      for (const [i, request] of requests.entries())
+        assertSame(found[i], await recomputed(model, request, options), `${way}, request ${i}`);
     }
   });
 
-test(
-  "the sampler on webgpu, no node on the CPU, gives the tokens of the CPU",
-  { skip: whyNoVulkan() ?? false },
-  async () => {
-    const webgpu = await openDevice("webgpu", { strict: true });
-    const config = { ...TOY, initializer_range: 0.3 };
-    const [theirs, ours] = [await prepare(webgpu, config), await prepare(await testDevice(), config)];
-    for (const way of [WAYS.greedily, WAYS["with seeds"]]) {
-      const tokens = (all: Continuation[]) => all.map(({ tokens }) => tokens);
-      assert.deepEqual(
-        tokens(await sampled(webgpu, theirs, way)),
-        tokens(await sampled(await testDevice(), ours, way)),
-      );
-    }
-    await webgpu.close();
-  },
-);
+test("an adapter speaks", async () => {
+  const { config } = cases.llama!;
+  const lora = { target_modules: "all-linear" as const, r: 4 };
+  const model = await prepareLora(device, { ...config, initializer_range: 0.25 }, lora, { random: true });
+  const options = { max_completion_length: 12 };
+  const found = await completions(device, model, requests, options);
+  for (const [i, request] of requests.entries())
+    assertSame(found[i], await recomputed(model, request, options), `request ${i}`);
+});
 
-test("weights that change between calls are the ones that are asked", async () => {
-  const device = await testDevice();
-  const model = await prepare(device, { ...TOY, initializer_range: 0.3 }, 3);
-  const sampler = await openSampler(device, model, { stops: STOPS, context_size: 64 });
-  const all = async () => {
-    const found: number[][] = [];
-    for await (const { index, tokens } of sampler.generate(REQUESTS, WAYS.greedily)) found[index] = tokens;
-    return found;
+test("a request's tokens do not depend on the batch that it is drawn in, nor on when it gets its place", async () => {
+  const model = await modelOf("llama");
+  const many = Array.from({ length: 40 }, (_, i) => ({ tokens: requests[i % requests.length]!.tokens, seed: i }));
+  const options = { max_completion_length: 16 };
+  const [alone, few, all] = [
+    await completions(device, model, many, { ...options, sequences: 1 }),
+    await completions(device, model, many, { ...options, sequences: 5 }),
+    await completions(device, model, many, options),
+  ];
+  assert.ok(new Set(all.map(({ tokens }) => tokens.length)).size > 5, "they end at different times");
+  for (const [i, completion] of alone.entries()) {
+    assertSame(few[i], completion, `request ${i} among 5`);
+    assertSame(all[i], completion, `request ${i} among all`);
+  }
+});
+
+for (const residency of ["copied", undefined] as const)
+  test(
+    `with states that ${residency ? `are ${residency}` : "stay on webgpu, no node on the CPU,"} completions are the same`,
+    {
+      skip: !residency && (whyNoVulkan() ?? false),
+    },
+    async () => {
+      const on = residency ? await openDevice("cpu", { residency }) : await openDevice("webgpu", { strict: true });
+      for (const type of ["gemma3_text", "qwen3"]) {
+        const options = { max_completion_length: 12, sequences: 4 };
+        const expected = await completions(device, await modelOf(type), requests, options);
+        const found = await completions(on, await modelOf(type, on), requests, options);
+        for (const [i, completion] of expected.entries()) {
+          assert.deepEqual(found[i]!.tokens, completion.tokens, `${type}, request ${i}`);
+          assert.deepEqual(
+            found[i]!.logprobs.map((x) => Math.round(x * 1e3)),
+            completion.logprobs.map((x) => Math.round(x * 1e3)),
+          );
+        }
+      }
+      await on.close();
+    },
+  );
+
+test("a changed weight changes the next completions", async () => {
+  const model = await modelOf("llama");
+  const sampler = openSampler(device, model, { stops });
+  const say = async () => {
+    for await (const { tokens } of sampler.generate([requests[2]!], { max_completion_length: 10 })) return tokens;
   };
-  const before = await all();
-  const other = await prepare(device, { ...TOY, initializer_range: 0.3 }, 4);
-  const changed = await all();
-  assert.notDeepEqual(changed, before);
-  assert.deepEqual(changed[2], (await wholeText(device, other, REQUESTS[2]!, WAYS.greedily)).tokens);
+  const first = await say();
+  assert.deepEqual(await say(), first);
+  const { data } = await device.read(model.head.name!);
+  await device.write(
+    model.head.name!,
+    tensor("float32", model.head.shape as number[], (data as Float32Array).reverse()),
+  );
+  assert.notDeepEqual(await say(), first);
   await sampler.close();
 });
 
-test("a signal ends it early, and what cannot be continued is refused in a sentence", async () => {
-  const device = await testDevice();
-  const model = createModel(TOY, "test");
-  await prepare(device, TOY);
-  const sampler = await openSampler(device, model, { stops: [], context_size: 32 });
-  const stop = new AbortController();
-  const found: Continuation[] = [];
-  const onTokens = (tokens: number) => tokens >= 10 && stop.abort();
-  for await (const one of sampler.generate(REQUESTS, { ...WAYS.greedily, signal: stop.signal, onTokens }))
-    found.push(one);
-  assert.equal(found.length, 0);
-  const refused = async (tokens: number[]) => {
-    for await (const _ of sampler.generate([{ tokens, seed: 1 }], WAYS.greedily));
+test("a signal ends early, and what was finished has been given", async () => {
+  const model = await modelOf("llama");
+  const sampler = openSampler(device, model, { stops });
+  const many = Array.from({ length: 30 }, (_, seed) => ({ tokens: [1 + seed], seed }));
+  const options = { max_completion_length: 30, sequences: 8 };
+  const all = await completions(device, model, many, options);
+  const stopping = new AbortController();
+  const found: Completion[] = [];
+  let generated = 0;
+  const onTokens = (tokens: number) => {
+    generated = tokens;
+    if (tokens > 100) stopping.abort();
   };
-  await assert.rejects(refused([]), /Text 0 has no tokens/);
-  await assert.rejects(refused(new Array(32).fill(1)), /Text 0 has 32 tokens, which leaves no room .* in 32/);
+  for await (const completion of sampler.generate(many, { ...options, signal: stopping.signal, onTokens }))
+    found.push(completion);
+  assert.ok(found.length > 2 && found.length < 30, `${found.length} of 30`);
+  assert.ok(generated > 100 && generated <= 108, `${generated} tokens`);
+  for (const completion of found) assertSame(completion, all[completion.index]!, `request ${completion.index}`);
+  // and the sampler is free again, whoever stops listening
+  for await (const { tokens } of sampler.generate(many, options)) {
+    assert.ok(tokens.length > 0);
+    break;
+  }
+  assert.equal((await device.states()).filter((name) => name.startsWith("sampler")).length, 0);
   await sampler.close();
 });
 
-after(async () => (await testDevice()).close());
+test("a text is no longer than the model reads, and a prompt that leaves no room is refused", async () => {
+  const { config } = cases.qwen3!;
+  const model = createModel({ ...config, max_position_embeddings: 12 }, "short");
+  for (const { name, shape, data } of initialWeights(model, 12))
+    await device.write(name, tensor("float32", shape, data));
+  const [completion] = await completions(device, model, [{ tokens: [9, 8, 3, 4, 5, 6, 2, 1], seed: 1 }], {
+    max_completion_length: 40,
+    temperature: 0,
+  });
+  assert.equal(completion!.tokens.length, 4);
+  assert.equal(completion!.finish_reason, "length");
+  const refused = (tokens: number[], message: RegExp) =>
+    assert.rejects(completions(device, model, [{ tokens, seed: 1 }], { max_completion_length: 4 }), (error) => {
+      assert.ok(error instanceof DistillError);
+      assert.match(error.message, message);
+      return true;
+    });
+  await refused([], /^The prompt of request 0 has no tokens\. Give at least one\.$/);
+  await refused(new Array<number>(12).fill(1), /has 12 tokens, and The model reads texts of at most 12 \(max_pos/);
+  await refused([1, 40], /has the token 40, and The model has the tokens 0 to 39/);
+});
