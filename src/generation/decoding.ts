@@ -5,7 +5,7 @@ import type { Model } from "../models/model.ts";
 import type { Cache } from "../nn/cached-attention.ts";
 import { linear } from "../nn/linear.ts";
 import { timeMajorAttention, timeMajorMask } from "../nn/time-major-attention.ts";
-import { After, Cast, Concat, Gather, Reshape, Slice, Softmax } from "../ops/index.ts";
+import { After, Cast, Concat, Gather, Mul, Reshape, Slice, Softmax } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
 
 /** What a state of a cache is called: keys or values of a layer, [length, batch, kv_heads, head_dim]. */
@@ -26,12 +26,20 @@ export type Decoding = {
 /** What the input is called that says which key a token sees first. */
 export const firstOf = (window: number | undefined) => (window ? `first_${window}` : "first");
 
+export type DecodingOptions = {
+  /** New tokens of each text. */
+  length: 1 | "new";
+  /** Whether the cache is lengthened in place: what it had and the new tokens are one input, and outputs are the new tokens'. */
+  grows: boolean;
+  /** Whether the probabilities are wanted at another temperature too. */
+  tempered: boolean;
+};
+
 /**
- * The program from new tokens, one or several of each text, to `probabilities` [1, batch, vocab] behind the last one, and
- * the cache with the new tokens in it. Where it `grows` in place, what the states had and the new tokens are one input, and
- * the outputs are only the new tokens'.
+ * The program from new tokens to the `probabilities` [1, batch, vocab] of the next one, `tempered` ones, and the cache with
+ * the new tokens in it. `prefix` begins the names of its states.
  */
-export function decoding(model: Model, prefix: string, length: 1 | "new", grows: boolean): Decoding {
+export function decoding(model: Model, prefix: string, { length, grows, tempered }: DecodingOptions): Decoding {
   const { num_key_value_heads, head_dim } = model.cache;
   const { dtype } = model.head;
   const heads = { num_heads: model.num_heads, num_key_value_heads, head_dim };
@@ -77,9 +85,11 @@ export function decoding(model: Model, prefix: string, length: 1 | "new", grows:
       return timeMajorAttention(ready, cache, mask(window), heads);
     },
   });
-  const logits = linear(length === 1 ? hidden : lastOf(hidden), model.head);
-  const probabilities = Softmax(dtype === "float32" ? logits : Cast(logits, { to: "float32" }));
-  return { outputs: { ...outputs, probabilities }, frequencies, windows };
+  const product = linear(length === 1 ? hidden : lastOf(hidden), model.head);
+  const logits = dtype === "float32" ? product : Cast(product, { to: "float32" });
+  outputs.probabilities = Softmax(logits);
+  if (tempered) outputs.tempered = Softmax(Mul(logits, input("inverse_temperature", "float32", [])));
+  return { outputs, frequencies, windows };
 }
 
 /** x [new, …] → its last, [1, …] */

@@ -57,26 +57,41 @@ function drawn(
 ): number {
   // tokens below this hold less than 1 - top_p together, so none of them is needed
   const least = Math.max(min_p * max, top_p < 1 ? ((1 - top_p) * total) / weights.length : 0);
-  let candidates: { id: number; p: number }[] = [];
-  for (let id = 0; id < weights.length; id++) {
-    const p = weights[id]!;
-    if (p >= least) candidates.push({ id, p });
-  }
-  if (top_k > 0 || top_p < 1) candidates.sort((a, b) => b.p - a.p || a.id - b.id);
-  if (top_k > 0) candidates = candidates.slice(0, top_k);
+  let candidates: number[] = [];
+  if (top_k > 0) candidates = likeliest(weights, top_k).filter((id) => weights[id]! >= least);
+  else for (let id = 0; id < weights.length; id++) if (weights[id]! >= least) candidates.push(id);
+  if (top_k <= 0 && top_p < 1) candidates.sort((a, b) => weights[b]! - weights[a]! || a - b);
   if (top_p < 1) {
-    const limit = top_p * (top_k > 0 ? candidates.reduce((sum, { p }) => sum + p, 0) : total);
+    const limit = top_p * (top_k > 0 ? candidates.reduce((sum, id) => sum + weights[id]!, 0) : total);
     let [sum, count] = [0, 0];
-    while (count < candidates.length && sum < limit) sum += candidates[count++]!.p;
+    while (count < candidates.length && sum < limit) sum += weights[candidates[count++]!]!;
     candidates = candidates.slice(0, Math.max(1, count));
   }
-  if (candidates.length === 1) return candidates[0]!.id;
-  const tempered = candidates.map(({ p }) => (p / max) ** (1 / temperature));
+  if (candidates.length === 1) return candidates[0]!;
+  const tempered = candidates.map((id) => (weights[id]! / max) ** (1 / temperature));
   const target = uniform() * tempered.reduce((a, b) => a + b, 0);
   let sum = 0;
   for (const [i, weight] of tempered.entries()) {
     sum += weight;
-    if (sum >= target) return candidates[i]!.id;
+    if (sum >= target) return candidates[i]!;
   }
-  return candidates.at(-1)!.id;
+  return candidates.at(-1)!;
+}
+
+/** The ids of the `count` largest weights, the largest first and of equal ones the first. */
+function likeliest(weights: Float32Array | Float64Array, count: number): number[] {
+  const best: number[] = [];
+  for (let id = 0; id < weights.length; id++) {
+    const p = weights[id]!;
+    if (best.length === count && !(p > weights[best[count - 1]!]!)) continue;
+    let [low, high] = [0, best.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (weights[best[middle]!]! >= p) low = middle + 1;
+      else high = middle;
+    }
+    if (best.length === count) best.pop();
+    best.splice(low, 0, id);
+  }
+  return best;
 }

@@ -1,18 +1,21 @@
-/** @file Texts side by side, with their keys and values in states of the device. They end together; shorter ones are padded before. */
+/** @file Texts side by side, their keys and values in states of the device. They end together; shorter ones are padded before. */
 
 import type { Model } from "../models/model.ts";
 import type { Device, Program } from "../runtime/device.ts";
-import { type Tensor, tensor } from "../runtime/tensor.ts";
+import { scalarTensor, type Tensor, tensor } from "../runtime/tensor.ts";
 import { type Decoding, decoding, firstOf, outputOf, rearrangement, stateNames } from "./decoding.ts";
 import { rotations } from "./rotations.ts";
 
+/** Of the next token of each text, [texts, vocab]: at temperature 1, and at the one that was asked for. */
+export type Next = { probabilities: Float32Array; tempered: Float32Array };
+
 export type RunningBatch = {
-  /** Read prompts, which wait aside. The probabilities of the next token behind each: [prompts, vocab]. */
-  read(prompts: readonly (readonly number[])[]): Promise<Float32Array>;
+  /** Read prompts, which wait aside. */
+  read(prompts: readonly (readonly number[])[], temperature: number): Promise<Next>;
   /** Go on with these of the texts and, behind them, with these of the prompts that were read, each as often as it is named. */
   arrange(kept: readonly number[], prompts: readonly number[]): Promise<void>;
-  /** Add a token to each text. The probabilities of the next one: [texts, vocab]. */
-  step(tokens: readonly number[]): Promise<Float32Array>;
+  /** Add a token to each text. */
+  step(tokens: readonly number[], temperature: number): Promise<Next>;
   /** Free the texts. */
   clear(): Promise<void>;
   /** Free the texts and the programs. */
@@ -22,22 +25,14 @@ export type RunningBatch = {
 /** Scores of attention that prompts are read in pieces for: 64 MiB of float32. */
 const MOST_SCORES = 2 ** 24;
 
-/** Where texts are: how many tokens there is room for, and at which each text starts. */
+/** Where texts are: how long all are with their padding, and at which token each starts. */
 type Layout = { length: number; starts: readonly number[] };
 
-/** `name` begins the names of the states. */
+/** A batch without texts. `name` begins the names of its states. */
 export function runningBatch(device: Device, model: Model, name: string): RunningBatch {
   const grows = device.target.residency === "shared";
   const [main, aside] = [`${name}/texts`, `${name}/prompts`];
-  const { num_key_value_heads, head_dim } = model.cache;
-  const compiled = new Map<string, Promise<Program>>();
-  const once = (key: string, compile: () => Promise<Program>): Promise<Program> => {
-    const program = compiled.get(key) ?? compile();
-    compiled.set(key, program);
-    return program;
-  };
   const states = (prefix: string) => stateNames(model, prefix);
-  const kept = (prefix: string) => states(prefix).map(outputOf);
   const each = <T>(prefix: string, key: (state: string) => string, value: (state: string) => T) =>
     Object.fromEntries(states(prefix).map((state) => [key(state), value(state)]));
   const writes = (prefix: string) => each(prefix, outputOf, (state) => state);
@@ -49,149 +44,165 @@ export function runningBatch(device: Device, model: Model, name: string): Runnin
     );
   const ends = (prefix: string, count: number) => each(prefix, outputOf, (state) => ({ state, count }));
 
-  const reading = decoding(model, aside, "new", grows);
-  const stepping = decoding(model, main, 1, grows);
-  const tables = reading.frequencies.map(rotations);
+  const decoders = once(async (prefix: string, tempered: boolean): Promise<Decoding & { program: Program }> => {
+    const decoded = decoding(model, prefix, { length: prefix === main ? 1 : "new", grows, tempered });
+    const keep = grows ? [] : states(prefix).map(outputOf);
+    return { ...decoded, program: await device.compile(decoded.outputs, { keep }) };
+  });
+  const rearrangements = once((...from: string[]) =>
+    device.compile(rearrangement(model, main, from), { keep: states(main).map(outputOf) }),
+  );
+  const tables = new Map<readonly number[], ReturnType<typeof rotations>>();
+  const tableOf = (frequencies: readonly number[]) => {
+    const table = tables.get(frequencies) ?? rotations(frequencies);
+    tables.set(frequencies, table);
+    return table;
+  };
 
   let texts: Layout = { length: 0, starts: [] };
-  let prompts: Layout = texts;
+  let prompts = texts;
 
-  /** Run a decoding over `count` new tokens of each text, time by time. */
+  /** Read new tokens of each text of a cache, int32 [new, texts]. */
   async function decode(
     prefix: string,
-    { outputs, windows }: Decoding,
     { length, starts }: Layout,
-    count: number,
     ids: Int32Array,
-  ): Promise<Float32Array> {
-    const program = await once(`decode ${prefix}`, () => device.compile(outputs, { keep: grows ? [] : kept(prefix) }));
+    temperature: number,
+  ): Promise<Next> {
+    const { program, frequencies, windows } = await decoders(prefix, temperature !== 1);
     const batch = starts.length;
+    const count = ids.length / batch;
     const total = length + count;
-    const positions = Array.from({ length: count * batch }, (_, i) =>
-      Math.max(0, length + Math.floor(i / batch) - starts[i % batch]!),
-    );
+    const positions = Array.from(ids, (_, i) => Math.max(0, length + Math.floor(i / batch) - starts[i % batch]!));
     const feeds: Record<string, Tensor> = {
       input_ids: tensor("int32", [count, batch], ids),
-      keys: tensor(
-        "float32",
-        [1, 1, 1, total],
-        Float32Array.from({ length: total }, (_, i) => i),
-      ),
+      keys: tensor("float32", [1, 1, 1, total], countTo(total)),
+      last: tensor("float32", [1, 1, count, 1], countTo(total).slice(length)),
+      inverse_temperature: scalarTensor(1 / temperature),
     };
-    for (const [i, table] of tables.entries()) {
-      const { cos, sin } = table.at(positions, batch);
+    for (const [i, list] of frequencies.entries()) {
+      const { cos, sin } = tableOf(list).at(positions, batch);
       feeds[`cos_${i}`] = cos;
       feeds[`sin_${i}`] = sin;
     }
     for (const window of windows) {
-      const first = new Float32Array(batch * count);
+      const first = new Float32Array(ids.length);
       for (let b = 0; b < batch; b++)
         for (let t = 0; t < count; t++)
           first[b * count + t] = Math.max(starts[b]!, window ? length + t - window + 1 : 0);
       feeds[firstOf(window)] = tensor("float32", [batch, 1, count, 1], first);
     }
-    if (prefix === aside)
-      feeds.last = tensor(
-        "float32",
-        [1, 1, count, 1],
-        Float32Array.from({ length: count }, (_, t) => length + t),
-      );
-    const { probabilities } = await program.run(
-      feeds,
-      grows ? { growth: { lengths: lengths(prefix, total), ends: ends(prefix, count) } } : { writes: writes(prefix) },
-    );
-    return probabilities!.data as Float32Array;
+    const bindings = grows
+      ? { growth: { lengths: lengths(prefix, total), ends: ends(prefix, count) } }
+      : { writes: writes(prefix) };
+    const { probabilities, tempered = probabilities } = await program.run(feeds, bindings);
+    return { probabilities: probabilities!.data as Float32Array, tempered: tempered!.data as Float32Array };
   }
 
   return {
-    async read(all) {
+    async read(all, temperature) {
       const longest = Math.max(...all.map(({ length }) => length));
       // a cache that grows by Concat begins with a row that nothing sees: not every device has tensors without elements
       const before = grows ? 0 : 1;
       const total = before + longest;
       const starts = all.map(({ length }) => total - length);
-      const shape = [grows ? total : before, all.length, num_key_value_heads, head_dim];
-      const size = shape.reduce((a, b) => a * b, 1);
-      const { dtype } = model.head;
+      const { num_key_value_heads, head_dim } = model.cache;
       for (const state of states(aside))
         await device.write(
           state,
-          tensor(dtype, shape, dtype === "float16" ? new Uint16Array(size) : new Float32Array(size)),
+          zeros(model.head.dtype, [grows ? total : before, all.length, num_key_value_heads, head_dim]),
         );
       const most = Math.max(1, Math.floor(MOST_SCORES / (all.length * model.num_heads * total)));
-      let probabilities!: Float32Array;
+      let next!: Next;
       for (let length = before; length < total; length += most) {
         const count = Math.min(most, total - length);
         const ids = Int32Array.from({ length: count * all.length }, (_, i) => {
           const p = i % all.length;
           return all[p]![length + Math.floor(i / all.length) - starts[p]!] ?? 0;
         });
-        probabilities = await decode(aside, reading, { length, starts }, count, ids);
+        next = await decode(aside, { length, starts }, ids, temperature);
       }
       prompts = { length: total, starts };
-      return probabilities;
+      return next;
     },
 
-    async arrange(rows, fresh) {
+    async arrange(kept, fresh) {
       const sources = [
-        ...(rows.length > 0 ? [{ prefix: main, layout: texts, rows }] : []),
-        ...(fresh.length > 0 ? [{ prefix: aside, layout: prompts, rows: fresh }] : []),
-      ];
-      const taken: { offset: number; stride: number; row: number; start: number; size: number }[] = [];
-      let offset = 0;
-      for (const { layout, rows } of sources) {
-        const stride = layout.starts.length;
-        for (const row of rows) {
-          const start = layout.starts[row]!;
-          taken.push({ offset, stride, row, start, size: layout.length - start });
-        }
-        offset += layout.length * stride;
-      }
-      const length = Math.max(...taken.map(({ size }) => size));
-      const starts = taken.map(({ size }) => length - size);
-      const places = new Int32Array(length * taken.length);
-      for (const [b, { offset, stride, row, start, size }] of taken.entries())
-        for (let t = 0; t < length; t++)
-          // what stands before a text is never seen: any row will do
-          places[t * taken.length + b] = offset + Math.max(start, start + t - length + size) * stride + row;
-      const from = sources.map(({ prefix }) => prefix);
-      const program = await once(`arrange ${from.join(" ")}`, () =>
-        device.compile(rearrangement(model, main, from), { keep: kept(main) }),
-      );
+        { prefix: main, layout: texts, rows: kept },
+        { prefix: aside, layout: prompts, rows: fresh },
+      ].filter(({ rows }) => rows.length > 0);
+      const { places, layout } = arranged(sources);
+      const program = await rearrangements(...sources.map(({ prefix }) => prefix));
+      const read = sources.map(({ prefix, layout }) => lengths(prefix, layout.length));
       await program.run(
-        { places: tensor("int32", [length, taken.length], places) },
-        {
-          writes: writes(main),
-          ...(grows && {
-            growth: {
-              lengths: Object.assign({}, ...sources.map(({ prefix, layout }) => lengths(prefix, layout.length))),
-            },
-          }),
-        },
+        { places: tensor("int32", [layout.length, layout.starts.length], places) },
+        { writes: writes(main), ...(grows && { growth: { lengths: Object.assign({}, ...read) } }) },
       );
-      texts = { length, starts };
+      texts = layout;
       if (fresh.length > 0) await device.forget(...states(aside));
     },
 
-    async step(tokens) {
-      const probabilities = await decode(main, stepping, texts, 1, Int32Array.from(tokens));
+    async step(tokens, temperature) {
+      const next = await decode(main, texts, Int32Array.from(tokens), temperature);
       texts = { ...texts, length: texts.length + 1 };
-      return probabilities;
+      return next;
     },
 
     async clear() {
       const own = new Set([...states(main), ...states(aside)]);
       await device.forget(...(await device.states()).filter((state) => own.has(state)));
-      [texts, prompts] = [
-        { length: 0, starts: [] },
-        { length: 0, starts: [] },
-      ];
     },
 
     async close() {
       await this.clear();
-      for (const program of compiled.values()) await (await program).release();
-      compiled.clear();
+      for (const { program } of await Promise.all(decoders.all())) await program.release();
+      for (const program of await Promise.all(rearrangements.all())) await program.release();
     },
   };
+}
+
+/** Texts of one or two caches as one: where in these, laid end to end, each token of each text is, and how the texts then lie. */
+function arranged(sources: readonly { layout: Layout; rows: readonly number[] }[]): {
+  places: Int32Array;
+  layout: Layout;
+} {
+  let offset = 0;
+  const taken = sources.flatMap(({ layout: { length, starts }, rows }) => {
+    const [begin, stride] = [offset, starts.length];
+    offset += length * stride;
+    return rows.map((row) => ({ first: begin + starts[row]! * stride + row, stride, size: length - starts[row]! }));
+  });
+  const length = Math.max(...taken.map(({ size }) => size));
+  const places = new Int32Array(length * taken.length);
+  for (const [b, { first, stride, size }] of taken.entries())
+    for (let t = 0; t < length; t++)
+      // what stands before a text is never seen: any place will do
+      places[t * taken.length + b] = first + Math.max(0, t - length + size) * stride;
+  return { places, layout: { length, starts: taken.map(({ size }) => length - size) } };
+}
+
+/** `f`, called once for equal arguments. */
+function once<Args extends readonly (string | boolean)[], Result>(
+  f: (...args: Args) => Result,
+): ((...args: Args) => Result) & { all(): Result[] } {
+  const known = new Map<string, Result>();
+  const call = (...args: Args): Result => {
+    const key = args.join(" ");
+    const result = known.has(key) ? known.get(key)! : f(...args);
+    known.set(key, result);
+    return result;
+  };
+  return Object.assign(call, { all: () => [...known.values()] });
+}
+
+function zeros(dtype: Tensor["dtype"], shape: readonly number[]): Tensor {
+  const size = shape.reduce((a, b) => a * b, 1);
+  return tensor(dtype, shape, dtype === "float16" ? new Uint16Array(size) : new Float32Array(size));
+}
+
+/** 0, 1, … n - 1. */
+function countTo(n: number): Float32Array {
+  const numbers = new Float32Array(n);
+  for (let i = 0; i < n; i++) numbers[i] = i;
+  return numbers;
 }

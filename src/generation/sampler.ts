@@ -5,7 +5,7 @@ import type { Device } from "../runtime/device.ts";
 import { drawProbable } from "./draw.ts";
 import { notFinite } from "./finite.ts";
 import { type Completion, type CompletionOptions, type CompletionRequest, type Text, takeTexts } from "./requests.ts";
-import { runningBatch } from "./running-batch.ts";
+import { type Next, runningBatch } from "./running-batch.ts";
 
 export type { Completion, CompletionOptions, CompletionRequest } from "./requests.ts";
 
@@ -46,19 +46,22 @@ export function openSampler(
     { temperature = 1, top_k = 0, top_p = 1, min_p = 0, sequences = 64, ...options }: CompletionOptions,
   ): AsyncGenerator<Completion> {
     const { max_completion_length, signal, onTokens } = options;
-    const drawing = { temperature, top_k, top_p, min_p };
+    // where nothing is cut the device applies the temperature, to the whole vocabulary at once
+    const whole = temperature > 0 && top_k <= 0 && top_p >= 1 && min_p <= 0;
+    const drawing = { temperature: whole ? 1 : temperature, top_k, top_p, min_p };
+    const asked = whole ? temperature : 1;
     const take = takeTexts(requests, model, source);
     let generated = 0;
 
     /** Draw a token of each text from a row of probabilities. Texts that it ends are answered, and make room. */
-    function* draw(texts: (Text | undefined)[], probabilities: Float32Array, rowOf = (i: number) => i) {
+    function* draw(texts: (Text | undefined)[], { probabilities, tempered }: Next, rowOf = (i: number) => i) {
       for (const [i, text] of texts.entries()) {
         if (!text) continue;
-        const p = probabilities.subarray(rowOf(i) * vocab, (rowOf(i) + 1) * vocab);
-        const token = drawProbable(p, drawing, text.uniform);
+        const row = rowOf(i) * vocab;
+        const token = drawProbable(tempered.subarray(row, row + vocab), drawing, text.uniform);
         if (token === undefined) throw notFinite(source, `for request ${text.index}`);
         text.tokens.push(token);
-        text.logprobs.push(Math.log(p[token]!));
+        text.logprobs.push(Math.log(probabilities[row + token]!));
         generated++;
       }
       onTokens?.(generated);
@@ -81,7 +84,7 @@ export function openSampler(
         return number;
       });
       const open: (Text | undefined)[] = [...texts];
-      if (texts.length > 0) yield* draw(open, await batch.read(distinct), (i) => prompts[i]!);
+      if (texts.length > 0) yield* draw(open, await batch.read(distinct, asked), (i) => prompts[i]!);
       return open.flatMap((text, i) => (text ? { text, prompt: prompts[i]! } : []));
     }
 
@@ -100,7 +103,13 @@ export function openSampler(
         );
         texts = [...going.map((i) => texts[i]), ...fresh.map(({ text }) => text)];
       }
-      yield* draw(texts, await batch.step(texts.map((text) => text?.tokens.at(-1) ?? 0)));
+      yield* draw(
+        texts,
+        await batch.step(
+          texts.map((text) => text?.tokens.at(-1) ?? 0),
+          asked,
+        ),
+      );
     }
   }
 

@@ -214,10 +214,10 @@ export class Host {
     }
   }
 
-  /** Release a program. Sessions whose outputs are still states stay alive with them, until close. */
+  /** Release a program. On WebGPU sessions whose outputs may still be states stay alive with them, until close. */
   async release(id: number): Promise<void> {
     const program = this.#programs.get(id);
-    if (!program || program.keep.length > 0) return;
+    if (!program || (this.#options.provider === "webgpu" && program.keep.length > 0)) return;
     this.#programs.delete(id);
     await program.session.release();
   }

@@ -28,14 +28,20 @@ const handlers: { [M in Method]: (request: Requests[M]["request"]) => Promise<un
 let last: Promise<void> = Promise.resolve();
 
 parentPort?.on("message", (call: Call) => {
-  last = last.then(async () => parentPort!.postMessage(await answer(call)));
+  last = last.then(async () => {
+    const { answered, given } = await answer(call);
+    parentPort!.postMessage(answered, given);
+  });
 });
 
-async function answer({ id, method, request }: Call): Promise<Answer> {
+/** The answer, and memory that it takes along: what a run answers is nobody else's. */
+async function answer({ id, method, request }: Call): Promise<{ answered: Answer; given: ArrayBuffer[] }> {
   try {
-    return { id, response: await handlers[method](request as never) };
+    const response = await handlers[method](request as never);
+    const tensors = method === "run" ? Object.values(response as Requests["run"]["response"]) : [];
+    return { answered: { id, response }, given: tensors.map(({ data }) => data.buffer as ArrayBuffer) };
   } catch (error) {
     const { message, stack } = error as Error;
-    return { id, error: { message, stack, mendable: error instanceof DistillError } };
+    return { answered: { id, error: { message, stack, mendable: error instanceof DistillError } }, given: [] };
   }
 }

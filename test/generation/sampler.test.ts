@@ -94,7 +94,12 @@ function assertSame(found: Completion | undefined, expected: Omit<Completion, "i
     );
 }
 
-const WAYS = { greedily: { temperature: 0 }, drawn: {}, "drawn and cut": { temperature: 0.7, top_p: 0.9, top_k: 20 } };
+const WAYS = {
+  greedily: { temperature: 0 },
+  drawn: {},
+  "drawn hot": { temperature: 1.3 },
+  "drawn and cut": { temperature: 0.7, top_p: 0.9, top_k: 20 },
+};
 
 for (const type of Object.keys(families))
   test(`${type}: completions of unequal prompts are those of the whole text computed again for every token`, async () => {
