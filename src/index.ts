@@ -10,7 +10,6 @@ export { type PackedRow, pack, rowsOf, unpacked } from "./data/packing.ts";
 export { readTrainingRows, type TrainingRow } from "./data/rows.ts";
 export { toSegments } from "./data/segments.ts";
 export { loadTokenizer, type Tokenizer } from "./data/tokenizer.ts";
-export { greedy } from "./evaluation/greedy.ts";
 export { defineExporter, type Exported, type Exporter, type Source } from "./exporters/exporter.ts";
 export * as exporters from "./exporters/index.ts";
 export {
@@ -21,8 +20,9 @@ export {
 } from "./exporters/parity.ts";
 export { openOnnxRunner } from "./exporters/runners/onnx.ts";
 export { openReferenceRunner } from "./exporters/runners/reference.ts";
-export type { Runner } from "./exporters/runners/runner.ts";
+export type { ReferenceRunner, Runner } from "./exporters/runners/runner.ts";
 export { openGguf } from "./formats/gguf-reader.ts";
+export { openLogits, type TextLogits } from "./generation/logits.ts";
 export {
   type Completion,
   type CompletionOptions,

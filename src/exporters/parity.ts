@@ -2,7 +2,7 @@
 
 import { DistillError } from "../core/errors.ts";
 import { mostLikely } from "../generation/finite.ts";
-import type { Runner } from "./runners/runner.ts";
+import type { ReferenceRunner, Runner } from "./runners/runner.ts";
 
 /** How a file compares with the weights along their greedy continuations of some prompts. */
 export type ParityReport = {
@@ -26,22 +26,14 @@ export type Continuation = { prompt: readonly number[]; completion: readonly num
 
 /** The reference's greedy continuation of each prompt, up to one of the stop tokens (which is part of it) or the limit. */
 export async function continueGreedily(
-  reference: Runner,
+  reference: ReferenceRunner,
   prompts: readonly (readonly number[])[],
-  { stops, max_completion_length }: { stops: readonly number[]; max_completion_length: number },
+  options: { stops: readonly number[]; max_completion_length: number },
 ): Promise<Continuation[]> {
-  const continuations: Continuation[] = [];
-  for (const prompt of prompts) {
-    if (prompt.length === 0) throw new DistillError("A prompt for the parity gate has no tokens. Give at least one.");
-    const completion: number[] = [];
-    while (completion.length < max_completion_length && !stops.includes(completion.at(-1)!)) {
-      const text = [...prompt, ...completion];
-      const logits = await reference.logits(text);
-      completion.push(argmax(logits.subarray(logits.length - logits.length / text.length)));
-    }
-    continuations.push({ prompt, completion });
-  }
-  return continuations;
+  if (prompts.some(({ length }) => length === 0))
+    throw new DistillError("A prompt for the parity gate has no tokens. Give at least one.");
+  const completions = await reference.continueGreedily(prompts, options);
+  return prompts.map((prompt, i) => ({ prompt, completion: completions[i]! }));
 }
 
 /**

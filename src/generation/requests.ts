@@ -30,7 +30,7 @@ export type Completion = {
   index: number;
   /** With the stop token, where one ended it. */
   tokens: number[];
-  finish_reason: FinishReason;
+  finish_reason: Exclude<FinishReason, "error">;
   /** Of each token, in the model's own distribution: at temperature 1, with nothing cut. */
   logprobs: number[];
 };

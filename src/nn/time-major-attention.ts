@@ -40,8 +40,10 @@ function rowsOf(q: Value, [batch, kv, groups, size]: [Dim, number, number, numbe
   const length = q.shape[0]!;
   if (length === 1) return Reshape(q, { shape: [batch, kv, groups, size] });
   const apart = Transpose(Reshape(q, { shape: [length, batch, kv, groups, size] }), { perm: [1, 2, 3, 0, 4] });
-  return Reshape(apart, { shape: [batch, kv, `${groups}·${length}`, size] });
+  return Reshape(apart, { shape: [batch, kv, together(groups, length), size] });
 }
+
+const together = (groups: number, length: Dim): Dim => (groups === 1 ? length : `${groups}·${length}`);
 
 /**
  * 0 where a key is neither before the `first` nor behind the `last` that a new token sees, else what no score outweighs:
@@ -59,5 +61,5 @@ export function timeMajorMask(
   const mask = Where(seen, scalar(0, dtype), scalar(dtype === "float16" ? -3e4 : -1e9, dtype));
   const length = mask.shape[2]!;
   if (length === 1 || groups === 1) return mask;
-  return Concat(...new Array<Value>(groups).fill(mask), { axis: 2, size: `${groups}·${length}` });
+  return Concat(...new Array<Value>(groups).fill(mask), { axis: 2, size: together(groups, length) });
 }

@@ -13,7 +13,6 @@ import { emitModel } from "../../src/compiler/emit.ts";
 import { targets } from "../../src/compiler/targets.ts";
 import { DistillError } from "../../src/core/errors.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
-import { greedy } from "../../src/evaluation/greedy.ts";
 import { decoderOf } from "../../src/exporters/onnx/decoder.ts";
 import { DTYPES, type ExportDtype } from "../../src/exporters/onnx/storage.ts";
 import { FILES, onnx } from "../../src/exporters/onnx.ts";
@@ -24,6 +23,7 @@ import { createModel, loadWeights, type ModelConfig, readConfig } from "../../sr
 import { type LoadedModel, openDevice } from "../../src/runtime/device.ts";
 import { type Tensor, tensor } from "../../src/runtime/tensor.ts";
 import { testDevice } from "../support/finite-differences.ts";
+import { greedy } from "../support/models.ts";
 import { scratch, writeStudent } from "../support/students.ts";
 import { relativeDifference } from "../support/training.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";

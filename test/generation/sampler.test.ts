@@ -3,20 +3,19 @@ import { readFileSync } from "node:fs";
 import { after, test } from "node:test";
 import { DistillError } from "../../src/core/errors.ts";
 import { seededRandom } from "../../src/core/random.ts";
-import { layOut } from "../../src/data/batch.ts";
 import { drawProbable } from "../../src/generation/draw.ts";
+import { openLogits, type TextLogits } from "../../src/generation/logits.ts";
 import {
   type Completion,
   type CompletionOptions,
   type CompletionRequest,
   openSampler,
 } from "../../src/generation/sampler.ts";
-import * as families from "../../src/models/index.ts";
 import { createModel, initialWeights, type ModelConfig } from "../../src/models/load.ts";
 import type { Model, ModelOptions } from "../../src/models/model.ts";
 import { type Device, openDevice } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
-import { logitsOf, prepareLora } from "../support/lora.ts";
+import { prepareLora } from "../support/lora.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
 
 const { cases } = JSON.parse(readFileSync("test/reference/families.json", "utf8")) as {
@@ -30,7 +29,7 @@ after(() => device.close());
 
 /** A model of a family with weights so large that what it says depends on all that it has read. */
 async function modelOf(type: string, on = device, options?: ModelOptions): Promise<Model> {
-  const { config } = Object.values(cases).find(({ config }) => config.model_type === type)!;
+  const { config } = cases[type]!;
   const model = createModel({ ...config, initializer_range: 0.25 }, type, options);
   for (const { name, shape, data } of initialWeights(model, 12)) await on.write(name, tensor("float32", shape, data));
   return model;
@@ -49,6 +48,7 @@ const requests: CompletionRequest[] = [
 /** The completion that the logits of the whole text say, computed again for every token. */
 async function recomputed(
   model: Model,
+  whole: TextLogits,
   { tokens, seed }: CompletionRequest,
   { temperature = 1, top_k = 0, top_p = 1, min_p = 0, max_completion_length }: CompletionOptions,
 ): Promise<Omit<Completion, "index">> {
@@ -57,9 +57,7 @@ async function recomputed(
   const [drawn, logprobs]: [number[], number[]] = [[], []];
   while (drawn.length < max_completion_length) {
     const text = [...tokens, ...drawn];
-    const shape = { rows: 1, length: 48, block: 48, chunks: 1 };
-    const logits = await logitsOf(device, model, layOut([[{ tokens: text, supervised: [] }]], shape));
-    const row = Float64Array.from(logits.subarray((text.length - 1) * vocab, text.length * vocab));
+    const row = Float64Array.from((await whole.logits(text)).subarray((text.length - 1) * vocab));
     const max = Math.max(...row);
     const total = row.reduce((sum, x) => sum + Math.exp(x - max), 0);
     const p = Float32Array.from(row, (x) => Math.exp(x - max) / total);
@@ -101,15 +99,17 @@ const WAYS = {
   "drawn and cut": { temperature: 0.7, top_p: 0.9, top_k: 20 },
 };
 
-for (const type of Object.keys(families))
+for (const type of Object.keys(cases)) // every family has one: test/models/families.test.ts
   test(`${type}: completions of unequal prompts are those of the whole text computed again for every token`, async () => {
     const model = await modelOf(type);
+    const whole = openLogits(device, model);
     for (const [way, how] of Object.entries(WAYS)) {
       const options = { ...how, max_completion_length: 20, sequences: 4 };
       const found = await completions(device, model, requests, options);
       for (const [i, request] of requests.entries())
-        assertSame(found[i], await recomputed(model, request, options), `${way}, request ${i}`);
+        assertSame(found[i], await recomputed(model, whole, request, options), `${way}, request ${i}`);
     }
+    await whole.close();
   });
 
 test("an adapter speaks", async () => {
@@ -118,8 +118,10 @@ test("an adapter speaks", async () => {
   const model = await prepareLora(device, { ...config, initializer_range: 0.25 }, lora, { random: true });
   const options = { max_completion_length: 12 };
   const found = await completions(device, model, requests, options);
+  const whole = openLogits(device, model);
   for (const [i, request] of requests.entries())
-    assertSame(found[i], await recomputed(model, request, options), `request ${i}`);
+    assertSame(found[i], await recomputed(model, whole, request, options), `request ${i}`);
+  await whole.close();
 });
 
 test("a request's tokens do not depend on the batch that it is drawn in, nor on when it gets its place", async () => {

@@ -3,12 +3,12 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Llama, LlamaLogLevel, type LlamaModel, type Token } from "node-llama-cpp";
-import { batchShape, layOut } from "../../src/data/batch.ts";
 import { TOKENIZER_FILES } from "../../src/data/tokenizer.ts";
 import { openGguf } from "../../src/formats/gguf-reader.ts";
-import { tokenFeeds, tokenInputs } from "../../src/generation/tokens.ts";
+import { openLogits } from "../../src/generation/logits.ts";
+import { openSampler } from "../../src/generation/sampler.ts";
 import { createModel, initialWeights, loadWeights, type ModelConfig, saveTensors } from "../../src/models/load.ts";
-import { linear } from "../../src/nn/linear.ts";
+import type { Model } from "../../src/models/model.ts";
 import type { Device } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
 import { getLlama } from "../../src/teachers/llama-cpp/variant.ts";
@@ -53,11 +53,26 @@ export async function ourLogits(
   const model = createModel(config, folder);
   for (const { name, shape, data } of loadWeights(folder, model))
     await device.write(name, tensor("float32", shape, data));
-  const shape = batchShape(1, Math.ceil(tokens.length / 32) * 32, config.vocab_size as number);
-  const program = await device.compile({ logits: linear(model.hidden(tokenInputs(shape)), model.head) });
-  const { logits } = await program.run(tokenFeeds(layOut([[{ tokens, supervised: [] }]], shape)));
-  await program.release();
-  return (logits!.data as Float32Array).subarray(0, tokens.length * (config.vocab_size as number));
+  const own = openLogits(device, model, folder);
+  const logits = await own.logits(tokens);
+  await own.close();
+  return logits;
+}
+
+/** The most likely continuation of each prompt, by weights that are states of the device. */
+export async function greedy(
+  device: Device,
+  model: Model,
+  prompts: readonly (readonly number[])[],
+  { eos, max_completion_length }: { eos: number; max_completion_length: number },
+): Promise<number[][]> {
+  const sampler = openSampler(device, model, { stops: [eos] });
+  const requests = prompts.map((tokens) => ({ tokens, seed: 0 }));
+  const completions: number[][] = [];
+  for await (const { index, tokens } of sampler.generate(requests, { temperature: 0, max_completion_length }))
+    completions[index] = tokens;
+  await sampler.close();
+  return completions;
 }
 
 let llama: Promise<Llama> | undefined;

@@ -8,14 +8,13 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { DistillError } from "../../src/core/errors.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
-import { greedy } from "../../src/evaluation/greedy.ts";
 import { gguf } from "../../src/exporters/gguf.ts";
 import { createModel, loadWeights } from "../../src/models/load.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
 import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
 import type { Teacher } from "../../src/teachers/teacher.ts";
-import { writeModel } from "../support/models.ts";
+import { greedy, writeModel } from "../support/models.ts";
 import { TOY } from "../support/training.ts";
 import { GREEDY, generateAll, SAMPLING, testContract } from "./contract.ts";
 

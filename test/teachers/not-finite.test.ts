@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
-import { greedy } from "../../src/evaluation/greedy.ts";
 import { gguf } from "../../src/exporters/gguf.ts";
 import { onnx } from "../../src/exporters/onnx.ts";
 import { createModel, loadWeights, type ModelConfig } from "../../src/models/load.ts";
@@ -12,7 +11,7 @@ import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
 import { openLlamaScorer } from "../../src/teachers/llama-logits.ts";
 import type { GenerateOptions, Teacher } from "../../src/teachers/teacher.ts";
 import { transformers } from "../../src/teachers/transformers.ts";
-import { damageGguf, writeModel } from "../support/models.ts";
+import { damageGguf, greedy, writeModel } from "../support/models.ts";
 import { scratch } from "../support/students.ts";
 import { TOY } from "../support/training.ts";
 import { GREEDY, generateAll, SAMPLING } from "./contract.ts";
@@ -122,7 +121,7 @@ for (const [name, [, weight, elements]] of Object.entries(DAMAGE))
     const prompts = PROMPTS.map((prompt) => tokenizer.encode(prompt));
     await assert.rejects(
       greedy(device, model, prompts, { eos: tokenizer.eos, max_completion_length: 20 }),
-      /^DistillError: The model gives logits that are not finite for prompt 0\. /,
+      /^DistillError: The model gives logits that are not finite for request 0\. /,
     );
     await device.close();
   });

@@ -4,3 +4,12 @@ export type Runner = {
   logits(tokens: readonly number[]): Promise<Float32Array>;
   close(): Promise<void>;
 };
+
+/** What files are compared with. */
+export type ReferenceRunner = Runner & {
+  /** The most likely continuation of each prompt, up to one of the stop tokens (which is part of it) or the limit. */
+  continueGreedily(
+    prompts: readonly (readonly number[])[],
+    options: { stops: readonly number[]; max_completion_length: number },
+  ): Promise<number[][]>;
+};
