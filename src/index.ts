@@ -23,6 +23,7 @@ export { openReferenceRunner } from "./exporters/runners/reference.ts";
 export type { ReferenceRunner, Runner } from "./exporters/runners/runner.ts";
 export { openGguf } from "./formats/gguf-reader.ts";
 export { openLogits, type TextLogits } from "./generation/logits.ts";
+export { openScorer, type ScoredText, type Scorer, type Scores } from "./generation/logprobs.ts";
 export {
   type Completion,
   type CompletionOptions,

@@ -2,7 +2,6 @@
 
 import { DistillError } from "../core/errors.ts";
 import { seededRandom } from "../core/random.ts";
-import type { FinishReason } from "../core/trace.ts";
 import type { Model } from "../models/model.ts";
 import type { DrawOptions } from "./draw.ts";
 

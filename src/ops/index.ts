@@ -28,3 +28,4 @@ export { ReduceMax, ReduceMean, ReduceSum, ReduceSumSquare } from "./reduce.ts";
 export { RotaryEmbedding, RotaryEmbeddingAt } from "./rotary.ts";
 export { Scan } from "./scan.ts";
 export { Range, Shape } from "./sizes.ts";
+export { TopK } from "./top-k.ts";

@@ -1,7 +1,7 @@
 import { ShapeError } from "../core/errors.ts";
 import { defineOp, type Op } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
-import { constant, type Dim, scalar, type Value } from "../graph/value.ts";
+import { constant, type Dim, type DType, scalar, type Value } from "../graph/value.ts";
 
 export const Transpose: Op<[x: Value, attrs: { perm: number[] }]> = defineOp("Transpose", {
   infer: ({ perm }, x) => ({ dtype: x.dtype, shape: perm.map((axis) => x.shape[axis]!) }),
@@ -105,9 +105,9 @@ export const Split: Op<[x: Value, attrs: { axis: number; sizes: readonly number[
   },
 });
 
-/** One of the outputs of a node that has several. */
-export const Part: Op<[pieces: Value, attrs: { index: number; shape: readonly Dim[] }]> = defineOp("Part", {
-  infer: ({ shape }, { dtype }) => ({ dtype, shape }),
+/** One of the outputs of a node that has several; `to` is its type, where that is not the node's. */
+export const Part: Op<[pieces: Value, attrs: { index: number; shape: readonly Dim[]; to?: DType }]> = defineOp("Part", {
+  infer: (attrs, { dtype }) => ({ dtype: attrs.to ?? dtype, shape: attrs.shape }),
   cost: "free",
   launches: () => 0,
 });

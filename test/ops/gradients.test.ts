@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { ShapeError } from "../../src/core/errors.ts";
-import { constant, type Value } from "../../src/graph/value.ts";
+import { constant, input, type Value } from "../../src/graph/value.ts";
 import * as ops from "../../src/ops/index.ts";
 import { position } from "../../src/ops/movement.ts";
+import { topK } from "../../src/ops/top-k.ts";
+import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
 import { assertGradient, type Case, testDevice } from "../support/finite-differences.ts";
 
 const checked = new Set<string>();
@@ -113,6 +115,16 @@ const rotate = (x?: Value) =>
   ops.RotaryEmbedding(x!, constant([0, 2, 1], "int64", [1, 3]), table(Math.cos), table(Math.sin), { num_heads: 2 });
 check("RotaryEmbedding", rotate, [1, 3, 8]);
 check("After", (x, y) => ops.After(ops.Mul(x!, y!), ops.Exp(y!)), [2, 3], [2, 3]);
+
+test("TopK is the largest along the last axis, the largest first, and where they are", async () => {
+  const data = [3, 1, 4, 1, 5, -9, 2, 6, 5, 3, 5, 8];
+  const { values, indices } = topK(input("x", "float32", ["rows", 6]), 3);
+  const program = await (await testDevice()).compile({ values, indices });
+  const found = await program.run({ x: tensor("float32", [2, 6], data) });
+  assert.deepEqual(toNumbers(found.values!), [5, 4, 3, 8, 6, 5]);
+  assert.deepEqual(toNumbers(found.indices!), [4, 2, 0, 5, 1, 2]);
+  await program.release();
+});
 
 test("every op with a gradient has a case", () => {
   for (const [name, op] of Object.entries(ops)) assert.ok(!op.gradient || checked.has(name), `${name} has no case`);
