@@ -29,7 +29,7 @@ export type Completion = {
   index: number;
   /** With the stop token, where one ended it. */
   tokens: number[];
-  finish_reason: Exclude<FinishReason, "error">;
+  finish_reason: "stop" | "length";
   /** Of each token, in the model's own distribution: at temperature 1, with nothing cut. */
   logprobs: number[];
 };
