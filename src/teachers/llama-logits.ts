@@ -1,11 +1,15 @@
 /** @file What llama.cpp predicts after every token of a text, in full precision where the file has it. */
 
+import { statSync } from "node:fs";
 import type { Token } from "node-llama-cpp";
 import { requireFinite } from "../generation/finite.ts";
 import { getLlama } from "./llama-cpp/variant.ts";
 
 /** Texts are scored with a context of this many tokens more than they have. */
 const MARGIN = 8;
+
+/** Up to this size of the file, in bytes, threads would wait for each other longer than they compute. */
+const SMALL_MODEL = 8 * 2 ** 20;
 
 export type LlamaScorer = {
   /** Logits of the next token after each of `tokens`: [tokens, vocab]. */
@@ -18,11 +22,13 @@ export async function openLlamaScorer(path: string): Promise<LlamaScorer> {
   const { LlamaLogLevel } = await import("node-llama-cpp"); // slow to load
   const llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error });
   const model = await llama.loadModel({ modelPath: path });
+  const threads = statSync(path).size > SMALL_MODEL ? {} : { threads: 1 };
   const vocab = [...model.iterateAllTokens()].length;
   return {
     async logits(tokens) {
       const context = await model.createContext({
         contextSize: tokens.length + MARGIN,
+        ...threads,
         flashAttention: false,
         experimentalKvCacheKeyType: "F32",
         experimentalKvCacheValueType: "F32",

@@ -84,6 +84,7 @@ export function testLlama(): Promise<Llama> {
 /** The logits after each token as llama.cpp computes them, everything in float32. */
 export async function theirLogits(model: LlamaModel, tokens: number[], vocab: number): Promise<Float32Array> {
   const context = await model.createContext({
+    threads: 1, // more of them would wait for each other longer than they compute
     contextSize: 256,
     flashAttention: false,
     experimentalKvCacheKeyType: "F32",
