@@ -105,7 +105,7 @@ test("folders import only what the table allows", () => {
   for (const { path, folder, imports } of sources) {
     assert.ok(MAY_IMPORT[folder], `src/${folder} is not in the table`);
     for (const target of imports) {
-      const to = /^\.\.?\/(?:\.\.\/)*([\w.]+)/.exec(target)?.[1];
+      const to = /^\.\.?\/(?:\.\.\/)*([\w.-]+)/.exec(target)?.[1];
       if (!target.startsWith(".")) continue;
       const inside = !target.startsWith("../") && path.includes("/");
       const sameFolder =
