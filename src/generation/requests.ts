@@ -14,8 +14,10 @@ export type CompletionRequest = {
 };
 
 export type CompletionOptions = Partial<DrawOptions> & {
-  /** Tokens; a completion that reaches it, or with its prompt max_position_embeddings, has finish_reason "length". */
+  /** Tokens; a completion that reaches it, or with its prompt context_size, has finish_reason "length". */
   max_completion_length: number;
+  /** Tokens of a prompt with its completion; max_position_embeddings unless given. */
+  context_size?: number;
   /** How many are drawn side by side. */
   sequences?: number;
   /** Ends early; completions that are not finished are dropped. */

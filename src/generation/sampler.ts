@@ -45,7 +45,8 @@ export function openSampler(
     requests: Iterable<CompletionRequest>,
     { temperature = 1, top_k = 0, top_p = 1, min_p = 0, sequences = 64, ...options }: CompletionOptions,
   ): AsyncGenerator<Completion> {
-    const { max_completion_length, signal, onTokens } = options;
+    const { max_completion_length, context_size = model.max_position_embeddings, signal, onTokens } = options;
+    const most = Math.min(context_size, model.max_position_embeddings);
     // where nothing is cut the device applies the temperature, to the whole vocabulary at once
     const whole = temperature > 0 && top_k <= 0 && top_p >= 1 && min_p <= 0;
     const drawing = { temperature: whole ? 1 : temperature, top_k, top_p, min_p };
@@ -66,7 +67,7 @@ export function openSampler(
       }
       onTokens?.(generated);
       for (const [i, text] of texts.entries()) {
-        const completion = text && ended(text, max_completion_length);
+        const completion = text && ended(text, max_completion_length, most);
         if (!completion) continue;
         texts[i] = undefined;
         yield completion;
@@ -114,9 +115,9 @@ export function openSampler(
   }
 
   /** The completion of a text whose last token ended it. */
-  function ended({ index, prompt, tokens, logprobs }: Text, limit: number): Completion | undefined {
+  function ended({ index, prompt, tokens, logprobs }: Text, limit: number, most: number): Completion | undefined {
     const stopped = stops.includes(tokens.at(-1)!);
-    const full = tokens.length >= limit || prompt.length + tokens.length >= model.max_position_embeddings;
+    const full = tokens.length >= limit || prompt.length + tokens.length >= most;
     return stopped || full ? { index, tokens, finish_reason: stopped ? "stop" : "length", logprobs } : undefined;
   }
 

@@ -1,3 +1,4 @@
 /** Teachers, each under its name in recipes. */
+export { engine } from "./engine.ts";
 export { llama_cpp } from "./llama_cpp.ts";
 export { transformers } from "./transformers.ts";

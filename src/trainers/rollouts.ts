@@ -38,7 +38,7 @@ export async function openPolicy(options: TrainerOptions, materials: Materials) 
     device,
     model: await policyOf(device, model, precision),
     ...asked,
-    room: max_length - Math.max(...prompts.map(({ tokens }) => tokens.length)),
+    context_size: max_length,
     place: { folder: folder.place(`rollouts/${fingerprint}`), key: fingerprint },
     seed,
     judge,
@@ -53,8 +53,8 @@ type RolloutOptions = {
   model: Model;
   stops: readonly number[];
   decode: (ids: readonly number[]) => string;
-  /** The most tokens that there is room for after any prompt. */
-  room: number;
+  /** The most tokens of a prompt and what is drawn after it. */
+  context_size: number;
   /** Where rollouts are kept. */
   place: { folder: string; key: string };
   seed: number;
@@ -100,7 +100,7 @@ function openRollouts(options: RolloutOptions) {
         })),
       );
       const drawn: Rollout[] = [];
-      const settings = { temperature, max_completion_length: Math.min(max_completion_length, options.room), signal };
+      const settings = { temperature, max_completion_length, context_size: options.context_size, signal };
       for await (const { index, tokens, logprobs, finish_reason } of sampler.generate(requests, settings)) {
         const { prompt: asked, sample, seed, tokens: prompt_token_ids } = requests[index]!;
         const { id: prompt_id, prompt, answer = null } = asked;

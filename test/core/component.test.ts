@@ -21,6 +21,7 @@ test("an option is content unless it says that it is not, whatever else is done 
 const OPTIONS: Record<string, [options: z.ZodObject, aside: string[]]> = {
   ...without("rewards", rewards),
   ...without("exporters", exporters),
+  "teachers.engine": [teachers.engine.options, ["path", "device", "threads", "sequences"]],
   "teachers.llama_cpp": [teachers.llama_cpp.options, ["path", "sequences", "batch_size", "gpu", "threads"]],
   "teachers.transformers": [teachers.transformers.options, ["path", "sequences"]],
   ...without("trainers", trainers, ["logging_steps", "save_steps", "save_total_limit"]),

@@ -1,6 +1,6 @@
 /** @file What every stage of a recipe's run knows. */
 
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { componentOf, contentOf } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
@@ -70,6 +70,8 @@ export function hashOf({ folder, hub }: Context, path: string, kind: "file" | "f
 /** What a source of prompts holds, as an input of a stage: the content of a file, not its place. */
 export const promptsInput = (prompts: readonly Prompt[]) => contentHash(prompts);
 
+const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+
 /** What the teacher's answers hang on: its options and the hash of its file. */
 export function teacherInput(context: Context): Record<string, unknown> {
   const teacher: { type: string; path?: string } | undefined = context.recipe.teacher;
@@ -77,7 +79,7 @@ export function teacherInput(context: Context): Record<string, unknown> {
   const { type, path } = teacher;
   return {
     ...contentOf(componentOf(teachers, type, "teacher").options, teacher),
-    ...(path ? { file: hashOf(context, path, "file", "The teacher's file") } : {}),
+    ...(path ? { file: hashOf(context, path, isFolder(path) ? "folder" : "file", "The teacher's file") } : {}),
   };
 }
 
