@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { DistillError } from "../../src/core/errors.ts";
+import { requireSameVocabulary } from "../../src/data/vocabulary.ts";
 import { gguf } from "../../src/exporters/gguf.ts";
 import { engine } from "../../src/teachers/engine.ts";
 import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
@@ -58,8 +59,10 @@ test("llama.cpp and the engine find the same tokens likely in given texts, and h
         assert.ok(Math.abs(ours[i]![k]!.logprobs[n]! - logprob) < 0.05, `${ours[i]![k]!.logprobs[n]}, ${logprob}`);
     }
   }
-  const pieces = other.vocabulary();
-  for (const [id, token] of teacher.vocabulary().entries()) if (token !== undefined) assert.equal(pieces[id], token);
+  requireSameVocabulary(
+    { name: "the engine's", tokens: teacher.vocabulary() },
+    { name: "llama.cpp's", tokens: other.vocabulary() },
+  );
 });
 
 test("texts and prompts that are too long are an error of their own, and a folder without a model a sentence", async () => {
