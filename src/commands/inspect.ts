@@ -99,8 +99,12 @@ function rowsWith(number: number, { name, rows, segments, dropped }: Examples, p
   ];
 }
 
-function datasetOf({ dataset, output }: Recipe): DatasetSource {
+function datasetOf({ dataset, sampling, trainer, output }: Recipe): DatasetSource {
   if (dataset) return dataset;
+  if (!sampling)
+    throw new DistillError(
+      `The trainer ${trainer.type} learns from what the student writes between steps, and this recipe has no dataset to show. What was written is in the folder rollouts of its run.`,
+    );
   const path = join(output!, "dataset");
   if (!existsSync(path))
     throw new DistillError(`${path} is not there: nothing has been sampled yet. Run distill sample first.`);

@@ -189,8 +189,12 @@ async function foreseen(context: Context, manifest: Manifest | undefined, signal
       `Sampling: ${asked} prompts, at most ${asked * num_generations} completions of at most ${max_completion_length} tokens.`,
     );
   }
+  const later =
+    trainerOf(recipe).needs === "prompts"
+      ? "the student writes what it learns from, so the time is not foreseen; memory is, once the run begins."
+      : "foreseen once the traces are there.";
   const estimate = await foreseeTraining(context, signal);
-  const [first, ...rest] = estimate ? describeEstimate(estimate) : ["foreseen once the traces are there."];
+  const [first, ...rest] = estimate ? describeEstimate(estimate) : [later];
   lines.push("", `Training: ${first}`, ...rest);
   const { predicted, actual } = (manifest?.stages.train?.result ?? {}) as {
     predicted?: TrainingEstimate;
