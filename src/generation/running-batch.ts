@@ -25,6 +25,9 @@ export type RunningBatch = {
 /** Scores of attention that prompts are read in pieces for: 64 MiB of float32. */
 const MOST_SCORES = 2 ** 24;
 
+/** Models of fewer weights take a step faster on one thread: others cost more to wake and wait for than they save. */
+const ONE_THREAD = 1e6;
+
 /** Where texts are: how long all are with their padding, and at which token each starts. */
 type Layout = { length: number; starts: readonly number[] };
 
@@ -33,21 +36,14 @@ export function runningBatch(device: Device, model: Model, name: string): Runnin
   const grows = device.target.residency === "shared";
   const [main, aside] = [`${name}/texts`, `${name}/prompts`];
   const states = (prefix: string) => stateNames(model, prefix);
-  const each = <T>(prefix: string, key: (state: string) => string, value: (state: string) => T) =>
-    Object.fromEntries(states(prefix).map((state) => [key(state), value(state)]));
-  const writes = (prefix: string) => each(prefix, outputOf, (state) => state);
-  const lengths = (prefix: string, length: number) =>
-    each(
-      prefix,
-      (state) => state,
-      () => length,
-    );
-  const ends = (prefix: string, count: number) => each(prefix, outputOf, (state) => ({ state, count }));
+  const weights = model.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const writes = (prefix: string) => Object.fromEntries(states(prefix).map((state) => [outputOf(state), state]));
 
   const decoders = once(async (prefix: string, tempered: boolean): Promise<Decoding & { program: Program }> => {
     const decoded = decoding(model, prefix, { length: prefix === main ? 1 : "new", grows, tempered });
-    const keep = grows ? [] : states(prefix).map(outputOf);
-    return { ...decoded, program: await device.compile(decoded.outputs, { keep }) };
+    const cache = grows ? { grow: writes(prefix) } : { keep: states(prefix).map(outputOf) };
+    const threads = prefix === main && weights < ONE_THREAD ? { threads: 1 } : {};
+    return { ...decoded, program: await device.compile(decoded.outputs, { ...cache, ...threads }) };
   });
   const rearrangements = once((...from: string[]) =>
     device.compile(rearrangement(model, main, from), { keep: states(main).map(outputOf) }),
@@ -77,8 +73,8 @@ export function runningBatch(device: Device, model: Model, name: string): Runnin
     const feeds: Record<string, Tensor> = {
       input_ids: tensor("int32", [count, batch], ids),
       keys: tensor("float32", [1, 1, 1, total], countTo(total)),
-      last: tensor("float32", [1, 1, count, 1], countTo(total).slice(length)),
-      inverse_temperature: scalarTensor(1 / temperature),
+      ...(prefix === aside && { last: tensor("float32", [1, 1, count, 1], countTo(total).slice(length)) }),
+      ...(temperature !== 1 && { inverse_temperature: scalarTensor(1 / temperature) }),
     };
     for (const [i, list] of frequencies.entries()) {
       const { cos, sin } = tableOf(list).at(positions, batch);
@@ -92,9 +88,7 @@ export function runningBatch(device: Device, model: Model, name: string): Runnin
           first[b * count + t] = Math.max(starts[b]!, window ? length + t - window + 1 : 0);
       feeds[firstOf(window)] = tensor("float32", [batch, 1, count, 1], first);
     }
-    const bindings = grows
-      ? { growth: { lengths: lengths(prefix, total), ends: ends(prefix, count) } }
-      : { writes: writes(prefix) };
+    const bindings = grows ? { growth: { length: total, count } } : { writes: writes(prefix) };
     const { probabilities, tempered = probabilities } = await program.run(feeds, bindings);
     return { probabilities: probabilities!.data as Float32Array, tempered: tempered!.data as Float32Array };
   }
@@ -133,10 +127,12 @@ export function runningBatch(device: Device, model: Model, name: string): Runnin
       ].filter(({ rows }) => rows.length > 0);
       const { places, layout } = arranged(sources);
       const program = await rearrangements(...sources.map(({ prefix }) => prefix));
-      const read = sources.map(({ prefix, layout }) => lengths(prefix, layout.length));
+      const lengths = sources.flatMap(({ prefix, layout }) =>
+        states(prefix).map((state): [string, number] => [state, layout.length]),
+      );
       await program.run(
         { places: tensor("int32", [layout.length, layout.starts.length], places) },
-        { writes: writes(main), ...(grows && { growth: { lengths: Object.assign({}, ...read) } }) },
+        { writes: writes(main), ...(grows && { lengths: Object.fromEntries(lengths) }) },
       );
       texts = layout;
       if (fresh.length > 0) await device.forget(...states(aside));

@@ -121,9 +121,9 @@ export class Device {
   }
 
   /** Compile the program that computes `outputs`, in their order as far as they do not depend on each other. */
-  async compile(outputs: Record<string, Value>, { keep = [] }: Partial<CompileOptions> = {}): Promise<Program> {
+  async compile(outputs: Record<string, Value>, options: Partial<CompileOptions> = {}): Promise<Program> {
     const { bytes, nodes, kernels, ...types } = emit(outputs, this.target);
-    const opened = this.#call("compile", { bytes, ...types, keep, frozen: [] });
+    const opened = this.#call("compile", { bytes, ...types, keep: [], ...options, frozen: [] });
     return this.#program(await opened.catch(this.#naming(outputs)), nodes, kernels);
   }
 

@@ -12,7 +12,7 @@ import type { ElementType, OnnxValueInfo } from "../formats/onnx.ts";
 import type { DType } from "../graph/value.ts";
 import { whyNoCuda } from "./cuda.ts";
 import { explained } from "./limits.ts";
-import type { Bindings, CompileOptions, Growth, HostOptions, Requests } from "./protocol.ts";
+import type { Bindings, CompileOptions, HostOptions, Requests } from "./protocol.ts";
 import { copyModel, sessionOptions, squareModel } from "./session.ts";
 import { StateLoops } from "./state-loops.ts";
 import type { Tensor, TensorData } from "./tensor.ts";
@@ -24,9 +24,6 @@ type Loaded = {
   /** What ONNX Runtime reads, without a reference of its own. */
   memory?: readonly ort.Tensor[];
 } & CompileOptions;
-
-/** What a run reads of states that grow, and where its outputs are written; null for those that are new tensors. */
-type Growing = { read: Record<string, ort.Tensor>; written?: Record<string, ort.Tensor | null> };
 
 export class Host {
   readonly #options: HostOptions;
@@ -82,6 +79,7 @@ export class Host {
     const session = await ort.InferenceSession.create(bytes, {
       ...this.#sessions(),
       ...(quiet ? { logSeverityLevel: FATAL } : {}),
+      ...(program.threads === undefined ? {} : { intraOpNumThreads: program.threads }),
       externalData: memory.map(({ data }, i) => ({ path: frozen[i]!, data: bytesOf(data as TensorData) })),
       ...(gpu && program.keep.length > 0 ? { preferredOutputLocation: locations } : {}),
     });
@@ -108,11 +106,11 @@ export class Host {
   async run(id: number, feeds: Record<string, Tensor>, bindings: Bindings): Promise<Record<string, Tensor>> {
     const program = this.#programs.get(id);
     if (!program) throw new Error(`Program ${id} has been released.`);
-    const { read, written }: Growing = bindings.growth ? this.#grow(program, bindings.growth) : { read: {} };
+    const { read, written } = this.#parts(program, bindings);
     const operands: Record<string, ort.Tensor> = {};
     for (const { name } of program.inputs) {
       const fed = feeds[name];
-      operands[name] = fed ? toOrt(fed) : (read[name] ?? this.#state(bindings.reads?.[name] ?? name));
+      operands[name] = fed ? toOrt(fed) : (read.get(name) ?? this.#state(bindings.reads?.[name] ?? name));
     }
     const results = await this.#ran(program.session, operands, written);
     const answers: Record<string, Tensor> = {};
@@ -128,31 +126,23 @@ export class Host {
     return answers;
   }
 
-  /** What a run reads of states that grow, and where its outputs go. */
-  #grow({ outputs }: Loaded, { lengths, ends }: Growth): Growing {
+  /** The parts of states in host memory that a run reads, and the fetches where it writes to others; null for new tensors. */
+  #parts({ outputs, grow }: Loaded, { lengths, growth }: Bindings) {
+    const read = new Map<string, ort.Tensor>();
+    for (const [name, length] of Object.entries(lengths ?? {})) read.set(name, part(this.#state(name), 0, length));
+    if (!grow || !growth) return { read };
     if (this.#options.provider !== "cpu")
       throw new Error(`The states of "${this.#options.provider}" do not grow in place.`);
-    const part = ({ type, dims, data }: ort.Tensor, from: number, shape: readonly number[]) => {
-      const row = dims.slice(1).reduce((a, b) => a * b, 1);
-      const to = from * row + shape.reduce((a, b) => a * b, 1);
-      return new ort.Tensor(type as "float32", (data as Float32Array).subarray(from * row, to), shape);
-    };
-    const read: Record<string, ort.Tensor> = {};
-    for (const [name, length] of Object.entries(lengths)) {
-      const state = this.#roomy(name, length);
-      read[name] = part(state, 0, [length, ...state.dims.slice(1)]);
-    }
-    if (!ends) return { read };
+    const { length, count } = growth;
     const written: Record<string, ort.Tensor | null> = {};
     for (const { name, shape } of outputs) {
       written[name] = null;
-      const end = ends[name];
-      if (!end) continue;
-      const state = this.#state(end.state);
-      const sizes = shape.map((dim, axis) =>
-        typeof dim === "number" ? dim : axis === 0 ? end.count : state.dims[axis]!,
-      );
-      written[name] = part(state, lengths[end.state]! - end.count, sizes);
+      const grown = grow[name];
+      if (grown === undefined) continue;
+      const state = this.#roomy(grown, length);
+      read.set(grown, part(state, 0, length));
+      const sizes = shape.map((dim, axis) => (typeof dim === "number" ? dim : axis === 0 ? count : state.dims[axis]!));
+      written[name] = part(state, length - count, length, sizes);
     }
     return { read, written };
   }
@@ -288,6 +278,14 @@ const CURES = {
   webgpu: "Expected a Vulkan, Metal or Direct3D 12 driver; on Linux libvulkan.so.1 and a driver (see VK_DRIVER_FILES).",
   cuda: "Expected ONNX Runtime's CUDA provider, an NVIDIA driver, and CUDA (the 12 or 13 that the provider is built for) with cuDNN 9; README.md, section NVIDIA, says how to install it.",
 };
+
+/** `from` to `to` of a state along its first axis, perhaps in another shape. */
+function part({ type, dims, data }: ort.Tensor, from: number, to: number, shape?: readonly number[]): ort.Tensor {
+  const [, ...rest] = dims;
+  const row = rest.reduce((a, b) => a * b, 1);
+  const elements = (data as Float32Array).subarray(from * row, to * row);
+  return new ort.Tensor(type as "float32", elements, shape ?? [to - from, ...rest]);
+}
 
 function toInfo(metadata: ort.InferenceSession.ValueMetadata): OnnxValueInfo {
   if (!metadata.isTensor) throw new DistillError(`The model's "${metadata.name}" is not a tensor.`);

@@ -20,23 +20,26 @@ export type HostOptions = {
 export type CompileOptions = {
   /** The outputs that stay on the device as state. */
   keep: readonly string[];
+  /**
+   * States in host memory by the outputs that are written to their ends, along the first axis. The program reads such a state
+   * as the input of its name, with what this run adds: it must compute the output first (`After` says so). Nothing is copied.
+   */
+  grow?: Readonly<Record<string, string>>;
+  /** Threads within an op on the CPU, where they are not the device's. */
+  threads?: number;
 };
 
 /** The data files that a program names, each the bytes of the state of that name, which it has read for good. */
 export type Frozen = { frozen: readonly string[] };
 
 /** Which states a run reads and writes, where they are not called like the program's inputs and outputs. */
-export type Bindings = { reads?: Record<string, string>; writes?: Record<string, string>; growth?: Growth };
-
-/**
- * States in host memory that grow along their first axis. What a run adds it reads as well, and nothing is copied: its program
- * must compute the output before it reads the input (`After` says so).
- */
-export type Growth = {
-  /** States as the inputs of their names, and how much of each is read; they are lengthened where they are shorter. */
-  lengths: Record<string, number>;
-  /** Outputs that become the last `count` of what is read of a state. */
-  ends?: Record<string, { state: string; count: number }>;
+export type Bindings = {
+  reads?: Record<string, string>;
+  writes?: Record<string, string>;
+  /** How long the states are that the program grows, with the last `count`, which this run adds. */
+  growth?: { length: number; count: number };
+  /** States in host memory of which only so much is read, along the first axis. */
+  lengths?: Record<string, number>;
 };
 
 /** One run of a loop over states in host memory. */

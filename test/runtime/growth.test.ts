@@ -13,11 +13,11 @@ test("a run writes to the end of a state in host memory, and reads what it wrote
   const total = ReduceSum(Add(all, After(ReduceSum(Mul(x, input("zero", "float32", [])), { axes: [0] }), added)), {
     axes: [0],
   });
-  const program = await device.compile({ added, total });
+  const program = await device.compile({ added, total }, { grow: { added: "list" } });
   await device.write("list", tensor("float32", [1, 2], [10, 20]));
   const zero = tensor("float32", [], [0]);
   const add = async (rows: number[][], length: number) => {
-    const growth = { lengths: { list: length + rows.length }, ends: { added: { state: "list", count: rows.length } } };
+    const growth = { length: length + rows.length, count: rows.length };
     const answer = await program.run({ x: tensor("float32", [rows.length, 2], rows.flat()), zero }, { growth });
     assert.deepEqual(Object.keys(answer), ["total"], "what was written is not answered");
     return toNumbers(answer.total!);
@@ -37,5 +37,7 @@ test("a run writes to the end of a state in host memory, and reads what it wrote
   const state = await device.read("list");
   assert.ok(state.shape[0]! >= 4, "there is room for more, so that not every run moves it");
   assert.deepEqual(toNumbers(state).slice(0, 8), [10, 20, 0, 1, 9, 16, 25, 36]);
+  const sum = await device.compile({ sum: ReduceSum(input("list", "float32", ["length", 2]), { axes: [0] }) });
+  assert.deepEqual(toNumbers((await sum.run({}, { lengths: { list: 2 } })).sum!), [10, 21], "a part can be read");
   await device.close();
 });
