@@ -17,7 +17,8 @@ export type TextLogits = {
 };
 
 /** The logits of whole texts, from weights that are states of the device when they are asked for. `source` names the model in errors. */
-export function openLogits(device: Device, model: Model, source = "The model"): TextLogits {
+export function openLogits(device: Device, trained: Model, source = "The model"): TextLogits {
+  const model = trained.eval();
   const vocab = model.head.shape[0] as number;
   const programs = new Map<number, Program>();
   return {

@@ -63,8 +63,9 @@ export type Scorer = {
 const TOKENS = 4096;
 const SHORTEST = 64;
 
-/** A scorer for `model`, whose weights are states of the device. */
-export function openScorer(device: Device, model: Model, options: ScorerOptions): Scorer {
+/** A scorer for a model whose weights are states of the device. */
+export function openScorer(device: Device, trained: Model, options: ScorerOptions): Scorer {
+  const model = trained.eval();
   const { max_length, source = "The model", reads = {}, top = 0 } = options;
   const vocab = model.head.shape[0] as number;
   const wanted = { entropy: options.entropy === true, top: Math.min(top, vocab) };

@@ -31,12 +31,13 @@ export type Sampler = {
 /** The share of places from which on free ones are filled again, and texts that have ended leave the cache. */
 const FREE = 1 / 8;
 
-/** A sampler for `model`, whose weights are states of the device. */
+/** A sampler for a model whose weights are states of the device. */
 export function openSampler(
   device: Device,
-  model: Model,
+  trained: Model,
   { stops, source = "The model", name = "sampler" }: SamplerOptions,
 ): Sampler {
+  const model = trained.eval();
   const batch = runningBatch(device, model, name);
   const vocab = model.head.shape[0] as number;
   let busy = false;

@@ -174,6 +174,7 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
 
   return {
     as: (other) => decoderModel(decoder, { ...options, dtype: other }),
+    eval: () => decoderModel(decoder, adaptation ? { ...options, lora: { ...adaptation, lora_dropout: 0 } } : options),
     num_heads,
     parameters,
     adapter,

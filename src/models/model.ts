@@ -82,6 +82,8 @@ export type NextTokens = {
 export type Model = {
   /** The same model in another precision. */
   as(dtype: DType): Model;
+  /** The same model as it is used: nothing is dropped out. */
+  eval(): Model;
   /** Heads of queries. */
   readonly num_heads: number;
   /** The weights of its own. */

@@ -112,17 +112,19 @@ for (const type of Object.keys(cases)) // every family has one: test/models/fami
     await whole.close();
   });
 
-test("an adapter speaks", async () => {
-  const { config } = cases.llama!;
-  const lora = { target_modules: "all-linear" as const, r: 4 };
-  const model = await prepareLora(device, { ...config, initializer_range: 0.25 }, lora, { random: true });
-  const options = { max_completion_length: 12 };
-  const found = await completions(device, model, requests, options);
-  const whole = openLogits(device, model);
-  for (const [i, request] of requests.entries())
-    assertSame(found[i], await recomputed(model, whole, request, options), `request ${i}`);
-  await whole.close();
-});
+for (const base of ["float32", "q8_0"] as const)
+  test(`an adapter beside weights in ${base} speaks, and nothing of it is dropped out`, async () => {
+    const { config } = cases.llama!;
+    const lora = { r: 4, lora_dropout: 0.5 };
+    const options = { random: true, base: () => base };
+    const model = await prepareLora(device, { ...config, initializer_range: 0.25 }, lora, options);
+    const limit = { max_completion_length: 12 };
+    const found = await completions(device, model, requests, limit);
+    const whole = openLogits(device, model);
+    for (const [i, request] of requests.entries())
+      assertSame(found[i], await recomputed(model, whole, request, limit), `request ${i}`);
+    await whole.close();
+  });
 
 test("a request's tokens do not depend on the batch that it is drawn in, nor on when it gets its place", async () => {
   const model = await modelOf("llama");
