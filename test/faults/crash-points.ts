@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import {
   cli,
+  cliProcess,
   copyWorld,
   faultless,
   figuresOf,
@@ -43,7 +44,7 @@ export async function tryCrashPoints(
     const states = mkdtempSync(join(tmpdir(), "states-"));
     await before?.(world);
     const env = { FAULTS_FOLDER: world.output, FAULTS_STATES: states };
-    const first = await cli([killed, world.recipe, ...overrides], { preload: "preload.js", env });
+    const first = await cliProcess([killed, world.recipe, ...overrides], { preload: "preload.js", env });
     if (first.code !== 0) throw new Error(`${name}: ${killed} itself failed: ${first.said}`);
     const files = readdirSync(states).sort();
     for (const file of files)

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   cli,
+  cliProcess,
   copyWorld,
   faultless,
   figuresOf,
@@ -35,7 +36,7 @@ export async function tryDisks(
   const by = (name: string, most: number) => shares.map((share) => ({ [name]: String(Math.round(most * share)) }));
   await inLanes([...by("FAULTS_BYTES", enough), ...by("FAULTS_FILES", 250)], lanes, async (disk) => {
     const world = makeWorld();
-    const { code, said } = await cli(["run", world.recipe], {
+    const { code, said } = await cliProcess(["run", world.recipe], {
       preload: "preload.js",
       env: { FAULTS_FOLDER: world.output, ...disk } as Record<string, string>,
     });
@@ -73,7 +74,7 @@ export async function tryReadOnly(done: World): Promise<DiskFigures> {
   ] as const) {
     const copy = copyWorld(done, done.output);
     const env = { FAULTS_FOLDER: copy.output, FAULTS_READ_ONLY: "1" };
-    const { code, said } = await cli([verb, copy.recipe, ...overrides], { preload: "preload.js", env });
+    const { code, said } = await cliProcess([verb, copy.recipe, ...overrides], { preload: "preload.js", env });
     figures.disks++;
     if (!isSentence(said)) figures.stacks++;
     if (code !== wanted || (wanted === 1 && !/EROFS|read-only/.test(said))) figures.silent++;
@@ -89,7 +90,7 @@ export async function tryGone(moments: readonly number[], lanes: number): Promis
   await inLanes(moments, lanes, async (wait) => {
     const world = makeWorld();
     let removed = false;
-    const { code, said } = await cli(["run", world.recipe], {
+    const { code, said } = await cliProcess(["run", world.recipe], {
       during: () =>
         void sleep(wait).then(() => {
           if (!existsSync(world.output)) return;

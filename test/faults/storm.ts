@@ -4,7 +4,17 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { seededRandom } from "../../src/core/random.ts";
-import { cli, type Figures, figuresOf, inLanes, isSentence, makeWorld, type Reference, removeWorld } from "./world.ts";
+import {
+  cli,
+  cliProcess,
+  type Figures,
+  figuresOf,
+  inLanes,
+  isSentence,
+  makeWorld,
+  type Reference,
+  removeWorld,
+} from "./world.ts";
 
 export type StormFigures = {
   kills: Record<string, number>;
@@ -53,16 +63,17 @@ export async function storm(settings: Settings, kills: number, lanes: number, se
           code,
           said,
           signal: by,
-        } = await cli(["run", world.recipe, ...overrides], {
-          during: (send) => {
-            if (!kill) return;
-            const wait = 250 + random.uniform() * 1950;
-            void sleep(wait).then(() => {
-              sent = performance.now();
-              send(signal);
-            });
-          },
-        });
+        } = await (kill
+          ? cliProcess(["run", world.recipe, ...overrides], {
+              during: async (send, spoken) => {
+                const wait = random.uniform() * 1950;
+                await spoken;
+                await sleep(wait);
+                sent = performance.now();
+                send(signal);
+              },
+            })
+          : cli(["run", world.recipe, ...overrides]));
         if (sent === undefined || code === 0) {
           if (kill) {
             left++;

@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { stringify } from "yaml";
 import { readLedger } from "../../src/data/ledger.ts";
 import { type Draw, readTraces, rowsIn } from "../../src/data/traces.ts";
-import { CLI } from "../support/cli.ts";
+import { CLI, distill } from "../support/cli.ts";
 
 const MODELS = resolve("data/models");
 const STORIES = resolve("data/stories");
@@ -70,14 +70,29 @@ export function makeWorld(sampling: Record<string, unknown> = {}, trainer: Recor
 
 export type Outcome = { code: number | null; signal: NodeJS.Signals | null; said: string };
 
-/** Run the command line; `during` may kill it. */
-export function cli(
+let before: Promise<unknown> = Promise.resolve();
+
+/** Do what a command line says in this process, where the libraries are loaded already, once those before are done. */
+export function cli(args: readonly string[]): Promise<Outcome> {
+  const outcome = before.then(async () => {
+    const { code, out, err } = await distill(...args);
+    return { code, signal: null, said: out + err };
+  });
+  before = outcome.catch(() => {});
+  return outcome;
+}
+
+type Surroundings = {
+  preload?: string;
+  env?: Record<string, string>;
+  /** May kill it; `spoken` is when it has said its first word, and hears signals. */
+  during?: (kill: (signal: NodeJS.Signals) => void, spoken: Promise<void>) => unknown;
+};
+
+/** Run the command line as a process. */
+export function cliProcess(
   args: readonly string[],
-  {
-    preload,
-    env = {},
-    during,
-  }: { preload?: string; env?: Record<string, string>; during?: (kill: (signal: NodeJS.Signals) => void) => void } = {},
+  { preload, env = {}, during }: Surroundings = {},
 ): Promise<Outcome> {
   const flags = preload ? ["--import", resolve(import.meta.dirname, preload)] : [];
   const child = spawn(process.execPath, [...flags, CLI, ...args], {
@@ -85,11 +100,14 @@ export function cli(
     stdio: ["ignore", "pipe", "pipe"],
   });
   let said = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream.on("data", (piece) => {
-      said += piece;
-    });
-  during?.((signal) => child.kill(signal));
+  const spoken = new Promise<void>((resolve) => {
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (piece) => {
+        said += piece;
+        resolve();
+      });
+  });
+  during?.((signal) => child.kill(signal), spoken);
   return new Promise((done) => child.on("close", (code, signal) => done({ code, signal, said })));
 }
 

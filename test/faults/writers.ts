@@ -1,6 +1,6 @@
 /** @file Several processes that want to write one folder at once. */
 
-import { cli, faultless, figuresOf, isSentence, makeWorld, type Reference, removeWorld } from "./world.ts";
+import { cli, cliProcess, faultless, figuresOf, isSentence, makeWorld, type Reference, removeWorld } from "./world.ts";
 
 export type WriterFigures = {
   rounds: number;
@@ -16,7 +16,7 @@ export async function tryWriters(reference: Reference, rounds: number, writers: 
   const figures: WriterFigures = { rounds, writers: 0, refused: 0, ended: 0, wrong: 0, notes: [] };
   for (let round = 0; round < rounds; round++) {
     const world = makeWorld();
-    const all = await Promise.all(Array.from({ length: writers }, () => cli(["sample", world.recipe])));
+    const all = await Promise.all(Array.from({ length: writers }, () => cliProcess(["sample", world.recipe])));
     figures.writers += all.length;
     for (const { code, said } of all) {
       if (code === 0) figures.ended++;
