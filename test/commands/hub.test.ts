@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { stringify } from "yaml";
 import { fromHub } from "../../src/commands/stages/hub.ts";
 import { readRecipe } from "../../src/recipe/recipe.ts";
-import { startDistill } from "../support/cli.ts";
+import { distill, startDistill, withEnvironment } from "../support/cli.ts";
 import { type FakeFiles, sha256, startHub } from "../support/hub.ts";
 import { scratch, writeStudent } from "../support/students.ts";
 
@@ -60,7 +60,7 @@ test("a student from the hub is fetched through kills and Ctrl-C, trained, and k
     had = size();
   }
   hub.faults.slow = undefined;
-  const first = await startDistill(["train", recipe], env).ended;
+  const first = await withEnvironment(env, () => distill("train", recipe));
   assert.equal(first.code, 0, first.err);
   const asked = () => hub.requests.filter(({ path }) => path === `/${sha256(weights)}`).map(({ range }) => range);
   const ranges = asked();
@@ -76,19 +76,19 @@ test("a student from the hub is fetched through kills and Ctrl-C, trained, and k
   assert.equal(manifest().stages.train.inputs.tokenizer, `hf:some/student@${commit}`);
 
   const next = hub.commit("some/student", await modelFiles(4));
-  const pinned = await startDistill(["train", recipe, `student.path=hf:some/student@${commit}`], env).ended;
+  const pinned = await withEnvironment(env, () => distill("train", recipe, `student.path=hf:some/student@${commit}`));
   assert.match(pinned.out, /Everything was up to date/);
-  const planned = await startDistill(["plan", recipe], env).ended;
+  const planned = await withEnvironment(env, () => distill("plan", recipe));
   const short = (sha: string) => `"hf:some/student@${sha.slice(0, 12)}`;
   assert.match(planned.out, new RegExp(`train +runs: student changed from ${short(commit)}.* to ${short(next)}`));
-  const inspected = await startDistill(["inspect", recipe], env).ended;
+  const inspected = await withEnvironment(env, () => distill("inspect", recipe));
   assert.match(inspected.out, /^dataset .*train\.jsonl\nrows +3\n/);
   assert.equal(asked().length, 3, "neither a plan nor a look at the rows fetches weights");
   await hub.close();
-  const offline = await startDistill(["train", recipe, `student.path=hf:some/student@${commit}`], env).ended;
+  const offline = await withEnvironment(env, () => distill("train", recipe, `student.path=hf:some/student@${commit}`));
   assert.match(offline.out, /Everything was up to date/);
   assert.match(offline.err, /The hub cannot be reached .*; hf:some\/student@[0-9a-f]{40} is taken from the cache/);
-  const absent = await startDistill(["train", recipe, "student.path=hf:some/other"], env).ended;
+  const absent = await withEnvironment(env, () => distill("train", recipe, "student.path=hf:some/other"));
   assert.equal(absent.code, 1);
   assert.match(absent.err, /^Error: hf:some\/other@main is not in the cache \(.*\n$/);
 });
@@ -199,16 +199,16 @@ test("an adapter is trained beside a student from the hub and names it; from the
   const folder = scratch();
   const recipe = writeRecipe(folder, { lora: { r: 2 } });
   const env = { HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: join(folder, "cache"), HF_TOKEN: "", HF_HUB_OFFLINE: "" };
-  const first = await startDistill(["train", recipe], env).ended;
+  const first = await withEnvironment(env, () => distill("train", recipe));
   assert.equal(first.code, 0, first.err);
   const adapter = join(folder, "run", "adapter");
   const files = Object.fromEntries(readdirSync(adapter).map((name) => [name, readFileSync(join(adapter, name))]));
   assert.equal(JSON.parse(`${files["adapter_config.json"]}`).base_model_name_or_path, "some/student");
   const commit = hub.commit("some/adapter", { "README.md": "", ...files });
   const again = ["lora.lora_alpha=8", "student.adapter=hf:some/adapter", `output=${join(folder, "again")}`];
-  const planned = await startDistill(["plan", recipe, ...again], env).ended;
+  const planned = await withEnvironment(env, () => distill("plan", recipe, ...again));
   assert.match(planned.out, /train +runs: not run yet/, planned.err);
-  const second = await startDistill(["train", recipe, ...again], env).ended;
+  const second = await withEnvironment(env, () => distill("train", recipe, ...again));
   assert.equal(second.code, 0, second.err);
   const { inputs } = JSON.parse(readFileSync(join(folder, "again", "manifest.json"), "utf8")).stages.train;
   assert.equal(inputs.adapter, `hf:some/adapter@${commit}`);

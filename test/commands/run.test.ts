@@ -102,12 +102,12 @@ test("a recipe runs from the teacher's traces to measured exports, and then only
 
 /** What is drawn in so few tokens ends with none of them, and there is nothing to train on. */
 const ALL_CUT =
-  /Error: All of the 200 accepted traces were cut at their limit of tokens, .*Raise sampling\.max_completion/;
+  /Error: All of the 80 accepted traces were cut at their limit of tokens, .*Raise sampling\.max_completion/;
 
 test("sampling that is killed twice goes on, and each sample of each prompt is there once", async () => {
   const { path, output } = recipe({
     sampling: {
-      prompts: { path: join(STORIES, "train.jsonl"), limit: 100 },
+      prompts: { path: join(STORIES, "train.jsonl"), limit: 40 },
       num_generations: 2,
       max_completion_length: 48,
     },
@@ -116,19 +116,19 @@ test("sampling that is killed twice goes on, and each sample of each prompt is t
   for (const part of [1, 2]) {
     const child = spawn(process.execPath, [CLI, "sample", path], { stdio: "ignore" });
     const ended = new Promise((done) => child.on("exit", done));
-    const enough = () => drawsIn(output).length >= 40 * part;
+    const enough = () => drawsIn(output).length >= 20 * part;
     while (!enough() && child.exitCode === null) await new Promise((done) => setTimeout(done, 20));
     child.kill("SIGKILL");
     await ended;
   }
   assert.match((await distill("sample", path)).err, ALL_CUT);
   const drawn = drawsIn(output);
-  assert.equal(drawn.length, 200);
+  assert.equal(drawn.length, 80);
   assert.deepEqual(keys(readTraces(join(output, "traces"))), keys(drawn));
-  assert.equal(new Set(keys(drawn)).size, 200);
+  assert.equal(new Set(keys(drawn)).size, 80);
   const whole = recipe({
     sampling: {
-      prompts: { path: join(STORIES, "train.jsonl"), limit: 100 },
+      prompts: { path: join(STORIES, "train.jsonl"), limit: 40 },
       num_generations: 2,
       max_completion_length: 48,
     },

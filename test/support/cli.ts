@@ -29,6 +29,18 @@ export async function distill(...args: string[]): Promise<Said> {
   }
 }
 
+/** Do something with variables of the environment. */
+export async function withEnvironment<Done>(env: Record<string, string>, work: () => Promise<Done>): Promise<Done> {
+  const saved = { ...process.env };
+  Object.assign(process.env, env);
+  try {
+    return await work();
+  } finally {
+    for (const name of Object.keys(env)) delete process.env[name];
+    Object.assign(process.env, saved);
+  }
+}
+
 /** Give something another property. Returns what gives its own one back. */
 function replaced<Of extends object>(of: Of, name: keyof Of, value: unknown): () => void {
   const own = Object.getOwnPropertyDescriptor(of, name);
