@@ -24,32 +24,27 @@ const rows = [
   [segment(3, 14, 1), segment(4, 5, 2)],
 ];
 
-for (const [name, config, steps, learning_rate, batch, skipped] of [
-  ["the toy", TOY, 20, 3e-3, batchOf(rows, 32, 40, 32), skip],
+for (const [name, config, learning_rate, batch, skipped] of [
+  ["the toy", TOY, 3e-3, batchOf(rows, 32, 40, 32), skip],
   [
     "two layers of SmolLM2-135M's shape",
     TWO_LAYERS,
-    5,
     1e-4,
     batchOf([[segment(1, 9, 3), segment(2, 7, 2)]], 16),
     skipLarge,
   ],
 ] as const)
-  test(
-    `${steps} steps of ${name} on webgpu, no node on the CPU, have the losses of the CPU`,
-    { skip: skipped },
-    async () => {
-      const both: number[][] = [];
-      for (const device of [await openDevice("cpu"), await openDevice("webgpu", { strict: true })]) {
-        both.push(await losses(device, config, batch, { steps, learning_rate }));
-        await device.close();
-      }
-      const [cpu, webgpu] = both as [number[], number[]];
-      for (const [i, loss] of cpu.entries())
-        assert.ok(Math.abs(loss - webgpu[i]!) <= 1e-3, `step ${i + 1}: cpu ${loss}, webgpu ${webgpu[i]}`);
-      assert.ok(webgpu.at(-1)! < webgpu[0]! - 0.3, `the loss fell from ${webgpu[0]} to ${webgpu.at(-1)}`);
-    },
-  );
+  test(`20 steps of ${name} on webgpu, no node on the CPU, have the losses of the CPU`, { skip: skipped }, async () => {
+    const both: number[][] = [];
+    for (const device of [await openDevice("cpu"), await openDevice("webgpu", { strict: true })]) {
+      both.push(await losses(device, config, batch, { learning_rate }));
+      await device.close();
+    }
+    const [cpu, webgpu] = both as [number[], number[]];
+    for (const [i, loss] of cpu.entries())
+      assert.ok(Math.abs(loss - webgpu[i]!) <= 1e-3, `step ${i + 1}: cpu ${loss}, webgpu ${webgpu[i]}`);
+    assert.ok(webgpu.at(-1)! < webgpu[0]! - 0.3, `the loss fell from ${webgpu[0]} to ${webgpu.at(-1)}`);
+  });
 
 test(
   "weights and moments on webgpu are the CPU's, with blocks of attention and two micro-batches",
