@@ -13,11 +13,14 @@ export function mostLikely(logits: Float32Array): number | undefined {
   return logits[best]! > Number.NEGATIVE_INFINITY ? best : undefined;
 }
 
-/** Throw where the logits after one of some tokens, [tokens, vocab] from the model in `path`, are not to be drawn from. */
-export function requireFinite(path: string, logits: Float32Array, vocab: number): Float32Array {
+/**
+ * Throw where the logits after one of some tokens, [tokens, vocab] from the model in `path`, are not to be drawn from. `cure`
+ * is a sentence that says what to take instead.
+ */
+export function requireFinite(path: string, logits: Float32Array, vocab: number, cure?: string): Float32Array {
   for (let start = 0; start < logits.length; start += vocab)
     if (mostLikely(logits.subarray(start, start + vocab)) === undefined)
-      throw notFinite(path, `after token ${start / vocab + 1} of ${logits.length / vocab}`);
+      throw notFinite(path, `after token ${start / vocab + 1} of ${logits.length / vocab}`, cure);
   return logits;
 }
 
@@ -26,12 +29,10 @@ export const forRequest = ({ prompt }: { prompt: string }, index: number) =>
   `for request ${index}, whose prompt begins with ${JSON.stringify(prompt.slice(0, 40))}`;
 
 /** The error of a model whose logits are not to be drawn from. */
-export const notFinite = (path: string, where: string) =>
+export const notFinite = (path: string, where: string, cure = OTHER) =>
   new DistillError(
-    `${path} gives logits that are not finite ${where}. Expected numbers, or -Infinity for some tokens. ${path.endsWith(".gguf") ? OTHER_GGUF : OTHER}`,
+    `${path} gives logits that are not finite ${where}. Expected numbers, or -Infinity for some tokens. ${cure}`,
   );
 
 const OTHER =
   "Either its weights are not finite or its precision overflows: take the file in fp32, or the weights of an earlier checkpoint.";
-const OTHER_GGUF =
-  "Take its f16 or f32 file or another quantisation. On Intel processors with AMX, llama.cpp's kernels give NaN for quantised matrices whose rows are a single block of 32; DISTILL_LLAMA_CPU=haswell takes others.";

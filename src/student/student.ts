@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { architectureOf, type ModelConfig, readConfig } from "../models/load.ts";
-import { tokenizerInGguf } from "./gguf.ts";
 import type { StudentSections } from "./options.ts";
+import { formatOf, packedTokenizer } from "./packed/format.ts";
 
 type Named = Pick<StudentSections, "student" | "tokenizer">;
 
@@ -17,7 +17,7 @@ export type OpenedStudent = {
   source: string;
 };
 
-/** The student's config and tokenizer; one in a GGUF file is unpacked before. */
+/** The student's config and tokenizer; one in a single file is unpacked before. */
 export function openStudent({ student, tokenizer }: Named): OpenedStudent {
   if ("path" in student) {
     if (!existsSync(student.path))
@@ -44,13 +44,14 @@ export function openStudent({ student, tokenizer }: Named): OpenedStudent {
   return { config, tokenizer: opened, source: "The recipe's student.config" };
 }
 
-/** Its tokenizer alone, also of a student that is still in a GGUF file, and the folder or the file that holds it. */
+/** Its tokenizer alone, also of a student that is still in a single file, and the folder or the file that holds it. */
 export function studentTokenizer(named: Named): { tokenizer: Tokenizer; place: string } {
   const { student } = named;
-  if (named.tokenizer || !("path" in student) || !student.path.endsWith(".gguf")) {
+  const format = "path" in student ? formatOf(student.path) : undefined;
+  if (named.tokenizer || !("path" in student) || !format) {
     const tokenizer = named.tokenizer ? loadTokenizer(named.tokenizer) : openStudent(named).tokenizer;
     return { tokenizer, place: tokenizer.folder };
   }
   if (!existsSync(student.path)) throw new DistillError(`Student not found: ${student.path}.`);
-  return { tokenizer: tokenizerInGguf(student.path), place: student.path };
+  return { tokenizer: packedTokenizer(format, student.path), place: student.path };
 }

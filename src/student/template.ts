@@ -1,11 +1,9 @@
 /** @file How a student without a chat template is asked. */
 
-import { dirname } from "node:path";
-import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
-import { openGguf } from "../formats/gguf-reader.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
 
-/** What it learned from: a teacher, by its options, or a dataset of its own. */
-type Learned = { teacher?: object | undefined; dataset?: object | undefined };
+/** What it learned from: a teacher, by the template through which that is asked, or a dataset of its own. */
+export type Learned = { teacher?: { template(): string | undefined } | undefined; dataset?: object | undefined };
 
 /** The template of questions for a model that has none of its own: what it was trained to continue. */
 export function templateToAsk(
@@ -14,11 +12,5 @@ export function templateToAsk(
 ): string | undefined {
   if (template) return undefined;
   if (!teacher || dataset) return "plain"; // pairs of prompt and completion
-  const { chat_template, path } = teacher as { chat_template?: string; path?: string };
-  if (chat_template || !path) return chat_template ?? "plain";
-  if (!path.endsWith(".gguf")) return loadTokenizer(dirname(dirname(path))).template ?? "plain";
-  const { metadata, close } = openGguf(path);
-  close();
-  const own = metadata.get("tokenizer.chat_template");
-  return own?.type === "string" ? own.value : "plain";
+  return teacher.template() ?? "plain";
 }

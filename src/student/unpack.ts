@@ -1,6 +1,6 @@
-/** @file A student given as a GGUF file, or as a folder and an adapter, becomes an HF folder, which everything else starts from. */
+/** @file A student given as one file, or as a folder and an adapter, becomes an HF folder, which everything else starts from. */
 
-import { copyFileSync, existsSync } from "node:fs";
+import { copyFileSync, existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { contentHash } from "../core/hash.ts";
@@ -10,8 +10,8 @@ import { createModel, loadWeights, readConfig } from "../models/load.ts";
 import type { Model } from "../models/model.ts";
 import { saveWeights } from "../models/save.ts";
 import { openRunFolder, type RunFolder, readRunFolder } from "../store/run-folder.ts";
-import { unpackGguf } from "./gguf.ts";
 import type { StudentOptions, StudentSections } from "./options.ts";
+import { describeFormats, formatOf } from "./packed/format.ts";
 
 /** What a run keeps of it, by name in its folder. */
 export const UNPACKED = { base: "base", merged: "base-with-adapter" } as const;
@@ -37,7 +37,7 @@ export async function withStudentFolder(
 }
 
 /**
- * The student as a folder. A GGUF file is unpacked into the run, and an adapter merged there, once; where an adapter is
+ * The student as a folder. A file is unpacked into the run, and an adapter merged there, once; where an adapter is
  * what is trained, the student stays the folder and the adapter. Nothing where that is to be done and may not be written.
  */
 export async function unpackStudent(
@@ -48,7 +48,7 @@ export async function unpackStudent(
   if (!("path" in student)) return student;
   if (!existsSync(student.path))
     throw new DistillError(
-      `Student not found: ${student.path}. Expected an HF folder with config.json and safetensors, or a GGUF file.`,
+      `Student not found: ${student.path}. Expected an HF folder with config.json and safetensors, or ${describeFormats()}.`,
     );
   const has = async (name: string, key: string, make: () => Promise<unknown>): Promise<string | undefined> => {
     if (folder.damage(name, { key })) {
@@ -58,11 +58,13 @@ export async function unpackStudent(
     return join(folder.path, name);
   };
   let { path } = student;
-  if (path.endsWith(".gguf")) {
+  if (statSync(path).isFile()) {
+    const format = formatOf(path);
+    if (!format) throw new DistillError(`Student ${path} is a file. Expected an HF folder, or ${describeFormats()}.`);
     const key = folder.hashes.file(path);
     const made = await has(UNPACKED.base, key, async () => {
       console.error(`Unpacking ${path} into ${join(folder.path, UNPACKED.base)}.`);
-      await folder.writeFolder(UNPACKED.base, key, (into) => unpackGguf(student.path, into));
+      await folder.writeFolder(UNPACKED.base, key, (into) => format.unpack(student.path, into));
     });
     if (!made) return undefined;
     path = made;

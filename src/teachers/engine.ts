@@ -45,6 +45,7 @@ type Options = z.output<typeof Options>;
 
 export const engine = defineTeacher({
   options: Options,
+  folder: { template: (path) => loadTokenizer(path).template },
   create: open,
   model: ({ path }) => ({
     config: configOf(path),

@@ -3,7 +3,7 @@
 import { statSync } from "node:fs";
 import type { Token } from "node-llama-cpp";
 import { requireFinite } from "../generation/finite.ts";
-import { getLlama } from "./llama-cpp/variant.ts";
+import { getLlama, NOT_FINITE } from "./llama-cpp/variant.ts";
 
 /** Texts are scored with a context of this many tokens more than they have. */
 const MARGIN = 8;
@@ -40,7 +40,7 @@ export async function openLlamaScorer(path: string): Promise<LlamaScorer> {
         output.forEach((item, i) => {
           for (const [token, logit] of item!.next.logits!) logits[i * vocab + token] = logit;
         });
-        return requireFinite(path, logits, vocab);
+        return requireFinite(path, logits, vocab, NOT_FINITE);
       } finally {
         await context.dispose();
       }

@@ -18,6 +18,7 @@ import { decode, type EngineOptions } from "./llama-cpp/engine.ts";
 import { score } from "./llama-cpp/scoring.ts";
 import { contextMemory, fittingSequences, type Memory, megabytes } from "./llama-cpp/sequences.ts";
 import { GPUS, type Started, startLlama } from "./llama-cpp/start.ts";
+import { NOT_FINITE } from "./llama-cpp/variant.ts";
 import { tokenBytes, vocabularyOf } from "./llama-cpp/vocabulary.ts";
 import { defineTeacher, type Placement, type SampleRequest, type Teacher } from "./teacher.ts";
 import { templateOf } from "./templates.ts";
@@ -43,6 +44,16 @@ type Options = z.output<typeof Options>;
 
 export const llama_cpp = defineTeacher({
   options: Options,
+  file: {
+    format: "GGUF",
+    ending: ".gguf",
+    example: "model-q8_0.gguf",
+    template(path) {
+      const { metadata, close } = openGguf(path);
+      close();
+      return ownTemplate(metadata);
+    },
+  },
   create: open,
   model({ path }) {
     const file = openGguf(path);
@@ -68,6 +79,11 @@ export const llama_cpp = defineTeacher({
     }
   },
 });
+
+function ownTemplate(metadata: Metadata): string | undefined {
+  const own = metadata.get("tokenizer.chat_template");
+  return own?.type === "string" ? own.value : undefined;
+}
 
 async function open(options: Options): Promise<Teacher> {
   const { path, context_size } = options;
@@ -115,8 +131,8 @@ async function open(options: Options): Promise<Teacher> {
         bytesOf: tokenBytes(metadata, (token) => model.detokenize([token as never], true)),
         endsText: endsText(model),
         tokenize: tokenizer(model, options),
-        notFinite: (request, index) => notFinite(path, forRequest(request, index)),
-        textNotFinite: (index) => notFinite(path, `in text ${index}`),
+        notFinite: (request, index) => notFinite(path, forRequest(request, index), NOT_FINITE),
+        textNotFinite: (index) => notFinite(path, `in text ${index}`, NOT_FINITE),
       });
     }
     // a native object's own method cannot be assigned to
@@ -124,10 +140,9 @@ async function open(options: Options): Promise<Teacher> {
       for (const { addon } of engines)
         Object.defineProperty(addon.batches, "decodeBatch", { value: oneAtATime(addon.batches) });
     const hash = await hashing;
-    const own = metadata.get("tokenizer.chat_template");
     const { bosString, eosString } = model.tokens;
     const special = { bos: bosString ?? "", eos: eosString ?? "" };
-    const render = templateOf(options.chat_template, own?.type === "string" ? own.value : undefined, path, special);
+    const render = templateOf(options.chat_template, ownTemplate(metadata), path, special);
     let busy: Promise<void> | undefined;
     async function* working<Request, Options extends WorkOptions, Result>(
       requests: Iterable<Request>,

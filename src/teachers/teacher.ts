@@ -132,8 +132,27 @@ export type TeacherModel = {
   vocabulary(): readonly (string | undefined)[];
 };
 
+/** The files of a model that a teacher opens. */
+export type ModelFile = {
+  /** What the format is called. */
+  format: string;
+  /** How the name of the file at `path` ends, and such a name as repositories have it. */
+  ending: string;
+  example: string;
+  /** Of the names of files in its folder those that belong to it and are read with it. */
+  beside?(name: string, names: readonly string[]): string[];
+  /** The files of the folder above it that are read where they are there. */
+  above?: readonly string[];
+  /** The chat template that the model at `path` brings along. */
+  template(path: string): string | undefined;
+};
+
 /** A teacher as a recipe names it. */
-export type TeacherComponent<Options extends z.ZodObject = z.ZodObject> = Component<Options, Promise<Teacher>> & {
+// biome-ignore lint/suspicious/noExplicitAny: each component checks its own options.
+export type TeacherComponent<Options extends z.ZodObject = any> = Component<Options, Promise<Teacher>> & {
+  /** What its option `path` leads to, where it opens a file, or a folder as Hugging Face lays it out. */
+  file?: ModelFile;
+  folder?: Pick<ModelFile, "template">;
   /** Its model, or a sentence that says why it is none of our families. */
   model?(options: z.output<Options>): TeacherModel | string;
 };

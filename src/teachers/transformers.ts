@@ -6,7 +6,7 @@ import { z } from "zod";
 import { notContent } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
-import { loadTokenizer } from "../data/tokenizer.ts";
+import { loadTokenizer, TOKENIZER_FILES } from "../data/tokenizer.ts";
 import { vocabularyOf } from "../data/vocabulary.ts";
 import { drawToken } from "../generation/draw.ts";
 import { forRequest, notFinite } from "../generation/finite.ts";
@@ -22,6 +22,9 @@ const DTYPES: Record<string, string> = {
   "model_q4.onnx": "q4",
 };
 
+/** The folder of the model whose file is onnx/…. */
+const folderOf = (path: string) => dirname(dirname(resolve(path)));
+
 export const transformers = defineTeacher({
   options: z.object({
     /** A file onnx/model*.onnx in a folder with config.json and a tokenizer. */
@@ -34,6 +37,14 @@ export const transformers = defineTeacher({
     /** "plain", "r1" or a Jinja text; the model's own unless given. */
     chat_template: z.string().min(1).optional(),
   }),
+  file: {
+    format: "ONNX",
+    ending: ".onnx",
+    example: "onnx/model_q4.onnx",
+    beside: (name, names) => names.filter((other) => other.startsWith(`${name}_data`)),
+    above: ["config.json", "generation_config.json", ...TOKENIZER_FILES],
+    template: (path) => loadTokenizer(folderOf(path)).template,
+  },
   async create({ path, sequences, context_size, device, chat_template }) {
     const dtype = DTYPES[basename(path)];
     if (!existsSync(path)) throw new DistillError(`The model's file was not found: ${path}.`);
@@ -41,7 +52,7 @@ export const transformers = defineTeacher({
       throw new DistillError(
         `${path} is no file that transformers.js loads. Expected ${Object.keys(DTYPES).join(", ")}.`,
       );
-    const folder = dirname(dirname(resolve(path)));
+    const folder = folderOf(path);
     const tokenizer = loadTokenizer(folder);
     const { stops } = tokenizer;
     const render = templateOf(chat_template, tokenizer.template, folder, tokenizer.written);

@@ -171,7 +171,7 @@ test("of a repository the files are taken that its place in the recipe needs", a
     );
     await assert.rejects(
       teacher("hf:some/onnx", "transformers"),
-      /has no GGUF file\. Name a file of it behind a colon/,
+      /has no ONNX file\. Name a file of it behind a colon, such as hf:some\/onnx@main:onnx\/model_q4\.onnx\./,
     );
     const onnx = named(await teacher("hf:some/onnx:onnx/model_q4.onnx", "transformers"));
     assert.deepEqual(filesOf(join(onnx, "..", "..")), [
@@ -181,6 +181,8 @@ test("of a repository the files are taken that its place in the recipe needs", a
       "tokenizer.json",
       "tokenizer_config.json",
     ]);
+    assert.equal(named(await teacher("hf:some/sharded", "engine")), place);
+    await assert.rejects(teacher("hf:some/gguf:model-q4_0.gguf", "engine"), /The teacher is a folder on the hub/);
     await assert.rejects(
       taken({ dataset: { path: "hf:datasets/some/sums" } }),
       /names a dataset without a file of it|does not give hf:datasets\/some\/sums@main \(401\)/,

@@ -79,6 +79,15 @@ const BAD: [name: string, make: () => string[], message: RegExp][] = [
   ],
   ["a student that is not there", () => [recipe({ student: { path: "nobody" } }).path], /Student not found: .*nobody/],
   [
+    "a student in a file that nothing unpacks",
+    () => {
+      const { path, folder } = recipe({ student: { path: "model.bin" } });
+      writeFileSync(join(folder, "model.bin"), "");
+      return [path];
+    },
+    /Student .*model\.bin is a file\. Expected an HF folder, or a file that ends in \.gguf\.$/,
+  ],
+  [
     "a tokenizer that is not there",
     () => [recipe({ tokenizer: "nothing" }).path],
     /tokenizer\.json not found: .*nothing/,

@@ -9,7 +9,7 @@ import { create } from "../../src/core/component.ts";
 import { writeFolder } from "../../src/core/files.ts";
 import { gguf } from "../../src/exporters/gguf.ts";
 import { onnx } from "../../src/exporters/onnx.ts";
-import { unpackGguf } from "../../src/student/gguf.ts";
+import { gguf as packed } from "../../src/student/packed/gguf.ts";
 import * as teachers from "../../src/teachers/index.ts";
 import { resultOfPage, whyNoBrowser } from "../support/browser.ts";
 import { scratch } from "../support/students.ts";
@@ -21,7 +21,7 @@ const question = JSON.parse(readFileSync("data/stories/test.jsonl", "utf8").spli
 const LENGTH = 160;
 
 before(async () => {
-  await writeFolder(STUDENT, (into) => unpackGguf("data/models/stories-teacher-q8_0.gguf", into));
+  await writeFolder(STUDENT, (into) => packed.unpack("data/models/stories-teacher-q8_0.gguf", into));
   await onnx.create({ dtypes: ["fp32", "q8", "q4"], max_file_bytes: 1e9 })({ folder: STUDENT }, models.onnx);
   await gguf.create({ types: ["f32"] })({ folder: STUDENT }, models.gguf);
   env.allowRemoteModels = false;

@@ -7,7 +7,7 @@ import { gguf } from "../../src/exporters/gguf.ts";
 import { MAX_MEAN_KL } from "../../src/exporters/limits.ts";
 import { onnx } from "../../src/exporters/onnx.ts";
 import { compareRunners, continueGreedily, requireParity } from "../../src/exporters/parity.ts";
-import { openRunner } from "../../src/exporters/runners/index.ts";
+import { openRunner } from "../../src/exporters/runners/open.ts";
 import { openReferenceRunner } from "../../src/exporters/runners/reference.ts";
 import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "../../src/formats/float16.ts";
 import { type GgmlType, ggmlBytes } from "../../src/formats/ggml.ts";

@@ -15,7 +15,9 @@ import { needsAnswer, rewardsInput } from "../../rewards/create.ts";
 import type { LedgerPlace } from "../../sampling/ledger.ts";
 import { drawOptions, requireAnswers, type SamplerOptions } from "../../sampling/sample.ts";
 import type { RunFolder } from "../../store/run-folder.ts";
+import type { Learned } from "../../student/template.ts";
 import { UNPACKED } from "../../student/unpack.ts";
+import { templateThrough } from "../../teachers/files.ts";
 import * as teachers from "../../teachers/index.ts";
 
 export type Context = {
@@ -82,6 +84,12 @@ export function teacherInput(context: Context): Record<string, unknown> {
     ...(path ? { file: hashOf(context, path, isFolder(path) ? "folder" : "file", "The teacher's file") } : {}),
   };
 }
+
+/** What the recipe's student learns from, as that says how it is asked. */
+export const learnedFrom = ({ teacher, dataset }: Pick<Recipe, "teacher" | "dataset">): Learned => ({
+  teacher: teacher && { template: () => templateThrough(teacher) },
+  dataset,
+});
 
 /** The questions of a source; with answers where a rule compares with them. */
 export function questions(source: PromptSource, split: Split, rules: readonly RewardSpec[]): Prompt[] {

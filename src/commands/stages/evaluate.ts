@@ -14,9 +14,20 @@ import { createRewards } from "../../rewards/create.ts";
 import type { RunFolder } from "../../store/run-folder.ts";
 import { templateToAsk } from "../../student/template.ts";
 import { baseFolder } from "../../student/unpack.ts";
+import { teacherFor } from "../../teachers/files.ts";
 import * as teachers from "../../teachers/index.ts";
 import { describePlacement, type Placement } from "../../teachers/teacher.ts";
-import { type Context, hashOf, ledgerOf, NAMES, placeOf, promptsInput, questions, teacherInput } from "./context.ts";
+import {
+  type Context,
+  hashOf,
+  learnedFrom,
+  ledgerOf,
+  NAMES,
+  placeOf,
+  promptsInput,
+  questions,
+  teacherInput,
+} from "./context.ts";
 import { wholeStudent } from "./train.ts";
 
 export function evaluateStage(context: Context): Stage {
@@ -147,11 +158,11 @@ const Backend = oneOf(teachers);
 
 /** What runs an exported file of the model in `folder`, as the recipe's teacher runs where it is of the same kind. */
 function backendOf(path: string, folder: string, { recipe }: Context): { type: string } {
-  const type = path.endsWith(".gguf") ? "llama_cpp" : "transformers";
+  const type = teacherFor(path);
   const { chat_template: _, ...alike } = {
     chat_template: "",
     ...(recipe.teacher?.type === type ? recipe.teacher : {}),
   };
-  const chat_template = templateToAsk(recipe, loadTokenizer(folder));
+  const chat_template = templateToAsk(learnedFrom(recipe), loadTokenizer(folder));
   return Backend.parse({ ...alike, ...(chat_template ? { chat_template } : {}), type, path });
 }

@@ -26,7 +26,7 @@ export function cacheOf(
 ): ExampleCache {
   const { distill } = versions();
   const { hashes } = context.folder;
-  const { folder } = tokenizer; // or the GGUF file that it is in
+  const { folder } = tokenizer; // or the file that it is in
   const hash = statSync(folder).isDirectory() ? hashes.folder(folder) : hashes.file(folder);
   const content = [datasetContent(context, dataset), hash];
   return {

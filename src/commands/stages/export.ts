@@ -10,7 +10,7 @@ import type { Exported } from "../../exporters/exporter.ts";
 import * as exporters from "../../exporters/index.ts";
 import { MAX_MEAN_KL } from "../../exporters/limits.ts";
 import { compareRunners, continueGreedily, type ParityReport, requireParity } from "../../exporters/parity.ts";
-import { openRunner } from "../../exporters/runners/index.ts";
+import { openRunner } from "../../exporters/runners/open.ts";
 import { openReferenceRunner } from "../../exporters/runners/reference.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { conversationOf } from "../../sampling/sample.ts";

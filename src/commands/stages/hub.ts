@@ -1,6 +1,7 @@
 /** @file What a recipe names on the hub becomes files of this machine, at one commit. */
 
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { componentOf } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import { TOKENIZER_FILES } from "../../data/tokenizer.ts";
 import { formatHubReference, type HubReference, isHubReference, parseHubReference } from "../../hub/reference.ts";
@@ -8,6 +9,8 @@ import type { HubRevision } from "../../hub/revision.ts";
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from "../../models/adapter-folder.ts";
 import { readIndex } from "../../models/load.ts";
 import { mapPaths, type PathKind, type Recipe } from "../../recipe/recipe.ts";
+import * as teachers from "../../teachers/index.ts";
+import type { ModelFile, TeacherComponent } from "../../teachers/teacher.ts";
 
 export type FromHub = {
   /** The recipe with paths of this machine. */
@@ -50,6 +53,7 @@ export async function fromHub(
         revision,
         reference,
         (weights as readonly string[]).includes(kind === "adapter" ? "student" : kind),
+        recipe,
       );
       if (signal?.aborted) return undefined;
       local.set(key, join(revision.folder, file));
@@ -71,7 +75,7 @@ type HubKind = Exclude<PathKind, "reward">;
 const keyOf = (path: string, kind: PathKind) => `${kind} ${path}`;
 
 /** Have what is needed; where it then lies in the repository. */
-type Need = (revision: HubRevision, reference: HubReference, weights: boolean) => Promise<string>;
+type Need = (revision: HubRevision, reference: HubReference, weights: boolean, recipe: Recipe) => Promise<string>;
 
 const NEEDS: Record<HubKind, Need> = {
   async student(revision, { file }, weights) {
@@ -99,17 +103,22 @@ const NEEDS: Record<HubKind, Need> = {
     await revision.need(TOKENIZER_FILES, true);
     return "";
   },
-  async teacher(revision, reference, weights) {
-    const file = reference.file ?? onlyGguf(reference, await revision.files(""));
+  async teacher(revision, reference, weights, recipe) {
+    const { file: kind } = componentOf<TeacherComponent>(teachers, recipe.teacher!.type, "teacher");
+    if (!kind) {
+      refuseFile("teacher", reference.file);
+      return NEEDS.student(revision, reference, weights, recipe);
+    }
+    const file = reference.file ?? onlyFile(kind, reference, await revision.files(""));
     if (!weights) return file;
     await revision.need([file]);
-    if (!file.endsWith(".onnx")) return file;
-    const folder = file.slice(0, -basename(file).length);
-    const beside = (await revision.files(folder.slice(0, -1))).filter((name) =>
-      name.startsWith(`${basename(file)}_data`),
-    );
-    await revision.need(beside.map((name) => folder + name));
-    await revision.need(["config.json", "generation_config.json", ...TOKENIZER_FILES], true);
+    const { beside, above = [] } = kind;
+    const folder = dirname(file);
+    const placed = (folder: string, names: readonly string[]) =>
+      names.map((name) => (folder === "." ? name : `${folder}/${name}`));
+    const names = beside ? beside(basename(file), await revision.files(folder === "." ? "" : folder)) : [];
+    await revision.need(placed(folder, names));
+    await revision.need(placed(dirname(folder), above), true);
     return file;
   },
   async data(revision, reference) {
@@ -128,13 +137,13 @@ function refuseFile(what: string, file: string | undefined): void {
     throw new DistillError(`The ${what} is a folder on the hub, and "${file}" names a file of it. Leave that out.`);
 }
 
-function onlyGguf(reference: HubReference, names: readonly string[]): string {
-  const files = names.filter((name) => name.endsWith(".gguf"));
+function onlyFile({ format, ending, example }: ModelFile, reference: HubReference, names: readonly string[]): string {
+  const files = names.filter((name) => name.endsWith(ending));
   if (files.length === 1) return files[0]!;
   const name = formatHubReference(reference);
   throw new DistillError(
     files.length === 0
-      ? `${name} has no GGUF file. Name a file of it behind a colon, such as ${name}:onnx/model_q4.onnx.`
-      : `${name} has ${files.length} GGUF files: ${files.slice(0, 12).join(", ")}. Name one behind a colon, such as ${name}:${files[0]}.`,
+      ? `${name} has no ${format} file. Name a file of it behind a colon, such as ${name}:${example}.`
+      : `${name} has ${files.length} ${format} files: ${files.slice(0, 12).join(", ")}. Name one behind a colon, such as ${name}:${files[0]}.`,
   );
 }

@@ -29,7 +29,7 @@ import { writeWeight } from "../../trainers/checkpoint.ts";
 import * as trainers from "../../trainers/index.ts";
 import type { PromptTokens } from "../../trainers/rollouts.ts";
 import type { Beside, Materials, Trainer } from "../../trainers/trainer.ts";
-import { type Context, datasetOf, questions } from "./context.ts";
+import { type Context, datasetOf, learnedFrom, questions } from "./context.ts";
 import { cacheOf } from "./example-cache.ts";
 import { likelyPlace } from "./logprobs.ts";
 
@@ -69,7 +69,7 @@ export function promptsOf({ recipe }: Context, tokenizer: Tokenizer): PromptToke
   const { prompts } = ownOptions(recipe);
   if (!prompts) return undefined;
   const { written, template, folder } = tokenizer;
-  const render = templateOf(templateToAsk(recipe, tokenizer), template, folder, written);
+  const render = templateOf(templateToAsk(learnedFrom(recipe), tokenizer), template, folder, written);
   const rules = trainerOf(recipe).judges ? (recipe.rewards ?? []) : [];
   return questions(prompts, "train", rules).map((prompt, i) => ({
     ...prompt,
@@ -141,7 +141,7 @@ async function teacherBeside(
   signal: AbortSignal,
 ): Promise<{ beside: Beside; close(): Promise<void> }> {
   const { type, ...options } = recipe.teacher!;
-  const component = componentOf(teachers as unknown as Record<string, TeacherComponent>, type, "teacher");
+  const component = componentOf<TeacherComponent>(teachers, type, "teacher");
   const student = { name: tokenizer.folder, tokens: vocabularyOf(tokenizer) };
   const { top_logprobs } = ownOptions(recipe);
   const whole = component.model?.(options) ?? `the teacher ${type} does not say what its model is`;
@@ -153,7 +153,7 @@ async function teacherBeside(
     return { beside: { model }, close: async () => {} };
   }
   const k = top_logprobs ?? TOP;
-  const teacher = await create(teachers as Record<string, typeof component>, recipe.teacher!, "teacher");
+  const teacher = await create(teachers, recipe.teacher!, "teacher");
   try {
     requireScores(teacher, k);
     requireSameVocabulary(student, { name: teacher.model, tokens: teacher.vocabulary() });

@@ -1,5 +1,5 @@
 import { openLlamaScorer } from "../../teachers/llama-logits.ts";
-import type { Runner } from "./runner.ts";
+import type { FileRunner } from "./runner.ts";
 
 /** A GGUF file as llama.cpp computes it. */
-export const openGgufRunner: (path: string) => Promise<Runner> = openLlamaScorer;
+export const gguf: FileRunner = { ending: ".gguf", open: openLlamaScorer };

@@ -2,7 +2,10 @@ import { DistillError } from "../../core/errors.ts";
 import { requireFinite } from "../../generation/finite.ts";
 import { type DeviceName, openDevice } from "../../runtime/device.ts";
 import { type Tensor, tensor } from "../../runtime/tensor.ts";
-import type { Runner } from "./runner.ts";
+import type { FileRunner, Runner } from "./runner.ts";
+
+/** An ONNX file on ONNX Runtime's CPU kernels. */
+export const onnx: FileRunner = { ending: ".onnx", open: (path) => openOnnxRunner(path) };
 
 /**
  * An exported ONNX decoder. A text is fed in two halves, the second with the cache of the first, so that what is measured

@@ -13,3 +13,10 @@ export type ReferenceRunner = Runner & {
     options: { stops: readonly number[]; max_completion_length: number },
   ): Promise<number[][]>;
 };
+
+/** What runs files of one format. */
+export type FileRunner = {
+  /** How their names end. */
+  ending: string;
+  open(path: string): Promise<Runner>;
+};

@@ -25,6 +25,10 @@ export async function getLlama(options: LlamaOptions): Promise<Llama> {
   return llama;
 }
 
+/** What to do where a model's logits are not finite. */
+export const NOT_FINITE =
+  "Take its f16 or f32 file or another quantisation. On Intel processors with AMX, llama.cpp's kernels give NaN for quantised matrices whose rows are a single block of 32; DISTILL_LLAMA_CPU=haswell takes others.";
+
 type NativeModule = {
   /** Until node-llama-cpp sets its own. */
   setLoggerLogLevel(level: number): void;

@@ -15,7 +15,7 @@ import {
 } from "../../../src/formats/gguf.ts";
 import { openGguf } from "../../../src/formats/gguf-reader.ts";
 import { createModel, type ModelConfig, readConfig } from "../../../src/models/load.ts";
-import { unpackGguf } from "../../../src/student/gguf.ts";
+import { gguf as packed } from "../../../src/student/packed/gguf.ts";
 import { writeModel } from "../models.ts";
 import { writeTokenizer } from "../tokenizers.ts";
 import { damage, NUMBERS, put } from "./bytes.ts";
@@ -70,7 +70,7 @@ export const target: Target = async (folder) => {
       what: `${original.metadata.get("general.architecture")!.value}: ${what}`,
       async load() {
         const folder = join(path, "unpacked");
-        await unpackGguf(file, folder);
+        await packed.unpack(file, folder);
         createModel(readConfig(folder), folder);
         const tokenizer = loadTokenizer(folder);
         for (const text of TEXTS) tokenizer.decode(tokenizer.encode(text));

@@ -2,18 +2,18 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { writeFolder } from "../../src/core/files.ts";
-import { loadTokenizer } from "../../src/data/tokenizer.ts";
-import { gguf } from "../../src/exporters/gguf.ts";
-import { int32s, string, strings, uint32, writeGguf } from "../../src/formats/gguf.ts";
-import { openGguf } from "../../src/formats/gguf-reader.ts";
-import { createModel, loadWeights, type ModelConfig, readConfig } from "../../src/models/load.ts";
-import { unpackGguf } from "../../src/student/gguf.ts";
-import { testDevice } from "../support/finite-differences.ts";
-import { ourLogits, testLlama, writeModel } from "../support/models.ts";
-import { strangeStrings } from "../support/strings.ts";
-import { scratch } from "../support/students.ts";
-import { TOY } from "../support/training.ts";
+import { writeFolder } from "../../../src/core/files.ts";
+import { loadTokenizer } from "../../../src/data/tokenizer.ts";
+import { gguf } from "../../../src/exporters/gguf.ts";
+import { int32s, string, strings, uint32, writeGguf } from "../../../src/formats/gguf.ts";
+import { openGguf } from "../../../src/formats/gguf-reader.ts";
+import { createModel, loadWeights, type ModelConfig, readConfig } from "../../../src/models/load.ts";
+import { gguf as packed } from "../../../src/student/packed/gguf.ts";
+import { testDevice } from "../../support/finite-differences.ts";
+import { ourLogits, testLlama, writeModel } from "../../support/models.ts";
+import { strangeStrings } from "../../support/strings.ts";
+import { scratch } from "../../support/students.ts";
+import { TOY } from "../../support/training.ts";
 
 const { cases } = JSON.parse(readFileSync("test/reference/families.json", "utf8")) as {
   cases: Record<string, { config: ModelConfig }>;
@@ -41,7 +41,7 @@ const TEXTS = ["12 * 34 = 408", "<think>7+8</think>\n<answer>15</answer>"];
 async function unpacked(source: string, name: string, type: "f32" | "q8_0" | "q4_0" | "bf16" = "f32") {
   const [file] = await gguf.create({ types: [type] })({ folder: source }, join(folder, `${name}-${type}-gguf`));
   const target = join(folder, `${name}-${type}-unpacked`);
-  await unpackGguf(file!.path, target);
+  await packed.unpack(file!.path, target);
   return { path: file!.path, target };
 }
 
@@ -117,7 +117,7 @@ test("blocks are widened, and quantising what they hold gives them again", async
 
 test("special tokens are in the vocabulary too, because Python's tokenizers numbers them anew where they are not", async () => {
   const target = join(folder, "stories-unpacked");
-  await writeFolder(target, (into) => unpackGguf("data/models/stories-teacher-q8_0.gguf", into));
+  await writeFolder(target, (into) => packed.unpack("data/models/stories-teacher-q8_0.gguf", into));
   const { added_tokens, model } = JSON.parse(readFileSync(join(target, "tokenizer.json"), "utf8")) as {
     added_tokens: { id: number; content: string }[];
     model: { vocab: Record<string, number> };
@@ -138,7 +138,7 @@ test("what cannot be read as a known model is refused in a sentence", async () =
     const pieces: Uint8Array[] = [];
     for await (const piece of writeGguf(metadata, tensors, (i) => whole.read(tensors[i]!.name))) pieces.push(piece);
     writeFileSync(path, Buffer.concat(pieces));
-    return writeFolder(join(folder, `${name}-out`), (into) => unpackGguf(path, into));
+    return writeFolder(join(folder, `${name}-out`), (into) => packed.unpack(path, into));
   };
   const set = (key: string, value: unknown) => (metadata: Map<string, never>) => metadata.set(key, value as never);
   const refused: [string, Promise<void>, RegExp][] = [
@@ -167,7 +167,7 @@ test(
   { skip: !existsSync(REAL) && `${REAL} is not there` },
   async () => {
     const target = join(folder, "real");
-    await writeFolder(target, (into) => unpackGguf(REAL, into));
+    await writeFolder(target, (into) => packed.unpack(REAL, into));
     const tokenizer = loadTokenizer(target);
     const model = await (await testLlama()).loadModel({ modelPath: REAL, vocabOnly: true });
     for (const text of strangeStrings(1000)) {

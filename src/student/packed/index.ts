@@ -1,0 +1,2 @@
+/** Formats of models that are one file. */
+export { gguf } from "./gguf.ts";
