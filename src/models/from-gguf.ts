@@ -8,16 +8,9 @@ import * as families from "./index.ts";
 import { createModel, ggufLayout, type ModelConfig, type Weight } from "./load.ts";
 import type { Family } from "./model.ts";
 
-/** The config.json of the model in a GGUF file. `path` names it in errors. */
-export function configFromGguf(file: GgufFile, path: string): ModelConfig {
-  const architecture = file.metadata.get("general.architecture");
-  const known = Object.entries(families as Record<string, Family>);
-  const found = known.find(([, { ggufArchitecture }]) => ggufArchitecture === architecture?.value);
-  if (!found)
-    throw new DistillError(
-      `${path}: unknown architecture "${architecture?.value}". Expected one of: ${known.map(([, { ggufArchitecture }]) => ggufArchitecture).join(", ")}.`,
-    );
-  const [model_type, family] = found;
+/** The config.json of the model in a GGUF file, of one of the families `known`. `path` names the file in errors. */
+export function configFromGguf(file: GgufFile, path: string, known: Record<string, Family> = families): ModelConfig {
+  const [model_type, family] = familyOf(file, path, known);
   const keys = keysOf(file, path, family.ggufArchitecture);
   const token = (name: string) => {
     const id = file.metadata.get(`tokenizer.ggml.${name}_token_id`);
@@ -30,6 +23,36 @@ export function configFromGguf(file: GgufFile, path: string): ModelConfig {
     ...token("bos"),
     ...token("eos"),
   };
+}
+
+/** The one family that claims a file: architectures of llama.cpp are shared by several of Hugging Face's. */
+function familyOf(file: GgufFile, path: string, known: Record<string, Family>): [model_type: string, Family] {
+  const architecture = file.metadata.get("general.architecture")?.value;
+  const alike = Object.entries(known).filter(([, { ggufArchitecture }]) => ggufArchitecture === architecture);
+  if (alike.length === 0) {
+    const architectures = new Set(Object.values(known).map(({ ggufArchitecture }) => ggufArchitecture));
+    throw new DistillError(
+      `${path}: unknown architecture "${architecture}". Expected one of: ${[...architectures].join(", ")}.`,
+    );
+  }
+  const there = (name: string) => file.tensors.has(name) || file.metadata.has(`${architecture}.${name}`);
+  const claiming = alike.filter(
+    ([, { ggufMarks }]) => (ggufMarks.has ?? []).every(there) && !(ggufMarks.lacks ?? []).some(there),
+  );
+  if (claiming.length === 1) return claiming[0]!;
+  const names = claiming.map(([model_type]) => model_type);
+  throw new DistillError(
+    claiming.length > 1
+      ? `${path} may be a model of each of ${names.join(" and ")}: nothing in a file of the architecture "${architecture}" tells them apart. Give the model as an HF folder, whose config.json names its model_type.`
+      : `${path} is of the architecture "${architecture}", and of no family that is known to have it: ${alike.map(describeMarks).join("; ")}.`,
+  );
+}
+
+/** qwen2 has blk.0.attn_q.bias */
+function describeMarks([model_type, { ggufMarks }]: [string, Family]): string {
+  const { has = [], lacks = [] } = ggufMarks;
+  const parts = [has.length > 0 && `has ${has.join(" and ")}`, lacks.length > 0 && `has no ${lacks.join(" and no ")}`];
+  return `${model_type} ${parts.filter(Boolean).join(", and ")}`;
 }
 
 /** The weights of the model in a GGUF file, one at a time, blocks of any type widened to float32. */

@@ -62,6 +62,7 @@ export const gemma3_text = defineFamily({
     return layout;
   },
   ggufArchitecture: "gemma3",
+  ggufMarks: { has: ["blk.0.attn_q_norm.weight", "blk.0.post_ffw_norm.weight"] },
   fromGguf(keys) {
     const head_dim = headSize(keys);
     const { num_hidden_layers, num_attention_heads, hidden_size, rope_theta, rope_scaling, ...rest } =

@@ -25,6 +25,9 @@ export type GgufKeys = {
   refuse(why: string): never;
 };
 
+/** Names of tensors, and of keys below the architecture's name, that all files of a family have, and that none has. */
+export type GgufMarks = { has?: readonly string[]; lacks?: readonly string[] };
+
 export type GgufName = {
   /** The weight's HF name. */
   name: string;

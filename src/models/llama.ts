@@ -41,6 +41,7 @@ export const llama = defineFamily({
     return { ...layout, extra: rope.factor === 1 ? frequencyFactors(rope) : [] };
   },
   ggufArchitecture: "llama",
+  ggufMarks: { lacks: ["blk.0.attn_q.bias", "blk.0.ffn_gate_inp.weight"] }, // llama.cpp has it with biases and with experts too
   fromGguf(keys) {
     const config = decoderConfig(keys);
     const head_dim = headSize(keys);

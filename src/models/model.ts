@@ -4,7 +4,7 @@ import type { z } from "zod";
 import type { DType, Value } from "../graph/value.ts";
 import type { Cache } from "../nn/cached-attention.ts";
 import type { Rotation } from "../nn/rotary.ts";
-import type { GgufKeys, GgufLayout } from "./gguf.ts";
+import type { GgufKeys, GgufLayout, GgufMarks } from "./gguf.ts";
 import type { Adapter, LoraOptions } from "./lora.ts";
 import type { BaseDtype, Storage } from "./storage.ts";
 
@@ -119,6 +119,8 @@ export type Family<Config extends z.ZodType = z.ZodType> = {
   gguf(config: z.output<Config>): GgufLayout;
   /** `general.architecture` of its GGUF files. */
   ggufArchitecture: string;
+  /** What tells its GGUF files from those of other families of that architecture. */
+  ggufMarks: GgufMarks;
   /** The config of a GGUF file, as in config.json, without `model_type`. */
   fromGguf(keys: GgufKeys): Record<string, unknown>;
 };

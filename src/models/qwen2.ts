@@ -41,6 +41,7 @@ export const qwen2 = defineFamily({
     return decoderGguf("qwen2", decoder, rope, config.max_position_embeddings);
   },
   ggufArchitecture: "qwen2",
+  ggufMarks: { has: ["blk.0.attn_q.bias"] },
   fromGguf: decoderConfig,
 });
 

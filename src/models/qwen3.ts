@@ -31,6 +31,7 @@ export const qwen3 = defineFamily({
     return decoderGguf("qwen3", decoder, rope, config.max_position_embeddings);
   },
   ggufArchitecture: "qwen3",
+  ggufMarks: { has: ["blk.0.attn_q_norm.weight"] },
   fromGguf: (keys) => ({ ...decoderConfig(keys), head_dim: headSize(keys) }),
 });
 
