@@ -4,7 +4,6 @@ import { existsSync, realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { formatDuration } from "../core/progress.ts";
-import { readPrompts } from "../data/prompts.ts";
 import type { ModelReport } from "../evaluation/evaluate.ts";
 import { markdownReport, type RunSummary, terminalReport } from "../evaluation/report.ts";
 import { readPipeline } from "../recipe/pipeline.ts";
@@ -15,7 +14,7 @@ import { openRunFolder } from "../store/run-folder.ts";
 import { unpackStudent, withStudentFolder } from "../student/unpack.ts";
 import { type Actual, describeComparison, describeEstimate, type TrainingEstimate } from "../trainers/estimate.ts";
 import { planSteps, runSteps } from "./pipeline.ts";
-import { type Context, NAMES } from "./stages/context.ts";
+import { type Context, NAMES, questions } from "./stages/context.ts";
 import { evaluateStage } from "./stages/evaluate.ts";
 import { exportStage } from "./stages/export.ts";
 import { fromHub } from "./stages/hub.ts";
@@ -183,7 +182,7 @@ async function foreseen(context: Context, manifest: Manifest | undefined, signal
   const lines: string[] = [];
   if (recipe.sampling) {
     const { prompts, num_generations, max_completion_length } = recipe.sampling;
-    const asked = readPrompts(prompts, "train").length;
+    const asked = questions(prompts, "train").length;
     lines.push(
       "",
       `Sampling: ${asked} prompts, at most ${asked * num_generations} completions of at most ${max_completion_length} tokens.`,

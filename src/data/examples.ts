@@ -40,6 +40,8 @@ export type Examples = {
 export type ExampleCache = {
   /** Of the dataset and the tokenizer: what examples hang on. */
   key: string;
+  /** The key of what lies there now: what was read is kept under it only where it is still the same. */
+  keyNow(): string;
   folder: string;
 };
 
@@ -83,7 +85,7 @@ async function tokenised(
 async function kept(
   source: DatasetSource,
   tokenizer: Tokenizer,
-  { key, folder }: ExampleCache,
+  { key, keyNow, folder }: ExampleCache,
   signal: AbortSignal | undefined,
 ): Promise<Segments | undefined> {
   const place = join(folder, key);
@@ -98,6 +100,10 @@ async function kept(
   await writeFolder(place, async (into) => {
     await writeExamples(into, segmentsOf(source, tokenizer, signal));
     if (signal?.aborted) throw new DistillError("Stopped.");
+    if (keyNow() !== key)
+      throw new DistillError(
+        `${nameOf(source)} or its tokenizer was changed while it was read. Run the same command again.`,
+      );
     sealFolder(into, { run: "", key });
   }).catch((error: NodeJS.ErrnoException) => {
     // another process may have put it there meanwhile

@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { z } from "zod";
+import { DistillError } from "../core/errors.ts";
 import { contentHash } from "../core/hash.ts";
 import type { RunFolder, Written } from "../store/run-folder.ts";
 import { readState } from "../store/state.ts";
@@ -25,6 +26,8 @@ export type StageContext = {
   results: Record<string, Record<string, unknown>>;
   /** Where it writes; what is written is kept in the manifest and compared before the stage counts as done. */
   folder: RunFolder;
+  /** Throw where what the result hangs on is no longer what the key says: to be called once it has been read. */
+  requireUnchanged: () => void;
   signal: AbortSignal;
 };
 
@@ -109,11 +112,21 @@ function keyed(stages: readonly Stage[], targets: readonly string[]): Keyed[] {
     .filter(({ name }) => needed.has(name))
     .map((stage) => {
       const { name, after } = stage;
-      const inputs: Record<string, unknown> = JSON.parse(JSON.stringify(stage.inputs()));
+      const inputs = inputsOf(stage);
       const key = contentHash({ inputs, after: after.map((before) => keys.get(before)) });
       keys.set(name, key);
       return { name, key, inputs, stage };
     });
+}
+
+const inputsOf = (stage: Stage): Record<string, unknown> => JSON.parse(JSON.stringify(stage.inputs()));
+
+function requireSame({ name, inputs, stage }: Keyed): void {
+  const changes = differences(inputs, inputsOf(stage));
+  if (changes.length > 0)
+    throw new DistillError(
+      `What ${name} reads was changed meanwhile: ${changes.join("; ")}. Nothing was made of both; run the same command again.`,
+    );
 }
 
 /** Why a stage is to be run, if it is; `due` are those before it that are. */
@@ -200,7 +213,13 @@ export async function runStages(
     );
     const start = performance.now();
     const outputs: Record<string, Written> = {};
-    const { stopped, result } = await stage.run({ key, results, signal, folder: noting(folder, outputs) });
+    const { stopped, result } = await stage.run({
+      key,
+      results,
+      signal,
+      folder: noting(folder, outputs),
+      requireUnchanged: () => requireSame(keyedStage),
+    });
     // a stage that was killed on the way counts what it took this time
     entry.seconds = Math.round((performance.now() - start) / 100) / 10;
     entry.result = result;

@@ -20,20 +20,29 @@ export type FileHashes = {
 
 const Known = z.record(z.string(), z.object({ touched: z.string(), hash: z.string() }));
 
-/** File hashes that are remembered in the file `memory`. */
-export function fileHashes(memory: string, write: (path: string, content: string) => void = () => {}): FileHashes {
+/** The step of a file's times on the coarsest disks: two changes within it leave the same times; in ms. */
+const STEP = 2000;
+
+/** File hashes that are remembered in the file `memory`. `now` is the time, in ms. */
+export function fileHashes(
+  memory: string,
+  write: (path: string, content: string) => void = () => {},
+  now: () => number = Date.now,
+): FileHashes {
   const known = recall(memory);
   let changed = false;
-  const know = (path: string, hash: string, as = path) => {
-    known.set(as, { touched: touched(path), hash });
+  const remember = (path: string, touched: string, hash: string) => {
+    known.set(path, { touched, hash });
     changed = true;
   };
   const file = (path: string): string => {
     if (!existsSync(path)) throw new DistillError(`File not found: ${path}.`);
-    const seen = known.get(path);
-    if (seen?.touched === touched(path)) return seen.hash;
+    const [seen, before] = [known.get(path), touched(path)];
+    if (seen?.touched === before) return seen.hash;
     const hash = sha256(path);
-    know(path, hash);
+    // what was changed while it was read, or might be once more without a trace, is read again next time
+    const { mtimeMs, ctimeMs } = statSync(path);
+    if (touched(path) === before && now() - Math.max(mtimeMs, ctimeMs) > STEP) remember(path, before, hash);
     return hash;
   };
   return {
@@ -43,7 +52,7 @@ export function fileHashes(memory: string, write: (path: string, content: string
       const names = readdirSync(path).filter((name) => name !== SEAL && statSync(join(path, name)).isFile());
       return contentHash(names.sort().map((name) => [name, file(join(path, name))]));
     },
-    know,
+    know: (path, hash, as = path) => remember(as, touched(path), hash),
     save() {
       if (!changed) return;
       const there = [...known].filter(([path]) => existsSync(path));

@@ -111,6 +111,15 @@ test("more tokens a place than are stored are scored anew, and what is scored is
   assert.equal(readdirSync(join(sampled.output, "logprobs")).length, 2);
 });
 
+test("what is likely is looked for anew where the examples are tokenised by another tokenizer", async () => {
+  const tokenizer = mkdtempSync(join(tmpdir(), "tokenizer-"));
+  for (const name of ["tokenizer.json", "tokenizer_config.json"])
+    writeFileSync(join(tokenizer, name), `${readFileSync(join(MODELS, "stories-base", name), "utf8")}\n`);
+  const { code, out, err } = await distill("train", sampled.path, `tokenizer=${tokenizer}`);
+  assert.equal(code, 0, err);
+  assert.match(out, /logprobs: tokenizer changed from/);
+});
+
 test("gkd: the student answers, and what it wrote is kept in a ledger", async () => {
   const prompts = { path: join(STORIES, "train.jsonl"), limit: 12 };
   const own = {

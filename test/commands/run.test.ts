@@ -280,14 +280,20 @@ test("of a folder that an earlier version made, traces are taken over, what its 
   mkdirSync(join(output, "student"), { recursive: true });
   writeFileSync(join(output, "student", "mine"), "precious");
   writeFileSync(join(output, "manifest.json"), JSON.stringify(old));
-  // one of other settings among them, as a run that was killed at the wrong moment left it
-  const mixed = drawn.map((trace, i) => (i === 0 ? { ...trace, temperature: 0.3 } : trace));
+  // one of other settings among them, as a run that was killed at the wrong moment left it, and one with a turn that the
+  // teacher's template does not write, and a student's may
+  const system = { role: "system", content: "Think." };
+  const mixed = drawn.map((trace, i) => {
+    if (i === 0) return { ...trace, temperature: 0.3 };
+    return i === 1 ? { ...trace, messages: [system, ...trace.messages] } : trace;
+  });
   await writeDataset(join(output, "traces"), [tracesTable(mixed)]);
   const { code, out, err } = await distill("sample", path);
   assert.equal(code, 0, err);
-  assert.match(out, /5 traces of an earlier version's run were drawn as is asked now/);
+  assert.match(out, /4 traces of an earlier version's run were drawn as is asked now/);
   assert.deepEqual(keys(readTraces(join(output, "traces"))).sort(), keys(drawn).sort());
   assert.deepEqual(temperatures(output), [0.6]);
+  for (const { messages } of readTraces(join(output, "traces"))) assert.equal(messages.length, 1);
   assert.equal([...readTraces(join(output, "set-aside/earlier/traces"))].length, 6);
   assert.equal(readFileSync(join(output, "student", "mine"), "utf8"), "precious");
   const { code: trained, err: refusal } = await distill("train", path);

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { sha256 } from "../../src/core/hash.ts";
+import { writeDataset } from "../../src/data/dataset-folder.ts";
+import { acceptedTable } from "../../src/data/traces.ts";
 import { CLI, distill, startDistill } from "../support/cli.ts";
 import { recipe } from "../support/recipes.ts";
 
@@ -148,6 +151,53 @@ for (const [name, make, message] of BAD)
     assert.equal(error.split("\n").filter((line) => line.startsWith("Error")).length, 1);
     assert.doesNotMatch(error, /\n\s+at /, "no stack");
     assert.ok(!existsSync(join(args[0]!, "..", "run", "student")));
+  });
+
+const COLUMNS = ["prompt", "completion", "messages"] as const;
+
+/** Rows with three columns, each with its own number in it, as JSON lines or as a folder of save_to_disk. */
+async function writeRows(path: string, numbers: Record<(typeof COLUMNS)[number], number>): Promise<void> {
+  const rows = Array.from({ length: 8 }, (_, i) => ({
+    prompt: `${i}+${numbers.prompt}=?`,
+    completion: `${i * numbers.completion}`,
+    messages: [
+      { role: "user", content: `${i}*1=?` },
+      { role: "assistant", content: `${i * numbers.messages}` },
+    ],
+  }));
+  rmSync(path, { recursive: true, force: true });
+  if (path.endsWith(".jsonl")) writeFileSync(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  else await writeDataset(path, [acceptedTable(rows.map((row, sample) => ({ ...row, prompt_id: "a", sample })))]);
+}
+
+for (const [name, chat_template, trained] of [
+  ["rows.jsonl", "{% for m in messages %}{{ m.content }}{% endfor %}", ["messages"]],
+  ["rows", undefined, ["prompt", "completion"]],
+] as const)
+  test(`a student that is trained on ${trained.join(" and ")} of ${name} is due where any column changes, and comes out otherwise where one of its own does`, async () => {
+    const { path, folder, output } = recipe({
+      dataset: { path: name },
+      trainer: { max_length: 128, max_steps: 2, learning_rate: 0.01 },
+    });
+    const config = join(folder, "tokenizer", "tokenizer_config.json");
+    const settings = JSON.parse(readFileSync(config, "utf8"));
+    writeFileSync(config, JSON.stringify({ ...settings, chat_template }));
+    const numbers = { prompt: 3, completion: 5, messages: 7 };
+    const place = join(folder, name);
+    const weights = async () => {
+      const { code, out, err } = await distill("train", path);
+      assert.equal(code, 0, err);
+      assert.doesNotMatch(out, /train: up to date/);
+      return sha256(join(output, "student", "model.safetensors"));
+    };
+    await writeRows(place, numbers);
+    const first = await weights();
+    assert.match((await distill("plan", path)).out, /train +up to date/);
+    for (const column of COLUMNS) {
+      await writeRows(place, { ...numbers, [column]: 9 });
+      assert.match((await distill("plan", path)).out, /train +runs: dataset changed from/, column);
+      assert.equal((await weights()) !== first, (trained as readonly string[]).includes(column), column);
+    }
   });
 
 test("a student whose weights are cut short, or of another shape, is refused with the file's name", async () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { planStages, readManifest, runStages, type Stage } from "../../src/recipe/stages.ts";
@@ -76,6 +76,53 @@ test("the plan says which value changed", async () => {
       ["measure", true, "train changed"],
     ],
   );
+});
+
+test("a stage whose inputs change before it has read them makes nothing, and is due under what they are then", async () => {
+  const output = scratch();
+  const source = join(scratch(), "source");
+  writeFileSync(source, "old");
+  const run = async (meanwhile: () => void) => {
+    const folder = await openRunFolder(output, "chain");
+    const stage: Stage = {
+      name: "train",
+      after: [],
+      inputs: () => ({ source: readFileSync(source, "utf8") }),
+      leaves: ["train"],
+      async run({ key, folder, requireUnchanged }) {
+        meanwhile();
+        const read = readFileSync(source, "utf8");
+        requireUnchanged();
+        await folder.writeFolder("train", key, (into) => writeFileSync(join(into, "file"), read));
+        return { result: {} };
+      },
+    };
+    try {
+      const { signal } = new AbortController();
+      return await runStages([stage], ["train"], {
+        name: "chain",
+        recipe: {},
+        versions: {},
+        folder,
+        signal,
+        onStage() {},
+      });
+    } finally {
+      folder.close();
+    }
+  };
+  await assert.rejects(
+    run(() => writeFileSync(source, "new")),
+    {
+      name: "DistillError",
+      message:
+        /^What train reads was changed meanwhile: source changed from "old" to "new"\. .* run the same command again\.$/,
+    },
+  );
+  assert.ok(!existsSync(join(output, "train")));
+  const { manifest } = await run(() => {});
+  assert.deepEqual(manifest.stages.train!.inputs, { source: "new" });
+  assert.equal(readFileSync(join(output, "train", "file"), "utf8"), "new");
 });
 
 test("a folder of another recipe is refused", async () => {

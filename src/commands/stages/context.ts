@@ -91,9 +91,15 @@ export const learnedFrom = ({ teacher, dataset }: Pick<Recipe, "teacher" | "data
   dataset,
 });
 
-/** The questions of a source; with answers where a rule compares with them. */
-export function questions(source: PromptSource, split: Split, rules: readonly RewardSpec[]): Prompt[] {
-  const prompts = readPrompts(source, split);
+/** What was read of each source: the keys of stages and what stages do hang on the same questions. */
+const asked = new WeakMap<PromptSource, Partial<Record<Split, Prompt[]>>>();
+
+/** The questions of a source, as they were when they were first read; with answers where a rule compares with them. */
+export function questions(source: PromptSource, split: Split, rules: readonly RewardSpec[] = []): Prompt[] {
+  const known = asked.get(source) ?? {};
+  asked.set(source, known);
+  known[split] ??= readPrompts(source, split);
+  const prompts = known[split];
   for (const rule of rules) if (needsAnswer(rule)) requireAnswers(prompts, rule.type, describeSource(source));
   return prompts;
 }

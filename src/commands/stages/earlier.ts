@@ -61,6 +61,8 @@ function isWhatWouldBeDrawn(trace: Trace, prompt: Prompt, teacher: Teacher, opti
     trace.seed === deriveSeed(seed, prompt.id, trace.sample) &&
     // one that was cut by another limit, such as that of the context
     (trace.finish_reason === "stop" || trace.token_ids.length === max_completion_length) &&
-    trace.prompt_text === teacher.render(conversationOf(prompt, options))
+    trace.prompt_text === teacher.render(conversationOf(prompt, options)) &&
+    // a template may pass over a turn that would be trained on
+    JSON.stringify(trace.messages) === JSON.stringify(conversationOf(prompt, options))
   );
 }

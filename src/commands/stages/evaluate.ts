@@ -44,7 +44,7 @@ export function evaluateStage(context: Context): Stage {
       ...(recipe.teacher ? { teacher: teacherInput(context) } : {}),
     }),
     leaves: [REPORT],
-    async run({ results, folder, signal }) {
+    async run({ results, folder, signal, requireUnchanged }) {
       const asked = prompts();
       const subjects = subjectsOf(context, (results.export?.files ?? []) as Exported[]);
       const chosen = wanted ? wanted.map((name) => named(subjects, name)) : subjects;
@@ -59,6 +59,12 @@ export function evaluateStage(context: Context): Stage {
           open: async () => {
             const { teacher: spec, bytes } = await make(folder);
             const teacher = await create(teachers, spec, "teacher");
+            try {
+              requireUnchanged();
+            } catch (error) {
+              await teacher.close();
+              throw error;
+            }
             const { placement } = teacher;
             if (placement) {
               placements[name] = placement;

@@ -26,11 +26,10 @@ export function cacheOf(
 ): ExampleCache {
   const { distill } = versions();
   const { hashes } = context.folder;
-  const { folder } = tokenizer; // or the file that it is in
-  const hash = statSync(folder).isDirectory() ? hashes.folder(folder) : hashes.file(folder);
-  const content = [datasetContent(context, dataset), hash];
-  return {
-    key: contentHash({ content, template: tokenizer.template, distill }),
-    folder: context.folder.cache("tokenized"),
+  const { folder, template } = tokenizer; // or the file that it is in
+  const keyNow = () => {
+    const hash = statSync(folder).isDirectory() ? hashes.folder(folder) : hashes.file(folder);
+    return contentHash({ content: [datasetContent(context, dataset), hash], template, distill });
   };
+  return { key: keyNow(), keyNow, folder: context.folder.cache("tokenized") };
 }

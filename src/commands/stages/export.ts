@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { create } from "../../core/component.ts";
 import { startProgress } from "../../core/progress.ts";
 import type { Prompt } from "../../core/trace.ts";
-import { readPrompts } from "../../data/prompts.ts";
 import { loadTokenizer, type Tokenizer } from "../../data/tokenizer.ts";
 import type { Exported } from "../../exporters/exporter.ts";
 import * as exporters from "../../exporters/index.ts";
@@ -14,7 +13,7 @@ import { openRunner } from "../../exporters/runners/open.ts";
 import { openReferenceRunner } from "../../exporters/runners/reference.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { conversationOf } from "../../sampling/sample.ts";
-import { type Context, NAMES, placeOf } from "./context.ts";
+import { type Context, NAMES, placeOf, questions } from "./context.ts";
 import { wholeStudent } from "./train.ts";
 
 export function exportStage(context: Context): Stage {
@@ -91,7 +90,7 @@ async function compareAll(
 function gatePrompts({ recipe }: Context): Prompt[] {
   const source = recipe.evaluation?.prompts ?? recipe.sampling?.prompts;
   return source
-    ? readPrompts(source, "test").slice(0, recipe.parity.prompts)
+    ? questions(source, "test").slice(0, recipe.parity.prompts)
     : [{ id: "line-1", prompt: "The quick brown fox jumps over the lazy dog." }];
 }
 

@@ -27,8 +27,9 @@ export function judgeStage(context: Context): Stage {
     after: ["sample"],
     inputs: () => ({ rewards: rewardsInput(rules) }),
     leaves: [NAMES.traces],
-    async run({ key, folder, signal }) {
+    async run({ key, folder, signal, requireUnchanged }) {
       const rewards = await createRewards(rules);
+      requireUnchanged();
       const wanted = wantedOf(prompts(), options);
       const progress = startProgress("judge", 0, "trace");
       const onJudged = (done: number, all: number) => progress.update(done, "", all);

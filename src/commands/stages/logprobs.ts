@@ -9,7 +9,7 @@ import type { Stage } from "../../recipe/stages.ts";
 import { scoreExamples } from "../../sampling/likely.ts";
 import { openStudent } from "../../student/student.ts";
 import * as teachers from "../../teachers/index.ts";
-import { type Context, datasetOf, teacherInput } from "./context.ts";
+import { type Context, datasetOf, hashOf, teacherInput } from "./context.ts";
 import { cacheOf, datasetContent } from "./example-cache.ts";
 
 /** Of the options of the recipe's trainer. */
@@ -32,20 +32,23 @@ export function logprobsStage(context: Context): Stage {
     inputs: () => ({
       top_logprobs: topOf(context),
       examples: { max_length: recipe.trainer.max_length, overlength: recipe.trainer.overlength },
+      tokenizer: hashOf(context, openStudent(recipe).tokenizer.folder, "folder", "The tokenizer"),
       ...(recipe.teacher ? { teacher: teacherInput(context) } : {}),
       ...(recipe.dataset ? { dataset: datasetContent(context, recipe.dataset) } : {}),
     }),
     leaves: [],
-    async run({ folder, signal }) {
+    async run({ folder, signal, requireUnchanged }) {
       const { tokenizer, source } = openStudent(recipe);
       const dataset = datasetOf(context);
       const cache = cacheOf(context, dataset, tokenizer);
       const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal, cache);
       if (!examples) return { stopped: true, result: {} };
+      requireUnchanged();
       const { name, key } = likelyPlace(context);
       const open = async () => {
         const teacher = await create(teachers, recipe.teacher!, "teacher");
         try {
+          requireUnchanged();
           requireSameVocabulary(
             { name: source, tokens: vocabularyOf(tokenizer) },
             { name: teacher.model, tokens: teacher.vocabulary() },
@@ -56,13 +59,23 @@ export function logprobsStage(context: Context): Stage {
         }
         return teacher;
       };
+      let changed = false;
+      async function* stored() {
+        if ("path" in dataset) yield* storedRows(dataset.path);
+        changed = true;
+        requireUnchanged();
+        changed = false;
+      }
       const { stopped, ...result } = await scoreExamples({
         segments: examples.segments,
         top_logprobs: topOf(context),
         place: { folder: folder.place(name), key },
-        stored: "path" in dataset ? storedRows(dataset.path) : nothing(),
+        stored: stored(),
         teacher: recipe.teacher ? open : undefined,
         signal,
+      }).catch((error) => {
+        if (changed) folder.discard(name); // some of it may be what another content says
+        throw error;
       });
       folder.keep(name, { rows: result.examples });
       if (!stopped)
@@ -73,5 +86,3 @@ export function logprobsStage(context: Context): Stage {
     },
   };
 }
-
-async function* nothing() {}

@@ -13,6 +13,7 @@ import type { Tokenizer } from "../../data/tokenizer.ts";
 import { requireSameVocabulary, vocabularyOf } from "../../data/vocabulary.ts";
 import { createModel } from "../../models/load.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
+import type { StageContext } from "../../recipe/stages.ts";
 import { createRewards } from "../../rewards/create.ts";
 import { judgeGroup } from "../../rewards/judge.ts";
 import type { Sample } from "../../rewards/reward.ts";
@@ -86,7 +87,7 @@ export async function materialsOf(
   device: Device,
   student: Pick<OpenedStudent, "config" | "tokenizer" | "source">,
   segments: Segments | undefined,
-  signal: AbortSignal,
+  { signal, requireUnchanged }: Pick<StageContext, "signal" | "requireUnchanged">,
 ): Promise<{ given: Given; close(): Promise<void> }> {
   const { recipe, folder } = context;
   const { tokenizer } = student;
@@ -101,7 +102,11 @@ export async function materialsOf(
     const rewards = await createRewards(recipe.rewards!);
     given.judge = (samples) => judgeGroup(rewards, samples.map(sampleOf));
   }
-  given.reference = () => referenceOf(recipe, device, student);
+  given.reference = async () => {
+    const reference = await referenceOf(recipe, device, student);
+    requireUnchanged();
+    return reference;
+  };
   if (trainer.teacher !== "model") return { given, close: async () => {} };
   const { beside, close } = await teacherBeside(recipe, device, tokenizer, signal);
   return { given: { ...given, teacher: beside }, close };

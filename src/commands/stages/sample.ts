@@ -31,9 +31,10 @@ export function sampleStage(context: Context): Stage {
       ...(options.max_accepted === undefined ? {} : { rewards: rewardsInput(rules) }),
     }),
     leaves: [],
-    async run({ folder, signal }) {
+    async run({ folder, signal, requireUnchanged }) {
       const teacher = await create(teachers, context.recipe.teacher!, "teacher");
       try {
+        requireUnchanged();
         const { placement } = teacher;
         if (placement) console.log(`${teacher.model} runs ${describePlacement(placement)}.`);
         const { name, place } = ledger();

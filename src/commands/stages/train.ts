@@ -7,7 +7,6 @@ import { DistillError, isOutOfMemory } from "../../core/errors.ts";
 import { writeWhole } from "../../core/files.ts";
 import { availableMemory } from "../../core/memory.ts";
 import { inMemory, type Segments } from "../../data/example-store.ts";
-import { readPrompts } from "../../data/prompts.ts";
 import { eosTokenId, TOKENIZER_FILES } from "../../data/tokenizer.ts";
 import type { Model, Parameter } from "../../models/model.ts";
 import { requireWidened } from "../../models/storage.ts";
@@ -32,7 +31,7 @@ import {
 import { METRICS, train } from "../../trainers/loop.ts";
 import type { Objective } from "../../trainers/objective.ts";
 import type { PromptTokens } from "../../trainers/rollouts.ts";
-import { type Context, datasetOf, hashOf, NAMES, placeOf, promptsInput, teacherInput } from "./context.ts";
+import { type Context, datasetOf, hashOf, NAMES, placeOf, promptsInput, questions, teacherInput } from "./context.ts";
 import { datasetContent } from "./example-cache.ts";
 import { examplesOf, materialsOf, ownOptions, trainerOf } from "./materials.ts";
 
@@ -56,25 +55,30 @@ export function trainStage(context: Context): Stage {
           ? { adapter: hashOf(context, recipe.student.adapter, "folder", "The adapter") }
           : {}),
         ...(recipe.dataset ? { dataset: datasetContent(context, recipe.dataset) } : {}),
-        ...(prompts ? { prompts: promptsInput(readPrompts(prompts, "train")) } : {}),
+        ...(prompts ? { prompts: promptsInput(questions(prompts, "train")) } : {}),
         ...(trainer.judges ? { rewards: rewardsInput(recipe.rewards!) } : {}),
         ...(trainer.teacher === "model" ? { teacher: teacherInput(context) } : {}),
       };
     },
     leaves: [NAMES.student, ...(recipe.lora ? [NAMES.adapter] : [])],
-    async run({ key, folder: run, signal }) {
+    async run({ key, folder: run, signal, requireUnchanged }) {
       const { model, trained, config, tokenizer, source } = studentToTrain(recipe, recipe.trainer, context.hub);
       const examples = await examplesOf(context, tokenizer, signal);
       if (!examples) return { stopped: true, result: {} };
+      requireUnchanged();
       const { segments } = examples;
       forgetOtherCheckpoints(run, key);
       const device = await openDevice(recipe.device, { threads: recipe.threads });
       let materials: Awaited<ReturnType<typeof materialsOf>> | undefined;
       try {
         requireWidened(recipe.trainer.base_dtype, device);
-        const weights = (parameters: readonly Parameter[]) =>
-          startingWeights(recipe.student, model, parameters, recipe.trainer.seed);
-        materials = await materialsOf(context, device, { config, tokenizer, source }, segments, signal);
+        function* weights(parameters: readonly Parameter[]) {
+          yield* startingWeights(recipe.student, model, parameters, recipe.trainer.seed);
+          requireUnchanged();
+        }
+        const reading = { signal, requireUnchanged };
+        materials = await materialsOf(context, device, { config, tokenizer, source }, segments, reading);
+        requireUnchanged();
         const { given } = materials;
         const { trainer: options } = recipe;
         // checkpoints are for going on, and no part of what is left
