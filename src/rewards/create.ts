@@ -7,7 +7,7 @@ import { DistillError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
 import * as rewards from "./index.ts";
 import type { WeightedReward } from "./judge.ts";
-import { loadReward } from "./module.ts";
+import { filesOfModule, loadReward } from "./module.ts";
 import type { RewardComponent } from "./reward.ts";
 
 const text = z.string().min(1);
@@ -31,13 +31,14 @@ export type RewardSpec = { type: string; name?: string | undefined; weight: numb
 
 const isModule = (spec: RewardSpec): spec is RewardSpec & { path: string } => spec.type === "module";
 
-/** What judgements hang on: the specs, and the content of a module's file in place of where it lies. */
+/** What judgements hang on: the specs, and the content of a module's files in place of where they lie. */
 export const rewardsInput = (specs: readonly RewardSpec[]): unknown[] =>
   specs.map((spec) => {
     if (!isModule(spec)) return spec;
     const { path, ...rest } = spec;
     if (!existsSync(path)) throw new DistillError(`Reward module not found: ${path}.`);
-    return { ...rest, name: nameOf(spec), content: sha256(path) };
+    const [own, ...imported] = filesOfModule(path).map(sha256) as [string, ...string[]];
+    return { ...rest, name: nameOf(spec), content: own, ...(imported.length > 0 ? { imported } : {}) };
   });
 
 /** Make the rewards. Paths of modules are absolute by now. */

@@ -1,7 +1,7 @@
 /** @file Rules of the user's own, in modules. */
 
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
@@ -51,6 +51,21 @@ export async function loadReward(path: string): Promise<RewardComponent> {
       return checked(made as Reward, path);
     },
   };
+}
+
+/** What an import or a require names, where that is a file beside: packages are named otherwise. */
+const IMPORTED = /(?:\bfrom|\bimport|\bimport\(|\brequire\()\s*["'](\.{1,2}\/[^"']+)["']/g;
+
+/** The files that a module is made of: its own, and those that it and they import from beside them. */
+export function filesOfModule(path: string): string[] {
+  const files = new Set<string>();
+  const open = [resolve(path)];
+  for (let file = open.pop(); file !== undefined; file = open.pop()) {
+    if (files.has(file) || !existsSync(file) || !statSync(file).isFile()) continue;
+    files.add(file);
+    for (const [, name] of readFileSync(file, "utf8").matchAll(IMPORTED)) open.push(resolve(dirname(file), name!));
+  }
+  return [...files];
 }
 
 async function load(file: string, path: string): Promise<{ default?: unknown }> {

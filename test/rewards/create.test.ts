@@ -51,6 +51,22 @@ test("what judgements hang on is the content of a module, not its place", () => 
   assert.notDeepEqual(input(), input(`${SHORT}\n// other`));
 });
 
+test("judgements hang on what a module imports from beside it, however far, and on no place", () => {
+  const yaml = "[{ type: module, path: ./rules/short.mjs }]";
+  const rule = 'import { most } from "./more/most.mjs";\nexport default () => ({ score: most, reason: "most" });';
+  const input = (most: number) => {
+    const { folder, path } = files(yaml, rule);
+    mkdirSync(join(folder, "rules", "more"));
+    writeFileSync(join(folder, "rules", "more", "most.mjs"), 'export { most } from "../number.mjs";');
+    writeFileSync(join(folder, "rules", "number.mjs"), `import "./short.mjs";\nexport const most = ${most};`);
+    return rewardsInput(readRewards(path));
+  };
+  assert.deepEqual(input(1), input(1));
+  assert.notDeepEqual(input(1), input(2));
+  const [alone] = rewardsInput(readRewards(files(yaml).path)) as object[];
+  assert.deepEqual(Object.keys(alone!).sort(), ["content", "name", "type", "weight"]);
+});
+
 test("rewards that cannot be made are refused with a sentence", async () => {
   const refused = (yaml: string, expected: RegExp) =>
     assert.rejects(
