@@ -48,6 +48,7 @@ export const llama_cpp = defineTeacher({
     format: "GGUF",
     ending: ".gguf",
     example: "model-q8_0.gguf",
+    beside: pieces,
     template(path) {
       const { metadata, close } = openGguf(path);
       close();
@@ -79,6 +80,17 @@ export const llama_cpp = defineTeacher({
     }
   },
 });
+
+/** The other files of a model in several, which llama.cpp finds by their names. */
+function pieces(name: string, names: readonly string[]): string[] {
+  const [, stem, count] = /^(.*)-\d{5}-of-(\d{5})\.gguf$/.exec(name) ?? [];
+  if (stem === undefined) return [];
+  const isPiece = (other: string) =>
+    other.startsWith(`${stem}-`) && other.slice(stem.length).match(PIECE)?.[1] === count;
+  return names.filter((other) => other !== name && isPiece(other));
+}
+
+const PIECE = /^-\d{5}-of-(\d{5})\.gguf$/;
 
 function ownTemplate(metadata: Metadata): string | undefined {
   const own = metadata.get("tokenizer.chat_template");

@@ -1,11 +1,20 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { stringify } from "yaml";
 import { writeDataset } from "../../src/data/dataset-folder.ts";
-import { type Draw, readTraces, tracesTable } from "../../src/data/traces.ts";
+import { type Draw, readTraces, type Trace, tracesTable } from "../../src/data/traces.ts";
 import { openRunFolder } from "../../src/store/run-folder.ts";
 import { CLI, distill } from "../support/cli.ts";
 import { scratch } from "../support/students.ts";
@@ -215,6 +224,41 @@ test("going back to earlier settings uses what was drawn under them, and nothing
   rmSync(join(output, "manifest.json"));
   assert.equal((await distill("sample", path, "sampling.temperature=1.5")).code, 0);
   assert.equal(drawsIn(output).length, 14);
+});
+
+test("a model that is asked through another template is measured anew, and one that is asked as before is not", async () => {
+  const folder = scratch();
+  const base = join(folder, "base");
+  cpSync(join(MODELS, "stories-base"), base, { recursive: true });
+  const config = JSON.parse(readFileSync(join(base, "tokenizer_config.json"), "utf8"));
+  writeFileSync(join(base, "tokenizer_config.json"), JSON.stringify({ ...config, chat_template: undefined }));
+  const { path, output } = recipe({
+    student: { path: base },
+    sampling: {
+      prompts: { path: join(STORIES, "train.jsonl"), limit: 2 },
+      num_generations: 1,
+      max_completion_length: 320,
+    },
+    rewards: [{ type: "soft_overlong" }],
+    trainer: { max_length: 320, max_steps: 1 },
+    export: [],
+    evaluation: {
+      prompts: { path: join(STORIES, "test.jsonl"), limit: 1 },
+      num_generations: 1,
+      max_completion_length: 8,
+      models: ["base"],
+    },
+  });
+  const asked = async (...overrides: string[]) => {
+    const { code, out, err } = await distill("run", path, ...overrides);
+    assert.equal(code, 0, err);
+    const [{ prompt, prompt_text }] = [...readTraces(join(output, "evaluation/traces/base"))] as [Trace, ...Trace[]];
+    return { text: prompt_text.replace(prompt, "…"), opened: /base runs on the CPU/.test(out) };
+  };
+  assert.deepEqual(await asked(), { text: "…", opened: true });
+  const other = `teacher.chat_template=${JSON.stringify("{% for m in messages %}Q: {{ m.content }}{% endfor %}<think>")}`;
+  assert.deepEqual(await asked(other), { text: "Q: …<think>", opened: true });
+  assert.deepEqual(await asked(other, "trainer.learning_rate=0.002"), { text: "Q: …<think>", opened: false });
 });
 
 test("a row that cannot be asked, and one that a rule fails on, are verdicts with a reason, and the others are kept", async () => {

@@ -1,7 +1,7 @@
 /** @file What every stage of a recipe's run knows. */
 
 import { existsSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { componentOf, contentOf } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import { contentHash } from "../../core/hash.ts";
@@ -9,16 +9,18 @@ import type { Prompt } from "../../core/trace.ts";
 import type { DatasetSource } from "../../data/examples.ts";
 import type { Split } from "../../data/generators/generator.ts";
 import { describeSource, type PromptSource, readPrompts } from "../../data/prompts.ts";
+import type { Tokenizer } from "../../data/tokenizer.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { RewardSpec } from "../../rewards/create.ts";
 import { needsAnswer, rewardsInput } from "../../rewards/create.ts";
 import type { LedgerPlace } from "../../sampling/ledger.ts";
 import { drawOptions, requireAnswers, type SamplerOptions } from "../../sampling/sample.ts";
 import type { RunFolder } from "../../store/run-folder.ts";
-import type { Learned } from "../../student/template.ts";
+import { templateToAsk } from "../../student/template.ts";
 import { UNPACKED } from "../../student/unpack.ts";
-import { templateThrough } from "../../teachers/files.ts";
+import { filesBeside, type TeacherFile, templateThrough } from "../../teachers/files.ts";
 import * as teachers from "../../teachers/index.ts";
+import type { ModelFile, TeacherComponent } from "../../teachers/teacher.ts";
 
 export type Context = {
   recipe: Recipe;
@@ -62,34 +64,66 @@ export function ledgerOf({ folder }: Context, inputs: unknown, rules: readonly R
 }
 
 /** The hash of a file or a folder; of what comes from the hub its reference with the commit, which says the same. */
-export function hashOf({ folder, hub }: Context, path: string, kind: "file" | "folder", what: string): string {
+export function hashOf(
+  { folder, hub }: Pick<Context, "hub" | "folder">,
+  path: string,
+  kind: "file" | "folder",
+  what: string,
+): string {
   const reference = hub.get(path);
   if (reference !== undefined) return reference;
   if (!existsSync(path)) throw new DistillError(`${what} not found: ${path}.`);
   return kind === "file" ? folder.hashes.file(path) : folder.hashes.folder(path);
 }
 
+/** A teacher that is given the other of the two says so itself. */
+const kindOf = (path: string) => (statSync(path, { throwIfNoEntry: false })?.isDirectory() ? "folder" : "file");
+
 /** What a source of prompts holds, as an input of a stage: the content of a file, not its place. */
 export const promptsInput = (prompts: readonly Prompt[]) => contentHash(prompts);
 
-const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-
-/** What the teacher's answers hang on: its options and the hash of its file. */
+/** What the teacher's answers hang on: its options and the hash of its file or folder. */
 export function teacherInput(context: Context): Record<string, unknown> {
   const teacher: { type: string; path?: string } | undefined = context.recipe.teacher;
   if (!teacher) return {};
   const { type, path } = teacher;
+  const { options, file, folder } = componentOf<TeacherComponent>(teachers, type, "teacher");
   return {
-    ...contentOf(componentOf(teachers, type, "teacher").options, teacher),
-    ...(path ? { file: hashOf(context, path, isFolder(path) ? "folder" : "file", "The teacher's file") } : {}),
+    ...contentOf(options, teacher),
+    ...(file && path ? modelInput(context, file, path, "The teacher's file") : {}),
+    ...(folder && path ? { file: hashOf(context, path, kindOf(path), "The teacher's folder") } : {}),
   };
 }
 
-/** What the recipe's student learns from, as that says how it is asked. */
-export const learnedFrom = ({ teacher, dataset }: Pick<Recipe, "teacher" | "dataset">): Learned => ({
-  teacher: teacher && { template: () => templateThrough(teacher) },
-  dataset,
-});
+/** What a model in a file is: the hash of that, and of what is read with it. */
+export function modelInput(context: Pick<Context, "hub" | "folder">, kind: ModelFile, path: string, what: string) {
+  const file = hashOf(context, path, kindOf(path), what);
+  const others = context.hub.has(path) ? [] : filesBeside(kind, path); // a commit says what all of them are
+  const { hashes } = context.folder;
+  return {
+    file,
+    ...(others.length > 0 ? { beside: contentHash(others.map((place) => [basename(place), hashes.file(place)])) } : {}),
+  };
+}
+
+/** The template through which a model without one of its own is asked: what the recipe's student learns from says it. */
+export function askedThrough({ teacher, dataset }: Recipe, tokenizer: Pick<Tokenizer, "template">): string | undefined {
+  return templateToAsk({ teacher: teacher && { template: () => templateThrough(teacher) }, dataset }, tokenizer);
+}
+
+/**
+ * That template as an input, of a teacher's from the hub its reference, which says the same and may not be here yet; nothing
+ * where a model is asked through its own, or the question is all that it reads.
+ */
+export function templateInput(
+  { recipe: { teacher, dataset }, hub }: Pick<Context, "recipe" | "hub">,
+  tokenizer: Pick<Tokenizer, "template">,
+): { template?: string } {
+  const said = (teacher: TeacherFile) =>
+    teacher.chat_template ?? hub.get(teacher.path ?? "") ?? templateThrough(teacher);
+  const template = templateToAsk({ teacher: teacher && { template: () => said(teacher) }, dataset }, tokenizer);
+  return template === undefined || template === "plain" ? {} : { template };
+}
 
 /** What was read of each source: the keys of stages and what stages do hang on the same questions. */
 const asked = new WeakMap<PromptSource, Partial<Record<Split, Prompt[]>>>();

@@ -2,7 +2,7 @@
 
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { create, oneOf } from "../../core/component.ts";
+import { componentOf, create, oneOf } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import { contentHash } from "../../core/hash.ts";
 import { loadTokenizer } from "../../data/tokenizer.ts";
@@ -12,21 +12,22 @@ import * as exporters from "../../exporters/index.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { createRewards } from "../../rewards/create.ts";
 import type { RunFolder } from "../../store/run-folder.ts";
-import { templateToAsk } from "../../student/template.ts";
 import { baseFolder } from "../../student/unpack.ts";
 import { teacherFor } from "../../teachers/files.ts";
 import * as teachers from "../../teachers/index.ts";
-import { describePlacement, type Placement } from "../../teachers/teacher.ts";
+import { describePlacement, type Placement, type TeacherComponent } from "../../teachers/teacher.ts";
 import {
+  askedThrough,
   type Context,
   hashOf,
-  learnedFrom,
   ledgerOf,
+  modelInput,
   NAMES,
   placeOf,
   promptsInput,
   questions,
   teacherInput,
+  templateInput,
 } from "./context.ts";
 import { wholeStudent } from "./train.ts";
 
@@ -104,8 +105,9 @@ function subjectsOf(context: Context, files: readonly Exported[]): Subject[] {
   const { recipe } = context;
   const output = context.folder.path;
   const weights = (name: string, folder: string): Subject => {
-    const content = () => [hashOf(context, folder, "folder", "The model"), recipe.evaluation!.weights];
-    return { name, content, make: (run) => asGguf(folder, name, contentHash(content()), context, run) };
+    const file = () => [hashOf(context, folder, "folder", "The model"), recipe.evaluation!.weights];
+    const content = () => [...file(), ...Object.values(templateInput(context, loadTokenizer(folder)))];
+    return { name, content, make: (run) => asGguf(folder, name, contentHash(file()), context, run) };
   };
   const start = baseFolder(recipe.student, context.folder);
   const base = start ? [weights("base", start)] : [];
@@ -125,7 +127,13 @@ function subjectsOf(context: Context, files: readonly Exported[]): Subject[] {
     const absolute = join(output, path);
     return {
       name: `student-${name}`,
-      content: () => hashOf(context, absolute, "file", "The exported file"),
+      content: () => {
+        const { file: kind } = componentOf<TeacherComponent>(teachers, teacherFor(absolute), "teacher");
+        const { file, beside } = modelInput(context, kind!, absolute, "The exported file");
+        const asked = templateInput(context, loadTokenizer(placeOf(context, "student")));
+        const parts = [file, ...(beside ? [beside] : []), ...Object.values(asked)];
+        return parts.length > 1 ? parts : file;
+      },
       make: async (run) => {
         const folder = path.split("/").slice(0, 2).join("/");
         const damage = run.damageBeforeReading(folder);
@@ -169,6 +177,6 @@ function backendOf(path: string, folder: string, { recipe }: Context): { type: s
     chat_template: "",
     ...(recipe.teacher?.type === type ? recipe.teacher : {}),
   };
-  const chat_template = templateToAsk(learnedFrom(recipe), loadTokenizer(folder));
+  const chat_template = askedThrough(recipe, loadTokenizer(folder));
   return Backend.parse({ ...alike, ...(chat_template ? { chat_template } : {}), type, path });
 }

@@ -20,7 +20,6 @@ import type { Sample } from "../../rewards/reward.ts";
 import type { Device } from "../../runtime/device.ts";
 import { studentModel } from "../../student/model.ts";
 import type { OpenedStudent } from "../../student/student.ts";
-import { templateToAsk } from "../../student/template.ts";
 import { startingWeights } from "../../student/weights.ts";
 import * as teachers from "../../teachers/index.ts";
 import { requireScores, scoreSegments } from "../../teachers/score.ts";
@@ -30,7 +29,7 @@ import { writeWeight } from "../../trainers/checkpoint.ts";
 import * as trainers from "../../trainers/index.ts";
 import type { PromptTokens } from "../../trainers/rollouts.ts";
 import type { Beside, Materials, Trainer } from "../../trainers/trainer.ts";
-import { type Context, datasetOf, learnedFrom, questions } from "./context.ts";
+import { askedThrough, type Context, datasetOf, questions } from "./context.ts";
 import { cacheOf } from "./example-cache.ts";
 import { likelyPlace } from "./logprobs.ts";
 
@@ -70,7 +69,7 @@ export function promptsOf({ recipe }: Context, tokenizer: Tokenizer): PromptToke
   const { prompts } = ownOptions(recipe);
   if (!prompts) return undefined;
   const { written, template, folder } = tokenizer;
-  const render = templateOf(templateToAsk(learnedFrom(recipe), tokenizer), template, folder, written);
+  const render = templateOf(askedThrough(recipe, tokenizer), template, folder, written);
   const rules = trainerOf(recipe).judges ? (recipe.rewards ?? []) : [];
   return questions(prompts, "train", rules).map((prompt, i) => ({
     ...prompt,

@@ -31,7 +31,17 @@ import {
 import { METRICS, train } from "../../trainers/loop.ts";
 import type { Objective } from "../../trainers/objective.ts";
 import type { PromptTokens } from "../../trainers/rollouts.ts";
-import { type Context, datasetOf, hashOf, NAMES, placeOf, promptsInput, questions, teacherInput } from "./context.ts";
+import {
+  type Context,
+  datasetOf,
+  hashOf,
+  NAMES,
+  placeOf,
+  promptsInput,
+  questions,
+  teacherInput,
+  templateInput,
+} from "./context.ts";
 import { datasetContent } from "./example-cache.ts";
 import { examplesOf, materialsOf, ownOptions, trainerOf } from "./materials.ts";
 
@@ -55,7 +65,9 @@ export function trainStage(context: Context): Stage {
           ? { adapter: hashOf(context, recipe.student.adapter, "folder", "The adapter") }
           : {}),
         ...(recipe.dataset ? { dataset: datasetContent(context, recipe.dataset) } : {}),
-        ...(prompts ? { prompts: promptsInput(questions(prompts, "train")) } : {}),
+        ...(prompts
+          ? { prompts: promptsInput(questions(prompts, "train")), ...templateInput(context, tokenizer) }
+          : {}),
         ...(trainer.judges ? { rewards: rewardsInput(recipe.rewards!) } : {}),
         ...(trainer.teacher === "model" ? { teacher: teacherInput(context) } : {}),
       };
