@@ -50,8 +50,8 @@ const SHAPES: Record<string, Shape> = {
   "SmolLM2-135M": {
     config: TRAINING_SHAPES["SmolLM2-135M"]!.config,
     prompt: 16,
-    tokens: (sequences) => ({ 1: 24, 8: 16 })[sequences] ?? 12,
-    recomputed: (sequences) => (sequences < 64 ? 3 : 1),
+    tokens: (sequences) => ({ 1: 16, 8: 8 })[sequences] ?? 6,
+    recomputed: (sequences) => (sequences < 64 ? 2 : 1),
     rounds: 2,
   },
 };

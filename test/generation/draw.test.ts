@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { drawToken } from "../../src/generation/draw.ts";
+import { drawProbable, drawToken } from "../../src/generation/draw.ts";
 import { mersenneTwister } from "../../src/teachers/mersenne-twister.ts";
 
 const all = { temperature: 1, top_k: 0, top_p: 1, min_p: 0 };
@@ -41,4 +41,43 @@ test("truncation keeps the most likely tokens and no others", () => {
   assert.deepEqual(kept({ top_k: 2 }), [1, 2]);
   assert.deepEqual(kept({ top_p: 0.9 }), [1, 2]); // 0.665 + 0.245
   assert.deepEqual(kept({ min_p: 0.2 }), [1, 2]); // e^-1 = 0.37 of the largest, e^-2 = 0.14
+});
+
+/** The probabilities that logits stand for. */
+function softmax(logits: Float32Array): Float32Array {
+  const weights = Array.from(logits, (x) => Math.exp(x));
+  const total = weights.reduce((a, b) => a + b);
+  return Float32Array.from(weights, (x) => x / total);
+}
+
+test("probabilities draw what their logits draw", () => {
+  const random = mersenneTwister(11);
+  const cuts = [{}, { top_k: 7 }, { top_p: 0.8 }, { min_p: 0.1 }, { top_k: 12, top_p: 0.9, min_p: 0.02 }];
+  for (const temperature of [0, 0.6, 1, 1.7])
+    for (const cut of cuts)
+      for (let i = 0; i < 200; i++) {
+        const logits = Float32Array.from({ length: 30 }, () => 4 * random() - 2);
+        const options = { ...all, temperature, ...cut };
+        const [a, b] = [mersenneTwister(i), mersenneTwister(i)];
+        const what = JSON.stringify(options);
+        assert.equal(drawProbable(softmax(logits), options, a), drawToken(logits, options, b), what);
+        assert.equal(a(), b(), `${what}: as many random numbers are taken`);
+      }
+});
+
+test("of equal tokens top_k keeps the first, and rounding never leaves a draw without a token", () => {
+  const uniform = mersenneTwister(5);
+  const equal = new Float32Array(100).fill(0.01);
+  const kept = new Set(
+    Array.from({ length: 500 }, () => drawProbable(equal, { ...all, temperature: 2, top_k: 3 }, uniform)),
+  );
+  assert.deepEqual([...kept].sort(), [0, 1, 2]);
+  assert.equal(
+    drawProbable(Float32Array.from([0.5, 0.4999, 0]), all, () => 1 - 2 ** -53),
+    1,
+  );
+  assert.equal(
+    drawProbable(new Float32Array(4).fill(Number.NaN), all, () => 0.5),
+    undefined,
+  );
 });
