@@ -3,11 +3,11 @@
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import type { Table } from "apache-arrow";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { readJson, writeFolder, writeWhole } from "../core/files.ts";
 import { sha256 } from "../core/hash.ts";
+import type { Table } from "../formats/apache-arrow.ts";
 import { arrowTables, END_OF_STREAM, encodeStream } from "../formats/arrow.ts";
 import { damageIn, readSeal } from "../store/seal.ts";
 

@@ -4,9 +4,9 @@
  */
 
 import { closeSync, openSync } from "node:fs";
-import { Field, Int32, List } from "apache-arrow";
 import { DistillError } from "../core/errors.ts";
 import { readAt } from "../core/files.ts";
+import { Field, Int32, List } from "../formats/apache-arrow.ts";
 import { batchBuffers } from "../formats/arrow.ts";
 import type { Segment } from "./batch.ts";
 import { fillDataset, shardsOf } from "./dataset-folder.ts";

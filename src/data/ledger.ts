@@ -5,8 +5,8 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { RecordBatch, Schema, Table } from "apache-arrow";
 import { DistillError } from "../core/errors.ts";
+import { RecordBatch, Schema, Table } from "../formats/apache-arrow.ts";
 import { decodeBatch, encodeStream, scanStream } from "../formats/arrow.ts";
 import { dataFilesIn, type Extent, openAppendLog, readExtent, readExtents } from "../store/append-log.ts";
 import { describeDataset } from "./dataset-folder.ts";

@@ -2,10 +2,10 @@
 
 import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import { extname } from "node:path";
-import type { Table } from "apache-arrow";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import type { Message } from "../core/trace.ts";
+import type { Table } from "../formats/apache-arrow.ts";
 import { arrowTables } from "../formats/arrow.ts";
 import { mayBeCut, readDataset } from "./dataset-folder.ts";
 

@@ -2,6 +2,9 @@
 
 import { closeSync, existsSync, openSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
+import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
+import { DistillError } from "../core/errors.ts";
+import { readAt } from "../core/files.ts";
 import {
   Bool,
   type Data,
@@ -18,10 +21,7 @@ import {
   Utf8,
   type Vector,
   vectorFromArray,
-} from "apache-arrow";
-import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
-import { DistillError } from "../core/errors.ts";
-import { readAt } from "../core/files.ts";
+} from "../formats/apache-arrow.ts";
 import { arrowTables } from "../formats/arrow.ts";
 import { isAppendLog } from "../store/append-log.ts";
 import { mayBeCut, shardsOf } from "./dataset-folder.ts";

@@ -1,6 +1,8 @@
 /** @file The dataset of traces: every completion that was drawn, with what rules said of it. Rejected ones stay. */
 
 import { existsSync } from "node:fs";
+import { DistillError } from "../core/errors.ts";
+import type { FinishReason, Judgement, Message } from "../core/trace.ts";
 import {
   Bool,
   type Data,
@@ -15,9 +17,7 @@ import {
   type Table,
   Uint32,
   Utf8,
-} from "apache-arrow";
-import { DistillError } from "../core/errors.ts";
-import type { FinishReason, Judgement, Message } from "../core/trace.ts";
+} from "../formats/apache-arrow.ts";
 import { readDataset } from "./dataset-folder.ts";
 import { dataOf, tableOf } from "./tables.ts";
 

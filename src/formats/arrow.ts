@@ -1,9 +1,9 @@
 /** @file Arrow IPC: files and streams read one record batch at a time, and streams that grow by whole record batches. */
 
 import { closeSync, fstatSync, openSync } from "node:fs";
-import { Message, MessageHeader, type Table, tableFromIPC, tableToIPC } from "apache-arrow";
 import { DistillError } from "../core/errors.ts";
 import { readAt } from "../core/files.ts";
+import { Message, MessageHeader, type Table, tableFromIPC, tableToIPC } from "./apache-arrow.ts";
 
 const CONTINUATION = 0xffffffff;
 const PREFIX = 8; // continuation marker, length of the metadata

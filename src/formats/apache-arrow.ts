@@ -1,0 +1,17 @@
+/** @file apache-arrow as CommonJS, which Node loads in half the time that it takes for the same hundred files as modules. */
+
+import { createRequire } from "node:module";
+import type * as Arrow from "apache-arrow";
+
+const arrow: typeof Arrow = createRequire(import.meta.url)("apache-arrow");
+
+export const { makeData, Message, MessageHeader, tableFromIPC, tableToIPC, vectorFromArray } = arrow;
+export const { Bool, Dictionary, Field, Float64, Int32, List, RecordBatch, Schema, Struct, Table, Uint32, Utf8 } =
+  arrow;
+
+export type { Data, DataType, Vector } from "apache-arrow";
+export type Field = Arrow.Field;
+export type List = Arrow.List;
+export type MessageHeader = Arrow.MessageHeader;
+export type Struct = Arrow.Struct;
+export type Table = Arrow.Table;
