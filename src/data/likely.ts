@@ -1,7 +1,7 @@
 /** @file What a teacher found likely at each supervised token of examples: kept as it is scored, and read by example. */
 
-import { Field, Float32, Int32, List, makeData } from "apache-arrow";
 import { DistillError } from "../core/errors.ts";
+import { Field, Float32, Int32, List, makeData } from "../formats/apache-arrow.ts";
 import { ledgerRows, openLedger } from "./ledger.ts";
 import { dataOf, readTables, type Table, tableOf } from "./tables.ts";
 import type { StoredTop } from "./traces.ts";

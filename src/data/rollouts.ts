@@ -1,7 +1,7 @@
 /** @file What a student drew between steps of its training, as rows: the columns of traces, and those of a step. */
 
-import { Field, Float32, Float64, Int32, List, Uint32, Utf8 } from "apache-arrow";
 import type { Judgement } from "../core/trace.ts";
+import { Field, Float32, Float64, Int32, List, Uint32, Utf8 } from "../formats/apache-arrow.ts";
 import { dataOf, type Table, tableOf } from "./tables.ts";
 import { judgedColumns } from "./traces.ts";
 

@@ -6,8 +6,21 @@ import type * as Arrow from "apache-arrow";
 const arrow: typeof Arrow = createRequire(import.meta.url)("apache-arrow");
 
 export const { makeData, Message, MessageHeader, tableFromIPC, tableToIPC, vectorFromArray } = arrow;
-export const { Bool, Dictionary, Field, Float64, Int32, List, RecordBatch, Schema, Struct, Table, Uint32, Utf8 } =
-  arrow;
+export const {
+  Bool,
+  Dictionary,
+  Field,
+  Float32,
+  Float64,
+  Int32,
+  List,
+  RecordBatch,
+  Schema,
+  Struct,
+  Table,
+  Uint32,
+  Utf8,
+} = arrow;
 
 export type { Data, DataType, Vector } from "apache-arrow";
 export type Field = Arrow.Field;
@@ -15,3 +28,5 @@ export type List = Arrow.List;
 export type MessageHeader = Arrow.MessageHeader;
 export type Struct = Arrow.Struct;
 export type Table = Arrow.Table;
+export type Float32 = Arrow.Float32;
+export type Int32 = Arrow.Int32;
