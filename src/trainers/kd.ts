@@ -52,7 +52,15 @@ export const kd = defineTrainer({
     ({ device, model, segments, likely }) => {
       if (!segments || !likely)
         throw new DistillError("The trainer kd needs examples and what a teacher found likely in them.");
-      const of = (i: number) => likely.of(segments.numbers[i]!);
+      const of = (i: number) => {
+        const found = likely.of(segments.numbers[i]!);
+        const learned = segments.at(i).supervised.slice(1).filter(Boolean).length;
+        if (found.tail.length !== learned)
+          throw new DistillError(
+            `Dataset row ${segments.rows[i]} has ${learned} tokens to learn, and ${found.tail.length} are scored. Remove the folder logprobs of the run: the same command scores them again.`,
+          );
+        return found;
+      };
       return {
         objective: topKd(options.top_logprobs, options),
         source: epochs(device, model, segments, options, (batch, rows) => ({

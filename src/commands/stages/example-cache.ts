@@ -18,6 +18,17 @@ export function datasetContent(context: Pick<Context, "folder" | "hub">, dataset
   return statSync(dataset.path).isDirectory() ? hashes.folder(dataset.path) : hashes.file(dataset.path);
 }
 
+/** What the examples of a dataset are made of. */
+export function examplesInput(
+  context: Pick<Context, "folder" | "hub">,
+  dataset: DatasetSource,
+  { folder, template }: Pick<Tokenizer, "folder" | "template">,
+) {
+  const { hashes } = context.folder;
+  const hash = statSync(folder).isDirectory() ? hashes.folder(folder) : hashes.file(folder); // or the file that it is in
+  return { content: [datasetContent(context, dataset), hash], template };
+}
+
 /** Where the examples of a dataset are kept for plan, train and inspect alike. */
 export function cacheOf(
   context: Pick<Context, "folder" | "hub">,
@@ -25,11 +36,6 @@ export function cacheOf(
   tokenizer: Pick<Tokenizer, "folder" | "template">,
 ): ExampleCache {
   const { distill } = versions();
-  const { hashes } = context.folder;
-  const { folder, template } = tokenizer; // or the file that it is in
-  const keyNow = () => {
-    const hash = statSync(folder).isDirectory() ? hashes.folder(folder) : hashes.file(folder);
-    return contentHash({ content: [datasetContent(context, dataset), hash], template, distill });
-  };
+  const keyNow = () => contentHash({ ...examplesInput(context, dataset, tokenizer), distill });
   return { key: keyNow(), keyNow, folder: context.folder.cache("tokenized") };
 }

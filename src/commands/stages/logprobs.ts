@@ -10,7 +10,7 @@ import { scoreExamples } from "../../sampling/likely.ts";
 import { openStudent } from "../../student/student.ts";
 import * as teachers from "../../teachers/index.ts";
 import { type Context, datasetOf, hashOf, teacherInput } from "./context.ts";
-import { cacheOf, datasetContent } from "./example-cache.ts";
+import { cacheOf, datasetContent, examplesInput } from "./example-cache.ts";
 
 /** Of the options of the recipe's trainer. */
 const topOf = ({ recipe }: Context) => (recipe.trainer as unknown as { top_logprobs: number }).top_logprobs;
@@ -18,7 +18,7 @@ const topOf = ({ recipe }: Context) => (recipe.trainer as unknown as { top_logpr
 /** Where what is likely in the recipe's examples is kept. Its key hangs on the examples, all of them, and who scores them. */
 export function likelyPlace(context: Context): { name: string; key: string } {
   const { tokenizer } = openStudent(context.recipe);
-  const examples = cacheOf(context, datasetOf(context), tokenizer).key;
+  const examples = examplesInput(context, datasetOf(context), tokenizer);
   const teacher = context.recipe.teacher ? teacherInput(context) : null;
   const key = contentHash({ examples, teacher, top_logprobs: topOf(context) });
   return { name: `logprobs/${key}`, key };
