@@ -104,7 +104,7 @@ export const Recipe = z
   .refine(({ sampling, rewards }) => !sampling || rewards, { path: ["rewards"], message: "sampling needs rewards" });
 export type Recipe = z.output<typeof Recipe>;
 
-/** Read a recipe and apply `overrides` (key.path=value). Paths in it are relative to the folder of the recipe. */
+/** Read a recipe and apply `overrides` (key.path=value; null leaves the key out). Paths in it are relative to the folder of the recipe. */
 export const readRecipe = (path: string, overrides: readonly string[] = []): Recipe =>
   recipeOf(readKeys(path, overrides), path, dirname(resolve(path)));
 
@@ -174,7 +174,10 @@ function applyOverride(raw: Record<string, unknown>, override: string): void {
     if (typeof inner !== "object" || inner === null) at[key] = {};
     at = at[key] as Record<string, unknown>;
   }
-  at[keys.at(-1)!] = parseYaml(override.slice(equals + 1), override);
+  const value = parseYaml(override.slice(equals + 1), override);
+  // a step of a pipeline says by null what it does not take of the file that it extends
+  if (value === null && keys[0] !== "steps") delete at[keys.at(-1)!];
+  else at[keys.at(-1)!] = value;
 }
 
 /** Sentences for what a schema found, with the path of the key. */

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { sha256 } from "../../src/core/hash.ts";
 import { writeDataset } from "../../src/data/dataset-folder.ts";
 import { acceptedTable } from "../../src/data/traces.ts";
+import { readRecipe } from "../../src/recipe/recipe.ts";
 import { CLI, distill, startDistill } from "../support/cli.ts";
 import { recipe } from "../support/recipes.ts";
 
@@ -237,6 +238,14 @@ test("training that does not fit into memory is refused before it begins, with w
   assert.equal(code, 1);
   assert.match(err, /foreseen to take [\d.]+ MB of memory, and there are \d+ MB\. Lower trainer\.max_length/);
   assert.ok(!existsSync(join(output, "checkpoints", "step-4")));
+});
+
+test("an override with null leaves out what the recipe gives, at any depth, and what it does not give", () => {
+  const { path } = recipe();
+  const read = (...overrides: string[]) => readRecipe(path, overrides);
+  assert.equal(read("trainer.max_steps=null").trainer.max_steps, undefined);
+  assert.deepEqual(read("sampling=null", "trainer.seed="), read("trainer.seed=null"));
+  assert.throws(() => read("dataset=null"), /give either a dataset, or sampling that makes one/);
 });
 
 test("aliases that mean billions, and overrides that reach what objects inherit, are refused", async () => {
