@@ -5,6 +5,7 @@ import { DistillError } from "../../src/core/errors.ts";
 import { gguf } from "../../src/exporters/gguf.ts";
 import { onnx } from "../../src/exporters/onnx.ts";
 import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
+import { requireScores } from "../../src/teachers/score.ts";
 import type { Teacher } from "../../src/teachers/teacher.ts";
 import { transformers } from "../../src/teachers/transformers.ts";
 import { writeModel } from "../support/models.ts";
@@ -43,6 +44,18 @@ test("the same seeds give the same completions from the same weights through lla
     // llama.cpp's cache holds half precision, which tips a draw now and then; other seeds would agree on none
     assert.ok(equal >= (2 / 3) * ours.length, `${equal} of ${ours.length} are equal`);
   }
+});
+
+test("it gives no log-probabilities of texts, and says so where they are asked for", () => {
+  assert.throws(
+    () => requireScores(teacher, 4),
+    /gives no log-probabilities of texts, which trainer\.type asks of it\. Take a teacher of the type llama_cpp or engine/,
+  );
+  assert.doesNotThrow(() => requireScores(other, 4));
+  assert.throws(
+    () => requireScores(other, 1000),
+    /trainer\.top_logprobs is 1000, and the teacher .* has 23 tokens\. Lower it\./,
+  );
 });
 
 test("a file that is missing, or none that transformers.js loads, is refused in a sentence", async () => {
