@@ -4,6 +4,7 @@ import { type Dim, input, type Value } from "../graph/value.ts";
 import type { Model } from "../models/model.ts";
 import type { Cache } from "../nn/cached-attention.ts";
 import { linear } from "../nn/linear.ts";
+import { thinProducts } from "../nn/thin-products.ts";
 import { timeMajorAttention, timeMajorMask } from "../nn/time-major-attention.ts";
 import { After, Cast, Concat, Gather, Mul, Reshape, Slice, Softmax } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
@@ -33,13 +34,15 @@ export type DecodingOptions = {
   grows: boolean;
   /** Whether the probabilities are wanted at another temperature too. */
   tempered: boolean;
+  /** Whether there are so few texts that large products are computed the other way round. */
+  few: boolean;
 };
 
 /**
  * The program from new tokens to the `probabilities` [1, batch, vocab] of the next one, `tempered` ones, and the cache with
  * the new tokens in it. `prefix` begins the names of its states.
  */
-export function decoding(model: Model, prefix: string, { length, grows, tempered }: DecodingOptions): Decoding {
+export function decoding(model: Model, prefix: string, { length, grows, tempered, few }: DecodingOptions): Decoding {
   const { num_key_value_heads, head_dim } = model.cache;
   const { dtype } = model.head;
   const heads = { num_heads: model.num_heads, num_key_value_heads, head_dim };
@@ -89,7 +92,8 @@ export function decoding(model: Model, prefix: string, { length, grows, tempered
   const logits = dtype === "float32" ? product : Cast(product, { to: "float32" });
   outputs.probabilities = Softmax(logits);
   if (tempered) outputs.tempered = Softmax(Mul(logits, input("inverse_temperature", "float32", [])));
-  return { outputs, frequencies, windows };
+  const thin = few ? thinProducts(Object.values(outputs)) : Object.values(outputs);
+  return { outputs: Object.fromEntries(Object.keys(outputs).map((name, i) => [name, thin[i]!])), frequencies, windows };
 }
 
 /** x [new, …] → its last, [1, …] */

@@ -1,6 +1,8 @@
 /** @file Texts side by side, their keys and values in states of the device. They end together; shorter ones are padded before. */
 
+import { elements } from "../graph/shape.ts";
 import type { Model } from "../models/model.ts";
+import { LARGE } from "../nn/thin-products.ts";
 import type { Device, Program } from "../runtime/device.ts";
 import { scalarTensor, type Tensor, tensor } from "../runtime/tensor.ts";
 import { type Decoding, decoding, firstOf, outputOf, rearrangement, stateNames } from "./decoding.ts";
@@ -25,6 +27,9 @@ export type RunningBatch = {
 /** Scores of attention that prompts are read in pieces for: 64 MiB of float32. */
 const MOST_SCORES = 2 ** 24;
 
+/** The most texts for which large products are computed the other way round. */
+const FEW = 48;
+
 /** Models of fewer weights take a step faster on one thread: others cost more to wake and wait for than they save. */
 const ONE_THREAD = 1e6;
 
@@ -36,18 +41,22 @@ export function runningBatch(device: Device, model: Model, name: string): Runnin
   const grows = device.target.residency === "shared";
   const [main, aside] = [`${name}/texts`, `${name}/prompts`];
   const states = (prefix: string) => stateNames(model, prefix);
-  const weights = model.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const weights = model.parameters.reduce((sum, { shape }) => sum + elements(shape), 0);
   const writes = (prefix: string) => Object.fromEntries(states(prefix).map((state) => [outputOf(state), state]));
 
-  const decoders = once(async (prefix: string, tempered: boolean): Promise<Decoding & { program: Program }> => {
-    const decoded = decoding(model, prefix, { length: prefix === main ? 1 : "new", grows, tempered });
-    const cache = grows ? { grow: writes(prefix) } : { keep: states(prefix).map(outputOf) };
-    const threads = prefix === main && weights < ONE_THREAD ? { threads: 1 } : {};
-    return { ...decoded, program: await device.compile(decoded.outputs, { ...cache, ...threads }) };
-  });
+  const decoders = once(
+    async (prefix: string, tempered: boolean, few: boolean): Promise<Decoding & { program: Program }> => {
+      const decoded = decoding(model, prefix, { length: prefix === main ? 1 : "new", grows, tempered, few });
+      const cache = grows ? { grow: writes(prefix) } : { keep: states(prefix).map(outputOf) };
+      const threads = prefix === main && weights < ONE_THREAD ? { threads: 1 } : {};
+      return { ...decoded, program: await device.compile(decoded.outputs, { ...cache, ...threads }) };
+    },
+  );
   const rearrangements = once((...from: string[]) =>
     device.compile(rearrangement(model, main, from), { keep: states(main).map(outputOf) }),
   );
+  const large = model.parameters.some(({ shape }) => elements(shape) >= LARGE);
+  const few = (prefix: string, texts: number) => grows && prefix === main && large && texts <= FEW;
   const tables = new Map<readonly number[], ReturnType<typeof rotations>>();
   const tableOf = (frequencies: readonly number[]) => {
     const table = tables.get(frequencies) ?? rotations(frequencies);
@@ -65,7 +74,7 @@ export function runningBatch(device: Device, model: Model, name: string): Runnin
     ids: Int32Array,
     temperature: number,
   ): Promise<Next> {
-    const { program, frequencies, windows } = await decoders(prefix, temperature !== 1);
+    const { program, frequencies, windows } = await decoders(prefix, temperature !== 1, few(prefix, starts.length));
     const batch = starts.length;
     const count = ids.length / batch;
     const total = length + count;

@@ -16,6 +16,7 @@ import type { Model, ModelOptions } from "../../src/models/model.ts";
 import { type Device, openDevice } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
 import { prepareLora } from "../support/lora.ts";
+import { TOY } from "../support/training.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
 
 const { cases } = JSON.parse(readFileSync("test/reference/families.json", "utf8")) as {
@@ -111,6 +112,22 @@ for (const type of Object.keys(cases)) // every family has one: test/models/fami
     }
     await whole.close();
   });
+
+test("a model with large matrices says the same, alone or among many", async () => {
+  const config = { ...TOY, vocab_size: 600, hidden_size: 256, intermediate_size: 512, num_hidden_layers: 1 };
+  const model = createModel(config, "large");
+  for (const { name, shape, data } of initialWeights(model, 12))
+    await device.write(name, tensor("float32", shape, data));
+  const whole = openLogits(device, model);
+  const many = Array.from({ length: 60 }, (_, i) => ({ tokens: requests[i % requests.length]!.tokens, seed: i }));
+  const options = { max_completion_length: 5, sequences: 60 };
+  const found = await completions(device, model, many, options);
+  for (const [i, request] of many.slice(0, 8).entries()) {
+    assertSame(found[i], await recomputed(model, whole, request, options), `request ${i}`);
+    assertSame((await completions(device, model, [request], options))[0], found[i]!, `request ${i} alone`);
+  }
+  await whole.close();
+});
 
 for (const base of ["float32", "q8_0"] as const)
   test(`an adapter beside weights in ${base} speaks, and nothing of it is dropped out`, async () => {
