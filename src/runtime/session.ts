@@ -20,6 +20,7 @@ export function sessionOptions({ provider, threads, strict, profile }: HostOptio
     extra: {
       session: {
         set_denormal_as_zero: "1",
+        force_spinning_stop: "1", // else a session's threads wait at full speed while another session runs
         ...(strict && provider !== "cpu" ? { disable_cpu_ep_fallback: "1" } : {}),
       },
     },
