@@ -6,7 +6,7 @@
  * Options: --rounds N, --threads N (of each), --shape NAME and --sequences N (may be repeated), --json.
  */
 
-import { mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -147,7 +147,13 @@ async function contestants(name: string, { config, prompt, tokens, recomputed }:
       },
     };
   };
-  return { open: { cached, llama, wholeText }, close: () => device.close() };
+  return {
+    open: { cached, llama, wholeText },
+    async close() {
+      await device.close();
+      rmSync(folder, { recursive: true });
+    },
+  };
 }
 
 type Rates = { per_s: number; per_cpu_s: number };

@@ -183,6 +183,25 @@ for (const residency of ["copied", undefined] as const)
     },
   );
 
+test("long prompts are read in pieces", async () => {
+  const random = seededRandom(2);
+  const prompts = [2300, 2090].map((length) => Array.from({ length }, () => random.below(40)));
+  const asked = prompts.map((tokens, seed) => ({ tokens, seed }));
+  const options = { max_completion_length: 3 };
+  const config = { ...cases.gemma3_text!.config, max_position_embeddings: 4096, initializer_range: 0.25 };
+  const copied = await openDevice("cpu", { residency: "copied" });
+  for (const on of [device, copied]) {
+    const model = createModel(config, "long");
+    for (const { name, shape, data } of initialWeights(model, 12)) await on.write(name, tensor("float32", shape, data));
+    const found = await completions(on, model, asked, options);
+    const whole = openLogits(device, model);
+    for (const [i, request] of asked.entries())
+      assertSame(found[i], await recomputed(model, whole, request, options), `request ${i}`);
+    await whole.close();
+  }
+  await copied.close();
+});
+
 test("a changed weight changes the next completions", async () => {
   const model = await modelOf("llama");
   const sampler = openSampler(device, model, { stops });
