@@ -88,7 +88,7 @@ function printTable({ name, output, steps }: Pipeline): void {
       .map((model) => {
         const own = model.name === "student";
         return [
-          own ? step.name : "base",
+          own ? step.name : "(start)",
           percent(model.pass_at_1),
           model.pass_at_1_ci95.map(percent).join(" – "),
           percent(model.cons_at_k),
