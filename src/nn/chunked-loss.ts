@@ -5,9 +5,9 @@
 
 import { defineOp, type Op } from "../graph/op.ts";
 import { constant, type DType, scalar, type Value } from "../graph/value.ts";
-import { Add, After, Cast, Concat, Exp, Gather, LogSoftmax, MatMul, Mul, ReduceSum, Reshape } from "../ops/index.ts";
+import { Add, After, Cast, Concat, Exp, Gather, MatMul, Mul, ReduceSum, Reshape } from "../ops/index.ts";
 import { transposed } from "../ops/matmul.ts";
-import { linear } from "./linear.ts";
+import { predicted } from "./predicted.ts";
 
 /**
  * A chunk of supervised positions, padded with any position of weight 0: rows int32 [n] of hidden, weights [n, 1], and what
@@ -87,11 +87,9 @@ function lossAndGradients(
     const earlier = [dhs.at(-1), dWeight].filter((x) => x !== undefined);
     const inTurn = (x: Value) => earlier.reduce((later, before) => After(later, before), x);
     const h = inTurn(Gather(hidden, rows));
-    const logits = linear(h, weight);
-    const logprobs = LogSoftmax(half ? Cast(logits, { to: "float32" }) : logits);
+    const logprobs = predicted(h, weight);
     const fill = (value: number) => Add(Mul(weights, scalar(0, weights.dtype)), scalar(value, weights.dtype));
-    const predicted = { logprobs, probabilities: Exp(logprobs), fill };
-    const ruled = rule(predicted, ...given.map((x) => (x.node ? inTurn(x) : x)));
+    const ruled = rule({ logprobs, probabilities: Exp(logprobs), fill }, ...given.map((x) => (x.node ? inTurn(x) : x)));
     const total = (x: Value) => ReduceSum(Mul(x, weights), { axes: [0, 1] });
     const loss = total(ruled.loss);
     let w = After(weights, loss);

@@ -4,22 +4,9 @@
  */
 
 import { scalar, type Value } from "../graph/value.ts";
-import {
-  Add,
-  Cast,
-  Div,
-  Exp,
-  GatherElements,
-  Log,
-  LogSoftmax,
-  Mul,
-  Neg,
-  ReduceSum,
-  ScatterElements,
-  Sub,
-} from "../ops/index.ts";
+import { Add, Div, Exp, GatherElements, Log, Mul, Neg, ReduceSum, ScatterElements, Sub } from "../ops/index.ts";
 import type { Predicted, Ruled, TokenRule } from "./chunked-loss.ts";
-import { linear } from "./linear.ts";
+import { predicted } from "./predicted.ts";
 
 /** Events with their probabilities: of the teacher and of the student, all of one shape. */
 type Events = { p: Value; logp: Value; q: Value; logq: Value };
@@ -50,8 +37,7 @@ const overEvents = (x: Value) => ReduceSum(x, { axes: [1] });
 export const fullDivergence =
   (beta: number): TokenRule =>
   ({ logprobs: logq, probabilities: q }, hidden, head) => {
-    const logits = linear(hidden!, head!);
-    const logp = LogSoftmax(logits.dtype === "float16" ? Cast(logits, { to: "float32" }) : logits);
+    const logp = predicted(hidden!, head!);
     const p = Exp(logp);
     const { part, slope } = divergence({ p, logp, q, logq }, beta);
     return { loss: overEvents(part), gradient: beta === 0 ? Sub(q, p) : Sub(slope, Mul(q, overEvents(slope))) };

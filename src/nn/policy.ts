@@ -4,12 +4,10 @@ import { scalar, type Value } from "../graph/value.ts";
 import {
   Add,
   And,
-  Cast,
   Exp,
   GatherElements,
   GreaterOrEqual,
   LessOrEqual,
-  LogSoftmax,
   Mul,
   Neg,
   ReduceSum,
@@ -18,7 +16,7 @@ import {
   Where,
 } from "../ops/index.ts";
 import type { TokenRule } from "./chunked-loss.ts";
-import { linear } from "./linear.ts";
+import { predicted } from "./predicted.ts";
 
 export type PolicyOptions = {
   /** The ratio of probabilities, new to old, is clipped to [1 - epsilon, 1 + epsilon_high]. */
@@ -28,23 +26,21 @@ export type PolicyOptions = {
   beta: number;
   /** Multiply k3 by the ratio, which makes its gradient unbiased. */
   use_bias_correction_kl: boolean;
-  /** Whether the ratio is given, one for each completion, in place of each token's own. */
-  ratios: boolean;
 };
 
 /**
  * -min(ratio · A, clipped ratio · A) + beta · k3, times each token's share. Operands: labels int32 [n, 1] and, [n, 1] each,
- * advantages A, old log-probabilities and shares; with `ratios` a ratio each; where beta is not 0 the reference's last hidden
+ * advantages A, old log-probabilities and shares; where beta is not 0 the reference's last hidden
  * states [n, width] and its head [vocab, width].
  */
 export const policyGradient =
-  ({ epsilon, epsilon_high, beta, use_bias_correction_kl, ratios }: PolicyOptions): TokenRule =>
+  ({ epsilon, epsilon_high, beta, use_bias_correction_kl }: PolicyOptions): TokenRule =>
   ({ logprobs, probabilities, fill }, ...operands) => {
     const [labels, advantage, old, share, ...more] = operands as [Value, Value, Value, Value, ...Value[]];
     const number = (x: number) => scalar(x, logprobs.dtype);
     const logprob = GatherElements(logprobs, labels, { axis: 1 });
     const change = Sub(logprob, old);
-    const ratio = ratios ? more.shift()! : Exp(change);
+    const ratio = Exp(change);
     const clipped = Where(
       GreaterOrEqual(advantage, fill(0)),
       Where(LessOrEqual(ratio, fill(1 + epsilon_high)), ratio, fill(1 + epsilon_high)),
@@ -63,9 +59,7 @@ export const policyGradient =
     };
     if (beta > 0) {
       const [hidden, head] = more as [Value, Value];
-      const logits = linear(hidden, head);
-      const reference = LogSoftmax(logits.dtype === "float16" ? Cast(logits, { to: "float32" }) : logits);
-      const d = Sub(GatherElements(reference, labels, { axis: 1 }), logprob);
+      const d = Sub(GatherElements(predicted(hidden, head), labels, { axis: 1 }), logprob);
       const k3 = Sub(Sub(Exp(d), d), fill(1));
       const weighted = (x: Value) => Mul(x, number(beta));
       loss = Add(loss, weighted(use_bias_correction_kl ? Mul(ratio, k3) : k3));

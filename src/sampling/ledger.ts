@@ -160,7 +160,16 @@ async function judgeMissing(
 }
 
 /** A draw as rules see it. */
-export const sampleOf = ({ prompt, completion, answer, finish_reason, error, token_ids }: Draw): Sample => ({
+export const sampleOf = ({
+  prompt,
+  completion,
+  answer,
+  finish_reason,
+  error,
+  token_ids,
+}: Pick<Draw, "prompt" | "completion" | "answer" | "finish_reason" | "token_ids"> & {
+  error?: string | null;
+}): Sample => ({
   prompt,
   completion,
   finish_reason,

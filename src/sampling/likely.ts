@@ -4,7 +4,7 @@ import { DistillError } from "../core/errors.ts";
 import { startProgress } from "../core/progress.ts";
 import type { Segment } from "../data/batch.ts";
 import type { Segments } from "../data/example-store.ts";
-import { type Likely, likelyOf, likelyToken, openLikely, type StoredRow } from "../data/likely.ts";
+import { likelyOf, likelyToken, openLikely, type StoredRow } from "../data/likely.ts";
 import { requireScores, scoreSegments } from "../teachers/score.ts";
 import type { Teacher } from "../teachers/teacher.ts";
 
@@ -94,14 +94,14 @@ async function scoreMissing(
       progress.update(done, `${rate.toFixed(0)} tokens/s`);
     };
     const options = { top_logprobs: k, onTokens, ...(signal ? { signal } : {}) };
-    for await (const { index, error, ...scored } of scoreSegments(teacher, texts, options)) {
+    for await (const { index, error, likely } of scoreSegments(teacher, texts, options)) {
       done++;
       const i = order[index]!;
       if (error !== undefined) {
         refused ??= `Dataset row ${segments.rows[i]}: ${error}`;
         continue;
       }
-      kept.keep(segments.numbers[i]!, (scored as { likely: Likely }).likely);
+      kept.keep(segments.numbers[i]!, likely);
       missing.delete(i);
       onTokens(tokens);
     }

@@ -21,7 +21,9 @@ export async function* scoreSegments(
   teacher: Teacher,
   segments: readonly Segment[],
   options: ScoreOptions,
-): AsyncGenerator<{ index: number; likely: Likely; error?: undefined } | { index: number; error: string }> {
+): AsyncGenerator<
+  { index: number; likely: Likely; error?: undefined } | { index: number; likely?: undefined; error: string }
+> {
   const requests = segments.map(({ tokens, supervised }) => ({
     tokens,
     from: Math.max(1, supervised.indexOf(true, 1)),

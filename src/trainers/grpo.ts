@@ -77,7 +77,7 @@ export function grpoObjective(options: GrpoOptions, reference: Model | undefined
   const { epsilon, epsilon_high = epsilon, beta, use_bias_correction_kl } = options;
   if (beta > 0 && !reference)
     throw new DistillError("trainer.beta is not 0, and there is no reference to compare with.");
-  const rule = policyGradient({ epsilon, epsilon_high, beta, use_bias_correction_kl, ratios: false });
+  const rule = policyGradient({ epsilon, epsilon_high, beta, use_bias_correction_kl });
   const column = (name: string): Operand => ({ column: name, dtype: "float32", width: 1 });
   return {
     loss(model, shape, settings) {

@@ -155,9 +155,8 @@ const { inputs: policy, cases: policyCases } = (
   }
 ).grpo;
 
-// of a completion's ratio and a corrected KL the gradient is not a token's own, and the trainer refuses them
-const own = ({ importance_sampling_level: level, beta, bias_correction }: PolicyCase) =>
-  !(level === "sequence" && beta > 0 && bias_correction);
+// ratios of a whole completion are not offered
+const own = ({ importance_sampling_level: level }: PolicyCase) => level === "token";
 
 for (const { loss_type, importance_sampling_level: level, beta, bias_correction, ...expected } of policyCases.filter(
   own,
@@ -176,16 +175,11 @@ for (const { loss_type, importance_sampling_level: level, beta, bias_correction,
       x!,
       Math.log(-Math.expm1(x!)),
     ]);
-    const ratio = flat(({ log_probabilities: now, old_log_probabilities: old }) => {
-      const mean = now.reduce((sum, x, i) => sum + x - old[i]!, 0) / now.length;
-      return now.map(() => Math.exp(mean));
-    });
     const operands = [
       constant(new Array(rows).fill(0), "int32", [rows, 1]),
       floats(flat(({ advantage, log_probabilities }) => log_probabilities.map(() => advantage))),
       floats(flat(({ old_log_probabilities }) => old_log_probabilities)),
       floats(flat((_, i) => new Array(lengths[i]!).fill(shares[i]! * rows))),
-      ...(level === "sequence" ? [floats(ratio)] : []),
       ...(beta > 0 ? [floats(reference), floats(identity(2))] : []),
     ];
     const { epsilon, epsilon_high } = policy;
@@ -194,7 +188,6 @@ for (const { loss_type, importance_sampling_level: level, beta, bias_correction,
       epsilon_high,
       beta,
       use_bias_correction_kl: bias_correction,
-      ratios: level === "sequence",
     });
     const found = await computed(logits, new Array(rows).fill(1), rule, operands);
     // d loss / d logits of the label = slope · (1 - p)

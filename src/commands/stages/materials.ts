@@ -7,7 +7,6 @@ import type { Segments } from "../../data/example-store.ts";
 import { readExamples } from "../../data/examples.ts";
 import { type Likely, readLikely } from "../../data/likely.ts";
 import type { PromptSource } from "../../data/prompts.ts";
-import type { Rollout } from "../../data/rollouts.ts";
 import { promptTokens } from "../../data/segments.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import { requireSameVocabulary, vocabularyOf } from "../../data/vocabulary.ts";
@@ -16,8 +15,8 @@ import type { Recipe } from "../../recipe/recipe.ts";
 import type { StageContext } from "../../recipe/stages.ts";
 import { createRewards } from "../../rewards/create.ts";
 import { judgeGroup } from "../../rewards/judge.ts";
-import type { Sample } from "../../rewards/reward.ts";
 import type { Device } from "../../runtime/device.ts";
+import { sampleOf } from "../../sampling/ledger.ts";
 import { studentModel } from "../../student/model.ts";
 import type { OpenedStudent } from "../../student/student.ts";
 import { startingWeights } from "../../student/weights.ts";
@@ -111,15 +110,6 @@ export async function materialsOf(
   return { given: { ...given, teacher: beside }, close };
 }
 
-/** A rollout as rules see it. */
-const sampleOf = ({ prompt, completion, answer, finish_reason, token_ids }: Rollout): Sample => ({
-  prompt,
-  completion,
-  finish_reason,
-  num_tokens: token_ids.length,
-  ...(answer === null ? {} : { answer }),
-});
-
 /** Where an adapter is trained the student without it; else a copy of all its weights. */
 async function referenceOf(
   recipe: Recipe,
@@ -174,9 +164,9 @@ const scorerOf =
   (teacher: Teacher, top_logprobs: number, signal: AbortSignal): Extract<Beside, { score: unknown }>["score"] =>
   async (segments) => {
     const all: Likely[] = [];
-    for await (const { index, error, ...scored } of scoreSegments(teacher, segments, { top_logprobs, signal })) {
+    for await (const { index, error, likely } of scoreSegments(teacher, segments, { top_logprobs, signal })) {
       if (error !== undefined) throw new DistillError(`A text of the student could not be scored: ${error}`);
-      all[index] = (scored as { likely: Likely }).likely;
+      all[index] = likely;
     }
     return signal.aborted ? undefined : all;
   };
