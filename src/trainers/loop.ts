@@ -115,61 +115,64 @@ export async function train<Batch>(
     saved = step;
   };
   const progress = run.silent ? undefined : startProgress("train", steps, "step", step);
-  while (step < steps && !signal?.aborted) {
-    const start = performance.now();
-    const made = await source.step(step);
-    if (!made) break;
-    const { batches, rows, supervised } = made;
-    const masks = batches.map((_, i) =>
-      dropoutMasks(model.adapter, shape, deriveSeed(options.seed, "dropout", step, i)),
-    );
-    step++;
-    unseen.push({ step, rows });
-    const learning_rate = options.learning_rate * scheduled(step, steps, options);
-    if (batches.length > 0) {
-      asked = true;
-      await training.ask(batches, { learning_rate, max_grad_norm: options.max_grad_norm, masks });
-    }
-    const logged = step % options.logging_steps === 0 || step === steps || step === 1;
-    const saves = step % options.save_steps === 0 && step < steps;
-    const report = logged || saves || !device.resident ? await look() : undefined;
-    const seconds = (performance.now() - start) / 1000;
-    done.steps++;
-    tokens += made.tokens;
-    for (const sum of [done, since]) {
-      sum.tokens += made.tokens;
-      sum.seconds += seconds;
-    }
-    if (report) {
-      const { loss_scale, skipped_steps } = report;
-      const updated = batches.length > 0 ? { loss: report.loss, grad_norm: report.grad_norm } : { skipped: true };
-      if (batches.length > 0) lastLoss = report.loss;
-      const tokens_per_s = since.tokens / since.seconds;
-      const half = precision === "fp16" ? { loss_scale, skipped_steps } : {};
-      const epoch = stepsPerEpoch ? { epoch: step / stepsPerEpoch } : {};
-      if (batches.length > 0) source.observe?.(step - 1, report.metrics);
-      const own = { ...(batches.length > 0 ? report.metrics : {}), ...made.metrics };
-      if (logged) {
-        const metric = { step, ...epoch, ...updated, learning_rate, tokens_per_s, supervised, ...own, ...half };
-        appendFileSync(metrics, `${JSON.stringify(metric)}\n`);
-        since = { tokens: 0, seconds: 0 };
-      }
-      progress?.update(
-        step,
-        [
-          batches.length > 0 ? `loss ${report.loss.toFixed(4)} · grad ${report.grad_norm.toFixed(3)}` : "no update",
-          source.describe?.(own),
-          `lr ${learning_rate.toExponential(2)} · ${tokens_per_s.toFixed(0)} tokens/s`,
-          skipped_steps > 0 ? `${skipped_steps} skipped` : undefined,
-        ]
-          .filter(Boolean)
-          .join(" · "),
+  try {
+    while (step < steps && !signal?.aborted) {
+      const start = performance.now();
+      const made = await source.step(step);
+      if (!made) break;
+      const { batches, rows, supervised } = made;
+      const masks = batches.map((_, i) =>
+        dropoutMasks(model.adapter, shape, deriveSeed(options.seed, "dropout", step, i)),
       );
+      step++;
+      unseen.push({ step, rows });
+      const learning_rate = options.learning_rate * scheduled(step, steps, options);
+      if (batches.length > 0) {
+        asked = true;
+        await training.ask(batches, { learning_rate, max_grad_norm: options.max_grad_norm, masks });
+      }
+      const logged = step % options.logging_steps === 0 || step === steps || step === 1;
+      const saves = step % options.save_steps === 0 && step < steps;
+      const report = logged || saves || !device.resident ? await look() : undefined;
+      const seconds = (performance.now() - start) / 1000;
+      done.steps++;
+      tokens += made.tokens;
+      for (const sum of [done, since]) {
+        sum.tokens += made.tokens;
+        sum.seconds += seconds;
+      }
+      if (report) {
+        const { loss_scale, skipped_steps } = report;
+        const updated = batches.length > 0 ? { loss: report.loss, grad_norm: report.grad_norm } : { skipped: true };
+        if (batches.length > 0) lastLoss = report.loss;
+        const tokens_per_s = since.tokens / since.seconds;
+        const half = precision === "fp16" ? { loss_scale, skipped_steps } : {};
+        const epoch = stepsPerEpoch ? { epoch: step / stepsPerEpoch } : {};
+        if (batches.length > 0) source.observe?.(step - 1, report.metrics);
+        const own = { ...(batches.length > 0 ? report.metrics : {}), ...made.metrics };
+        if (logged) {
+          const metric = { step, ...epoch, ...updated, learning_rate, tokens_per_s, supervised, ...own, ...half };
+          appendFileSync(metrics, `${JSON.stringify(metric)}\n`);
+          since = { tokens: 0, seconds: 0 };
+        }
+        progress?.update(
+          step,
+          [
+            batches.length > 0 ? `loss ${report.loss.toFixed(4)} · grad ${report.grad_norm.toFixed(3)}` : "no update",
+            source.describe?.(own),
+            `lr ${learning_rate.toExponential(2)} · ${tokens_per_s.toFixed(0)} tokens/s`,
+            skipped_steps > 0 ? `${skipped_steps} skipped` : undefined,
+          ]
+            .filter(Boolean)
+            .join(" · "),
+        );
+      }
+      if (saves) await save();
     }
-    if (saves) await save();
+  } finally {
+    progress?.end();
+    await source.close?.();
   }
-  progress?.end();
-  await source.close?.();
   if (saved !== step && step > 0) await save();
   await training.release();
   const sampled = source.sampled?.();
