@@ -4,6 +4,7 @@
  */
 
 import { z } from "zod";
+import { notContent } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
 import type { Batch, Segment } from "../data/batch.ts";
@@ -24,7 +25,7 @@ import { defineTrainer, type Materials } from "./trainer.ts";
 /** The names are TRL's. */
 export const GkdOptions = TrainerOptions.extend({
   /** What the student answers. */
-  prompts: PromptSource,
+  prompts: notContent(PromptSource),
   /** Prompts that it answers in a step of its own writing. */
   prompts_per_step: z.int().positive().default(32),
   /** The share of steps that it writes itself; the others are on the recipe's dataset. */
@@ -43,6 +44,8 @@ export const gkd = defineTrainer({
   options: GkdOptions,
   needs: "prompts",
   teacher: "model",
+  top_logprobs: ({ top_logprobs }) => top_logprobs,
+  asks: ({ prompts, max_new_tokens }) => ({ prompts, max_completion_length: max_new_tokens }),
   dataset: ({ lmbda }) => lmbda < 1,
   create: (options) => async (materials) => {
     const { teacher } = materials;

@@ -1,6 +1,7 @@
 /** @file Reinforcement with rules as rewards (GRPO, arXiv:2402.03300; DeepSeek-R1, arXiv:2501.12948). The names are TRL's. */
 
 import { z } from "zod";
+import { notContent } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
 import type { Batch } from "../data/batch.ts";
@@ -28,7 +29,7 @@ import { defineTrainer, type Materials } from "./trainer.ts";
 
 export const GrpoOptions = TrainerOptions.extend({
   /** What the student answers. */
-  prompts: PromptSource,
+  prompts: notContent(PromptSource),
   prompts_per_step: z.int().positive().default(32),
   /** Completions of each prompt: a group. */
   num_generations: z.int().min(2).default(8),
@@ -67,6 +68,7 @@ export const grpo = defineTrainer({
   options: GrpoOptions,
   needs: "prompts",
   judges: true,
+  asks: ({ prompts, max_completion_length }) => ({ prompts, max_completion_length }),
   create: (options) => async (materials) => {
     const reference = options.beta > 0 ? await materials.reference?.() : undefined;
     return { objective: grpoObjective(options, reference), source: await grpoSource(options, materials) };

@@ -47,6 +47,7 @@ export const kd = defineTrainer({
   options: KdOptions,
   needs: "dataset",
   teacher: "logprobs",
+  top_logprobs: ({ top_logprobs }) => top_logprobs,
   create:
     (options) =>
     ({ device, model, segments, likely }) => {

@@ -5,6 +5,7 @@ import type { Judgement } from "../core/trace.ts";
 import type { Segment } from "../data/batch.ts";
 import type { Segments } from "../data/example-store.ts";
 import type { Likely, LikelyExamples } from "../data/likely.ts";
+import type { PromptSource } from "../data/prompts.ts";
 import type { Rollout } from "../data/rollouts.ts";
 import type { Model } from "../models/model.ts";
 import { type Course, type TrainingResult, type TrainingRun, train } from "./loop.ts";
@@ -43,6 +44,10 @@ export type Trainer<Options extends z.ZodObject = any> = {
   needs: "dataset" | "prompts";
   /** What it asks of the recipe's teacher: its log-probabilities of the dataset's tokens, made beforehand, or itself. */
   teacher?: "logprobs" | "model";
+  /** How many of the teacher's most likely tokens it reads in each place; all of them where it does not say. */
+  top_logprobs?(options: z.output<Options>): number | undefined;
+  /** Of a trainer that needs prompts: which they are, and the most tokens of an answer. */
+  asks?(options: z.output<Options>): { prompts: PromptSource; max_completion_length: number };
   /** Whether it asks the recipe's rewards what a completion is worth. */
   judges?: boolean;
   /** Whether it needs a dataset beside its prompts. */

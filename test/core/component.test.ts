@@ -24,15 +24,20 @@ const OPTIONS: Record<string, [options: z.ZodObject, aside: string[]]> = {
   "teachers.engine": [teachers.engine.options, ["path", "device", "threads", "sequences"]],
   "teachers.llama_cpp": [teachers.llama_cpp.options, ["path", "sequences", "batch_size", "gpu", "threads"]],
   "teachers.transformers": [teachers.transformers.options, ["path", "sequences"]],
-  ...without("trainers", trainers, ["logging_steps", "save_steps", "save_total_limit"]),
+  ...Object.fromEntries(
+    Object.entries(trainers).map(([name, { options, ...trainer }]): [string, [z.ZodObject, string[]]] => [
+      `trainers.${name}`,
+      [options, ["logging_steps", "save_steps", "save_total_limit", ...("asks" in trainer ? ["prompts"] : [])]],
+    ]),
+  ),
   sampling: [SamplerOptions, []],
 };
 
-function without(kind: string, registry: Record<string, { options: z.ZodObject }>, left: string[] = []) {
+function without(kind: string, registry: Record<string, { options: z.ZodObject }>) {
   return Object.fromEntries(
     Object.entries(registry).map(([name, { options }]): [string, [z.ZodObject, string[]]] => [
       `${kind}.${name}`,
-      [options, left],
+      [options, []],
     ]),
   );
 }

@@ -21,6 +21,8 @@ import { UNPACKED } from "../../student/unpack.ts";
 import { filesBeside, type TeacherFile, templateThrough } from "../../teachers/files.ts";
 import * as teachers from "../../teachers/index.ts";
 import type { ModelFile, TeacherComponent } from "../../teachers/teacher.ts";
+import * as trainers from "../../trainers/index.ts";
+import type { Trainer } from "../../trainers/trainer.ts";
 
 export type Context = {
   recipe: Recipe;
@@ -44,6 +46,10 @@ export const NAMES = {
 /** Where a run keeps one of them. */
 export const placeOf = ({ folder }: Pick<Context, "folder">, name: keyof typeof NAMES) =>
   join(folder.path, NAMES[name]);
+
+/** The trainer that a recipe names. */
+export const trainerOf = ({ trainer }: Pick<Recipe, "trainer">): Trainer =>
+  componentOf(trainers as Record<string, Trainer>, trainer.type, "trainer");
 
 /** What is trained on: the recipe's dataset, or the one that its traces make. */
 export const datasetOf = (context: Pick<Context, "recipe" | "folder">): DatasetSource =>

@@ -9,11 +9,10 @@ import type { Stage } from "../../recipe/stages.ts";
 import { scoreExamples } from "../../sampling/likely.ts";
 import { openStudent } from "../../student/student.ts";
 import * as teachers from "../../teachers/index.ts";
-import { type Context, datasetOf, hashOf, teacherInput } from "./context.ts";
+import { type Context, datasetOf, hashOf, teacherInput, trainerOf } from "./context.ts";
 import { cacheOf, datasetContent, examplesInput } from "./example-cache.ts";
 
-/** Of the options of the recipe's trainer. */
-const topOf = ({ recipe }: Context) => (recipe.trainer as unknown as { top_logprobs: number }).top_logprobs;
+const topOf = ({ recipe }: Context) => trainerOf(recipe).top_logprobs!(recipe.trainer)!;
 
 /** Where what is likely in the recipe's examples is kept. Its key hangs on the examples, all of them, and who scores them. */
 export function likelyPlace(context: Context): { name: string; key: string } {

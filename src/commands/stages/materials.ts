@@ -6,7 +6,6 @@ import { DistillError } from "../../core/errors.ts";
 import type { Segments } from "../../data/example-store.ts";
 import { readExamples } from "../../data/examples.ts";
 import { type Likely, readLikely } from "../../data/likely.ts";
-import type { PromptSource } from "../../data/prompts.ts";
 import { promptTokens } from "../../data/segments.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import { requireSameVocabulary, vocabularyOf } from "../../data/vocabulary.ts";
@@ -25,24 +24,11 @@ import { requireScores, scoreSegments } from "../../teachers/score.ts";
 import type { Teacher, TeacherComponent } from "../../teachers/teacher.ts";
 import { templateOf } from "../../teachers/templates.ts";
 import { writeWeight } from "../../trainers/checkpoint.ts";
-import * as trainers from "../../trainers/index.ts";
 import type { PromptTokens } from "../../trainers/rollouts.ts";
-import type { Beside, Materials, Trainer } from "../../trainers/trainer.ts";
-import { askedThrough, type Context, datasetOf, questions } from "./context.ts";
+import type { Beside, Materials } from "../../trainers/trainer.ts";
+import { askedThrough, type Context, datasetOf, questions, trainerOf } from "./context.ts";
 import { cacheOf } from "./example-cache.ts";
 import { likelyPlace } from "./logprobs.ts";
-
-export const trainerOf = ({ trainer }: Recipe): Trainer =>
-  componentOf(trainers as Record<string, Trainer>, trainer.type, "trainer");
-
-/** Options of trainers that need prompts or a teacher. */
-type OwnOptions = {
-  prompts?: PromptSource;
-  max_new_tokens?: number;
-  max_completion_length?: number;
-  top_logprobs?: number;
-};
-export const ownOptions = ({ trainer }: Recipe) => trainer as Recipe["trainer"] & OwnOptions;
 
 /** The examples of the recipe's dataset, where it has one; undefined where `signal` ended it. */
 export async function examplesOf(
@@ -65,12 +51,12 @@ export async function examplesOf(
 
 /** The prompts that the student answers, as it reads them; undefined where the trainer has none. */
 export function promptsOf({ recipe }: Context, tokenizer: Tokenizer): PromptTokens[] | undefined {
-  const { prompts } = ownOptions(recipe);
-  if (!prompts) return undefined;
+  const asked = trainerOf(recipe).asks?.(recipe.trainer);
+  if (!asked) return undefined;
   const { written, template, folder } = tokenizer;
   const render = templateOf(askedThrough(recipe, tokenizer), template, folder, written);
   const rules = trainerOf(recipe).judges ? (recipe.rewards ?? []) : [];
-  return questions(prompts, "train", rules).map((prompt, i) => ({
+  return questions(asked.prompts, "train", rules).map((prompt, i) => ({
     ...prompt,
     number: i + 1,
     tokens: promptTokens(render([{ role: "user", content: prompt.prompt }], { generate: true }), tokenizer),
@@ -137,7 +123,7 @@ async function teacherBeside(
   const { type, ...options } = recipe.teacher!;
   const component = componentOf<TeacherComponent>(teachers, type, "teacher");
   const student = { name: tokenizer.folder, tokens: vocabularyOf(tokenizer) };
-  const { top_logprobs } = ownOptions(recipe);
+  const top_logprobs = trainerOf(recipe).top_logprobs?.(recipe.trainer);
   const whole = component.model?.(options) ?? `the teacher ${type} does not say what its model is`;
   if (top_logprobs === undefined && typeof whole !== "string") {
     requireSameVocabulary(student, { name: whole.source, tokens: whole.vocabulary() });

@@ -41,9 +41,10 @@ import {
   questions,
   teacherInput,
   templateInput,
+  trainerOf,
 } from "./context.ts";
 import { datasetContent } from "./example-cache.ts";
-import { examplesOf, materialsOf, ownOptions, trainerOf } from "./materials.ts";
+import { examplesOf, materialsOf } from "./materials.ts";
 
 export function trainStage(context: Context): Stage {
   const { recipe } = context;
@@ -53,9 +54,9 @@ export function trainStage(context: Context): Stage {
     after: trainer.teacher === "logprobs" ? ["logprobs"] : recipe.sampling ? ["select"] : [],
     inputs() {
       const { config, tokenizer } = openStudent(recipe);
-      const { prompts, ...options } = ownOptions(recipe);
+      const asked = trainer.asks?.(recipe.trainer);
       return {
-        trainer: contentOf(trainer.options, options),
+        trainer: contentOf(trainer.options, recipe.trainer),
         student:
           "path" in recipe.student ? hashOf(context, recipe.student.path, "folder", "The student") : recipe.student,
         config,
@@ -65,8 +66,8 @@ export function trainStage(context: Context): Stage {
           ? { adapter: hashOf(context, recipe.student.adapter, "folder", "The adapter") }
           : {}),
         ...(recipe.dataset ? { dataset: datasetContent(context, recipe.dataset) } : {}),
-        ...(prompts
-          ? { prompts: promptsInput(questions(prompts, "train")), ...templateInput(context, tokenizer) }
+        ...(asked
+          ? { prompts: promptsInput(questions(asked.prompts, "train")), ...templateInput(context, tokenizer) }
           : {}),
         ...(trainer.judges ? { rewards: rewardsInput(recipe.rewards!) } : {}),
         ...(trainer.teacher === "model" ? { teacher: teacherInput(context) } : {}),
@@ -188,7 +189,8 @@ const foresee = async (
 
 /** What the student may answer at most: as many tokens as there is room for. */
 function longestAnswers(recipe: Recipe, prompts: readonly PromptTokens[]): Segments {
-  const { max_length, max_new_tokens, max_completion_length = max_new_tokens ?? max_length } = ownOptions(recipe);
+  const { max_length } = recipe.trainer;
+  const { max_completion_length } = trainerOf(recipe).asks!(recipe.trainer);
   return inMemory(
     prompts.map(({ tokens }) => {
       const length = Math.min(max_length, tokens.length + max_completion_length);
