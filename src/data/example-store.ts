@@ -6,11 +6,12 @@
 import { closeSync, openSync } from "node:fs";
 import { DistillError } from "../core/errors.ts";
 import { readAt } from "../core/files.ts";
-import { Field, Int32, List } from "../formats/apache-arrow.ts";
+import { Int32 } from "../formats/apache-arrow.ts";
 import { batchBuffers } from "../formats/arrow.ts";
 import type { Segment } from "./batch.ts";
+import { column, dataOf, INTEGERS } from "./columns.ts";
 import { fillDataset, shardsOf } from "./dataset-folder.ts";
-import { dataOf, type Table, tableOf } from "./tables.ts";
+import { type Table, tableOf } from "./tables.ts";
 
 /** Examples, wherever they are. */
 export type Segments = {
@@ -59,7 +60,6 @@ export const supervisedIn = ({ supervised }: Segment): number =>
   supervised.reduce((sum, learned) => sum + Number(learned), 0);
 
 const PIECE = 1024; // examples in a record batch
-const INTEGERS = new List(new Field("item", new Int32(), true));
 
 /** Write examples into a folder that is new. */
 export const writeExamples = (folder: string, segments: AsyncIterable<Segment>): Promise<void> =>
@@ -78,10 +78,7 @@ async function* inPieces(segments: AsyncIterable<Segment>): AsyncGenerator<Table
 
 const tableOfSegments = (segments: readonly Segment[]): Table =>
   tableOf({
-    tokens: dataOf(
-      segments.map(({ tokens }) => tokens),
-      INTEGERS,
-    ),
+    tokens: column(INTEGERS, segments, "tokens"),
     runs: dataOf(segments.map(runsOf), INTEGERS),
     row: dataOf(
       segments.map(({ row = 0 }) => row),

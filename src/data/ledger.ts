@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { RecordBatch, Schema, Table } from "../formats/apache-arrow.ts";
 import { decodeBatch, encodeStream, scanStream } from "../formats/arrow.ts";
-import { dataFilesIn, type Extent, openAppendLog, readExtent, readExtents } from "../store/append-log.ts";
+import { openAppendLog, readExtent, readExtents } from "../store/append-log.ts";
+import { dataFilesIn, type Extent } from "../store/checksums.ts";
 import { describeDataset } from "./dataset-folder.ts";
 
 /** Some rows of a ledger; `first` is the number of the first among all that were ever appended. */

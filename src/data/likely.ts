@@ -1,9 +1,10 @@
 /** @file What a teacher found likely at each supervised token of examples: kept as it is scored, and read by example. */
 
 import { DistillError } from "../core/errors.ts";
-import { Field, Float32, Int32, List, makeData } from "../formats/apache-arrow.ts";
+import { Int32 } from "../formats/apache-arrow.ts";
+import { column, FLOATS, INTEGERS } from "./columns.ts";
 import { ledgerRows, openLedger } from "./ledger.ts";
-import { dataOf, readTables, type Table, tableOf } from "./tables.ts";
+import { readTables, type Table, tableOf } from "./tables.ts";
 import type { StoredTop } from "./traces.ts";
 
 /**
@@ -158,45 +159,13 @@ export function readLikely({ folder, key }: Place): LikelyExamples {
 }
 
 function tableOfLikely(rows: readonly { example: number; likely: Likely }[]): Table {
+  const found = rows.map(({ likely }) => likely);
   return tableOf({
-    example: dataOf(
-      rows.map(({ example }) => example),
-      new Int32(),
-    ),
-    ids: lists(
-      rows.map(({ likely }) => likely.ids),
-      new Int32(),
-      Int32Array,
-    ),
-    logprobs: lists(
-      rows.map(({ likely }) => likely.logprobs),
-      new Float32(),
-      Float32Array,
-    ),
-    tail: lists(
-      rows.map(({ likely }) => likely.tail),
-      new Float32(),
-      Float32Array,
-    ),
+    example: column(new Int32(), rows, "example"),
+    ids: column(INTEGERS, found, "ids"),
+    logprobs: column(FLOATS, found, "logprobs"),
+    tail: column(FLOATS, found, "tail"),
   });
-}
-
-function lists(
-  rows: readonly (Int32Array | Float32Array)[],
-  type: Int32 | Float32,
-  ArrayType: new (length: number) => Int32Array | Float32Array,
-) {
-  const offsets = new Int32Array(rows.length + 1);
-  rows.forEach(({ length }, i) => {
-    offsets[i + 1] = offsets[i]! + length;
-  });
-  const data = new ArrayType(offsets.at(-1)!);
-  rows.forEach((row, i) => {
-    data.set(row, offsets[i]);
-  });
-  const child = makeData({ type: type as Int32, data: data as Int32Array });
-  const list = new List(new Field("item", type, true));
-  return makeData({ type: list, length: rows.length, nullCount: 0, valueOffsets: offsets, child });
 }
 
 function* flat(lists: Iterable<Iterable<number>>): Generator<number> {

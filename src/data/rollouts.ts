@@ -1,8 +1,9 @@
 /** @file What a student drew between steps of its training, as rows: the columns of traces, and those of a step. */
 
 import type { Judgement } from "../core/trace.ts";
-import { Field, Float32, Float64, Int32, List, Uint32, Utf8 } from "../formats/apache-arrow.ts";
-import { dataOf, type Table, tableOf } from "./tables.ts";
+import { Float64, Int32, Uint32, Utf8 } from "../formats/apache-arrow.ts";
+import { column, FLOATS, INTEGERS } from "./columns.ts";
+import { type Table, tableOf } from "./tables.ts";
 import { judgedColumns } from "./traces.ts";
 
 /** What was drawn for a step, from 1. */
@@ -26,29 +27,21 @@ export type Rollout = {
   judgement?: Judgement;
 };
 
-const INTEGERS = new List(new Field("item", new Int32(), true));
-const FLOATS = new List(new Field("item", new Float32(), true));
-
 export function rolloutsTable(rows: readonly Rollout[]): Table {
-  const column = (key: keyof Rollout, type: Parameters<typeof dataOf>[1]) =>
-    dataOf(
-      rows.map((row) => row[key]),
-      type,
-    );
   const judged = rows.flatMap(({ judgement }) => judgement ?? []);
   return tableOf({
-    step: column("step", new Int32()),
-    prompt_id: column("prompt_id", new Utf8()),
-    sample: column("sample", new Int32()),
-    prompt: column("prompt", new Utf8()),
-    answer: column("answer", new Utf8()),
-    prompt_token_ids: column("prompt_token_ids", INTEGERS),
-    completion: column("completion", new Utf8()),
-    token_ids: column("token_ids", INTEGERS),
-    logprobs: column("logprobs", FLOATS),
-    finish_reason: column("finish_reason", new Utf8()),
-    seed: column("seed", new Uint32()),
-    temperature: column("temperature", new Float64()),
+    step: column(new Int32(), rows, "step"),
+    prompt_id: column(new Utf8(), rows, "prompt_id"),
+    sample: column(new Int32(), rows, "sample"),
+    prompt: column(new Utf8(), rows, "prompt"),
+    answer: column(new Utf8(), rows, "answer"),
+    prompt_token_ids: column(INTEGERS, rows, "prompt_token_ids"),
+    completion: column(new Utf8(), rows, "completion"),
+    token_ids: column(INTEGERS, rows, "token_ids"),
+    logprobs: column(FLOATS, rows, "logprobs"),
+    finish_reason: column(new Utf8(), rows, "finish_reason"),
+    seed: column(new Uint32(), rows, "seed"),
+    temperature: column(new Float64(), rows, "temperature"),
     ...(judged.length > 0 ? judgedColumns(judged) : {}),
   });
 }

@@ -13,17 +13,16 @@ import {
   Field,
   Float64,
   List,
-  makeData,
   RecordBatch,
   Schema,
   Struct,
   Table,
   Utf8,
   type Vector,
-  vectorFromArray,
 } from "../formats/apache-arrow.ts";
 import { arrowTables } from "../formats/arrow.ts";
 import { isAppendLog } from "../store/append-log.ts";
+import { dataOf, struct } from "./columns.ts";
 import { mayBeCut, shardsOf } from "./dataset-folder.ts";
 import { readLedger } from "./ledger.ts";
 import { jsonLines } from "./rows.ts";
@@ -64,58 +63,9 @@ function whole(vector: Vector, type: DataType): Data {
 
 /** A table of columns that are equally long. */
 export function tableOf(columns: Record<string, Data>): Table {
-  const fields = Object.entries(columns).map(([name, { type }]) => new Field(name, type, true));
-  const children = Object.values(columns);
-  const data = makeData({ type: new Struct(fields), length: children[0]?.length ?? 0, nullCount: 0, children });
-  return new Table(new Schema(fields), new RecordBatch(new Schema(fields), data));
-}
-
-/** A column of values. Lists are anything that can be walked through, structs anything with their keys. */
-export function dataOf(values: readonly unknown[], type: DataType): Data {
-  if (type instanceof Utf8) return textData(values as readonly (string | null)[]);
-  if (type instanceof List) return listData(values as readonly (Iterable<unknown> | null)[], type);
-  if (type instanceof Struct) return structData(values as readonly (Record<string, unknown> | null)[], type);
-  return values.length > 0 ? vectorFromArray(values, type).data[0]! : makeData({ type } as never);
-}
-
-/** A column of texts: the bulk of every dataset, so written without a builder. */
-function textData(texts: readonly (string | null | undefined)[]): Data {
-  const valueOffsets = offsetsOf(texts.map((text) => Buffer.byteLength(text ?? "")));
-  const data = Buffer.allocUnsafeSlow(valueOffsets.at(-1)!);
-  for (const [i, text] of texts.entries()) if (text) data.write(text, valueOffsets[i]!);
-  return makeData({ type: new Utf8(), length: texts.length, ...nullsOf(texts), valueOffsets, data });
-}
-
-function listData(lists: readonly (Iterable<unknown> | null | undefined)[], type: List): Data {
-  const items = lists.map((list) => [...(list ?? [])]);
-  const valueOffsets = offsetsOf(items.map(({ length }) => length));
-  const child = dataOf(items.flat(), type.children[0]!.type);
-  return makeData({ type, length: lists.length, ...nullsOf(lists), valueOffsets, child });
-}
-
-function structData(structs: readonly (Record<string, unknown> | null | undefined)[], type: Struct): Data {
-  const children = (type.children as Field[]).map(({ name, type }) =>
-    dataOf(
-      structs.map((struct) => struct?.[name] ?? null),
-      type,
-    ),
-  );
-  return makeData({ type, length: structs.length, ...nullsOf(structs), children });
-}
-
-function offsetsOf(lengths: readonly number[]): Int32Array {
-  const offsets = new Int32Array(lengths.length + 1);
-  for (const [i, length] of lengths.entries()) offsets[i + 1] = offsets[i]! + length;
-  return offsets;
-}
-
-function nullsOf(values: readonly unknown[]): { nullCount: number; nullBitmap: Uint8Array | null } {
-  const nullBitmap = new Uint8Array(Math.ceil(values.length / 8));
-  let nullCount = 0;
-  for (const [i, value] of values.entries())
-    if (value === null || value === undefined) nullCount++;
-    else nullBitmap[i >> 3]! |= 1 << (i & 7);
-  return { nullCount, nullBitmap: nullCount > 0 ? nullBitmap : null };
+  const data = struct(columns, Object.values(columns)[0]?.length ?? 0);
+  const schema = new Schema(data.type.children);
+  return new Table(schema, new RecordBatch(schema, data));
 }
 
 /** The rows of a table for which `keep` is true. */

@@ -3,23 +3,10 @@
 import { existsSync } from "node:fs";
 import { DistillError } from "../core/errors.ts";
 import type { FinishReason, Judgement, Message } from "../core/trace.ts";
-import {
-  Bool,
-  type Data,
-  type DataType,
-  Field,
-  Float32,
-  Float64,
-  Int32,
-  List,
-  makeData,
-  Struct,
-  type Table,
-  Uint32,
-  Utf8,
-} from "../formats/apache-arrow.ts";
+import { Bool, type Data, Field, Float64, Int32, Struct, type Table, Uint32, Utf8 } from "../formats/apache-arrow.ts";
+import { column, dataOf, FLOATS, INTEGERS, listOf, struct } from "./columns.ts";
 import { readDataset } from "./dataset-folder.ts";
-import { dataOf, tableOf } from "./tables.ts";
+import { tableOf } from "./tables.ts";
 
 /** What was drawn. */
 export type Draw = {
@@ -73,11 +60,11 @@ function drawColumns(traces: readonly Draw[]): Record<string, Data> {
     sample: column(new Int32(), traces, "sample"),
     prompt: column(new Utf8(), traces, "prompt"),
     answer: column(new Utf8(), traces, "answer"),
-    messages: conversations(traces.map(({ messages }) => messages)),
+    messages: column(Conversation, traces, "messages"),
     prompt_text: column(new Utf8(), traces, "prompt_text"),
     reasoning: column(new Utf8(), traces, "reasoning"),
     completion: column(new Utf8(), traces, "completion"),
-    token_ids: tokenLists(traces),
+    token_ids: column(INTEGERS, traces, "token_ids"),
     prompt_tokens: column(new Int32(), traces, "prompt_tokens"),
     finish_reason: column(new Utf8(), traces, "finish_reason"),
     error: column(new Utf8(), traces, "error"),
@@ -96,26 +83,15 @@ function drawColumns(traces: readonly Draw[]): Record<string, Data> {
 /** None where no row has them. */
 function topColumns(rows: readonly Partial<StoredTop>[]): Record<string, Data> {
   if (!rows.some(({ top_token_ids }) => top_token_ids)) return {};
-  const flat = (key: "top_token_ids" | "top_logprobs") => rows.flatMap((row) => row[key] ?? []);
-  const nested = (key: "top_token_ids" | "top_logprobs", child: (all: readonly number[]) => Data) => {
-    const inner = flat(key);
-    const numbers = inner.flat();
-    return lists(
-      rows.map((row) => row[key]?.length ?? 0),
-      lists(
-        inner.map(({ length }) => length),
-        child(numbers),
-      ),
-    );
-  };
-  const floats = (all: readonly number[]) => makeData({ type: new Float32(), data: Float32Array.from(all) });
+  const all = rows.map(({ top_token_ids = [], top_logprobs = [], tail_probability = [] }) => ({
+    top_token_ids,
+    top_logprobs,
+    tail_probability,
+  }));
   return {
-    top_token_ids: nested("top_token_ids", (all) => makeData({ type: new Int32(), data: Int32Array.from(all) })),
-    top_logprobs: nested("top_logprobs", floats),
-    tail_probability: lists(
-      rows.map(({ tail_probability }) => tail_probability?.length ?? 0),
-      floats(rows.flatMap(({ tail_probability }) => tail_probability ?? [])),
-    ),
+    top_token_ids: column(listOf(INTEGERS), all, "top_token_ids"),
+    top_logprobs: column(listOf(FLOATS), all, "top_logprobs"),
+    tail_probability: column(FLOATS, all, "tail_probability"),
   };
 }
 
@@ -187,10 +163,10 @@ export function acceptedTable(rows: readonly Accepted[]): Table {
   return tableOf({
     prompt: column(new Utf8(), rows, "prompt"),
     completion: column(new Utf8(), rows, "completion"),
-    messages: conversations(rows.map(({ messages }) => messages)),
+    messages: column(Conversation, rows, "messages"),
     prompt_id: column(new Utf8(), rows, "prompt_id"),
     sample: column(new Int32(), rows, "sample"),
-    ...(rows.some(({ token_ids }) => token_ids) ? { token_ids: tokenLists(rows) } : {}),
+    ...(rows.some(({ token_ids }) => token_ids) ? { token_ids: column(INTEGERS, rows, "token_ids") } : {}),
     ...topColumns(rows),
   });
 }
@@ -203,45 +179,8 @@ export function reasoningOf(completion: string): string | null {
   return completion.slice(start >= 0 && start < end ? start + "<think>".length : 0, end).trim();
 }
 
-const column = <Row>(type: DataType, rows: readonly Row[], key: keyof Row): Data =>
-  dataOf(
-    rows.map((row) => row[key]),
-    type,
-  );
-
-const tokenLists = (rows: readonly { token_ids?: readonly number[] }[]): Data =>
-  lists(
-    rows.map(({ token_ids }) => token_ids?.length ?? 0),
-    makeData({ type: new Int32(), data: Int32Array.from(rows.flatMap(({ token_ids }) => token_ids ?? [])) }),
-  );
-
-/** A list column of which list i has lengths[i] elements of `child`. */
-function lists(lengths: readonly number[], child: Data): Data {
-  const valueOffsets = new Int32Array(lengths.length + 1);
-  lengths.forEach((length, i) => {
-    valueOffsets[i + 1] = valueOffsets[i]! + length;
-  });
-  const type = new List(new Field("item", child.type, true));
-  return makeData({ type, length: lengths.length, nullCount: 0, valueOffsets, child });
-}
-
-function struct(children: Record<string, Data>, length: number): Data {
-  const fields = Object.entries(children).map(([name, data]) => new Field(name, data.type, true));
-  return makeData({ type: new Struct(fields), length, nullCount: 0, children: Object.values(children) });
-}
-
 /** list<struct<role, content>>, as every trainer of chat models reads it. */
-function conversations(all: readonly (readonly Message[])[]): Data {
-  const messages = all.flat();
-  const turns = struct(
-    { role: column(new Utf8(), messages, "role"), content: column(new Utf8(), messages, "content") },
-    messages.length,
-  );
-  return lists(
-    all.map(({ length }) => length),
-    turns,
-  );
-}
+const Conversation = listOf(new Struct(["role", "content"].map((name) => new Field(name, new Utf8(), true))));
 
 /** An Arrow value as JSON would have it. */
 function plain(value: unknown): unknown {

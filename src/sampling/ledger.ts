@@ -4,8 +4,9 @@
  */
 
 import type { Judgement } from "../core/trace.ts";
+import { dataOf } from "../data/columns.ts";
 import { type Ledger, openLedger } from "../data/ledger.ts";
-import { columnsOf, dataOf, rowsWhere, type Table, tableOf } from "../data/tables.ts";
+import { columnsOf, rowsWhere, type Table, tableOf } from "../data/tables.ts";
 import {
   type Draw,
   drawsTable,
