@@ -7,7 +7,8 @@ import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { isHubReference } from "../hub/reference.ts";
-import { type Recipe, readKeys, recipeOf } from "./recipe.ts";
+import { readKeys } from "./keys.ts";
+import { PLACES, type Recipe, recipeOf } from "./recipe.ts";
 
 export type PipelineStep = {
   name: string;
@@ -89,7 +90,7 @@ export function readPipeline(path: string, overrides: readonly string[] = []): P
 const isRecord = (value: unknown): value is Raw => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Keys that hold a path, wherever they stand. */
-const PATHS = new Set(["path", "adapter", "tokenizer", "extends"]);
+const PATHS = new Set([...Object.keys(PLACES), "tokenizer", "extends"]);
 
 /** Keys with their paths made absolute, as they are merged with those of a file in another folder. */
 function withPaths(value: unknown, folder: string): Raw {

@@ -1,0 +1,54 @@
+/** @file What a YAML file says, before any of it is checked. */
+
+import { parse, YAMLParseError } from "yaml";
+import { DistillError } from "../core/errors.ts";
+import { readText } from "../core/files.ts";
+
+/** The keys of a YAML file, with overrides applied. */
+export function readKeys(path: string, overrides: readonly string[] = []): Record<string, unknown> {
+  const raw = readYaml(path, "Recipe");
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw))
+    throw new DistillError(`${path} is not a recipe: expected keys and values.`);
+  for (const override of overrides) applyOverride(raw as Record<string, unknown>, override);
+  return raw as Record<string, unknown>;
+}
+
+/** What stands in a YAML file; `what` names it in errors. */
+export const readYaml = (path: string, what: string): unknown => parseYaml(readText(path, what), path);
+
+/** Values that aliases may stand for in all: some bytes of YAML can mean billions. */
+const MAX_ALIASES = 100;
+
+function parseYaml(source: string, where: string): unknown {
+  try {
+    return parse(source, { maxAliasCount: MAX_ALIASES });
+  } catch (error) {
+    if (error instanceof YAMLParseError)
+      throw new DistillError(`${where} is not YAML: ${error.message.split("\n")[0]}`);
+    if (error instanceof ReferenceError || error instanceof RangeError)
+      throw new DistillError(
+        `${where} cannot be read: ${error.message}. Write out what its aliases (*name) stand for.`,
+      );
+    throw error;
+  }
+}
+
+function applyOverride(raw: Record<string, unknown>, override: string): void {
+  const equals = override.indexOf("=");
+  if (equals < 1)
+    throw new DistillError(`"${override}" is not an override. Expected key=value, such as trainer.learning_rate=1e-4.`);
+  const keys = override.slice(0, equals).split(".");
+  const empty = keys.find((key) => key === "" || key in Object.prototype);
+  if (empty !== undefined)
+    throw new DistillError(`"${override}" names the key "${empty}", which no recipe has. Expected key.path=value.`);
+  let at = raw;
+  for (const key of keys.slice(0, -1)) {
+    const inner = Object.hasOwn(at, key) ? at[key] : undefined;
+    if (typeof inner !== "object" || inner === null) at[key] = {};
+    at = at[key] as Record<string, unknown>;
+  }
+  const value = parseYaml(override.slice(equals + 1), override);
+  // a step of a pipeline says by null what it does not take of the file that it extends
+  if (value === null && keys[0] !== "steps") delete at[keys.at(-1)!];
+  else at[keys.at(-1)!] = value;
+}
