@@ -1,0 +1,114 @@
+/** @file What is computed on flats beside a step of AdamW: they are filled, cut into what is computed with, and judged. */
+
+import { type DType, input, type Value } from "../../graph/value.ts";
+import type { Parameter } from "../../models/model.ts";
+import { guardedFactors, sumOfSquaresOfFlats } from "../../nn/adamw.ts";
+import { Add, Cast, Concat, Div, Reshape } from "../../ops/index.ts";
+import { split } from "../../ops/movement.ts";
+import type { Device, Program } from "../../runtime/device.ts";
+import { type LayoutOptions, type Report, sizeOf } from "./layout.ts";
+
+/** Outputs of a kernel that cuts a flat; with the flat itself within the least number of buffers that adapters allow. */
+const FAN = 8;
+
+/** Tensors that lie end to end in the order given, in states of these names. */
+export type Flat = { parameters: readonly Parameter[]; param: string; grad: string; m: string; v: string };
+
+/** What is reported beside the metrics, in its order. */
+export const REPORT = [
+  "loss",
+  "grad_norm",
+  "loss_scale",
+  "good_steps",
+  "skipped_steps",
+  "beta1_power",
+  "beta2_power",
+] as const satisfies (keyof Report)[];
+
+export const partOf = (name: string) => `part of ${name}`;
+export const nextOf = (name: string) => `next ${name}`;
+
+/** The states that a program reads or writes as x0, x1, … */
+export const operands = (names: readonly string[]) => Object.fromEntries(names.map((name, i) => [`x${i}`, name]));
+
+export const total = ({ parameters }: Flat) => parameters.reduce((sum, parameter) => sum + sizeOf(parameter), 0);
+
+/** Tensors x0, x1, … laid end to end, in float32; `next` adds them to `sum`. */
+export async function compileGather(
+  device: Device,
+  flat: Flat,
+  dtype: DType,
+): Promise<{ first: Program; next: Program }> {
+  const pieces = flat.parameters.map((parameter, i) =>
+    Reshape(input(`x${i}`, dtype, parameter.shape), { shape: [sizeOf(parameter)] }),
+  );
+  const joined = pieces.length > 1 ? Concat(...pieces, { axis: 0 }) : pieces[0]!;
+  const whole = dtype === "float32" ? joined : Cast(joined, { to: "float32" });
+  const sum = Add(input("sum", "float32", [total(flat)]), whole);
+  const keep = ["flat"];
+  return {
+    first: await device.compile({ flat: whole }, { keep }),
+    next: await device.compile({ flat: sum }, { keep }),
+  };
+}
+
+/** The tensors of a flat, x0, x1, …, in the precision that they are computed with. */
+export function compileSpread(device: Device, flat: Flat, dtype: DType): Promise<Program> {
+  const whole = input("flat", "float32", [total(flat)]);
+  const pieces = cut(dtype === "float32" ? whole : Cast(whole, { to: dtype }), flat.parameters.map(sizeOf));
+  const outputs = Object.fromEntries(
+    flat.parameters.map(({ shape }, i): [string, Value] => [`x${i}`, Reshape(pieces[i]!, { shape })]),
+  );
+  return device.compile(outputs, { keep: Object.keys(outputs) });
+}
+
+/** x cut into pieces of these sizes, with no more than `FAN` outputs to a kernel. */
+function cut(x: Value, sizes: readonly number[]): Value[] {
+  if (sizes.length <= FAN) return split(x, 0, sizes);
+  const width = FAN ** Math.ceil(Math.log(sizes.length) / Math.log(FAN) - 1);
+  const groups = Array.from({ length: Math.ceil(sizes.length / width) }, (_, i) =>
+    sizes.slice(i * width, (i + 1) * width),
+  );
+  const wholes = split(
+    x,
+    0,
+    groups.map((group) => group.reduce((a, b) => a + b)),
+  );
+  return groups.flatMap((group, i) => cut(wholes[i]!, group));
+}
+
+/** `metrics` are the names of what is reported beside the loss. */
+export function compileControl(
+  device: Device,
+  flats: readonly Flat[],
+  metrics: readonly string[],
+  options: LayoutOptions,
+): Promise<Program> {
+  const grads = flats.map((flat) => input(flat.grad, "float32", [total(flat)]));
+  const squares = sumOfSquaresOfFlats(grads);
+  const { factors, grad_norm, next } = guardedFactors(squares, { ...options, scales: options.half });
+  const state = (name: string) => input(name, "float32", []);
+  const unscaled = (name: string) => (options.half ? Div(state(name), state("loss_scale")) : state(name));
+  const values: Record<string, Value> = {
+    loss_scale: state("loss_scale"),
+    good_steps: state("good_steps"),
+    ...next,
+    loss: unscaled("loss"),
+    grad_norm,
+  };
+  const reported = [...REPORT.map((name) => values[name]!), ...metrics.map(unscaled)];
+  const report = Concat(...reported.map((value) => Reshape(value, { shape: [1] })), { axis: 0 });
+  const outputs = {
+    ...factors,
+    ...Object.fromEntries(Object.entries(next).map(([name, value]) => [`next_${name}`, value])),
+    report,
+  };
+  return device.compile(outputs, { keep: Object.keys(outputs) });
+}
+
+/** Each scalar with the part of another micro-batch added to it. */
+export function compileAdd(device: Device, names: readonly string[]): Promise<Program> {
+  const sum = (name: string) => Add(input(name, "float32", []), input(partOf(name), "float32", []));
+  const outputs = Object.fromEntries(names.map((name) => [nextOf(name), sum(name)]));
+  return device.compile(outputs, { keep: Object.keys(outputs) });
+}
