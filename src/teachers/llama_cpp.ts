@@ -8,13 +8,11 @@ import type { LlamaContext, LlamaModel } from "node-llama-cpp";
 import { z } from "zod";
 import { notContent } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
-import type { Metadata } from "../formats/gguf.ts";
-import { openGguf } from "../formats/gguf-reader.ts";
 import { forRequest, notFinite } from "../generation/finite.ts";
-import { configFromGguf, weightsFromGguf } from "../models/from-gguf.ts";
 import { addonOf } from "./llama-cpp/addon.ts";
 import { inBackground, type Work, type WorkOptions } from "./llama-cpp/background.ts";
 import { decode, type EngineOptions } from "./llama-cpp/engine.ts";
+import { familyModel, metadataOf, ownTemplate, pieces, readMetadata } from "./llama-cpp/file.ts";
 import { score } from "./llama-cpp/scoring.ts";
 import { contextMemory, fittingSequences, type Memory, megabytes } from "./llama-cpp/sequences.ts";
 import { GPUS, type Started, startLlama } from "./llama-cpp/start.ts";
@@ -49,53 +47,11 @@ export const llama_cpp = defineTeacher({
     ending: ".gguf",
     example: "model-q8_0.gguf",
     beside: pieces,
-    template(path) {
-      const { metadata, close } = openGguf(path);
-      close();
-      return ownTemplate(metadata);
-    },
+    template: (path) => ownTemplate(metadataOf(path)),
   },
   create: open,
-  model({ path }) {
-    const file = openGguf(path);
-    try {
-      return {
-        config: configFromGguf(file, path),
-        source: path,
-        *weights() {
-          const opened = openGguf(path);
-          try {
-            yield* weightsFromGguf(opened, path);
-          } finally {
-            opened.close();
-          }
-        },
-        vocabulary: () => vocabularyOf(file.metadata),
-      };
-    } catch (error) {
-      if (error instanceof DistillError) return error.message;
-      throw error;
-    } finally {
-      file.close();
-    }
-  },
+  model: ({ path }) => familyModel(path),
 });
-
-/** The other files of a model in several, which llama.cpp finds by their names. */
-function pieces(name: string, names: readonly string[]): string[] {
-  const [, stem, count] = /^(.*)-\d{5}-of-(\d{5})\.gguf$/.exec(name) ?? [];
-  if (stem === undefined) return [];
-  const isPiece = (other: string) =>
-    other.startsWith(`${stem}-`) && other.slice(stem.length).match(PIECE)?.[1] === count;
-  return names.filter((other) => other !== name && isPiece(other));
-}
-
-const PIECE = /^-\d{5}-of-(\d{5})\.gguf$/;
-
-function ownTemplate(metadata: Metadata): string | undefined {
-  const own = metadata.get("tokenizer.chat_template");
-  return own?.type === "string" ? own.value : undefined;
-}
 
 async function open(options: Options): Promise<Teacher> {
   const { path, context_size } = options;
@@ -232,22 +188,6 @@ function requireCard({ path, gpu }: Options, { backend, devices, llama }: Starte
   throw new DistillError(
     `No layer of ${path} fits onto ${devices.join(", ")} (${backend}), and teacher.gpu asks for it. Take a smaller file, free memory on the card (${megabytes(llama.vramPaddingSize)} MB are kept free), or set gpu: auto.`,
   );
-}
-
-/** What the file says of itself, once it is known to be whole: llama.cpp ends the process over some broken files. */
-function readMetadata(path: string): Metadata {
-  const file = openGguf(path);
-  file.close();
-  const { metadata } = file;
-  if (metadata.get("general.architecture")?.type !== "string")
-    throw new DistillError(`${path} is a GGUF file without "general.architecture"; it is not a model.`);
-  const tokens = metadata.get("tokenizer.ggml.tokens");
-  if (tokens?.type !== "array" || tokens.of !== "string")
-    throw new DistillError(`${path} has no vocabulary ("tokenizer.ggml.tokens"), so nothing can be asked of it.`);
-  const texts = tokens.value.filter((text) => text !== "");
-  if (new Set(texts).size !== texts.length)
-    throw new DistillError(`${path} has the same token twice in its vocabulary, which llama.cpp does not survive.`);
-  return metadata;
 }
 
 async function sha256(path: string): Promise<string> {
