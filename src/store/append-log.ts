@@ -14,21 +14,25 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
-  readdirSync,
-  readFileSync,
   statSync,
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { readAt, syncFolder, writeWhole } from "../core/files.ts";
-import { contentHash } from "../core/hash.ts";
-
-/** Bytes of a file that were appended at once, and how many rows they hold. */
-export type Piece = { file: string; offset: number; bytes: number; rows: number; sha256: string };
-/** A piece that can be read, and the number of its first row among all that were ever written. */
-export type Extent = Piece & { first: number };
+import {
+  CHECKSUMS,
+  dataFilesIn,
+  type Extent,
+  encodeLine,
+  extentsOf,
+  FILE,
+  type Line,
+  type Piece,
+  piecesOf,
+  readLines,
+  writeLine,
+} from "./checksums.ts";
 
 export type AppendLog = {
   /** The pieces that can be read, in their order. */
@@ -49,29 +53,8 @@ export type AppendLog = {
 /** The whole pieces behind `offset` in a file. */
 export type Scan = (path: string, offset: number) => { bytes: number; rows: number }[];
 
-const CHECKSUMS = "checksums.jsonl";
-const FILE = /^data-(\d{5})\.arrow$/;
-
-const Line = z.union([
-  z.strictObject({
-    file: z.string().regex(FILE),
-    offset: z.int().nonnegative(),
-    bytes: z.int().positive(),
-    rows: z.int().nonnegative(),
-    sha256: z.string(),
-  }),
-  /** Where a piece begins that is damaged. */
-  z.strictObject({ damaged: z.string().regex(FILE), offset: z.int().nonnegative() }),
-]);
-type Line = z.output<typeof Line>;
-
 /** Whether a folder is such a log. */
 export const isAppendLog = (folder: string): boolean => existsSync(join(folder, CHECKSUMS));
-
-export const dataFilesIn = (folder: string): string[] =>
-  readdirSync(folder)
-    .filter((name) => FILE.test(name))
-    .sort();
 
 /** The pieces of a log for a reader, who may come while it is written. Pieces are compared when they are read. */
 export function readExtents(folder: string): Extent[] {
@@ -204,44 +187,6 @@ export function openAppendLog(folder: string, scan: Scan, told: (sentence: strin
   };
 }
 
-function extentsOf(lines: readonly Line[]) {
-  const bad = new Set(lines.flatMap((line) => ("damaged" in line ? [`${line.damaged} ${line.offset}`] : [])));
-  const pieces = piecesOf(lines).sort((a, b) => (a.file === b.file ? a.offset - b.offset : a.file < b.file ? -1 : 1));
-  const extents: Extent[] = [];
-  const broken = new Set<string>();
-  let [rows, damaged] = [0, 0];
-  for (const piece of pieces) {
-    if (bad.has(`${piece.file} ${piece.offset}`)) {
-      damaged += piece.rows;
-      broken.add(piece.file);
-    } else extents.push({ ...piece, first: rows });
-    rows += piece.rows;
-  }
-  return { extents, rows, damaged, broken };
-}
-
-const piecesOf = (lines: readonly Line[]): Piece[] => lines.flatMap((line) => ("file" in line ? [line] : []));
-
-/** The lines that can be read, and what is wrong with the others. A last line may have been half written: it is `torn`. */
-function readLines(folder: string): { lines: Line[]; lost?: string; torn: boolean } {
-  const path = join(folder, CHECKSUMS);
-  if (!existsSync(path))
-    return {
-      lines: [],
-      torn: false,
-      ...(existsSync(folder) && dataFilesIn(folder).length > 0 ? { lost: "is missing" } : {}),
-    };
-  const texts = readFileSync(path, "utf8").split("\n");
-  const torn = texts.pop() !== "";
-  const lines = texts.map(decodeLine);
-  const bad = lines.indexOf(undefined);
-  return {
-    lines: lines.filter((line) => line !== undefined),
-    torn,
-    ...(bad < 0 ? {} : { lost: `is damaged in line ${bad + 1}` }),
-  };
-}
-
 /** Whole pieces in files of which no line speaks. What is half written at the end of the newest is cut off. */
 function unknownPieces(folder: string, lines: readonly Line[], scan: Scan): Piece[] {
   const found: Piece[] = [];
@@ -273,30 +218,6 @@ function unknownPieces(folder: string, lines: readonly Line[], scan: Scan): Piec
     }
   }
   return found;
-}
-
-const encodeLine = (line: Line): string => `${JSON.stringify({ ...line, line: contentHash(line).slice(0, 8) })}\n`;
-
-/** Write a line whole, or leave the file as it was: the next one must not stand behind half of it. */
-function writeLine(log: number, line: Line): void {
-  const bytes = Buffer.from(encodeLine(line));
-  const before = fstatSync(log).size;
-  try {
-    for (let done = 0; done < bytes.length; ) done += writeSync(log, bytes, done, bytes.length - done);
-  } catch (error) {
-    ftruncateSync(log, before);
-    throw error;
-  }
-}
-
-function decodeLine(text: string): Line | undefined {
-  try {
-    const { line: check, ...rest } = JSON.parse(text) as Record<string, unknown>;
-    const parsed = Line.safeParse(rest);
-    return parsed.success && check === contentHash(parsed.data).slice(0, 8) ? parsed.data : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
