@@ -1,21 +1,18 @@
 /** @file What stands between the operators: numbers, symbols, functions, brackets and LaTeX commands. */
 
 import { type Cursor, unreadable } from "./cursor.ts";
+import { environment } from "./environments.ts";
 import type { Token } from "./lex.ts";
-import { Beyond } from "./limits.ts";
 import { determinant, minus } from "./matrix.ts";
+import { isFraction, numberAt, plainNumber } from "./numbers.ts";
 import type { Grammar } from "./parse.ts";
 import { print } from "./print.ts";
-import { add, integer, type Rational, ratio } from "./rational.ts";
+import { integer } from "./rational.ts";
 import { call, type Node, number, operation, symbol } from "./tree.ts";
 import { ACCENTS, DRESS, PREFIX_FUNCTIONS } from "./words.ts";
 
-const FRACTIONS = new Set(["frac", "dfrac", "tfrac", "cfrac"]);
 const BINOMIALS = new Set(["binom", "dbinom", "tbinom"]);
 const BIG_OPERATORS = new Set(["sum", "prod", "int", "iint", "oint", "lim"]);
-const MATRICES = new Set("matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases".split(" "));
-const DERIVATIONS = new Set("align aligned equation gather gathered split".split(" "));
-
 /** Commands that are no value. */
 const NO_VALUE = new Set(
   "circ degree bmod mod pmod pod end over choose Rightarrow implies iff forall exists".split(" "),
@@ -39,7 +36,7 @@ export type Atoms = ReturnType<typeof createAtoms>;
 
 /** The rules for atoms, over those for what atoms contain. */
 export function createAtoms(cursor: Cursor, grammar: Grammar) {
-  const { peek, skip, takeSign, isSign, isBracket, isCommand, nested } = cursor;
+  const { peek, skip, takeSign, isBracket, nested } = cursor;
   return { atom, argument, applied, subscripted, plain: print };
 
   function atom(): Node {
@@ -48,7 +45,7 @@ export function createAtoms(cursor: Cursor, grammar: Grammar) {
       skip();
       switch (token?.type) {
         case "number":
-          return mixed(token);
+          return numberAt(cursor, token);
         case "symbol":
           return token.name === "angle" || token.name === "triangle" ? geometric(token.name) : applied(token.name);
         case "function":
@@ -68,52 +65,6 @@ export function createAtoms(cursor: Cursor, grammar: Grammar) {
       }
       return unreadable("a value is missing");
     });
-  }
-
-  // ---- numbers
-
-  function plainNumber(token: Token & { type: "number" }): Node {
-    return token.decimals ? { kind: "number", value: token.value, decimals: token.decimals } : number(token.value);
-  }
-
-  /** 1 1/2 and 1\frac12 are sums: a whole number, then a proper fraction. */
-  function mixed(token: Token & { type: "number" }): Node {
-    const part = /^\d+$/.test(token.text) ? (slashFraction() ?? latexFraction()) : undefined;
-    if (!part) return plainNumber(token);
-    skip(part.length);
-    return number(add(token.value, part.value));
-  }
-
-  type Part = { value: Rational; length: number };
-
-  function slashFraction(): Part | undefined {
-    const [top, bottom] = [peek(), peek(2)];
-    if (top?.type !== "number") return undefined;
-    if (top.text === "½") return { value: top.value, length: 1 };
-    if (!top.space || !isSign("/", 1) || bottom?.type !== "number") return undefined;
-    return proper(top.text, bottom.text, 3);
-  }
-
-  function latexFraction(): Part | undefined {
-    const name = peek();
-    if (name?.type !== "command" || !FRACTIONS.has(name.name)) return undefined;
-    const texts: string[] = [];
-    let ahead = 1;
-    while (texts.length < 2) {
-      const wrapped = isBracket("open", "{", ahead);
-      const token = peek(wrapped ? ahead + 1 : ahead);
-      if (token?.type !== "number" || (wrapped && !isBracket("close", "{", ahead + 2))) return undefined;
-      ahead += wrapped ? 3 : 1;
-      if (wrapped || token.text.length === 1) texts.push(token.text);
-      else if (token.text.length === 2 && texts.length === 0) texts.push(token.text[0]!, token.text[1]!);
-      else return undefined;
-    }
-    return proper(texts[0]!, texts[1]!, ahead);
-  }
-
-  function proper(top: string, bottom: string, length: number): Part | undefined {
-    if (!/^\d{1,40}$/.test(top) || !/^\d{1,40}$/.test(bottom) || BigInt(top) >= BigInt(bottom)) return undefined;
-    return { value: ratio(BigInt(top), BigInt(bottom)), length };
   }
 
   // ---- symbols and functions
@@ -171,7 +122,7 @@ export function createAtoms(cursor: Cursor, grammar: Grammar) {
     let args: Node[];
     if (isBracket("open", "(")) {
       skip();
-      args = insideBars(0, () => listUntil(")"));
+      args = cursor.insideBars(0, () => listUntil(")"));
     } else args = isBracket("open", "set") ? setArguments() : [functionArgument()];
     const inverse = exponent?.kind === "number" && exponent.value.n === -1n && exponent.value.d === 1n;
     if (inverse && PREFIX_FUNCTIONS.has(`arc${standard}`)) return call(`arc${standard}`, ...args);
@@ -215,23 +166,15 @@ export function createAtoms(cursor: Cursor, grammar: Grammar) {
 
   // ---- brackets
 
-  function insideBars<T>(count: number, inner: () => T): T {
-    const before = cursor.bars;
-    cursor.bars = count;
-    const result = inner();
-    cursor.bars = before;
-    return result;
-  }
-
   function absolute(sign: string): Node {
-    const inner = insideBars(1, grammar.additive);
+    const inner = cursor.insideBars(1, grammar.additive);
     if (!takeSign(sign)) unreadable("a | is missing");
     if (sign === "norm") return call("norm", inner);
     return inner.kind === "matrix" ? determinant(inner.rows) : call("abs", inner);
   }
 
   function bracketed(open: string): Node {
-    return insideBars(0, () => {
+    return cursor.insideBars(0, () => {
       if (open === "(" || open === "[") return roundOrSquare(open);
       if (open === "floor" || open === "ceil") {
         const inner = grammar.additive();
@@ -291,10 +234,10 @@ export function createAtoms(cursor: Cursor, grammar: Grammar) {
   }
 
   function command(name: string): Node {
-    if (FRACTIONS.has(name)) return operation("/", argument(true), argument(true));
+    if (isFraction(name)) return operation("/", argument(true), argument(true));
     if (BINOMIALS.has(name)) return call("binom", argument(true), argument(true));
     if (name === "sqrt" || name === "cbrt") return root(name);
-    if (name === "begin") return environment();
+    if (name === "begin") return environment(cursor, grammar);
     if (Object.hasOwn(ACCENTS, name)) return applied(`${ACCENTS[name]}:${print(argument())}`);
     if (DRESS.has(name)) return argument();
     if (name === "textcolor" || name === "color" || name === "tag" || name === "phantom" || name === "hspace") {
@@ -321,50 +264,8 @@ export function createAtoms(cursor: Cursor, grammar: Grammar) {
 
   function bigOperator(name: string): Node {
     const bounds: Node[] = [];
-    for (let sign = takeSign("_", "^"); sign; sign = takeSign("_", "^")) bounds.push(call(sign, lowerBound()));
+    for (let sign = takeSign("_", "^"); sign; sign = takeSign("_", "^")) bounds.push(call(sign, grammar.script()));
     const body = name === "sum" || name === "prod" ? grammar.term() : grammar.additive();
     return call(name, ...bounds, body);
-  }
-
-  /** A bound may be a relation in braces: k=1. */
-  function lowerBound(): Node {
-    return grammar.script();
-  }
-
-  function environment(): Node {
-    const name = cursor.takeText().trim().replace("*", "");
-    if (DERIVATIONS.has(name)) {
-      cursor.removeAlignment();
-      const inner = grammar.separated();
-      endEnvironment();
-      return inner;
-    }
-    if (!MATRICES.has(name)) return unreadable(`${name} is no matrix`);
-    // The columns of an array.
-    if (name === "array" && isBracket("open", "{")) {
-      while (peek() && !isBracket("close", "{")) skip();
-      skip();
-    }
-    const rows: Node[][] = [[]];
-    while (!isCommand("end")) {
-      if (takeSign("newline")) rows.push([]);
-      else if (isCommand("hline")) skip();
-      else if (!takeSign("&", ",")) {
-        if (rows.length * rows[0]!.length > 144) throw new Beyond("a matrix has too many cells");
-        rows.at(-1)!.push(insideBars(0, grammar.relation));
-      }
-    }
-    endEnvironment();
-    const full = rows.filter((row) => row.length > 0);
-    if (full.length === 0) return unreadable("a matrix is empty");
-    if (name === "cases") return { kind: "set", written: false, joint: "and", items: full.flat() };
-    if (full.some((row) => row.length !== full[0]!.length)) unreadable("the rows of a matrix differ in length");
-    return name === "vmatrix" ? determinant(full) : { kind: "matrix", rows: full };
-  }
-
-  function endEnvironment(): void {
-    if (!isCommand("end")) unreadable("an environment is not closed");
-    skip();
-    cursor.takeText();
   }
 }

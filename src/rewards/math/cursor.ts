@@ -15,9 +15,18 @@ export function openCursor(source: string) {
     const token = peek(ahead);
     return token?.type === type && token.bracket === bracket;
   };
+  let bars = 0;
   return {
-    /** How many |…| are open: inside one, | closes. */
-    bars: 0,
+    /** Whether a |…| is open: inside one, | closes. */
+    inBars: () => bars > 0,
+    /** What stands inside this many |…|, whatever is open around it. */
+    insideBars: <T>(count: number, inner: () => T): T => {
+      const before = bars;
+      bars = count;
+      const result = inner();
+      bars = before;
+      return result;
+    },
     peek,
     skip: (count = 1) => {
       at += count;

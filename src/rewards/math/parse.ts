@@ -163,7 +163,7 @@ function createGrammar(cursor: Cursor): Grammar {
       case "command":
         return ATOM_COMMANDS.has(token.name) || Object.hasOwn(ACCENTS, token.name) || DRESS.has(token.name);
       case "sign":
-        return token.sign === "|" && cursor.bars === 0;
+        return token.sign === "|" && !cursor.inBars();
       default:
         return false;
     }
