@@ -3,41 +3,16 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } fro
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
-import { stringify } from "yaml";
 import { readDataset } from "../../src/data/dataset-folder.ts";
 import { readLedger } from "../../src/data/ledger.ts";
 import { readLikely, storedRows } from "../../src/data/likely.ts";
 import { rowsIn } from "../../src/data/traces.ts";
 import { distill } from "../support/cli.ts";
+import { MODELS, STORIES, storiesRecipe, STORIES_TEACHER as teacher } from "../support/recipes.ts";
 
-const MODELS = resolve("data/models");
-const STORIES = resolve("data/stories");
-const teacher = {
-  type: "llama_cpp",
-  path: join(MODELS, "stories-teacher-q8_0.gguf"),
-  sequences: 8,
-  context_size: 512,
-  gpu: false,
-  threads: 1,
-};
 const trainer = { type: "kd", top_logprobs: 4, max_length: 320, max_steps: 3, learning_rate: 1e-3 };
 
-/** A recipe in a folder of its own; a key that is undefined is left out. */
-function recipe(changes: Record<string, unknown>): { path: string; output: string } {
-  const folder = mkdtempSync(join(tmpdir(), "distillation-"));
-  const output = join(folder, "run");
-  const whole = {
-    name: "small",
-    output,
-    device: "cpu",
-    threads: 1,
-    student: { path: join(MODELS, "stories-base") },
-    trainer,
-  };
-  const path = join(folder, "recipe.yaml");
-  writeFileSync(path, stringify({ ...whole, ...changes }));
-  return { path, output };
-}
+const recipe = (changes: Record<string, unknown>) => storiesRecipe({ trainer, ...changes });
 
 const sampling = {
   prompts: { path: join(STORIES, "train.jsonl"), limit: 6 },

@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
-import { stringify } from "yaml";
 import { readLedger } from "../../src/data/ledger.ts";
 import { rowsIn } from "../../src/data/traces.ts";
 import { distill } from "../support/cli.ts";
+import { STORIES, storiesRecipe } from "../support/recipes.ts";
 
-const STORIES = resolve("data/stories");
 const trainer = {
   type: "grpo",
   prompts: { path: join(STORIES, "train.jsonl"), limit: 12 },
@@ -22,26 +20,15 @@ const trainer = {
 };
 
 /** A recipe in a folder of its own; its rewards are for lengths, of which every base has some, unless given. */
-function recipe(changes: Record<string, unknown> = {}): { path: string; output: string } {
-  const folder = mkdtempSync(join(tmpdir(), "grpo-"));
-  const output = join(folder, "run");
-  const whole = {
-    name: "small",
-    output,
-    device: "cpu",
-    threads: 1,
-    student: { path: resolve("data/models/stories-base") },
+const recipe = (changes: Record<string, unknown> = {}) =>
+  storiesRecipe({
     rewards: [
       { type: "length", name: "short" },
       { type: "accuracy", weight: 2 },
     ],
     trainer,
     ...changes,
-  };
-  const path = join(folder, "recipe.yaml");
-  writeFileSync(path, stringify(whole));
-  return { path, output };
-}
+  });
 
 test("a student is reinforced by the recipe's rules, and what it drew is kept with what they said", async () => {
   const { path, output } = recipe({

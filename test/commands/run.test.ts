@@ -10,37 +10,20 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
-import { stringify } from "yaml";
 import { writeDataset } from "../../src/data/dataset-folder.ts";
 import { type Draw, readTraces, type Trace, tracesTable } from "../../src/data/traces.ts";
 import { openRunFolder } from "../../src/store/run-folder.ts";
 import { CLI, distill } from "../support/cli.ts";
+import { MODELS, STORIES, STORIES_TEACHER, storiesRecipe } from "../support/recipes.ts";
 import { scratch } from "../support/students.ts";
 import { drawsIn } from "../support/traces.ts";
 
-const MODELS = resolve("data/models");
-const STORIES = resolve("data/stories");
-
 /** The quickstart's models on a handful of its problems, in a folder of its own. */
-function recipe(changes: Record<string, unknown> = {}): { path: string; output: string; folder: string } {
-  const folder = scratch();
-  const output = join(folder, "run");
-  const whole = {
-    name: "small",
-    output,
-    device: "cpu",
-    threads: 1,
-    teacher: {
-      type: "llama_cpp",
-      path: join(MODELS, "stories-teacher-q8_0.gguf"),
-      sequences: 8,
-      context_size: 512,
-      gpu: false,
-      threads: 1,
-    },
-    student: { path: join(MODELS, "stories-base") },
+const recipe = (changes: Record<string, unknown> = {}) =>
+  storiesRecipe({
+    teacher: STORIES_TEACHER,
     sampling: {
       prompts: { path: join(STORIES, "train.jsonl"), limit: 8 },
       num_generations: 2,
@@ -60,11 +43,7 @@ function recipe(changes: Record<string, unknown> = {}): { path: string; output: 
       max_completion_length: 64,
     },
     ...changes,
-  };
-  const path = join(folder, "recipe.yaml");
-  writeFileSync(path, stringify(whole));
-  return { path, output, folder };
-}
+  });
 
 const keys = (traces: Iterable<Draw>) => [...traces].map(({ prompt_id, sample }) => `${prompt_id}/${sample}`);
 

@@ -19,11 +19,11 @@ import { FILES, onnx } from "../../src/exporters/onnx.ts";
 import { compareRunners, continueGreedily } from "../../src/exporters/parity.ts";
 import { openOnnxRunner } from "../../src/exporters/runners/onnx.ts";
 import { openReferenceRunner } from "../../src/exporters/runners/reference.ts";
+import { greedyCompletions } from "../../src/generation/greedy.ts";
 import { createModel, loadWeights, type ModelConfig, readConfig } from "../../src/models/load.ts";
 import { type LoadedModel, openDevice } from "../../src/runtime/device.ts";
 import { type Tensor, tensor } from "../../src/runtime/tensor.ts";
 import { testDevice } from "../support/finite-differences.ts";
-import { greedy } from "../support/models.ts";
 import { scratch, writeStudent } from "../support/students.ts";
 import { relativeDifference } from "../support/training.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
@@ -95,7 +95,7 @@ async function trained(student: string, max_completion_length = 24): Promise<num
   const model = createModel(readConfig(student), student);
   for (const { name, shape, data } of loadWeights(student, model))
     await device.write(name, tensor("float32", shape, data));
-  return greedy(device, model, PROMPTS, { eos, max_completion_length });
+  return greedyCompletions(device, model, PROMPTS, { stops: [eos], max_completion_length });
 }
 
 for (const name of Object.keys(STUDENTS))

@@ -6,9 +6,7 @@ import { type Llama, LlamaLogLevel, type LlamaModel, type Token } from "node-lla
 import { TOKENIZER_FILES } from "../../src/data/tokenizer.ts";
 import { openGguf } from "../../src/formats/gguf-reader.ts";
 import { openLogits } from "../../src/generation/logits.ts";
-import { openSampler } from "../../src/generation/sampler.ts";
 import { createModel, initialWeights, loadWeights, type ModelConfig, saveTensors } from "../../src/models/load.ts";
-import type { Model } from "../../src/models/model.ts";
 import type { Device } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
 import { getLlama } from "../../src/teachers/llama-cpp/variant.ts";
@@ -57,22 +55,6 @@ export async function ourLogits(
   const logits = await own.logits(tokens);
   await own.close();
   return logits;
-}
-
-/** The most likely continuation of each prompt, by weights that are states of the device. */
-export async function greedy(
-  device: Device,
-  model: Model,
-  prompts: readonly (readonly number[])[],
-  { eos, max_completion_length }: { eos: number; max_completion_length: number },
-): Promise<number[][]> {
-  const sampler = openSampler(device, model, { stops: [eos] });
-  const requests = prompts.map((tokens) => ({ tokens, seed: 0 }));
-  const completions: number[][] = [];
-  for await (const { index, tokens } of sampler.generate(requests, { temperature: 0, max_completion_length }))
-    completions[index] = tokens;
-  await sampler.close();
-  return completions;
 }
 
 let llama: Promise<Llama> | undefined;

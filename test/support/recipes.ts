@@ -1,13 +1,27 @@
-import { cpSync, mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { cpSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { stringify } from "yaml";
+import { scratch } from "./students.ts";
+
+export const MODELS = resolve("data/models");
+export const STORIES = resolve("data/stories");
+
+/** The quickstart's teacher, on one thread. */
+export const STORIES_TEACHER = {
+  type: "llama_cpp",
+  path: join(MODELS, "stories-teacher-q8_0.gguf"),
+  sequences: 8,
+  context_size: 512,
+  gpu: false,
+  threads: 1,
+};
+
+type Place = { path: string; output: string; folder: string };
 
 /** A recipe of a tiny student in a folder of its own, with `changes` to its keys. */
-export function recipe(changes: Record<string, unknown> = {}): { path: string; output: string; folder: string } {
-  const folder = mkdtempSync(join(tmpdir(), "train-"));
+export function recipe(changes: Record<string, unknown> = {}): Place {
+  const folder = scratch();
   cpSync("data/arithmetic", join(folder, "tokenizer"), { recursive: true });
-  const output = join(folder, "run");
   const config = {
     model_type: "llama",
     hidden_size: 16,
@@ -15,11 +29,8 @@ export function recipe(changes: Record<string, unknown> = {}): { path: string; o
     num_hidden_layers: 2,
     num_attention_heads: 2,
   };
-  const whole = {
+  return written(folder, {
     name: "toy",
-    output,
-    device: "cpu",
-    threads: 1,
     student: { config, seed: 1 },
     tokenizer: "tokenizer",
     dataset: { generate: { type: "arithmetic" }, rows: 200 },
@@ -33,8 +44,15 @@ export function recipe(changes: Record<string, unknown> = {}): { path: string; o
       learning_rate: 0.003,
     },
     ...changes,
-  };
-  const path = join(folder, "recipe.yaml");
-  writeFileSync(path, stringify(whole));
+  });
+}
+
+/** A recipe of the quickstart's student in a folder of its own; a key that is undefined is left out. */
+export const storiesRecipe = (keys: Record<string, unknown>): Place =>
+  written(scratch(), { name: "small", student: { path: join(MODELS, "stories-base") }, ...keys });
+
+function written(folder: string, keys: Record<string, unknown>): Place {
+  const [path, output] = [join(folder, "recipe.yaml"), join(folder, "run")];
+  writeFileSync(path, stringify({ output, device: "cpu", threads: 1, ...keys }));
   return { path, output, folder };
 }

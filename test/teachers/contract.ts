@@ -1,8 +1,30 @@
 /** @file What must be true of every teacher. */
 
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
+import { gguf } from "../../src/exporters/gguf.ts";
+import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
 import type { GenerateOptions, Generation, SampleRequest, Teacher } from "../../src/teachers/teacher.ts";
+import { writeModel } from "../support/models.ts";
+import { TOY } from "../support/training.ts";
+
+/** With seed 12 no greedy choice after the prompts is a near tie. */
+export const CONFIG = { ...TOY, vocab_size: 23, initializer_range: 0.4 };
+export const PROMPTS = ["37*48+5=?", "12*3-4=?", "9*9=?<think>", "37*48+6=?<think>9*8=72\n9*40=360\n"];
+
+/** A toy that continues the prompts at some length: its folder, and its GGUF file. */
+export async function writeToy(folder: string): Promise<{ source: string; path: string }> {
+  const source = await writeModel(join(folder, "model"), CONFIG, { seed: 12 });
+  const [file] = await gguf.create({ types: ["f32"] })({ folder: source }, join(folder, "gguf"));
+  return { source, path: file!.path };
+}
+
+/** llama.cpp with the toy, to compare another teacher with. */
+export const openLlamaCpp = (path: string, options: object = {}): Promise<Teacher> =>
+  llama_cpp.create(
+    llama_cpp.options.parse({ path, sequences: 4, context_size: 256, gpu: false, threads: 1, ...options }),
+  );
 
 export const SAMPLING: GenerateOptions = {
   temperature: 1,

@@ -1,31 +1,22 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { DistillError } from "../../src/core/errors.ts";
 import { requireSameVocabulary } from "../../src/data/vocabulary.ts";
-import { gguf } from "../../src/exporters/gguf.ts";
 import { engine } from "../../src/teachers/engine.ts";
-import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
 import type { Teacher, TopLogprobs } from "../../src/teachers/teacher.ts";
-import { writeModel } from "../support/models.ts";
 import { scratch } from "../support/students.ts";
-import { TOY } from "../support/training.ts";
-import { SAMPLING, testContract } from "./contract.ts";
+import { openLlamaCpp, PROMPTS, SAMPLING, testContract, writeToy } from "./contract.ts";
 
-const CONFIG = { ...TOY, vocab_size: 23, initializer_range: 0.4 };
-const PROMPTS = ["37*48+5=?", "12*3-4=?", "9*9=?<think>", "37*48+6=?<think>9*8=72\n9*40=360\n"];
 const folder = scratch();
 let teacher: Teacher;
 let other: Teacher;
 
 before(async () => {
-  const path = await writeModel(join(folder, "model"), CONFIG, { seed: 12 });
-  const [file] = await gguf.create({ types: ["f32"] })({ folder: path }, join(folder, "gguf"));
+  const { source, path } = await writeToy(folder);
   teacher = await engine.create(
-    engine.options.parse({ path, device: "cpu", threads: 1, sequences: 4, context_size: 256 }),
+    engine.options.parse({ path: source, device: "cpu", threads: 1, sequences: 4, context_size: 256 }),
   );
-  const options = { path: file!.path, sequences: 4, context_size: 256, gpu: false, threads: 1 };
-  other = await llama_cpp.create(llama_cpp.options.parse(options));
+  other = await openLlamaCpp(path);
 });
 after(async () => {
   await teacher.close();

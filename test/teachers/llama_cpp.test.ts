@@ -8,32 +8,22 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { DistillError } from "../../src/core/errors.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
-import { gguf } from "../../src/exporters/gguf.ts";
+import { greedyCompletions } from "../../src/generation/greedy.ts";
 import { createModel, loadWeights } from "../../src/models/load.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
-import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
 import type { Teacher } from "../../src/teachers/teacher.ts";
-import { greedy, writeModel } from "../support/models.ts";
-import { TOY } from "../support/training.ts";
-import { GREEDY, generateAll, SAMPLING, testContract } from "./contract.ts";
+import { CONFIG, GREEDY, generateAll, openLlamaCpp, PROMPTS, SAMPLING, testContract, writeToy } from "./contract.ts";
 
-const CONFIG = { ...TOY, vocab_size: 23, initializer_range: 0.4 }; // with seed 12 no greedy choice is a near tie
-const PROMPTS = ["37*48+5=?", "12*3-4=?", "9*9=?<think>", "37*48+6=?<think>9*8=72\n9*40=360\n"];
 const folder = mkdtempSync(join(tmpdir(), "teacher-llama-cpp-"));
 
 let source: string;
 let path: string;
 let teacher: Teacher;
-const open = (options: object) =>
-  llama_cpp.create(
-    llama_cpp.options.parse({ path, sequences: 4, context_size: 256, gpu: false, threads: 1, ...options }),
-  );
+const open = (options: object) => openLlamaCpp(path, options);
 
 before(async () => {
-  source = await writeModel(join(folder, "model"), CONFIG, { seed: 12 });
-  const [file] = await gguf.create({ types: ["f32"] })({ folder: source }, folder);
-  path = file!.path;
+  ({ source, path } = await writeToy(folder));
   teacher = await open({});
 });
 after(() => teacher.close());
@@ -46,11 +36,11 @@ test("greedy completions are those of the training runtime", async () => {
   const model = createModel(CONFIG, source);
   for (const { name, shape, data } of loadWeights(source, model))
     await device.write(name, tensor("float32", shape, data));
-  const expected = await greedy(
+  const expected = await greedyCompletions(
     device,
     model,
     PROMPTS.map((prompt) => tokenizer.encode(prompt)),
-    { eos: tokenizer.eos, max_completion_length: 20 },
+    { stops: [tokenizer.eos], max_completion_length: 20 },
   );
   await device.close();
   const generations = await generateAll(

@@ -4,6 +4,7 @@ import { before, test } from "node:test";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { gguf } from "../../src/exporters/gguf.ts";
 import { onnx } from "../../src/exporters/onnx.ts";
+import { greedyCompletions } from "../../src/generation/greedy.ts";
 import { createModel, loadWeights, type ModelConfig } from "../../src/models/load.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
@@ -11,7 +12,7 @@ import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
 import { openLlamaScorer } from "../../src/teachers/llama-logits.ts";
 import type { GenerateOptions, Teacher } from "../../src/teachers/teacher.ts";
 import { transformers } from "../../src/teachers/transformers.ts";
-import { damageGguf, greedy, writeModel } from "../support/models.ts";
+import { damageGguf, writeModel } from "../support/models.ts";
 import { scratch } from "../support/students.ts";
 import { TOY } from "../support/training.ts";
 import { GREEDY, generateAll, SAMPLING } from "./contract.ts";
@@ -120,7 +121,7 @@ for (const [name, [, weight, elements]] of Object.entries(DAMAGE))
       await device.write(name, tensor("float32", shape, data));
     const prompts = PROMPTS.map((prompt) => tokenizer.encode(prompt));
     await assert.rejects(
-      greedy(device, model, prompts, { eos: tokenizer.eos, max_completion_length: 20 }),
+      greedyCompletions(device, model, prompts, { stops: [tokenizer.eos], max_completion_length: 20 }),
       /^DistillError: The model gives logits that are not finite for request 0\. /,
     );
     await device.close();

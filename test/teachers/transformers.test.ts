@@ -2,32 +2,24 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { DistillError } from "../../src/core/errors.ts";
-import { gguf } from "../../src/exporters/gguf.ts";
 import { onnx } from "../../src/exporters/onnx.ts";
-import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
 import { requireScores } from "../../src/teachers/score.ts";
 import type { Teacher } from "../../src/teachers/teacher.ts";
 import { transformers } from "../../src/teachers/transformers.ts";
-import { writeModel } from "../support/models.ts";
 import { scratch } from "../support/students.ts";
-import { TOY } from "../support/training.ts";
-import { GREEDY, generateAll, SAMPLING, testContract } from "./contract.ts";
+import { GREEDY, generateAll, openLlamaCpp, PROMPTS, SAMPLING, testContract, writeToy } from "./contract.ts";
 
-const CONFIG = { ...TOY, vocab_size: 23, initializer_range: 0.4 };
-const PROMPTS = ["37*48+5=?", "12*3-4=?", "9*9=?<think>", "37*48+6=?<think>9*8=72\n9*40=360\n"];
 const folder = scratch();
 let teacher: Teacher;
 let other: Teacher;
 
 before(async () => {
-  const source = await writeModel(join(folder, "model"), CONFIG, { seed: 12 });
+  const { source, path } = await writeToy(folder);
   await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9 })({ folder: source }, join(folder, "onnx"));
-  const [file] = await gguf.create({ types: ["f32"] })({ folder: source }, join(folder, "gguf"));
   teacher = await transformers.create(
     transformers.options.parse({ path: join(folder, "onnx/onnx/model.onnx"), sequences: 4, context_size: 256 }),
   );
-  const options = { path: file!.path, sequences: 4, context_size: 256, gpu: false, threads: 1 };
-  other = await llama_cpp.create(llama_cpp.options.parse(options));
+  other = await openLlamaCpp(path);
 });
 after(async () => {
   await teacher.close();

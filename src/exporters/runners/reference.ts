@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import { greedyCompletions } from "../../generation/greedy.ts";
 import { openLogits } from "../../generation/logits.ts";
-import { openSampler } from "../../generation/sampler.ts";
 import { createModel, loadWeights, readConfig } from "../../models/load.ts";
 import { type DeviceName, openDevice } from "../../runtime/device.ts";
 import { tensor } from "../../runtime/tensor.ts";
@@ -20,15 +20,7 @@ export async function openReferenceRunner(folder: string, deviceName: DeviceName
   const { logits } = openLogits(device, model, folder);
   return {
     logits,
-    async continueGreedily(prompts, { stops, max_completion_length }) {
-      const sampler = openSampler(device, model, { stops, source: folder });
-      const requests = prompts.map((tokens) => ({ tokens, seed: 0 }));
-      const completions: number[][] = [];
-      for await (const { index, tokens } of sampler.generate(requests, { temperature: 0, max_completion_length }))
-        completions[index] = tokens;
-      await sampler.close();
-      return completions;
-    },
+    continueGreedily: (prompts, options) => greedyCompletions(device, model, prompts, { ...options, source: folder }),
     close: () => device.close(),
   };
 }
