@@ -65,3 +65,5 @@ export function deriveSeed(...parts: readonly (string | number)[]): number {
   for (const character of parts.join("\u0000")) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x01000193);
   return hash >>> 0;
 }
+
+export const pick = <T>(random: Random, items: readonly T[]): T => items[random.below(items.length)]!;

@@ -1,7 +1,7 @@
 /** @file What a student drew between steps of its training, as rows: the columns of traces, and those of a step. */
 
 import type { Judgement } from "../core/trace.ts";
-import { Float64, Int32, Uint32, Utf8 } from "../formats/apache-arrow.ts";
+import { type DataType, Float64, Int32, Uint32, Utf8 } from "../formats/apache-arrow.ts";
 import { column, FLOATS, INTEGERS } from "./columns.ts";
 import { type Table, tableOf } from "./tables.ts";
 import { judgedColumns } from "./traces.ts";
@@ -23,6 +23,15 @@ export type Rollout = {
   finish_reason: "stop" | "length";
   seed: number;
   temperature: number;
+  max_completion_length: number;
+  /** Updates that the weights had seen which drew it. */
+  policy: number;
+  /** How much better than expected it was, the mean over its tokens. */
+  advantage?: number;
+  /** Of each token, by the reference. */
+  reference_logprobs?: readonly number[];
+  /** Before each token, what the value head expected. */
+  values?: readonly number[];
   /** What rules say of it, where there are any. */
   judgement?: Judgement;
 };
@@ -42,9 +51,20 @@ export function rolloutsTable(rows: readonly Rollout[]): Table {
     finish_reason: column(new Utf8(), rows, "finish_reason"),
     seed: column(new Uint32(), rows, "seed"),
     temperature: column(new Float64(), rows, "temperature"),
+    max_completion_length: column(new Int32(), rows, "max_completion_length"),
+    policy: column(new Int32(), rows, "policy"),
+    ...optional(rows, { advantage: new Float64(), reference_logprobs: FLOATS, values: FLOATS }),
     ...(judged.length > 0 ? judgedColumns(judged) : {}),
   });
 }
+
+/** Columns of what a run has of all of its rows, or of none. */
+const optional = (rows: readonly Rollout[], types: Partial<Record<keyof Rollout, DataType>>) =>
+  Object.fromEntries(
+    Object.entries(types)
+      .filter(([name]) => rows.every((row) => row[name as keyof Rollout] !== undefined))
+      .map(([name, type]) => [name, column(type, rows, name as keyof Rollout)]),
+  );
 
 /** A row as it was kept. */
 export function rolloutOf(row: Rollout & Partial<Judgement>): Rollout {

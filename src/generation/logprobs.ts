@@ -6,6 +6,7 @@ import { pack } from "../data/packing.ts";
 import { input, scalar, type Value } from "../graph/value.ts";
 import type { Model } from "../models/model.ts";
 import { linear } from "../nn/linear.ts";
+import { headValues } from "../nn/value-head.ts";
 import {
   Add,
   After,
@@ -34,6 +35,8 @@ export type ScorerOptions = {
   entropy?: boolean;
   /** How many of the likeliest tokens are wanted; 0 for none. */
   top?: number;
+  /** The states of a linear layer, [1, width] and [1], that makes a number of the hidden state before each token. */
+  value?: { weight: string; bias: string } | undefined;
   /** What errors call the model. */
   source?: string;
   /** The states that stand in for weights, by the weights' names. */
@@ -48,6 +51,7 @@ export type Scores = {
   entropies?: Float32Array;
   /** The likeliest tokens, the likeliest first: [tokens, top], and the probability of all others together: [tokens]. */
   top?: { ids: Int32Array; logprobs: Float32Array; tail: Float32Array };
+  values?: Float32Array;
 };
 
 export type Scorer = {
@@ -68,7 +72,7 @@ export function openScorer(device: Device, trained: Model, options: ScorerOption
   const model = trained.eval();
   const { max_length, source = "The model", reads = {}, top = 0 } = options;
   const vocab = model.head.shape[0] as number;
-  const wanted = { entropy: options.entropy === true, top: Math.min(top, vocab) };
+  const wanted = { entropy: options.entropy === true, top: Math.min(top, vocab), value: options.value };
   const programs = new Map<string, Promise<Program>>();
   const heads = device.target.fewKernels ? model.num_heads : undefined;
 
@@ -137,7 +141,12 @@ const ceilPower = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 export function scores(
   model: Model,
   shape: BatchShape,
-  { entropy, top, tempered }: { entropy: boolean; top: number; tempered: boolean },
+  {
+    entropy,
+    top,
+    tempered,
+    value,
+  }: Pick<ScorerOptions, "value"> & { entropy: boolean; top: number; tempered: boolean },
 ): Record<string, Value> {
   const hidden = model.hidden(tokenInputs(shape));
   const outputs: Record<string, Value> = {};
@@ -148,6 +157,7 @@ export function scores(
     const product = linear(last, model.head);
     const logits = product.dtype === "float16" ? Cast(product, { to: "float32" }) : product;
     const logprobs = LogSoftmax(tempered ? Mul(logits, input("inverse_temperature", "float32", [])) : logits);
+    if (value) outputs[`values_${i}`] = headValues(last, value).values;
     outputs[`logprobs_${i}`] = GatherElements(logprobs, labels, { axis: 1 });
     if (entropy) outputs[`entropies_${i}`] = Neg(ReduceSum(Mul(Exp(logprobs), logprobs), { axes: [1] }));
     if (top === 0) continue;
@@ -179,7 +189,9 @@ function labelFeeds({ supervised, shape: { chunks } }: Batch): Record<string, Te
 }
 
 /** What the program says of all supervised tokens, one after the other. */
-type Columns = { logprobs: Float32Array } & Partial<Record<"entropies" | "top_logprobs" | "tail", Float32Array>> & {
+type Columns = { logprobs: Float32Array } & Partial<
+  Record<"entropies" | "top_logprobs" | "tail" | "values", Float32Array>
+> & {
     top_ids?: Int32Array;
   };
 
@@ -209,7 +221,7 @@ function lowWords({ buffer, byteOffset, length }: BigInt64Array): Int32Array {
 
 /** The scores of tokens `start` to `end`. */
 function cut(
-  { logprobs, entropies, top_ids, top_logprobs, tail }: Columns,
+  { logprobs, entropies, top_ids, top_logprobs, tail, values }: Columns,
   start: number,
   end: number,
   top: number,
@@ -217,6 +229,7 @@ function cut(
   return {
     logprobs: logprobs.slice(start, end),
     ...(entropies && { entropies: entropies.slice(start, end) }),
+    ...(values && { values: values.slice(start, end) }),
     ...(top_ids && {
       top: {
         ids: top_ids.slice(start * top, end * top),

@@ -23,8 +23,11 @@ export type Predicted = {
   fill(value: number): Value;
 };
 
-/** The loss of each position [n, 1], d loss / d logits [n, vocab], and what is logged beside the loss, [n, 1] each. */
-export type Ruled = { loss: Value; gradient: Value; metrics?: Record<string, Value> };
+/**
+ * The loss of each position [n, 1], d loss / d logits [n, vocab], over `scale` [n, 1] where that is a factor of it, and what is
+ * logged beside the loss, [n, 1] each.
+ */
+export type Ruled = { loss: Value; gradient: Value; scale?: Value; metrics?: Record<string, Value> };
 
 /** What is minimised at a position, in float32 whatever the model computes in. */
 export type TokenRule = (predicted: Predicted, ...operands: Value[]) => Ruled;
@@ -98,6 +101,7 @@ function lossAndGradients(
       metrics[name] = [...(metrics[name] ?? []), metric];
       w = After(w, metric);
     }
+    if (ruled.scale) w = Mul(w, ruled.scale);
     const d = half ? Cast(Mul(ruled.gradient, w), { to: hidden.dtype }) : ruled.gradient;
     const product = MatMul(d, weight);
     const dh = half ? product : Mul(product, w);

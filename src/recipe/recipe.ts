@@ -56,6 +56,8 @@ export const Recipe = z
     /** What is trained on where nothing is sampled. */
     dataset: Dataset.optional(),
     lora,
+    /** What a trainer that keeps near to a model is to keep near to; the student as it starts unless given. */
+    reference: z.strictObject({ path: text }).optional(),
     trainer: Trainer,
     export: z.array(oneOf(exporters)).default([]),
     parity: ParityOptions.strict().prefault({}),
@@ -67,7 +69,7 @@ export const Recipe = z
       .strict()
       .optional(),
   })
-  .superRefine(({ sampling, dataset, trainer, teacher, rewards }, context) => {
+  .superRefine(({ sampling, dataset, trainer, teacher, rewards, reference }, context) => {
     const refuse = (key: string[], message: string) => context.addIssue({ code: "custom", path: key, message });
     const {
       needs,
@@ -88,7 +90,11 @@ export const Recipe = z
         [sampling ? "sampling" : "dataset"],
         `the trainer ${trainer.type} makes its examples from trainer.prompts; leave it out`,
       );
+    const conflict = rest.conflict?.(trainer);
+    if (conflict) refuse(["trainer", conflict.key], conflict.message);
     if (rest.judges && !rewards) refuse(["rewards"], `the trainer ${trainer.type} needs rewards`);
+    if (reference && !rest.keepsNear?.(trainer))
+      refuse(["reference"], `the trainer ${trainer.type} compares with none; leave it out, or give trainer.beta`);
     if (asks === "model" && !teacher)
       refuse(["teacher"], `the trainer ${trainer.type} asks a teacher at every step; name it`);
   })
@@ -138,7 +144,7 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
     prompts: placed(section.prompts, "data"),
   });
   const { teacher, sampling, rewards, dataset, evaluation } = recipe;
-  const trainer = recipe.trainer as Recipe["trainer"] & { prompts?: object };
+  const trainer = recipe.trainer as Recipe["trainer"] & { prompts?: object; eval_prompts?: object };
   return {
     ...recipe,
     student: placed(recipe.student, "student"),
@@ -148,7 +154,12 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
     ...(rewards ? { rewards: rewards.map((reward) => placed(reward, "reward")) } : {}),
     ...(dataset ? { dataset: placed(dataset, "data") } : {}),
     ...(evaluation ? { evaluation: asking(evaluation) } : {}),
-    ...(trainer.prompts ? { trainer: asking(trainer as { prompts: object } & Recipe["trainer"]) } : {}),
+    ...(recipe.reference ? { reference: placed(recipe.reference, "student") } : {}),
+    trainer: {
+      ...trainer,
+      ...(trainer.prompts ? { prompts: placed(trainer.prompts, "data") } : {}),
+      ...(trainer.eval_prompts ? { eval_prompts: placed(trainer.eval_prompts, "data") } : {}),
+    },
   };
 }
 

@@ -33,10 +33,17 @@ const State = z.object({
   } satisfies Record<keyof OptimizerState, z.ZodType>),
   /** Tokens that were trained on. */
   tokens: z.int().nonnegative().default(0),
+  /** The step after which the student was last measured, and the best so far. */
+  evaluated: z.int().nonnegative().default(0),
+  best: z.object({ step: z.int().positive(), score: z.number() }).optional(),
   /** What the source of batches goes on from. */
   source: z.json().optional(),
 });
-export type TrainerState = Omit<z.output<typeof State>, "source"> & { source?: unknown };
+export type Best = { step: number; score: number };
+export type TrainerState = Omit<z.output<typeof State>, "source" | "best"> & {
+  source?: unknown;
+  best?: Best | undefined;
+};
 
 /** Where checkpoints are, in a run's folder. */
 export const CHECKPOINTS = "checkpoints";
@@ -117,9 +124,19 @@ export async function loadCheckpoint(
   return state.data;
 }
 
-/** Remove all but the newest `keep` checkpoints. */
-export function pruneCheckpoints(run: RunFolder, keep: number): void {
-  for (const step of checkpointSteps(run.path).slice(0, -keep)) run.remove(nameOf(step));
+/** Put the weights of one checkpoint on the device, as they are after training. */
+export async function loadWeightsOf(device: Device, trained: Trained, run: RunFolder, step: number): Promise<void> {
+  const damage = run.damageBeforeReading(nameOf(step));
+  if (damage)
+    throw new DistillError(`${damage}. It holds the best weights of the run; remove its folder and train again.`);
+  const path = join(run.path, nameOf(step), trained.weights);
+  for (const { name, shape, data } of readTensors(path, trained.parameters))
+    await device.write(name, tensor("float32", shape, data));
+}
+
+/** Remove all but the newest `keep` checkpoints and the best one. */
+export function pruneCheckpoints(run: RunFolder, keep: number, best?: number): void {
+  for (const step of checkpointSteps(run.path).slice(0, -keep)) if (step !== best) run.remove(nameOf(step));
 }
 
 /** Write what is trained, and the file that describes it. */

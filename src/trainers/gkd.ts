@@ -16,7 +16,7 @@ import { epochs } from "./epochs.ts";
 import { joined, type KdBatch, topColumns, topOperands } from "./kd.ts";
 import type { Objective } from "./objective.ts";
 import { TrainerOptions } from "./options.ts";
-import { lengthMetrics } from "./rollout-metrics.ts";
+import { lengthMetrics } from "./policy/metrics.ts";
 import { inRows, openPolicy, promptsOf, segmentOf } from "./rollouts.ts";
 import type { Source, Step } from "./source.ts";
 import { supervisedFeeds, supervisedIn, supervisedLoss } from "./supervised.ts";
@@ -106,9 +106,11 @@ async function gkdSource<Made extends Batch>(
 
   async function written(step: number): Promise<Step<Made> | undefined> {
     const chosen = promptsOf(prompts, turnOf(step, true), prompts_per_step, seed);
-    const settings = { temperature, max_completion_length: options.max_new_tokens };
-    const drawn = await rollouts.draw(step + 1, chosen, settings);
-    if (!drawn) return undefined;
+    const settings = { temperature, max_completion_length: options.max_new_tokens, policy: step };
+    const found = await rollouts.draw(step + 1, chosen, settings);
+    if (!found) return undefined;
+    rollouts.keep(found);
+    const { rollouts: drawn } = found;
     const own = inMemory(drawn.map(segmentOf));
     const batches: Made[] = [];
     for (const { batch, numbers } of inRows(own, options, shape)) {

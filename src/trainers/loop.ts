@@ -5,12 +5,21 @@ import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { startProgress } from "../core/progress.ts";
 import { deriveSeed } from "../core/random.ts";
-import type { Weight } from "../models/load.ts";
+import { initialWeights, type Weight } from "../models/load.ts";
 import type { Model, Parameter } from "../models/model.ts";
 import type { Device } from "../runtime/device.ts";
 import type { RunFolder } from "../store/run-folder.ts";
 import type { Trained } from "../student/trained.ts";
-import { CHECKPOINTS, loadCheckpoint, pruneCheckpoints, saveCheckpoint, writeWeight } from "./checkpoint.ts";
+import {
+  type Best,
+  CHECKPOINTS,
+  loadCheckpoint,
+  loadWeightsOf,
+  pruneCheckpoints,
+  saveCheckpoint,
+  writeWeight,
+} from "./checkpoint.ts";
+import { drawCurves, METRICS } from "./curves.ts";
 import { dropoutMasks } from "./dropout.ts";
 import type { Report } from "./layout/layout.ts";
 import type { Objective } from "./objective.ts";
@@ -24,7 +33,7 @@ import type { Source } from "./source.ts";
 export type TrainingRun = {
   device: Device;
   model: Model;
-  /** The part of the model that is trained; the rest is read as it is. */
+  /** The part of the model that is trained; the rest is read as it is. An objective may have parameters of its own. */
   trained: Trained;
   /** The values to start from of those parameters of the model that no checkpoint holds. */
   weights: (parameters: readonly Parameter[]) => Iterable<Weight>;
@@ -53,6 +62,8 @@ export type TrainingResult = {
   tokens: number;
   /** Tokens that the student wrote between steps, where it did. */
   sampled?: number;
+  /** The step whose weights are left, where the best are, and what it scored. */
+  best?: Best;
   done: { steps: number; tokens: number; seconds: number };
 };
 
@@ -62,7 +73,9 @@ export async function train<Batch>(
   { objective, source }: Course<Batch>,
   options: TrainerOptions,
 ): Promise<TrainingResult> {
-  const { device, model, trained, folder, fingerprint, signal } = run;
+  const { device, model, folder, fingerprint, signal } = run;
+  const own = objective.parameters ?? [];
+  const trained = { ...run.trained, parameters: [...run.trained.parameters, ...own] };
   const { steps, shape, stepsPerEpoch } = source;
   const checkpoints = folder.place(CHECKPOINTS);
   const metrics = folder.place(METRICS);
@@ -71,9 +84,12 @@ export async function train<Batch>(
   const restored = new Set(resumed ? trained.parameters.map(({ name }) => name) : []);
   const missing = [...model.parameters, ...(model.adapter?.parameters ?? [])].filter(({ name }) => !restored.has(name));
   for (const weight of run.weights(missing)) await writeWeight(device, model, weight);
+  if (!resumed)
+    for (const weight of initialWeights({ parameters: own, initializer_range: 0 }, options.seed))
+      await writeWeight(device, model, weight);
   if (!resumed) await resetMoments(device, trained.parameters);
   else source.state?.restore(resumed.source);
-  keepMetricsUntil(folder, resumed?.step ?? 0);
+  keepMetricsUntil(folder, resumed?.step ?? 0, resumed?.evaluated ?? 0);
   const precision = await choosePrecision(device, options.precision);
   const settings = {
     beta1: options.adam_beta1,
@@ -89,6 +105,8 @@ export async function train<Batch>(
   let step = resumed?.step ?? 0;
   let saved = resumed?.step;
   let tokens = resumed?.tokens ?? 0;
+  let evaluated = resumed?.evaluated ?? 0;
+  let best = resumed?.best;
   let lastLoss: number | null = null;
   const done = { steps: 0, tokens: 0, seconds: 0 };
   let since = { tokens: 0, seconds: 0 }; // the last line of metrics
@@ -109,14 +127,33 @@ export async function train<Batch>(
       fingerprint,
       optimizer,
       tokens,
+      evaluated,
+      best,
       ...(state === undefined ? {} : { source: state }),
     });
-    pruneCheckpoints(folder, options.save_total_limit);
+    pruneCheckpoints(folder, options.save_total_limit, best?.step);
     saved = step;
+    if (source.curves) drawCurves(folder, source.curves);
   };
+  /** Measure the student where it is time to. Whether that could be done. */
+  const measured = async (): Promise<boolean> => {
+    const { evaluation } = source;
+    if (!evaluation || step === 0 || evaluated === step || !evaluation.due(step)) return true;
+    const found = await evaluation.measure();
+    if (!found) return false;
+    evaluated = step;
+    const named = Object.entries(found.metrics).map(([name, value]) => [`eval/${name}`, value]);
+    log({ step, ...Object.fromEntries(named) });
+    if (evaluation.best && (best === undefined || found.score > best.score)) {
+      best = { step, score: found.score };
+      await save();
+    }
+    return true;
+  };
+  const log = (metric: Record<string, unknown>) => appendFileSync(metrics, `${JSON.stringify(metric)}\n`);
   const progress = run.silent ? undefined : startProgress("train", steps, "step", step);
   try {
-    while (step < steps && !signal?.aborted) {
+    while ((await measured()) && step < steps && !signal?.aborted) {
       const start = performance.now();
       const made = await source.step(step);
       if (!made) break;
@@ -151,8 +188,7 @@ export async function train<Batch>(
         if (batches.length > 0) source.observe?.(step - 1, report.metrics);
         const own = { ...(batches.length > 0 ? report.metrics : {}), ...made.metrics };
         if (logged) {
-          const metric = { step, ...epoch, ...updated, learning_rate, tokens_per_s, supervised, ...own, ...half };
-          appendFileSync(metrics, `${JSON.stringify(metric)}\n`);
+          log({ step, ...epoch, ...updated, learning_rate, tokens_per_s, supervised, ...own, ...half });
           since = { tokens: 0, seconds: 0 };
         }
         progress?.update(
@@ -175,6 +211,8 @@ export async function train<Batch>(
   }
   if (saved !== step && step > 0) await save();
   await training.release();
+  const kept = source.evaluation?.best && best && step === steps ? best : undefined;
+  if (kept && kept.step !== step) await loadWeightsOf(device, run.trained, folder, kept.step);
   const sampled = source.sampled?.();
   return {
     step,
@@ -183,6 +221,7 @@ export async function train<Batch>(
     loss: lastLoss,
     tokens,
     done,
+    ...(kept ? { best: kept } : {}),
     ...(sampled === undefined ? {} : { sampled }),
   };
 }
@@ -217,18 +256,16 @@ function refuseDivergence(
   );
 }
 
-/** One JSON object a line, in the run's folder. */
-export const METRICS = "metrics.jsonl";
-
-/** Drop what a killed run logged after its last checkpoint: those steps are done again. */
-function keepMetricsUntil(folder: RunFolder, step: number): void {
+/** Drop what a killed run logged after its last checkpoint, up to which it was trained and measured: the rest is done again. */
+function keepMetricsUntil(folder: RunFolder, step: number, evaluated: number): void {
   const path = join(folder.path, METRICS);
   if (!existsSync(path)) return;
   const whole = readFileSync(path, "utf8")
     .split("\n")
     .filter((line) => {
       try {
-        return (JSON.parse(line) as { step: number }).step <= step;
+        const metric = JSON.parse(line) as Record<string, number>;
+        return metric.step! <= ("eval/reward" in metric ? evaluated : step);
       } catch {
         return false; // the line that was being written when the run was killed
       }

@@ -123,11 +123,11 @@ export function lossAndGradients(
   shape: BatchShape,
   options: LossOptions = {},
   parameters: readonly Parameter[] = model.parameters,
-): Required<Losses> & { grads: Record<string, Value> } {
-  const { loss, metrics = {} } = objective.loss(model, shape, options);
+): Required<Pick<Losses, "loss" | "metrics">> & { grads: Record<string, Value> } {
+  const { loss, metrics = {}, weights = {} } = objective.loss(model, shape, options);
   const grads = gradients(
     loss,
-    parameters.map(({ name }) => model.weight(name)),
+    parameters.map(({ name }) => weights[name] ?? model.weight(name)),
   );
   // from the last layer to the first, so that what a layer kept is freed when its gradients are done
   const outputs = parameters.map(({ name }, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();

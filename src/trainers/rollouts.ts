@@ -9,6 +9,7 @@ import { openLedger } from "../data/ledger.ts";
 import { rowsOf, unpacked } from "../data/packing.ts";
 import { type Rollout, rolloutOf, rolloutsTable } from "../data/rollouts.ts";
 import { rowsIn } from "../data/traces.ts";
+import type { DrawOptions } from "../generation/draw.ts";
 import { openSampler } from "../generation/sampler.ts";
 import type { Model } from "../models/model.ts";
 import type { Device } from "../runtime/device.ts";
@@ -63,11 +64,20 @@ type RolloutOptions = {
   signal?: AbortSignal | undefined;
 };
 
-type DrawSettings = { temperature: number; max_completion_length: number; num_generations?: number };
+type DrawSettings = {
+  temperature: number;
+  max_completion_length: number;
+  num_generations?: number;
+  /** Updates that the weights have seen. */
+  policy: number;
+};
+
+/** What was drawn: anew, or as an earlier process kept it. */
+export type Drawn = { rollouts: Rollout[]; known: boolean; seconds: { sampling: number; judging: number } };
 
 /**
- * Draws for each step. What an earlier process drew at a step that is done again is taken as it is: the weights are the same
- * then, and so would be the draws.
+ * Draws for each step. What an earlier process drew and kept for a step that is done again is taken as it is: the weights are
+ * the same then, and so would be the draws.
  */
 function openRollouts(options: RolloutOptions) {
   const { device, model, stops, seed, signal } = options;
@@ -81,42 +91,80 @@ function openRollouts(options: RolloutOptions) {
       sampled += row.token_ids.length;
     }
 
+  /** The samples of each prompt in turn, or nothing where the signal ended it. */
+  async function drawn(
+    prompts: readonly PromptTokens[],
+    sampling: Partial<DrawOptions> & { max_completion_length: number },
+    num_generations: number,
+    seedOf: (prompt: PromptTokens, sample: number) => number,
+  ) {
+    const requests = prompts.flatMap((prompt) =>
+      Array.from({ length: num_generations }, (_, sample) => ({
+        prompt,
+        sample,
+        tokens: prompt.tokens,
+        seed: seedOf(prompt, sample),
+      })),
+    );
+    const completions: Continued[] = [];
+    const settings = { ...sampling, context_size: options.context_size, signal };
+    for await (const { index, tokens, logprobs, finish_reason } of sampler.generate(requests, settings)) {
+      const { prompt: asked, sample, seed, tokens: prompt_token_ids } = requests[index]!;
+      const { id: prompt_id, prompt, answer = null } = asked;
+      const completion = options.decode(finish_reason === "stop" ? tokens.slice(0, -1) : tokens);
+      const drawn = { completion, token_ids: tokens, logprobs: logprobs.map(Math.fround), finish_reason };
+      completions[index] = { prompt_id, sample, prompt, answer, prompt_token_ids, seed, ...drawn };
+    }
+    return completions.filter(Boolean).length < requests.length ? undefined : completions;
+  }
+
+  async function judge(rollouts: readonly Rollout[], num_generations: number): Promise<void> {
+    if (!options.judge) return;
+    for (let first = 0; first < rollouts.length; first += num_generations) {
+      const group = rollouts.slice(first, first + num_generations);
+      for (const [i, judgement] of (await options.judge(group)).entries()) group[i]!.judgement = judgement;
+    }
+  }
+
   return {
-    /** The samples of each prompt in turn, or nothing where the signal ended it. */
     async draw(
       step: number,
       prompts: readonly PromptTokens[],
-      { temperature, max_completion_length, num_generations = 1 }: DrawSettings,
-    ): Promise<Rollout[] | undefined> {
+      { temperature, max_completion_length, num_generations = 1, policy }: DrawSettings,
+    ): Promise<Drawn | undefined> {
       const known = kept.get(step);
       kept.delete(step);
-      if (known?.length === prompts.length * num_generations) return known;
-      const requests = prompts.flatMap((prompt) =>
-        Array.from({ length: num_generations }, (_, sample) => ({
-          prompt,
-          sample,
-          tokens: prompt.tokens,
-          seed: deriveSeed(seed, "rollout", step, prompt.id, sample),
-        })),
-      );
-      const drawn: Rollout[] = [];
-      const settings = { temperature, max_completion_length, context_size: options.context_size, signal };
-      for await (const { index, tokens, logprobs, finish_reason } of sampler.generate(requests, settings)) {
-        const { prompt: asked, sample, seed, tokens: prompt_token_ids } = requests[index]!;
-        const { id: prompt_id, prompt, answer = null } = asked;
-        const completion = options.decode(finish_reason === "stop" ? tokens.slice(0, -1) : tokens);
-        const from = { step, prompt_id, sample, prompt, answer, prompt_token_ids, seed, temperature };
-        drawn[index] = { ...from, completion, token_ids: tokens, logprobs, finish_reason };
-      }
-      if (drawn.filter(Boolean).length < requests.length) return undefined;
-      if (options.judge)
-        for (let first = 0; first < drawn.length; first += num_generations) {
-          const group = drawn.slice(first, first + num_generations);
-          for (const [i, judgement] of (await options.judge(group)).entries()) group[i]!.judgement = judgement;
-        }
-      ledger.append(rolloutsTable(drawn));
-      for (const { token_ids } of drawn) sampled += token_ids.length;
-      return drawn;
+      if (known?.length === prompts.length * num_generations)
+        return { rollouts: known, known: true, seconds: { sampling: 0, judging: 0 } };
+      const start = performance.now();
+      const sampling = { temperature, max_completion_length };
+      const seedOf = ({ id }: PromptTokens, sample: number) => deriveSeed(seed, "rollout", step, id, sample);
+      const completions = await drawn(prompts, sampling, num_generations, seedOf);
+      if (!completions) return undefined;
+      const rollouts: Rollout[] = completions.map((one) => ({ step, ...one, ...sampling, policy }));
+      const between = performance.now();
+      await judge(rollouts, num_generations);
+      const seconds = { sampling: (between - start) / 1000, judging: (performance.now() - between) / 1000 };
+      return { rollouts, known: false, seconds };
+    },
+    /** Keep what was drawn, with what came to be known of it. */
+    keep({ rollouts, known }: Drawn): void {
+      if (known) return;
+      ledger.append(rolloutsTable(rollouts));
+      for (const { token_ids } of rollouts) sampled += token_ids.length;
+    },
+    /** The same without keeping it: the seeds are the same whatever the step. */
+    async measure(
+      prompts: readonly PromptTokens[],
+      { temperature, max_completion_length, num_generations }: Required<Omit<DrawSettings, "policy">>,
+    ): Promise<Rollout[] | undefined> {
+      const sampling = { temperature, max_completion_length };
+      const seedOf = ({ id }: PromptTokens, sample: number) => deriveSeed(seed, "evaluation", id, sample);
+      const completions = await drawn(prompts, sampling, num_generations, seedOf);
+      if (!completions) return undefined;
+      const rollouts: Rollout[] = completions.map((one) => ({ step: 0, ...one, ...sampling, policy: 0 }));
+      await judge(rollouts, num_generations);
+      return rollouts;
     },
     /** Tokens drawn so far. */
     sampled: () => sampled,
@@ -126,6 +174,9 @@ function openRollouts(options: RolloutOptions) {
     },
   };
 }
+export type Rollouts = ReturnType<typeof openRollouts>;
+
+type Continued = Omit<Rollout, "step" | "temperature" | "max_completion_length" | "policy">;
 
 /** What is learned of a rollout: every token that the student wrote. */
 export const segmentOf = ({ prompt_token_ids: prompt, token_ids }: Rollout): Segment => ({

@@ -1,6 +1,7 @@
 /** @file Where a trainer's batches come from: known beforehand, or made between steps. */
 
 import type { BatchShape } from "../data/batch.ts";
+import type { Panel } from "./curves.ts";
 
 /** What a step trains on. */
 export type Step<Batch> = {
@@ -27,12 +28,23 @@ export type Source<Batch> = {
   step(step: number): Step<Batch> | Promise<Step<Batch> | undefined>;
   /** What a checkpoint keeps of it, as JSON, and how it goes on from there. */
   state?: { save(): unknown; restore(state: unknown): void };
+  /** How the student is measured while it is trained. */
+  evaluation?: {
+    /** Whether it is time to, after so many steps. */
+    due(done: number): boolean;
+    /** Nothing where a signal ended it. The higher the score the better. */
+    measure(): Promise<{ score: number; metrics: Record<string, number> } | undefined>;
+    /** Whether the weights with the best score become the student, rather than the last ones. */
+    best: boolean;
+  };
   /** What came of a step, from 0, where somebody looked: throws where it says that something is wrong. */
   observe?(step: number, metrics: Record<string, number>): void;
   /** Tokens that the student has written for it, in earlier runs too. */
   sampled?(): number;
   /** Free what it holds, once there are no more steps. */
   close?(): Promise<void>;
+  /** What of the metrics is drawn as curves, panel by panel. */
+  curves?: readonly Panel[];
   /** How a step is described on a terminal, behind its loss. */
   describe?(metrics: Record<string, number>): string;
 };

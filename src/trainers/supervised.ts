@@ -6,7 +6,7 @@ import { type DType, input, type Value } from "../graph/value.ts";
 import type { Model, Tokens } from "../models/model.ts";
 import { chunkedLoss, type TokenRule } from "../nn/chunked-loss.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
-import { Gather, Mul } from "../ops/index.ts";
+import { Add, Gather, Mul } from "../ops/index.ts";
 import { type Tensor, tensor } from "../runtime/tensor.ts";
 import type { Losses, LossOptions, Objective } from "./objective.ts";
 
@@ -27,13 +27,17 @@ export type Column = {
   padding: ArrayLike<number>;
 };
 
-/** Σ weight · loss of the rule over the supervised positions of a batch: scalars of the inputs that `supervisedFeeds` gives. */
+/**
+ * Σ weight · loss of the rule over the supervised positions of a batch: scalars of the inputs that `supervisedFeeds` gives.
+ * `also` adds what another loss makes of the same last hidden states, [tokens, width].
+ */
 export function supervisedLoss(
   model: Model,
   shape: BatchShape,
   rule: TokenRule,
   operands: readonly Operand[],
   { rematerialize = false, scale }: LossOptions = {},
+  also?: (hidden: Value) => Losses,
 ): Losses {
   const tokens = tokenInputs(shape);
   const hidden = model.hidden(tokens, { rematerialize });
@@ -51,7 +55,9 @@ export function supervisedLoss(
     return { rows, weights: scale ? Mul(weights, scale) : weights, operands: given };
   });
   const slots = input("slots", "int32", [shape.rows * shape.length]);
-  return chunkedLoss(hidden, model.head, slots, chunks, rule);
+  const own = chunkedLoss(hidden, model.head, slots, chunks, rule);
+  const { loss, metrics, weights = {} } = also?.(hidden) ?? {};
+  return { loss: loss ? Add(own.loss, loss) : own.loss, metrics: { ...own.metrics, ...metrics }, weights };
 }
 
 /** The tensors for supervisedLoss, with the same weight for every supervised position. */

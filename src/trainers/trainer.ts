@@ -22,6 +22,8 @@ export type Materials = Pick<TrainingRun, "device" | "model" | "folder" | "finge
   prompts?: readonly PromptTokens[] | undefined;
   asked?: { stops: readonly number[]; decode: (ids: readonly number[]) => string } | undefined;
   teacher?: Beside | undefined;
+  /** Problems that the student is measured on between steps. */
+  evaluated?: readonly PromptTokens[] | undefined;
   /** What rules say of the samples of one prompt, for trainers that judge. */
   judge?: ((samples: readonly Rollout[]) => Promise<Judgement[]>) | undefined;
   /** The student as it was at the start, as a model whose weights are states of the device. */
@@ -46,8 +48,16 @@ export type Trainer<Options extends z.ZodObject = any> = {
   teacher?: "logprobs" | "model";
   /** How many of the teacher's most likely tokens it reads in each place; all of them where it does not say. */
   top_logprobs?(options: z.output<Options>): number | undefined;
-  /** Of a trainer that needs prompts: which they are, and the most tokens of an answer. */
-  asks?(options: z.output<Options>): { prompts: PromptSource; max_completion_length: number };
+  /** Of a trainer that needs prompts: which they are, the most tokens of an answer, and which it is measured on meanwhile. */
+  asks?(options: z.output<Options>): {
+    prompts: PromptSource;
+    max_completion_length: number;
+    evaluates?: PromptSource;
+  };
+  /** Whether it keeps near to a reference. */
+  keepsNear?(options: z.output<Options>): boolean;
+  /** Options that do not go together: the key of one, and what is wrong. */
+  conflict?(options: z.output<Options>): { key: string; message: string } | undefined;
   /** Whether it asks the recipe's rewards what a completion is worth. */
   judges?: boolean;
   /** Whether it needs a dataset beside its prompts. */

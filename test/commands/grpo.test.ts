@@ -4,8 +4,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { readLedger } from "../../src/data/ledger.ts";
 import { rowsIn } from "../../src/data/traces.ts";
+import { openSafetensors } from "../../src/formats/safetensors.ts";
 import { distill } from "../support/cli.ts";
-import { STORIES, storiesRecipe } from "../support/recipes.ts";
+import { writeModel } from "../support/models.ts";
+import { MODELS, STORIES, storiesRecipe } from "../support/recipes.ts";
+import { TOY } from "../support/training.ts";
 
 const trainer = {
   type: "grpo",
@@ -41,10 +44,7 @@ test("a student is reinforced by the recipe's rules, and what it drew is kept wi
   const { code, out, err } = await distill("train", path);
   assert.equal(code, 0, err);
   assert.match(out, /12 prompts, on cpu/);
-  const folder = join(output, "rollouts");
-  const rows = [...readLedger(join(folder, readdirSync(folder)[0]!))].flatMap(({ table }) => [
-    ...rowsIn<Record<string, unknown>>(table),
-  ]);
+  const rows = rolloutsOf(output);
   assert.equal(rows.length, 24);
   for (const { rewards, reward, logprobs, token_ids, answer, verdict } of rows) {
     assert.deepEqual(Object.keys(rewards as object), ["repetition_penalty", "accuracy"]);
@@ -53,10 +53,7 @@ test("a student is reinforced by the recipe's rules, and what it drew is kept wi
     assert.ok((logprobs as number[]).every((logprob) => logprob <= 1e-6));
     assert.ok(answer !== null && ["correct", "incorrect", "truncated"].includes(verdict as string));
   }
-  const lines = readFileSync(join(output, "metrics.jsonl"), "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line));
+  const lines = metricsOf(output);
   assert.equal(lines.length, 2);
   for (const line of lines) {
     for (const name of [
@@ -68,9 +65,122 @@ test("a student is reinforced by the recipe's rules, and what it drew is kept wi
       "tokens/sampled",
     ])
       assert.equal(typeof line[name], "number", name);
-    if (!line.skipped) assert.ok(line.logprob_mismatch < 1e-4 && line.entropy > 0);
+    if (!line.skipped) assert.ok(line.logprob_mismatch! < 1e-4 && line.entropy! > 0);
   }
   assert.match((await distill("train", path)).out, /Everything was up to date/);
+});
+
+/** Lines of metrics.jsonl. */
+const metricsOf = (output: string): Record<string, number>[] =>
+  readFileSync(join(output, "metrics.jsonl"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+/** Rows of the only ledger of a run. */
+function rolloutsOf(output: string): Record<string, unknown>[] {
+  const folder = join(output, "rollouts");
+  return [...readLedger(join(folder, readdirSync(folder)[0]!))].flatMap(({ table }) => [
+    ...rowsIn<Record<string, unknown>>(table),
+  ]);
+}
+
+test("near a reference, with ratios of completions and several updates of a generation", async () => {
+  const { path, output } = recipe({
+    reference: { path: join(MODELS, "stories-base") },
+    trainer: {
+      ...trainer,
+      max_steps: 4,
+      beta: 0.05,
+      importance_sampling_level: "sequence",
+      steps_per_generation: 2,
+      num_iterations: 2,
+      learning_rate: 1e-3,
+    },
+  });
+  const { code, err } = await distill("train", path);
+  assert.equal(code, 0, err);
+  const lines = metricsOf(output).filter(({ skipped }) => !skipped);
+  assert.equal(lines.length, 4);
+  // the student begins as its reference, and moves away from it
+  assert.ok(lines[0]!.kl! < 1e-6 && lines[3]!.kl! > 1e-6, JSON.stringify(lines.map(({ kl }) => kl)));
+  const rows = rolloutsOf(output);
+  assert.equal(rows.length, 12);
+  for (const { logprobs, reference_logprobs, advantage, policy, max_completion_length } of rows) {
+    const [own, other] = [logprobs, reference_logprobs] as [number[], number[]];
+    assert.equal(own.length, other.length);
+    own.forEach((logprob, t) => {
+      assert.ok(Math.abs(logprob - other[t]!) < 1e-3);
+    });
+    assert.equal(typeof advantage, "number");
+    assert.deepEqual([policy, max_completion_length], [0, 24]);
+  }
+});
+
+test("a value head learns what to expect (PPO), is kept in checkpoints, and is no part of the student", async () => {
+  const { path, output } = recipe({
+    trainer: {
+      ...trainer,
+      baseline: "value",
+      num_generations: 8,
+      prompts_per_step: 6,
+      max_steps: 6,
+      vf_coef: 1,
+      learning_rate: 1e-3,
+    },
+  });
+  const { code, err } = await distill("train", path);
+  assert.equal(code, 0, err);
+  const lines = metricsOf(output);
+  assert.ok(lines.every(({ value_loss }) => value_loss! > 0));
+  assert.ok(
+    lines.at(-1)!.value_loss! < 0.9 * lines[0]!.value_loss!,
+    JSON.stringify(lines.map((line) => line.value_loss)),
+  );
+  const rows = rolloutsOf(output);
+  assert.equal(rows.length, 6 * 48);
+  const of = (step: number) => rows.filter((row) => row.step === step).flatMap(({ values }) => values as number[]);
+  assert.ok(of(1).every((value) => value === 0) && of(6).some((value) => value !== 0));
+  const tensors = (file: string) => readFileSync(file).toString("latin1").includes("value_head.weight");
+  assert.ok(tensors(join(output, "checkpoints", "step-6", "model.safetensors")));
+  assert.ok(!tensors(join(output, "student", "model.safetensors")));
+});
+
+test("a student is measured on the way, and its best weights become the student", async () => {
+  const { path, output } = recipe({
+    // what is rewarded is to write little, and at this rate it is unlearned again
+    trainer: {
+      ...trainer,
+      eval_prompts: { path: join(STORIES, "test.jsonl"), limit: 4 },
+      eval_steps: 2,
+      max_steps: 5,
+      learning_rate: 3e-3,
+      save_total_limit: 1,
+      collapse: 1,
+    },
+  });
+  const { code, out, err } = await distill("train", path);
+  assert.equal(code, 0, err);
+  const measured = metricsOf(output).filter((line) => "eval/reward" in line);
+  assert.deepEqual(
+    measured.map(({ step }) => step),
+    [2, 4, 5],
+  );
+  const best = measured.reduce((a, b) => (b["eval/reward"]! > a["eval/reward"]! ? b : a)).step!;
+  assert.match(out, new RegExp(`Its weights are those after step ${best} of 5, which scored best`));
+  const weights = (folder: string) => openSafetensors(join(output, folder, "model.safetensors"));
+  const [student, kept] = [weights("student"), weights(`checkpoints/step-${best}`)];
+  for (const name of student.entries.keys()) assert.deepEqual(student.read(name), kept.read(name));
+  for (const file of [student, kept]) file.close();
+  const said = readFileSync(join(output, "samples.md"), "utf8");
+  assert.match(
+    said,
+    /# Generation 5\n\n12 completions, with a mean reward of [\s\S]*## The best[\s\S]*## The worst[\s\S]*## The most surprising/,
+  );
+  assert.match(
+    readFileSync(join(output, "curves.svg"), "utf8"),
+    /<svg[\s\S]*on the problems that it is measured on[\s\S]*<\/svg>/,
+  );
 });
 
 const REFUSED: [what: string, changes: Record<string, unknown>, said: RegExp][] = [
@@ -78,7 +188,23 @@ const REFUSED: [what: string, changes: Record<string, unknown>, said: RegExp][] 
   [
     "another temperature",
     { trainer: { ...trainer, temperature: 0.7 } },
-    /trainer\.temperature: what is drawn at another temperature than 1 is not the policy that is trained/,
+    /trainer\.temperature: what is drawn with anything but 1 is not the policy that is trained/,
+  ],
+  ["tokens that are cut off", { trainer: { ...trainer, top_p: 0.95 } }, /trainer\.top_p: .* biases its ratio/],
+  [
+    "a group of one",
+    { trainer: { ...trainer, num_generations: 1 } },
+    /trainer\.num_generations: a group has at least 2 completions, unless another baseline is given/,
+  ],
+  [
+    "a reference that nothing is compared with",
+    { reference: { path: join(MODELS, "stories-base") } },
+    /reference: the trainer grpo compares with none; leave it out, or give trainer\.beta/,
+  ],
+  [
+    "a reference of other tokens",
+    { reference: { path: "other" }, trainer: { ...trainer, beta: 0.1 } },
+    /The reference .*other has a vocab_size of 23, and the student of 588\. Give a model of the student's tokens/,
   ],
   [
     "prompts without answers for a rule that compares",
@@ -95,6 +221,7 @@ const REFUSED: [what: string, changes: Record<string, unknown>, said: RegExp][] 
 for (const [what, changes, said] of REFUSED)
   test(`reinforcement is refused in a sentence: ${what}`, async () => {
     const { path, output } = recipe(changes);
+    await writeModel(join(path, "../other"), { ...TOY, vocab_size: 23 });
     writeFileSync(join(path, "../questions.jsonl"), `${JSON.stringify({ prompt: "What is 1 + 1?" })}\n`);
     const { code, err } = await distill("train", path);
     assert.equal(code, 1);

@@ -6,9 +6,9 @@ import { constant, input, type Value } from "../../src/graph/value.ts";
 import { chunkedLoss, type TokenRule } from "../../src/nn/chunked-loss.ts";
 import { crossEntropy } from "../../src/nn/cross-entropy.ts";
 import { fullDivergence, mixed, type Tail, topDivergence } from "../../src/nn/divergence.ts";
-import { policyGradient } from "../../src/nn/policy.ts";
+import { type PolicyColumn, policyColumns, policyGradient } from "../../src/nn/policy.ts";
 import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
-import { type LossType, tokenShares } from "../../src/trainers/advantages.ts";
+import { average, type LossType, tokenShares } from "../../src/trainers/policy/advantages.ts";
 import { testDevice } from "../support/finite-differences.ts";
 
 type Rows = number[][];
@@ -155,12 +155,7 @@ const { inputs: policy, cases: policyCases } = (
   }
 ).grpo;
 
-// ratios of a whole completion are not offered
-const own = ({ importance_sampling_level: level }: PolicyCase) => level === "token";
-
-for (const { loss_type, importance_sampling_level: level, beta, bias_correction, ...expected } of policyCases.filter(
-  own,
-))
+for (const { loss_type, importance_sampling_level: level, beta, bias_correction, ...expected } of policyCases)
   test(`GRPO, ${loss_type}, ratios of a ${level}, beta ${beta}, ${bias_correction ? "corrected" : "plain"} KL, has the loss and the gradient of TRL`, async () => {
     const { completions } = policy;
     const lengths = completions.map(({ log_probabilities }) => log_probabilities.length);
@@ -171,24 +166,27 @@ for (const { loss_type, importance_sampling_level: level, beta, bias_correction,
     const rows = lp.length;
     // two tokens, of which the first is the label: logits (log p, log(1 - p))
     const logits = lp.map((x) => [x, Math.log(-Math.expm1(x))]);
-    const reference = flat(({ reference_log_probabilities }) => reference_log_probabilities).map(([x]) => [
-      x!,
-      Math.log(-Math.expm1(x!)),
-    ]);
+    const each = (of: (completion: Completion) => number) =>
+      floats(flat((completion) => completion.log_probabilities.map(() => of(completion))));
+    const columns: Record<PolicyColumn, () => Value> = {
+      advantages: () => each(({ advantage }) => advantage),
+      old: () => floats(flat(({ old_log_probabilities }) => old_log_probabilities)),
+      shares: () => floats(flat((_, i) => new Array(lengths[i]!).fill(shares[i]! * rows))),
+      reference: () => floats(flat(({ reference_log_probabilities }) => reference_log_probabilities)),
+      change: () =>
+        each(({ log_probabilities: now, old_log_probabilities: old }) => average(now.map((x, t) => x - old[t]!))),
+      k3: () =>
+        each(({ log_probabilities: now, reference_log_probabilities: other }) =>
+          average(now.map((x, t) => Math.exp(other[t]! - x) - (other[t]! - x) - 1)),
+        ),
+    };
+    const { epsilon, epsilon_high } = policy;
+    const options = { on_policy: false, level, epsilon, epsilon_high, beta, use_bias_correction_kl: bias_correction };
+    const rule = policyGradient(options);
     const operands = [
       constant(new Array(rows).fill(0), "int32", [rows, 1]),
-      floats(flat(({ advantage, log_probabilities }) => log_probabilities.map(() => advantage))),
-      floats(flat(({ old_log_probabilities }) => old_log_probabilities)),
-      floats(flat((_, i) => new Array(lengths[i]!).fill(shares[i]! * rows))),
-      ...(beta > 0 ? [floats(reference), floats(identity(2))] : []),
+      ...policyColumns(options).map((name) => columns[name]()),
     ];
-    const { epsilon, epsilon_high } = policy;
-    const rule = policyGradient({
-      epsilon,
-      epsilon_high,
-      beta,
-      use_bias_correction_kl: bias_correction,
-    });
     const found = await computed(logits, new Array(rows).fill(1), rule, operands);
     // d loss / d logits of the label = slope · (1 - p)
     const slopes = found.gradient.map(([g], i) => g! / (1 - Math.exp(lp[i]!)));

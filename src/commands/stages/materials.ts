@@ -5,11 +5,13 @@ import { componentOf, create } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import type { Segments } from "../../data/example-store.ts";
 import { readExamples } from "../../data/examples.ts";
+import type { Split } from "../../data/generators/generator.ts";
 import { type Likely, readLikely } from "../../data/likely.ts";
+import type { PromptSource } from "../../data/prompts.ts";
 import { promptTokens } from "../../data/segments.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import { requireSameVocabulary, vocabularyOf } from "../../data/vocabulary.ts";
-import { createModel } from "../../models/load.ts";
+import { createModel, loadWeights, readConfig } from "../../models/load.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { StageContext } from "../../recipe/stages.ts";
 import { createRewards } from "../../rewards/create.ts";
@@ -24,7 +26,6 @@ import { requireScores, scoreSegments } from "../../teachers/score.ts";
 import type { Teacher, TeacherComponent } from "../../teachers/teacher.ts";
 import { templateOf } from "../../teachers/templates.ts";
 import { writeWeight } from "../../trainers/checkpoint.ts";
-import type { PromptTokens } from "../../trainers/rollouts.ts";
 import type { Beside, Materials } from "../../trainers/trainer.ts";
 import { askedThrough, type Context, datasetOf, questions, trainerOf } from "./context.ts";
 import { cacheOf } from "./example-cache.ts";
@@ -49,21 +50,29 @@ export async function examplesOf(
   return { segments };
 }
 
-/** The prompts that the student answers, as it reads them; undefined where the trainer has none. */
-export function promptsOf({ recipe }: Context, tokenizer: Tokenizer): PromptTokens[] | undefined {
+/** The prompts that the student answers, and those that it is measured on, as it reads them; where the trainer has some. */
+export function promptsOf({ recipe }: Context, tokenizer: Tokenizer): Pick<Given, "prompts" | "evaluated"> {
   const asked = trainerOf(recipe).asks?.(recipe.trainer);
-  if (!asked) return undefined;
+  if (!asked) return {};
   const { written, template, folder } = tokenizer;
   const render = templateOf(askedThrough(recipe, tokenizer), template, folder, written);
   const rules = trainerOf(recipe).judges ? (recipe.rewards ?? []) : [];
-  return questions(asked.prompts, "train", rules).map((prompt, i) => ({
-    ...prompt,
-    number: i + 1,
-    tokens: promptTokens(render([{ role: "user", content: prompt.prompt }], { generate: true }), tokenizer),
-  }));
+  const read = (source: PromptSource, split: Split) =>
+    questions(source, split, rules).map((prompt, i) => ({
+      ...prompt,
+      number: i + 1,
+      tokens: promptTokens(render([{ role: "user", content: prompt.prompt }], { generate: true }), tokenizer),
+    }));
+  return {
+    prompts: read(asked.prompts, "train"),
+    ...(asked.evaluates ? { evaluated: read(asked.evaluates, "test") } : {}),
+  };
 }
 
-type Given = Pick<Materials, "segments" | "likely" | "prompts" | "asked" | "teacher" | "judge" | "reference">;
+type Given = Pick<
+  Materials,
+  "segments" | "likely" | "prompts" | "evaluated" | "asked" | "teacher" | "judge" | "reference"
+>;
 
 /** What the trainer is given. `close` frees the teacher. */
 export async function materialsOf(
@@ -76,7 +85,7 @@ export async function materialsOf(
   const { recipe, folder } = context;
   const { tokenizer } = student;
   const trainer = trainerOf(recipe);
-  const given: Given = { segments, prompts: promptsOf(context, tokenizer) };
+  const given: Given = { segments, ...promptsOf(context, tokenizer) };
   if (given.prompts) given.asked = { stops: tokenizer.stops, decode: tokenizer.decode };
   if (trainer.teacher === "logprobs") {
     const { name, key } = likelyPlace(context);
@@ -96,12 +105,23 @@ export async function materialsOf(
   return { given: { ...given, teacher: beside }, close };
 }
 
-/** Where an adapter is trained the student without it; else a copy of all its weights. */
+/** The recipe's reference; else, where an adapter is trained, the student without it, or a copy of all its weights. */
 async function referenceOf(
   recipe: Recipe,
   device: Device,
   { config, source }: Pick<OpenedStudent, "config" | "source">,
 ) {
+  if (recipe.reference) {
+    const { path } = recipe.reference;
+    const given = readConfig(path);
+    if (given.vocab_size !== config.vocab_size)
+      throw new DistillError(
+        `The reference ${path} has a vocab_size of ${given.vocab_size}, and the student of ${config.vocab_size}. Give a model of the student's tokens.`,
+      );
+    const model = createModel(given, join(path, "config.json"), { scope: "reference/" });
+    for (const weight of loadWeights(path, model)) await writeWeight(device, model, weight);
+    return model;
+  }
   if (recipe.lora)
     return studentModel({ student: recipe.student }, { config, source }, { ...recipe.trainer, freeze: ["*"] });
   const model = createModel(config, source, { scope: "reference/" });

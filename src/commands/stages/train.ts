@@ -21,6 +21,7 @@ import { openStudent } from "../../student/student.ts";
 import { describeTrained, type Trained } from "../../student/trained.ts";
 import { startingWeights } from "../../student/weights.ts";
 import { forgetOtherCheckpoints, readerOf, saveModel, saveTrained } from "../../trainers/checkpoint.ts";
+import { CURVES, METRICS } from "../../trainers/curves.ts";
 import {
   type Actual,
   describeComparison,
@@ -28,7 +29,7 @@ import {
   estimateTraining,
   type TrainingEstimate,
 } from "../../trainers/estimate.ts";
-import { METRICS, train } from "../../trainers/loop.ts";
+import { train } from "../../trainers/loop.ts";
 import type { Objective } from "../../trainers/objective.ts";
 import type { PromptTokens } from "../../trainers/rollouts.ts";
 import {
@@ -69,6 +70,8 @@ export function trainStage(context: Context): Stage {
         ...(asked
           ? { prompts: promptsInput(questions(asked.prompts, "train")), ...templateInput(context, tokenizer) }
           : {}),
+        ...(asked?.evaluates ? { eval_prompts: promptsInput(questions(asked.evaluates, "test")) } : {}),
+        ...(recipe.reference ? { reference: hashOf(context, recipe.reference.path, "folder", "The reference") } : {}),
         ...(trainer.judges ? { rewards: rewardsInput(recipe.rewards!) } : {}),
         ...(trainer.teacher === "model" ? { teacher: teacherInput(context) } : {}),
       };
@@ -111,7 +114,7 @@ export function trainStage(context: Context): Stage {
               : error;
           })
           .finally(resident.stop);
-        const { step, steps, stopped, loss, tokens, sampled, done } = await outcome;
+        const { step, steps, stopped, loss, tokens, sampled, best, done } = await outcome;
         const actual: Actual = {
           steps: done.steps,
           peak_rss_mb: Math.round(resident.peak_mb()),
@@ -135,11 +138,17 @@ export function trainStage(context: Context): Stage {
         });
         if (recipe.lora)
           await run.writeFolder(NAMES.adapter, key, (folder) => saveTrained(readerOf(device), trained, folder));
-        run.keep(METRICS, run.fileAsItIs(METRICS));
+        for (const file of [METRICS, CURVES])
+          if (existsSync(join(folder.path, file))) run.keep(file, run.fileAsItIs(file));
+        if (best)
+          console.log(
+            `Its weights are those after step ${best.step} of ${steps}, which scored best: ${best.score.toFixed(3)}.`,
+          );
         console.log(`The student is in ${placeOf(context, "student")}.`);
         if (recipe.lora) console.log(`The adapter is in ${placeOf(context, "adapter")}.`);
         const counted = {
           ...(segments ? { examples: segments.length } : {}),
+          ...(best ? { best } : {}),
           ...(given.prompts ? { prompts: given.prompts.length, tokens_sampled: sampled } : {}),
         };
         return { result: { steps, loss, tokens, ...counted, device: device.name, predicted, actual } };

@@ -1,12 +1,15 @@
-import type { Rollout } from "../data/rollouts.ts";
+import type { Rollout } from "../../data/rollouts.ts";
 import { average, deviation } from "./advantages.ts";
 
 /** What TRL logs of completions, under its names. */
 export function lengthMetrics(drawn: readonly Rollout[]): Record<string, number> {
   const lengths = drawn.map(({ token_ids }) => token_ids.length);
+  const ended = drawn.flatMap(({ token_ids, finish_reason }) => (finish_reason === "stop" ? token_ids.length : []));
   return {
     "completions/mean_length": average(lengths),
+    "completions/min_length": Math.min(...lengths),
     "completions/max_length": Math.max(...lengths),
+    "completions/mean_terminated_length": average(ended),
     "completions/clipped_ratio": average(drawn.map(({ finish_reason }) => Number(finish_reason === "length"))),
     "tokens/sampled": lengths.reduce((a, b) => a + b, 0),
   };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { groupAdvantages, movingAdvantages, tokenShares } from "../../src/trainers/advantages.ts";
+import { groupAdvantages, movingAdvantages, tokenShares } from "../../../src/trainers/policy/advantages.ts";
 
 const near = (found: readonly number[], expected: readonly number[]) =>
   found.forEach((x, i) => {

@@ -1,0 +1,38 @@
+/** @file What a run logged, as a picture. */
+
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { chart } from "../core/chart.ts";
+import type { RunFolder } from "../store/run-folder.ts";
+
+/** One JSON object a line, in the run's folder. */
+export const METRICS = "metrics.jsonl";
+
+export const CURVES = "curves.svg";
+
+/** Metrics that are drawn over each other, and what each is called. */
+export type Panel = { title: string; lines: Record<string, string> };
+
+/** Draw what the metrics of a run's folder hold of the panels, over its steps; nothing before there are two. */
+export function drawCurves(folder: RunFolder, panels: readonly Panel[]): void {
+  const path = join(folder.path, METRICS);
+  if (!existsSync(path)) return;
+  const metrics = readFileSync(path, "utf8")
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Record<string, number>);
+  const pointsOf = (name: string) =>
+    metrics.flatMap((metric) => {
+      const value = metric[name];
+      return typeof value === "number" ? [[metric.step!, value] as const] : [];
+    });
+  const charts = panels
+    .map(({ title, lines }) => ({
+      title,
+      lines: Object.entries(lines)
+        .map(([name, label]) => ({ label, points: pointsOf(name) }))
+        .filter(({ points }) => points.length > 1),
+    }))
+    .filter(({ lines }) => lines.length > 0);
+  if (charts.length > 0) folder.writeFile(CURVES, chart(charts, "step"));
+}

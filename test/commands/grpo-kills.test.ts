@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { seededRandom } from "../../src/core/random.ts";
+import { readLedger } from "../../src/data/ledger.ts";
+import { rowsIn } from "../../src/data/traces.ts";
+import { distill, startDistill } from "../support/cli.ts";
+import { STORIES, storiesRecipe } from "../support/recipes.ts";
+
+const KILLS = 30;
+const WORKERS = 2;
+
+/** Everything that a run of reinforcement keeps between steps: a value head, a reference, parts of generations, the best weights. */
+const recipe = () =>
+  storiesRecipe({
+    rewards: [{ type: "length", name: "short" }, { type: "accuracy" }],
+    trainer: {
+      type: "grpo",
+      prompts: { path: join(STORIES, "train.jsonl"), limit: 40 },
+      prompts_per_step: 6,
+      num_generations: 4,
+      steps_per_generation: 2,
+      num_iterations: 2,
+      baseline: "value",
+      beta: 0.02,
+      importance_sampling_level: "sequence",
+      max_completion_length: 24,
+      max_length: 192,
+      max_steps: 48,
+      eval_prompts: { path: join(STORIES, "test.jsonl"), limit: 3 },
+      eval_steps: 7,
+      save_steps: 1,
+      logging_steps: 1,
+      learning_rate: 2e-3,
+      collapse: 1,
+    },
+  });
+
+/** What a run comes to: its weights, its ledger and what it logged, without what hangs on the machine. */
+function result(output: string) {
+  const folder = join(output, "rollouts");
+  const [key, ...more] = readdirSync(folder);
+  assert.equal(more.length, 0);
+  const rows = [...readLedger(join(folder, key!))].flatMap(({ table }) => [...rowsIn<object>(table)]);
+  const metrics = readFileSync(join(output, "metrics.jsonl"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) =>
+      Object.entries(JSON.parse(line)).filter(([name]) => !/^(seconds|tokens_per_s|eval\/seconds)/.test(name)),
+    );
+  const weights = readFileSync(join(output, "student", "model.safetensors")).toString("hex");
+  return { weights, rows: JSON.parse(JSON.stringify(rows)), metrics };
+}
+
+test(`reinforcement that is killed at ${KILLS} random points comes to the same weights, ledger and metrics`, async () => {
+  const calm = recipe();
+  const { code, err } = await distill("train", calm.path);
+  assert.equal(code, 0, err);
+  const expected = result(calm.output);
+  assert.equal(expected.rows.length, 12 * 24);
+  const learned = expected.metrics.filter((line) =>
+    line.some(([name, value]) => name === "grad_norm" && Number(value) > 0),
+  );
+  assert.ok(learned.length > 24, `${learned.length} of 48 steps changed something`);
+
+  const random = seededRandom(8);
+  let left = KILLS;
+  let between = 0; // kills of runs that had trained, and had more to train
+  async function killing(): Promise<void> {
+    while (left > 0) {
+      const { path, output } = recipe();
+      for (let done = false; !done; ) {
+        const { child, ended } = startDistill(["train", path]);
+        const kill = left > 0 && left-- > 0;
+        if (kill) {
+          // the first word is said before anything is loaded
+          await Promise.race([new Promise((said) => child.stdout!.once("data", said)), ended]);
+          await sleep(random.uniform() * 3000);
+          child.kill("SIGKILL");
+        }
+        const { code, err } = await ended;
+        if (kill && code === 0)
+          left++; // it was done before
+        else if (kill && existsSync(join(output, "checkpoints"))) between++;
+        assert.ok(code === 0 || kill, err);
+        done = code === 0;
+      }
+      assert.deepEqual(result(output), expected);
+    }
+  }
+  await Promise.all(Array.from({ length: WORKERS }, killing));
+  assert.ok(between > KILLS / 3, `${between} of ${KILLS} kills fell between the first step and the last`);
+});
