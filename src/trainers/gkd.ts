@@ -149,7 +149,7 @@ async function gkdSource<Made extends Batch>(
     steps: options.max_steps ?? Math.ceil(stepsPerEpoch * options.num_train_epochs),
     unit: "prompts or dataset rows",
     step: (step) => (writes(step) ? written(step) : given(step)),
-    sampled: rollouts.sampled,
+    sampled: () => rollouts.sampled(),
     close: rollouts.close,
   };
 }

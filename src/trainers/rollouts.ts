@@ -84,11 +84,12 @@ function openRollouts(options: RolloutOptions) {
   const sampler = openSampler(device, model, { stops, source: "The student" });
   const ledger = openLedger(options.place.folder, { key: options.place.key });
   const kept = new Map<number, Rollout[]>();
-  let sampled = 0;
+  const sampled = new Map<number, number>(); // tokens, by step
+  const count = ({ step, token_ids }: Rollout) => sampled.set(step, (sampled.get(step) ?? 0) + token_ids.length);
   for (const { table } of ledger.tables())
     for (const row of rowsIn<Rollout>(table)) {
       kept.set(row.step, [...(kept.get(row.step) ?? []), rolloutOf(row)]);
-      sampled += row.token_ids.length;
+      count(row);
     }
 
   /** The samples of each prompt in turn, or nothing where the signal ended it. */
@@ -151,7 +152,7 @@ function openRollouts(options: RolloutOptions) {
     keep({ rollouts, known }: Drawn): void {
       if (known) return;
       ledger.append(rolloutsTable(rollouts));
-      for (const { token_ids } of rollouts) sampled += token_ids.length;
+      rollouts.forEach(count);
     },
     /** The same without keeping it: the seeds are the same whatever the step. */
     async measure(
@@ -166,8 +167,9 @@ function openRollouts(options: RolloutOptions) {
       await judge(rollouts, num_generations);
       return rollouts;
     },
-    /** Tokens drawn so far. */
-    sampled: () => sampled,
+    /** Tokens drawn so far, or up to a step. */
+    sampled: (until = Number.POSITIVE_INFINITY) =>
+      [...sampled].reduce((sum, [step, tokens]) => (step <= until ? sum + tokens : sum), 0),
     async close() {
       ledger.close();
       await sampler.close();

@@ -137,12 +137,17 @@ for (const name of Object.keys(CASES)) {
   );
 }
 
-/** One line a step, without the time that it took. */
+/** One line a step, without the times that it took. */
 const metricsIn = (output: string): Record<string, number>[] =>
   readFileSync(join(output, "metrics.jsonl"), "utf8")
     .trim()
     .split("\n")
-    .map((line) => ({ ...JSON.parse(line), tokens_per_s: 0, "seconds/generation": 0 }));
+    .map(
+      (line) =>
+        Object.fromEntries(
+          Object.entries(JSON.parse(line)).filter(([name]) => !/^seconds|_per_s$/.test(name)),
+        ) as never,
+    );
 
 /** The last checkpoint, the metrics without the time that steps took, and what was drawn. */
 function leftIn(output: string) {

@@ -106,7 +106,7 @@ export async function policySource(
     const metrics = {
       ...rewardMetrics(drawn, num_generations),
       ...lengthMetrics(drawn),
-      num_tokens: rollouts.sampled(),
+      num_tokens: rollouts.sampled(number + 1),
       "seconds/sampling": sampling,
       "seconds/judging": judging,
       "seconds/scoring": scored,
@@ -239,7 +239,7 @@ export async function policySource(
         watch.restore(state.watch);
       },
     },
-    sampled: rollouts.sampled,
+    sampled: () => rollouts.sampled(),
     async close() {
       await rollouts.close();
       for (const opened of scorers) await opened.close();
