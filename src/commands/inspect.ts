@@ -16,6 +16,7 @@ import { htmlPage } from "./inspect/html.ts";
 import { piecesOf } from "./inspect/pieces.ts";
 import { summarise } from "./inspect/summary.ts";
 import { legend, terminalRow, terminalSummary } from "./inspect/terminal.ts";
+import { withMixed } from "./stages/context.ts";
 import { cacheOf } from "./stages/example-cache.ts";
 import { fromHub } from "./stages/hub.ts";
 
@@ -99,7 +100,8 @@ function rowsWith(number: number, { name, rows, segments, dropped }: Examples, p
   ];
 }
 
-function datasetOf({ dataset, sampling, trainer, output }: Recipe): DatasetSource {
+function datasetOf(recipe: Recipe): DatasetSource {
+  const { dataset, sampling, trainer, output } = recipe;
   if (dataset) return dataset;
   if (!sampling)
     throw new DistillError(
@@ -108,5 +110,5 @@ function datasetOf({ dataset, sampling, trainer, output }: Recipe): DatasetSourc
   const path = join(output!, "dataset");
   if (!existsSync(path))
     throw new DistillError(`${path} is not there: nothing has been sampled yet. Run distill sample first.`);
-  return { path };
+  return withMixed(recipe, path);
 }

@@ -1,12 +1,13 @@
 /** @file The steps of a pipeline, one recipe after the other, and the table that compares what they leave. */
 
 import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { writeWhole } from "../core/files.ts";
 import { formatDuration } from "../core/progress.ts";
+import { alignedTable, markdownTable } from "../core/table.ts";
 import type { ModelReport } from "../evaluation/evaluate.ts";
-import { percent } from "../evaluation/report.ts";
+import { furtherRules, mean, percent } from "../evaluation/report.ts";
 import type { Pipeline, PipelineStep } from "../recipe/pipeline.ts";
 import { mapPaths, type Recipe } from "../recipe/recipe.ts";
 import { readManifest } from "../recipe/stages.ts";
@@ -71,50 +72,44 @@ function requireRead({ output }: Pipeline, { name, recipe, after }: PipelineStep
   });
 }
 
-/** The student of each step on the same problems: what it cost, and what it can do. */
+/** The student of each step on the same problems, and what it started from: what it cost, and what it can do. */
 function printTable({ name, output, steps }: Pipeline): void {
-  const rows = steps.flatMap((step) => {
-    const manifest = readManifest(readRunFolder(step.recipe.output!, step.recipe.name));
-    const { sample, train, evaluate } = manifest?.stages ?? {};
-    const models = (evaluate?.result?.models ?? []) as ModelReport[];
-    const seconds = Object.entries(manifest?.stages ?? {}).reduce(
-      (sum, [stage, { seconds = 0 }]) => sum + (stage === "evaluate" ? 0 : seconds),
-      0,
-    );
-    const tokens = (value: unknown) => (typeof value === "number" ? value.toLocaleString("en-US") : "");
+  const bases = new Set<string>();
+  const reports = steps.map((step) => {
+    const { recipe } = step;
+    const stages = readManifest(readRunFolder(recipe.output!, recipe.name))?.stages ?? {};
+    const models = (stages.evaluate?.result?.models ?? []) as ModelReport[];
+    const start = "path" in recipe.student ? recipe.student.path : "";
+    const first = !bases.has(start) && !steps.some(({ recipe }) => start.startsWith(`${recipe.output}/`));
+    bases.add(start);
+    const base = first ? models.find(({ name }) => name === "base") : undefined;
+    return { step, stages, start: basename(start), base, student: models.find(({ name }) => name === "student") };
+  });
+  const rules = furtherRules(reports.flatMap(({ base, student }) => [base, student].filter((model) => !!model)));
+  const measured = (model: ModelReport) => [
+    percent(model.pass_at_1),
+    model.pass_at_1_ci95.map(percent).join(" – "),
+    percent(model.cons_at_k),
+    ...rules.map((rule) => mean(model.rewards?.[rule])),
+    model.mean_tokens.toFixed(0),
+  ];
+  const tokens = (value: unknown) => (typeof value === "number" && value > 0 ? value.toLocaleString("en-US") : "");
+  const rows = reports.flatMap(({ step, stages: { evaluate: _, ...stages }, start, base, student }) => {
+    const { sample, train } = stages;
     const sampled = Number(sample?.result?.tokens ?? 0) + Number(train?.result?.tokens_sampled ?? 0);
-    return models
-      .filter((model) => model.name === "student" || (model.name === "base" && step === steps[0]))
-      .map((model) => {
-        const own = model.name === "student";
-        return [
-          own ? step.name : "(start)",
-          percent(model.pass_at_1),
-          model.pass_at_1_ci95.map(percent).join(" – "),
-          percent(model.cons_at_k),
-          model.mean_tokens.toFixed(0),
-          own && sampled > 0 ? tokens(sampled) : "",
-          own ? tokens(train?.result?.tokens) : "",
-          own ? formatDuration(seconds) : "",
-        ];
-      });
+    const took = Object.values(stages).reduce((sum, { seconds = 0 }) => sum + seconds, 0);
+    const cost = [tokens(sampled), tokens(train?.result?.tokens), formatDuration(took)];
+    return [
+      ...(base ? [[`(${start})`, ...measured(base), "", "", ""]] : []),
+      ...(student ? [[step.name, ...measured(student), ...cost]] : []),
+    ];
   });
   if (rows.length === 0) return;
-  const table = [HEADER, ...rows];
-  const widths = HEADER.map((_, i) => Math.max(...table.map((row) => row[i]!.length)));
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
-      .join("  ")
-      .trimEnd();
-  console.log(`\n${table.map(line).join("\n")}`);
-  const markdown = [HEADER, HEADER.map((_, i) => (i === 0 ? "---" : "---:")), ...rows].map(
-    (row) => `| ${row.join(" | ")} |`,
-  );
+  const header = ["step", "pass@1", "95 % interval", "cons@k", ...rules, "length"];
+  header.push("tokens sampled", "tokens trained", "time");
+  console.log(`\n${alignedTable(header, rows).join("\n")}`);
   mkdirSync(output, { recursive: true });
   const path = join(output, "table.md");
-  writeWhole(path, `# ${name}\n\n${markdown.join("\n")}\n`);
+  writeWhole(path, `# ${name}\n\n${markdownTable(header, rows)}\n`);
   console.log(`\nThe table is in ${path}.`);
 }
-
-const HEADER = ["step", "pass@1", "95 % interval", "cons@k", "length", "tokens sampled", "tokens trained", "time"];

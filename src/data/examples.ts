@@ -16,8 +16,11 @@ import { readTrainingRows, type TrainingRow } from "./rows.ts";
 import { toSegments } from "./segments.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
-/** Where rows come from: a file or folder, or a program that writes them. */
-export type DatasetSource = { path: string } | { generate: { type: string }; rows: number; seed: number };
+/** Where rows come from: a file or folder, the first `limit` of its rows, a program that writes them, or several of these. */
+export type DatasetSource =
+  | { path: string; limit?: number | undefined }
+  | { generate: { type: string }; rows: number; seed: number }
+  | { mix: readonly DatasetSource[] };
 
 export type ExampleOptions = {
   /** Tokens in a row. */
@@ -46,7 +49,8 @@ export type ExampleCache = {
 };
 
 /** How a dataset is named in sentences. */
-export const nameOf = (source: DatasetSource): string => ("path" in source ? source.path : "The generated dataset");
+export const nameOf = (source: DatasetSource): string =>
+  "path" in source ? source.path : "mix" in source ? "The mixed dataset" : "The generated dataset";
 
 /** All examples of a dataset; undefined where `signal` stopped it. */
 export async function readExamples(
@@ -155,8 +159,19 @@ async function* segmentsOf(
 }
 
 /** Conversations where the tokenizer has a template for them, else prompts with completions. */
-export function* trainingRows(source: DatasetSource, { template }: Tokenizer): Generator<TrainingRow> {
-  if ("path" in source) return yield* readTrainingRows(source.path, template !== undefined ? "messages" : "prompt");
+export function* trainingRows(source: DatasetSource, tokenizer: Pick<Tokenizer, "template">): Generator<TrainingRow> {
+  const { template } = tokenizer;
+  if ("mix" in source) {
+    for (const one of source.mix) yield* trainingRows(one, tokenizer);
+    return;
+  }
+  if ("path" in source) {
+    let left = source.limit ?? Number.POSITIVE_INFINITY;
+    for (const row of readTrainingRows(source.path, template !== undefined ? "messages" : "prompt"))
+      if (left-- > 0) yield row;
+      else return;
+    return;
+  }
   const problems = create(generators, source.generate, "generator")("train", source.seed);
   let made = 0;
   for (const { prompt, completion } of problems) {

@@ -87,7 +87,8 @@ export async function evaluateModel(run: EvaluationRun): Promise<ModelReport | u
   }
   const traces = [...readTraces(join(folder.path, names.traces))];
   const tokens_per_s = state.tokens / state.seconds;
-  state.report = { name, ...measure(traces), tokens_per_s, bytes };
+  const [, ...further] = rewards.map(({ name }) => name); // the first judges correctness
+  state.report = { name, ...measure(traces, further), tokens_per_s, bytes };
   folder.writeState(names.state, state);
   return state.report;
 }

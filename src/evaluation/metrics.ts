@@ -2,12 +2,15 @@
 
 import { z } from "zod";
 import type { Trace } from "../data/traces.ts";
+import { RewardSpecs } from "../rewards/create.ts";
 import { gradeMath } from "../rewards/math/index.ts";
 import { SamplerOptions } from "../sampling/sample.ts";
 
 export const EvaluationOptions = SamplerOptions.omit({ max_accepted: true, top_logprobs: true }).extend({
   /** base, teacher, student, and student-<name of an export>; all that there are unless given. */
   models: z.array(z.string()).optional(),
+  /** Rules whose mean is told beside correctness, such as language_consistency. */
+  rewards: RewardSpecs.optional(),
 });
 export type EvaluationOptions = z.output<typeof EvaluationOptions>;
 
@@ -27,10 +30,12 @@ export type Metrics = {
   unparsed: number;
   /** The mean length of a completion, in tokens. */
   mean_tokens: number;
+  /** The mean of each further rule, over the samples of which it can tell. */
+  rewards?: Record<string, number>;
 };
 
 /** Measure one model's traces; each problem has the same number of samples. */
-export function measure(traces: readonly Trace[]): Metrics {
+export function measure(traces: readonly Trace[], rules: readonly string[] = []): Metrics {
   const byPrompt = new Map<string, Trace[]>();
   for (const trace of traces) byPrompt.set(trace.prompt_id, [...(byPrompt.get(trace.prompt_id) ?? []), trace]);
   const problems = [...byPrompt.values()];
@@ -46,6 +51,13 @@ export function measure(traces: readonly Trace[]): Metrics {
       traces.map(({ extracted, finish_reason }) => Number(extracted === null && finish_reason !== "length")),
     ),
     mean_tokens: mean(traces.map(({ token_ids }) => token_ids.length)),
+    ...(rules.length > 0
+      ? {
+          rewards: Object.fromEntries(
+            rules.map((rule) => [rule, mean(traces.flatMap(({ rewards }) => rewards[rule] ?? []))]),
+          ),
+        }
+      : {}),
   };
 }
 

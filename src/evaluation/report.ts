@@ -1,6 +1,7 @@
 /** @file The table at the end of a run, for a terminal and as Markdown. */
 
 import { formatDuration } from "../core/progress.ts";
+import { alignedTable, markdownTable } from "../core/table.ts";
 import type { ModelReport } from "./evaluate.ts";
 
 export type RunSummary = {
@@ -16,12 +17,18 @@ export type RunSummary = {
   places: Record<string, string>;
 };
 
-const HEADER = [
+/** The rules that any of the models was measured by beside correctness. */
+export const furtherRules = (models: readonly ModelReport[]): string[] => [
+  ...new Set(models.flatMap(({ rewards = {} }) => Object.keys(rewards))),
+];
+
+const headerOf = (models: readonly ModelReport[]) => [
   "model",
   "pass@1",
   "95 % interval",
   "over base",
   "cons@k",
+  ...furtherRules(models),
   "truncated",
   "unparsed",
   "tokens",
@@ -36,6 +43,7 @@ function rows(models: readonly ModelReport[]): string[][] {
     model.pass_at_1_ci95.map(percent).join(" – "),
     model.gain ? `${points(model.gain.pass_at_1)} (${model.gain.ci95.map(points).join(" – ")})` : "",
     percent(model.cons_at_k),
+    ...furtherRules(models).map((rule) => mean(model.rewards?.[rule])),
     percent(model.truncated),
     percent(model.unparsed),
     model.mean_tokens.toFixed(0),
@@ -43,6 +51,9 @@ function rows(models: readonly ModelReport[]): string[][] {
     model.tokens_per_s.toFixed(0),
   ]);
 }
+
+/** A mean of scores: 0.97 */
+export const mean = (score: number | undefined) => (score === undefined ? "" : score.toFixed(3));
 
 /** 0.123 → "12.3 %" */
 export const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
@@ -58,30 +69,16 @@ export function formatBytes(bytes: number): string {
 
 /** The summary as plain text, columns aligned. */
 export function terminalReport(summary: RunSummary): string {
-  const table = [HEADER, ...rows(summary.models)];
-  const widths = HEADER.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
-  const lines = table.map((row) =>
-    row
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
-      .join("  ")
-      .trimEnd(),
-  );
+  const lines = alignedTable(headerOf(summary.models), rows(summary.models));
   lines.splice(1, 0, "─".repeat(lines[0]!.length));
   return [...lines, "", ...facts(summary).map(([what, text]) => `${`${what}:`.padEnd(12)} ${text}`)].join("\n");
 }
 
 /** The summary as Markdown. */
-export function markdownReport(summary: RunSummary): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const table = [
-    line(HEADER),
-    line(HEADER.map((_, i) => (i === 0 ? "---" : "---:"))),
-    ...rows(summary.models).map(line),
-  ];
-  return `# ${summary.name}\n\n${table.join("\n")}\n\n${facts(summary)
+export const markdownReport = (summary: RunSummary): string =>
+  `# ${summary.name}\n\n${markdownTable(headerOf(summary.models), rows(summary.models))}\n\n${facts(summary)
     .map(([what, text]) => `- **${what}**: ${text}`)
     .join("\n")}\n`;
-}
 
 function facts({ models, traces, tokens, seconds, places }: RunSummary): [string, string][] {
   const [first] = models;

@@ -30,8 +30,8 @@ const MOST_SCORES = 2 ** 24;
 /** The most texts for which large products are computed the other way round. */
 const FEW = 48;
 
-/** Models of fewer weights take a step faster on one thread: others cost more to wake and wait for than they save. */
-const ONE_THREAD = 1e6;
+/** Of fewer weights times texts a step is faster on one thread: others cost more to wake and wait for than they save. */
+const ONE_THREAD = 1e7;
 
 /** Where texts are: how long all are with their padding, and at which token each starts. */
 type Layout = { length: number; starts: readonly number[] };
@@ -45,10 +45,15 @@ export function runningBatch(device: Device, model: Model, name: string): Runnin
   const writes = (prefix: string) => Object.fromEntries(states(prefix).map((state) => [outputOf(state), state]));
 
   const decoders = once(
-    async (prefix: string, tempered: boolean, few: boolean): Promise<Decoding & { program: Program }> => {
+    async (
+      prefix: string,
+      tempered: boolean,
+      few: boolean,
+      alone: boolean,
+    ): Promise<Decoding & { program: Program }> => {
       const decoded = decoding(model, prefix, { length: prefix === main ? 1 : "new", grows, tempered, few });
       const cache = grows ? { grow: writes(prefix) } : { keep: states(prefix).map(outputOf) };
-      const threads = prefix === main && weights < ONE_THREAD ? { threads: 1 } : {};
+      const threads = alone ? { threads: 1 } : {};
       return { ...decoded, program: await device.compile(decoded.outputs, { ...cache, ...threads }) };
     },
   );
@@ -74,7 +79,12 @@ export function runningBatch(device: Device, model: Model, name: string): Runnin
     ids: Int32Array,
     temperature: number,
   ): Promise<Next> {
-    const { program, frequencies, windows } = await decoders(prefix, temperature !== 1, few(prefix, starts.length));
+    const { program, frequencies, windows } = await decoders(
+      prefix,
+      temperature !== 1,
+      few(prefix, starts.length),
+      prefix === main && weights * starts.length < ONE_THREAD,
+    );
     const batch = starts.length;
     const count = ids.length / batch;
     const total = length + count;

@@ -6,7 +6,7 @@
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { isHubReference } from "../hub/reference.ts";
+import { extended, isRecord, type Raw } from "./extended.ts";
 import { readKeys } from "./keys.ts";
 import { PLACES, type Recipe, recipeOf } from "./recipe.ts";
 
@@ -37,8 +37,6 @@ const Keys = z.looseObject({
   evaluation: z.looseObject({}).optional(),
 });
 
-type Raw = Record<string, unknown>;
-
 /** The pipeline in a file, or nothing where it is a plain recipe. Overrides of a step begin with steps.NAME. */
 export function readPipeline(path: string, overrides: readonly string[] = []): Pipeline | undefined {
   const raw = readKeys(path, overrides);
@@ -59,82 +57,70 @@ export function readPipeline(path: string, overrides: readonly string[] = []): P
 
   const read = Object.entries(steps).map(([step, own]) => {
     const shared = evaluation && !("evaluation" in own) ? { evaluation } : {};
-    const { extends: from, ...keys } = withPaths({ ...shared, ...own }, folder) as Raw & { extends?: string };
-    const base =
-      from === undefined
-        ? {}
-        : withPaths(readKeys(resolve(folder, own.extends!)), dirname(resolve(folder, own.extends!)));
-    const after = new Set<string>();
-    const whole = linked(merged(base, keys), (to, of) => {
-      if (!(to in steps))
+    const whole = extended({ ...shared, ...own }, { path, steps }, [step]);
+    const links: Link[] = [];
+    const keys = linked(whole, (link) => {
+      if (!(link.step in steps))
         throw new DistillError(
-          `${path}: steps.${step} reads from a step "${to}", which there is not. Expected one of: ${Object.keys(steps).join(", ")}.`,
+          `${path}: steps.${step} reads from a step "${link.step}", which there is not. Expected one of: ${Object.keys(steps).join(", ")}.`,
         );
-      after.add(to);
-      return join(output, to, of);
-    }) as Raw;
-    return { step, keys: { ...whole, name: `${name}.${step}`, output: join(output, step) }, after: [...after] };
+      links.push(link);
+      return join(output, link.step, link.of);
+    });
+    const named = { ...keys, name: `${name}.${step}`, output: join(output, step) };
+    return { step, keys: named, links, after: [...new Set(links.map((link) => link.step))] };
   });
-  const ordered = inOrder(read, path);
-  return {
-    name,
-    output,
-    steps: ordered.map(({ step, keys, after }) => ({
-      name: step,
-      recipe: recipeOf(keys, `${path}, steps.${step},`, folder),
-      after,
-    })),
-  };
+  const ordered = inOrder(read, path).map(({ step, keys, links, after }) => ({
+    name: step,
+    recipe: recipeOf(keys, `${path}, steps.${step},`, folder),
+    links,
+    after,
+  }));
+  for (const { name, links } of ordered)
+    for (const { step, of } of links) {
+      const left = leftBy(ordered.find((other) => other.name === step)!.recipe);
+      if (!left.includes(of.split("/")[0]!))
+        throw new DistillError(
+          `${path}: steps.${name} reads "${of}" of the step ${step}, which does not leave that. Expected one of: ${left.join(", ")}.`,
+        );
+    }
+  return { name, output, steps: ordered.map(({ links: _, ...step }) => step) };
 }
 
-const isRecord = (value: unknown): value is Raw => typeof value === "object" && value !== null && !Array.isArray(value);
+/** What a step leaves that another may read, by name in its folder. */
+const leftBy = ({ lora, sampling, export: exported }: Recipe): string[] => [
+  "student",
+  ...(lora ? ["adapter"] : []),
+  ...(sampling ? ["dataset", "traces"] : []),
+  ...(exported.length > 0 ? ["export"] : []),
+];
 
-/** Keys that hold a path, wherever they stand. */
-const PATHS = new Set([...Object.keys(PLACES), "tokenizer", "extends"]);
-
-/** Keys with their paths made absolute, as they are merged with those of a file in another folder. */
-function withPaths(value: unknown, folder: string): Raw {
-  const visit = (value: unknown, key = ""): unknown => {
-    if (Array.isArray(value)) return value.map((item) => visit(item));
-    if (isRecord(value))
-      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, visit(inner, key)]));
-    return typeof value === "string" && PATHS.has(key) && !isHubReference(value) ? resolve(folder, value) : value;
-  };
-  return visit(value) as Raw;
-}
-
-/** Sections of `own` laid over those of `base`, key by key; null takes a key away. What names another type is taken whole. */
-function merged(base: Raw, own: Raw): Raw {
-  const all: Raw = { ...base };
-  for (const [key, value] of Object.entries(own)) {
-    const before = all[key];
-    if (value === null) delete all[key];
-    else if (isRecord(before) && isRecord(value) && !replaces(before, value)) all[key] = merged(before, value);
-    else all[key] = value;
-  }
-  return all;
-}
-
-/** What is another place or another kind of thing shares no keys with what was there. */
-const replaces = (before: Raw, own: Raw): boolean =>
-  "step" in own || (own.type !== undefined && own.type !== before.type) || "path" in own !== "path" in before;
+type Link = { step: string; of: string };
 
 /** What a section reads of a step, unless it says so. */
-const READ: Record<string, string> = { student: "student", teacher: "student", dataset: "dataset" };
+const READ: Record<string, string> = { dataset: "dataset", mix: "dataset", adapter: "adapter" };
 
-/** { step, of } in place of a path becomes the path. */
-function linked(raw: Raw, place: (step: string, of: string) => string): Raw {
-  const visit = (value: unknown, section: string): unknown => {
-    if (Array.isArray(value)) return value.map((item) => visit(item, section));
+/** What a teacher is that names a step and no type. */
+const TEACHER = "engine";
+
+/** { step, of } in place of a path becomes the path; where the path is all there is to say, a text. */
+function linked(raw: Raw, place: (link: Link) => string): Raw {
+  const visit = (value: unknown, key: string): unknown => {
+    if (Array.isArray(value)) return value.map((item) => visit(item, key));
     if (!isRecord(value)) return value;
     const { step, of, ...rest } = value;
-    const inner = Object.fromEntries(Object.entries(rest).map(([key, part]) => [key, visit(part, section)]));
+    const inner = Object.fromEntries(Object.entries(rest).map(([key, part]) => [key, visit(part, key)]));
     if (typeof step !== "string")
       return { ...inner, ...(of === undefined ? {} : { of }), ...(step === undefined ? {} : { step }) };
-    return { ...inner, path: place(step, typeof of === "string" ? of : (READ[section] ?? "student")) };
+    const path = place({ step, of: typeof of === "string" ? of : (READ[key] ?? "student") });
+    if (TEXTS.has(key)) return path;
+    return { ...(key === "teacher" ? { type: TEACHER } : {}), ...inner, path };
   };
-  return Object.fromEntries(Object.entries(raw).map(([section, value]) => [section, visit(value, section)]));
+  return Object.fromEntries(Object.entries(raw).map(([key, value]) => [key, visit(value, key)]));
 }
+
+/** Keys whose value is a path. */
+const TEXTS = new Set([...Object.keys(PLACES), "tokenizer"]);
 
 /** Each after those that it reads from. */
 function inOrder<Step extends { step: string; after: readonly string[] }>(

@@ -26,10 +26,11 @@ const seed = z.int().nonnegative().default(0);
 const { student, tokenizer, lora } = StudentSections.shape;
 
 /** Rows of a training dataset, from a file or from a program that writes them. */
-const Dataset = z.union([
-  z.strictObject({ path: text }),
+const OneDataset = z.union([
+  z.strictObject({ path: text, limit: z.int().positive().optional() }),
   z.strictObject({ generate: oneOf(generators), rows: z.int().positive(), seed }),
 ]);
+const Dataset = z.union([OneDataset, z.strictObject({ mix: z.array(OneDataset).min(1) })]);
 
 /** A trainer without a name is sft. */
 const Trainer = z.preprocess(
@@ -52,7 +53,12 @@ export const Recipe = z
     sampling: SamplerOptions.extend({ prompts: PromptSource }).strict().optional(),
     rewards: RewardSpecs.optional(),
     /** Which accepted traces are trained on. */
-    selection: SelectionOptions.strict().prefault({}),
+    selection: SelectionOptions.extend({
+      /** What is trained on beside them: rows that teach something else, or keep what was known. */
+      mix: z.array(OneDataset).min(1).optional(),
+    })
+      .strict()
+      .prefault({}),
     /** What is trained on where nothing is sampled. */
     dataset: Dataset.optional(),
     lora,
@@ -143,7 +149,7 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
     ...section,
     prompts: placed(section.prompts, "data"),
   });
-  const { teacher, sampling, rewards, dataset, evaluation } = recipe;
+  const { teacher, sampling, rewards, dataset, selection, evaluation } = recipe;
   const trainer = recipe.trainer as Recipe["trainer"] & { prompts?: object; eval_prompts?: object };
   return {
     ...recipe,
@@ -152,7 +158,10 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
     ...(teacher ? { teacher: placed(teacher, "teacher") } : {}),
     ...(sampling ? { sampling: asking(sampling) } : {}),
     ...(rewards ? { rewards: rewards.map((reward) => placed(reward, "reward")) } : {}),
-    ...(dataset ? { dataset: placed(dataset, "data") } : {}),
+    ...(dataset
+      ? { dataset: "mix" in dataset ? { mix: dataset.mix.map((one) => placed(one, "data")) } : placed(dataset, "data") }
+      : {}),
+    selection: { ...selection, ...(selection.mix ? { mix: selection.mix.map((one) => placed(one, "data")) } : {}) },
     ...(evaluation ? { evaluation: asking(evaluation) } : {}),
     ...(recipe.reference ? { reference: placed(recipe.reference, "student") } : {}),
     trainer: {

@@ -164,6 +164,7 @@ export async function train<Batch>(
       step++;
       unseen.push({ step, rows });
       const learning_rate = options.learning_rate * scheduled(step, steps, options);
+      const began = performance.now();
       if (batches.length > 0) {
         asked = true;
         await training.ask(batches, { learning_rate, max_grad_norm: options.max_grad_norm, masks });
@@ -186,7 +187,12 @@ export async function train<Batch>(
         const half = precision === "fp16" ? { loss_scale, skipped_steps } : {};
         const epoch = stepsPerEpoch ? { epoch: step / stepsPerEpoch } : {};
         if (batches.length > 0) source.observe?.(step - 1, report.metrics);
-        const own = { ...(batches.length > 0 ? report.metrics : {}), ...made.metrics };
+        const own = {
+          ...(batches.length > 0 ? report.metrics : {}),
+          ...made.metrics,
+          // beside the times of what a source does itself
+          ...(made.metrics ? { "seconds/training": (performance.now() - began) / 1000 } : {}),
+        };
         if (logged) {
           log({ step, ...epoch, ...updated, learning_rate, tokens_per_s, supervised, ...own, ...half });
           since = { tokens: 0, seconds: 0 };

@@ -108,7 +108,12 @@ function openRollouts(options: RolloutOptions) {
       })),
     );
     const completions: Continued[] = [];
-    const settings = { ...sampling, context_size: options.context_size, signal };
+    const context_size = Math.min(
+      options.context_size,
+      Math.max(...prompts.map(({ tokens }) => tokens.length)) + sampling.max_completion_length,
+    );
+    const sequences = sideBySide(model, context_size);
+    const settings = { ...sampling, sequences, context_size: options.context_size, signal };
     for await (const { index, tokens, logprobs, finish_reason } of sampler.generate(requests, settings)) {
       const { prompt: asked, sample, seed, tokens: prompt_token_ids } = requests[index]!;
       const { id: prompt_id, prompt, answer = null } = asked;
@@ -176,6 +181,16 @@ function openRollouts(options: RolloutOptions) {
     },
   };
 }
+/** Bytes that the caches of texts side by side may take: the more there are, the more tokens a second. */
+const CACHES = 2 ** 29;
+/** Texts side by side at least. */
+const FEWEST = 64;
+
+function sideBySide({ cache: { layers, num_key_value_heads, head_dim } }: Model, length: number): number {
+  const bytes = 4 * 2 * layers * num_key_value_heads * head_dim * length;
+  return Math.max(FEWEST, Math.floor(CACHES / bytes));
+}
+
 export type Rollouts = ReturnType<typeof openRollouts>;
 
 type Continued = Omit<Rollout, "step" | "temperature" | "max_completion_length" | "policy">;

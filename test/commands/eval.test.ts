@@ -15,10 +15,12 @@ test("a student whose tokenizer has no chat template is measured on the text it 
       temperature: 0,
       max_completion_length: 8,
       models: ["student", "student-onnx-fp32"],
+      rewards: [{ type: "format" }],
     },
   });
   const { code, out, err } = await distill("run", path);
   assert.equal(code, 0, err);
+  assert.match(out, /cons@k +format +truncated/);
   assert.match(out, /student-onnx-fp32/);
   const [llama, onnx] = ["student", "student-onnx-fp32"].map((name) => [
     ...readTraces(join(output, "evaluation/traces", name)),

@@ -88,6 +88,61 @@ const trained = (out: string): string[] =>
     /\ntrain: (?!up to date)/.test(`\n${said}`) ? [name!] : [],
   );
 
+test("a step may extend another of its file or of another pipeline, and read an adapter, a mixture and a teacher of a step", async () => {
+  const { path, output, folder } = pipeline((steps) => {
+    steps.base!.lora = { r: 4 };
+    steps.middle = {
+      extends: "#base",
+      trainer: { learning_rate: 0.001 },
+      student: { config: null, seed: null, step: "base", adapter: { step: "base" } },
+      tokenizer: null,
+    };
+    steps.last = {
+      extends: "#middle",
+      student: { adapter: null },
+      lora: null,
+      teacher: { step: "middle" },
+      dataset: {
+        mix: [
+          { generate: { type: "arithmetic" }, rows: 9 },
+          { path: "rows.jsonl", limit: 4 },
+        ],
+      },
+    };
+  });
+  const { steps } = readPipeline(path)!;
+  assert.deepEqual(
+    steps.map(({ name, after }) => [name, ...after]),
+    [["base"], ["middle", "base"], ["last", "base", "middle"]],
+  );
+  const [, middle, last] = steps.map(({ recipe }) => recipe);
+  assert.deepEqual(middle!.student, {
+    path: join(output, "base", "student"),
+    adapter: join(output, "base", "adapter"),
+  });
+  assert.deepEqual([middle!.trainer.max_steps, middle!.trainer.learning_rate], [2, 0.001]);
+  assert.deepEqual(last!.student, { path: join(output, "base", "student") });
+  assert.deepEqual(
+    [last!.teacher!.type, (last!.teacher as { path?: string }).path],
+    ["engine", join(output, "middle", "student")],
+  );
+  assert.deepEqual((last!.dataset as { mix: object[] }).mix[1], { path: join(folder, "rows.jsonl"), limit: 4 });
+
+  writeFileSync(
+    join(folder, "other.yaml"),
+    stringify({
+      name: "other",
+      steps: {
+        only: { extends: "pipeline.yaml#middle", trainer: { seed: 9 } },
+        base: { extends: "shared.yaml", lora: { r: 4 } },
+      },
+    }),
+  );
+  const [, only] = readPipeline(join(folder, "other.yaml"))!.steps;
+  assert.deepEqual([only!.name, only!.recipe.trainer.learning_rate, only!.recipe.trainer.seed], ["only", 0.001, 9]);
+  assert.deepEqual(only!.after, ["base"]);
+});
+
 const REFUSED: [what: string, change: (steps: Record<string, Record<string, unknown>>) => void, said: RegExp][] = [
   [
     "a step that there is not",
@@ -109,7 +164,22 @@ const REFUSED: [what: string, change: (steps: Record<string, Record<string, unkn
     (steps) => {
       steps.last!.student = { step: "base", of: "export/gguf" };
     },
-    /Step last reads .*base\/export\/gguf, which step base has not left/,
+    /steps\.last reads "export\/gguf" of the step base, which does not leave that\. Expected one of: student\./,
+  ],
+  [
+    "a step of another file that there is not",
+    (steps) => {
+      steps.last!.extends = "shared.yaml#first";
+    },
+    /extends names the step "first" of shared\.yaml, which there is not\. Expected one of: none, since it has no steps/,
+  ],
+  [
+    "steps that extend each other",
+    (steps) => {
+      steps.base!.extends = "#last";
+      steps.last!.extends = "#base";
+    },
+    /steps extend each other in a circle: \w+ → \w+ → \w+/,
   ],
   [
     "a key that no recipe has",

@@ -70,3 +70,18 @@ test("the report says what was used: traces, tokens by what they were for, time 
   assert.ok(markdownReport(untaught).includes("- **tokens**: 12,345 trained, 114,300 answered"));
   assert.match(terminalReport(summary), /^tokens: +68,000 sampled, 12,345 trained, 114,300 answered$/m);
 });
+
+test("rules beside correctness have a column each, empty where a model was not measured by them", () => {
+  const judged = { ...student, rewards: { language_consistency: 0.98765 } };
+  const [header, , ...rows] = markdownReport({ ...summary, models: [base, judged] })
+    .split("\n")
+    .filter((line) => line.startsWith("|"))
+    .map(cellsOf);
+  const column = header!.indexOf("language_consistency");
+  assert.equal(header![column - 1], "cons@k");
+  assert.deepEqual(
+    rows.map((row) => row[column]),
+    ["", "0.988"],
+  );
+  assert.match(terminalReport({ ...summary, models: [base, judged] }), /language_consistency/);
+});

@@ -40,6 +40,33 @@ test("tag_count gives a quarter for each tag that occurs once", () => {
   assert.equal(judge(tag_count, { completion: `${whole}</think>` }).score, 0.75);
 });
 
+test("exact_match is 1 where the answer is the reference and nothing else, white space aside", () => {
+  const { exact_match } = rewards;
+  const said = (completion: string, sample: Partial<Sample> = {}, options: object = {}) =>
+    judge(exact_match, { answer: "14 +23 *2", completion, ...sample }, options);
+  for (const completion of [
+    "14 +23 *2",
+    " 14  +23\n*2 ",
+    "<think>some thought: 7</think>14 +23 *2",
+    "<think></think>\n<answer> 14 +23 *2 </answer>\n",
+  ])
+    assert.deepEqual([said(completion).score, said(completion).verdict], [1, "correct"], completion);
+  for (const completion of [
+    "",
+    "It is 14 +23 *2",
+    "14 +23 *2.",
+    "74", // the same as mathematics
+    "<think>14 +23 *2",
+    "<answer>14 +23 *2</answer> I think",
+    "<answer>14 +23 *2</answer><answer>14 +23 *2</answer>",
+  ])
+    assert.deepEqual([said(completion).score, said(completion).verdict], [0, "incorrect"], completion);
+  assert.equal(said("YES", { answer: "yes" }).score, 0);
+  assert.equal(said("YES", { answer: "yes" }, { ignore_case: true }).score, 1);
+  assert.equal(said("14 +23", { finish_reason: "length" }).verdict, "truncated");
+  assert.equal(judge(exact_match, { completion: "14" }).score, null);
+});
+
 test("repetition_penalty is the share of repeated n-grams times a penalty of at most 0", () => {
   const { repetition_penalty } = rewards;
   // 6 words, 4 trigrams: a b c, b c a, c a b, a b c: 3 unique

@@ -18,7 +18,7 @@ import { ownWeights } from "../../student/weights.ts";
 import * as laws from "../../trainers/laws/index.ts";
 import type { Finding, Law, Subject } from "../../trainers/laws/law.ts";
 import { randomSegment } from "../../trainers/toy.ts";
-import { NAMES } from "../stages/context.ts";
+import { NAMES, withMixed } from "../stages/context.ts";
 import { fromHub } from "../stages/hub.ts";
 import type { DeviceState } from "./devices.ts";
 
@@ -53,9 +53,9 @@ export async function tryRecipe(
   const { trainer } = recipe;
   const { config: whole, tokenizer, source } = openStudent({ ...recipe, student });
   const config = shortened(whole, source);
-  const place = recipe.dataset ?? { path: join(recipe.output!, NAMES.dataset) };
-  const rows =
-    "path" in place && !recipe.dataset && !existsSync(place.path) ? undefined : [...trainingRows(place, tokenizer)];
+  const sampled = join(recipe.output!, NAMES.dataset);
+  const place = recipe.dataset ?? withMixed(recipe, sampled);
+  const rows = !recipe.dataset && !existsSync(sampled) ? undefined : [...trainingRows(place, tokenizer)];
   const { segments, data } = chosen(rows, tokenizer);
   const model: Subject["model"] = (options) => createModel(config, source, options);
   const other = otherDevice(recipe.device, devices);

@@ -51,9 +51,12 @@ export const placeOf = ({ folder }: Pick<Context, "folder">, name: keyof typeof 
 export const trainerOf = ({ trainer }: Pick<Recipe, "trainer">): Trainer =>
   componentOf(trainers as Record<string, Trainer>, trainer.type, "trainer");
 
-/** What is trained on: the recipe's dataset, or the one that its traces make. */
-export const datasetOf = (context: Pick<Context, "recipe" | "folder">): DatasetSource =>
-  context.recipe.dataset ?? { path: placeOf(context, "dataset") };
+/** What is trained on: the recipe's dataset, or the one that its traces make, with what is mixed into it. */
+export const datasetOf = ({ recipe, folder }: Pick<Context, "recipe" | "folder">): DatasetSource =>
+  recipe.dataset ?? withMixed(recipe, placeOf({ folder }, "dataset"));
+
+export const withMixed = ({ selection: { mix } }: Recipe, path: string): DatasetSource =>
+  mix ? { mix: [{ path }, ...mix] } : { path };
 
 /** Where draws that hang on `inputs`, and what `rules` say of them, are kept. */
 export function ledgerOf({ folder }: Context, inputs: unknown, rules: readonly RewardSpec[], options: SamplerOptions) {

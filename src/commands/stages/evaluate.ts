@@ -10,7 +10,7 @@ import { evaluateModel, type ModelReport, withGains } from "../../evaluation/eva
 import type { Exported } from "../../exporters/exporter.ts";
 import * as exporters from "../../exporters/index.ts";
 import type { Stage } from "../../recipe/stages.ts";
-import { createRewards } from "../../rewards/create.ts";
+import { createRewards, type RewardSpec, rewardsInput } from "../../rewards/create.ts";
 import type { RunFolder } from "../../store/run-folder.ts";
 import { baseFolder } from "../../student/unpack.ts";
 import { teacherFor } from "../../teachers/files.ts";
@@ -33,14 +33,15 @@ import { wholeStudent } from "./train.ts";
 
 export function evaluateStage(context: Context): Stage {
   const { recipe } = context;
-  const { prompts: source, models: wanted, weights, ...options } = recipe.evaluation!;
-  const prompts = () => questions(source, "test", RULES);
+  const { prompts: source, models: wanted, weights, rewards: further = [], ...options } = recipe.evaluation!;
+  const rules: RewardSpec[] = [...RULES, ...further];
+  const prompts = () => questions(source, "test", rules);
   return {
     name: "evaluate",
     after: recipe.export.length > 0 ? ["train", "export"] : ["train"],
     inputs: () => ({
       evaluation: { ...options, weights, models: wanted },
-      rewards: RULES,
+      rewards: rewardsInput(rules),
       prompts: promptsInput(prompts()),
       ...(recipe.teacher ? { teacher: teacherInput(context) } : {}),
     }),
@@ -54,7 +55,7 @@ export function evaluateStage(context: Context): Stage {
       const tracesOf = (name: string) => `${NAMES.evaluation}/traces/${name}`;
       for (const { name, content, make } of chosen) {
         const hash = content();
-        const key = contentHash({ content: hash, prompts: asked, options, rules: RULES });
+        const key = contentHash({ content: hash, prompts: asked, options, rules: rewardsInput(rules) });
         const report = await evaluateModel({
           name,
           open: async () => {
@@ -74,11 +75,11 @@ export function evaluateStage(context: Context): Stage {
             return { teacher, bytes };
           },
           prompts: asked,
-          rewards: await createRewards(RULES),
+          rewards: await createRewards(rules),
           options,
           folder,
           names: { state: `${NAMES.evaluation}/${name}.json`, traces: tracesOf(name) },
-          ledger: ledgerOf(context, hash, RULES, options).place(),
+          ledger: ledgerOf(context, hash, rules, options).place(),
           key,
           signal,
         });

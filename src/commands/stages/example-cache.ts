@@ -10,7 +10,9 @@ import type { Context } from "./context.ts";
 
 /** What a dataset's content hangs on. */
 export function datasetContent(context: Pick<Context, "folder" | "hub">, dataset: DatasetSource): unknown {
+  if ("mix" in dataset) return dataset.mix.map((one) => datasetContent(context, one));
   if (!("path" in dataset)) return dataset;
+  if (dataset.limit !== undefined) return [datasetContent(context, { path: dataset.path }), dataset.limit];
   const reference = context.hub.get(dataset.path);
   if (reference !== undefined) return reference;
   const { hashes } = context.folder;

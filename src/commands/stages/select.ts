@@ -13,7 +13,7 @@ export function selectStage(context: Context): Stage {
   return {
     name: "select",
     after: ["judge"],
-    inputs: () => ({ selection: recipe.selection }),
+    inputs: () => ({ selection: { ...recipe.selection, mix: undefined } }),
     leaves: [NAMES.dataset],
     async run({ key, folder }) {
       const traces = placeOf(context, "traces");

@@ -67,6 +67,7 @@ export function trainStage(context: Context): Stage {
           ? { adapter: hashOf(context, recipe.student.adapter, "folder", "The adapter") }
           : {}),
         ...(recipe.dataset ? { dataset: datasetContent(context, recipe.dataset) } : {}),
+        ...(recipe.selection.mix ? { mix: datasetContent(context, { mix: recipe.selection.mix }) } : {}),
         ...(asked
           ? { prompts: promptsInput(questions(asked.prompts, "train")), ...templateInput(context, tokenizer) }
           : {}),
@@ -212,9 +213,9 @@ function longestAnswers(recipe: Recipe, prompts: readonly PromptTokens[]): Segme
 /** What training will take, as far as its dataset is there. */
 export async function foreseeTraining(context: Context, signal: AbortSignal): Promise<TrainingEstimate | undefined> {
   const { recipe } = context;
-  const dataset = datasetOf(context);
+  const _dataset = datasetOf(context);
   if (trainerOf(recipe).needs !== "dataset") return undefined;
-  if (!recipe.dataset && !existsSync((dataset as { path: string }).path)) return undefined;
+  if (!recipe.dataset && !existsSync(placeOf(context, "dataset"))) return undefined;
   const { model, trained, tokenizer } = studentToTrain(recipe, recipe.trainer, context.hub);
   const { segments } = (await examplesOf(context, tokenizer, signal)) ?? {};
   if (!segments) return undefined;

@@ -39,6 +39,31 @@ test("every line of a solution that is not taken back is true, and the chain it 
   assert.ok(takenBack > 50);
 });
 
+test("lines in the second language are true as well, and as many as was asked", () => {
+  const SIGNS: Record<string, string> = { 加: "+", 减: "-", 除: "/" };
+  const linesOf = (chinese: object) =>
+    take(400, { reasoned: 1, mistakes: 0.1, chinese }).map(({ completion, answer }) => {
+      const [, chain, lines] = /^<think>(.*?)\n([\s\S]*)<\/think>/.exec(completion)!;
+      assert.equal(String(comesTo(chain!)), answer);
+      return lines!.split("\n");
+    });
+  const isChinese = (line: string) => /得/.test(line);
+  for (const lines of linesOf({ share: 1, mixing: 0 }))
+    for (const line of lines) {
+      const [, left, sign, by, result, end] = /^(\d+)(加|减|除)(\d+)得(\d+)(。|，不对。)$/.exec(line)!;
+      assert.equal(comesTo(`${left} ${SIGNS[sign!]}${by}`) === Number(result), end === "。", line);
+    }
+  const mixed = linesOf({ share: 0.6, mixing: 0.2 });
+  const share = mixed.filter((lines) => lines.filter(isChinese).length > lines.length / 2).length / mixed.length;
+  assert.ok(share > 0.5 && share < 0.65, `${share} of the solutions are mostly Chinese`);
+  assert.ok(mixed.some((lines) => lines.some(isChinese) && !lines.every(isChinese)));
+  assert.ok(
+    linesOf({ share: 0, mixing: 0 })
+      .flat()
+      .every((line) => !isChinese(line)),
+  );
+});
+
 test("the splits share no prompt, whatever the seed, and a seed gives the same problems again", () => {
   const train = new Set(take(3000, { reasoned: 1 }).map(({ prompt }) => prompt));
   for (const seed of [1, 2])
