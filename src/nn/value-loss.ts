@@ -20,11 +20,12 @@ export function valueLoss(
   const square = (x: Value) => Mul(x, x);
   const plain = square(Sub(values, returns));
   const clipped = square(Sub(within, Sub(returns, old)));
-  const isClipped = LessOrEqual(plain, Sub(clipped, number(TINY)));
+  const beyond = Sub(change, within);
+  const isClipped = GreaterOrEqual(Mul(square(beyond), Sub(clipped, plain)), number(TINY));
   const total = (x: Value) => ReduceSum(Mul(x, weights), { axes: [0, 1] });
   const worse = Where(GreaterOrEqual(plain, clipped), plain, clipped);
   return { loss: total(Mul(worse, number(0.5))), clipped: total(Where(isClipped, number(1), number(0))) };
 }
 
-/** Squares that differ by less are the same. */
+/** Products of squares that are less are rounding. */
 const TINY = 1e-12;

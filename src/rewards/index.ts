@@ -2,6 +2,7 @@
 export { accuracy } from "./accuracy.ts";
 export { code } from "./code.ts";
 export { cosine_length } from "./cosine-length.ts";
+export { countdown } from "./countdown.ts";
 export { exact_match } from "./exact-match.ts";
 export { format } from "./format.ts";
 export { language_consistency } from "./language-consistency.ts";
