@@ -55,6 +55,8 @@ function programOf(signal: AbortSignal): Command {
 
   recipeCommand("inspect", "Show the rows that the recipe trains on: prompt, supervised, padding, special tokens.")
     .option("--rows <n>", "how many rows are shown (2; 20 on a page)")
+    .option("--generation <n>", "of what the student wrote for its own training, this generation (the last)")
+    .option("--step <name>", "of a pipeline, this step")
     .option("--row <n>", "the number of one row of the dataset, which is shown instead")
     .option("--width <columns>", "columns of a line (the terminal's)")
     .option("--html <file>", "write a page instead")

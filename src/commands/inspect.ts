@@ -9,11 +9,13 @@ import type { Row } from "../data/batch.ts";
 import type { Segments } from "../data/example-store.ts";
 import { type DatasetSource, type Examples, readExamples } from "../data/examples.ts";
 import { type PackedRow, rowsOf, unpacked } from "../data/packing.ts";
-import { type Recipe, readRecipe } from "../recipe/recipe.ts";
+import { readOneRecipe } from "../recipe/pipeline.ts";
+import type { Recipe } from "../recipe/recipe.ts";
 import { readRunFolder } from "../store/run-folder.ts";
 import { studentTokenizer } from "../student/student.ts";
 import { htmlPage } from "./inspect/html.ts";
 import { piecesOf } from "./inspect/pieces.ts";
+import { rolloutsShown } from "./inspect/rollouts.ts";
 import { summarise } from "./inspect/summary.ts";
 import { legend, terminalRow, terminalSummary } from "./inspect/terminal.ts";
 import { withMixed } from "./stages/context.ts";
@@ -28,6 +30,10 @@ const Options = z.object({
   rows: number(0),
   /** The number of one row of the dataset, from 1, that is shown instead. */
   row: number(1),
+  /** Of what a student wrote for its own training, which generation is shown, from 1; the last unless given. */
+  generation: number(1),
+  /** The step of a pipeline. */
+  step: z.string().min(1).optional(),
   width: number(20),
   html: z.string().min(1).optional(),
 });
@@ -48,8 +54,10 @@ export async function inspect(
     const { path, message } = options.error.issues[0]!;
     throw new DistillError(`--${path.join(".")}: ${message}.`);
   }
-  const { rows = options.data.html ? SHOWN_ON_PAGE : SHOWN, row, width, html } = options.data;
-  const fetched = await fromHub(readRecipe(recipePath, overrides), { weights: [], signal });
+  const { rows = options.data.html ? SHOWN_ON_PAGE : SHOWN, row, width, html, generation, step } = options.data;
+  const read = readOneRecipe(recipePath, overrides, step);
+  if (!read.dataset && !read.sampling) return console.log(rolloutsShown(read.output!, generation).trimEnd());
+  const fetched = await fromHub(read, { weights: [], signal });
   if (!fetched) return;
   const { recipe } = fetched;
   const { max_length, packing } = recipe.trainer;
@@ -101,12 +109,8 @@ function rowsWith(number: number, { name, rows, segments, dropped }: Examples, p
 }
 
 function datasetOf(recipe: Recipe): DatasetSource {
-  const { dataset, sampling, trainer, output } = recipe;
+  const { dataset, output } = recipe;
   if (dataset) return dataset;
-  if (!sampling)
-    throw new DistillError(
-      `The trainer ${trainer.type} learns from what the student writes between steps, and this recipe has no dataset to show. What was written is in the folder rollouts of its run.`,
-    );
   const path = join(output!, "dataset");
   if (!existsSync(path))
     throw new DistillError(`${path} is not there: nothing has been sampled yet. Run distill sample first.`);

@@ -8,7 +8,7 @@ import { formatDuration } from "../core/progress.ts";
 import { alignedTable, markdownTable } from "../core/table.ts";
 import type { ModelReport } from "../evaluation/evaluate.ts";
 import { furtherRules, mean, percent } from "../evaluation/report.ts";
-import type { Pipeline, PipelineStep } from "../recipe/pipeline.ts";
+import { type Pipeline, type PipelineStep, stepNamed } from "../recipe/pipeline.ts";
 import { mapPaths, type Recipe } from "../recipe/recipe.ts";
 import { readManifest } from "../recipe/stages.ts";
 import { readRunFolder } from "../store/run-folder.ts";
@@ -51,13 +51,6 @@ export async function planSteps(pipeline: Pipeline, plan: (recipe: Recipe) => Pr
       due.add(step.name);
     } else if (await plan(step.recipe)) due.add(step.name);
   }
-}
-
-function stepNamed({ steps }: Pipeline, name: string): PipelineStep {
-  const found = steps.find((step) => step.name === name);
-  if (!found)
-    throw new DistillError(`There is no step "${name}". Expected one of: ${steps.map(({ name }) => name).join(", ")}.`);
-  return found;
 }
 
 /** Throw where a step reads what an earlier one has not left. */

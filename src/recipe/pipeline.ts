@@ -8,7 +8,7 @@ import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { extended, isRecord, type Raw } from "./extended.ts";
 import { readKeys } from "./keys.ts";
-import { PLACES, type Recipe, recipeOf } from "./recipe.ts";
+import { PLACES, type Recipe, readRecipe, recipeOf } from "./recipe.ts";
 
 export type PipelineStep = {
   name: string;
@@ -85,6 +85,25 @@ export function readPipeline(path: string, overrides: readonly string[] = []): P
         );
     }
   return { name, output, steps: ordered.map(({ links: _, ...step }) => step) };
+}
+
+export function stepNamed({ steps }: Pipeline, name: string): PipelineStep {
+  const found = steps.find((step) => step.name === name);
+  if (!found)
+    throw new DistillError(`There is no step "${name}". Expected one of: ${steps.map(({ name }) => name).join(", ")}.`);
+  return found;
+}
+
+/** The recipe in a file, of a pipeline that of one step. */
+export function readOneRecipe(path: string, overrides: readonly string[], step: string | undefined): Recipe {
+  const pipeline = readPipeline(path, overrides);
+  if (pipeline && step !== undefined) return stepNamed(pipeline, step).recipe;
+  if (pipeline)
+    throw new DistillError(
+      `${path} has steps. Name one of them: ${pipeline.steps.map(({ name }) => `--step ${name}`).join(", ")}.`,
+    );
+  if (step !== undefined) throw new DistillError(`${path} has no steps, so none of them can be shown alone.`);
+  return readRecipe(path, overrides);
 }
 
 /** What a step leaves that another may read, by name in its folder. */

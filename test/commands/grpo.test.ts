@@ -68,6 +68,18 @@ test("a student is reinforced by the recipe's rules, and what it drew is kept wi
     if (!line.skipped) assert.ok(line.logprob_mismatch! < 1e-4 && line.entropy! > 0);
   }
   assert.match((await distill("train", path)).out, /Everything was up to date/);
+  const shown = await distill("inspect", path, "--generation", "1");
+  assert.match(shown.out, /# Generation 1\n\n12 completions[\s\S]*## The best/);
+  assert.match((await distill("inspect", path)).out, /# Generation 2/);
+  assert.match((await distill("inspect", path, "--generation", "3")).err, /holds 2 generations, and no generation 3/);
+  // the ledger is a dataset like others
+  const [ledger] = readdirSync(join(output, "rollouts")).map((key) => join(output, "rollouts", key));
+  writeFileSync(join(path, "../rules.yaml"), "[{ type: format }]");
+  const scored = await distill("score", ledger!, "--rewards", join(path, "../rules.yaml"));
+  assert.equal(scored.code, 0, scored.err);
+  assert.match(scored.out, /24/);
+  const kept = await distill("filter", ledger!, "--output", join(path, "../kept"), "--at-least", "reward=-99");
+  assert.equal(kept.code, 0, kept.err);
 });
 
 /** Lines of metrics.jsonl. */
