@@ -15,7 +15,7 @@ const WORKERS = 2;
 /** Everything that a run of reinforcement keeps between steps: a value head, a reference, parts of generations, the best weights. */
 const recipe = () =>
   storiesRecipe({
-    rewards: [{ type: "length", name: "short" }, { type: "accuracy" }],
+    rewards: [{ type: "accuracy" }, { type: "length", name: "short" }],
     trainer: {
       type: "grpo",
       prompts: { path: join(STORIES, "train.jsonl"), limit: 40 },

@@ -26,8 +26,8 @@ const trainer = {
 const recipe = (changes: Record<string, unknown> = {}) =>
   storiesRecipe({
     rewards: [
-      { type: "length", name: "short" },
       { type: "accuracy", weight: 2 },
+      { type: "length", name: "short" },
     ],
     trainer,
     ...changes,

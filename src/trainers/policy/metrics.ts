@@ -27,11 +27,12 @@ export function rewardMetrics(drawn: readonly Rollout[], num_generations: number
     reward: average(known(rewards)),
     reward_std: average(spreads),
     frac_reward_zero_std: average(spreads.map((spread) => Number(spread < 1e-6))),
+    // a rule that could tell of none has no mean
     ...Object.fromEntries(
-      names.map((name) => [
-        `rewards/${name}`,
-        average(known(drawn.map(({ judgement }) => judgement!.rewards[name] ?? null))),
-      ]),
+      names
+        .map((name) => ({ name, scores: known(drawn.map(({ judgement }) => judgement!.rewards[name] ?? null)) }))
+        .filter(({ scores }) => scores.length > 0)
+        .map(({ name, scores }) => [`rewards/${name}`, average(scores)]),
     ),
   };
 }
