@@ -4,6 +4,7 @@ export type Line = { label: string; points: readonly (readonly [x: number, y: nu
 export type Chart = { title: string; lines: readonly Line[] };
 
 const [WIDTH, PANEL, LEFT, RIGHT, TOP, BOTTOM] = [720, 220, 64, 24, 34, 26];
+const LINE = 16;
 const COLORS = ["#4269d0", "#e8793a", "#3a9a5b", "#9b5fc0", "#888"];
 
 /** Panels of one width, each with an axis of its own from 0 or its least value; `axis` names what they have in common. */
@@ -41,14 +42,16 @@ function panel(
   const across = niceStep(last - first || 1);
   for (let at = Math.ceil(first / across) * across; at <= last; at += across)
     out.push(text(x(at), bottom + 16, String(at), 'text-anchor="middle" fill="#555"'));
-  let legend = LEFT + 12 * title.length;
   for (const [i, { label, points }] of lines.entries()) {
     const color = COLORS[i % COLORS.length]!;
     const path = points.map(([at, value]) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
     out.push(`<polyline points="${path}" fill="none" stroke="${color}" stroke-width="1.5"/>`);
-    out.push(line(legend, offset + 16, legend + 20, offset + 16, `stroke="${color}" stroke-width="3"`));
-    out.push(text(legend + 26, offset + 20, label));
-    legend += 44 + 6.5 * label.length;
+    // named where curves that rise leave room
+    const named = bottom - 10 - LINE * (lines.length - 1 - i);
+    out.push(
+      text(WIDTH - RIGHT - 36, named, label, 'text-anchor="end" paint-order="stroke" stroke="#fff" stroke-width="3"'),
+    );
+    out.push(line(WIDTH - RIGHT - 30, named - 4, WIDTH - RIGHT - 8, named - 4, `stroke="${color}" stroke-width="3"`));
   }
   return out;
 }

@@ -137,7 +137,10 @@ const header = [
 ];
 const table = markdownTable(header, Object.keys(STEPS).map(rowOf));
 const lines = (metric: string) =>
-  (["grpo", "ppo", "ppo_lambda_95"] as const).map((step) => ({ label: STEPS[step]!, points: curve(step, metric) }));
+  (["grpo", "ppo", "ppo_lambda_95"] as const).map((step) => ({
+    label: STEPS[step]!.replace("reinforced alone, ", ""),
+    points: curve(step, metric),
+  }));
 const picture = chart(
   [
     { title: "right answers, of fresh problems at T 1", lines: lines("rewards/accuracy") },
