@@ -104,6 +104,7 @@ function programOf(signal: AbortSignal): Command {
     .argument("[recipe]", "a recipe, YAML: the laws of training are tried on its model and data")
     .argument("[overrides...]", "key=value, such as student.path=models/other")
     .option("--json", "print one JSON object")
+    .option("--step <name>", "of a pipeline, this step")
     .option("--install-cuda", "first get ONNX Runtime's CUDA provider, which its package leaves out")
     .action(async (recipe: string | undefined, overrides: string[], options: DoctorOptions) => {
       const { doctor } = await import("./commands/doctor.ts");

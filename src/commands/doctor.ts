@@ -1,7 +1,7 @@
 /** @file distill doctor: what works on this machine, why the rest does not, and whether a recipe's laws hold. */
 
 import { DistillError } from "../core/errors.ts";
-import { readRecipe } from "../recipe/recipe.ts";
+import { readOneRecipe } from "../recipe/pipeline.ts";
 import { describeSandboxes, type SandboxState } from "../rewards/sandbox/describe.ts";
 import { installCuda } from "../runtime/install-cuda.ts";
 import { describeMachine, diskFree, type Machine } from "../runtime/machine.ts";
@@ -21,7 +21,12 @@ export type Doctor = {
   recipe?: RecipeReport;
 };
 
-export type DoctorOptions = { json?: boolean; installCuda?: boolean };
+export type DoctorOptions = {
+  json?: boolean;
+  installCuda?: boolean;
+  /** The step of a pipeline. */
+  step?: string;
+};
 
 export async function doctor(
   recipePath: string | undefined,
@@ -34,7 +39,8 @@ export async function doctor(
     const files = await installCuda((line) => console.error(line), signal);
     console.error(`Installed ${files.join(" and ")}.`);
   }
-  const runs = recipePath ? readRecipe(recipePath, overrides).output! : "runs";
+  const recipe = recipePath ? readOneRecipe(recipePath, overrides, options.step) : undefined;
+  const runs = recipe ? recipe.output! : "runs";
   const machine = { ...(await describeMachine()), disk_free_mb: diskFree(runs) };
   const devices = await tryDevices(machine, (name) => say(`trying ${name}`));
   say("trying llama.cpp");
@@ -48,7 +54,7 @@ export async function doctor(
     versions: { ...versions(), ...("found" in llama ? { "llama.cpp": llama.found.release } : {}) },
   };
   const trying = (law: string) => say(`trying ${law}`);
-  const tried = recipePath ? await tryRecipe(recipePath, overrides, devices, trying, signal) : undefined;
+  const tried = recipe ? await tryRecipe(recipe, devices, trying, signal) : undefined;
   if (tried) report.recipe = tried;
   say();
   console.log(options.json ? JSON.stringify(report, null, 2) : textReport(report, painter(process.stdout)));

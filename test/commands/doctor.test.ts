@@ -10,6 +10,7 @@ import { tryRecipe } from "../../src/commands/doctor/recipe.ts";
 import { textReport } from "../../src/commands/doctor/report.ts";
 import { tryTask } from "../../src/commands/doctor/tasks.ts";
 import type { Doctor } from "../../src/commands/doctor.ts";
+import { readRecipe } from "../../src/recipe/recipe.ts";
 import { PROVIDERS } from "../../src/runtime/protocol.ts";
 import { CLI } from "../support/cli.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
@@ -91,7 +92,7 @@ test("a dataset that breaks a law is reported with its row, and ends with code 1
     { messages: [{ role: "user", content: "1+1=?" }] },
   ];
   const path = recipe("bad", {}, rows);
-  const { laws } = (await tryRecipe(path, [], [], () => {}))!;
+  const { laws } = (await tryRecipe(readRecipe(path), [], () => {}))!;
   const failed = laws.filter(({ status }) => status === "failed");
   assert.deepEqual(
     failed.map(({ name }) => name),
@@ -116,7 +117,7 @@ test("of a large model the first layers are tried, and the report says so", asyn
     layer_types: Array.from({ length: 26 }, (_, i) => (i % 2 ? "full_attention" : "sliding_attention")),
   };
   const path = recipe("large", { student: { config, seed: 1 } });
-  const { model, laws } = (await tryRecipe(path, [], [], () => {}))!;
+  const { model, laws } = (await tryRecipe(readRecipe(path), [], () => {}))!;
   assert.match(model, /^the first 2 of its 26 layers, 1\.\d+ M parameters of 2\d\.\d+ M parameters$/);
   for (const { name, status, found } of laws) assert.notEqual(status, "failed", `${name}: ${found}`);
 });

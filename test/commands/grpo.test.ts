@@ -129,6 +129,20 @@ test("near a reference, with ratios of completions and several updates of a gene
   }
 });
 
+test("an adapter is kept near to the student without it, which costs no second copy, with a value head beside it", async () => {
+  const { path, output } = recipe({
+    lora: { r: 4, target_modules: "all-linear" },
+    trainer: { ...trainer, num_generations: 8, max_steps: 4, beta: 0.05, baseline: "value", learning_rate: 5e-3 },
+  });
+  const { code, err } = await distill("train", path);
+  assert.equal(code, 0, err);
+  const lines = metricsOf(output);
+  assert.ok(lines[0]!.kl! < 1e-6 && lines.at(-1)!.kl! > 1e-5, JSON.stringify(lines.map(({ kl }) => kl)));
+  assert.ok(lines.every(({ logprob_mismatch }) => logprob_mismatch! < 1e-4));
+  const names = [...openSafetensors(join(output, "adapter", "adapter_model.safetensors")).entries.keys()];
+  assert.ok(names.length > 0 && names.every((name) => name.includes("lora_")));
+});
+
 test("a value head learns what to expect (PPO), is kept in checkpoints, and is no part of the student", async () => {
   const { path, output } = recipe({
     trainer: {

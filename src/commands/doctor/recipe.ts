@@ -10,7 +10,7 @@ import type { Tokenizer } from "../../data/tokenizer.ts";
 import { createModel, type ModelConfig } from "../../models/load.ts";
 import type { LoraOptions } from "../../models/lora.ts";
 import { elementsIn } from "../../models/model.ts";
-import { readRecipe } from "../../recipe/recipe.ts";
+import type { Recipe } from "../../recipe/recipe.ts";
 import { type DeviceName, openDevice } from "../../runtime/device.ts";
 import { openStudent } from "../../student/student.ts";
 import { withStudentFolder } from "../../student/unpack.ts";
@@ -39,13 +39,12 @@ const LONGEST = 128;
 
 /** Try each law; undefined where `signal` stopped it. */
 export async function tryRecipe(
-  path: string,
-  overrides: readonly string[],
+  given: Recipe,
   devices: readonly DeviceState[],
   onLaw: (name: string) => void,
   signal?: AbortSignal,
 ): Promise<RecipeReport | undefined> {
-  const fetched = await fromHub(readRecipe(path, overrides), { weights: ["student"], ...(signal ? { signal } : {}) });
+  const fetched = await fromHub(given, { weights: ["student"], ...(signal ? { signal } : {}) });
   if (!fetched) return undefined;
   const { recipe } = fetched;
   const { student, close } = await withStudentFolder(recipe, recipe.output!, recipe.name);
@@ -80,7 +79,7 @@ export async function tryRecipe(
       rematerialize: trainer.gradient_checkpointing,
     },
   };
-  const report: RecipeReport = { recipe: path, model: sizes(whole, config, source), data, laws: [] };
+  const report: RecipeReport = { recipe: recipe.name, model: sizes(whole, config, source), data, laws: [] };
   try {
     for (const [name, law] of Object.entries(laws as Record<string, Law>)) {
       if (signal?.aborted) return undefined;
