@@ -30,6 +30,8 @@ export type Rollout = {
   advantage?: number;
   /** Of each token, by the reference. */
   reference_logprobs?: readonly number[];
+  /** Of each token, by the backend that drew it, where that was not the trainer's own sampler; null where it does not say. */
+  sampler_logprobs?: readonly (number | null)[];
   /** Before each token, what the value head expected. */
   values?: readonly number[];
   /** What rules say of it, where there are any. */
@@ -53,7 +55,12 @@ export function rolloutsTable(rows: readonly Rollout[]): Table {
     temperature: column(new Float64(), rows, "temperature"),
     max_completion_length: column(new Int32(), rows, "max_completion_length"),
     policy: column(new Int32(), rows, "policy"),
-    ...optional(rows, { advantage: new Float64(), reference_logprobs: FLOATS, values: FLOATS }),
+    ...optional(rows, {
+      advantage: new Float64(),
+      reference_logprobs: FLOATS,
+      sampler_logprobs: FLOATS,
+      values: FLOATS,
+    }),
     ...(judged.length > 0 ? judgedColumns(judged) : {}),
   });
 }

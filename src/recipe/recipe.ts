@@ -64,6 +64,17 @@ export const Recipe = z
     lora,
     /** What a trainer that keeps near to a model is to keep near to; the student as it starts unless given. */
     reference: z.strictObject({ path: text }).optional(),
+    /**
+     * What else may draw what the student answers between steps, on freshly written weights; used where it is measured to be
+     * faster than the trainer's own sampler, or always.
+     */
+    sampler: z
+      .looseObject({
+        type: z.enum(Object.keys(teachers) as [keyof typeof teachers]),
+        weights: z.enum(GGUF_TYPES).default("f32"),
+        always: z.boolean().default(false),
+      })
+      .optional(),
     trainer: Trainer,
     export: z.array(oneOf(exporters)).default([]),
     parity: ParityOptions.strict().prefault({}),
@@ -75,7 +86,7 @@ export const Recipe = z
       .strict()
       .optional(),
   })
-  .superRefine(({ sampling, dataset, trainer, teacher, rewards, reference }, context) => {
+  .superRefine(({ sampling, dataset, trainer, teacher, rewards, reference, sampler }, context) => {
     const refuse = (key: string[], message: string) => context.addIssue({ code: "custom", path: key, message });
     const {
       needs,
@@ -96,6 +107,8 @@ export const Recipe = z
         [sampling ? "sampling" : "dataset"],
         `the trainer ${trainer.type} makes its examples from trainer.prompts; leave it out`,
       );
+    if (sampler && !rest.samplers)
+      refuse(["sampler"], `the trainer ${trainer.type} draws nothing that another sampler could; leave it out`);
     const conflict = rest.conflict?.(trainer);
     if (conflict) refuse(["trainer", conflict.key], conflict.message);
     if (rest.judges && !rewards) refuse(["rewards"], `the trainer ${trainer.type} needs rewards`);

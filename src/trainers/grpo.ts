@@ -10,6 +10,7 @@ export const grpo = defineTrainer({
   options: GrpoOptions,
   needs: "prompts",
   judges: true,
+  samplers: true,
   asks: ({ prompts, max_completion_length, eval_prompts }) => ({
     prompts,
     max_completion_length,

@@ -10,7 +10,7 @@ import { rowsOf, unpacked } from "../data/packing.ts";
 import { type Rollout, rolloutOf, rolloutsTable } from "../data/rollouts.ts";
 import { rowsIn } from "../data/traces.ts";
 import type { DrawOptions } from "../generation/draw.ts";
-import { openSampler } from "../generation/sampler.ts";
+import { type Completion, openSampler } from "../generation/sampler.ts";
 import type { Model } from "../models/model.ts";
 import type { Device } from "../runtime/device.ts";
 import { chunksOf } from "./epochs.ts";
@@ -19,7 +19,19 @@ import { policyOf } from "./precision.ts";
 import type { Materials } from "./trainer.ts";
 
 /** A prompt, and its text as the student reads it; `number` is its place among all prompts, from 1. */
-export type PromptTokens = Prompt & { number: number; tokens: readonly number[] };
+export type PromptTokens = Prompt & { number: number; text: string; tokens: readonly number[] };
+
+/** Something that continues texts by the student's weights of the moment, and not exactly as the trainer's own sampler would. */
+export type Backend = {
+  name: string;
+  /** Use it whether it is faster or not. */
+  always: boolean;
+  /** Completions in the order in which they end, at temperature 1; `logprobs` are its own, where it says them. */
+  draw(
+    requests: readonly { prompt: string; seed: number }[],
+    options: { max_completion_length: number; signal?: AbortSignal | undefined },
+  ): AsyncGenerator<Omit<Completion, "logprobs"> & { logprobs: (number | undefined)[] }>;
+};
 
 /**
  * The student as it answers between steps, and the sizes of the micro-batches that its answers make. Rollouts are kept under
@@ -70,6 +82,8 @@ type DrawSettings = {
   num_generations?: number;
   /** Updates that the weights have seen. */
   policy: number;
+  /** Who draws, where it is not the sampler on the weights where they are. */
+  by?: Backend | undefined;
 };
 
 /** What was drawn: anew, or as an earlier process kept it. */
@@ -98,6 +112,7 @@ function openRollouts(options: RolloutOptions) {
     sampling: Partial<DrawOptions> & { max_completion_length: number },
     num_generations: number,
     seedOf: (prompt: PromptTokens, sample: number) => number,
+    by?: Backend,
   ) {
     const requests = prompts.flatMap((prompt) =>
       Array.from({ length: num_generations }, (_, sample) => ({
@@ -114,11 +129,20 @@ function openRollouts(options: RolloutOptions) {
     );
     const sequences = sideBySide(model, context_size);
     const settings = { ...sampling, sequences, context_size: options.context_size, signal };
-    for await (const { index, tokens, logprobs, finish_reason } of sampler.generate(requests, settings)) {
+    const { max_completion_length } = sampling;
+    const completed = by
+      ? by.draw(
+          requests.map(({ prompt, seed }) => ({ prompt: prompt.text, seed })),
+          { max_completion_length, signal },
+        )
+      : sampler.generate(requests, settings);
+    for await (const { index, tokens, logprobs, finish_reason } of completed) {
       const { prompt: asked, sample, seed, tokens: prompt_token_ids } = requests[index]!;
       const { id: prompt_id, prompt, answer = null } = asked;
       const completion = options.decode(finish_reason === "stop" ? tokens.slice(0, -1) : tokens);
-      const drawn = { completion, token_ids: tokens, logprobs: logprobs.map(Math.fround), finish_reason };
+      const said = logprobs.map((logprob) => (logprob === undefined ? null : Math.fround(logprob)));
+      const own = by ? { logprobs: [], sampler_logprobs: said } : { logprobs: said as number[] };
+      const drawn = { completion, token_ids: tokens, ...own, finish_reason };
       completions[index] = { prompt_id, sample, prompt, answer, prompt_token_ids, seed, ...drawn };
     }
     return completions.filter(Boolean).length < requests.length ? undefined : completions;
@@ -136,7 +160,7 @@ function openRollouts(options: RolloutOptions) {
     async draw(
       step: number,
       prompts: readonly PromptTokens[],
-      { temperature, max_completion_length, num_generations = 1, policy }: DrawSettings,
+      { temperature, max_completion_length, num_generations = 1, policy, by }: DrawSettings,
     ): Promise<Drawn | undefined> {
       const known = kept.get(step);
       kept.delete(step);
@@ -145,7 +169,7 @@ function openRollouts(options: RolloutOptions) {
       const start = performance.now();
       const sampling = { temperature, max_completion_length };
       const seedOf = ({ id }: PromptTokens, sample: number) => deriveSeed(seed, "rollout", step, id, sample);
-      const completions = await drawn(prompts, sampling, num_generations, seedOf);
+      const completions = await drawn(prompts, sampling, num_generations, seedOf, by);
       if (!completions) return undefined;
       const rollouts: Rollout[] = completions.map((one) => ({ step, ...one, ...sampling, policy }));
       const between = performance.now();
@@ -162,7 +186,7 @@ function openRollouts(options: RolloutOptions) {
     /** The same without keeping it: the seeds are the same whatever the step. */
     async measure(
       prompts: readonly PromptTokens[],
-      { temperature, max_completion_length, num_generations }: Required<Omit<DrawSettings, "policy">>,
+      { temperature, max_completion_length, num_generations }: Required<Omit<DrawSettings, "policy" | "by">>,
     ): Promise<Rollout[] | undefined> {
       const sampling = { temperature, max_completion_length };
       const seedOf = ({ id }: PromptTokens, sample: number) => deriveSeed(seed, "evaluation", id, sample);
@@ -171,6 +195,24 @@ function openRollouts(options: RolloutOptions) {
       const rollouts: Rollout[] = completions.map((one) => ({ step: 0, ...one, ...sampling, policy: 0 }));
       await judge(rollouts, num_generations);
       return rollouts;
+    },
+    /** How many tokens a second a backend draws of these prompts, and the sampler; nothing where the signal ended it. */
+    async compare(
+      prompts: readonly PromptTokens[],
+      { max_completion_length, num_generations }: { max_completion_length: number; num_generations: number },
+      backend: Backend,
+    ): Promise<{ own: number; backend: number } | undefined> {
+      const rates: number[] = [];
+      for (const by of [undefined, undefined, backend]) {
+        const start = performance.now(); // the sampler's first time compiles it
+        const sampling = { temperature: 1, max_completion_length };
+        const seedOf = ({ id }: PromptTokens, sample: number) => deriveSeed(seed, "comparison", id, sample);
+        const found = await drawn(prompts, sampling, num_generations, seedOf, by);
+        if (!found) return undefined;
+        const tokens = found.reduce((sum, { token_ids }) => sum + token_ids.length, 0);
+        rates.push(tokens / ((performance.now() - start) / 1000));
+      }
+      return { own: rates[1]!, backend: rates[2]! };
     },
     /** Tokens drawn so far, or up to a step. */
     sampled: (until = Number.POSITIVE_INFINITY) =>

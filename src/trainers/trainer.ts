@@ -10,7 +10,7 @@ import type { Rollout } from "../data/rollouts.ts";
 import type { Model } from "../models/model.ts";
 import { type Course, type TrainingResult, type TrainingRun, train } from "./loop.ts";
 import type { TrainerOptions } from "./options.ts";
-import type { PromptTokens } from "./rollouts.ts";
+import type { Backend, PromptTokens } from "./rollouts.ts";
 
 /** What there is to train with. */
 export type Materials = Pick<TrainingRun, "device" | "model" | "folder" | "fingerprint" | "signal"> & {
@@ -21,6 +21,8 @@ export type Materials = Pick<TrainingRun, "device" | "model" | "folder" | "finge
   /** For trainers that need prompts: what the student answers, and how its answers end and are read. */
   prompts?: readonly PromptTokens[] | undefined;
   asked?: { stops: readonly number[]; decode: (ids: readonly number[]) => string } | undefined;
+  /** What else may draw the student's answers, for trainers that correct for it. */
+  backend?: Backend | undefined;
   teacher?: Beside | undefined;
   /** Problems that the student is measured on between steps. */
   evaluated?: readonly PromptTokens[] | undefined;
@@ -54,6 +56,8 @@ export type Trainer<Options extends z.ZodObject = any> = {
     max_completion_length: number;
     evaluates?: PromptSource;
   };
+  /** Whether its student's answers may be drawn by another backend than the trainer's sampler. */
+  samplers?: boolean;
   /** Whether it keeps near to a reference. */
   keepsNear?(options: z.output<Options>): boolean;
   /** Options that do not go together: the key of one, and what is wrong. */

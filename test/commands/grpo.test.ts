@@ -209,12 +209,46 @@ test("a student is measured on the way, and its best weights become the student"
   );
 });
 
+test("another backend draws on freshly written weights, its tokens are corrected for, and the recipe's log says who draws", async () => {
+  const sampler = { type: "llama_cpp", weights: "q8_0", sequences: 8, context_size: 320, gpu: false, threads: 1 };
+  const changes = { trainer: { ...trainer, num_generations: 8, learning_rate: 1e-3 } };
+  const always = recipe({ ...changes, sampler: { ...sampler, always: true } });
+  const { code, out, err } = await distill("train", always.path);
+  assert.equal(code, 0, err);
+  assert.match(out, /The student's answers are drawn by llama_cpp on q8_0, and corrected for it/);
+  const lines = metricsOf(always.output);
+  for (const line of lines) {
+    const difference = line["sampling/sampling_logp_difference/mean"]!;
+    assert.ok(difference > 1e-5 && difference < 0.1, `${difference}`); // q8_0 is another policy, and not far
+    assert.ok(Math.abs(line["sampling/importance_sampling_ratio/mean"]! - 1) < 0.05);
+    assert.ok(line["sampling/untold"]! < 0.1);
+    if (!line.skipped) assert.ok(line.logprob_mismatch! < 1e-4); // of the trainer's own, computed again
+  }
+  for (const { logprobs, sampler_logprobs, token_ids } of rolloutsOf(always.output)) {
+    assert.equal((logprobs as number[]).length, (token_ids as number[]).length);
+    assert.equal((sampler_logprobs as number[]).length, (token_ids as number[]).length);
+  }
+
+  const measured = recipe({ ...changes, sampler });
+  const said = await distill("train", measured.path);
+  assert.equal(said.code, 0, said.err);
+  assert.match(
+    said.out,
+    /Drawn by the trainer's own sampler: [\d,]+ tokens\/s; by llama_cpp on q8_0, with writing and opening: [\d,]+ tokens\/s\. The (former|latter) is used/,
+  );
+});
+
 const REFUSED: [what: string, changes: Record<string, unknown>, said: RegExp][] = [
   ["no rewards", { rewards: undefined }, /rewards: the trainer grpo needs rewards/],
   [
     "another temperature",
     { trainer: { ...trainer, temperature: 0.7 } },
     /trainer\.temperature: what is drawn with anything but 1 is not the policy that is trained/,
+  ],
+  [
+    "a sampler that says nothing of its tokens' probabilities",
+    { sampler: { type: "transformers" } },
+    /sampler\.type: transformers gives no log-probabilities\. Expected one of: llama_cpp, engine/,
   ],
   ["tokens that are cut off", { trainer: { ...trainer, top_p: 0.95 } }, /trainer\.top_p: .* biases its ratio/],
   [

@@ -23,6 +23,7 @@ import { segment, TOY } from "./training.ts";
 const SEGMENTS = [segment(1, 20, 5), segment(2, 9, 3), segment(3, 14, 1), segment(4, 5, 2), segment(5, 11, 4)];
 const PROMPTS = SEGMENTS.map(({ tokens }, i) => ({
   id: `p${i}`,
+  text: "",
   prompt: `question ${i}`,
   number: i + 1,
   tokens: tokens.slice(0, 2 + i),

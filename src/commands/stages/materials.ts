@@ -58,11 +58,10 @@ export function promptsOf({ recipe }: Context, tokenizer: Tokenizer): Pick<Given
   const render = templateOf(askedThrough(recipe, tokenizer), template, folder, written);
   const rules = trainerOf(recipe).judges ? (recipe.rewards ?? []) : [];
   const read = (source: PromptSource, split: Split) =>
-    questions(source, split, rules).map((prompt, i) => ({
-      ...prompt,
-      number: i + 1,
-      tokens: promptTokens(render([{ role: "user", content: prompt.prompt }], { generate: true }), tokenizer),
-    }));
+    questions(source, split, rules).map((prompt, i) => {
+      const text = render([{ role: "user", content: prompt.prompt }], { generate: true });
+      return { ...prompt, number: i + 1, text, tokens: promptTokens(text, tokenizer) };
+    });
   return {
     prompts: read(asked.prompts, "train"),
     ...(asked.evaluates ? { evaluated: read(asked.evaluates, "test") } : {}),
@@ -71,7 +70,7 @@ export function promptsOf({ recipe }: Context, tokenizer: Tokenizer): Pick<Given
 
 type Given = Pick<
   Materials,
-  "segments" | "likely" | "prompts" | "evaluated" | "asked" | "teacher" | "judge" | "reference"
+  "segments" | "likely" | "prompts" | "evaluated" | "asked" | "backend" | "teacher" | "judge" | "reference"
 >;
 
 /** What the trainer is given. `close` frees the teacher. */

@@ -1,13 +1,11 @@
 /** @file The student, fine-tuned on the accepted traces or on a dataset of its own. */
 
-import { copyFileSync, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { contentOf } from "../../core/component.ts";
 import { DistillError, isOutOfMemory } from "../../core/errors.ts";
-import { writeWhole } from "../../core/files.ts";
 import { availableMemory } from "../../core/memory.ts";
 import { inMemory, type Segments } from "../../data/example-store.ts";
-import { eosTokenId, TOKENIZER_FILES } from "../../data/tokenizer.ts";
 import type { Model, Parameter } from "../../models/model.ts";
 import { requireWidened } from "../../models/storage.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
@@ -20,7 +18,7 @@ import { studentToTrain } from "../../student/model.ts";
 import { openStudent } from "../../student/student.ts";
 import { describeTrained, type Trained } from "../../student/trained.ts";
 import { startingWeights } from "../../student/weights.ts";
-import { forgetOtherCheckpoints, readerOf, saveModel, saveTrained } from "../../trainers/checkpoint.ts";
+import { forgetOtherCheckpoints, readerOf, saveTrained } from "../../trainers/checkpoint.ts";
 import { CURVES, METRICS } from "../../trainers/curves.ts";
 import {
   type Actual,
@@ -46,6 +44,8 @@ import {
 } from "./context.ts";
 import { datasetContent } from "./example-cache.ts";
 import { examplesOf, materialsOf } from "./materials.ts";
+import { backendOf, samplerInput } from "./sampler.ts";
+import { writeStudent } from "./student-folder.ts";
 
 export function trainStage(context: Context): Stage {
   const { recipe } = context;
@@ -72,6 +72,7 @@ export function trainStage(context: Context): Stage {
           ? { prompts: promptsInput(questions(asked.prompts, "train")), ...templateInput(context, tokenizer) }
           : {}),
         ...(asked?.evaluates ? { eval_prompts: promptsInput(questions(asked.evaluates, "test")) } : {}),
+        ...(recipe.sampler ? { sampler: samplerInput(recipe.sampler) } : {}),
         ...(recipe.reference ? { reference: hashOf(context, recipe.reference.path, "folder", "The reference") } : {}),
         ...(trainer.judges ? { rewards: rewardsInput(recipe.rewards!) } : {}),
         ...(trainer.teacher === "model" ? { teacher: teacherInput(context) } : {}),
@@ -101,6 +102,7 @@ export function trainStage(context: Context): Stage {
         // checkpoints are for going on, and no part of what is left
         const { folder } = context;
         const training = { device, model, trained, weights, folder, fingerprint: key, signal };
+        if (recipe.sampler) given.backend = backendOf(recipe.sampler, device, model, { config, tokenizer });
         const course = await trainer.create(options)({ ...training, ...given });
         const seen = segments ?? longestAnswers(recipe, given.prompts!);
         console.log(describe(model, trained, segments, given.prompts, device.name));
@@ -128,14 +130,7 @@ export function trainStage(context: Context): Stage {
         }
         if (done.steps > 0 && segments) console.log(`It took ${describeComparison(predicted, actual)}.`);
         await run.writeFolder(NAMES.student, key, async (folder) => {
-          await saveModel(device, model, config, folder);
-          for (const file of TOKENIZER_FILES)
-            if (existsSync(join(tokenizer.folder, file)))
-              copyFileSync(join(tokenizer.folder, file), join(folder, file));
-          writeWhole(
-            join(folder, "generation_config.json"),
-            `${JSON.stringify({ eos_token_id: eosTokenId(tokenizer), do_sample: false }, null, 2)}\n`,
-          );
+          await writeStudent(device, model, { config, tokenizer }, folder);
         });
         if (recipe.lora)
           await run.writeFolder(NAMES.adapter, key, (folder) => saveTrained(readerOf(device), trained, folder));

@@ -10,7 +10,7 @@ import type { Model } from "../../models/model.ts";
 import type { PolicyColumn } from "../../nn/policy.ts";
 import type { Panel } from "../curves.ts";
 import { policyOf } from "../precision.ts";
-import { inRows, openPolicy, promptsOf, segmentOf } from "../rollouts.ts";
+import { type Backend, inRows, openPolicy, type PromptTokens, promptsOf, segmentOf } from "../rollouts.ts";
 import type { Source, Step } from "../source.ts";
 import { supervisedIn } from "../supervised.ts";
 import type { Materials } from "../trainer.ts";
@@ -40,7 +40,7 @@ const DECAY = 0.9;
 const MISMATCH = 1e-3;
 
 const Moving = z.object({ generation: z.int(), baseline: z.number(), next: z.number() });
-const State = z.object({ moving: Moving, watch: z.json() });
+const State = z.object({ moving: Moving, watch: z.json(), backend: z.boolean().nullable().default(null) });
 
 /** Where the completions that say most of a step are to be read. */
 const SAMPLES = "samples.md";
@@ -65,7 +65,8 @@ export async function policySource(
     return opened;
   };
   const valued = options.baseline === "value";
-  const asked = valued || (level === "sequence" && !on_policy);
+  const { backend } = materials;
+  const asked = valued || (level === "sequence" && !on_policy) || backend !== undefined;
   const own = asked
     ? scorer(await policyOf(device, model, options.precision), valued ? VALUE_HEAD : undefined)
     : undefined;
@@ -74,15 +75,38 @@ export async function policySource(
   const watch = openWatch(options);
   let current: Generation | undefined;
   let moving = { generation: 0, baseline: 0, next: 0 };
+  let chosenBackend: boolean | undefined; // whether the backend draws, once that is known
+
+  /** Whether the backend draws: where it is faster than the sampler, weights written and opened in its time. */
+  async function choose(other: Backend, prompts: readonly PromptTokens[]): Promise<boolean> {
+    if (other.always) {
+      chosenBackend = true;
+      console.log(`The student's answers are drawn by ${other.name}, and corrected for it.`);
+      return true;
+    }
+    const rates = await rollouts.compare(prompts, { max_completion_length, num_generations }, other);
+    if (!rates) return false;
+    chosenBackend = rates.backend > rates.own;
+    const [a, b] = [rates.own, rates.backend].map((rate) => `${Math.round(rate).toLocaleString("en-US")} tokens/s`);
+    console.log(
+      `Drawn by the trainer's own sampler: ${a}; by ${other.name}, with writing and opening: ${b}. The ${chosenBackend ? "latter" : "former"} is used.`,
+    );
+    return true;
+  }
 
   async function generation(number: number): Promise<Generation | undefined> {
     if (current?.number === number) return current;
     const chosen = promptsOf(prompts, number, prompts_per_step, seed);
-    const settings = { temperature: 1, max_completion_length, num_generations, policy: number * updates };
+    if (backend && chosenBackend === undefined && !(await choose(backend, chosen))) return undefined;
+    const by = chosenBackend ? backend : undefined;
+    const settings = { temperature: 1, max_completion_length, num_generations, policy: number * updates, by };
     const found = await rollouts.draw(number + 1, chosen, settings);
     if (!found) return undefined;
     const { rollouts: drawn, known } = found;
     const start = performance.now();
+    if (!known && by)
+      for (const [i, { logprobs }] of (await own!.score(drawn.map(textOf))).entries())
+        drawn[i]!.logprobs = [...logprobs];
     if (!known && other)
       for (const [i, { logprobs }] of (await other.score(drawn.map(textOf))).entries())
         drawn[i]!.reference_logprobs = [...logprobs];
@@ -106,6 +130,7 @@ export async function policySource(
     const metrics = {
       ...rewardMetrics(drawn, num_generations),
       ...lengthMetrics(drawn),
+      ...samplerMetrics(drawn),
       num_tokens: rollouts.sampled(number + 1),
       "seconds/sampling": sampling,
       "seconds/judging": judging,
@@ -164,7 +189,9 @@ export async function policySource(
       const columns: Partial<Record<PolicyColumn, Float32Array>> = {
         advantages: each(({ advantages }) => advantages),
         old: each(({ logprobs }) => logprobs),
-        shares: each(({ share }) => share),
+        shares: each(({ share, logprobs, sampler_logprobs }) =>
+          sampler_logprobs ? logprobs.map((x, t) => share * importance(x, sampler_logprobs[t]!)) : share,
+        ),
         ...(reference ? { reference: each(({ reference_logprobs }) => reference_logprobs!) } : {}),
         ...(level === "sequence"
           ? { change: each((_, n) => changes[n]!.change), k3: each((_, n) => changes[n]!.k3) }
@@ -232,10 +259,11 @@ export async function policySource(
     describe: ({ reward, "completions/mean_length": length }) =>
       reward === undefined ? "" : `reward ${reward.toFixed(3)} · length ${length!.toFixed(0)}`,
     state: {
-      save: () => ({ moving, watch: watch.save() }),
+      save: () => ({ moving, watch: watch.save(), backend: chosenBackend ?? null }),
       restore(saved) {
         const state = State.parse(saved);
         moving = state.moving;
+        chosenBackend = state.backend ?? undefined;
         watch.restore(state.watch);
       },
     },
@@ -258,6 +286,25 @@ const CURVES: Panel[] = [
   },
   { title: "tokens of a completion", lines: { "completions/mean_length": "mean" } },
 ];
+
+/** What a token counts that another sampler drew: the ratio of its probabilities, cut where it is large, as in TRL. */
+const MOST = 2;
+const importance = (own: number, sampler: number | null) =>
+  sampler === null ? 1 : Math.min(MOST, Math.exp(own - sampler));
+
+/** How far another sampler's probabilities are from the trainer's, as TRL logs it, and how many it does not say. */
+function samplerMetrics(drawn: readonly Rollout[]): Record<string, number> {
+  const pairs = drawn.flatMap(({ logprobs, sampler_logprobs = [] }) =>
+    sampler_logprobs.map((x, t) => [logprobs[t]!, x] as const),
+  );
+  if (pairs.length === 0) return {};
+  const told = pairs.flatMap(([own, sampler]) => (sampler === null ? [] : [[own, sampler] as const]));
+  return {
+    "sampling/sampling_logp_difference/mean": average(told.map(([own, sampler]) => Math.abs(own - sampler))),
+    "sampling/importance_sampling_ratio/mean": average(pairs.map(([own, sampler]) => importance(own, sampler))),
+    "sampling/untold": 1 - told.length / pairs.length,
+  };
+}
 
 const textOf = ({ prompt_token_ids: prompt, token_ids: completion }: Rollout) => ({ prompt, completion });
 
