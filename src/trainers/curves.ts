@@ -1,4 +1,4 @@
-/** @file What a run logged, as a picture. */
+/** @file What a run logs, and the picture that is made of it. */
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -35,4 +35,21 @@ export function drawCurves(folder: RunFolder, panels: readonly Panel[]): void {
     }))
     .filter(({ lines }) => lines.length > 0);
   if (charts.length > 0) folder.writeFile(CURVES, chart(charts, "step"));
+}
+
+/** Drop what a killed run logged after its last checkpoint, up to which it was trained and measured: the rest is done again. */
+export function keepMetricsUntil(folder: RunFolder, step: number, evaluated: number): void {
+  const path = join(folder.path, METRICS);
+  if (!existsSync(path)) return;
+  const whole = readFileSync(path, "utf8")
+    .split("\n")
+    .filter((line) => {
+      try {
+        const metric = JSON.parse(line) as Record<string, number>;
+        return metric.step! <= ("eval/reward" in metric ? evaluated : step);
+      } catch {
+        return false; // the line that was being written when the run was killed
+      }
+    });
+  folder.writeFile(METRICS, whole.map((line) => `${line}\n`).join(""));
 }

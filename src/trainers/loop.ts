@@ -1,6 +1,6 @@
 /** @file Training: the loop that all trainers share, for any objective and any source of batches. */
 
-import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { startProgress } from "../core/progress.ts";
@@ -19,7 +19,7 @@ import {
   saveCheckpoint,
   writeWeight,
 } from "./checkpoint.ts";
-import { drawCurves, METRICS } from "./curves.ts";
+import { drawCurves, keepMetricsUntil, METRICS } from "./curves.ts";
 import { dropoutMasks } from "./dropout.ts";
 import type { Report } from "./layout/layout.ts";
 import type { Objective } from "./objective.ts";
@@ -260,21 +260,4 @@ function refuseDivergence(
   throw new DistillError(
     `${what} ${where} (${unit} ${some}), and training stopped before it was applied. ${last} ${cure}`,
   );
-}
-
-/** Drop what a killed run logged after its last checkpoint, up to which it was trained and measured: the rest is done again. */
-function keepMetricsUntil(folder: RunFolder, step: number, evaluated: number): void {
-  const path = join(folder.path, METRICS);
-  if (!existsSync(path)) return;
-  const whole = readFileSync(path, "utf8")
-    .split("\n")
-    .filter((line) => {
-      try {
-        const metric = JSON.parse(line) as Record<string, number>;
-        return metric.step! <= ("eval/reward" in metric ? evaluated : step);
-      } catch {
-        return false; // the line that was being written when the run was killed
-      }
-    });
-  folder.writeFile(METRICS, whole.map((line) => `${line}\n`).join(""));
 }

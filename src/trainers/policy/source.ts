@@ -10,20 +10,19 @@ import type { Model } from "../../models/model.ts";
 import type { PolicyColumn } from "../../nn/policy.ts";
 import type { Panel } from "../curves.ts";
 import { policyOf } from "../precision.ts";
-import { type Backend, inRows, openPolicy, type PromptTokens, promptsOf, segmentOf } from "../rollouts.ts";
+import { inRows, openPolicy, promptsOf, segmentOf } from "../rollouts.ts";
 import type { Source, Step } from "../source.ts";
 import { supervisedIn } from "../supervised.ts";
 import type { Materials } from "../trainer.ts";
-import { average, groupAdvantages, movingAdvantages, tokenShares } from "./advantages.ts";
+import { average, tokenShares } from "./advantages.ts";
+import { importance, openChoice, samplerMetrics } from "./backend.ts";
+import { openBaseline, rewardsOf, type Targets } from "./baseline.ts";
 import { lengthMetrics, rewardMetrics } from "./metrics.ts";
 import { type PolicyBatch, policyOptions } from "./objective.ts";
 import type { GrpoOptions } from "./options.ts";
 import { samplesOf } from "./samples.ts";
 import { openWatch } from "./signal.ts";
-import { generalisedAdvantages, VALUE_HEAD, whitened } from "./value-head.ts";
-
-/** What a token is trained towards. */
-type Targets = { advantages: readonly number[]; returns?: readonly number[] };
+import { VALUE_HEAD } from "./value-head.ts";
 
 /** What is trained on of one generation: parts of its completions, each with its targets; none where nothing is known of it. */
 type Generation = {
@@ -34,13 +33,10 @@ type Generation = {
   metrics: Record<string, number>;
 };
 
-/** The share of the earlier mean that a moving baseline keeps. */
-const DECAY = 0.9;
 /** More than this, on average, between the sampler's log-probabilities and the trainer's is a fault. */
 const MISMATCH = 1e-3;
 
-const Moving = z.object({ generation: z.int(), baseline: z.number(), next: z.number() });
-const State = z.object({ moving: Moving, watch: z.json(), backend: z.boolean().nullable().default(null) });
+const State = z.object({ moving: z.json(), watch: z.json(), backend: z.boolean().nullable().default(null) });
 
 /** Where the completions that say most of a step are to be read. */
 const SAMPLES = "samples.md";
@@ -66,6 +62,7 @@ export async function policySource(
   };
   const valued = options.baseline === "value";
   const { backend } = materials;
+  const choice = backend && openChoice(backend, rollouts, options);
   const asked = valued || (level === "sequence" && !on_policy) || backend !== undefined;
   const own = asked
     ? scorer(await policyOf(device, model, options.precision), valued ? VALUE_HEAD : undefined)
@@ -74,31 +71,13 @@ export async function policySource(
 
   const watch = openWatch(options);
   let current: Generation | undefined;
-  let moving = { generation: 0, baseline: 0, next: 0 };
-  let chosenBackend: boolean | undefined; // whether the backend draws, once that is known
-
-  /** Whether the backend draws: where it is faster than the sampler, weights written and opened in its time. */
-  async function choose(other: Backend, prompts: readonly PromptTokens[]): Promise<boolean> {
-    if (other.always) {
-      chosenBackend = true;
-      console.log(`The student's answers are drawn by ${other.name}, and corrected for it.`);
-      return true;
-    }
-    const rates = await rollouts.compare(prompts, { max_completion_length, num_generations }, other);
-    if (!rates) return false;
-    chosenBackend = rates.backend > rates.own;
-    const [a, b] = [rates.own, rates.backend].map((rate) => `${Math.round(rate).toLocaleString("en-US")} tokens/s`);
-    console.log(
-      `Drawn by the trainer's own sampler: ${a}; by ${other.name}, with writing and opening: ${b}. The ${chosenBackend ? "latter" : "former"} is used.`,
-    );
-    return true;
-  }
+  const baseline = openBaseline(options);
 
   async function generation(number: number): Promise<Generation | undefined> {
     if (current?.number === number) return current;
     const chosen = promptsOf(prompts, number, prompts_per_step, seed);
-    if (backend && chosenBackend === undefined && !(await choose(backend, chosen))) return undefined;
-    const by = chosenBackend ? backend : undefined;
+    if (choice && !(await choice.made(chosen))) return undefined;
+    const by = choice?.chosen();
     const settings = { temperature: 1, max_completion_length, num_generations, policy: number * updates, by };
     const found = await rollouts.draw(number + 1, chosen, settings);
     if (!found) return undefined;
@@ -113,8 +92,7 @@ export async function policySource(
     if (!known && valued)
       for (const [i, { values }] of (await own!.score(drawn.map(textOf))).entries()) drawn[i]!.values = [...values!];
     const scored = (performance.now() - start) / 1000;
-    const rewards = rewardsOf(drawn);
-    const targets = valued ? valueTargets(drawn, rewards) : groupTargets(number, drawn, rewards);
+    const targets = baseline.targets(number, drawn, rewardsOf(drawn));
     for (const [i, one] of drawn.entries()) one.advantage = average(targets[i]?.advantages ?? []);
     rollouts.keep(found);
     const said = watch.generation(
@@ -139,30 +117,6 @@ export async function policySource(
     if (number % options.logging_steps === 0) folder.writeFile(SAMPLES, samplesOf(number, drawn));
     current = { number, drawn, targets, parts, metrics };
     return current;
-  }
-
-  function groupTargets(number: number, drawn: readonly Rollout[], rewards: readonly (number | null)[]): Targets[] {
-    const groups = Array.from({ length: drawn.length / num_generations }, (_, i) =>
-      rewards.slice(i * num_generations, (i + 1) * num_generations),
-    );
-    if (moving.generation !== number) moving = { generation: number, baseline: moving.next, next: moving.next };
-    const mean = average(rewards.filter((reward) => reward !== null));
-    moving.next = number === 0 ? mean : DECAY * moving.baseline + (1 - DECAY) * mean;
-    const baseline = number === 0 ? mean : moving.baseline;
-    const advantages =
-      options.baseline === "group"
-        ? groupAdvantages(groups, options.scale_rewards)
-        : movingAdvantages(groups, baseline, options.scale_rewards);
-    return advantages.flat().map((advantage, i) => ({ advantages: drawn[i]!.token_ids.map(() => advantage) }));
-  }
-
-  function valueTargets(drawn: readonly Rollout[], rewards: readonly (number | null)[]): (Targets | undefined)[] {
-    const targets = drawn.map(({ values }, i): Targets | undefined =>
-      rewards[i] === null ? undefined : generalisedAdvantages(values!, rewards[i]!, options),
-    );
-    if (options.scale_rewards === "none") return targets;
-    const scaled = whitened(targets.map((target) => target?.advantages ?? []));
-    return targets.map((target, i) => target && { ...target, advantages: scaled[i]! });
   }
 
   async function stepOf(made: Generation, part: readonly number[], first: boolean): Promise<Step<PolicyBatch>> {
@@ -259,11 +213,11 @@ export async function policySource(
     describe: ({ reward, "completions/mean_length": length }) =>
       reward === undefined ? "" : `reward ${reward.toFixed(3)} · length ${length!.toFixed(0)}`,
     state: {
-      save: () => ({ moving, watch: watch.save(), backend: chosenBackend ?? null }),
+      save: () => ({ moving: baseline.save(), watch: watch.save(), backend: choice?.save() ?? null }),
       restore(saved) {
         const state = State.parse(saved);
-        moving = state.moving;
-        chosenBackend = state.backend ?? undefined;
+        baseline.restore(state.moving);
+        choice?.restore(state.backend);
         watch.restore(state.watch);
       },
     },
@@ -287,32 +241,4 @@ const CURVES: Panel[] = [
   { title: "tokens of a completion", lines: { "completions/mean_length": "mean" } },
 ];
 
-/** What a token counts that another sampler drew: the ratio of its probabilities, cut where it is large, as in TRL. */
-const MOST = 2;
-const importance = (own: number, sampler: number | null) =>
-  sampler === null ? 1 : Math.min(MOST, Math.exp(own - sampler));
-
-/** How far another sampler's probabilities are from the trainer's, as TRL logs it, and how many it does not say. */
-function samplerMetrics(drawn: readonly Rollout[]): Record<string, number> {
-  const pairs = drawn.flatMap(({ logprobs, sampler_logprobs = [] }) =>
-    sampler_logprobs.map((x, t) => [logprobs[t]!, x] as const),
-  );
-  if (pairs.length === 0) return {};
-  const told = pairs.flatMap(([own, sampler]) => (sampler === null ? [] : [[own, sampler] as const]));
-  return {
-    "sampling/sampling_logp_difference/mean": average(told.map(([own, sampler]) => Math.abs(own - sampler))),
-    "sampling/importance_sampling_ratio/mean": average(pairs.map(([own, sampler]) => importance(own, sampler))),
-    "sampling/untold": 1 - told.length / pairs.length,
-  };
-}
-
 const textOf = ({ prompt_token_ids: prompt, token_ids: completion }: Rollout) => ({ prompt, completion });
-
-/** The reward of each completion; null where no rule can say whether it is right, while it can of others. */
-function rewardsOf(drawn: readonly Rollout[]): (number | null)[] {
-  const judged = drawn.map(({ judgement }) => judgement!);
-  const told = judged.some(({ verdict }) => verdict !== "unknown" && verdict !== "infra_error");
-  return judged.map(({ reward, verdict }) =>
-    verdict === "infra_error" || (verdict === "unknown" && told) ? null : reward,
-  );
-}
