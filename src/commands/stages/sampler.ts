@@ -28,7 +28,7 @@ export const samplerInput = ({ type, ...options }: NonNullable<Recipe["sampler"]
   ...{ type, weights: options.weights, always: options.always },
 });
 
-export function backendOf(
+export function samplerBackend(
   { type, weights, always, ...options }: NonNullable<Recipe["sampler"]>,
   device: Device,
   model: Model,

@@ -32,7 +32,6 @@ import type { Objective } from "../../trainers/objective.ts";
 import type { PromptTokens } from "../../trainers/rollouts.ts";
 import {
   type Context,
-  datasetOf,
   hashOf,
   NAMES,
   placeOf,
@@ -44,7 +43,7 @@ import {
 } from "./context.ts";
 import { datasetContent } from "./example-cache.ts";
 import { examplesOf, materialsOf } from "./materials.ts";
-import { backendOf, samplerInput } from "./sampler.ts";
+import { samplerBackend, samplerInput } from "./sampler.ts";
 import { writeStudent } from "./student-folder.ts";
 
 export function trainStage(context: Context): Stage {
@@ -102,7 +101,7 @@ export function trainStage(context: Context): Stage {
         // checkpoints are for going on, and no part of what is left
         const { folder } = context;
         const training = { device, model, trained, weights, folder, fingerprint: key, signal };
-        if (recipe.sampler) given.backend = backendOf(recipe.sampler, device, model, { config, tokenizer });
+        if (recipe.sampler) given.backend = samplerBackend(recipe.sampler, device, model, { config, tokenizer });
         const course = await trainer.create(options)({ ...training, ...given });
         const seen = segments ?? longestAnswers(recipe, given.prompts!);
         console.log(describe(model, trained, segments, given.prompts, device.name));
@@ -208,7 +207,6 @@ function longestAnswers(recipe: Recipe, prompts: readonly PromptTokens[]): Segme
 /** What training will take, as far as its dataset is there. */
 export async function foreseeTraining(context: Context, signal: AbortSignal): Promise<TrainingEstimate | undefined> {
   const { recipe } = context;
-  const _dataset = datasetOf(context);
   if (trainerOf(recipe).needs !== "dataset") return undefined;
   if (!recipe.dataset && !existsSync(placeOf(context, "dataset"))) return undefined;
   const { model, trained, tokenizer } = studentToTrain(recipe, recipe.trainer, context.hub);
