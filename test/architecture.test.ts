@@ -86,6 +86,8 @@ const FENCED: Record<string, readonly string[]> = {
   "@huggingface/hub": ["hub"],
   "node-llama-cpp": ["teachers"],
   "@huggingface/transformers": ["teachers", "exporters"],
+  undici: ["teachers"],
+  "@pydantic/genai-prices": ["teachers"],
   "quickjs-emscripten": ["rewards"],
   pyodide: ["rewards"],
   hyparquet: ["data"],

@@ -8,6 +8,30 @@ export type Prompt = { id: string; prompt: string; answer?: string };
 /** How a completion ended: with a stop token or string, at a limit of tokens, or not at all, since it could not be drawn. */
 export type FinishReason = "stop" | "length" | "error";
 
+/** Where reasoning stood in a server's answer: a field of its own, the text, or the text without the tag that opened it. */
+export type ReasoningPlace = "field" | "inline" | "prefilled" | "none";
+
+/** Which server answered, and at what cost. */
+export type Served = {
+  endpoint: string;
+  /** As the server names it. */
+  model: string | null;
+  request_id: string | null;
+  prompt_tokens: number;
+  /** Tokens that were generated, those of the reasoning too. */
+  completion_tokens: number;
+  reasoning_tokens: number | null;
+  /** Of the prompt those that were not computed anew. */
+  cached_tokens: number | null;
+  /** Money, where a price is known. */
+  cost: number | null;
+  /** From the request to the end of its answer. */
+  latency_s: number;
+  /** Which attempt it was, from 1. */
+  attempt: number;
+  reasoning: ReasoningPlace;
+};
+
 /**
  * What rules say of a completion. `unknown`: the reference cannot be read, or there is none; `truncated`: it was cut at a
  * limit before it answered; `infra_error`: the judge failed, not the completion.

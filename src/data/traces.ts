@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { DistillError } from "../core/errors.ts";
-import type { FinishReason, Judgement, Message } from "../core/trace.ts";
+import type { FinishReason, Judgement, Message, Served } from "../core/trace.ts";
 import { Bool, type Data, Field, Float64, Int32, Struct, type Table, Uint32, Utf8 } from "../formats/apache-arrow.ts";
 import { column, dataOf, FLOATS, INTEGERS, listOf, struct } from "./columns.ts";
 import { readDataset } from "./dataset-folder.ts";
@@ -35,7 +35,13 @@ export type Draw = {
   min_p: number;
   max_completion_length: number;
   seed: number;
+  /** Of a server's answer where it came from, and what it cost. */
+  served?: Served | null;
 } & Partial<StoredTop>;
+
+/** The tokens that were generated for a completion: a server may count them and not say which they are. */
+export const generatedTokens = ({ token_ids, served }: Pick<Draw, "token_ids" | "served">): number =>
+  token_ids.length > 0 ? token_ids.length : (served?.completion_tokens ?? 0);
 
 /** For each token of `token_ids` what was likely in its place at temperature 1, best first, where it was stored. */
 export type StoredTop = {
@@ -76,9 +82,19 @@ function drawColumns(traces: readonly Draw[]): Record<string, Data> {
     min_p: column(new Float64(), traces, "min_p"),
     max_completion_length: column(new Int32(), traces, "max_completion_length"),
     seed: column(new Uint32(), traces, "seed"),
+    ...(traces.some(({ served }) => served !== undefined) ? { served: column(SERVED, traces, "served") } : {}),
     ...topColumns(traces),
   };
 }
+
+const [text, whole, number] = [new Utf8(), new Int32(), new Float64()];
+const SERVED = new Struct(
+  Object.entries({
+    ...{ endpoint: text, model: text, request_id: text, prompt_tokens: whole, completion_tokens: whole },
+    ...{ reasoning_tokens: whole, cached_tokens: whole, cost: number, latency_s: number, attempt: whole },
+    reasoning: text,
+  } satisfies Record<keyof Served, unknown>).map(([name, type]) => new Field(name, type, true)),
+);
 
 /** None where no row has them. */
 function topColumns(rows: readonly Partial<StoredTop>[]): Record<string, Data> {

@@ -1,12 +1,17 @@
 /** @file What is measured on sampled completions: pass@1 with its interval, cons@k, what was cut off or cannot be read. */
 
 import { z } from "zod";
-import type { Trace } from "../data/traces.ts";
+import { generatedTokens, type Trace } from "../data/traces.ts";
 import { RewardSpecs } from "../rewards/create.ts";
 import { gradeMath } from "../rewards/math/index.ts";
-import { SamplerOptions } from "../sampling/sample.ts";
+import { SamplerOptions } from "../sampling/options.ts";
 
-export const EvaluationOptions = SamplerOptions.omit({ max_accepted: true, top_logprobs: true }).extend({
+export const EvaluationOptions = SamplerOptions.omit({
+  max_accepted: true,
+  give_up: true,
+  budget: true,
+  top_logprobs: true,
+}).extend({
   /** base, teacher, student, and student-<name of an export>; all that there are unless given. */
   models: z.array(z.string()).optional(),
   /** Rules whose mean is told beside correctness, such as language_consistency. */
@@ -50,7 +55,7 @@ export function measure(traces: readonly Trace[], rules: readonly string[] = [])
     unparsed: mean(
       traces.map(({ extracted, finish_reason }) => Number(extracted === null && finish_reason !== "length")),
     ),
-    mean_tokens: mean(traces.map(({ token_ids }) => token_ids.length)),
+    mean_tokens: mean(traces.map(generatedTokens)),
     ...(rules.length > 0
       ? {
           rewards: Object.fromEntries(

@@ -7,6 +7,7 @@ const arrow: typeof Arrow = createRequire(import.meta.url)("apache-arrow");
 
 export const { makeData, Message, MessageHeader, tableFromIPC, tableToIPC, vectorFromArray } = arrow;
 export const {
+  Binary,
   Bool,
   Dictionary,
   Field,

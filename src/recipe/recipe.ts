@@ -12,7 +12,7 @@ import { ParityOptions } from "../exporters/limits.ts";
 import { isHubReference, parseHubReference } from "../hub/reference.ts";
 import { RewardSpecs } from "../rewards/create.ts";
 import { DEVICES } from "../runtime/device.ts";
-import { SamplerOptions } from "../sampling/sample.ts";
+import { SamplerOptions } from "../sampling/options.ts";
 import { StudentSections } from "../student/options.ts";
 import * as teachers from "../teachers/index.ts";
 import * as trainers from "../trainers/index.ts";
@@ -199,7 +199,7 @@ function withPath<Section extends object>(
 }
 
 /** Keys of sections that hold a path, and what it leads to where that is not the section's own. */
-export const PLACES = { path: undefined, adapter: "adapter" } as const;
+export const PLACES = { path: undefined, adapter: "adapter", tokenizer: "tokenizer" } as const;
 
 /** Paths in a recipe are relative to its folder; references to the hub stay what they are. */
 const absolute = (folder: string) => (path: string, kind: PathKind) => {

@@ -10,6 +10,7 @@ import { columnsOf, rowsWhere, type Table, tableOf } from "../data/tables.ts";
 import {
   type Draw,
   drawsTable,
+  generatedTokens,
   judgedColumns,
   rowsIn,
   type Trace,
@@ -18,6 +19,7 @@ import {
 } from "../data/traces.ts";
 import { judge, type WeightedReward } from "../rewards/judge.ts";
 import type { Sample } from "../rewards/reward.ts";
+import { type GiveUp, isHopeless } from "./give-up.ts";
 
 export type TraceLedger = {
   /** Keep what was drawn; the number of the first of them. When this returns it is on the disk. */
@@ -33,6 +35,8 @@ export type LedgerPlace = {
   /** Folders of the two ledgers, and what their rows hang on. */
   draws: { folder: string; key: string };
   verdicts: { folder: string; key: string };
+  /** Where a teacher that is paid for keeps what it asks and what comes. */
+  journal?: { folder: string; key: string };
   /** Remove a ledger of verdicts that does not fit the draws: they can be made again. */
   discard: (folder: string) => void;
   told?: (sentence: string) => void;
@@ -167,14 +171,14 @@ export const sampleOf = ({
   answer,
   finish_reason,
   error,
-  token_ids,
-}: Pick<Draw, "prompt" | "completion" | "answer" | "finish_reason" | "token_ids"> & {
+  ...tokens
+}: Pick<Draw, "prompt" | "completion" | "answer" | "finish_reason" | "token_ids" | "served"> & {
   error?: string | null;
 }): Sample => ({
   prompt,
   completion,
   finish_reason,
-  num_tokens: token_ids.length,
+  num_tokens: generatedTokens(tokens),
   ...(answer === null ? {} : { answer }),
   ...(error === null || error === undefined ? {} : { error }),
 });
@@ -200,27 +204,34 @@ export type Wanted = {
   prompts: ReadonlyMap<string, { prompt: string; answer: string | null }>;
   num_generations: number;
   max_accepted: number;
+  give_up?: GiveUp | undefined;
 };
 
 /** Of each prompt the samples that are there, by their number, and whether they were accepted. */
 export type Drawn = Map<string, Map<number, boolean>>;
 
-/** What is there of what is asked for. `tokens` were generated for it. */
-export function drawnIn(ledger: TraceLedger, { prompts, num_generations }: Wanted): { drawn: Drawn; tokens: number } {
+/** What is there of what is asked for; `tokens` and `prompt_tokens` were generated and read for it. */
+export function drawnIn(
+  ledger: TraceLedger,
+  { prompts, num_generations }: Wanted,
+): { drawn: Drawn; tokens: number; prompt_tokens: number } {
   const drawn: Drawn = new Map();
-  let tokens = 0;
+  let [tokens, prompt_tokens] = [0, 0];
   for (const { draws, verdicts } of ledger.tables()) {
-    const [ids, samples, texts, lists] = ["prompt_id", "sample", "prompt", "token_ids"].map((n) => draws.getChild(n)!);
+    const [ids, samples, texts, lists, served, read] = COUNTED.map((name) => draws.getChild(name));
     for (const [i, { accepted }] of verdicts.entries()) {
       const [id, sample]: [string, number] = [ids!.get(i), samples!.get(i)];
       if (prompts.get(id)?.prompt !== texts!.get(i) || sample >= num_generations || drawn.get(id)?.has(sample))
         continue;
-      tokens += lists!.get(i).length;
+      tokens += generatedTokens({ token_ids: lists!.get(i), served: served?.get(i) });
+      prompt_tokens += read!.get(i);
       noteDrawn(drawn, id, sample, accepted);
     }
   }
-  return { drawn, tokens };
+  return { drawn, tokens, prompt_tokens };
 }
+
+const COUNTED = ["prompt_id", "sample", "prompt", "token_ids", "served", "prompt_tokens"];
 
 export function noteDrawn(drawn: Drawn, id: string, sample: number, accepted: boolean): void {
   const ofPrompt = drawn.get(id) ?? new Map<number, boolean>();
@@ -229,13 +240,17 @@ export function noteDrawn(drawn: Drawn, id: string, sample: number, accepted: bo
 }
 
 /**
- * The samples of a prompt that these settings ask for, of those that are there: with a limit of accepted ones, those that
- * were drawn before it was reached, whatever else other settings drew.
+ * The samples of a prompt that these settings ask for, of those that are there: with a limit of accepted ones, or where it
+ * is given up, those that were drawn before that, whatever else other settings drew.
  */
-export function countedSamples(ofPrompt: ReadonlyMap<number, boolean> | undefined, wanted: Omit<Wanted, "prompts">) {
+export function countedSamples(
+  ofPrompt: ReadonlyMap<number, boolean> | undefined,
+  { num_generations, max_accepted, give_up }: Omit<Wanted, "prompts">,
+) {
   const counted = new Set<number>();
   let accepted = 0;
-  for (let sample = 0; sample < wanted.num_generations && accepted < wanted.max_accepted; sample++) {
+  for (let sample = 0; sample < num_generations; sample++) {
+    if (accepted >= max_accepted || isHopeless(give_up, accepted, counted.size)) break;
     const known = ofPrompt?.get(sample);
     if (known === undefined) continue;
     counted.add(sample);

@@ -1,46 +1,19 @@
 /** @file The rejection sampler: several completions of every prompt, judged as they come, all of them kept. */
 
-import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { startProgress } from "../core/progress.ts";
-import { deriveSeed } from "../core/random.ts";
-import type { Message, Prompt } from "../core/trace.ts";
-import { storedTop } from "../data/likely.ts";
-import { type Draw, reasoningOf } from "../data/traces.ts";
+import type { Prompt } from "../core/trace.ts";
+import { openJournal } from "../data/journal.ts";
+import { generatedTokens } from "../data/traces.ts";
 import { judge, type WeightedReward } from "../rewards/judge.ts";
-import type { Finished, Generation, Teacher } from "../teachers/teacher.ts";
-import {
-  type Answers,
-  countedSamples,
-  drawnIn,
-  type LedgerPlace,
-  noteDrawn,
-  openTraceLedger,
-  sampleOf,
-  type Wanted,
-} from "./ledger.ts";
+import { type Budget, nothingSpent, openBudget, type Price, type Reservation, type Spent } from "../teachers/budget.ts";
+import type { Finished, Teacher } from "../teachers/teacher.ts";
+import { drawOf, type Request, requestFor } from "./draw.ts";
+import { ENOUGH, type Forecast, forecast } from "./forecast.ts";
+import { countedSamples, drawnIn, type LedgerPlace, noteDrawn, openTraceLedger, sampleOf } from "./ledger.ts";
+import { answersOf, type SamplerOptions, wantedOf } from "./options.ts";
 import { pendingTraces } from "./pending.ts";
-
-export const SamplerOptions = z.object({
-  /** Completions of each prompt. */
-  num_generations: z.int().positive().default(4),
-  /** No more completions of a prompt are drawn when so many were accepted; all are drawn unless given. */
-  max_accepted: z.int().positive().optional(),
-  temperature: z.number().nonnegative().default(0.6),
-  top_p: z.number().gt(0).max(1).default(0.95),
-  /** 0 is the whole vocabulary. */
-  top_k: z.int().nonnegative().default(0),
-  min_p: z.number().min(0).lt(1).default(0),
-  max_completion_length: z.int().positive().default(2048),
-  /** Texts that end a completion. */
-  stop: z.array(z.string().min(1)).default([]),
-  /** Put before every question as the system's turn. */
-  system_prompt: z.string().optional(),
-  /** How many most likely tokens are stored for each token, with the probability that is left; none unless given. */
-  top_logprobs: z.int().positive().optional(),
-  seed: z.int().nonnegative().default(0),
-});
-export type SamplerOptions = z.output<typeof SamplerOptions>;
+import { type Next, openSchedule, type Schedule } from "./schedule.ts";
 
 export type SamplingRun = {
   teacher: Teacher;
@@ -49,6 +22,8 @@ export type SamplingRun = {
   options: SamplerOptions;
   /** Where traces are kept: what an earlier run drew is not drawn again. */
   ledger: LedgerPlace;
+  /** What the teacher costs, where that is known. */
+  price?: Price | undefined;
   /** What the progress line calls this, and accepted completions. */
   words?: { title: string; accepted: string };
   signal?: AbortSignal;
@@ -61,41 +36,13 @@ export type SamplingResult = {
   stopped: boolean;
   /** Prompts that could not be asked, and why. */
   failed: { prompt_id: string; error: string }[];
+  /** Of a teacher that is paid for: what it was asked and cost, in this run and earlier ones. */
+  spent?: Spent;
+  /** What it was expected to take once the first answers were there. */
+  foreseen?: Forecast;
+  /** Why less was drawn than was asked for, where the budget did not allow more. */
+  exhausted?: string;
 };
-
-/** What a draw hangs on beside its prompt; all other options say which draws there are. */
-export const drawOptions = ({
-  temperature,
-  top_p,
-  top_k,
-  min_p,
-  max_completion_length,
-  stop,
-  system_prompt,
-  seed,
-  top_logprobs,
-}: SamplerOptions) => ({
-  ...{ temperature, top_p, top_k, min_p, max_completion_length, stop, system_prompt, seed },
-  ...(top_logprobs === undefined ? {} : { top_logprobs }),
-});
-
-/** What is asked for. */
-export const wantedOf = (
-  prompts: readonly Prompt[],
-  { num_generations, max_accepted = Number.POSITIVE_INFINITY }: SamplerOptions,
-): Wanted => ({
-  prompts: new Map(prompts.map(({ id, prompt, answer = null }) => [id, { prompt, answer }])),
-  num_generations,
-  max_accepted,
-});
-
-/** The reference of a draw, where its prompt is still asked. */
-export const answersOf =
-  ({ prompts }: Wanted): Answers =>
-  ({ prompt_id, prompt }) => {
-    const known = prompts.get(prompt_id);
-    return known?.prompt === prompt ? known.answer : undefined;
-  };
 
 /** Draw what is missing. `drawn`, `accepted` and `tokens` count this run and earlier ones. */
 export async function sample(run: SamplingRun): Promise<SamplingResult> {
@@ -104,7 +51,7 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
   const ledger = await openTraceLedger(run.ledger, run.rewards, answersOf(wanted), signal ? { signal } : {});
   if (!ledger) return { drawn: 0, accepted: 0, tokens: 0, stopped: true, failed: [] };
   const { drawn, ...before } = drawnIn(ledger, wanted);
-  let { tokens } = before;
+  let { tokens, prompt_tokens } = before;
   const counts = { drawn: 0, accepted: 0 };
   for (const id of drawn.keys()) {
     const { counted, accepted } = countedSamples(drawn.get(id), wanted);
@@ -112,143 +59,152 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
     counts.accepted += accepted;
   }
   const failed = new Map<string, string>();
-  // with a limit of accepted ones a round is over before the next begins, so that the same are drawn on every machine
-  const all = Array.from({ length: options.num_generations }, (_, sample) =>
-    prompts.map((prompt) => ({ prompt, sample })),
-  );
-  const rounds = options.max_accepted === undefined ? [prompts.flatMap((_, i) => all.map((round) => round[i]!))] : all;
+  const journal = teacher.paid ? openJournal(run.ledger.journal) : undefined;
+  const used = journal?.spent() ?? {
+    ...nothingSpent(),
+    prompt_tokens: before.prompt_tokens,
+    completion_tokens: tokens,
+  };
+  const budget = openBudget(options.budget ?? {}, run.price, used);
+  let foreseen = journal?.noted<Forecast>(FORESEEN);
+  const schedule = openSchedule(prompts, drawn, wanted, { rounds: options.budget !== undefined });
+  schedule.refill();
 
-  const progress = startProgress(words.title, rounds[0]!.length, "trace", counts.drawn);
+  const progress = startProgress(words.title, counts.drawn + schedule.ready, "trace", counts.drawn);
   const start = performance.now();
-  let generated = 0; // by this run, in the rounds before
+  let [generated, exhausted] = [0, undefined as string | undefined]; // by this run, in the calls before
   const pending = pendingTraces(ledger);
   try {
-    for (const round of rounds) {
-      const open = round.filter(
-        ({ prompt: { id }, sample }) =>
-          !drawn.get(id)?.has(sample) && countedSamples(drawn.get(id), wanted).accepted < wanted.max_accepted,
-      );
-      const requests = open.map(({ prompt, sample }) => {
-        const messages = conversationOf(prompt, options);
-        return { prompt: teacher.render(messages), messages, seed: deriveSeed(options.seed, prompt.id, sample) };
-      });
-      const total = counts.drawn + open.length;
+    for (; schedule.ready > 0 && !signal?.aborted && exhausted === undefined; schedule.refill()) {
+      const had = counts.drawn;
+      const asked: Asked[] = [];
       let running = 0;
-      const onTokens = (inRound: number) => {
-        running = inRound;
+      const onTokens = (now: number) => {
+        running = now;
         const rate = (generated + running) / ((performance.now() - start) / 1000);
         const share =
           counts.drawn > 0 ? `${((100 * counts.accepted) / counts.drawn).toFixed(0)} % ${words.accepted} · ` : "";
+        const underWay = asked.length - (counts.drawn - had);
+        const total = counts.drawn + underWay + schedule.ready;
         progress.update(counts.drawn, `${share}${rate.toFixed(0)} tokens/s`, total);
       };
-      const finished = teacher.generate(requests, {
+      const finished = teacher.generate(requestsOf(run, schedule, asked, budget), {
         ...options,
         top_logprobs: options.top_logprobs ?? 0,
         onTokens,
         ...(signal ? { signal } : {}),
+        ...(journal ? { journal } : {}),
+        budget,
       });
-      for await (const { index, ...outcome } of named(finished, open)) {
-        const { prompt, sample } = open[index]!;
-        const draw = drawOf(run, prompt, sample, requests[index]!, outcome);
-        if (draw.error !== null) failed.set(prompt.id, draw.error);
+      for await (const outcome of named(finished, asked)) {
+        const { next, request, reservation } = asked[outcome.index]!;
+        const draw = drawOf(teacher, options, next, request, outcome);
+        const { id } = next.prompt;
+        if (draw.error !== null) failed.set(id, draw.error);
+        reservation?.settle({ prompt_tokens: draw.prompt_tokens, completion_tokens: generatedTokens(draw) });
         pending.draw(draw);
         const judged = await judge(run.rewards, sampleOf(draw));
         pending.judge({ answer: draw.answer, ...judged });
-        noteDrawn(drawn, prompt.id, sample, judged.accepted);
-        tokens += draw.token_ids.length;
+        noteDrawn(drawn, id, next.sample, judged.accepted);
+        schedule.judged(next.prompt);
+        tokens += generatedTokens(draw);
+        prompt_tokens += draw.prompt_tokens;
         counts.drawn++;
         if (judged.accepted) counts.accepted++;
+        if (!foreseen && counts.drawn >= ENOUGH) {
+          const measured = {
+            answers: counts.drawn,
+            accepted: counts.accepted,
+            prompt_tokens,
+            completion_tokens: tokens,
+          };
+          foreseen = forecast(prompts.length, measured, wanted, run.price);
+          await journal?.note(FORESEEN, foreseen);
+        }
         onTokens(running);
       }
       generated += running;
-      if (signal?.aborted) break;
+      if (counts.drawn === had) exhausted = refusalOf(run, budget, asked, schedule);
     }
   } finally {
     try {
       pending.end();
     } finally {
       ledger.close();
+      await journal?.close();
       progress.end();
     }
   }
+  if (exhausted !== undefined && counts.drawn === 0 && !signal?.aborted)
+    throw new DistillError(`Nothing can be drawn: ${exhausted}. Raise sampling.budget.`);
   return {
     ...counts,
     tokens,
     stopped: signal?.aborted ?? false,
     failed: [...failed].map(([prompt_id, error]) => ({ prompt_id, error })),
+    ...(journal ? { spent: journal.spent() } : {}),
+    ...(foreseen ? { foreseen } : {}),
+    ...(exhausted === undefined ? {} : { exhausted }),
   };
 }
 
+/** What the journal calls it. */
+const FORESEEN = "forecast";
+
+type Asked = { next: Next; request: Request; reservation?: Reservation };
+
+/** What is asked, one after the other; of a teacher that is not paid for as far as the budget goes. */
+function* requestsOf(
+  { teacher, options }: SamplingRun,
+  schedule: Schedule,
+  asked: Asked[],
+  budget: Budget,
+): Generator<Request> {
+  for (let next = schedule.next(); next; next = schedule.next()) {
+    const request = requestFor(teacher, next.prompt, next.sample, options);
+    const reservation = teacher.paid ? undefined : budget.reserve(mostOf(request, options));
+    if (!teacher.paid && !reservation) {
+      schedule.back(next);
+      return;
+    }
+    asked.push({ next, request, ...(reservation ? { reservation } : {}) });
+    yield request;
+  }
+}
+
+/** The most tokens that a request may take: each of its prompt has a byte at least. */
+const mostOf = ({ prompt }: Request, { max_completion_length }: SamplerOptions) => ({
+  prompt_tokens: Buffer.byteLength(prompt) + 1,
+  completion_tokens: max_completion_length,
+});
+
+/** Why nothing more was drawn; nothing where that was not the budget. */
+function refusalOf(
+  { teacher, options }: SamplingRun,
+  budget: Budget,
+  asked: readonly Asked[],
+  schedule: Schedule,
+): string | undefined {
+  const next = asked[0]?.next ?? schedule.next();
+  return (
+    next && (budget.refusal(mostOf(requestFor(teacher, next.prompt, next.sample, options), options)) ?? NOTHING_LEFT)
+  );
+}
+
+const NOTHING_LEFT = "the teacher gave nothing more";
+
 /** What a teacher gives; what ends it is told with the prompts that it was at. */
-async function* named(
-  finished: AsyncIterable<Finished>,
-  open: readonly { prompt: Prompt }[],
-): AsyncGenerator<Finished> {
-  const left = new Set(open.keys());
+async function* named(finished: AsyncIterable<Finished>, asked: readonly Asked[]): AsyncGenerator<Finished> {
+  const answered = new Set<number>();
   try {
     for await (const one of finished) {
-      left.delete(one.index);
+      answered.add(one.index);
       yield one;
     }
   } catch (error) {
     if (!(error instanceof DistillError)) throw error;
-    const [next] = left;
-    const where = next === undefined ? "" : ` (the first prompt without an answer is "${open[next]!.prompt.id}")`;
+    const next = asked.find((_, index) => !answered.has(index));
+    const where = next === undefined ? "" : ` (the first prompt without an answer is "${next.next.prompt.id}")`;
     throw new DistillError(`${error.message.replace(/\.$/, "")}${where}.`, { cause: error });
   }
-}
-
-/** What is asked: the question, behind the system's turn where there is one. */
-export function conversationOf(
-  { prompt }: Prompt,
-  { system_prompt }: Pick<SamplerOptions, "system_prompt">,
-): Message[] {
-  const user = { role: "user", content: prompt };
-  return system_prompt === undefined ? [user] : [{ role: "system", content: system_prompt }, user];
-}
-
-function drawOf(
-  { teacher, options }: SamplingRun,
-  prompt: Prompt,
-  sample: number,
-  { messages, prompt: prompt_text, seed }: { messages: Message[]; prompt: string; seed: number },
-  { generation, error }: Pick<Finished, "generation" | "error">,
-): Draw {
-  const { temperature, top_p, top_k, min_p, max_completion_length, top_logprobs } = options;
-  const { completion, token_ids, prompt_tokens, finish_reason, ...given } = generation ?? NOTHING;
-  return {
-    prompt_id: prompt.id,
-    sample,
-    prompt: prompt.prompt,
-    answer: prompt.answer ?? null,
-    messages,
-    prompt_text,
-    reasoning: reasoningOf(completion),
-    completion,
-    token_ids,
-    prompt_tokens,
-    finish_reason,
-    error: error ?? null,
-    teacher: teacher.model,
-    teacher_hash: teacher.hash ?? null,
-    temperature,
-    top_p,
-    top_k,
-    min_p,
-    max_completion_length,
-    seed,
-    ...(top_logprobs === undefined ? {} : storedTop(given.top_logprobs ?? [], top_logprobs)),
-  };
-}
-
-/** Of a prompt that could not be asked. */
-const NOTHING: Generation = { completion: "", token_ids: [], prompt_tokens: 0, finish_reason: "error" };
-
-/** Refuse prompts without answers where a rule compares with them, before anything is drawn. */
-export function requireAnswers(prompts: readonly Prompt[], rule: string, path: string): void {
-  const missing = prompts.filter(({ answer }) => answer === undefined || answer.trim() === "");
-  if (missing.length > 0)
-    throw new DistillError(
-      `${missing.length} of ${prompts.length} prompts of ${path} have no answer (the first: "${missing[0]!.id}"), and the reward ${rule} compares with one. Give each an "answer", or leave ${rule} out.`,
-    );
 }

@@ -22,9 +22,10 @@ export function teacherFor(path: string): string {
 export type TeacherFile = { type: string; path?: string; chat_template?: string };
 
 /** The template through which a teacher is asked, as it is given, else its model's own; undefined where it has none. */
-export function templateThrough({ type, path, chat_template }: TeacherFile): string | undefined {
-  const { file, folder } = componentOf<TeacherComponent>(teachers, type, "teacher");
-  return chat_template ?? (path ? (file ?? folder)?.template(path) : undefined);
+export function templateThrough(teacher: TeacherFile): string | undefined {
+  const { type, path, chat_template } = teacher;
+  const { file, folder, template } = componentOf<TeacherComponent>(teachers, type, "teacher");
+  return chat_template ?? (path ? (file ?? folder)?.template(path) : template?.(teacher));
 }
 
 /** The files that are read with the one at `path`, as far as they are there. */

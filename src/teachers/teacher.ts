@@ -2,9 +2,11 @@
 
 import type { z } from "zod";
 import type { Component } from "../core/component.ts";
-import type { FinishReason, Message } from "../core/trace.ts";
+import type { FinishReason, Message, Served } from "../core/trace.ts";
+import type { Journal } from "../data/journal.ts";
 import type { ModelConfig, Weight } from "../models/load.ts";
 import type { Parameter } from "../models/model.ts";
+import type { Budget, Price } from "./budget.ts";
 
 export type SamplingOptions = {
   /** 0 is greedy. */
@@ -25,18 +27,24 @@ export type SamplingOptions = {
 export type SampleRequest = {
   /** The rendered text, special tokens included. */
   prompt: string;
+  /** The conversation, for teachers that are not given text. */
+  messages?: readonly Message[];
+  /** Names the request among all that are ever made under the same settings: what is known of it is asked for by this. */
+  id?: string;
   /** The same request with the same seed gives the same completion on the same machine. */
   seed: number;
 };
 
 export type Generation = {
   completion: string;
-  /** Ids of the completion's tokens; of the stop token too where one ended it. */
+  /** Ids of the completion's tokens; of the stop token too where one ended it. None where a server does not tell them. */
   token_ids: number[];
   prompt_tokens: number;
   finish_reason: FinishReason;
   /** For each token the most likely ones, at temperature 1. */
   top_logprobs?: TopLogprobs[];
+  /** Of a server's answer where it came from. */
+  served?: Served;
 };
 
 /** The most likely tokens in a token's place, best first. */
@@ -46,6 +54,10 @@ export type GenerateOptions = SamplingOptions & {
   signal?: AbortSignal;
   /** Called while work goes on with the number of tokens generated so far. */
   onTokens?: (tokens: number) => void;
+  /** Where a teacher that is paid for writes what it asks and what comes. */
+  journal?: Journal;
+  /** What a teacher that is paid for may use. */
+  budget?: Budget;
 };
 
 /** Where a model in this process runs, as the manifest keeps it. */
@@ -95,7 +107,13 @@ export type Scored =
 
 /** What became of a request: its completion, or a sentence that says why there is none. */
 export type Finished =
-  | { index: number; generation: Generation; error?: undefined }
+  | {
+      index: number;
+      generation: Generation;
+      error?: undefined;
+      /** The seed that it was drawn with, where that is another one than was asked for. */
+      seed?: number;
+    }
   | { index: number; generation?: undefined; error: string };
 
 export type Teacher = {
@@ -104,6 +122,8 @@ export type Teacher = {
   /** sha256 of the model's file, where there is one. */
   readonly hash?: string;
   readonly placement?: Placement;
+  /** Whether it keeps a journal and asks the budget before each request; of others the sampler counts what they write. */
+  readonly paid?: boolean;
   /** The text of a conversation up to where the assistant speaks. */
   render(messages: readonly Message[]): string;
   /**
@@ -155,6 +175,12 @@ export type TeacherComponent<Options extends z.ZodObject = any> = Component<Opti
   folder?: Pick<ModelFile, "template">;
   /** Its model, or a sentence that says why it is none of our families. */
   model?(options: z.output<Options>): TeacherModel | string;
+  /** Its option `tokenizer` names a folder, which is read. */
+  tokenizer?: boolean;
+  /** The template through which it is asked where it opens no file; undefined where nobody knows it. */
+  template?(options: z.output<Options>): string | undefined;
+  /** What it costs, where that is known; undefined where it is not, and for models in this process. */
+  price?(options: z.output<Options>): Price | undefined;
 };
 
 export const defineTeacher = <Options extends z.ZodObject>(teacher: TeacherComponent<Options>) => teacher;

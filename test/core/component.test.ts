@@ -5,7 +5,7 @@ import { contentOf, notContent } from "../../src/core/component.ts";
 import { contentHash } from "../../src/core/hash.ts";
 import * as exporters from "../../src/exporters/index.ts";
 import * as rewards from "../../src/rewards/index.ts";
-import { SamplerOptions } from "../../src/sampling/sample.ts";
+import { SamplerOptions } from "../../src/sampling/options.ts";
 import * as teachers from "../../src/teachers/index.ts";
 import * as trainers from "../../src/trainers/index.ts";
 

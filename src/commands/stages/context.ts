@@ -14,7 +14,7 @@ import type { Recipe } from "../../recipe/recipe.ts";
 import type { RewardSpec } from "../../rewards/create.ts";
 import { needsAnswer, rewardsInput } from "../../rewards/create.ts";
 import type { LedgerPlace } from "../../sampling/ledger.ts";
-import { drawOptions, requireAnswers, type SamplerOptions } from "../../sampling/sample.ts";
+import { drawOptions, requireAnswers, type SamplerOptions } from "../../sampling/options.ts";
 import type { RunFolder } from "../../store/run-folder.ts";
 import { templateToAsk } from "../../student/template.ts";
 import { UNPACKED } from "../../student/unpack.ts";
@@ -67,6 +67,7 @@ export function ledgerOf({ folder }: Context, inputs: unknown, rules: readonly R
   const place = (): LedgerPlace => ({
     draws: { folder: folder.place(draws), key },
     verdicts: { folder: folder.place(verdicts), key: judged },
+    journal: { folder: folder.place(`journal/${key}`), key },
     discard: () => folder.discard(verdicts),
   });
   return { name: draws, place };
@@ -91,14 +92,26 @@ const kindOf = (path: string) => (statSync(path, { throwIfNoEntry: false })?.isD
 /** What a source of prompts holds, as an input of a stage: the content of a file, not its place. */
 export const promptsInput = (prompts: readonly Prompt[]) => contentHash(prompts);
 
+/** A teacher as a recipe names it, with its places. */
+export type TeacherSpec = { type: string; path?: string; tokenizer?: string };
+
 /** What the teacher's answers hang on: its options and the hash of its file or folder. */
 export function teacherInput(context: Context): Record<string, unknown> {
-  const teacher: { type: string; path?: string } | undefined = context.recipe.teacher;
-  if (!teacher) return {};
-  const { type, path } = teacher;
-  const { options, file, folder } = componentOf<TeacherComponent>(teachers, type, "teacher");
+  return context.recipe.teacher ? contentOfTeacher(context, context.recipe.teacher) : {};
+}
+
+/** The same of any teacher. */
+export function contentOfTeacher(
+  context: Pick<Context, "hub" | "folder">,
+  teacher: TeacherSpec,
+): Record<string, unknown> {
+  const { type, path, tokenizer } = teacher;
+  const { options, file, folder, ...reads } = componentOf<TeacherComponent>(teachers, type, "teacher");
   return {
     ...contentOf(options, teacher),
+    ...(reads.tokenizer && tokenizer
+      ? { tokenizer: hashOf(context, tokenizer, "folder", "The teacher's tokenizer") }
+      : {}),
     ...(file && path ? modelInput(context, file, path, "The teacher's file") : {}),
     ...(folder && path ? { file: hashOf(context, path, kindOf(path), "The teacher's folder") } : {}),
   };

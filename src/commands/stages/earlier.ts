@@ -6,8 +6,9 @@ import { deriveSeed } from "../../core/random.ts";
 import type { Prompt } from "../../core/trace.ts";
 import { openLedger } from "../../data/ledger.ts";
 import { type Draw, drawsTable, inTables, readTraces, rowsIn, type Trace } from "../../data/traces.ts";
+import { conversationOf } from "../../sampling/draw.ts";
 import type { LedgerPlace } from "../../sampling/ledger.ts";
-import { conversationOf, type SamplerOptions } from "../../sampling/sample.ts";
+import type { SamplerOptions } from "../../sampling/options.ts";
 import { EARLIER } from "../../store/earlier.ts";
 import type { Teacher } from "../../teachers/teacher.ts";
 

@@ -12,7 +12,7 @@ import { compareRunners, continueGreedily, type ParityReport, requireParity } fr
 import { openRunner } from "../../exporters/runners/open.ts";
 import { openReferenceRunner } from "../../exporters/runners/reference.ts";
 import type { Stage } from "../../recipe/stages.ts";
-import { conversationOf } from "../../sampling/sample.ts";
+import { conversationOf } from "../../sampling/draw.ts";
 import { type Context, NAMES, placeOf, questions } from "./context.ts";
 import { wholeStudent } from "./train.ts";
 

@@ -16,7 +16,7 @@ import {
   tracesIn,
   type Wanted,
 } from "../../sampling/ledger.ts";
-import { answersOf, wantedOf } from "../../sampling/sample.ts";
+import { answersOf, wantedOf } from "../../sampling/options.ts";
 import { type Context, NAMES, placeOf } from "./context.ts";
 import { samplingOf } from "./sample.ts";
 

@@ -1,11 +1,13 @@
 /** @file Traces from the teacher, all of them kept. */
 
-import { create } from "../../core/component.ts";
+import { componentOf, create } from "../../core/component.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { createRewards, rewardsInput } from "../../rewards/create.ts";
+import { describeSpent } from "../../sampling/forecast.ts";
 import { sample } from "../../sampling/sample.ts";
+import type { Price } from "../../teachers/budget.ts";
 import * as teachers from "../../teachers/index.ts";
-import { describePlacement } from "../../teachers/teacher.ts";
+import { describePlacement, type TeacherComponent } from "../../teachers/teacher.ts";
 import { type Context, ledgerOf, promptsInput, questions, teacherInput } from "./context.ts";
 import { takeEarlierTraces } from "./earlier.ts";
 
@@ -18,6 +20,15 @@ export function samplingOf(context: Context) {
   return { options, rules, prompts, ledger: () => ledgerOf(context, teacherInput(context), rules, options) };
 }
 
+/** What a teacher costs, where somebody knows it; `model` is its name where the recipe leaves that to the server. */
+export function priceOf(spec: { type: string }, model?: string): Price | undefined {
+  const { price } = componentOf<TeacherComponent>(teachers, spec.type, "teacher");
+  return price?.({ ...(model === undefined ? {} : { model }), ...spec } as never);
+}
+
+const described = ({ currency, source }: Price) => ({ currency, source });
+const capital = (line: string) => `${line[0]!.toUpperCase()}${line.slice(1)}.`;
+
 export function sampleStage(context: Context): Stage {
   const { options, rules, prompts, ledger } = samplingOf(context);
   return {
@@ -28,11 +39,12 @@ export function sampleStage(context: Context): Stage {
       sampling: options,
       prompts: promptsInput(prompts()),
       teacher: teacherInput(context),
-      ...(options.max_accepted === undefined ? {} : { rewards: rewardsInput(rules) }),
+      ...(options.max_accepted === undefined && !options.give_up ? {} : { rewards: rewardsInput(rules) }),
     }),
     leaves: [],
     async run({ folder, signal, requireUnchanged }) {
-      const teacher = await create(teachers, context.recipe.teacher!, "teacher");
+      const spec = context.recipe.teacher!;
+      const teacher = await create(teachers, spec, "teacher");
       try {
         requireUnchanged();
         const { placement } = teacher;
@@ -47,6 +59,7 @@ export function sampleStage(context: Context): Stage {
           rewards: await createRewards(rules),
           options,
           ledger: place(),
+          price: priceOf(spec, teacher.model),
           signal,
         };
         const { stopped, failed, ...result } = await sample(run);
@@ -54,7 +67,13 @@ export function sampleStage(context: Context): Stage {
         for (const { prompt_id, error } of failed.slice(0, 3))
           console.error(`Prompt "${prompt_id}" was not asked: ${error}`);
         if (failed.length > 3) console.error(`${failed.length - 3} more prompts were not asked; their traces say why.`);
-        return { stopped, result: { ...result, placement } };
+        const { exhausted, spent, foreseen } = result;
+        if (exhausted !== undefined)
+          console.log(
+            `Less was drawn than is asked for: ${exhausted}. What is there is used; raise sampling.budget for more.`,
+          );
+        if (spent) for (const line of describeSpent(spent, run.price, foreseen)) console.log(capital(line));
+        return { stopped, result: { ...result, placement, ...(run.price ? { price: described(run.price) } : {}) } };
       } finally {
         await teacher.close();
       }

@@ -1,0 +1,305 @@
+/**
+ * @file The journal of a teacher that is paid for: what is asked is written before it is sent, and what came as it came.
+ * Counters are derived from it and kept nowhere else.
+ */
+
+import { gunzipSync, gzipSync } from "node:zlib";
+import { Binary, Float64, Int32, type Table, Utf8 } from "../formats/apache-arrow.ts";
+import { column } from "./columns.ts";
+import { ledgerRows, openLedger } from "./ledger.ts";
+import { tableOf } from "./tables.ts";
+
+/**
+ * How an attempt ended. `complete`: an answer; `unsent`: nothing reached the server; `refused`: it did no work; `impossible`:
+ * this request is answered by no server; `failed`: after work, or nobody knows; `lying`: an answer that is none; `cancelled`:
+ * by us, on the way; `fatal`: no request will be answered, such as without money; `note`: no attempt, but something to
+ * remember under that name.
+ */
+export type Outcome =
+  | "complete"
+  | "unsent"
+  | "refused"
+  | "impossible"
+  | "failed"
+  | "lying"
+  | "cancelled"
+  | "fatal"
+  | "note";
+
+/** What an attempt used, as far as that is known, else the most that it may have used. */
+export type Used = { prompt_tokens: number; completion_tokens: number; cost: number | null };
+
+export type Attempt = { id: string; attempt: number; endpoint: string; seed: number; most: Used };
+
+export type Ending = {
+  outcome: Outcome;
+  reason: string | null;
+  status: number | null;
+  /** Whether the body is a stream of events. */
+  stream: boolean;
+  /** As it came, as far as it came. */
+  body: Uint8Array | null;
+  used: Used;
+  /** Milliseconds. */
+  latency: number;
+};
+
+/** What came in an attempt. */
+export type Answered = Attempt & Ending;
+
+export type JournalSpent = {
+  requests: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+  cost: number;
+  maybe: { requests: number; prompt_tokens: number; completion_tokens: number; cost: number };
+};
+
+export type Journal = {
+  /** Where it is kept. */
+  readonly folder: string | undefined;
+  /** The complete answer of a request. */
+  answer(id: string): Answered | undefined;
+  /** Attempts of a request that ended so. */
+  ended(id: string, outcome: Outcome): number;
+  /** The number that the next attempt of a request has. */
+  next(id: string): number;
+  /** The attempt of a request whose end an earlier process has not seen. */
+  open(id: string): Attempt | undefined;
+  /** Write that attempts are made. When this is resolved it is on the disk. */
+  sent(attempts: readonly Attempt[]): Promise<void>;
+  /** Write how one ended. */
+  end(attempt: Attempt, ending: Ending): Promise<void>;
+  /** Something to remember, and what was written last under that name. */
+  note(name: string, value: object): Promise<void>;
+  noted<Value>(name: string): Value | undefined;
+  spent(): JournalSpent;
+  close(): Promise<void>;
+};
+
+type Row = Omit<Attempt, "most"> & {
+  event: "sent" | Outcome;
+  at: number;
+  reason: string | null;
+  status: number | null;
+  stream: number;
+  body: Uint8Array | null;
+  latency: number;
+} & Used;
+
+const tableOfRows = (rows: readonly Row[]): Table =>
+  tableOf({
+    id: column(new Utf8(), rows, "id"),
+    attempt: column(new Int32(), rows, "attempt"),
+    event: column(new Utf8(), rows, "event"),
+    at: column(new Float64(), rows, "at"),
+    endpoint: column(new Utf8(), rows, "endpoint"),
+    seed: column(new Float64(), rows, "seed"),
+    status: column(new Int32(), rows, "status"),
+    reason: column(new Utf8(), rows, "reason"),
+    stream: column(new Int32(), rows, "stream"),
+    latency: column(new Float64(), rows, "latency"),
+    prompt_tokens: column(new Int32(), rows, "prompt_tokens"),
+    completion_tokens: column(new Int32(), rows, "completion_tokens"),
+    cost: column(new Float64(), rows, "cost"),
+    body: column(new Binary(), rows, "body"),
+  });
+
+/** What is known of a request. */
+type Known = {
+  attempts: number;
+  ended: Map<Outcome, number>;
+  open: Map<number, Attempt>;
+  /** The row of its answer in the ledger. */
+  answer?: number;
+};
+
+/** Largest body that is read from a journal, in bytes. */
+const LARGEST = 1 << 30;
+
+/** Open a journal, new or as an earlier process left it; one that is nowhere lasts as long as the process. */
+export function openJournal(place?: { folder: string; key: string }, told = console.error): Journal {
+  const ledger = place ? openLedger(place.folder, { key: place.key, told }) : inMemory();
+  const known = new Map<string, Known>();
+  const notes = new Map<string, object>();
+  const spent: JournalSpent = {
+    requests: 0,
+    prompt_tokens: 0,
+    completion_tokens: 0,
+    cost: 0,
+    maybe: { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 },
+  };
+  const of = (id: string): Known => {
+    const found = known.get(id) ?? { attempts: 0, ended: new Map(), open: new Map() };
+    known.set(id, found);
+    return found;
+  };
+  const count = (
+    to: { requests: number; prompt_tokens: number; completion_tokens: number; cost: number },
+    used: Used,
+    sign = 1,
+  ) => {
+    to.requests += sign;
+    to.prompt_tokens += sign * used.prompt_tokens;
+    to.completion_tokens += sign * used.completion_tokens;
+    to.cost += sign * (used.cost ?? 0);
+  };
+
+  for (const { first, table } of ledger.tables())
+    for (let i = 0; i < table.numRows; i++) follow(rowAt(table, i), first + i);
+  let rows: Pick<ReturnType<typeof ledgerRows>, "length" | "at"> | undefined;
+
+  /** Take account of a row that is on the disk. */
+  function follow(row: Row, number: number): void {
+    const { id, attempt, event, endpoint, seed, prompt_tokens, completion_tokens, cost } = row;
+    const used = { prompt_tokens, completion_tokens, cost };
+    if (event === "note") {
+      notes.set(id, JSON.parse(textOf(row.body)) as object);
+      return;
+    }
+    const request = of(id);
+    request.attempts = Math.max(request.attempts, attempt);
+    if (event === "sent") {
+      if (request.open.has(attempt)) return;
+      request.open.set(attempt, { id, attempt, endpoint, seed, most: used });
+      count(spent.maybe, used);
+      return;
+    }
+    const before = request.open.get(attempt);
+    if (before) {
+      count(spent.maybe, before.most, -1);
+      request.open.delete(attempt);
+    }
+    request.ended.set(event, (request.ended.get(event) ?? 0) + 1);
+    if (event === "complete") request.answer = number;
+    if (event === "complete") count(spent, used);
+    else if (event === "failed" || event === "cancelled") count(spent.maybe, used);
+    else if (event === "lying") count(prompt_tokens + completion_tokens > 0 ? spent : spent.maybe, used);
+  }
+
+  /** Rows that wait for the disk: all that come while one write goes on are the next one. */
+  let waiting: { row: Row; done: () => void; failed: (error: unknown) => void }[] = [];
+  let scheduled = false;
+  const write = (row: Row) =>
+    new Promise<void>((done, failed) => {
+      waiting.push({ row, done, failed });
+      if (scheduled) return;
+      scheduled = true;
+      setImmediate(flush);
+    });
+  function flush(): void {
+    scheduled = false;
+    const batch = waiting;
+    waiting = [];
+    if (batch.length === 0) return;
+    const first = ledger.rows;
+    try {
+      ledger.append(tableOfRows(batch.map(({ row }) => row)));
+    } catch (error) {
+      for (const { failed } of batch) failed(error);
+      return;
+    }
+    for (const [i, { row, done }] of batch.entries()) {
+      follow(row, first + i);
+      done();
+    }
+  }
+
+  const blank = { reason: null, status: null, stream: 0, body: null, latency: 0 };
+  return {
+    folder: place?.folder,
+    answer(id) {
+      const number = known.get(id)?.answer;
+      if (number === undefined) return undefined;
+      if (!rows || rows.length <= number) rows = place ? ledgerRows(place.folder, place.key) : (ledger as InMemory);
+      const found = rows.at(number);
+      return found && answeredOf(rowAt(found.table, found.index));
+    },
+    ended: (id, outcome) => known.get(id)?.ended.get(outcome) ?? 0,
+    next: (id) => (known.get(id)?.attempts ?? 0) + 1,
+    open: (id) => [...(known.get(id)?.open.values() ?? [])].at(-1),
+    async sent(attempts) {
+      await Promise.all(
+        attempts.map(({ most, ...attempt }) => write({ ...attempt, ...blank, event: "sent", at: Date.now(), ...most })),
+      );
+    },
+    async end({ most: _, ...attempt }, { outcome, reason, status, stream, body, used, latency }) {
+      await write({
+        ...attempt,
+        event: outcome,
+        at: Date.now(),
+        reason,
+        status,
+        stream: Number(stream),
+        body: body && gzipSync(body, { level: 1 }),
+        latency,
+        ...used,
+      });
+    },
+    async note(name, value) {
+      const body = gzipSync(Buffer.from(JSON.stringify(value)));
+      const row = { id: name, attempt: 0, endpoint: "", seed: 0, prompt_tokens: 0, completion_tokens: 0, cost: null };
+      await write({ ...row, ...blank, event: "note", at: Date.now(), body });
+    },
+    noted: <Value>(name: string) => notes.get(name) as Value | undefined,
+    spent: () => ({ ...spent, maybe: { ...spent.maybe } }),
+    async close() {
+      flush();
+      ledger.close();
+    },
+  };
+}
+
+type InMemory = ReturnType<typeof inMemory>;
+
+/** A ledger that is kept nowhere. */
+function inMemory() {
+  const tables: { first: number; table: Table }[] = [];
+  let rows = 0;
+  return {
+    get rows() {
+      return rows;
+    },
+    get length() {
+      return rows;
+    },
+    tables: () => tables,
+    append(table: Table) {
+      tables.push({ first: rows, table });
+      rows += table.numRows;
+    },
+    at(row: number) {
+      const found = tables.findLast(({ first }) => first <= row);
+      return found && { table: found.table, index: row - found.first };
+    },
+    close() {},
+  };
+}
+
+/** A row of the ledger; its body is looked at where that is asked for. */
+function rowAt(table: Table, i: number): Row {
+  const at = (name: string) => table.getChild(name)!.get(i);
+  return Object.defineProperty(Object.fromEntries(NAMES.map((name) => [name, at(name)])) as Row, "body", {
+    get: () => at("body") as Uint8Array | null,
+  });
+}
+
+const NAMES = ["id", "attempt", "event", "at", "endpoint", "seed", "status", "reason", "stream", "latency"].concat(
+  "prompt_tokens",
+  "completion_tokens",
+  "cost",
+);
+
+const textOf = (body: Uint8Array | null): string =>
+  body ? gunzipSync(body, { maxOutputLength: LARGEST }).toString("utf8") : "";
+
+function answeredOf(row: Row): Answered {
+  const { id, attempt, endpoint, seed, event, reason, status, stream, body, latency } = row;
+  const used = { prompt_tokens: row.prompt_tokens, completion_tokens: row.completion_tokens, cost: row.cost };
+  return {
+    ...{ id, attempt, endpoint, seed, most: used, reason, status, latency, used },
+    outcome: event as Outcome,
+    stream: stream === 1,
+    body: body && new Uint8Array(gunzipSync(Uint8Array.from(body), { maxOutputLength: LARGEST })),
+  };
+}

@@ -1,0 +1,114 @@
+/** @file A model behind a server that speaks OpenAI's protocol, or behind several. */
+
+import { DistillError } from "../core/errors.ts";
+import { openJournal } from "../data/journal.ts";
+import { loadTokenizer } from "../data/tokenizer.ts";
+import { vocabularyOf } from "../data/vocabulary.ts";
+import { nothingSpent, openBudget } from "./budget.ts";
+import type { Client } from "./openai/attempt.ts";
+import { ask } from "./openai/client.ts";
+import { fatalSentence } from "./openai/decision.ts";
+import { type Endpoint, openEndpoint } from "./openai/endpoint.ts";
+import { openConnections } from "./openai/exchange.ts";
+import { identify } from "./openai/identify.ts";
+import { Options } from "./openai/options.ts";
+import { priceOf } from "./openai/price.ts";
+import { placesOf } from "./openai/secrets.ts";
+import { defineTeacher, type Teacher } from "./teacher.ts";
+import { templateOf } from "./templates.ts";
+
+export const openai = defineTeacher({
+  options: Options,
+  tokenizer: true,
+  template: ({ chat_template, tokenizer }) =>
+    chat_template ?? (tokenizer ? loadTokenizer(tokenizer).template : undefined),
+  price: priceOf,
+  create: open,
+});
+
+async function open(options: Options): Promise<Teacher> {
+  const { places, mask } = placesOf(options);
+  const tokenizer = options.tokenizer === undefined ? undefined : loadTokenizer(options.tokenizer);
+  if (options.endpoint === "completions" && !options.chat_template && !tokenizer?.template)
+    throw new DistillError(
+      'With endpoint: completions this side writes the text that the model continues, and the recipe does not say how: give teacher.tokenizer (a folder with the model\'s tokenizer), or teacher.chat_template ("plain", "r1" or a Jinja text), or take endpoint: chat.',
+    );
+  const endpoints = places.map((place) =>
+    openEndpoint(place, openConnections(options.timeouts, options.max_concurrency), options.max_concurrency),
+  );
+  const close = async () => {
+    await Promise.all(endpoints.map(({ connections }) => connections.close()));
+  };
+  try {
+    await meet(endpoints, options, mask.text);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const known = endpoints.flatMap(({ identity }) => identity ?? []);
+  const client: Client = {
+    options,
+    endpoints,
+    names: new Set([...known.flatMap(({ names }) => names), ...options.answers_as]),
+    sure: false,
+    tokenizer,
+    price: priceOf({ ...options, model: known[0]!.model }),
+    mask,
+    told: (sentence) => console.error(sentence),
+  };
+  const written = tokenizer?.written ?? { bos: "", eos: "" };
+  const render = templateOf(options.chat_template ?? tokenizer?.template ?? "plain", undefined, "the server", written);
+  return {
+    model: known[0]!.model,
+    paid: true,
+    render: (messages) => render(messages, { generate: true }),
+    generate: (
+      requests,
+      { journal = openJournal(), budget = openBudget({}, client.price, nothingSpent()), ...asked },
+    ) => ask(client, requests, { ...asked, journal, budget }),
+    vocabulary() {
+      if (tokenizer) return vocabularyOf(tokenizer);
+      throw new DistillError(
+        "A server does not tell its vocabulary. Give teacher.tokenizer, a folder with the model's tokenizer.",
+      );
+    },
+    close,
+  };
+}
+
+/** Milliseconds between two tries to reach a server that is only starting, and how long one is waited for that is not there. */
+const [PAUSE, ABSENT] = [500, 3000];
+
+/** Ask all servers who they are. At least one answers, else why not is thrown. */
+async function meet(endpoints: readonly Endpoint[], options: Options, mask: (text: string) => string) {
+  const { model, patience } = options;
+  const begun = Date.now();
+  let waited = false;
+  while (true) {
+    await Promise.all(
+      endpoints.map(async (endpoint) => {
+        if (endpoint.identity) return;
+        const { place, connections } = endpoint;
+        const found = await identify(place, model, connections);
+        if (!("outcome" in found)) endpoint.identity = found;
+        else if (found.outcome === "fatal")
+          throw new DistillError(fatalSentence(endpoint, mask(found.reason), options));
+        else endpoint.unreachable(mask(found.reason));
+      }),
+    );
+    const missing = endpoints.filter(({ identity }) => !identity);
+    if (missing.length < endpoints.length) {
+      for (const { place, last } of missing)
+        console.error(`${place.url} does not answer (${last}); it is tried again while the others work.`);
+      return;
+    }
+    const loading = missing.some(({ last }) => /503|loading/i.test(last));
+    if (Date.now() - begun > (loading ? 1000 * patience : ABSENT))
+      throw new DistillError(
+        `${missing.map(({ place, last }) => `${place.url} does not answer (${last.replace(/\.$/, "")})`).join("; ")}. Is the server started, and is teacher.base_url its address?`,
+      );
+    if (loading && !waited) console.log(`${missing[0]!.place.url} is loading its model; it is waited for.`);
+    waited = true;
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  }
+}

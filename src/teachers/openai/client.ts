@@ -1,0 +1,277 @@
+/**
+ * @file Requests to servers: which is sent where and when, what of it is written down before and after, and what becomes of
+ * those that were not answered. An answer that is complete is never asked for again.
+ */
+
+import { DistillError } from "../../core/errors.ts";
+import type { Answered, Journal, Used } from "../../data/journal.ts";
+import type { Budget, Reservation } from "../budget.ts";
+import type { Finished, GenerateOptions, SampleRequest } from "../teacher.ts";
+import type { Answer } from "./answer.ts";
+import {
+  accepted,
+  attempt,
+  type Client,
+  generationOf,
+  mostOf,
+  type Progress,
+  type Question,
+  tooLongFor,
+} from "./attempt.ts";
+import { mostPromptTokens } from "./body.ts";
+import { decisionOn, tooSlow } from "./decision.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { Fault } from "./faults.ts";
+import { identify } from "./identify.ts";
+import { probe } from "./probe.ts";
+
+/** A request on its way. */
+type Work = Question & {
+  index: number;
+  /** The server that failed at it last. */
+  avoid?: Endpoint;
+};
+
+/** A request that is under way at a server. */
+type Flight = Progress & { work: Work; endpoint: Endpoint };
+
+/** Verdicts "impossible" without any answer that end the run: it is the question that is wrong, not the rows. */
+const ALL_REFUSED = 8;
+/** Answers that wait for the reader. */
+const AHEAD = 256;
+/** Where another server is idle, a request without a token is asked there after this many ms, or times the slowest answer. */
+const [SLOW, TIMES] = [20_000, 5];
+
+export async function* ask(
+  client: Client,
+  requests: Iterable<SampleRequest>,
+  asked: GenerateOptions & { journal: Journal; budget: Budget },
+): AsyncGenerator<Finished> {
+  const { options, endpoints, told, mask, price } = client;
+  const { journal, budget, signal } = asked;
+  const source = requests[Symbol.iterator]();
+  const again: Work[] = [];
+  const done: Finished[] = [];
+  /** Rows that no server answers, kept back until one row was answered. */
+  const refused: { index: number; error: string }[] = [];
+  const flights = new Set<Flight>();
+  const identifying = new Set<Endpoint>();
+  let held: Work | undefined; // for which the budget has nothing left now
+  let [taken, answers, slowest, written] = [0, 0, 0, 0];
+  let ended = false;
+  let failure: unknown;
+  let wake = () => {};
+  const begun = Date.now();
+
+  const stop = () => {
+    for (const { abort } of flights) abort.abort();
+    wake();
+  };
+  signal?.addEventListener("abort", stop, { once: true });
+  const tokensNow = () => {
+    let all = written;
+    for (const { pieces } of flights) all += pieces;
+    asked.onTokens?.(all);
+  };
+  const fail = (error: unknown) => {
+    failure ??= error;
+    wake();
+  };
+
+  /** The next request that needs a server; those whose answer is known are done. */
+  function next(): Work | undefined {
+    if (held) return held;
+    const retry = again.shift();
+    if (retry) return retry;
+    while (!ended && done.length < AHEAD) {
+      const { value: request, done: over } = source.next();
+      if (over) {
+        ended = true;
+        return undefined;
+      }
+      const index = taken++;
+      const id = request.id ?? `request-${index}`;
+      const known = journal.answer(id);
+      if (known?.outcome === "complete") {
+        const answer = accepted(client, known, request, asked);
+        if ("completion" in answer) {
+          finish(index, request, answer, known);
+          continue;
+        }
+      }
+      return { index, request, id, prompt_tokens: mostPromptTokens(request, client.tokenizer) };
+    }
+    return undefined;
+  }
+
+  function finish(index: number, { seed }: SampleRequest, answer: Answer, from: Answered): void {
+    written += answer.usage.completion_tokens;
+    done.push({ index, generation: generationOf(answer, from), ...(from.seed === seed ? {} : { seed: from.seed }) });
+  }
+
+  function dispatch(): void {
+    const now = Date.now();
+    for (const endpoint of endpoints)
+      if (!endpoint.identity && now >= endpoint.pausedUntil && !identifying.has(endpoint)) void introduce(endpoint);
+    while (failure === undefined && !signal?.aborted) {
+      const free = endpoints.filter((endpoint) => endpoint.free(now));
+      if (free.length === 0) return;
+      const work = next();
+      if (!work) return;
+      held = undefined;
+      const others = free.filter((endpoint) => endpoint !== work.avoid);
+      const idlest = (among: readonly Endpoint[]) =>
+        among.reduce((best, one) => (one.inFlight / one.limit < best.inFlight / best.limit ? one : best));
+      const most = mostOf(work, asked, price);
+      const reservation = budget.reserve(most);
+      if (!reservation) {
+        held = work;
+        return;
+      }
+      void send(work, idlest(others.length > 0 ? others : free), reservation, most);
+    }
+  }
+
+  async function introduce(endpoint: Endpoint): Promise<void> {
+    identifying.add(endpoint);
+    try {
+      const found = await identify(endpoint.place, options.model ?? [...client.names][0], endpoint.connections, signal);
+      if ("outcome" in found) endpoint.unreachable(mask.text(found.reason));
+      else {
+        endpoint.identity = found;
+        told(`${endpoint.place.url} is there now, and takes its share.`);
+      }
+    } catch (error) {
+      endpoint.unreachable(mask.text((error as Error).message));
+    } finally {
+      identifying.delete(endpoint);
+      wake();
+    }
+  }
+
+  /** Ask a server once, and see what becomes of it. Nothing is thrown from here. */
+  async function send(work: Work, endpoint: Endpoint, reservation: Reservation, most: Used): Promise<void> {
+    const flight: Flight = {
+      work,
+      endpoint,
+      since: Date.now(),
+      abort: new AbortController(),
+      pieces: 0,
+      elsewhere: false,
+    };
+    flights.add(flight);
+    endpoint.inFlight++;
+    let used: Used = { prompt_tokens: 0, completion_tokens: 0, cost: 0 };
+    try {
+      const tooLong = await tooLongFor(client, work, endpoint);
+      if (tooLong !== undefined) done.push({ index: work.index, error: tooLong });
+      else {
+        const { made, ending, answer, fault } = await attempt(client, work, endpoint, most, asked, flight);
+        used = ending.used;
+        if (answer) {
+          answers++;
+          if (!client.sure && answer.model !== null) client.names.add(answer.model);
+          client.sure = true;
+          slowest = Math.max(slowest, ending.latency);
+          endpoint.succeeded();
+          finish(work.index, work.request, answer, { ...made, ...ending });
+        } else decide(work, endpoint, fault!, flight);
+      }
+    } catch (error) {
+      fail(error);
+    } finally {
+      reservation.settle(used);
+      endpoint.inFlight--;
+      flights.delete(flight);
+      tokensNow();
+      wake();
+    }
+  }
+
+  /** What becomes of a request that was not answered. */
+  function decide(work: Work, endpoint: Endpoint, fault: Fault, { elsewhere, since }: Flight): void {
+    const { index, id } = work;
+    const decision = elsewhere
+      ? tooSlow(endpoint)
+      : decisionOn(fault, endpoint, options, {
+          sentAt: since,
+          failed: journal.ended(id, "failed"),
+          lies: journal.ended(id, "lying"),
+          others: answers > 0 ? "answered" : journal.spent().requests > 0 ? "once" : "never",
+        });
+    if (!decision) return;
+    if ("stop" in decision) fail(new DistillError(decision.stop));
+    else if ("error" in decision) done.push({ index, error: decision.error });
+    else if ("refused" in decision) refused.push({ index, error: decision.refused });
+    else if (decision.again === "next") again.unshift({ ...work, avoid: endpoint });
+    else again.push({ ...work, avoid: endpoint });
+  }
+
+  /** Where nothing is left but requests that a slow server holds, they are given to one that is idle. */
+  function takeFromSlow(now: number): void {
+    if (endpoints.length < 2 || !ended || again.length > 0) return;
+    for (const flight of flights) {
+      const late = now - flight.since > Math.max(SLOW, TIMES * slowest) && flight.pieces === 0;
+      if (!late || flight.elsewhere) continue;
+      if (!endpoints.some((other) => other !== flight.endpoint && other.free(now) && other.answered > 0)) continue;
+      flight.elsewhere = true;
+      flight.abort.abort();
+    }
+  }
+
+  /** The run stops where nobody has answered anything for as long as it may. */
+  function losePatience(now: number): void {
+    const since = endpoints.map((endpoint) => (endpoint.identity ? endpoint.downSince : begun));
+    if (since.some((one) => one === undefined)) return;
+    if (now - Math.max(...(since as number[])) < 1000 * options.patience) return;
+    const why = endpoints.map(({ place, last }) => `${place.url}: ${last}`).join("; ");
+    fail(
+      new DistillError(
+        `No server has answered for ${options.patience} s (${why}). What was drawn is kept; the same command continues.`,
+      ),
+    );
+  }
+
+  const ticker = setInterval(() => {
+    const now = Date.now();
+    takeFromSlow(now);
+    losePatience(now);
+    tokensNow();
+    wake();
+  }, 250);
+  try {
+    held = next(); // there is something to ask
+    if (held) await probe(client, asked);
+    while (true) {
+      const woken = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      if (!signal?.aborted && failure === undefined) dispatch();
+      if (answers > 0) done.push(...refused.splice(0));
+      if (done.length > 0) {
+        yield* done.splice(0);
+        continue;
+      }
+      if (flights.size === 0) {
+        if (signal?.aborted) return;
+        if (failure !== undefined) throw failure;
+        if (held) return; // what is left of the budget is too little
+        if (ended && again.length === 0) break;
+      }
+      await woken;
+    }
+    if (refused.length >= ALL_REFUSED)
+      throw new DistillError(
+        `All of ${refused.length} requests were refused. ${refused[0]!.error} Mend what the recipe asks for: teacher.extra_body adds fields, and a field that is null there is left out.`,
+      );
+    yield* refused;
+  } finally {
+    clearInterval(ticker);
+    signal?.removeEventListener("abort", stop);
+    for (const { abort } of flights) abort.abort();
+    while (flights.size > 0)
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+  }
+}

@@ -1,0 +1,109 @@
+/** @file A server as the client sees it: how much it carries, and when it is to be left alone. */
+
+import type { Connections } from "./exchange.ts";
+import type { Identity } from "./identify.ts";
+import type { Place } from "./secrets.ts";
+
+/** Requests at first where a server does not say how many it works on. */
+const FIRST = 8;
+/** Milliseconds without a request after a fault, doubled with each further one. */
+const [SHORTEST, LONGEST] = [250, 30_000];
+/** Requests that fail one after the other where it is the server that fails. */
+const SEVERAL = 3;
+
+export type Endpoint = {
+  readonly place: Place;
+  readonly connections: Connections;
+  identity: Identity | undefined;
+  /** Fields that it turned out not to take. */
+  readonly refuses: Set<"stream_options" | "limit">;
+  inFlight: number;
+  /** Answers that it gave. */
+  answered: number;
+  /** Whether another request may be sent now. */
+  free(now: number): boolean;
+  /** The time at which it may be asked again. */
+  readonly pausedUntil: number;
+  /** Since when it has answered nothing, where the last that was heard of it was a fault. */
+  readonly downSince: number | undefined;
+  /** What the last fault was. */
+  readonly last: string;
+  /** Requests that it may have at once. */
+  readonly limit: number;
+  succeeded(): void;
+  /** It did no work for a request that was sent at `sentAt`, and may have said for how long it is to be left alone. */
+  refused(reason: string, sentAt: number, wait?: number): void;
+  /** It failed at a request, or could not be reached. */
+  failed(reason: string): void;
+  unreachable(reason: string): void;
+};
+
+/** Concurrency grows by one with each answer until the first refusal, later by one with each round of them, and is halved by a refusal. */
+export function openEndpoint(place: Place, connections: Connections, max_concurrency: number): Endpoint {
+  let limit = FIRST;
+  let steady = false; // after the first refusal
+  let [pausedUntil, lowered, faults] = [0, 0, 0];
+  let downSince: number | undefined;
+  let last = "";
+  const most = () => {
+    const slots = endpoint.identity?.slots;
+    // a few wait at the server, so that none of its places is empty while an answer is on its way
+    return Math.min(max_concurrency, slots === undefined ? max_concurrency : slots + Math.ceil(slots / 8));
+  };
+  const pause = (ms: number) => {
+    pausedUntil = Math.max(pausedUntil, Date.now() + ms);
+  };
+  const endpoint: Endpoint = {
+    place,
+    connections,
+    identity: undefined,
+    refuses: new Set(),
+    inFlight: 0,
+    answered: 0,
+    get pausedUntil() {
+      return pausedUntil;
+    },
+    get downSince() {
+      return downSince;
+    },
+    get last() {
+      return last;
+    },
+    get limit() {
+      const slots = endpoint.identity?.slots;
+      const now = slots === undefined || steady ? limit : Math.max(limit, slots + Math.ceil(slots / 8));
+      return Math.max(1, Math.min(most(), Math.floor(downSince === undefined ? now : 1)));
+    },
+    free: (now) => endpoint.identity !== undefined && now >= pausedUntil && endpoint.inFlight < endpoint.limit,
+    succeeded() {
+      endpoint.answered++;
+      faults = 0;
+      downSince = undefined;
+      limit = Math.min(most(), steady ? limit + 1 / limit : limit + 1);
+    },
+    refused(reason, sentAt, wait) {
+      last = reason;
+      faults++;
+      // what was sent before the limit was lowered says nothing of the new one
+      if (sentAt >= lowered) {
+        limit = Math.max(1, Math.min(limit, endpoint.inFlight + 1) / 2);
+        steady = true;
+        lowered = Date.now();
+      }
+      pause(wait ?? Math.min(LONGEST, SHORTEST * 2 ** Math.min(faults, 10)));
+      if (endpoint.answered === 0 || faults > 20) downSince ??= Date.now();
+    },
+    failed(reason) {
+      last = reason;
+      if (++faults < SEVERAL) return; // it may have been the request's fault
+      downSince ??= Date.now();
+      pause(Math.min(LONGEST, SHORTEST * 2 ** Math.min(faults - SEVERAL, 10)));
+    },
+    unreachable(reason) {
+      last = reason;
+      downSince ??= Date.now();
+      pause(Math.min(LONGEST, SHORTEST * 2 ** Math.min(faults++, 10)));
+    },
+  };
+  return endpoint;
+}

@@ -1,0 +1,118 @@
+/** @file Who answers at an address: which server it is, whether it has the model, and how much it takes at once. */
+
+import { DistillError } from "../../core/errors.ts";
+import { sameModel } from "./answer.ts";
+import type { Connections, Reply } from "./exchange.ts";
+import { type Fault, faultOfStatus } from "./faults.ts";
+import type { Place } from "./secrets.ts";
+import * as servers from "./servers/index.ts";
+import { type Facts, type Model, Models, type Server } from "./servers/server.ts";
+
+export type Identity = {
+  /** Where its API begins, without a slash at the end, and where the server's own paths do. */
+  base: URL;
+  root: URL;
+  server: Server;
+  /** What is asked for, and the names under which that may answer. */
+  model: string;
+  names: string[];
+  /** Whether its list of models has it. */
+  listed: boolean;
+  slots: number | undefined;
+  context: number | undefined;
+};
+
+/** Seconds for a look at what a server says of itself. */
+const LOOK = 30;
+
+/** A path behind an address, whose parameters stay. */
+export function pathOf(base: URL, path: string): string {
+  const url = new URL(base);
+  url.pathname = `${base.pathname.replace(/\/$/, "")}${path}`;
+  return url.href;
+}
+
+/** Ask who is there; a fault where nobody can say now. What the user is to mend is thrown. */
+export async function identify(
+  { url, headers }: Place,
+  asked: string | undefined,
+  connections: Connections,
+  signal?: AbortSignal,
+): Promise<Identity | Fault> {
+  const given = new URL(url);
+  given.pathname = given.pathname.replace(/\/+$/, "").replace(/\/(chat\/)?completions$|\/models$/, "");
+  const root = new URL(given);
+  root.pathname = root.pathname.replace(/\/v\d+$/, "");
+  const look = (at: string) => connections.exchange({ method: "GET", url: at, headers, signal, within: LOOK });
+
+  let base = given;
+  let reply = await look(pathOf(given, "/models"));
+  if (reply.fault) return reply.fault;
+  let models = modelsIn(reply);
+  if (!models && notThere(reply) && !/\/v\d+$/.test(given.pathname)) {
+    const versioned = new URL(pathOf(given, "/v1"));
+    const again = await look(pathOf(versioned, "/models"));
+    if (again.fault) return again.fault;
+    const found = modelsIn(again);
+    if (found || !notThere(again)) [base, reply, models] = [versioned, again, found];
+  }
+  if (!models && !notThere(reply)) {
+    const fault = faultOfStatus(reply.status, reply.headers, Buffer.from(reply.body).toString("utf8"));
+    if (reply.status !== 200) return fault;
+    throw new DistillError(
+      `${url} answers, and not as a server of models does: ${pathOf(base, "/models")} is no list of models. Expected the address of an OpenAI-compatible API as base_url, such as http://127.0.0.1:8000/v1.`,
+    );
+  }
+  const props = models?.some(({ owned_by }) => owned_by === "llamacpp")
+    ? jsonIn(await look(pathOf(root, "/props")))
+    : undefined;
+  const facts: Facts = { host: given.hostname, models, props, version: undefined };
+  const server = Object.values(servers as Record<string, Server>).find((one) => one.is(facts)) ?? servers.other;
+  const { name, names, found } = modelAt(url, asked, models);
+  return {
+    ...{ base, root, server, model: name, names, listed: found !== undefined },
+    slots: server.slots?.(facts),
+    context: server.context(facts, found),
+  };
+}
+
+/** Whether nothing is at a path, as an error of an API or a page says it. */
+const notThere = ({ status }: Reply) => status === 404 || status === 405;
+
+function jsonIn({ status, body, fault }: Reply): unknown {
+  if (fault || status !== 200) return undefined;
+  try {
+    return JSON.parse(Buffer.from(body).toString("utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+const modelsIn = (reply: Reply): Model[] | undefined => Models.safeParse(jsonIn(reply)).data?.data;
+
+function modelAt(
+  url: string,
+  asked: string | undefined,
+  models: readonly Model[] | undefined,
+): { name: string; names: string[]; found: Model | undefined } {
+  const namesOf = ({ id, aliases }: Model) => [id, ...(aliases ?? [])];
+  if (asked === undefined) {
+    const [only] = models ?? [];
+    if (models?.length === 1) return { name: only!.id, names: namesOf(only!), found: only };
+    throw new DistillError(
+      models
+        ? `The recipe names no model, and ${url} has ${models.length}: ${listed(models.map(({ id }) => id))}. Name one as teacher.model.`
+        : `The recipe names no model, and ${url} has no list of them. Name it as teacher.model.`,
+    );
+  }
+  if (!models || models.length === 0) return { name: asked, names: [asked], found: undefined };
+  const exact = models.find((model) => namesOf(model).includes(asked));
+  const found = exact ?? models.find((model) => namesOf(model).some((name) => sameModel(name, asked)));
+  if (found) return { name: asked, names: [asked, ...namesOf(found)], found };
+  throw new DistillError(
+    `${url} has no model "${asked}". It has ${listed(models.map(({ id }) => id))}. Name one of them as teacher.model.`,
+  );
+}
+
+const listed = (names: readonly string[]) =>
+  names.length > 12 ? `${names.slice(0, 12).join(", ")} and ${names.length - 12} more` : names.join(", ");
