@@ -18,7 +18,7 @@ export type Forecast = {
 };
 
 /** Answers from which a forecast is taken. */
-export const ENOUGH = 16;
+export const ENOUGH = 32;
 
 /** All that is wanted of `prompts` prompts, those answers included. */
 export function forecast(

@@ -9,7 +9,7 @@ import { judge, type WeightedReward } from "../rewards/judge.ts";
 import { type Budget, nothingSpent, openBudget, type Price, type Reservation, type Spent } from "../teachers/budget.ts";
 import type { Finished, Teacher } from "../teachers/teacher.ts";
 import { drawOf, type Request, requestFor } from "./draw.ts";
-import { ENOUGH, type Forecast, forecast } from "./forecast.ts";
+import { ENOUGH, type Forecast, forecast, type Measured } from "./forecast.ts";
 import { countedSamples, drawnIn, type LedgerPlace, noteDrawn, openTraceLedger, sampleOf } from "./ledger.ts";
 import { answersOf, type SamplerOptions, wantedOf } from "./options.ts";
 import { pendingTraces } from "./pending.ts";
@@ -51,7 +51,7 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
   const ledger = await openTraceLedger(run.ledger, run.rewards, answersOf(wanted), signal ? { signal } : {});
   if (!ledger) return { drawn: 0, accepted: 0, tokens: 0, stopped: true, failed: [] };
   const { drawn, ...before } = drawnIn(ledger, wanted);
-  let { tokens, prompt_tokens } = before;
+  let { tokens } = before;
   const counts = { drawn: 0, accepted: 0 };
   for (const id of drawn.keys()) {
     const { counted, accepted } = countedSamples(drawn.get(id), wanted);
@@ -79,6 +79,8 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
       const had = counts.drawn;
       const asked: Asked[] = [];
       let running = 0;
+      // of the first requests, not of the first answers: those are the short ones
+      const measured: Measured = { answers: 0, accepted: 0, prompt_tokens: 0, completion_tokens: 0 };
       const onTokens = (now: number) => {
         running = now;
         const rate = (generated + running) / ((performance.now() - start) / 1000);
@@ -108,18 +110,17 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
         noteDrawn(drawn, id, next.sample, judged.accepted);
         schedule.judged(next.prompt);
         tokens += generatedTokens(draw);
-        prompt_tokens += draw.prompt_tokens;
         counts.drawn++;
         if (judged.accepted) counts.accepted++;
-        if (!foreseen && counts.drawn >= ENOUGH) {
-          const measured = {
-            answers: counts.drawn,
-            accepted: counts.accepted,
-            prompt_tokens,
-            completion_tokens: tokens,
-          };
-          foreseen = forecast(prompts.length, measured, wanted, run.price);
-          await journal?.note(FORESEEN, foreseen);
+        if (!foreseen && outcome.index < ENOUGH) {
+          measured.answers++;
+          if (judged.accepted) measured.accepted++;
+          measured.prompt_tokens += draw.prompt_tokens;
+          measured.completion_tokens += generatedTokens(draw);
+          if (measured.answers === ENOUGH) {
+            foreseen = forecast(prompts.length, measured, wanted, run.price);
+            await journal?.note(FORESEEN, foreseen);
+          }
         }
         onTokens(running);
       }

@@ -62,6 +62,8 @@ export type ServerOptions = {
   /** What GET paths say; undefined is a 404. */
   paths?: Record<string, unknown>;
   port?: number;
+  /** Streams that it keeps for readers who went away, by the name that their request was given. */
+  kept?: ReadonlyMap<string, string>;
   /** The key that it wants. */
   key?: string;
 };
@@ -89,9 +91,17 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     response.on("error", () => {});
     if (key !== undefined && request.headers.authorization !== `Bearer ${key}`)
       return void send(response, 401, {
-        error: { message: `Incorrect API key provided: ${request.headers.authorization?.slice(7)}`, code: "invalid_api_key" },
+        error: {
+          message: `Incorrect API key provided: ${request.headers.authorization?.slice(7)}`,
+          code: "invalid_api_key",
+        },
       });
     const path = request.url!.split("?")[0]!;
+    const stream = options.kept?.get(new URL(request.url!, "http://localhost").searchParams.get("conv_id") ?? "");
+    if (stream !== undefined) {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      return void response.end(stream);
+    }
     if (request.method === "GET") {
       const given = paths[path];
       return void send(response, given === undefined ? 404 : 200, given ?? { error: { message: "not found" } });
@@ -147,9 +157,15 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     const finish_reason = how.finish_reason === undefined ? "stop" : how.finish_reason;
     const head = { id: `answer-${one.number}`, object: "chat.completion", model, created: 0 };
     if (body.stream !== true) {
-      const message = { role: "assistant", content, ...(how.reasoning ? { [how.reasoning.field]: how.reasoning.text } : {}) };
+      const message = {
+        role: "assistant",
+        content,
+        ...(how.reasoning ? { [how.reasoning.field]: how.reasoning.text } : {}),
+      };
       const choice = { index: 0, finish_reason, ...(chat ? { message } : { text: content }) };
-      const whole = Buffer.from(JSON.stringify({ ...head, choices: [choice], ...(usage ? { usage } : {}), ...how.over }));
+      const whole = Buffer.from(
+        JSON.stringify({ ...head, choices: [choice], ...(usage ? { usage } : {}), ...how.over }),
+      );
       const bytes = how.gzip ? gzipSync(whole) : whole;
       response.writeHead(200, {
         "content-type": "application/json",
@@ -172,7 +188,10 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     response.writeHead(200, { "content-type": "text/event-stream", ...how.headers });
     const event = (data: unknown) => response.write(`data: ${JSON.stringify(data)}\n\n`);
     const pieceOf = (text: string, field: string) =>
-      event({ ...head, choices: [{ index: 0, finish_reason: null, ...(chat ? { delta: { [field]: text } } : { text }) }] });
+      event({
+        ...head,
+        choices: [{ index: 0, finish_reason: null, ...(chat ? { delta: { [field]: text } } : { text }) }],
+      });
     for (let i = 0; i < (how.comments ?? 0); i++) {
       response.write(i % 2 === 0 ? ": keep-alive\n\n" : "\n");
       await new Promise((resolve) => setTimeout(resolve, how.pace ?? 1));
@@ -213,7 +232,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       response.on("close", () => {
         const name = `${question} ${body.seed}`;
         if (!response.writableFinished) counts.vain++;
-        else if (!how.over && how.finish_reason === undefined) {
+        else if (!how.over && how.finish_reason === undefined && how.content !== "") {
           counts.whole++;
           counts.byQuestion.set(name, (counts.byQuestion.get(name) ?? 0) + 1);
         }
@@ -224,6 +243,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   }
 
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, "127.0.0.1", resolve));
+  server.unref(); // a test that fails does not wait for it
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,

@@ -126,6 +126,7 @@ export function assembler() {
     usage: undefined,
     pieces: 0,
   };
+  let torn = false;
   const add = (body: Body): boolean => {
     whole.id ??= body.id == null ? null : String(body.id);
     whole.model ??= body.model ?? null;
@@ -156,13 +157,14 @@ export function assembler() {
     whole,
     /** The data of an event; whether it brought some of the answer. What is no JSON is an error. */
     event(data: string): boolean {
+      if (torn) whole.error ??= { message: "an event that is no JSON of an answer" };
       if (data.trim() === "[DONE]") {
         whole.done = true;
         return true;
       }
       const parsed = Body.safeParse(json(data));
       if (parsed.success) return add(parsed.data);
-      whole.error ??= { message: "an event that is no JSON of an answer" };
+      torn = true; // where it is the last one, the stream was cut in it
       return false;
     },
     /** The whole body of an answer that was not streamed. */

@@ -21,7 +21,11 @@ export function bodyOf(
   asked: GenerateOptions,
   options: Options,
   { server, model }: Pick<Identity, "server" | "model">,
-  { refuses, stream, tokenizer }: { refuses: ReadonlySet<string>; stream: boolean; tokenizer: Tokenizer | undefined },
+  {
+    refuses,
+    stream,
+    tokenizer,
+  }: { refuses: ReadonlyMap<string, number>; stream: boolean; tokenizer: Tokenizer | undefined },
 ): Record<string, unknown> {
   const { temperature, top_p, top_k, min_p, max_completion_length, stop, top_logprobs } = asked;
   const { endpoint, extra_body } = options;

@@ -56,7 +56,8 @@ export async function* ask(
   const refused: { index: number; error: string }[] = [];
   const flights = new Set<Flight>();
   const identifying = new Set<Endpoint>();
-  let held: Work | undefined; // for which the budget has nothing left now
+  let held: Work | undefined; // the next one, taken and not sent yet
+  let short = false; // the budget has nothing left for it now
   let [taken, answers, slowest, written] = [0, 0, 0, 0];
   let ended = false;
   let failure: unknown;
@@ -110,6 +111,7 @@ export async function* ask(
   }
 
   function dispatch(): void {
+    short = false;
     const now = Date.now();
     for (const endpoint of endpoints)
       if (!endpoint.identity && now >= endpoint.pausedUntil && !identifying.has(endpoint)) void introduce(endpoint);
@@ -126,6 +128,7 @@ export async function* ask(
       const reservation = budget.reserve(most);
       if (!reservation) {
         held = work;
+        short = true;
         return;
       }
       void send(work, idlest(others.length > 0 ? others : free), reservation, most);
@@ -255,10 +258,13 @@ export async function* ask(
       if (flights.size === 0) {
         if (signal?.aborted) return;
         if (failure !== undefined) throw failure;
-        if (held) return; // what is left of the budget is too little
-        if (ended && again.length === 0) break;
+        if (short) return; // what is left of the budget is too little
+        if (ended && again.length === 0 && !held) break;
       }
+      const paused = Math.min(...endpoints.map(({ pausedUntil }) => pausedUntil).filter((time) => time > Date.now()));
+      const timer = Number.isFinite(paused) ? setTimeout(wake, paused - Date.now() + 1) : undefined;
       await woken;
+      clearTimeout(timer);
     }
     if (refused.length >= ALL_REFUSED)
       throw new DistillError(

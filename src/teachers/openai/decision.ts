@@ -51,10 +51,8 @@ export function decisionOn(
   }
   if (outcome === "lying") return lies > MAX_LIES ? noAnswer(lies) : { again: "last" };
   const field = rejectedField(reason);
-  if (field && !endpoint.refuses.has(field)) {
-    endpoint.refuses.add(field);
-    return { again: "next" };
-  }
+  if (field && !endpoint.refuses.has(field)) endpoint.refuses.set(field, Date.now());
+  if (field && sentAt <= endpoint.refuses.get(field)!) return { again: "next" };
   if (reason.startsWith("404") && endpoint.answered === 0) return { stop: fatalSentence(endpoint, reason, options) };
   return { refused: `The server refuses the request (${reason}).` };
 }

@@ -15,8 +15,8 @@ export type Endpoint = {
   readonly place: Place;
   readonly connections: Connections;
   identity: Identity | undefined;
-  /** Fields that it turned out not to take. */
-  readonly refuses: Set<"stream_options" | "limit">;
+  /** Fields that it turned out not to take, and since when they are left out. */
+  readonly refuses: Map<"stream_options" | "limit", number>;
   inFlight: number;
   /** Answers that it gave. */
   answered: number;
@@ -57,7 +57,7 @@ export function openEndpoint(place: Place, connections: Connections, max_concurr
     place,
     connections,
     identity: undefined,
-    refuses: new Set(),
+    refuses: new Map(),
     inFlight: 0,
     answered: 0,
     get pausedUntil() {
@@ -83,14 +83,14 @@ export function openEndpoint(place: Place, connections: Connections, max_concurr
     },
     refused(reason, sentAt, wait) {
       last = reason;
-      faults++;
       // what was sent before the limit was lowered says nothing of the new one
       if (sentAt >= lowered) {
+        faults++;
         limit = Math.max(1, Math.min(limit, endpoint.inFlight + 1) / 2);
         steady = true;
         lowered = Date.now();
       }
-      pause(wait ?? Math.min(LONGEST, SHORTEST * 2 ** Math.min(faults, 10)));
+      pause(wait ?? Math.min(LONGEST, SHORTEST * 2 ** Math.min(Math.max(0, faults - 1), 10)));
       if (endpoint.answered === 0 || faults > 20) downSince ??= Date.now();
     },
     failed(reason) {
