@@ -8,6 +8,8 @@ import type { Place } from "./secrets.ts";
 const FIRST = 8;
 /** Milliseconds without a request after a fault, doubled with each further one. */
 const [SHORTEST, LONGEST] = [250, 30_000];
+/** The most of them before a server that is not there is looked for again, which costs nothing. */
+const ABSENT = 2000;
 /** Requests that fail one after the other where it is the server that fails. */
 const SEVERAL = 3;
 
@@ -102,7 +104,7 @@ export function openEndpoint(place: Place, connections: Connections, max_concurr
     unreachable(reason) {
       last = reason;
       downSince ??= Date.now();
-      pause(Math.min(LONGEST, SHORTEST * 2 ** Math.min(faults++, 10)));
+      pause(Math.min(ABSENT, SHORTEST * 2 ** Math.min(faults++, 10)));
     },
   };
   return endpoint;
