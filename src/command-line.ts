@@ -1,10 +1,13 @@
 /** @file argv → command, and what is printed of an error. */
 
+import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
 import type { DoctorOptions } from "./commands/doctor.ts";
 import type { FilterArguments } from "./commands/filter.ts";
 import type { InspectArguments } from "./commands/inspect.ts";
-import type { RunOptions, Verb } from "./commands/run.ts";
+import type { PlanOptions } from "./commands/plan.ts";
+import type { Verb } from "./commands/prepare.ts";
+import type { RunOptions } from "./commands/run.ts";
 import type { ScoreOptions } from "./commands/score.ts";
 import { DistillError, refusedByTheMachine } from "./core/errors.ts";
 
@@ -17,6 +20,14 @@ const VERBS: Record<Verb, string> = {
   export: "Write the trained student for llama.cpp and transformers.js, and compare the files with its weights.",
   eval: "Measure the recipe's models on problems that none of them has seen.",
 };
+
+type BatchArguments = { batch?: boolean; batchFiles?: string };
+
+/** The overrides that stand for what is said of batches. */
+const inBatches = ({ batch, batchFiles }: BatchArguments): string[] => [
+  ...(batch ? ["teacher.batch.completion_window=24h"] : []),
+  ...(batchFiles === undefined ? [] : [`teacher.batch.files=${JSON.stringify(resolve(batchFiles))}`]),
+];
 
 /** Do what the arguments say. Returns the exit code; what failed has been printed. */
 export async function commandLine(args: readonly string[], signal: AbortSignal): Promise<number> {
@@ -37,21 +48,30 @@ function programOf(signal: AbortSignal): Command {
     .version("0.1.0")
     .exitOverride();
 
-  for (const [verb, description] of Object.entries(VERBS))
-    recipeCommand(verb, description)
+  for (const [verb, description] of Object.entries(VERBS)) {
+    const command = recipeCommand(verb, description)
       .option("--allow-modules", ALLOW_MODULES)
-      .option("--step <name>", "of a pipeline, this step alone")
-      .action(async (recipe: string, overrides: string[], options: RunOptions) => {
-        const { run } = await import("./commands/run.ts");
-        await run(verb as Verb, recipe, overrides, options, signal);
-      });
+      .option("--step <name>", "of a pipeline, this step alone");
+    if (verb === "sample")
+      command
+        .option("--batch", "ask a teacher of type openai in batches, which take up to a day and cost less")
+        .option(
+          "--batch-files <folder>",
+          "the same by hand: write files of requests there, and read what answers them",
+        );
+    command.action(async (recipe: string, overrides: string[], options: RunOptions & BatchArguments) => {
+      const { run } = await import("./commands/run.ts");
+      await run(verb as Verb, recipe, [...overrides, ...inBatches(options)], options, signal);
+    });
+  }
 
-  recipeCommand("plan", "Say what distill run would do, and why.").action(
-    async (recipe: string, overrides: string[]) => {
-      const { plan } = await import("./commands/run.ts");
-      await plan(recipe, overrides, signal);
-    },
-  );
+  recipeCommand("plan", "Say what distill run would do, and why.")
+    .option("--measure <answers>", "ask the teacher for so many answers first, and foresee tokens and money from them")
+    .option("--allow-modules", ALLOW_MODULES)
+    .action(async (recipe: string, overrides: string[], options: PlanOptions) => {
+      const { plan } = await import("./commands/plan.ts");
+      await plan(recipe, overrides, options, signal);
+    });
 
   recipeCommand("inspect", "Show the rows that the recipe trains on: prompt, supervised, padding, special tokens.")
     .option("--rows <n>", "how many rows are shown (2; 20 on a page)")

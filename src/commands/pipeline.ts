@@ -12,7 +12,8 @@ import { type Pipeline, type PipelineStep, stepNamed } from "../recipe/pipeline.
 import { mapPaths, type Recipe } from "../recipe/recipe.ts";
 import { readManifest } from "../recipe/stages.ts";
 import { readRunFolder } from "../store/run-folder.ts";
-import type { RunOptions, Verb } from "./run.ts";
+import type { Verb } from "./prepare.ts";
+import type { RunOptions } from "./run.ts";
 
 /** Run the steps, or one of them, and print the table. What was run, by step; nothing where the signal ended it. */
 export async function runSteps(

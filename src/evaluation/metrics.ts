@@ -1,10 +1,12 @@
 /** @file What is measured on sampled completions: pass@1 with its interval, cons@k, what was cut off or cannot be read. */
 
 import { z } from "zod";
+import { oneOf } from "../core/component.ts";
 import { generatedTokens, type Trace } from "../data/traces.ts";
 import { RewardSpecs } from "../rewards/create.ts";
 import { gradeMath } from "../rewards/math/index.ts";
 import { SamplerOptions } from "../sampling/options.ts";
+import * as teachers from "../teachers/index.ts";
 
 export const EvaluationOptions = SamplerOptions.omit({
   max_accepted: true,
@@ -12,8 +14,8 @@ export const EvaluationOptions = SamplerOptions.omit({
   budget: true,
   top_logprobs: true,
 }).extend({
-  /** base, teacher, student, and student-<name of an export>; all that there are unless given. */
-  models: z.array(z.string()).optional(),
+  /** base, teacher, student, student-<name of an export>, or another with a name and a teacher's options; all that there are unless given. */
+  models: z.array(z.union([z.string(), oneOf(teachers, { name: z.string().regex(/^[\w.-]+$/) })])).optional(),
   /** Rules whose mean is told beside correctness, such as language_consistency. */
   rewards: RewardSpecs.optional(),
 });

@@ -9,6 +9,8 @@ export type RunSummary = {
   models: readonly ModelReport[];
   /** Traces drawn and kept, where the run sampled any. */
   traces?: { drawn: number; accepted: number; rows: number };
+  /** What a teacher that is paid for cost, and what was foreseen. */
+  spent?: readonly string[];
   /** Tokens that the teacher wrote, and that training read, padding left out. */
   tokens: { sampled?: number | undefined; trained?: number | undefined };
   /** Seconds by stage. */
@@ -47,7 +49,7 @@ function rows(models: readonly ModelReport[]): string[][] {
     percent(model.truncated),
     percent(model.unparsed),
     model.mean_tokens.toFixed(0),
-    formatBytes(model.bytes),
+    model.bytes > 0 ? formatBytes(model.bytes) : "",
     model.tokens_per_s.toFixed(0),
   ]);
 }
@@ -80,7 +82,7 @@ export const markdownReport = (summary: RunSummary): string =>
     .map(([what, text]) => `- **${what}**: ${text}`)
     .join("\n")}\n`;
 
-function facts({ models, traces, tokens, seconds, places }: RunSummary): [string, string][] {
+function facts({ models, traces, spent = [], tokens, seconds, places }: RunSummary): [string, string][] {
   const [first] = models;
   const asked: [string, string][] = first
     ? [["problems", `${first.problems}, ${first.k} sample${first.k === 1 ? "" : "s"} of each`]]
@@ -98,5 +100,13 @@ function facts({ models, traces, tokens, seconds, places }: RunSummary): [string
     count ? `${Math.round(count).toLocaleString("en-GB")} ${what}` : [],
   );
   const times = Object.entries(seconds).map(([stage, s]) => `${stage} ${formatDuration(s)}`);
-  return [...asked, ...drawn, ["tokens", used.join(", ")], ["time", times.join(", ")], ...Object.entries(places)];
+  const paid = spent.map((line): [string, string] => ["teacher", line]);
+  return [
+    ...asked,
+    ...drawn,
+    ...paid,
+    ["tokens", used.join(", ")],
+    ["time", times.join(", ")],
+    ...Object.entries(places),
+  ];
 }

@@ -162,6 +162,12 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
     ...section,
     prompts: placed(section.prompts, "data"),
   });
+  const measuring = (section: NonNullable<Recipe["evaluation"]>) => ({
+    ...section,
+    ...(section.models
+      ? { models: section.models.map((one) => (typeof one === "string" ? one : placed(one, "teacher"))) }
+      : {}),
+  });
   const { teacher, sampling, rewards, dataset, selection, evaluation } = recipe;
   const trainer = recipe.trainer as Recipe["trainer"] & { prompts?: object; eval_prompts?: object };
   return {
@@ -175,7 +181,7 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
       ? { dataset: "mix" in dataset ? { mix: dataset.mix.map((one) => placed(one, "data")) } : placed(dataset, "data") }
       : {}),
     selection: { ...selection, ...(selection.mix ? { mix: selection.mix.map((one) => placed(one, "data")) } : {}) },
-    ...(evaluation ? { evaluation: asking(evaluation) } : {}),
+    ...(evaluation ? { evaluation: measuring(asking(evaluation)) } : {}),
     ...(recipe.reference ? { reference: placed(recipe.reference, "student") } : {}),
     trainer: {
       ...trainer,

@@ -76,7 +76,7 @@ export function describeForecast(
 /** What was spent, beside what was foreseen, as sentences. */
 export function describeSpent(
   { requests, prompt_tokens, completion_tokens, cost, maybe }: Spent,
-  price: Price | undefined,
+  price: Pick<Price, "currency" | "source"> | undefined,
   foreseen: Forecast | undefined,
 ): string[] {
   const currency = price?.currency ?? "USD"; // what answers say that they cost is in dollars

@@ -6,6 +6,7 @@ import { loadTokenizer } from "../data/tokenizer.ts";
 import { vocabularyOf } from "../data/vocabulary.ts";
 import { nothingSpent, openBudget } from "./budget.ts";
 import type { Client } from "./openai/attempt.ts";
+import { askInBatches } from "./openai/batch.ts";
 import { ask } from "./openai/client.ts";
 import { fatalSentence } from "./openai/decision.ts";
 import { type Endpoint, openEndpoint } from "./openai/endpoint.ts";
@@ -65,7 +66,7 @@ async function open(options: Options): Promise<Teacher> {
     generate: (
       requests,
       { journal = openJournal(), budget = openBudget({}, client.price, nothingSpent()), ...asked },
-    ) => ask(client, requests, { ...asked, journal, budget }),
+    ) => (options.batch ? askInBatches : ask)(client, requests, { ...asked, journal, budget }),
     vocabulary() {
       if (tokenizer) return vocabularyOf(tokenizer);
       throw new DistillError(

@@ -3,6 +3,7 @@ import { after, before, test } from "node:test";
 import { finished, tryCrashPoints } from "./crash-points.ts";
 import { tryDamage } from "./damage.ts";
 import { tryDisks, tryGone, tryReadOnly } from "./disk.ts";
+import { serverStorm } from "./server-storm.ts";
 import { storm } from "./storm.ts";
 import { cli, makeWorld, type Reference, removeWorld, type World } from "./world.ts";
 import { tryWriters } from "./writers.ts";
@@ -25,6 +26,11 @@ const none = <Figures extends object>(figures: Figures, ...names: (keyof Figures
 test("random kills by every signal lose, double and mix nothing, and leave nothing behind", async () => {
   const figures = await storm([{ overrides: [], reference }], 4, 2);
   none(figures, "lost", "doubled", "mixed", "different", "leftovers", "stacks", "wrong_codes");
+});
+
+test("random kills of sampling from a server lose and double nothing, and no answer is asked for twice", async () => {
+  const figures = await serverStorm(6);
+  none(figures, "lost", "doubled", "mixed", "asked_again", "unbooked", "stacks");
 });
 
 test("a run that is killed around a change of its files goes on to the same end", async () => {

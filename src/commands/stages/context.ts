@@ -70,7 +70,7 @@ export function ledgerOf({ folder }: Context, inputs: unknown, rules: readonly R
     journal: { folder: folder.place(`journal/${key}`), key },
     discard: () => folder.discard(verdicts),
   });
-  return { name: draws, place };
+  return { name: draws, verdicts, key, judged, place };
 }
 
 /** The hash of a file or a folder; of what comes from the hub its reference with the commit, which says the same. */

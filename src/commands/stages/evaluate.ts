@@ -9,6 +9,7 @@ import { loadTokenizer } from "../../data/tokenizer.ts";
 import { evaluateModel, type ModelReport, withGains } from "../../evaluation/evaluate.ts";
 import type { Exported } from "../../exporters/exporter.ts";
 import * as exporters from "../../exporters/index.ts";
+import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { createRewards, type RewardSpec, rewardsInput } from "../../rewards/create.ts";
 import type { RunFolder } from "../../store/run-folder.ts";
@@ -19,6 +20,7 @@ import { describePlacement, type Placement, type TeacherComponent } from "../../
 import {
   askedThrough,
   type Context,
+  contentOfTeacher,
   hashOf,
   ledgerOf,
   modelInput,
@@ -40,7 +42,8 @@ export function evaluateStage(context: Context): Stage {
     name: "evaluate",
     after: recipe.export.length > 0 ? ["train", "export"] : ["train"],
     inputs: () => ({
-      evaluation: { ...options, weights, models: wanted },
+      evaluation: { ...options, weights, models: wanted?.map((one) => (typeof one === "string" ? one : one.name)) },
+      ...others(context, wanted ?? []),
       rewards: rewardsInput(rules),
       prompts: promptsInput(prompts()),
       ...(recipe.teacher ? { teacher: teacherInput(context) } : {}),
@@ -49,7 +52,9 @@ export function evaluateStage(context: Context): Stage {
     async run({ results, folder, signal, requireUnchanged }) {
       const asked = prompts();
       const subjects = subjectsOf(context, (results.export?.files ?? []) as Exported[]);
-      const chosen = wanted ? wanted.map((name) => named(subjects, name)) : subjects;
+      const chosen = wanted
+        ? wanted.map((one) => (typeof one === "string" ? named(subjects, one) : other(context, one)))
+        : subjects;
       const measured: ModelReport[] = [];
       const placements: Record<string, Placement> = {};
       const tracesOf = (name: string) => `${NAMES.evaluation}/traces/${name}`;
@@ -117,10 +122,10 @@ function subjectsOf(context: Context, files: readonly Exported[]): Subject[] {
         {
           name: "teacher",
           content: () => teacherInput(context),
-          make: async () => {
-            const path = (recipe.teacher as { path?: string }).path;
-            return { teacher: recipe.teacher!, bytes: path && existsSync(path) ? statSync(path).size : 0 };
-          },
+          make: async () => ({
+            teacher: recipe.teacher!,
+            bytes: bytesAt((recipe.teacher as { path?: string }).path),
+          }),
         },
       ]
     : [];
@@ -145,6 +150,28 @@ function subjectsOf(context: Context, files: readonly Exported[]): Subject[] {
   });
   return [...base, ...teacher, weights("student", placeOf(context, "student")), ...exported];
 }
+
+type Given = NonNullable<NonNullable<Recipe["evaluation"]>["models"]>[number];
+
+/** A model that the recipe only measures. */
+function other(context: Context, { name, ...teacher }: Exclude<Given, string>): Subject {
+  const { path } = teacher as { path?: string };
+  return {
+    name,
+    content: () => contentOfTeacher(context, teacher),
+    make: async () => ({ teacher, bytes: bytesAt(path) }),
+  };
+}
+
+/** What their answers hang on, where there are any. */
+function others(context: Context, wanted: readonly Given[]): Record<string, unknown> {
+  const contents = wanted.flatMap((one) => (typeof one === "string" ? [] : [other(context, one)]));
+  return contents.length > 0
+    ? { others: Object.fromEntries(contents.map(({ name, content }) => [name, content()])) }
+    : {};
+}
+
+const bytesAt = (path: string | undefined) => (path && existsSync(path) ? statSync(path).size : 0);
 
 function named(subjects: readonly Subject[], name: string): Subject {
   const found = subjects.find((subject) => subject.name === name);

@@ -54,6 +54,7 @@ export async function fromHub(
         reference,
         (weights as readonly string[]).includes(kind === "adapter" ? "student" : kind),
         recipe,
+        path,
       );
       if (signal?.aborted) return undefined;
       local.set(key, join(revision.folder, file));
@@ -75,7 +76,20 @@ type HubKind = Exclude<PathKind, "reward">;
 const keyOf = (path: string, kind: PathKind) => `${kind} ${path}`;
 
 /** Have what is needed; where it then lies in the repository. */
-type Need = (revision: HubRevision, reference: HubReference, weights: boolean, recipe: Recipe) => Promise<string>;
+type Need = (
+  revision: HubRevision,
+  reference: HubReference,
+  weights: boolean,
+  recipe: Recipe,
+  path: string,
+) => Promise<string>;
+
+/** Which of the recipe's teachers reads from `path`: its own, or one that is measured. */
+function typeOf({ teacher, evaluation }: Recipe, path: string): string {
+  const all = [teacher, ...(evaluation?.models ?? [])];
+  const found = all.find((one) => typeof one === "object" && (one as { path?: string }).path === path);
+  return (found as { type: string }).type;
+}
 
 const NEEDS: Record<HubKind, Need> = {
   async student(revision, { file }, weights) {
@@ -103,11 +117,11 @@ const NEEDS: Record<HubKind, Need> = {
     await revision.need(TOKENIZER_FILES, true);
     return "";
   },
-  async teacher(revision, reference, weights, recipe) {
-    const { file: kind } = componentOf<TeacherComponent>(teachers, recipe.teacher!.type, "teacher");
+  async teacher(revision, reference, weights, recipe, path) {
+    const { file: kind } = componentOf<TeacherComponent>(teachers, typeOf(recipe, path), "teacher");
     if (!kind) {
       refuseFile("teacher", reference.file);
-      return NEEDS.student(revision, reference, weights, recipe);
+      return NEEDS.student(revision, reference, weights, recipe, path);
     }
     const file = reference.file ?? onlyFile(kind, reference, await revision.files(""));
     if (!weights) return file;

@@ -92,7 +92,8 @@ async function sent(
   });
 }
 
-const nameOf = ({ id, attempt }: Attempt) => `${id}-${attempt}`;
+/** Names an attempt at the server. */
+export const nameOf = ({ id, attempt }: Attempt) => `${id}-${attempt}`;
 
 /** What an earlier request brings now that its reader had gone away; nothing where the server has forgotten it. */
 async function resumed(made: Attempt, endpoint: Endpoint, progress: Progress): Promise<Replied | undefined> {
@@ -124,20 +125,20 @@ async function receive(
 }
 
 /** What a reply is: an answer, or a fault; and what is written of it. */
-function judged(
+export function judged(
   { options, names, sure, price, mask }: Client,
   { request, prompt_tokens }: Question,
   made: Attempt,
   asked: Asking,
   { reply, assembled, stream }: Replied,
-  { since }: Progress,
+  { since }: Pick<Progress, "since">,
 ): Came {
   const text = () => Buffer.from(reply.body).toString("utf8");
   const expected = askedOf(request, prompt_tokens, asked, options, sure ? [...names] : []);
   const found: Answer | Fault =
     reply.fault ??
     (reply.status === 200 ? answerIn(assembled, stream, expected) : faultOfStatus(reply.status, reply.headers, text()));
-  const answer = "completion" in found ? found : undefined;
+  const answer = "completion" in found ? maskedIn(found, mask) : undefined;
   const fault = "completion" in found ? undefined : { ...found, reason: mask.text(found.reason) };
   const ending: Ending = {
     outcome: fault?.outcome ?? "complete",
@@ -150,6 +151,14 @@ function judged(
   };
   return { made, ending, answer, fault };
 }
+
+/** A server may repeat a key, and a model may be told to. */
+const maskedIn = ({ completion, model, request_id, ...rest }: Answer, { text }: Mask): Answer => ({
+  ...rest,
+  completion: text(completion),
+  model: model && text(model),
+  request_id: request_id && text(request_id),
+});
 
 /** What an attempt without an answer may have cost: nothing where no work was done, else all that it was allowed. */
 function usedInVain({ outcome }: Fault, { most }: Attempt, assembled: Assembler, price: Price | undefined): Used {
@@ -191,7 +200,7 @@ export async function tooLongFor(
 const COUNT = 60;
 
 /** The seed of the next attempt: another one where two attempts with the same were in vain. */
-function seedOf({ id, request: { seed } }: Question, journal: Journal): number {
+export function seedOf({ id, request: { seed } }: Question, journal: Journal): number {
   const vain = journal.ended(id, "failed") + journal.ended(id, "lying");
   return vain < 2 ? seed : deriveSeed(seed, vain) % 2 ** 31;
 }

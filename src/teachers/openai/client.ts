@@ -18,6 +18,7 @@ import {
   type Question,
   tooLongFor,
 } from "./attempt.ts";
+import { requireNoBatches } from "./batch.ts";
 import { mostPromptTokens } from "./body.ts";
 import { decisionOn, tooSlow } from "./decision.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -243,6 +244,7 @@ export async function* ask(
     wake();
   }, 250);
   try {
+    requireNoBatches(journal, (id) => journal.answer(id) !== undefined);
     held = next(); // there is something to ask
     if (held) await probe(client, asked);
     while (true) {

@@ -9,7 +9,7 @@ type Asked = Pick<Options, "price" | "base_url" | "model" | "batch">;
 
 /** The price, where somebody knows it. */
 export function priceOf({ price, base_url, model, batch }: Asked): Price | undefined {
-  if (!price) return fromTable({ base_url, model });
+  if (!price) return fromTable({ base_url, model, batch });
   const { input, cached_input = input, output, currency, as_of, batch_factor } = price;
   const factor = batch ? batch_factor : 1;
   return {
@@ -26,7 +26,7 @@ export function priceOf({ price, base_url, model, batch }: Asked): Price | undef
 const TABLE = "@pydantic/genai-prices";
 
 /** The table's price of a model at the provider that has this address. It knows nothing of batches, which cost less. */
-function fromTable({ base_url, model }: Pick<Asked, "base_url" | "model">): Price | undefined {
+function fromTable({ base_url, model, batch }: Omit<Asked, "price">): Price | undefined {
   if (model === undefined) return undefined;
   const urls = (Array.isArray(base_url) ? base_url : [base_url]).map((one) =>
     typeof one === "string" ? one : one.url,
@@ -46,5 +46,9 @@ function fromTable({ base_url, model }: Pick<Asked, "base_url" | "model">): Pric
   const { version } = JSON.parse(readFileSync(require.resolve(TABLE).replace(/dist\/.*$/, "package.json"), "utf8")) as {
     version: string;
   };
-  return { currency: "USD", source: `the table ${TABLE} ${version}`, of: (usage) => of(usage) ?? 0 };
+  return {
+    currency: "USD",
+    source: `the table ${TABLE} ${version}${batch ? ", not in a batch, which mostly costs half" : ""}`,
+    of: (usage) => of(usage) ?? 0,
+  };
 }

@@ -21,7 +21,8 @@ export async function probe(client: Client, asked: Asking & { budget: Budget }):
   if (known?.model) names.add(known.model);
   const listed = endpoints.some(({ identity }) => identity?.listed);
   client.sure = known !== undefined || listed;
-  if (known || !options.probe || options.batch) return;
+  if (known) return;
+  if (!options.probe || options.batch) return requirePrice(client, budget, null);
   client.sure = true;
   const endpoint = endpoints.find(({ identity }) => identity)!;
   const short: Asking = { ...asked, temperature: Math.max(temperature, 1), max_completion_length: SHORT, stop: [] };
@@ -66,9 +67,14 @@ export async function probe(client: Client, asked: Asking & { budget: Budget }):
     told(
       `${url} answers other seeds alike: it may ignore temperature and seed, and samples of one prompt may be equal.`,
     );
-  if (budget.limits.money !== undefined && !client.price && first!.usage.cost === null)
-    throw new DistillError(
-      `sampling.budget.money is given, and nobody knows what ${[...names][0]} costs at ${url}: neither the recipe (teacher.price), nor the answer, nor the table of prices. Give teacher.price, or a budget of tokens.`,
-    );
+  requirePrice(client, budget, first!.usage.cost);
   await journal.note(NAME, { model: first!.model });
+}
+
+/** Refuse to spend money of which nobody knows how much it is. */
+function requirePrice({ price, names, endpoints }: Client, { limits }: Budget, cost: number | null): void {
+  if (limits.money === undefined || price || cost !== null) return;
+  throw new DistillError(
+    `sampling.budget.money is given, and nobody knows what ${[...names][0]} costs at ${endpoints[0]!.place.url}: neither the recipe (teacher.price), nor the answer, nor the table of prices. Give teacher.price, or a budget of tokens.`,
+  );
 }

@@ -1,0 +1,234 @@
+/**
+ * @file Batches: the same requests as lines of a file that is answered within a day, at half the price. Only the way differs:
+ * they are written down before they are submitted, and each line of what comes is judged as an answer that came at once.
+ */
+
+import { join } from "node:path";
+import { DistillError } from "../../core/errors.ts";
+import { contentHash } from "../../core/hash.ts";
+import type { Attempt, Journal, Used } from "../../data/journal.ts";
+import type { Budget, Reservation } from "../budget.ts";
+import type { Finished, SampleRequest } from "../teacher.ts";
+import { assemble } from "./answer.ts";
+import {
+  type Asking,
+  accepted,
+  type Client,
+  generationOf,
+  judged,
+  mostOf,
+  nameOf,
+  type Question,
+  seedOf,
+} from "./attempt.ts";
+import { submitTo } from "./batch-api.ts";
+import { filesIn } from "./batch-files.ts";
+import { bodyOf, mostPromptTokens } from "./body.ts";
+import { decisionOn } from "./decision.ts";
+import { probe } from "./probe.ts";
+
+/** Requests of one file, and how far it has come. */
+export type Chunk = {
+  hash: string;
+  /** By the name of the line. */
+  attempts: Attempt[];
+  /** Before it is submitted: it may have been, and nobody knows. */
+  submitting?: boolean;
+  batch?: string;
+  done?: boolean;
+};
+
+/** A line of what came: an answer's status and body, or why there is none. Nothing for a request that was not done. */
+export type Line = { status: number; body: unknown };
+
+export type Transport = {
+  /** What came of the chunk's lines, by name; undefined where that is not there and will not be while this process waits. */
+  answers(chunk: Chunk, content: string, save: () => Promise<void>): Promise<Map<string, Line> | undefined>;
+};
+
+/** What the journal calls the list of them. */
+const NAME = "batches";
+
+/** Refuse to ask at once what is on its way in a batch, and would be paid for twice. */
+export function requireNoBatches(journal: Journal, answered: (id: string) => boolean): void {
+  const open = (journal.noted<Chunk[]>(NAME) ?? []).filter(({ done }) => !done);
+  const left = open.flatMap(({ attempts }) => attempts.filter(({ id }) => !answered(id)));
+  if (left.length > 0)
+    throw new DistillError(
+      `${left.length} requests of this run are on their way in batches (${open.map(({ batch, hash }) => batch ?? `requests-${hash}.jsonl`).join(", ")}). Run distill sample with --batch, or with the same --batch-files, to have their answers.`,
+    );
+}
+
+export async function* askInBatches(
+  client: Client,
+  requests: Iterable<SampleRequest>,
+  asked: Asking & { budget: Budget },
+): AsyncGenerator<Finished> {
+  const { options, endpoints, price, told } = client;
+  const { journal, budget, signal } = asked;
+  const endpoint = endpoints.find(({ identity }) => identity)!;
+  await probe(client, asked);
+  const transport =
+    options.batch!.files === undefined ? submitTo(client, endpoint, signal) : filesIn(options.batch!.files);
+  const chunks = journal.noted<Chunk[]>(NAME) ?? [];
+  const save = () => journal.note(NAME, chunks);
+  const waiting = new Map<string, Question & { index: number }>();
+  let [index, tries] = [0, 0];
+  for (const request of requests) {
+    const id = request.id ?? `request-${index}`;
+    const known = journal.answer(id);
+    const answer = known && accepted(client, known, request, asked);
+    if (answer && "completion" in answer) yield { index, generation: generationOf(answer, known) };
+    else waiting.set(id, { index, request, id, prompt_tokens: mostPromptTokens(request, client.tokenizer) });
+    index++;
+  }
+
+  const line = (made: Attempt, { request }: Question) =>
+    JSON.stringify({
+      custom_id: nameOf(made),
+      method: "POST",
+      url: options.endpoint === "chat" ? "/v1/chat/completions" : "/v1/completions",
+      body: bodyOf(request, made.seed, asked, options, endpoint.identity!, {
+        refuses: endpoint.refuses,
+        stream: false,
+        tokenizer: client.tokenizer,
+      }),
+    });
+
+  /** The requests that are in no chunk, as chunks, as far as the budget goes. */
+  async function compose(): Promise<void> {
+    const placed = new Set(chunks.flatMap(({ done, attempts }) => (done ? [] : attempts.map(({ id }) => id))));
+    let [attempts, bytes] = [[] as Attempt[], 0];
+    const close = async () => {
+      if (attempts.length === 0) return;
+      const chunk = { hash: contentHash(attempts.map(nameOf)), attempts };
+      await journal.sent(attempts);
+      chunks.push(chunk);
+      await save();
+      [attempts, bytes] = [[], 0];
+    };
+    for (const question of waiting.values()) {
+      if (placed.has(question.id)) continue;
+      const most: Used = mostOf(question, asked, price);
+      const reservation = budget.reserve(most);
+      if (!reservation) break;
+      reservations.set(question.id, reservation);
+      const { id } = question;
+      const made = { id, attempt: journal.next(id), endpoint: "batch", seed: seedOf(question, journal), most };
+      const size = Buffer.byteLength(line(made, question)) + 1;
+      if (
+        attempts.length > 0 &&
+        (bytes + size > options.batch!.max_bytes || attempts.length >= options.batch!.max_requests)
+      )
+        await close();
+      attempts.push(made);
+      bytes += size;
+    }
+    await close();
+  }
+  const reservations = new Map<string, Reservation>();
+
+  while (!signal?.aborted) {
+    await compose();
+    const open = chunks.filter(({ done }) => !done);
+    if (open.length === 0) return; // all is answered, or the budget is used up
+    let came = 0;
+    for (const chunk of open) {
+      // what is asked no more has its answers too, and they are paid for
+      const content = chunk.attempts.flatMap((made) => {
+        const question = waiting.get(made.id);
+        return question ? [`${line(made, question)}\n`] : [];
+      });
+      const lines = await transport.answers(chunk, content.join(""), save);
+      if (!lines) {
+        if (signal?.aborted) return;
+        continue;
+      }
+      let stop: string | undefined;
+      for (const made of chunk.attempts) {
+        const found = lines.get(nameOf(made));
+        const question = waiting.get(made.id);
+        if (!question) continue;
+        const outcome = await judgedLine(made, question, found);
+        reservations.get(made.id)?.settle(outcome.used);
+        stop ??= outcome.stop;
+        if (!outcome.finished) continue;
+        waiting.delete(made.id);
+        came++;
+        yield outcome.finished;
+      }
+      chunk.done = true;
+      await save();
+      if (stop !== undefined) throw new DistillError(stop);
+    }
+    if (chunks.some(({ done }) => !done)) {
+      const files = options.batch!.files!;
+      const left = chunks.flatMap(({ done, attempts }) => (done ? [] : attempts)).length;
+      throw new DistillError(
+        `${left} requests wait in ${files} to be answered. Have each requests-*.jsonl there answered, such as by vllm run-batch -i ${join(files, "requests-….jsonl")} -o ${join(files, "answers.jsonl")} --model ${[...client.names][0]}, leave what comes as another .jsonl in the same folder, and run the same command again.`,
+      );
+    }
+    if (came === 0 && ++tries > options.max_retries) {
+      told("The batches brought no further answers; the same command submits what is missing again.");
+      return;
+    }
+  }
+
+  /** What a line is, written down; nothing finished where it is to be asked again. */
+  async function judgedLine(made: Attempt, question: Question & { index: number }, line: Line | undefined) {
+    const body = line ? Buffer.from(JSON.stringify(line.body ?? null)) : Buffer.alloc(0);
+    const reply = {
+      status: line?.status ?? 0,
+      headers: {},
+      body,
+      ...(line ? {} : { fault: { outcome: "refused" as const, reason: "the batch ended before it was done" } }),
+    };
+    const replied = { reply, assembled: assemble(body, false), stream: false };
+    const { ending, answer, fault } = judged(client, question, made, asked, replied, { since: Date.now() });
+    await journal.end(made, ending);
+    const { index, id, request } = question;
+    if (answer) {
+      client.sure = true;
+      const seed = made.seed === request.seed ? {} : { seed: made.seed };
+      const finished: Finished = { index, generation: generationOf(answer, { ...made, ...ending }), ...seed };
+      return { used: ending.used, finished };
+    }
+    const decision = decisionOn(fault!, endpoint, options, {
+      sentAt: 0,
+      failed: journal.ended(id, "failed"),
+      lies: journal.ended(id, "lying"),
+      others: "answered",
+    });
+    if (decision && "stop" in decision) return { used: ending.used, finished: undefined, stop: decision.stop };
+    const error =
+      decision && ("error" in decision ? decision.error : "refused" in decision ? decision.refused : undefined);
+    return { used: ending.used, finished: error === undefined ? undefined : { index, error } };
+  }
+}
+
+/** The lines of files of results, by name. A line that cannot be read is none; of two with one name the first counts. */
+export function linesOf(texts: readonly string[]): Map<string, Line> {
+  const lines = new Map<string, Line>();
+  for (const text of texts)
+    for (const one of text.split("\n")) {
+      let value: unknown;
+      try {
+        value = JSON.parse(one);
+      } catch {
+        continue;
+      }
+      const { custom_id, response, error } = (value ?? {}) as {
+        custom_id?: unknown;
+        response?: { status_code?: unknown; body?: unknown } | null;
+        error?: { code?: unknown; message?: unknown } | null;
+      };
+      if (typeof custom_id !== "string" || lines.has(custom_id)) continue;
+      const status = Number(response?.status_code ?? Number.NaN);
+      if (response && Number.isInteger(status)) lines.set(custom_id, { status, body: response.body });
+      else if (error && !isExpired(error)) lines.set(custom_id, { status: 400, body: { error } });
+    }
+  return lines;
+}
+
+/** An error that says that a request was not done, rather than that it failed. */
+const isExpired = ({ code }: { code?: unknown }) => /expired|cancel/i.test(String(code));
