@@ -3,7 +3,7 @@
  * as a multiple of the fastest plain loop over node-llama-cpp's own API, alternating in the same run. cpu_ratio compares
  * processor time instead, which other work on the machine disturbs less.
  * Options: --model FILE.gguf, --rounds N, --tokens N (in a completion), --sequences N (may be repeated), --threads N,
- * --gpu auto|cuda|vulkan|metal|none, --json.
+ * --gpu auto|cuda|vulkan|metal|none, --json; --server compares with llama-server instead.
  */
 
 import { availableParallelism } from "node:os";
@@ -13,6 +13,7 @@ import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
 import { getLlama } from "../../src/teachers/llama-cpp/variant.ts";
 import type { GenerateOptions, SampleRequest } from "../../src/teachers/teacher.ts";
 import { randomGguf } from "./sample-model.ts";
+import { benchServer } from "./sample-server.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -23,8 +24,14 @@ const { values: options } = parseArgs({
     threads: { type: "string", default: String(availableParallelism()) },
     gpu: { type: "string", default: "none" },
     json: { type: "boolean", default: false },
+    server: { type: "boolean", default: false },
   },
 });
+if (options.server) {
+  const { rounds, threads } = options;
+  await benchServer({ rounds: Number(rounds), tokens: Number(options.tokens), threads: Number(threads) });
+  process.exit();
+}
 const path = options.model ?? (await randomGguf());
 const gpu = options.gpu === "none" ? false : (options.gpu as "auto");
 const threads = Number(options.threads);

@@ -23,6 +23,13 @@ const OPTIONS: Record<string, [options: z.ZodObject, aside: string[]]> = {
   ...without("exporters", exporters),
   "teachers.engine": [teachers.engine.options, ["path", "device", "threads", "sequences"]],
   "teachers.llama_cpp": [teachers.llama_cpp.options, ["path", "sequences", "batch_size", "gpu", "threads"]],
+  "teachers.openai": [
+    teachers.openai.options,
+    [
+      ...["base_url", "answers_as", "api_key_env", "headers", "tokenizer", "stream", "max_concurrency", "max_retries"],
+      ...["patience", "timeouts", "probe", "price", "batch"],
+    ],
+  ],
   "teachers.transformers": [teachers.transformers.options, ["path", "sequences"]],
   ...Object.fromEntries(
     Object.entries(trainers).map(([name, { options, ...trainer }]): [string, [z.ZodObject, string[]]] => [

@@ -55,6 +55,9 @@ export function openConnections(timeouts: Timeouts, connections: number): Connec
     pipelining: 1,
     headersTimeout: 0,
     bodyTimeout: 0,
+    // servers close what is idle for 5 s: a request on such a connection has an unknown end
+    keepAliveTimeout: 3000,
+    keepAliveMaxTimeout: 3000,
     connect: { timeout: 1000 * timeouts.connect },
   };
   const proxied = ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"].some((name) => process.env[name]);
