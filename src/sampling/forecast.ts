@@ -1,8 +1,8 @@
 /** @file What sampling will take, from the answers that are there; and what it took. */
 
 import type { Price, Spent } from "../teachers/budget.ts";
+import type { Wanted } from "./drawn.ts";
 import { isHopeless } from "./give-up.ts";
-import type { Wanted } from "./ledger.ts";
 
 /** What answers were like so far. */
 export type Measured = { answers: number; accepted: number; prompt_tokens: number; completion_tokens: number };

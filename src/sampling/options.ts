@@ -4,8 +4,9 @@ import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import type { Prompt } from "../core/trace.ts";
 import { BudgetOptions } from "../teachers/budget.ts";
+import type { Wanted } from "./drawn.ts";
 import { GiveUp } from "./give-up.ts";
-import type { Answers, Wanted } from "./ledger.ts";
+import type { Answers } from "./ledger.ts";
 
 export const SamplerOptions = z.object({
   /** Completions of each prompt. */

@@ -1,8 +1,8 @@
 /** @file Which sample of which prompt is drawn next: what is wanted of it, as far as more of it is likely to help. */
 
 import type { Prompt } from "../core/trace.ts";
+import { countedSamples, type Drawn, type Wanted } from "./drawn.ts";
 import { isHopeless } from "./give-up.ts";
-import { countedSamples, type Drawn, type Wanted } from "./ledger.ts";
 
 export type Next = { prompt: Prompt; sample: number };
 

@@ -8,14 +8,8 @@ import type { Stage } from "../../recipe/stages.ts";
 import { createRewards, rewardsInput } from "../../rewards/create.ts";
 import { judgeGroup, type WeightedReward } from "../../rewards/judge.ts";
 import type { Sample } from "../../rewards/reward.ts";
-import {
-  openTraceLedger,
-  sampleOf,
-  type TraceLedger,
-  traceRows,
-  tracesIn,
-  type Wanted,
-} from "../../sampling/ledger.ts";
+import { traceRows, tracesIn, type Wanted } from "../../sampling/drawn.ts";
+import { openTraceLedger, sampleOf, type TraceLedger } from "../../sampling/ledger.ts";
 import { answersOf, wantedOf } from "../../sampling/options.ts";
 import { type Context, NAMES, placeOf } from "./context.ts";
 import { samplingOf } from "./sample.ts";

@@ -9,23 +9,15 @@ import { contentHash } from "../../core/hash.ts";
 import type { Attempt, Journal, Used } from "../../data/journal.ts";
 import type { Budget, Reservation } from "../budget.ts";
 import type { Finished, SampleRequest } from "../teacher.ts";
-import { assemble } from "./answer.ts";
-import {
-  type Asking,
-  accepted,
-  type Client,
-  generationOf,
-  judged,
-  mostOf,
-  nameOf,
-  type Question,
-  seedOf,
-} from "./attempt.ts";
+import { assemble } from "./assemble.ts";
+import { type Asking, type Client, nameOf, type Question, seedOf } from "./attempt.ts";
 import { submitTo } from "./batch-api.ts";
 import { filesIn } from "./batch-files.ts";
 import { bodyOf, mostPromptTokens } from "./body.ts";
 import { decisionOn } from "./decision.ts";
+import { accepted, generationOf, judged } from "./judged.ts";
 import { probe } from "./probe.ts";
+import { mostOf } from "./used.ts";
 
 /** Requests of one file, and how far it has come. */
 export type Chunk = {

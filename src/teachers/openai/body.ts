@@ -34,7 +34,9 @@ export function bodyOf(
     model,
     ...(endpoint === "chat"
       ? { messages: messages ?? [{ role: "user", content: prompt }] }
-      : { prompt: tokenizer && server.ids ? promptTokens(prompt, tokenizer) : prompt }),
+      : {
+          prompt: tokenizer ? (server.ids ? promptTokens(prompt, tokenizer) : withoutBos(prompt, tokenizer)) : prompt,
+        }),
     [endpoint === "completions" ? "max_tokens" : limit]: max_completion_length,
     temperature,
     top_p,
@@ -50,6 +52,10 @@ export function bodyOf(
   for (const [field, value] of Object.entries(body)) if (value === null) delete body[field];
   return body;
 }
+
+/** A model that has a BOS gets it from the server. */
+const withoutBos = (prompt: string, { bos, written }: Tokenizer) =>
+  bos !== undefined && written.bos !== "" && prompt.startsWith(written.bos) ? prompt.slice(written.bos.length) : prompt;
 
 /** What an answer to it is compared with. */
 export function askedOf(

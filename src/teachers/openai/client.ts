@@ -8,23 +8,16 @@ import type { Answered, Journal, Used } from "../../data/journal.ts";
 import type { Budget, Reservation } from "../budget.ts";
 import type { Finished, GenerateOptions, SampleRequest } from "../teacher.ts";
 import type { Answer } from "./answer.ts";
-import {
-  accepted,
-  attempt,
-  type Client,
-  generationOf,
-  mostOf,
-  type Progress,
-  type Question,
-  tooLongFor,
-} from "./attempt.ts";
+import { attempt, type Client, type Progress, type Question, tooLongFor } from "./attempt.ts";
 import { requireNoBatches } from "./batch.ts";
 import { mostPromptTokens } from "./body.ts";
 import { decisionOn, tooSlow } from "./decision.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Fault } from "./faults.ts";
 import { identify } from "./identify.ts";
+import { accepted, generationOf } from "./judged.ts";
 import { probe } from "./probe.ts";
+import { mostOf } from "./used.ts";
 
 /** A request on its way. */
 type Work = Question & {
@@ -55,6 +48,8 @@ export async function* ask(
   const done: Finished[] = [];
   /** Rows that no server answers, kept back until one row was answered. */
   const refused: { index: number; error: string }[] = [];
+  /** Rows with answers that are none, likewise. */
+  const lies: { index: number; error: string }[] = [];
   const flights = new Set<Flight>();
   const identifying = new Set<Endpoint>();
   let held: Work | undefined; // the next one, taken and not sent yet
@@ -205,8 +200,14 @@ export async function* ask(
         });
     if (!decision) return;
     if ("stop" in decision) fail(new DistillError(decision.stop));
-    else if ("error" in decision) done.push({ index, error: decision.error });
-    else if ("refused" in decision) refused.push({ index, error: decision.refused });
+    else if ("error" in decision && (answers > 0 || fault.outcome !== "lying"))
+      done.push({ index, error: decision.error });
+    else if ("error" in decision) {
+      const few = lies.push({ index, error: decision.error }) < ALL_REFUSED;
+      const kept = journal.folder ?? "the journal";
+      const said = `${endpoint.place.url} gives no answers that can be used. ${decision.error} What it sent is in ${kept}.`;
+      if (!few) fail(new DistillError(said));
+    } else if ("refused" in decision) refused.push({ index, error: decision.refused });
     else if (decision.again === "next") again.unshift({ ...work, avoid: endpoint });
     else again.push({ ...work, avoid: endpoint });
   }
@@ -252,7 +253,7 @@ export async function* ask(
         wake = resolve;
       });
       if (!signal?.aborted && failure === undefined) dispatch();
-      if (answers > 0) done.push(...refused.splice(0));
+      if (answers > 0) done.push(...refused.splice(0), ...lies.splice(0));
       if (done.length > 0) {
         yield* done.splice(0);
         continue;
@@ -272,7 +273,7 @@ export async function* ask(
       throw new DistillError(
         `All of ${refused.length} requests were refused. ${refused[0]!.error} Mend what the recipe asks for: teacher.extra_body adds fields, and a field that is null there is left out.`,
       );
-    yield* refused;
+    yield* [...refused, ...lies];
   } finally {
     clearInterval(ticker);
     signal?.removeEventListener("abort", stop);

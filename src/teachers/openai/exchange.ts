@@ -48,16 +48,14 @@ export type Connections = {
   close(): Promise<void>;
 };
 
-/** Connections that are kept and used again. Proxies are those that the environment names. */
+/** Connections to servers. Proxies are those that the environment names. */
 export function openConnections(timeouts: Timeouts, connections: number): Connections {
   const options = {
     connections,
-    pipelining: 1,
+    // a connection for each request: what is sent on one that the server is just closing has an unknown end
+    pipelining: 0,
     headersTimeout: 0,
     bodyTimeout: 0,
-    // servers close what is idle for 5 s: a request on such a connection has an unknown end
-    keepAliveTimeout: 3000,
-    keepAliveMaxTimeout: 3000,
     connect: { timeout: 1000 * timeouts.connect },
   };
   const proxied = ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"].some((name) => process.env[name]);

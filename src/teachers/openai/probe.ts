@@ -3,9 +3,10 @@
 import { DistillError } from "../../core/errors.ts";
 import type { Budget } from "../budget.ts";
 import type { Answer } from "./answer.ts";
-import { type Asking, attempt, type Client, mostOf } from "./attempt.ts";
+import { type Asking, attempt, type Client } from "./attempt.ts";
 import { mostPromptTokens } from "./body.ts";
 import { fatalSentence } from "./decision.ts";
+import { mostOf } from "./used.ts";
 
 const QUESTION = "Write down some words that come to your mind.";
 /** Tokens of an answer: enough for two draws to differ. */

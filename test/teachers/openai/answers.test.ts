@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "../../../src/core/random.ts";
-import { type Asked, answerIn, assemble } from "../../../src/teachers/openai/answer.ts";
+import { type Asked, answerIn } from "../../../src/teachers/openai/answer.ts";
+import { assemble } from "../../../src/teachers/openai/assemble.ts";
 import { eventReader } from "../../../src/teachers/openai/events.ts";
 
 const ASKED: Asked = {

@@ -158,6 +158,22 @@ test("no money and no key end the run with a sentence, what is under way is kept
   }
 });
 
+test("a server whose answers are all none ends the run before much is spent", async () => {
+  const { server, teacher, close } = await openServer(
+    { manners: () => ({ body: "<html>hello</html>" }) },
+    { ...QUICK, max_concurrency: 4 },
+  );
+  const answers = new Map<number, unknown>();
+  const many = Array.from({ length: 500 }, (_, i) => `${i} and ${i}`);
+  await assert.rejects(
+    askAll(teacher, many, {}, answers),
+    /gives no answers that can be used.*no JSON of a completion, 2 times/,
+  );
+  assert.equal(answers.size, 0);
+  assert.ok(server.counts.posts < 40, `${server.counts.posts} requests`);
+  await close();
+});
+
 test("a server that refuses every request ends the run with what it says", async () => {
   const manners = () => ({ status: 400, body: '{"error":{"message":"temperature is not supported"}}' });
   const { teacher, close } = await openServer({ manners }, QUICK);

@@ -18,7 +18,7 @@ export const llama_server: Server = {
   slots: ({ props: given }) => props(given)?.total_slots,
   context: ({ props: given }, model) =>
     props(given)?.default_generation_settings?.n_ctx ?? model?.meta?.n_ctx ?? undefined,
-  ids: true,
+  ids: false, // it then answers in a shape of its own
   tokenize: {
     path: "/tokenize",
     body: (content) => ({ content, add_special: true, parse_special: true }),

@@ -36,7 +36,7 @@ export type Server = {
   /** Requests that it works on side by side, and the tokens that one of them may have, where it says so. */
   slots?(facts: Facts): number | undefined;
   context(facts: Facts, model: Model | undefined): number | undefined;
-  /** Whether it takes a prompt as token ids. */
+  /** Whether it takes a prompt as token ids. To one that does not, the text goes without the BOS that it puts in front. */
   ids: boolean;
   /** The path and body that count the tokens of a text, and where the count is in what comes. */
   tokenize?: { path: string; body(text: string, model: string): object; count(reply: unknown): number | undefined };

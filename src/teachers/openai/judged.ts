@@ -1,0 +1,81 @@
+/** @file What came of an attempt, as it is written down and given on. */
+
+import type { Served } from "../../core/trace.ts";
+import type { Answered, Attempt, Ending } from "../../data/journal.ts";
+import type { GenerateOptions, SampleRequest } from "../teacher.ts";
+import { type Answer, answerIn } from "./answer.ts";
+import { type Assembler, assemble } from "./assemble.ts";
+import type { Asking, Came, Client, Progress, Question } from "./attempt.ts";
+import { askedOf, mostPromptTokens } from "./body.ts";
+import type { Reply } from "./exchange.ts";
+import { type Fault, faultOfStatus } from "./faults.ts";
+import type { Mask } from "./secrets.ts";
+import { usedBy, usedInVain } from "./used.ts";
+
+/** A reply, and what was put together of its body. */
+export type Replied = { reply: Reply; assembled: { assembled: Assembler; shaped: boolean }; stream: boolean };
+
+/** What a reply is: an answer, or a fault; and what is written of it. */
+export function judged(
+  { options, names, sure, price, mask }: Client,
+  { request, prompt_tokens }: Question,
+  made: Attempt,
+  asked: Asking,
+  { reply, assembled, stream }: Replied,
+  { since }: Pick<Progress, "since">,
+): Came {
+  const text = () => Buffer.from(reply.body).toString("utf8");
+  const expected = askedOf(request, prompt_tokens, asked, options, sure ? [...names] : []);
+  const found: Answer | Fault =
+    reply.fault ??
+    (reply.status === 200 ? answerIn(assembled, stream, expected) : faultOfStatus(reply.status, reply.headers, text()));
+  const answer = "completion" in found ? maskedIn(found, mask) : undefined;
+  const fault = "completion" in found ? undefined : { ...found, reason: mask.text(found.reason) };
+  const ending: Ending = {
+    outcome: fault?.outcome ?? "complete",
+    reason: fault?.reason ?? null,
+    status: reply.status || null,
+    stream,
+    body: reply.body.length > 0 ? mask.bytes(reply.body) : null,
+    used: answer ? usedBy(answer, price) : usedInVain(fault!, made, assembled.assembled, price),
+    latency: Date.now() - since,
+  };
+  return { made, ending, answer, fault };
+}
+
+/** A server may repeat a key, and a model may be told to. */
+const maskedIn = ({ completion, model, request_id, ...rest }: Answer, { text }: Mask): Answer => ({
+  ...rest,
+  completion: text(completion),
+  model: model && text(model),
+  request_id: request_id && text(request_id),
+});
+
+/** The answer in what the journal has of a request. */
+export function accepted(
+  client: Client,
+  { body, stream }: Answered,
+  request: SampleRequest,
+  asked: GenerateOptions,
+): Answer | Fault {
+  const prompt_tokens = mostPromptTokens(request, client.tokenizer);
+  const expected = askedOf(request, prompt_tokens, asked, client.options, []);
+  return answerIn(assemble(body ?? new Uint8Array(), stream), stream, expected);
+}
+
+export function generationOf(answer: Answer, { endpoint, attempt, latency, used }: Answered) {
+  const { completion, token_ids, top_logprobs, finish_reason, usage, model, request_id, reasoning } = answer;
+  const served: Served = {
+    ...{ endpoint, model, request_id, attempt, reasoning },
+    prompt_tokens: usage.prompt_tokens,
+    completion_tokens: usage.completion_tokens,
+    reasoning_tokens: usage.reasoning_tokens,
+    cached_tokens: usage.cached_tokens,
+    cost: used.cost,
+    latency_s: latency / 1000,
+  };
+  return {
+    ...{ completion, token_ids, finish_reason, served, prompt_tokens: usage.prompt_tokens },
+    ...(top_logprobs ? { top_logprobs } : {}),
+  };
+}
