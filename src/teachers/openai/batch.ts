@@ -189,6 +189,7 @@ export async function* askInBatches(
       sentAt: 0,
       failed: journal.ended(id, "failed"),
       lies: journal.ended(id, "lying"),
+      elsewhere: false,
       others: "answered",
     });
     if (decision && "stop" in decision) return { used: ending.used, finished: undefined, stop: decision.stop };

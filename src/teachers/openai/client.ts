@@ -22,8 +22,8 @@ import { mostOf } from "./used.ts";
 /** A request on its way. */
 type Work = Question & {
   index: number;
-  /** The server that failed at it last. */
-  avoid?: Endpoint;
+  /** Servers that failed at it. */
+  avoid: ReadonlySet<Endpoint>;
 };
 
 /** A request that is under way at a server. */
@@ -75,11 +75,15 @@ export async function* ask(
     wake();
   };
 
-  /** The next request that needs a server; those whose answer is known are done. */
-  function next(): Work | undefined {
+  /** Whether a server answers that has not failed at a request. */
+  const hasOthers = ({ avoid }: Pick<Work, "avoid">) =>
+    endpoints.some((endpoint) => endpoint.identity && endpoint.downSince === undefined && !avoid.has(endpoint));
+
+  /** The next request for one of these servers; those whose answer is known are done. */
+  function next(free: readonly Endpoint[]): Work | undefined {
     if (held) return held;
-    const retry = again.shift();
-    if (retry) return retry;
+    const retry = again.findIndex((work) => free.some((one) => !work.avoid.has(one)) || !hasOthers(work));
+    if (retry >= 0) return again.splice(retry, 1)[0];
     while (!ended && done.length < AHEAD) {
       const { value: request, done: over } = source.next();
       if (over) {
@@ -96,7 +100,7 @@ export async function* ask(
           continue;
         }
       }
-      return { index, request, id, prompt_tokens: mostPromptTokens(request, client.tokenizer) };
+      return { index, request, id, prompt_tokens: mostPromptTokens(request, client.tokenizer), avoid: new Set() };
     }
     return undefined;
   }
@@ -114,10 +118,10 @@ export async function* ask(
     while (failure === undefined && !signal?.aborted) {
       const free = endpoints.filter((endpoint) => endpoint.free(now));
       if (free.length === 0) return;
-      const work = next();
+      const work = next(free);
       if (!work) return;
       held = undefined;
-      const others = free.filter((endpoint) => endpoint !== work.avoid);
+      const others = free.filter((endpoint) => !work.avoid.has(endpoint));
       const idlest = (among: readonly Endpoint[]) =>
         among.reduce((best, one) => (one.inFlight / one.limit < best.inFlight / best.limit ? one : best));
       const most = mostOf(work, asked, price);
@@ -190,12 +194,14 @@ export async function* ask(
   /** What becomes of a request that was not answered. */
   function decide(work: Work, endpoint: Endpoint, fault: Fault, { elsewhere, since }: Flight): void {
     const { index, id } = work;
+    const avoid = new Set([...work.avoid, endpoint]);
     const decision = elsewhere
       ? tooSlow(endpoint)
       : decisionOn(fault, endpoint, options, {
           sentAt: since,
           failed: journal.ended(id, "failed"),
           lies: journal.ended(id, "lying"),
+          elsewhere: hasOthers({ avoid }),
           others: answers > 0 ? "answered" : journal.spent().requests > 0 ? "once" : "never",
         });
     if (!decision) return;
@@ -208,8 +214,8 @@ export async function* ask(
       const said = `${endpoint.place.url} gives no answers that can be used. ${decision.error} What it sent is in ${kept}.`;
       if (!few) fail(new DistillError(said));
     } else if ("refused" in decision) refused.push({ index, error: decision.refused });
-    else if (decision.again === "next") again.unshift({ ...work, avoid: endpoint });
-    else again.push({ ...work, avoid: endpoint });
+    else if (decision.again === "next") again.unshift(elsewhere ? { ...work, avoid } : work);
+    else again.push({ ...work, avoid });
   }
 
   /** Where nothing is left but requests that a slow server holds, they are given to one that is idle. */
@@ -246,7 +252,7 @@ export async function* ask(
   }, 250);
   try {
     requireNoBatches(journal, (id) => journal.answer(id) !== undefined);
-    held = next(); // there is something to ask
+    held = next(endpoints); // there is something to ask
     if (held) await probe(client, asked);
     while (true) {
       const woken = new Promise<void>((resolve) => {

@@ -15,7 +15,14 @@ export type Decision =
   | { stop: string };
 
 /** What the journal knows of a request, and whether others were answered meanwhile, once in an earlier process, or never. */
-export type History = { sentAt: number; failed: number; lies: number; others: "answered" | "once" | "never" };
+export type History = {
+  sentAt: number;
+  failed: number;
+  lies: number;
+  /** Whether there is a server that has not failed at it. */
+  elsewhere: boolean;
+  others: "answered" | "once" | "never";
+};
 
 /** How often an answer that is none is asked for again. */
 const MAX_LIES = 1;
@@ -25,7 +32,7 @@ export function decisionOn(
   { outcome, reason, wait }: Fault,
   endpoint: Endpoint,
   options: Options,
-  { sentAt, failed, lies, others }: History,
+  { sentAt, failed, lies, elsewhere, others }: History,
 ): Decision | undefined {
   if (outcome === "cancelled") return undefined;
   if (outcome === "fatal") return { stop: fatalSentence(endpoint, reason, options) };
@@ -47,7 +54,7 @@ export function decisionOn(
     // a server that answers nobody is no fault of this row
     const most =
       options.max_retries + (others === "answered" ? 0 : others === "once" ? SEVERAL : Number.POSITIVE_INFINITY);
-    return failed > most ? noAnswer(failed) : { again: "last" };
+    return failed > most && !elsewhere ? noAnswer(failed) : { again: "last" };
   }
   if (outcome === "lying") return lies > MAX_LIES ? noAnswer(lies) : { again: "last" };
   const field = rejectedField(reason);

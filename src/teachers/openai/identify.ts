@@ -45,20 +45,20 @@ export async function identify(
   root.pathname = root.pathname.replace(/\/v\d+$/, "");
   const look = (at: string) => connections.exchange({ method: "GET", url: at, headers, signal, within: LOOK });
 
-  let base = given;
-  let reply = await look(pathOf(given, "/models"));
-  if (reply.fault) return reply.fault;
-  let models = modelsIn(reply);
-  if (!models && notThere(reply) && !/\/v\d+$/.test(given.pathname)) {
-    const versioned = new URL(pathOf(given, "/v1"));
-    const again = await look(pathOf(versioned, "/models"));
-    if (again.fault) return again.fault;
-    const found = modelsIn(again);
-    if (found || !notThere(again)) [base, reply, models] = [versioned, again, found];
+  // without /v1 some have paths of their own by the same names
+  const bases = /\/v\d+(\/|$)/.test(given.pathname) ? [given] : [new URL(pathOf(given, "/v1")), given];
+  let [base, reply]: [URL, Reply | undefined] = [given, undefined];
+  for (const candidate of bases) {
+    const now = await look(pathOf(candidate, "/models"));
+    if (now.fault) return now.fault;
+    if (reply && notThere(now)) continue;
+    [base, reply] = [notThere(now) ? given : candidate, now];
+    if (modelsIn(now)) break;
   }
-  if (!models && !notThere(reply)) {
-    const fault = faultOfStatus(reply.status, reply.headers, Buffer.from(reply.body).toString("utf8"));
-    if (reply.status !== 200) return fault;
+  const models = modelsIn(reply!);
+  if (!models && !notThere(reply!)) {
+    const { status, headers, body } = reply!;
+    if (status !== 200) return faultOfStatus(status, headers, Buffer.from(body).toString("utf8"));
     throw new DistillError(
       `${url} answers, and not as a server of models does: ${pathOf(base, "/models")} is no list of models. Expected the address of an OpenAI-compatible API as base_url, such as http://127.0.0.1:8000/v1.`,
     );
