@@ -4,7 +4,7 @@
  * Options: --prompts N (400), --vllm PATH of vLLM's command (then that is tried too), --write (into test/bench/results).
  */
 
-import { execFileSync, spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -155,7 +155,7 @@ function teacherFolder(): string {
     recipe,
     stringify({ name: "unpack", output, student: { path: MODEL }, dataset: data, trainer: { max_length: 64 } }),
   );
-  execFileSync(process.execPath, [CLI, "plan", recipe], { stdio: "pipe" });
+  spawnSync(process.execPath, [CLI, "plan", recipe]); // which unpacks the file, whatever else it says
   return join(output, "base");
 }
 
