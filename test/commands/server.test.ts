@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { readLedger } from "../../src/data/ledger.ts";
 import { readTraces } from "../../src/data/traces.ts";
+import { startBatchServer } from "../support/batch-server.ts";
 import { distill, withEnvironment } from "../support/cli.ts";
 import { storiesRecipe } from "../support/recipes.ts";
 import { answerOf, type ServerOptions, startServer, type TestServer } from "../support/server.ts";
@@ -302,6 +303,44 @@ test("a plan measures a few answers, which the run then has, and foresees tokens
       assert.equal(server.counts.posts, 80);
     },
   ));
+
+test("the same is asked in a batch, or by files that others answer", async () => {
+  const server = await startBatchServer();
+  await withServer(
+    {},
+    { teacher: { base_url: server.url }, sampling: { num_generations: 2 } },
+    async ({ path, output }) => {
+      const batch = await distill("sample", path, "--batch", "teacher.batch.poll=0.02");
+      assert.equal(batch.code, 0, batch.err);
+      assert.match(batch.err, /Batch batch-0: 40 requests submitted.*\n.*completed, 40 of 40 done/s);
+      assert.equal([...readTraces(join(output, "traces"))].length, 40);
+      const files = join(output, "../files");
+      const more = [path, "--batch-files", files, "sampling.num_generations=3"];
+      const waits = await distill("sample", ...more);
+      assert.equal(waits.code, 1);
+      assert.match(waits.err, /20 requests wait in .*files to be answered/);
+      const refusal = await distill("sample", path, "sampling.num_generations=3");
+      assert.match(refusal.err, /20 requests of this run are on their way in batches/);
+      const [name] = readdirSync(files);
+      const lines = readFileSync(join(files, name!), "utf8").trimEnd().split("\n");
+      const answers = lines.map((line) => {
+        const { custom_id, body } = JSON.parse(line);
+        const message = { content: answerOf(body.messages[0].content, body.seed) };
+        const answer = {
+          model: "m",
+          choices: [{ index: 0, finish_reason: "stop", message }],
+          usage: { prompt_tokens: 3, completion_tokens: 9 },
+        };
+        return JSON.stringify({ custom_id, response: { status_code: 200, body: answer } });
+      });
+      writeFileSync(join(files, "out.jsonl"), answers.join("\n"));
+      const read = await distill("sample", ...more);
+      assert.equal(read.code, 0, read.err);
+      assert.equal([...readTraces(join(output, "traces"))].length, 60);
+    },
+  );
+  await server.close();
+});
 
 test("a server is measured beside the models of the run", () =>
   withServer(

@@ -129,10 +129,15 @@ async function llama(binary: string, reference: Result): Promise<void> {
     }),
   );
   await again?.stop();
+  const small = await startLlamaServer(binary, { model: MODEL, slots: 32, threads: 1 });
+  const alone = await sampled("one server of one thread", server(small.url));
+  same(reference, alone);
+  await small.stop();
   const two = await Promise.all([1, 2].map(() => startLlamaServer(binary, { model: MODEL, slots: 32, threads: 1 })));
-  const shared = await sampled("two servers", server(...two.map(({ url }) => url)));
+  const shared = await sampled("two servers of one thread", server(...two.map(({ url }) => url)));
   same(reference, shared);
   check(Object.values(shared.endpoints).length === 2, "one of two servers got nothing");
+  console.log(`Two servers take ${(shared.seconds / alone.seconds).toFixed(2)} of the time of one.`);
   same(
     reference,
     await sampled("two servers, one dies", server(...two.map(({ url }) => url)), {

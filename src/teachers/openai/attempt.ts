@@ -37,7 +37,14 @@ export type Progress = { since: number; abort: AbortController; pieces: number; 
 export type Asking = GenerateOptions & { journal: Journal };
 
 /** What came of an attempt: an answer, or a fault. */
-export type Came = { made: Attempt; ending: Ending; answer?: Answer | undefined; fault?: Fault | undefined };
+export type Came = {
+  made: Attempt;
+  ending: Ending;
+  answer?: Answer | undefined;
+  fault?: Fault | undefined;
+  /** Milliseconds for which the server has no more, where it says so with an answer. */
+  wait?: number | undefined;
+};
 
 /** Ask once. What an earlier process asked and did not see the end of is looked for first, where the server keeps it. */
 export async function attempt(

@@ -169,14 +169,14 @@ export async function* ask(
       const tooLong = await tooLongFor(client, work, endpoint);
       if (tooLong !== undefined) done.push({ index: work.index, error: tooLong });
       else {
-        const { made, ending, answer, fault } = await attempt(client, work, endpoint, most, asked, flight);
+        const { made, ending, answer, fault, wait } = await attempt(client, work, endpoint, most, asked, flight);
         used = ending.used;
         if (answer) {
           answers++;
           if (!client.sure && answer.model !== null) client.names.add(answer.model);
           client.sure = true;
           slowest = Math.max(slowest, ending.latency);
-          endpoint.succeeded();
+          endpoint.succeeded(Math.min(wait ?? 0, 1000 * options.patience));
           finish(work.index, work.request, answer, { ...made, ...ending });
         } else decide(work, endpoint, fault!, flight);
       }

@@ -50,7 +50,7 @@ export function decisionOn(
   }
   const noAnswer = (times: number) => ({ error: `The server gave no answer: ${reason}, ${times} times.` });
   if (outcome === "failed") {
-    endpoint.failed(reason);
+    endpoint.failed(reason, sentAt);
     // a server that answers nobody is no fault of this row
     const most =
       options.max_retries + (others === "answered" ? 0 : others === "once" ? SEVERAL : Number.POSITIVE_INFINITY);

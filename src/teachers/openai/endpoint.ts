@@ -32,11 +32,12 @@ export type Endpoint = {
   readonly last: string;
   /** Requests that it may have at once. */
   readonly limit: number;
-  succeeded(): void;
+  /** It answered, and may have said for how long it has no more. */
+  succeeded(wait?: number): void;
   /** It did no work for a request that was sent at `sentAt`, and may have said for how long it is to be left alone. */
   refused(reason: string, sentAt: number, wait?: number): void;
-  /** It failed at a request, or could not be reached. */
-  failed(reason: string): void;
+  /** It failed at a request that was sent at `sentAt`, or could not be reached. */
+  failed(reason: string, sentAt: number): void;
   unreachable(reason: string): void;
 };
 
@@ -44,7 +45,7 @@ export type Endpoint = {
 export function openEndpoint(place: Place, connections: Connections, max_concurrency: number): Endpoint {
   let limit = FIRST;
   let steady = false; // after the first refusal
-  let [pausedUntil, lowered, faults] = [0, 0, 0];
+  let [pausedUntil, lowered, counted, faults, failures] = [0, 0, 0, 0, 0];
   let downSince: number | undefined;
   let last = "";
   const most = () => {
@@ -77,9 +78,10 @@ export function openEndpoint(place: Place, connections: Connections, max_concurr
       return Math.max(1, Math.min(most(), Math.floor(downSince === undefined ? now : 1)));
     },
     free: (now) => endpoint.identity !== undefined && now >= pausedUntil && endpoint.inFlight < endpoint.limit,
-    succeeded() {
+    succeeded(wait = 0) {
+      pause(wait);
       endpoint.answered++;
-      faults = 0;
+      faults = failures = 0;
       downSince = undefined;
       limit = Math.min(most(), steady ? limit + 1 / limit : limit + 1);
     },
@@ -95,11 +97,17 @@ export function openEndpoint(place: Place, connections: Connections, max_concurr
       pause(wait ?? Math.min(LONGEST, SHORTEST * 2 ** Math.min(Math.max(0, faults - 1), 10)));
       if (endpoint.answered === 0 || faults > 20) downSince ??= Date.now();
     },
-    failed(reason) {
+    failed(reason, sentAt) {
       last = reason;
-      if (++faults < SEVERAL) return; // it may have been the request's fault
+      failures++;
+      // what was under way when it failed is the same fault, and one request may have been at fault itself
+      if (sentAt >= counted) {
+        faults++;
+        counted = Date.now();
+      }
+      if (failures < SEVERAL) return;
       downSince ??= Date.now();
-      pause(Math.min(LONGEST, SHORTEST * 2 ** Math.min(faults - SEVERAL, 10)));
+      pause(Math.min(LONGEST, SHORTEST * 2 ** Math.min(Math.max(0, faults - 1), 10)));
     },
     unreachable(reason) {
       last = reason;

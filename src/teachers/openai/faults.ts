@@ -133,6 +133,12 @@ export function waitOf(headers: Headers, now = Date.now()): number | undefined {
   return waits.length > 0 ? Math.max(...waits) : undefined;
 }
 
+/** Milliseconds until a limit that an answer used up is there again. */
+export const usedUpFor = (headers: Headers): number | undefined =>
+  ["requests", "tokens"].some((what) => text(headers[`x-ratelimit-remaining-${what}`]) === "0")
+    ? waitOf(headers)
+    : undefined;
+
 /** A duration as Go writes it ("6m0s", "12ms", "1h2m3.5s"), or seconds, in milliseconds. */
 function duration(value: string): number | undefined {
   if (/^\d+(\.\d+)?$/.test(value)) return 1000 * Number(value);

@@ -8,7 +8,7 @@ import { type Assembler, assemble } from "./assemble.ts";
 import type { Asking, Came, Client, Progress, Question } from "./attempt.ts";
 import { askedOf, mostPromptTokens } from "./body.ts";
 import type { Reply } from "./exchange.ts";
-import { type Fault, faultOfStatus } from "./faults.ts";
+import { type Fault, faultOfStatus, usedUpFor } from "./faults.ts";
 import type { Mask } from "./secrets.ts";
 import { usedBy, usedInVain } from "./used.ts";
 
@@ -40,7 +40,7 @@ export function judged(
     used: answer ? usedBy(answer, price) : usedInVain(fault!, made, assembled.assembled, price),
     latency: Date.now() - since,
   };
-  return { made, ending, answer, fault };
+  return { made, ending, answer, fault, wait: usedUpFor(reply.headers) };
 }
 
 /** A server may repeat a key, and a model may be told to. */

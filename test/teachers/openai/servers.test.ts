@@ -91,6 +91,28 @@ test("concurrency grows until requests are refused, and then stays near to what 
   await close();
 });
 
+test("a server that says that a limit is used up is left alone until it is there again", async () => {
+  const times: number[] = [];
+  const { server, teacher, close } = await openServer(
+    {
+      manners: ({ number }) => {
+        times.push(performance.now());
+        const headers = {
+          "x-ratelimit-remaining-requests": number % 10 === 9 ? "0" : "5",
+          "x-ratelimit-reset-requests": "300ms",
+        };
+        return { headers };
+      },
+    },
+    { ...QUICK, max_concurrency: 1 },
+  );
+  await askAll(teacher, questions(25));
+  assert.equal(server.counts.posts, 25);
+  assert.ok(times[10]! - times[9]! >= 295 && times[20]! - times[19]! >= 295);
+  assert.ok(times[9]! - times[0]! < 290);
+  await close();
+});
+
 test("a server that says how many it works on is given that many and a few that wait", async () => {
   const models = { object: "list", data: [{ id: "m", owned_by: "llamacpp", meta: { n_ctx: 100 } }] };
   const props = { total_slots: 16, default_generation_settings: { n_ctx: 100 } };
