@@ -12,6 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { parse, stringify } from "yaml";
 import { markdownTable } from "../../src/core/table.ts";
+import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { readTraces } from "../../src/data/traces.ts";
 import { wilson95 } from "../../src/evaluation/metrics.ts";
 import { CLI } from "../support/cli.ts";
@@ -49,15 +50,15 @@ async function sampled(
   {
     prompts = Number(options.prompts),
     during,
-    keys = {},
-  }: { prompts?: number; during?: () => Promise<unknown>; keys?: object } = {},
+    more = {},
+  }: { prompts?: number; during?: () => Promise<unknown>; more?: object } = {},
 ): Promise<Result> {
   const recipe = parse(readFileSync("recipes/quickstart.yaml", "utf8").replaceAll("../data", resolve("data")));
   const name = what.replace(/\W+/g, "-");
   const output = join(scratch, name);
   const path = join(scratch, `${name}.yaml`);
-  const sampling = { ...recipe.sampling, prompts: { ...recipe.sampling.prompts, limit: prompts } };
-  writeFileSync(path, stringify({ ...recipe, ...keys, sampling, teacher, output }));
+  const sampling = { ...recipe.sampling, prompts: { ...recipe.sampling.prompts, limit: prompts }, ...more };
+  writeFileSync(path, stringify({ ...recipe, sampling, teacher, output }));
   const start = performance.now();
   const child = spawn(process.execPath, [CLI, "sample", path], { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
@@ -117,6 +118,10 @@ async function llama(binary: string, reference: Result): Promise<void> {
   same(reference, await sampled("chat", server(one.url)));
   same(reference, await sampled("chat, streamed", { ...server(one.url), stream: true }));
   same(reference, await sampled("completions", { ...server(one.url), endpoint: "completions", tokenizer: TOKENIZER }));
+  await withProbabilities("completions, with log-probabilities", {
+    ...server(one.url),
+    ...{ endpoint: "completions", tokenizer: TOKENIZER },
+  });
   same(
     reference,
     await sampled("killed and restarted", server(one.url), {
@@ -150,6 +155,20 @@ async function llama(binary: string, reference: Result): Promise<void> {
   await two[1]!.stop();
 }
 let again: Running | undefined;
+
+/** Ids and probabilities of every token, as a teacher in this process keeps them. */
+async function withProbabilities(what: string, teacher: object): Promise<void> {
+  const { code } = await sampled(what, { ...teacher }, { prompts: 50, more: { top_logprobs: 8 } });
+  check(code === 0, `${what} ended with ${code}`);
+  const tokenizer = loadTokenizer(TOKENIZER);
+  const traces = [...readTraces(join(scratch, what.replace(/\W+/g, "-"), "traces"))];
+  const whole = traces.filter(({ token_ids, top_token_ids, completion, finish_reason }) => {
+    const text = tokenizer.decode(finish_reason === "stop" ? token_ids.slice(0, -1) : [...token_ids]);
+    return token_ids.length > 0 && top_token_ids?.length === token_ids.length && text === completion;
+  });
+  console.log(`${what}: ${whole.length} of ${traces.length} traces have ids and probabilities of every token.`);
+  check(whole.length === traces.length, `${what}: ${traces.length - whole.length} traces have no probabilities`);
+}
 
 /** The teacher's weights as a folder, for a server that reads no GGUF. */
 function teacherFolder(): string {
@@ -189,12 +208,11 @@ async function vllm(command: string): Promise<void> {
     reference,
     await sampled("vLLM, completions", { ...server(at.url), endpoint: "completions", tokenizer: folder }, { prompts }),
   );
-  const likely = await sampled(
-    "vLLM, with log-probabilities",
-    { ...server(at.url), endpoint: "completions", tokenizer: folder },
-    { prompts: 50, keys: {} },
-  );
-  check(likely.code === 0, "log-probabilities");
+  await withProbabilities("vLLM, with log-probabilities", {
+    ...server(at.url),
+    endpoint: "completions",
+    tokenizer: folder,
+  });
   await at.stop();
 }
 
