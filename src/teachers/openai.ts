@@ -34,8 +34,9 @@ async function open(options: Options): Promise<Teacher> {
     throw new DistillError(
       'With endpoint: completions this side writes the text that the model continues, and the recipe does not say how: give teacher.tokenizer (a folder with the model\'s tokenizer), or teacher.chat_template ("plain", "r1" or a Jinja text), or take endpoint: chat.',
     );
-  const endpoints = places.map((place) =>
-    openEndpoint(place, openConnections(options.timeouts, options.max_concurrency), options.max_concurrency),
+  const { timeouts, max_concurrency } = options;
+  const endpoints = await Promise.all(
+    places.map(async (place) => openEndpoint(place, await openConnections(timeouts, max_concurrency), max_concurrency)),
   );
   const close = async () => {
     await Promise.all(endpoints.map(({ connections }) => connections.close()));

@@ -164,7 +164,7 @@ test("refused in a sentence: what a recipe says of a server and cannot be", asyn
   await refused({}, { sampling: { give_up: { after: 4 } } }, /give_up\.below/);
   const two = { data: ["a", "b"].map((id) => ({ id })) };
   await refused({ paths: { "/v1/models": two } }, {}, /names no model, and .* has 2: a, b\. Name one/);
-  await refused({ paths: { "/v1/models": "a page" } }, {}, /is no list of models. Expected the address/);
+  await refused({ paths: { "/v1/models": "<html>a page</html>" } }, {}, /is no list of models. Expected the address/);
 });
 
 test("an address is found with and without /v1, and with the path of chat behind it", async () => {

@@ -59,7 +59,7 @@ export type ServerOptions = {
   /** The completion of a question. */
   answer?: (question: string, seed: number) => string;
   model?: string;
-  /** What GET paths say; undefined is a 404. */
+  /** What GET paths say, a text as a page; undefined is a 404. */
   paths?: Record<string, unknown>;
   port?: number;
   /** Streams that it keeps for readers who went away, by the name that their request was given. */
@@ -258,6 +258,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
 }
 
 function send(response: ServerResponse, status: number, value: unknown): void {
-  response.writeHead(status, { "content-type": "application/json" });
-  response.end(JSON.stringify(value));
+  const page = typeof value === "string";
+  response.writeHead(status, { "content-type": page ? "text/html" : "application/json" });
+  response.end(page ? value : JSON.stringify(value));
 }

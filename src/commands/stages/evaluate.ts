@@ -54,7 +54,7 @@ export function evaluateStage(context: Context): Stage {
       const subjects = subjectsOf(context, (results.export?.files ?? []) as Exported[]);
       const chosen = wanted
         ? wanted.map((one) => (typeof one === "string" ? named(subjects, one) : other(context, one)))
-        : subjects;
+        : unasked(context, subjects);
       const measured: ModelReport[] = [];
       const placements: Record<string, Placement> = {};
       const tracesOf = (name: string) => `${NAMES.evaluation}/traces/${name}`;
@@ -149,6 +149,13 @@ function subjectsOf(context: Context, files: readonly Exported[]): Subject[] {
     };
   });
   return [...base, ...teacher, weights("student", placeOf(context, "student")), ...exported];
+}
+
+/** All but a teacher that is paid for, which is asked where it is named. */
+function unasked({ recipe: { teacher } }: Context, subjects: readonly Subject[]): readonly Subject[] {
+  if (!teacher || !componentOf<TeacherComponent>(teachers, teacher.type, "teacher").price) return subjects;
+  console.log("The teacher is behind a server, and is measured where evaluation.models names it.");
+  return subjects.filter(({ name }) => name !== "teacher");
 }
 
 type Given = NonNullable<NonNullable<Recipe["evaluation"]>["models"]>[number];

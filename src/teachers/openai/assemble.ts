@@ -173,7 +173,7 @@ export function assemble(body: Uint8Array, stream: boolean): { assembled: Assemb
 
 function json(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.replace(/^\ufeff/, ""));
   } catch {
     return undefined;
   }

@@ -125,8 +125,11 @@ async function receive(
     signal: progress.abort.signal,
     ...(stream ? { event } : {}),
   });
-  const events = stream && /event-stream/.test(String(reply.headers["content-type"]));
-  return { reply, assembled: events ? { assembled, shaped: true } : assemble(reply.body, false), stream: events };
+  if (stream && /event-stream/.test(String(reply.headers["content-type"])))
+    return { reply, assembled: { assembled, shaped: true }, stream };
+  // some stream under another name
+  const events = stream && /^\s*(data|event|:)/.test(Buffer.from(reply.body.subarray(0, 64)).toString("latin1"));
+  return { reply, assembled: assemble(reply.body, events), stream: events };
 }
 
 /** Why a prompt has no room at a server, where its length is known or the server counts it. */

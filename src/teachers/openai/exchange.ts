@@ -2,7 +2,7 @@
 
 import type { Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
-import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from "undici";
+import type { Dispatcher } from "undici";
 import { z } from "zod";
 import { eventReader } from "./events.ts";
 import { type Fault, faultOfConnection, type Headers } from "./faults.ts";
@@ -49,7 +49,8 @@ export type Connections = {
 };
 
 /** Connections to servers. Proxies are those that the environment names. */
-export function openConnections(timeouts: Timeouts, connections: number): Connections {
+export async function openConnections(timeouts: Timeouts, connections: number): Promise<Connections> {
+  const { Agent, EnvHttpProxyAgent, request } = await import("undici"); // slow to load
   const options = {
     connections,
     // a connection for each request: what is sent on one that the server is just closing has an unknown end

@@ -76,8 +76,9 @@ export async function identify(
   };
 }
 
-/** Whether nothing is at a path, as an error of an API or a page says it. */
-const notThere = ({ status }: Reply) => status === 404 || status === 405;
+/** Whether there is no list of models at a path: an error of an API or a page, or JSON of something else. */
+const notThere = (reply: Reply) =>
+  [400, 404, 405, 406, 410, 500, 501].includes(reply.status) || (jsonIn(reply) !== undefined && !modelsIn(reply));
 
 function jsonIn({ status, body, fault }: Reply): unknown {
   if (fault || status !== 200) return undefined;

@@ -280,6 +280,14 @@ test("blank lines and comments keep a connection alive, and are no answer", asyn
   await close();
 });
 
+test("a stream under another name is read all the same", async () => {
+  const headers = { "content-type": "text/plain" };
+  const { teacher, close } = await openServer({ manners: () => ({ headers }) }, { ...QUICK, stream: true });
+  const answers = await askAll(teacher, QUESTIONS);
+  for (const { generation, error } of answers.values()) assert.match(generation?.completion ?? error!, RIGHT);
+  await close();
+});
+
 test("answers are read as they are packed", async () => {
   const { teacher, close } = await openServer({ manners: () => ({ gzip: true }) }, QUICK);
   const answers = await askAll(teacher, QUESTIONS);
