@@ -3,11 +3,9 @@
  * Counters are derived from it and kept nowhere else.
  */
 
-import { gunzipSync, gzipSync } from "node:zlib";
-import { Binary, Float64, Int32, type Table, Utf8 } from "../formats/apache-arrow.ts";
-import { column } from "./columns.ts";
+import { gzipSync } from "node:zlib";
+import { answeredOf, type InMemory, inMemory, type Row, rowAt, tableOfRows, textOf } from "./journal-rows.ts";
 import { ledgerRows, openLedger } from "./ledger.ts";
-import { tableOf } from "./tables.ts";
 
 /**
  * How an attempt ended. `complete`: an answer; `unsent`: nothing reached the server; `refused`: it did no work; `impossible`:
@@ -77,34 +75,6 @@ export type Journal = {
   close(): Promise<void>;
 };
 
-type Row = Omit<Attempt, "most"> & {
-  event: "sent" | Outcome;
-  at: number;
-  reason: string | null;
-  status: number | null;
-  stream: number;
-  body: Uint8Array | null;
-  latency: number;
-} & Used;
-
-const tableOfRows = (rows: readonly Row[]): Table =>
-  tableOf({
-    id: column(new Utf8(), rows, "id"),
-    attempt: column(new Int32(), rows, "attempt"),
-    event: column(new Utf8(), rows, "event"),
-    at: column(new Float64(), rows, "at"),
-    endpoint: column(new Utf8(), rows, "endpoint"),
-    seed: column(new Float64(), rows, "seed"),
-    status: column(new Int32(), rows, "status"),
-    reason: column(new Utf8(), rows, "reason"),
-    stream: column(new Int32(), rows, "stream"),
-    latency: column(new Float64(), rows, "latency"),
-    prompt_tokens: column(new Int32(), rows, "prompt_tokens"),
-    completion_tokens: column(new Int32(), rows, "completion_tokens"),
-    cost: column(new Float64(), rows, "cost"),
-    body: column(new Binary(), rows, "body"),
-  });
-
 /** What is known of a request. */
 type Known = {
   attempts: number;
@@ -113,9 +83,6 @@ type Known = {
   /** The row of its answer in the ledger. */
   answer?: number;
 };
-
-/** Largest body that is read from a journal, in bytes. */
-const LARGEST = 1 << 30;
 
 /** Open a journal, new or as an earlier process left it; one that is nowhere lasts as long as the process. */
 export function openJournal(place?: { folder: string; key: string }, told = console.error): Journal {
@@ -247,59 +214,5 @@ export function openJournal(place?: { folder: string; key: string }, told = cons
       flush();
       ledger.close();
     },
-  };
-}
-
-type InMemory = ReturnType<typeof inMemory>;
-
-/** A ledger that is kept nowhere. */
-function inMemory() {
-  const tables: { first: number; table: Table }[] = [];
-  let rows = 0;
-  return {
-    get rows() {
-      return rows;
-    },
-    get length() {
-      return rows;
-    },
-    tables: () => tables,
-    append(table: Table) {
-      tables.push({ first: rows, table });
-      rows += table.numRows;
-    },
-    at(row: number) {
-      const found = tables.findLast(({ first }) => first <= row);
-      return found && { table: found.table, index: row - found.first };
-    },
-    close() {},
-  };
-}
-
-/** A row of the ledger; its body is looked at where that is asked for. */
-function rowAt(table: Table, i: number): Row {
-  const at = (name: string) => table.getChild(name)!.get(i);
-  return Object.defineProperty(Object.fromEntries(NAMES.map((name) => [name, at(name)])) as Row, "body", {
-    get: () => at("body") as Uint8Array | null,
-  });
-}
-
-const NAMES = ["id", "attempt", "event", "at", "endpoint", "seed", "status", "reason", "stream", "latency"].concat(
-  "prompt_tokens",
-  "completion_tokens",
-  "cost",
-);
-
-const textOf = (body: Uint8Array | null): string =>
-  body ? gunzipSync(body, { maxOutputLength: LARGEST }).toString("utf8") : "";
-
-function answeredOf(row: Row): Answered {
-  const { id, attempt, endpoint, seed, event, reason, status, stream, body, latency } = row;
-  const used = { prompt_tokens: row.prompt_tokens, completion_tokens: row.completion_tokens, cost: row.cost };
-  return {
-    ...{ id, attempt, endpoint, seed, most: used, reason, status, latency, used },
-    outcome: event as Outcome,
-    stream: stream === 1,
-    body: body && new Uint8Array(gunzipSync(Uint8Array.from(body), { maxOutputLength: LARGEST })),
   };
 }

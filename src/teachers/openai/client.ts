@@ -18,6 +18,7 @@ import { identify } from "./identify.ts";
 import { accepted, generationOf } from "./judged.ts";
 import { probe } from "./probe.ts";
 import { mostOf } from "./used.ts";
+import { type Flight, late, silent } from "./watch.ts";
 
 /** A request on its way. */
 type Work = Question & {
@@ -26,15 +27,10 @@ type Work = Question & {
   avoid: ReadonlySet<Endpoint>;
 };
 
-/** A request that is under way at a server. */
-type Flight = Progress & { work: Work; endpoint: Endpoint };
-
 /** Verdicts "impossible" without any answer that end the run: it is the question that is wrong, not the rows. */
 const ALL_REFUSED = 8;
 /** Answers that wait for the reader. */
 const AHEAD = 256;
-/** Where another server is idle, a request without a token is asked there after this many ms, or times the slowest answer. */
-const [SLOW, TIMES] = [20_000, 5];
 
 export async function* ask(
   client: Client,
@@ -218,35 +214,16 @@ export async function* ask(
     else again.push({ ...work, avoid });
   }
 
-  /** Where nothing is left but requests that a slow server holds, they are given to one that is idle. */
-  function takeFromSlow(now: number): void {
-    if (endpoints.length < 2 || !ended || again.length > 0) return;
-    for (const flight of flights) {
-      const late = now - flight.since > Math.max(SLOW, TIMES * slowest) && flight.pieces === 0;
-      if (!late || flight.elsewhere) continue;
-      if (!endpoints.some((other) => other !== flight.endpoint && other.free(now) && other.answered > 0)) continue;
-      flight.elsewhere = true;
-      flight.abort.abort();
-    }
-  }
-
-  /** The run stops where nobody has answered anything for as long as it may. */
-  function losePatience(now: number): void {
-    const since = endpoints.map((endpoint) => (endpoint.identity ? endpoint.downSince : begun));
-    if (since.some((one) => one === undefined)) return;
-    if (now - Math.max(...(since as number[])) < 1000 * options.patience) return;
-    const why = endpoints.map(({ place, last }) => `${place.url}: ${last}`).join("; ");
-    fail(
-      new DistillError(
-        `No server has answered for ${options.patience} s (${why}). What was drawn is kept; the same command continues.`,
-      ),
-    );
-  }
-
   const ticker = setInterval(() => {
     const now = Date.now();
-    takeFromSlow(now);
-    losePatience(now);
+    // where nothing is left but what a slow server holds, it is given to one that is idle
+    if (ended && again.length === 0)
+      for (const flight of late(flights, endpoints, slowest, now)) {
+        flight.elsewhere = true;
+        flight.abort.abort();
+      }
+    const silence = silent(endpoints, options.patience, begun, now);
+    if (silence !== undefined) fail(new DistillError(silence));
     tokensNow();
     wake();
   }, 250);
