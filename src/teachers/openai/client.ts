@@ -8,7 +8,7 @@ import type { Answered, Journal, Used } from "../../data/journal.ts";
 import type { Budget, Reservation } from "../budget.ts";
 import type { Finished, GenerateOptions, SampleRequest } from "../teacher.ts";
 import type { Answer } from "./answer.ts";
-import { attempt, type Client, type Progress, type Question, tooLongFor } from "./attempt.ts";
+import { attempt, type Client, type Question, tooLongFor } from "./attempt.ts";
 import { requireNoBatches } from "./batch.ts";
 import { mostPromptTokens } from "./body.ts";
 import { decisionOn, tooSlow } from "./decision.ts";
@@ -151,7 +151,6 @@ export async function* ask(
   /** Ask a server once, and see what becomes of it. Nothing is thrown from here. */
   async function send(work: Work, endpoint: Endpoint, reservation: Reservation, most: Used): Promise<void> {
     const flight: Flight = {
-      work,
       endpoint,
       since: Date.now(),
       abort: new AbortController(),
