@@ -13,6 +13,7 @@ export type Row = Omit<Attempt, "most"> & {
   reason: string | null;
   status: number | null;
   stream: number;
+  certain: number;
   body: Uint8Array | null;
   latency: number;
 } & Used;
@@ -28,6 +29,7 @@ export const tableOfRows = (rows: readonly Row[]): Table =>
     status: column(new Int32(), rows, "status"),
     reason: column(new Utf8(), rows, "reason"),
     stream: column(new Int32(), rows, "stream"),
+    certain: column(new Int32(), rows, "certain"),
     latency: column(new Float64(), rows, "latency"),
     prompt_tokens: column(new Int32(), rows, "prompt_tokens"),
     completion_tokens: column(new Int32(), rows, "completion_tokens"),
@@ -72,11 +74,19 @@ export function rowAt(table: Table, i: number): Row {
   });
 }
 
-const NAMES = ["id", "attempt", "event", "at", "endpoint", "seed", "status", "reason", "stream", "latency"].concat(
-  "prompt_tokens",
-  "completion_tokens",
-  "cost",
-);
+const NAMES = [
+  "id",
+  "attempt",
+  "event",
+  "at",
+  "endpoint",
+  "seed",
+  "status",
+  "reason",
+  "stream",
+  "certain",
+  "latency",
+].concat("prompt_tokens", "completion_tokens", "cost");
 
 export const textOf = (body: Uint8Array | null): string =>
   body ? gunzipSync(body, { maxOutputLength: LARGEST }).toString("utf8") : "";
@@ -88,6 +98,7 @@ export function answeredOf(row: Row): Answered {
     ...{ id, attempt, endpoint, seed, most: used, reason, status, latency, used },
     outcome: event as Outcome,
     stream: stream === 1,
+    certain: row.certain === 1,
     body: body && new Uint8Array(gunzipSync(Uint8Array.from(body), { maxOutputLength: LARGEST })),
   };
 }

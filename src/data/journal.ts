@@ -38,6 +38,8 @@ export type Ending = {
   /** As it came, as far as it came. */
   body: Uint8Array | null;
   used: Used;
+  /** Whether that is what it used, and not the most that it may have. */
+  certain: boolean;
   /** Milliseconds. */
   latency: number;
 };
@@ -78,6 +80,8 @@ export type Journal = {
 /** What is known of a request. */
 type Known = {
   attempts: number;
+  /** Attempts whose end is written. */
+  closed: Set<number>;
   ended: Map<Outcome, number>;
   open: Map<number, Attempt>;
   /** The row of its answer in the ledger. */
@@ -97,7 +101,7 @@ export function openJournal(place?: { folder: string; key: string }, told = cons
     maybe: { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 },
   };
   const of = (id: string): Known => {
-    const found = known.get(id) ?? { attempts: 0, ended: new Map(), open: new Map() };
+    const found = known.get(id) ?? { attempts: 0, closed: new Set(), ended: new Map(), open: new Map() };
     known.set(id, found);
     return found;
   };
@@ -126,6 +130,7 @@ export function openJournal(place?: { folder: string; key: string }, told = cons
     }
     const request = of(id);
     request.attempts = Math.max(request.attempts, attempt);
+    if (request.closed.has(attempt)) return;
     if (event === "sent") {
       if (request.open.has(attempt)) return;
       request.open.set(attempt, { id, attempt, endpoint, seed, most: used });
@@ -137,11 +142,14 @@ export function openJournal(place?: { folder: string; key: string }, told = cons
       count(spent.maybe, before.most, -1);
       request.open.delete(attempt);
     }
+    request.closed.add(attempt);
     request.ended.set(event, (request.ended.get(event) ?? 0) + 1);
     if (event === "complete") request.answer = number;
-    if (event === "complete") count(spent, used);
-    else if (event === "failed" || event === "cancelled") count(spent.maybe, used);
-    else if (event === "lying") count(prompt_tokens + completion_tokens > 0 ? spent : spent.maybe, used);
+    if (!row.certain) count(spent.maybe, used);
+    else {
+      count(spent, used);
+      if (event !== "complete") spent.requests--; // what was told, and is no answer
+    }
   }
 
   /** Rows that wait for the disk: all that come while one write goes on are the next one. */
@@ -172,7 +180,7 @@ export function openJournal(place?: { folder: string; key: string }, told = cons
     }
   }
 
-  const blank = { reason: null, status: null, stream: 0, body: null, latency: 0 };
+  const blank = { reason: null, status: null, stream: 0, certain: 0, body: null, latency: 0 };
   return {
     folder: place?.folder,
     answer(id) {
@@ -190,7 +198,7 @@ export function openJournal(place?: { folder: string; key: string }, told = cons
         attempts.map(({ most, ...attempt }) => write({ ...attempt, ...blank, event: "sent", at: Date.now(), ...most })),
       );
     },
-    async end({ most: _, ...attempt }, { outcome, reason, status, stream, body, used, latency }) {
+    async end({ most: _, ...attempt }, { outcome, reason, status, stream, body, used, certain, latency }) {
       await write({
         ...attempt,
         event: outcome,
@@ -198,6 +206,7 @@ export function openJournal(place?: { folder: string; key: string }, told = cons
         reason,
         status,
         stream: Number(stream),
+        certain: Number(certain),
         body: body && gzipSync(body, { level: 1 }),
         latency,
         ...used,

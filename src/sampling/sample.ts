@@ -126,7 +126,7 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
         onTokens(running);
       }
       generated += running;
-      if (counts.drawn === had) exhausted = refusalOf(run, budget, asked, schedule);
+      if (counts.drawn === had && !signal?.aborted) exhausted = refusalOf(run, budget, asked, schedule);
     }
   } finally {
     try {

@@ -1,5 +1,6 @@
 /** @file A model behind a server that speaks OpenAI's protocol, or behind several. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { DistillError } from "../core/errors.ts";
 import { openJournal } from "../data/journal.ts";
 import { loadTokenizer } from "../data/tokenizer.ts";
@@ -53,6 +54,7 @@ async function open(options: Options): Promise<Teacher> {
     endpoints,
     names: new Set([...known.flatMap(({ names }) => names), ...options.answers_as]),
     sure: false,
+    longest: 0,
     tokenizer,
     price: priceOf({ ...options, model: known[0]!.model }),
     mask,
@@ -87,21 +89,29 @@ async function meet(endpoints: readonly Endpoint[], options: Options, mask: (tex
   const begun = Date.now();
   let waited = false;
   while (true) {
-    await Promise.all(
-      endpoints.map(async (endpoint) => {
-        if (endpoint.identity) return;
-        const { place, connections } = endpoint;
-        const found = await identify(place, model, connections);
-        if (!("outcome" in found)) endpoint.identity = found;
-        else if (found.outcome === "fatal")
-          throw new DistillError(fatalSentence(endpoint, mask(found.reason), options));
-        else endpoint.unreachable(mask(found.reason));
-      }),
-    );
+    const fatal: DistillError[] = [];
+    const met = endpoints.map(async (endpoint) => {
+      if (endpoint.identity) return;
+      const { place, connections } = endpoint;
+      const found = await identify(place, model, connections);
+      if (!("outcome" in found)) endpoint.identity = found;
+      else if (found.outcome === "fatal") {
+        fatal.push(new DistillError(fatalSentence(endpoint, mask(found.reason), options)));
+        endpoint.leave(mask(found.reason), Number.POSITIVE_INFINITY);
+      } else endpoint.unreachable(mask(found.reason));
+    });
+    // one that says nothing does not keep the others waiting
+    const first = Promise.any(met.map((one, i) => one.then(() => endpoints[i]!.identity ?? Promise.reject())));
+    await Promise.race([Promise.all(met), first.then(() => sleep(PAUSE)).catch(() => Promise.all(met))]);
+    for (const one of met) one.catch(() => {});
+    if (fatal.length > 0 && endpoints.every(({ identity }) => !identity)) throw fatal[0]!;
+    for (const { message } of fatal) console.error(`${message} The others go on.`);
     const missing = endpoints.filter(({ identity }) => !identity);
     if (missing.length < endpoints.length) {
       for (const { place, last } of missing)
-        console.error(`${place.url} does not answer (${last}); it is tried again while the others work.`);
+        console.error(
+          `${place.url} does not answer${last ? ` (${last})` : ""}; it is tried again while the others work.`,
+        );
       return;
     }
     const loading = missing.some(({ last }) => /503|loading/i.test(last));
@@ -111,6 +121,6 @@ async function meet(endpoints: readonly Endpoint[], options: Options, mask: (tex
       );
     if (loading && !waited) console.log(`${missing[0]!.place.url} is loading its model; it is waited for.`);
     waited = true;
-    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    await sleep(PAUSE);
   }
 }

@@ -14,6 +14,8 @@ export type BatchManners = {
   failed?: boolean;
   /** Looks at it before it ends. */
   looks?: number;
+  /** Why nothing of it was done. */
+  why?: string;
   /** The answer to its creation is lost, after it was created or before. */
   lost?: "after" | "before";
 };
@@ -78,6 +80,7 @@ export async function startBatchServer(manners: (number: number) => BatchManners
       };
       return JSON.stringify({ id: `line-${custom_id}`, custom_id, response, error: null, ...given });
     });
+    if (manners.why) return { id, status, errors: { data: [{ message: manners.why }] } };
     const name = `out-${id}`;
     files.set(name, `${out.reverse().join("\n")}\n`); // their order is not that of the requests
     const place = manners.failed

@@ -35,6 +35,8 @@ export type Manners = {
   /** Comments and blank lines before the answer, so many. */
   comments?: number;
   gzip?: boolean;
+  /** What becomes of the connection behind a stream that is whole. */
+  after?: "reset" | "open";
   /** An error as an event in the stream, after the first pieces. */
   error?: unknown;
 };
@@ -223,6 +225,12 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       return void response.end();
     }
     if (usage) event({ ...head, choices: [], usage });
+    if (how.after) {
+      counts.whole++;
+      response.write("data: [DONE]\n\n");
+      if (how.after === "reset") setTimeout(() => response.destroy(), 2);
+      return;
+    }
     return sentWhole(response, "data: [DONE]\n\n", one, how);
   }
 

@@ -36,6 +36,8 @@ export type Asked = {
   prefilled: boolean;
   /** What a prompt that had no usage told of it is taken to have. */
   prompt_tokens: number;
+  /** The tokens of a completion of which a server tells none. */
+  count: (text: string) => number;
   top_logprobs: number;
 };
 
@@ -46,6 +48,7 @@ export function answerIn(
   asked: Asked,
 ): Answer | Fault {
   const { whole } = assembled;
+  if (whole.cut) return { outcome: "failed", reason: "the answer was cut off before its end" };
   if (!shaped) return { outcome: "lying", reason: "an answer of 200 that is no JSON of a completion" };
   if (whole.error !== undefined) return faultOfError(whole.error, whole.pieces > 0);
   if (stream && !whole.done && (whole.finish === null || !whole.usage))
@@ -95,18 +98,24 @@ const UNUSABLE: Record<string, Fault> = {
   error: { outcome: "failed", reason: "the server failed in the answer (error)" },
 };
 
-/** Whether two names are of one model: servers add a date, leave out an owner, or write it in capitals. */
+/** Whether two names are of one model: servers add a date, leave out an owner or a way of routing, or write it in capitals. */
 export function sameModel(a: string, b: string): boolean {
-  const [x, y] = [a, b].map((name) => name.toLowerCase().split("/").at(-1)!.replace(/:.*$/, ""));
-  return x === y || x!.startsWith(`${y}-`) || y!.startsWith(`${x}-`) || a === b;
+  const [x, y] = [a, b].map((name) => name.toLowerCase().split("/").at(-1)!.replace(ROUTED, "").replace(DATED, ""));
+  return a === b || x === y;
 }
+
+const ROUTED = /:(latest|free|nitro|floor|online|extended|exacto|beta)$/;
+const DATED = /-(latest|\d{4}-?\d{2}-?\d{2}|\d{4})$/;
 
 function usageOf(whole: Whole, asked: Asked): AnswerUsage {
   const { usage } = whole;
-  const said = usage?.completion_tokens;
+  const text = whole.field + whole.content;
+  // none is no count of a text
+  const said = text === "" ? usage?.completion_tokens : usage?.completion_tokens || undefined;
+  const counted = () => Math.max(whole.ids.length, whole.tokens.length, whole.pieces, asked.count(text));
   return {
     prompt_tokens: usage?.prompt_tokens ?? asked.prompt_tokens,
-    completion_tokens: said ?? Math.max(whole.ids.length, whole.tokens.length, whole.pieces),
+    completion_tokens: said ?? counted(),
     reasoning_tokens: usage?.completion_tokens_details?.reasoning_tokens ?? usage?.reasoning_tokens ?? null,
     cached_tokens: usage?.prompt_tokens_details?.cached_tokens ?? usage?.prompt_cache_hit_tokens ?? null,
     cost: usage?.cost ?? null,

@@ -71,6 +71,8 @@ export type Whole = {
   usage: z.output<typeof Usage>;
   /** Pieces that brought some of the answer. */
   pieces: number;
+  /** Whether the body ends within its JSON. */
+  cut: boolean;
   error?: unknown;
 };
 
@@ -88,6 +90,7 @@ export function assembler() {
     ids: [],
     usage: undefined,
     pieces: 0,
+    cut: false,
   };
   let torn = false;
   const add = (body: Body): boolean => {
@@ -125,15 +128,17 @@ export function assembler() {
         whole.done = true;
         return true;
       }
-      const parsed = Body.safeParse(json(data));
+      const parsed = Body.safeParse(jsonOf(data));
       if (parsed.success) return add(parsed.data);
       torn = true; // where it is the last one, the stream was cut in it
       return false;
     },
     /** The whole body of an answer that was not streamed. */
     body(text: string): boolean {
-      const parsed = Body.safeParse(json(text));
+      const value = jsonOf(text);
+      const parsed = Body.safeParse(value);
       if (parsed.success) add(parsed.data);
+      whole.cut = value === undefined && /^\s*\{/.test(text);
       return parsed.success;
     },
   };
@@ -171,18 +176,11 @@ export function assemble(body: Uint8Array, stream: boolean): { assembled: Assemb
   return { assembled, shaped: true };
 }
 
-function json(text: string): unknown {
+/** What JSON says; undefined where it is none. */
+export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text.replace(/^\ufeff/, ""));
   } catch {
     return undefined;
   }
-}
-
-/** What was used as far as it is known of an answer that broke off: what it says of it, else the pieces that came. */
-export function usedSoFar({ whole }: Assembler, prompt_tokens: number) {
-  return {
-    prompt_tokens: whole.usage?.prompt_tokens ?? prompt_tokens,
-    completion_tokens: Math.max(whole.usage?.completion_tokens ?? 0, whole.pieces, whole.ids.length),
-  };
 }

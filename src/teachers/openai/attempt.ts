@@ -6,7 +6,7 @@ import type { Tokenizer } from "../../data/tokenizer.ts";
 import type { Price } from "../budget.ts";
 import type { GenerateOptions, SampleRequest } from "../teacher.ts";
 import type { Answer } from "./answer.ts";
-import { assemble, assembler } from "./assemble.ts";
+import { assemble, assembler, jsonOf } from "./assemble.ts";
 import { bodyOf, streams } from "./body.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Fault } from "./faults.ts";
@@ -23,6 +23,8 @@ export type Client = {
   names: Set<string>;
   /** Whether an answer has shown under which name it answers. */
   sure: boolean;
+  /** Tokens of the longest answer that was longer than asked for; 0 where none was. */
+  longest: number;
   tokenizer: Tokenizer | undefined;
   price: Price | undefined;
   mask: Mask;
@@ -118,7 +120,7 @@ async function receive(
   const event = (data: string) => {
     const brought = assembled.event(data);
     progress.pieces = assembled.whole.pieces;
-    return brought;
+    return assembled.whole.done ? "last" : brought;
   };
   const reply = await endpoint.connections.exchange({
     ...request,
@@ -151,7 +153,7 @@ export async function tooLongFor(
       body: JSON.stringify(server.tokenize.body(text, model)),
       within: COUNT,
     });
-    if (status === 200) count = server.tokenize.count(JSON.parse(Buffer.from(body).toString("utf8")));
+    if (status === 200) count = server.tokenize.count(jsonOf(Buffer.from(body).toString("utf8")));
   }
   if (count === undefined || count < context) return undefined;
   return `The prompt has ${count} tokens, which leaves no room for a completion in the server's context of ${context}.`;

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { DistillError } from "../../core/errors.ts";
 import { formatDuration } from "../../core/progress.ts";
+import { jsonOf } from "./assemble.ts";
 import type { Client } from "./attempt.ts";
 import { type Chunk, type Line, linesOf, type Transport } from "./batch.ts";
 import { fatalSentence } from "./decision.ts";
@@ -21,6 +22,8 @@ const Batch = z.looseObject({
   metadata: z.record(z.string(), z.unknown()).nullish(),
 });
 type Batch = z.output<typeof Batch>;
+
+const List = z.looseObject({ data: z.array(z.unknown()) });
 
 const ENDED = ["completed", "failed", "expired", "cancelled", "canceled"];
 
@@ -71,15 +74,24 @@ export function submitTo(client: Client, endpoint: Endpoint, signal: AbortSignal
   async function batchAt(path: string, body?: { content: string }): Promise<Batch | undefined> {
     const text = await call(body ? "POST" : "GET", path, body);
     if (text === undefined) return undefined;
-    const value = JSON.parse(text) as { job?: unknown };
-    return Batch.parse(value.job ?? value);
+    const value = jsonOf(text) as { job?: unknown } | undefined;
+    return read(Batch, value?.job ?? value, path);
+  }
+
+  /** What a server says, as it is said of such a path. */
+  function read<Value>(schema: z.ZodType<Value>, value: unknown, path: string): Value {
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return parsed.data;
+    throw new DistillError(
+      `${place.url} does not take batches as OpenAI's API does: what it says at ${path} is nothing of the kind. Ask without --batch, or with --batch-files.`,
+    );
   }
 
   async function submit(chunk: Chunk, content: string, save: () => Promise<void>): Promise<string | undefined> {
     if (chunk.submitting) {
       const text = await call("GET", `/batches?limit=${LISTED}`);
       if (text === undefined) return undefined;
-      const { data = [] } = JSON.parse(text) as { data?: unknown[] };
+      const { data } = read(List, jsonOf(text), "/batches");
       const found = data
         .flatMap((one) => Batch.safeParse(one).data ?? [])
         .find(({ metadata }) => metadata?.[MARK] === chunk.hash);
@@ -87,11 +99,12 @@ export function submitTo(client: Client, endpoint: Endpoint, signal: AbortSignal
     }
     const file = await call("POST", "/files", multipart(`${chunk.hash}.jsonl`, content));
     if (file === undefined) return undefined;
+    const { id } = read(z.looseObject({ id: z.string() }), jsonOf(file), "/files");
     chunk.submitting = true;
     await save();
     const created = await batchAt("/batches", {
       content: JSON.stringify({
-        input_file_id: (JSON.parse(file) as { id: string }).id,
+        input_file_id: id,
         endpoint: options.endpoint === "chat" ? "/v1/chat/completions" : "/v1/completions",
         completion_window,
         metadata: { [MARK]: chunk.hash },
@@ -101,14 +114,17 @@ export function submitTo(client: Client, endpoint: Endpoint, signal: AbortSignal
   }
 
   return {
-    async answers(chunk, content, save) {
-      if (chunk.batch === undefined) {
-        const id = await submit(chunk, content, save);
-        if (id === undefined) return undefined;
-        chunk.batch = id;
-        await save();
-        told(`Batch ${id}: ${chunk.attempts.length} requests submitted to ${place.url}.`);
-      }
+    later: false,
+    async begin(chunk, content, save) {
+      if (chunk.batch !== undefined) return true;
+      const id = await submit(chunk, content, save);
+      if (id === undefined) return false;
+      chunk.batch = id;
+      await save();
+      told(`Batch ${id}: ${chunk.attempts.length} requests submitted to ${place.url}.`);
+      return true;
+    },
+    async answers(chunk) {
       let said = "";
       const begun = Date.now();
       while (!signal?.aborted) {
@@ -139,10 +155,8 @@ export function submitTo(client: Client, endpoint: Endpoint, signal: AbortSignal
       ?.map(({ message }) => message)
       .filter(Boolean)
       .join("; ");
-    if (texts.length === 0 && why) {
-      chunk.done = true;
-      throw new DistillError(`Batch ${batch.id} ended as ${batch.status}: ${mask.text(why)}.`);
-    }
+    if (texts.length === 0 && why)
+      chunk.failed = `Batch ${batch.id} ended as ${batch.status}: ${mask.text(why).replace(/\.$/, "")}. The same command submits its requests again.`;
     return linesOf(texts);
   }
 }

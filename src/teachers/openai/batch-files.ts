@@ -3,17 +3,28 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeWhole } from "../../core/files.ts";
+import { contentHash } from "../../core/hash.ts";
+import { nameOf } from "./attempt.ts";
 import { linesOf, type Transport } from "./batch.ts";
 
-/** Requests are written to a folder, and answered by whatever else of .jsonl lies there. */
+/** Requests are written to a folder, and answered by whatever else of .jsonl lies there, now or later. */
 export const filesIn = (folder: string): Transport => ({
-  async answers({ hash, attempts }, content) {
+  later: true,
+  async begin(chunk, content, save) {
     mkdirSync(folder, { recursive: true });
-    const path = join(folder, `requests-${hash}.jsonl`);
-    if (!existsSync(path)) writeWhole(path, content);
+    // of what is left of a chunk there is a file too, with the same names of lines
+    const path = join(folder, `requests-${contentHash(chunk.attempts.map(nameOf))}.jsonl`);
+    const answered = await this.answers(chunk);
+    const none = !chunk.attempts.some((made) => answered?.has(nameOf(made)));
+    if (none && !existsSync(path)) writeWhole(path, content);
+    if (!chunk.written) {
+      chunk.written = true;
+      await save();
+    }
+    return true;
+  },
+  async answers() {
     const others = readdirSync(folder).filter((name) => name.endsWith(".jsonl") && !name.startsWith("requests-"));
-    const lines = linesOf(others.sort().map((name) => readFileSync(join(folder, name), "utf8")));
-    // a chunk is answered as a whole: what is missing in it is asked again
-    return attempts.some(({ id, attempt }) => lines.has(`${id}-${attempt}`)) ? lines : undefined;
+    return linesOf(others.sort().map((name) => readFileSync(join(folder, name), "utf8")));
   },
 });

@@ -27,15 +27,23 @@ export type Chunk = {
   /** Before it is submitted: it may have been, and nobody knows. */
   submitting?: boolean;
   batch?: string;
+  /** Its file was left for others to answer. */
+  written?: boolean;
   done?: boolean;
+  /** Why the server did none of it. */
+  failed?: string;
 };
 
 /** A line of what came: an answer's status and body, or why there is none. Nothing for a request that was not done. */
 export type Line = { status: number; body: unknown };
 
 export type Transport = {
-  /** What came of the chunk's lines, by name; undefined where that is not there and will not be while this process waits. */
-  answers(chunk: Chunk, content: string, save: () => Promise<void>): Promise<Map<string, Line> | undefined>;
+  /** Have the chunk on its way. False where that was stopped. */
+  begin(chunk: Chunk, content: string, save: () => Promise<void>): Promise<boolean>;
+  /** What came of the chunk's lines, by name; undefined where it was stopped. */
+  answers(chunk: Chunk): Promise<Map<string, Line> | undefined>;
+  /** Whether what is not among them may still come. */
+  later: boolean;
 };
 
 /** What the journal calls the list of them. */
@@ -43,7 +51,8 @@ const NAME = "batches";
 
 /** Refuse to ask at once what is on its way in a batch, and would be paid for twice. */
 export function requireNoBatches(journal: Journal, answered: (id: string) => boolean): void {
-  const open = (journal.noted<Chunk[]>(NAME) ?? []).filter(({ done }) => !done);
+  const chunks = journal.noted<Chunk[]>(NAME) ?? [];
+  const open = chunks.filter(({ done, batch, submitting, written }) => !done && (batch || submitting || written));
   const left = open.flatMap(({ attempts }) => attempts.filter(({ id }) => !answered(id)));
   if (left.length > 0)
     throw new DistillError(
@@ -56,7 +65,7 @@ export async function* askInBatches(
   requests: Iterable<SampleRequest>,
   asked: Asking & { budget: Budget },
 ): AsyncGenerator<Finished> {
-  const { options, endpoints, price, told } = client;
+  const { options, endpoints, told } = client;
   const { journal, budget, signal } = asked;
   const endpoint = endpoints.find(({ identity }) => identity)!;
   await probe(client, asked);
@@ -87,6 +96,15 @@ export async function* askInBatches(
       }),
     });
 
+  /** The lines of a chunk; what is asked no more has none. */
+  const linesIn = ({ attempts }: Chunk): string =>
+    attempts
+      .flatMap((made) => {
+        const question = waiting.get(made.id);
+        return question ? [`${line(made, question)}\n`] : [];
+      })
+      .join("");
+
   /** The requests that are in no chunk, as chunks, as far as the budget goes. */
   async function compose(): Promise<void> {
     const placed = new Set(chunks.flatMap(({ done, attempts }) => (done ? [] : attempts.map(({ id }) => id))));
@@ -101,7 +119,7 @@ export async function* askInBatches(
     };
     for (const question of waiting.values()) {
       if (placed.has(question.id)) continue;
-      const most: Used = mostOf(question, asked, price);
+      const most: Used = mostOf(question, asked, client);
       const reservation = budget.reserve(most);
       if (!reservation) break;
       reservations.set(question.id, reservation);
@@ -124,23 +142,28 @@ export async function* askInBatches(
     await compose();
     const open = chunks.filter(({ done }) => !done);
     if (open.length === 0) return; // all is answered, or the budget is used up
+    for (const chunk of open) {
+      try {
+        if (!(await transport.begin(chunk, linesIn(chunk), save))) return;
+      } catch (error) {
+        if (!chunk.submitting && !chunk.batch) await giveBack(chunk);
+        throw error;
+      }
+    }
     let came = 0;
     for (const chunk of open) {
-      // what is asked no more has its answers too, and they are paid for
-      const content = chunk.attempts.flatMap((made) => {
-        const question = waiting.get(made.id);
-        return question ? [`${line(made, question)}\n`] : [];
-      });
-      const lines = await transport.answers(chunk, content.join(""), save);
-      if (!lines) {
-        if (signal?.aborted) return;
-        continue;
-      }
-      let stop: string | undefined;
+      const lines = await transport.answers(chunk);
+      if (!lines) return;
+      let stop = chunk.failed;
+      const missing: Attempt[] = [];
       for (const made of chunk.attempts) {
-        const found = lines.get(nameOf(made));
         const question = waiting.get(made.id);
         if (!question) continue;
+        const found = lines.get(nameOf(made));
+        if (!found && transport.later) {
+          missing.push(made);
+          continue;
+        }
         const outcome = await judgedLine(made, question, found);
         reservations.get(made.id)?.settle(outcome.used);
         stop ??= outcome.stop;
@@ -149,21 +172,40 @@ export async function* askInBatches(
         came++;
         yield outcome.finished;
       }
-      chunk.done = true;
+      chunk.attempts = missing;
+      chunk.done = missing.length === 0;
       await save();
       if (stop !== undefined) throw new DistillError(stop);
     }
-    if (chunks.some(({ done }) => !done)) {
+    const left = open.flatMap(({ attempts }) => attempts).length;
+    if (left > 0) {
+      for (const chunk of open) if (!chunk.done) await transport.begin(chunk, linesIn(chunk), save);
       const files = options.batch!.files!;
-      const left = chunks.flatMap(({ done, attempts }) => (done ? [] : attempts)).length;
+      const name = [...client.names][0];
       throw new DistillError(
-        `${left} requests wait in ${files} to be answered. Have each requests-*.jsonl there answered, such as by vllm run-batch -i ${join(files, "requests-….jsonl")} -o ${join(files, "answers.jsonl")} --model ${[...client.names][0]}, leave what comes as another .jsonl in the same folder, and run the same command again.`,
+        `${left} requests wait in ${files} to be answered. Have each requests-*.jsonl there answered, such as by vllm run-batch -i ${join(files, "requests-….jsonl")} -o ${join(files, "answers.jsonl")} --model ${name}, leave what comes as another .jsonl in the same folder, and run the same command again.`,
       );
     }
     if (came === 0 && ++tries > options.max_retries) {
       told("The batches brought no further answers; the same command submits what is missing again.");
       return;
     }
+  }
+
+  /** Of a chunk that never left: it cost nothing, and may be asked in another way. */
+  async function giveBack(chunk: Chunk): Promise<void> {
+    const nothing = { prompt_tokens: 0, completion_tokens: 0, cost: 0 };
+    const ending = {
+      reason: "it was not submitted",
+      status: null,
+      stream: false,
+      body: null,
+      certain: true,
+      latency: 0,
+    };
+    await Promise.all(chunk.attempts.map((made) => journal.end(made, { ...ending, outcome: "unsent", used: nothing })));
+    chunk.done = true;
+    await save();
   }
 
   /** What a line is, written down; nothing finished where it is to be asked again. */

@@ -64,10 +64,16 @@ export function askedOf(
   { top_logprobs }: GenerateOptions,
   { endpoint, reasoning }: Options,
   models: readonly string[],
+  tokenizer: Tokenizer | undefined,
 ): Asked {
   const prefilled = endpoint === "completions" && prefilledThink(prompt) !== "";
-  return { endpoint, reasoning, models, prefilled, prompt_tokens, top_logprobs };
+  const count = (text: string) =>
+    tokenizer ? tokenizer.encode(text).length : Math.ceil(Buffer.byteLength(text) / DENSE);
+  return { endpoint, reasoning, models, prefilled, prompt_tokens, top_logprobs, count };
 }
+
+/** Bytes of a token where nobody counts them: fewer than most have. */
+const DENSE = 3;
 
 /** Bytes that a template puts around a turn, at most. */
 const AROUND = 32;

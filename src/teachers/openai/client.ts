@@ -37,7 +37,7 @@ export async function* ask(
   requests: Iterable<SampleRequest>,
   asked: GenerateOptions & { journal: Journal; budget: Budget },
 ): AsyncGenerator<Finished> {
-  const { options, endpoints, told, mask, price } = client;
+  const { options, endpoints, told, mask } = client;
   const { journal, budget, signal } = asked;
   const source = requests[Symbol.iterator]();
   const again: Work[] = [];
@@ -56,6 +56,8 @@ export async function* ask(
   let wake = () => {};
   const begun = Date.now();
 
+  /** Whether it is known, of this run or an earlier one, that requests like these are answered. */
+  const anyAnswer = () => answers > 0 || journal.spent().requests > 0;
   const stop = () => {
     for (const { abort } of flights) abort.abort();
     wake();
@@ -120,7 +122,7 @@ export async function* ask(
       const others = free.filter((endpoint) => !work.avoid.has(endpoint));
       const idlest = (among: readonly Endpoint[]) =>
         among.reduce((best, one) => (one.inFlight / one.limit < best.inFlight / best.limit ? one : best));
-      const most = mostOf(work, asked, price);
+      const most = mostOf(work, asked, client);
       const reservation = budget.reserve(most);
       if (!reservation) {
         held = work;
@@ -135,7 +137,9 @@ export async function* ask(
     identifying.add(endpoint);
     try {
       const found = await identify(endpoint.place, options.model ?? [...client.names][0], endpoint.connections, signal);
-      if ("outcome" in found) endpoint.unreachable(mask.text(found.reason));
+      if ("outcome" in found && found.outcome === "fatal")
+        endpoint.leave(mask.text(found.reason), Number.POSITIVE_INFINITY);
+      else if ("outcome" in found) endpoint.unreachable(mask.text(found.reason));
       else {
         endpoint.identity = found;
         told(`${endpoint.place.url} is there now, and takes its share.`);
@@ -168,6 +172,7 @@ export async function* ask(
         used = ending.used;
         if (answer) {
           answers++;
+          notice(answer.usage.completion_tokens);
           if (!client.sure && answer.model !== null) client.names.add(answer.model);
           client.sure = true;
           slowest = Math.max(slowest, ending.latency);
@@ -186,6 +191,16 @@ export async function* ask(
     }
   }
 
+  /** A server that does not keep to the limit is reckoned with from then on. */
+  function notice(tokens: number): void {
+    if (tokens <= asked.max_completion_length) return;
+    if (client.longest === 0)
+      told(
+        `An answer has ${tokens} tokens where at most ${asked.max_completion_length} were asked for: the server does not keep to max_completion_length.`,
+      );
+    client.longest = Math.max(client.longest, tokens);
+  }
+
   /** What becomes of a request that was not answered. */
   function decide(work: Work, endpoint: Endpoint, fault: Fault, { elsewhere, since }: Flight): void {
     const { index, id } = work;
@@ -201,17 +216,24 @@ export async function* ask(
         });
     if (!decision) return;
     if ("stop" in decision) fail(new DistillError(decision.stop));
-    else if ("error" in decision && (answers > 0 || fault.outcome !== "lying"))
-      done.push({ index, error: decision.error });
-    else if ("error" in decision) {
-      const few = lies.push({ index, error: decision.error }) < ALL_REFUSED;
+    else if ("refused" in decision) refused.push({ index, error: decision.refused });
+    else if ("again" in decision) {
+      if (decision.said !== undefined && !said.has(endpoint)) told(decision.said);
+      if (decision.said !== undefined) said.add(endpoint);
+      const next = { ...work, avoid: fault.outcome === "failed" || elsewhere ? avoid : work.avoid };
+      if (decision.again === "next") again.unshift(next);
+      else again.push({ ...next, avoid });
+    } else if (anyAnswer() || fault.outcome !== "lying") done.push({ index, error: decision.error });
+    else if (lies.push({ index, error: decision.error }) >= ALL_REFUSED) {
       const kept = journal.folder ?? "the journal";
-      const said = `${endpoint.place.url} gives no answers that can be used. ${decision.error} What it sent is in ${kept}.`;
-      if (!few) fail(new DistillError(said));
-    } else if ("refused" in decision) refused.push({ index, error: decision.refused });
-    else if (decision.again === "next") again.unshift(elsewhere ? { ...work, avoid } : work);
-    else again.push({ ...work, avoid });
+      fail(
+        new DistillError(
+          `${endpoint.place.url} gives no answers that can be used. ${decision.error} What it sent is in ${kept}.`,
+        ),
+      );
+    }
   }
+  const said = new Set<Endpoint>();
 
   const ticker = setInterval(() => {
     const now = Date.now();
@@ -229,13 +251,14 @@ export async function* ask(
   try {
     requireNoBatches(journal, (id) => journal.answer(id) !== undefined);
     held = next(endpoints); // there is something to ask
+    if (held && budget.refusal(mostOf(held, asked, client))) return;
     if (held) await probe(client, asked);
     while (true) {
       const woken = new Promise<void>((resolve) => {
         wake = resolve;
       });
       if (!signal?.aborted && failure === undefined) dispatch();
-      if (answers > 0) done.push(...refused.splice(0), ...lies.splice(0));
+      if (anyAnswer()) done.push(...refused.splice(0), ...lies.splice(0));
       if (done.length > 0) {
         yield* done.splice(0);
         continue;

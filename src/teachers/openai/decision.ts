@@ -6,7 +6,7 @@ import type { Options } from "./options.ts";
 
 export type Decision =
   /** Ask again: before others where it cost nothing, else after them. */
-  | { again: "next" | "last" }
+  | { again: "next" | "last"; said?: string }
   /** There is no answer to this request. */
   | { error: string }
   /** The server refuses it, or all that are like it. */
@@ -35,12 +35,22 @@ export function decisionOn(
   { sentAt, failed, lies, elsewhere, others }: History,
 ): Decision | undefined {
   if (outcome === "cancelled") return undefined;
-  if (outcome === "fatal") return { stop: fatalSentence(endpoint, reason, options) };
+  const missing = outcome === "impossible" && reason.startsWith("404") && endpoint.answered === 0;
+  if (outcome === "fatal" || missing) {
+    const sentence = fatalSentence(endpoint, reason, options);
+    if (!elsewhere) return { stop: sentence };
+    endpoint.leave(reason, Number.POSITIVE_INFINITY);
+    return { again: "next", said: `${sentence} The others go on.` };
+  }
   if (outcome === "unsent") {
     endpoint.unreachable(reason);
     return { again: "next" };
   }
   if (outcome === "refused") {
+    if (wait !== undefined && wait > 1000 * options.patience && elsewhere) {
+      endpoint.leave(reason, wait);
+      return { again: "next" };
+    }
     if (wait !== undefined && wait > 1000 * options.patience)
       return {
         stop: `${endpoint.place.url} asks to wait ${Math.ceil(wait / 1000)} s (${reason}), and the recipe's teacher.patience is ${options.patience} s. What was drawn is kept; the same command continues.`,
@@ -60,7 +70,6 @@ export function decisionOn(
   const field = rejectedField(reason);
   if (field && !endpoint.refuses.has(field)) endpoint.refuses.set(field, Date.now());
   if (field && sentAt <= endpoint.refuses.get(field)!) return { again: "next" };
-  if (reason.startsWith("404") && endpoint.answered === 0) return { stop: fatalSentence(endpoint, reason, options) };
   return { refused: `The server refuses the request (${reason}).` };
 }
 

@@ -39,6 +39,8 @@ export type Endpoint = {
   /** It failed at a request that was sent at `sentAt`, or could not be reached. */
   failed(reason: string, sentAt: number): void;
   unreachable(reason: string): void;
+  /** It answers nobody, and is asked nothing for so many ms. */
+  leave(reason: string, ms: number): void;
 };
 
 /** Concurrency grows by one with each answer until the first refusal, later by one with each round of them, and is halved by a refusal. */
@@ -94,7 +96,10 @@ export function openEndpoint(place: Place, connections: Connections, max_concurr
         steady = true;
         lowered = Date.now();
       }
-      pause(wait ?? Math.min(LONGEST, SHORTEST * 2 ** Math.min(Math.max(0, faults - 1), 10)));
+      // what it asks for, and more where that was not enough
+      const longer =
+        faults > 1 || wait === undefined ? Math.min(LONGEST, SHORTEST * 2 ** Math.min(Math.max(0, faults - 2), 10)) : 0;
+      pause(Math.max(wait ?? 0, longer));
       if (endpoint.answered === 0 || faults > 20) downSince ??= Date.now();
     },
     failed(reason, sentAt) {
@@ -113,6 +118,11 @@ export function openEndpoint(place: Place, connections: Connections, max_concurr
       last = reason;
       downSince ??= Date.now();
       pause(Math.min(ABSENT, SHORTEST * 2 ** Math.min(faults++, 10)));
+    },
+    leave(reason, ms) {
+      last = reason;
+      downSince ??= Date.now();
+      pause(ms);
     },
   };
   return endpoint;

@@ -40,8 +40,8 @@ export type Connections = {
     headers: Record<string, string>;
     body?: string | Uint8Array;
     signal?: AbortSignal | undefined;
-    /** Told of the data of each event of a stream; true says that it brought something of the answer. */
-    event?: (data: string) => boolean;
+    /** Told of the data of each event of a stream, and says whether it brought something of the answer, or was the last. */
+    event?: (data: string) => boolean | "last";
     /** Seconds for the whole, in place of the clocks. */
     within?: number;
   }): Promise<Reply>;
@@ -87,7 +87,7 @@ export async function openConnections(timeouts: Timeouts, connections: number): 
         ...(fault ? { fault } : {}),
       });
       try {
-        if (signal?.aborted) return reply({ outcome: "cancelled", reason: "it was stopped" });
+        if (signal?.aborted) return reply({ outcome: "unsent", reason: "it was stopped" });
         const response = await request(url, {
           dispatcher,
           method,
@@ -98,8 +98,11 @@ export async function openConnections(timeouts: Timeouts, connections: number): 
         status = response.statusCode;
         got = response.headers;
         const streamed = event && status === 200 && /event-stream/.test(String(got["content-type"]));
+        let over = false;
         const events = eventReader((data) => {
-          if (event?.(data)) clock(timeouts.stall, "no further token");
+          const brought = event?.(data);
+          over ||= brought === "last";
+          if (brought) clock(timeouts.stall, "no further token");
         });
         for await (const chunk of decoded(response.body, String(got["content-encoding"] ?? ""))) {
           size += chunk.length;
@@ -109,6 +112,7 @@ export async function openConnections(timeouts: Timeouts, connections: number): 
           }
           chunks.push(chunk);
           if (streamed) events.push(chunk);
+          if (over) return reply(); // whatever becomes of the connection
         }
         if (streamed) events.end();
         return reply();

@@ -113,10 +113,10 @@ export function faultOfConnection(error: unknown): Fault {
 
 /** Milliseconds that headers ask to wait: retry-after in its three forms, else the reset of a limit that is used up. */
 export function waitOf(headers: Headers, now = Date.now()): number | undefined {
-  const ms = Number(text(headers["retry-after-ms"]) ?? Number.NaN);
+  const ms = Number(text(headers["retry-after-ms"])?.trim() || Number.NaN);
   if (Number.isFinite(ms)) return Math.max(0, ms);
-  const after = text(headers["retry-after"]);
-  if (after !== undefined) {
+  const after = text(headers["retry-after"])?.trim();
+  if (after) {
     const seconds = Number(after);
     if (Number.isFinite(seconds)) return Math.max(0, 1000 * seconds);
     const date = Date.parse(after);
@@ -128,7 +128,7 @@ export function waitOf(headers: Headers, now = Date.now()): number | undefined {
     const left = text(headers[`x-ratelimit-remaining-${what}`]);
     const reset = text(headers[`x-ratelimit-reset-${what}`]);
     if (reset === undefined || (left !== undefined && Number(left) > 0)) return [];
-    return duration(reset) ?? [];
+    return duration(reset, now) ?? [];
   });
   return waits.length > 0 ? Math.max(...waits) : undefined;
 }
@@ -139,12 +139,19 @@ export const usedUpFor = (headers: Headers): number | undefined =>
     ? waitOf(headers)
     : undefined;
 
-/** A duration as Go writes it ("6m0s", "12ms", "1h2m3.5s"), or seconds, in milliseconds. */
-function duration(value: string): number | undefined {
-  if (/^\d+(\.\d+)?$/.test(value)) return 1000 * Number(value);
+/** A duration as Go writes it ("6m0s", "12ms", "1h2m3.5s"), or seconds, or a time since 1970, in milliseconds from now. */
+function duration(value: string, now: number): number | undefined {
+  if (/^\d+(\.\d+)?$/.test(value)) {
+    const number = Number(value);
+    if (number < YEAR) return 1000 * number;
+    return Math.max(0, (number < 1000 * EPOCH ? 1000 * number : number) - now);
+  }
   const parts = [...value.matchAll(/(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)/g)];
   if (parts.length === 0 || parts.map(([part]) => part).join("") !== value) return undefined;
   return parts.reduce((sum, [, count, unit]) => sum + Number(count) * UNITS[unit!]!, 0);
 }
+
+/** Seconds that nobody asks to wait: more are a time of day; those of a time in this century, in seconds. */
+const [YEAR, EPOCH] = [366 * 24 * 3600, 1e9];
 
 const UNITS: Record<string, number> = { h: 3600e3, m: 60e3, s: 1000, ms: 1, us: 1e-3, µs: 1e-3, ns: 1e-6 };

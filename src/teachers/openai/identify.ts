@@ -23,7 +23,7 @@ export type Identity = {
 };
 
 /** Seconds for a look at what a server says of itself. */
-const LOOK = 30;
+const LOOK = 10;
 
 /** A path behind an address, whose parameters stay. */
 export function pathOf(base: URL, path: string): string {

@@ -17,7 +17,7 @@ export type Replied = { reply: Reply; assembled: { assembled: Assembler; shaped:
 
 /** What a reply is: an answer, or a fault; and what is written of it. */
 export function judged(
-  { options, names, sure, price, mask }: Client,
+  { options, names, sure, price, mask, tokenizer }: Client,
   { request, prompt_tokens }: Question,
   made: Attempt,
   asked: Asking,
@@ -25,9 +25,11 @@ export function judged(
   { since }: Pick<Progress, "since">,
 ): Came {
   const text = () => Buffer.from(reply.body).toString("utf8");
-  const expected = askedOf(request, prompt_tokens, asked, options, sure ? [...names] : []);
+  const expected = askedOf(request, prompt_tokens, asked, options, sure ? [...names] : [], tokenizer);
+  // a stream that said that it was over is whole, however its connection ended
+  const over = stream && reply.status === 200 && assembled.assembled.whole.done;
   const found: Answer | Fault =
-    reply.fault ??
+    (over ? undefined : reply.fault) ??
     (reply.status === 200 ? answerIn(assembled, stream, expected) : faultOfStatus(reply.status, reply.headers, text()));
   const answer = "completion" in found ? maskedIn(found, mask) : undefined;
   const fault = "completion" in found ? undefined : { ...found, reason: mask.text(found.reason) };
@@ -35,12 +37,22 @@ export function judged(
     outcome: fault?.outcome ?? "complete",
     reason: fault?.reason ?? null,
     status: reply.status || null,
-    stream,
-    body: reply.body.length > 0 ? mask.bytes(reply.body) : null,
-    used: answer ? usedBy(answer, price) : usedInVain(fault!, made, assembled.assembled, price),
+    ...kept(reply.body, stream, assembled.assembled, mask),
+    ...(answer ? { used: usedBy(answer, price), certain: true } : usedInVain(fault!, made, assembled.assembled, price)),
     latency: Date.now() - since,
   };
   return { made, ending, answer, fault, wait: usedUpFor(reply.headers) };
+}
+
+/** A body as it is written down. Where a key is spread over the events of a stream, what they come to is written instead. */
+function kept(body: Uint8Array, stream: boolean, { whole }: Assembler, mask: Mask): Pick<Ending, "body" | "stream"> {
+  if (body.length === 0) return { body: null, stream };
+  const [content, reasoning_content] = [whole.content, whole.field].map(mask.text);
+  if (!stream || (content === whole.content && reasoning_content === whole.field))
+    return { body: mask.bytes(body), stream };
+  const choices = [{ index: 0, finish_reason: whole.finish, message: { content, reasoning_content } }];
+  const instead = { id: whole.id, model: whole.model, choices, usage: whole.usage };
+  return { body: Buffer.from(mask.text(JSON.stringify(instead))), stream: false };
 }
 
 /** A server may repeat a key, and a model may be told to. */
@@ -59,8 +71,9 @@ export function accepted(
   asked: GenerateOptions,
 ): Answer | Fault {
   const prompt_tokens = mostPromptTokens(request, client.tokenizer);
-  const expected = askedOf(request, prompt_tokens, asked, client.options, []);
-  return answerIn(assemble(body ?? new Uint8Array(), stream), stream, expected);
+  const expected = askedOf(request, prompt_tokens, asked, client.options, [], client.tokenizer);
+  const found = answerIn(assemble(body ?? new Uint8Array(), stream), stream, expected);
+  return "completion" in found ? maskedIn(found, client.mask) : found;
 }
 
 export function generationOf(answer: Answer, { endpoint, attempt, latency, used }: Answered) {

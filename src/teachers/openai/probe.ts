@@ -32,7 +32,7 @@ export async function probe(client: Client, asked: Asking & { budget: Budget }):
   for (const [i, seed] of (temperature > 0 ? [1, 1, 2] : [1]).entries()) {
     const request = { prompt: QUESTION, messages: [{ role: "user", content: QUESTION }], seed };
     const question = { request, id: `${NAME}-${i + 1}`, prompt_tokens: mostPromptTokens(request, client.tokenizer) };
-    const most = mostOf(question, short, client.price);
+    const most = mostOf(question, short, client);
     const reservation = budget.reserve(most);
     if (!reservation) return;
     const progress = { since: Date.now(), abort: new AbortController(), pieces: 0, elsewhere: false };
@@ -51,6 +51,13 @@ export async function probe(client: Client, asked: Asking & { budget: Budget }):
         return; // what is wrong is seen in the run
       }
       answers.push(answer);
+      if (answers.length === 1) requirePrice(client, budget, answer.usage.cost);
+      const { completion_tokens } = answer.usage;
+      if (completion_tokens > 2 * SHORT && client.longest === 0)
+        told(
+          `${endpoint.place.url} answers with ${completion_tokens} tokens where at most ${SHORT} are asked for: it does not keep to max_completion_length.`,
+        );
+      if (completion_tokens > 2 * SHORT) client.longest = Math.max(client.longest, completion_tokens);
     } finally {
       asked.signal?.removeEventListener("abort", stop);
       reservation.settle({ prompt_tokens: 0, completion_tokens: 0, cost: 0 });
@@ -68,7 +75,6 @@ export async function probe(client: Client, asked: Asking & { budget: Budget }):
     told(
       `${url} answers other seeds alike: it may ignore temperature and seed, and samples of one prompt may be equal.`,
     );
-  requirePrice(client, budget, first!.usage.cost);
   await journal.note(NAME, { model: first!.model });
 }
 

@@ -4,17 +4,18 @@ import type { Attempt, Used } from "../../data/journal.ts";
 import type { Price } from "../budget.ts";
 import type { GenerateOptions } from "../teacher.ts";
 import type { Answer } from "./answer.ts";
-import { type Assembler, usedSoFar } from "./assemble.ts";
-import type { Question } from "./attempt.ts";
+import type { Assembler } from "./assemble.ts";
+import type { Client, Question } from "./attempt.ts";
 import type { Fault } from "./faults.ts";
 
 /** The most that a request may use. */
 export function mostOf(
   { prompt_tokens }: Pick<Question, "prompt_tokens">,
   { max_completion_length }: GenerateOptions,
-  price: Price | undefined,
+  { price, longest }: Pick<Client, "price" | "longest">,
 ): Used {
-  return priced({ prompt_tokens, completion_tokens: max_completion_length, cost: null }, price);
+  const completion_tokens = Math.max(max_completion_length, longest);
+  return priced({ prompt_tokens, completion_tokens, cost: null }, price);
 }
 
 export const priced = (used: Used, price: Price | undefined): Used => ({
@@ -37,14 +38,16 @@ export function usedBy({ usage }: Answer, price: Price | undefined): Used {
 export function usedInVain(
   { outcome }: Fault,
   { most }: Attempt,
-  assembled: Assembler,
+  { whole: { usage } }: Assembler,
   price: Price | undefined,
-): Used {
-  if (outcome === "cancelled" && assembled.whole.pieces > 0)
-    return priced({ ...usedSoFar(assembled, most.prompt_tokens), cost: null }, price);
-  if (outcome === "failed" || outcome === "cancelled") return most;
-  if (outcome !== "lying") return { prompt_tokens: 0, completion_tokens: 0, cost: 0 };
-  const { prompt_tokens, completion_tokens, cost } = assembled.whole.usage ?? {};
-  if (completion_tokens == null) return most;
-  return priced({ prompt_tokens: prompt_tokens ?? 0, completion_tokens, cost: cost ?? null }, price);
+): { used: Used; certain: boolean } {
+  if (!["lying", "failed", "cancelled"].includes(outcome))
+    return { used: { prompt_tokens: 0, completion_tokens: 0, cost: 0 }, certain: true };
+  if (outcome !== "lying" || usage?.completion_tokens == null) return { used: most, certain: false };
+  const { prompt_tokens, completion_tokens, cost } = usage;
+  const used = { prompt_tokens: prompt_tokens ?? 0, completion_tokens, cost: cost ?? null };
+  return {
+    used: completion_tokens === 0 ? { ...used, prompt_tokens: 0, cost: 0 } : priced(used, price),
+    certain: true,
+  };
 }

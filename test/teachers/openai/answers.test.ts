@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "../../../src/core/random.ts";
-import { type Asked, answerIn } from "../../../src/teachers/openai/answer.ts";
+import { type Asked, answerIn, sameModel } from "../../../src/teachers/openai/answer.ts";
 import { assemble } from "../../../src/teachers/openai/assemble.ts";
 import { eventReader } from "../../../src/teachers/openai/events.ts";
 
@@ -11,6 +11,7 @@ const ASKED: Asked = {
   models: [],
   prefilled: false,
   prompt_tokens: 5,
+  count: (text) => text.length,
   top_logprobs: 0,
 };
 
@@ -219,6 +220,33 @@ test("a stream that is cut anywhere is no answer, unless what was cut is only it
     if (length >= whole) assert.ok("completion" in answer, `${length}`);
     else assert.ok("outcome" in answer && ["failed", "lying"].includes(answer.outcome), `${length} of ${text.length}`);
   }
+});
+
+test("tokens of which a server tells none are counted, so that a budget holds", () => {
+  const bodies = [{}, { usage: null }, { usage: { prompt_tokens: 3, completion_tokens: 0 } }];
+  for (const more of bodies) {
+    const body = { choices: [{ index: 0, finish_reason: "stop", message: { content: "twelve signs" } }], ...more };
+    const answer = answerIn(assemble(Buffer.from(JSON.stringify(body)), false), false, ASKED);
+    assert.equal("completion" in answer && answer.usage.completion_tokens, 12);
+  }
+});
+
+test("names of one model differ by its owner, a date or a way of routing, and by nothing else", () => {
+  for (const [a, b] of [
+    ["gpt-5-mini", "gpt-5-mini-2025-08-07"],
+    ["deepseek/deepseek-r1:free", "deepseek-r1"],
+    ["Qwen/QwQ-32B", "qwq-32b"],
+    ["llama3:latest", "llama3"],
+    ["mistral-large-latest", "mistral-large-2411"],
+  ])
+    assert.ok(sameModel(a!, b!), `${a} ${b}`);
+  for (const [a, b] of [
+    ["gpt-4o", "gpt-4o-mini"],
+    ["qwen3:32b", "qwen3:0.6b"],
+    ["deepseek-r1", "deepseek-r1-mini"],
+    ["dear", "cheap"],
+  ])
+    assert.ok(!sameModel(a!, b!), `${a} ${b}`);
 });
 
 test("what is no answer of a model is none, whatever it is", () => {

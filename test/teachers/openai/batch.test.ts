@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { openJournal } from "../../../src/data/journal.ts";
 import { openai } from "../../../src/teachers/openai.ts";
 import { type BatchManners, startBatchServer } from "../../support/batch-server.ts";
-import { answerOf } from "../../support/server.ts";
+import { answerOf, startServer } from "../../support/server.ts";
 import { askAll } from "../../support/servers.ts";
 
 const QUESTIONS = Array.from({ length: 20 }, (_, i) => `${i} and ${i}`);
@@ -87,6 +87,50 @@ test("each line is judged as an answer that came at once", async () => {
   for (const [i, { generation, error }] of answers)
     if (i === 9) assert.match(error!, /400: broken/);
     else assert.ok(generation, error);
+});
+
+test("all batches are submitted before one is waited for", async () => {
+  const started: number[] = [];
+  const { answers } = await whole(
+    (number) => {
+      started[number] = performance.now();
+      return { looks: 10 };
+    },
+    { max_requests: 7 },
+  );
+  right(answers);
+  assert.ok(started[2]! - started[0]! < 150, `${started[2]! - started[0]!} ms`);
+});
+
+test("a batch that the server did nothing of is said, and submitted again by the next run", async () => {
+  const server = await startBatchServer((number) =>
+    number === 0 ? { status: "failed", done: 0, why: "Enqueued token limit reached" } : {},
+  );
+  const journal = openJournal();
+  const first = await open(server.url);
+  await assert.rejects(
+    askAll(first, QUESTIONS, { journal }),
+    /batch-0 ended as failed: Enqueued token limit reached\. The same command submits/,
+  );
+  assert.equal(journal.spent().maybe.requests, 0);
+  await first.close();
+  const second = await open(server.url);
+  right(await askAll(second, QUESTIONS, { journal }));
+  await second.close();
+  await server.close();
+});
+
+test("a server without batches is said to have none, and can be asked at once", async () => {
+  const server = await startServer({ manners: () => undefined });
+  const journal = openJournal();
+  const batches = await open(server.url);
+  await assert.rejects(askAll(batches, QUESTIONS, { journal }), /does not take batches: POST \/files ended with 404/);
+  await batches.close();
+  assert.equal(journal.spent().maybe.requests, 0);
+  const online = await openai.create(openai.options.parse({ base_url: server.url, probe: false }));
+  right(await askAll(online, QUESTIONS, { journal }));
+  await online.close();
+  await server.close();
 });
 
 test("out of credit ends the run: it is said, and not asked again", async () => {
@@ -200,7 +244,11 @@ test("plain files are written for others to answer, and what lies beside them is
     .split("\n")
     .map((line) => JSON.parse(line));
   assert.equal(more.length, 8);
-  writeFileSync(join(files, "more.jsonl"), answered(more));
+  assert.deepEqual(
+    more.map(({ custom_id }) => custom_id),
+    lines.slice(12).map(({ custom_id }) => custom_id),
+  );
+  writeFileSync(join(files, "more.jsonl"), answered(lines.slice(12))); // of the first file, late
   const third = await ask();
   assert.equal(third.said, "");
   right(third.answers);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { openJournal } from "../../../src/data/journal.ts";
 import { waitOf } from "../../../src/teachers/openai/faults.ts";
 import type { Manners, ServerOptions } from "../../support/server.ts";
-import { askAll, openServer, QUICK } from "../../support/servers.ts";
+import { askAll, openServer, QUICK, SAMPLING } from "../../support/servers.ts";
 
 const RIGHT = /is \d+\.<\/think>\n\nThe answer is \\boxed\{\d+\}\.$/;
 
@@ -78,7 +78,9 @@ for (const [what, manners, stream, outcome] of PASSING)
       assert.equal(count, 1, `${question} was answered ${count} times`);
     const { requests, maybe } = journal.spent();
     const free = outcome === "refused" || outcome === "unsent" ? BAD : 0;
-    assert.equal(requests + maybe.requests + free, server.counts.posts);
+    // what is no answer and says what it used is neither
+    const told = outcome === "lying" && manners.body === undefined ? BAD : 0;
+    assert.equal(requests + maybe.requests + free + told, server.counts.posts);
     if (outcome !== "lying") assert.equal(maybe.requests, server.counts.vain);
     assert.equal(server.counts.posts, QUESTIONS.length + BAD);
     await close();
@@ -222,6 +224,10 @@ test("headers that ask to wait are read in every form", () => {
     [{ "x-ratelimit-remaining-tokens": "5", "x-ratelimit-reset-tokens": "1s" }, undefined],
     [{ "x-ratelimit-reset-requests": "1h2m3.5s" }, 3_723_500],
     [{ "x-ratelimit-reset-requests": "soon" }, undefined],
+    [{ "x-ratelimit-reset-requests": String(now / 1000 + 4) }, 4000],
+    [{ "x-ratelimit-reset-requests": String(now + 4000) }, 4000],
+    [{ "retry-after-ms": "", "retry-after": "7" }, 7000],
+    [{ "retry-after": " " }, undefined],
     [{}, undefined],
   ];
   for (const [headers, wait] of forms) assert.equal(waitOf(headers, now), wait, JSON.stringify(headers));
@@ -292,6 +298,43 @@ test("answers are read as they are packed", async () => {
   const { teacher, close } = await openServer({ manners: () => ({ gzip: true }) }, QUICK);
   const answers = await askAll(teacher, QUESTIONS);
   for (const { generation, error } of answers.values()) assert.match(generation?.completion ?? error!, RIGHT);
+  await close();
+});
+
+test("a stream that said that it was over is whole, whether its connection is reset then or stays open", async () => {
+  for (const after of ["reset", "open"] as const) {
+    const { server, teacher, close } = await openServer({ manners: () => ({ after }) }, { ...QUICK, stream: true });
+    const answers = await askAll(teacher, QUESTIONS);
+    for (const { generation, error } of answers.values()) assert.match(generation?.completion ?? error!, RIGHT);
+    assert.equal(server.counts.posts, QUESTIONS.length);
+    await close();
+  }
+});
+
+test("rows that are refused are verdicts where others were answered before, in this process or an earlier one", async () => {
+  const manners = ({ question }: { question: string }) =>
+    Number.parseInt(question, 10) >= 10 ? { status: 400, body: '{"error":{"message":"too long"}}' } : undefined;
+  const { teacher, close } = await openServer({ manners }, QUICK);
+  const journal = openJournal();
+  await askAll(teacher, QUESTIONS.slice(0, 5), { journal });
+  const rows = Array.from({ length: 20 }, (_, i) => `${i + 10} and ${i}`);
+  const requests = rows.map((prompt, i) => ({ prompt, seed: i, id: `later-${i}` }));
+  let refused = 0;
+  for await (const { error } of teacher.generate(requests, { ...SAMPLING, journal })) {
+    assert.match(error!, /too long/);
+    refused++;
+  }
+  assert.equal(refused, 20);
+  await close();
+});
+
+test("a server that asks to wait no time at all, again and again, is left alone for longer and longer", async () => {
+  const { server, teacher, close } = await openServer(
+    { manners: () => ({ status: 429, headers: { "retry-after": "0" } }) },
+    { ...QUICK, patience: 3 },
+  );
+  await assert.rejects(askAll(teacher, QUESTIONS), /No server has answered for 3 s/);
+  assert.ok(server.counts.posts < 40, `${server.counts.posts} requests`);
   await close();
 });
 

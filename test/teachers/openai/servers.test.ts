@@ -5,7 +5,7 @@ import { openJournal } from "../../../src/data/journal.ts";
 import { nothingSpent, openBudget } from "../../../src/teachers/budget.ts";
 import { priceOf } from "../../../src/teachers/openai/price.ts";
 import { openai } from "../../../src/teachers/openai.ts";
-import { startServer } from "../../support/server.ts";
+import { type Manners, startServer } from "../../support/server.ts";
 import { askAll, openServer, QUICK } from "../../support/servers.ts";
 
 const questions = (count: number) => Array.from({ length: count }, (_, i) => `${i} and ${i}`);
@@ -43,6 +43,40 @@ test("a server that is not there, one that dies and one that never answers stall
   assert.equal(journal.spent().requests, 300);
   await teacher.close();
   for (const server of [good, dying, silent]) await server.close();
+});
+
+test("a server that refuses everybody, or asks for hours, is left out where another one answers", async () => {
+  const kinds: Manners[] = [
+    { status: 402 },
+    { status: 401 },
+    { status: 404 },
+    { status: 429, headers: { "retry-after": "36000" } },
+  ];
+  for (const manners of kinds) {
+    const good = await startServer({ manners: () => ({ wait: 2 }) });
+    const bad = await startServer({ manners: () => manners });
+    const teacher = await open([bad.url, good.url], { max_concurrency: 4 });
+    const answers = await askAll(teacher, questions(40));
+    for (const { generation, error } of answers.values()) assert.ok(generation, error);
+    assert.ok(bad.counts.posts <= 4, `${bad.counts.posts}`);
+    await teacher.close();
+    for (const server of [good, bad]) await server.close();
+  }
+});
+
+test("a server that does not keep to the limit of tokens is reckoned with", async () => {
+  const { teacher, close } = await openServer(
+    { manners: () => ({ usage: { prompt_tokens: 3, completion_tokens: 1000 }, wait: 2 }) },
+    { ...QUICK, probe: true, max_concurrency: 8 },
+  );
+  const journal = openJournal();
+  await askAll(teacher, questions(100), {
+    journal,
+    budget: openBudget({ completion_tokens: 9000 }, undefined, nothingSpent()),
+  });
+  const { completion_tokens, requests } = journal.spent();
+  assert.ok(completion_tokens <= 9000 && requests >= 8, `${completion_tokens} for ${requests}`);
+  await close();
 });
 
 test("a server that comes back is used again, and one that is started later joins", async () => {
