@@ -91,7 +91,7 @@ export function describeSpent(
     );
   if (maybe.requests > 0)
     lines.push(
-      `maybe spent besides: ${count(maybe.requests)} requests that were sent and not answered, at most ${count(maybe.prompt_tokens)} and ${count(maybe.completion_tokens)} tokens${paid(maybe.cost, known && maybe.cost > 0)}`,
+      `maybe spent besides: ${count(maybe.requests)} request${maybe.requests === 1 ? "" : "s"} sent and not answered, at most ${count(maybe.prompt_tokens)} and ${count(maybe.completion_tokens)} tokens${paid(maybe.cost, known && maybe.cost > 0)}`,
     );
   return lines;
 }

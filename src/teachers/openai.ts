@@ -58,7 +58,8 @@ async function open(options: Options): Promise<Teacher> {
     tokenizer,
     price: priceOf({ ...options, model: known[0]!.model }),
     mask,
-    told: (sentence) => console.error(sentence),
+    // over the line that shows progress
+    told: (sentence) => console.error(process.stderr.isTTY ? `\r\x1b[K${sentence}` : sentence),
   };
   const written = tokenizer?.written ?? { bos: "", eos: "" };
   const render = templateOf(options.chat_template ?? tokenizer?.template ?? "plain", undefined, "the server", written);

@@ -84,7 +84,7 @@ async function sampled(
     accepted: firsts.reduce((a, b) => a + b, 0),
     rate: firsts.reduce((a, b) => a + b, 0) / firsts.length,
     interval: wilson95(firsts),
-    maybe_spent: Number(/maybe spent besides: ([\d,]+) requests/i.exec(said)?.[1]?.replace(",", "") ?? 0),
+    maybe_spent: Number(/maybe spent besides: ([\d,]+) request/i.exec(said)?.[1]?.replace(",", "") ?? 0),
     endpoints,
   };
   results.push(result);
