@@ -1,6 +1,6 @@
 /** @file The rows of a journal, on the disk and in memory. */
 
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { Binary, Float64, Int32, type Table, Utf8 } from "../formats/apache-arrow.ts";
 import { column } from "./columns.ts";
 import type { Answered, Attempt, Outcome, Used } from "./journal.ts";
@@ -88,8 +88,20 @@ const NAMES = [
   "latency",
 ].concat("prompt_tokens", "completion_tokens", "cost");
 
-export const textOf = (body: Uint8Array | null): string =>
-  body ? gunzipSync(body, { maxOutputLength: LARGEST }).toString("utf8") : "";
+/** Bytes from which a body is packed: answers are short, and streams of them are not. */
+const LONG = 4096;
+
+/** A body as it is kept. */
+export const packed = (body: Uint8Array): Uint8Array => (body.length < LONG ? body : gzipSync(body, { level: 1 }));
+
+/** A body as it came. */
+export function unpacked(body: Uint8Array): Uint8Array {
+  const bytes = Uint8Array.from(body);
+  const isPacked = bytes[0] === 0x1f && bytes[1] === 0x8b; // as no text begins
+  return isPacked ? new Uint8Array(gunzipSync(bytes, { maxOutputLength: LARGEST })) : bytes;
+}
+
+export const textOf = (body: Uint8Array | null): string => (body ? Buffer.from(unpacked(body)).toString("utf8") : "");
 
 export function answeredOf(row: Row): Answered {
   const { id, attempt, endpoint, seed, event, reason, status, stream, body, latency } = row;
@@ -99,6 +111,6 @@ export function answeredOf(row: Row): Answered {
     outcome: event as Outcome,
     stream: stream === 1,
     certain: row.certain === 1,
-    body: body && new Uint8Array(gunzipSync(Uint8Array.from(body), { maxOutputLength: LARGEST })),
+    body: body && unpacked(body),
   };
 }

@@ -3,8 +3,7 @@
  * Counters are derived from it and kept nowhere else.
  */
 
-import { gzipSync } from "node:zlib";
-import { answeredOf, type InMemory, inMemory, type Row, rowAt, tableOfRows, textOf } from "./journal-rows.ts";
+import { answeredOf, type InMemory, inMemory, packed, type Row, rowAt, tableOfRows, textOf } from "./journal-rows.ts";
 import { ledgerRows, openLedger } from "./ledger.ts";
 
 /**
@@ -88,6 +87,9 @@ type Known = {
   answer?: number;
 };
 
+/** Milliseconds between two writes. */
+const GROUP = 4;
+
 /** Open a journal, new or as an earlier process left it; one that is nowhere lasts as long as the process. */
 export function openJournal(place?: { folder: string; key: string }, told = console.error): Journal {
   const ledger = place ? openLedger(place.folder, { key: place.key, told }) : inMemory();
@@ -154,16 +156,19 @@ export function openJournal(place?: { folder: string; key: string }, told = cons
 
   /** Rows that wait for the disk: all that come while one write goes on are the next one. */
   let waiting: { row: Row; done: () => void; failed: (error: unknown) => void }[] = [];
-  let scheduled = false;
+  let [scheduled, flushed] = [false, Number.NEGATIVE_INFINITY];
   const write = (row: Row) =>
     new Promise<void>((done, failed) => {
       waiting.push({ row, done, failed });
       if (scheduled) return;
       scheduled = true;
-      setImmediate(flush);
+      // where many come, each write takes more of them
+      if (performance.now() - flushed > GROUP) setImmediate(flush);
+      else setTimeout(flush, GROUP);
     });
   function flush(): void {
     scheduled = false;
+    flushed = performance.now();
     const batch = waiting;
     waiting = [];
     if (batch.length === 0) return;
@@ -207,13 +212,13 @@ export function openJournal(place?: { folder: string; key: string }, told = cons
         status,
         stream: Number(stream),
         certain: Number(certain),
-        body: body && gzipSync(body, { level: 1 }),
+        body: body && packed(body),
         latency,
         ...used,
       });
     },
     async note(name, value) {
-      const body = gzipSync(Buffer.from(JSON.stringify(value)));
+      const body = packed(Buffer.from(JSON.stringify(value)));
       const row = { id: name, attempt: 0, endpoint: "", seed: 0, prompt_tokens: 0, completion_tokens: 0, cost: null };
       await write({ ...row, ...blank, event: "note", at: Date.now(), body });
     },

@@ -29,7 +29,7 @@ export async function benchServer({ rounds, tokens, threads }: { rounds: number;
   );
   let seed = 0;
   const requests = (): SampleRequest[] =>
-    Array.from({ length: 4 * AT_ONCE }, (_, i) => {
+    Array.from({ length: 8 * AT_ONCE }, (_, i) => {
       const prompt = prompts[i % prompts.length]!;
       return { prompt, messages: [{ role: "user", content: prompt }], seed: ++seed, id: `request-${seed}` };
     });
@@ -106,7 +106,7 @@ export async function benchServer({ rounds, tokens, threads }: { rounds: number;
   await server.stop();
   rmSync(folder, { recursive: true, force: true });
   console.log(
-    `${cpus()[0]!.model}, ${threads} threads, ${AT_ONCE} at once, ${4 * AT_ONCE} completions of at most ${tokens} tokens`,
+    `${cpus()[0]!.model}, ${threads} threads, ${AT_ONCE} at once, ${8 * AT_ONCE} completions of at most ${tokens} tokens`,
   );
   for (const [name, all] of Object.entries(rates))
     console.log(`${name.padEnd(15)} ${Math.round(median(all))} tokens/s`);

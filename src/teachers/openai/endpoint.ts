@@ -43,6 +43,9 @@ export type Endpoint = {
   leave(reason: string, ms: number): void;
 };
 
+/** Requests that wait at a server, so that none of its places is empty while an answer is on its way and written down. */
+const waiting = (slots: number) => Math.ceil(slots / 4);
+
 /** Concurrency grows by one with each answer until the first refusal, later by one with each round of them, and is halved by a refusal. */
 export function openEndpoint(place: Place, connections: Connections, max_concurrency: number): Endpoint {
   let limit = FIRST;
@@ -52,8 +55,7 @@ export function openEndpoint(place: Place, connections: Connections, max_concurr
   let last = "";
   const most = () => {
     const slots = endpoint.identity?.slots;
-    // a few wait at the server, so that none of its places is empty while an answer is on its way
-    return Math.min(max_concurrency, slots === undefined ? max_concurrency : slots + Math.ceil(slots / 8));
+    return Math.min(max_concurrency, slots === undefined ? max_concurrency : slots + waiting(slots));
   };
   const pause = (ms: number) => {
     pausedUntil = Math.max(pausedUntil, Date.now() + ms);
@@ -76,7 +78,7 @@ export function openEndpoint(place: Place, connections: Connections, max_concurr
     },
     get limit() {
       const slots = endpoint.identity?.slots;
-      const now = slots === undefined || steady ? limit : Math.max(limit, slots + Math.ceil(slots / 8));
+      const now = slots === undefined || steady ? limit : Math.max(limit, slots + waiting(slots));
       return Math.max(1, Math.min(most(), Math.floor(downSince === undefined ? now : 1)));
     },
     free: (now) => endpoint.identity !== undefined && now >= pausedUntil && endpoint.inFlight < endpoint.limit,
