@@ -88,7 +88,7 @@ type Known = {
 };
 
 /** Milliseconds between two writes. */
-const GROUP = 4;
+const GROUP = 20;
 
 /** Open a journal, new or as an earlier process left it; one that is nowhere lasts as long as the process. */
 export function openJournal(place?: { folder: string; key: string }, told = console.error): Journal {
