@@ -14,7 +14,7 @@ const open = (base_url: string[], given: object = {}) =>
 
 test("several servers share the work by what each can carry", async () => {
   const fast = await startServer({ manners: () => ({ wait: 5 }) });
-  const slow = await startServer({ manners: () => ({ wait: 50 }) });
+  const slow = await startServer({ manners: () => ({ wait: 400 }) });
   const teacher = await open([fast.url, slow.url], { max_concurrency: 4 });
   const answers = await askAll(teacher, questions(200));
   assert.equal(answers.size, 200);
@@ -143,7 +143,8 @@ test("a server that says that a limit is used up is left alone until it is there
   await askAll(teacher, questions(25));
   assert.equal(server.counts.posts, 25);
   assert.ok(times[10]! - times[9]! >= 295 && times[20]! - times[19]! >= 295);
-  assert.ok(times[9]! - times[0]! < 290);
+  const gaps = times.slice(1).map((time, i) => time - times[i]!);
+  assert.ok(Math.min(...gaps.filter((_, i) => i % 10 !== 9)) < 250);
   await close();
 });
 
