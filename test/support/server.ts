@@ -135,7 +135,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
 
   async function reply(response: ServerResponse, one: Asked, chat: boolean, how: Manners): Promise<void> {
     const { body, question } = one;
-    if (how.wait) await new Promise((resolve) => setTimeout(resolve, how.wait));
+    if (how.wait) await new Promise((resolve) => setTimeout(resolve, how.wait).unref());
     const { status = 200 } = how;
     const worked = status === 200 || (status >= 500 && status !== 503 && status !== 529);
     const vain = () => {
