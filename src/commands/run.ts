@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { formatDuration } from "../core/progress.ts";
+import type { Spent } from "../data/journal.ts";
 import type { ModelReport } from "../evaluation/evaluate.ts";
 import { markdownReport, type RunSummary, terminalReport } from "../evaluation/report.ts";
 import { readPipeline } from "../recipe/pipeline.ts";
@@ -12,7 +13,7 @@ import { requireConsent } from "../rewards/consent.ts";
 import { describeSpent, type Forecast } from "../sampling/forecast.ts";
 import { openRunFolder } from "../store/run-folder.ts";
 import { unpackStudent } from "../student/unpack.ts";
-import type { Price, Spent } from "../teachers/budget.ts";
+import type { Price } from "../teachers/budget.ts";
 import { runSteps } from "./pipeline.ts";
 import { prepare, refuseOwnInputs, type Verb, weightsFor } from "./prepare.ts";
 import type { Context } from "./stages/context.ts";

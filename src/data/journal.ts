@@ -46,13 +46,23 @@ export type Ending = {
 /** What came in an attempt. */
 export type Answered = Attempt & Ending;
 
-export type JournalSpent = {
-  requests: number;
-  prompt_tokens: number;
-  completion_tokens: number;
-  cost: number;
-  maybe: { requests: number; prompt_tokens: number; completion_tokens: number; cost: number };
-};
+/** Requests, and what they used. */
+type Sum = { requests: number; prompt_tokens: number; completion_tokens: number; cost: number };
+
+/** Requests that were answered, and in `maybe` those that were sent and not answered, with the most that they may have used. */
+export type Spent = Sum & { maybe: Sum };
+
+export const nothingSpent = (): Spent => ({ ...nothing(), maybe: nothing() });
+
+const nothing = (): Sum => ({ requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 });
+
+/** Add what one request used to a sum, or take it away. */
+function count(to: Sum, used: Used, sign: 1 | -1 = 1): void {
+  to.requests += sign;
+  to.prompt_tokens += sign * used.prompt_tokens;
+  to.completion_tokens += sign * used.completion_tokens;
+  to.cost += sign * (used.cost ?? 0);
+}
 
 export type Journal = {
   /** Where it is kept. */
@@ -72,7 +82,7 @@ export type Journal = {
   /** Something to remember, and what was written last under that name. */
   note(name: string, value: object): Promise<void>;
   noted<Value>(name: string): Value | undefined;
-  spent(): JournalSpent;
+  spent(): Spent;
   close(): Promise<void>;
 };
 
@@ -95,27 +105,11 @@ export function openJournal(place?: { folder: string; key: string }, told = cons
   const ledger = place ? openLedger(place.folder, { key: place.key, told }) : inMemory();
   const known = new Map<string, Known>();
   const notes = new Map<string, object>();
-  const spent: JournalSpent = {
-    requests: 0,
-    prompt_tokens: 0,
-    completion_tokens: 0,
-    cost: 0,
-    maybe: { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 },
-  };
+  const spent = nothingSpent();
   const of = (id: string): Known => {
     const found = known.get(id) ?? { attempts: 0, closed: new Set(), ended: new Map(), open: new Map() };
     known.set(id, found);
     return found;
-  };
-  const count = (
-    to: { requests: number; prompt_tokens: number; completion_tokens: number; cost: number },
-    used: Used,
-    sign = 1,
-  ) => {
-    to.requests += sign;
-    to.prompt_tokens += sign * used.prompt_tokens;
-    to.completion_tokens += sign * used.completion_tokens;
-    to.cost += sign * (used.cost ?? 0);
   };
 
   for (const { first, table } of ledger.tables())

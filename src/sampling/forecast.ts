@@ -1,6 +1,7 @@
 /** @file What sampling will take, from the answers that are there; and what it took. */
 
-import type { Price, Spent } from "../teachers/budget.ts";
+import type { Spent } from "../data/journal.ts";
+import type { Price } from "../teachers/budget.ts";
 import type { Wanted } from "./drawn.ts";
 import { isHopeless } from "./give-up.ts";
 

@@ -3,10 +3,10 @@
 import { DistillError } from "../core/errors.ts";
 import { startProgress } from "../core/progress.ts";
 import type { Prompt } from "../core/trace.ts";
-import { openJournal } from "../data/journal.ts";
+import { nothingSpent, openJournal, type Spent } from "../data/journal.ts";
 import { generatedTokens } from "../data/traces.ts";
 import { judge, type WeightedReward } from "../rewards/judge.ts";
-import { type Budget, nothingSpent, openBudget, type Price, type Reservation, type Spent } from "../teachers/budget.ts";
+import { type Budget, openBudget, type Price, type Reservation } from "../teachers/budget.ts";
 import type { Finished, Teacher } from "../teachers/teacher.ts";
 import { drawOf, type Request, requestFor } from "./draw.ts";
 import { countedSamples, drawnIn, noteDrawn } from "./drawn.ts";

@@ -1,6 +1,7 @@
 /** @file What sampling may use, in tokens and money: set aside before a request is made, counted when its answer is there. */
 
 import { z } from "zod";
+import type { Spent } from "../data/journal.ts";
 
 export const BudgetOptions = z.strictObject({
   completion_tokens: z.int().positive().optional(),
@@ -28,24 +29,6 @@ export type Price = {
   source: string;
   of(usage: Usage): number;
 };
-
-/** What was used: requests that were answered, and those of which nobody knows what they cost. */
-export type Spent = {
-  requests: number;
-  prompt_tokens: number;
-  completion_tokens: number;
-  cost: number;
-  /** Requests that were sent and not answered, and the tokens that they may have used at most. */
-  maybe: { requests: number; prompt_tokens: number; completion_tokens: number; cost: number };
-};
-
-export const nothingSpent = (): Spent => ({
-  requests: 0,
-  prompt_tokens: 0,
-  completion_tokens: 0,
-  cost: 0,
-  maybe: { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 },
-});
 
 /** Ends what was set aside for a request: what it used counts from then on. */
 export type Reservation = { settle(used: Usage): void };

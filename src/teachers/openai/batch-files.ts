@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { writeWhole } from "../../core/files.ts";
 import { contentHash } from "../../core/hash.ts";
 import { nameOf } from "./attempt.ts";
-import { linesOf, type Transport } from "./batch.ts";
+import type { Transport } from "./batch.ts";
+import { linesOf } from "./batch-lines.ts";
 
 /** Requests are written to a folder, and answered by whatever else of .jsonl lies there, now or later. */
 export const filesIn = (folder: string): Transport => ({

@@ -13,9 +13,10 @@ import { assemble } from "./assemble.ts";
 import { type Asking, type Client, nameOf, type Question, seedOf } from "./attempt.ts";
 import { submitTo } from "./batch-api.ts";
 import { filesIn } from "./batch-files.ts";
+import type { Line } from "./batch-lines.ts";
 import { bodyOf, mostPromptTokens } from "./body.ts";
 import { decisionOn } from "./decision.ts";
-import { accepted, generationOf, judged } from "./judged.ts";
+import { given, judged, known } from "./judged.ts";
 import { probe } from "./probe.ts";
 import { mostOf } from "./used.ts";
 
@@ -33,9 +34,6 @@ export type Chunk = {
   /** Why the server did none of it. */
   failed?: string;
 };
-
-/** A line of what came: an answer's status and body, or why there is none. Nothing for a request that was not done. */
-export type Line = { status: number; body: unknown };
 
 export type Transport = {
   /** Have the chunk on its way. False where that was stopped. */
@@ -77,9 +75,8 @@ export async function* askInBatches(
   let [index, tries] = [0, 0];
   for (const request of requests) {
     const id = request.id ?? `request-${index}`;
-    const known = journal.answer(id);
-    const answer = known && accepted(client, known, request, asked);
-    if (answer && "completion" in answer) yield { index, generation: generationOf(answer, known) };
+    const answered = known(client, index, id, request, asked);
+    if (answered) yield answered;
     else waiting.set(id, { index, request, id, prompt_tokens: mostPromptTokens(request, client.tokenizer) });
     index++;
   }
@@ -223,9 +220,7 @@ export async function* askInBatches(
     const { index, id, request } = question;
     if (answer) {
       client.sure = true;
-      const seed = made.seed === request.seed ? {} : { seed: made.seed };
-      const finished: Finished = { index, generation: generationOf(answer, { ...made, ...ending }), ...seed };
-      return { used: ending.used, finished };
+      return { used: ending.used, finished: given(index, request, answer, { ...made, ...ending }) };
     }
     const decision = decisionOn(fault!, endpoint, options, {
       sentAt: 0,
@@ -240,30 +235,3 @@ export async function* askInBatches(
     return { used: ending.used, finished: error === undefined ? undefined : { index, error } };
   }
 }
-
-/** The lines of files of results, by name. A line that cannot be read is none; of two with one name the first counts. */
-export function linesOf(texts: readonly string[]): Map<string, Line> {
-  const lines = new Map<string, Line>();
-  for (const text of texts)
-    for (const one of text.split("\n")) {
-      let value: unknown;
-      try {
-        value = JSON.parse(one);
-      } catch {
-        continue;
-      }
-      const { custom_id, response, error } = (value ?? {}) as {
-        custom_id?: unknown;
-        response?: { status_code?: unknown; body?: unknown } | null;
-        error?: { code?: unknown; message?: unknown } | null;
-      };
-      if (typeof custom_id !== "string" || lines.has(custom_id)) continue;
-      const status = Number(response?.status_code ?? Number.NaN);
-      if (response && Number.isInteger(status)) lines.set(custom_id, { status, body: response.body });
-      else if (error && !isExpired(error)) lines.set(custom_id, { status: 400, body: { error } });
-    }
-  return lines;
-}
-
-/** An error that says that a request was not done, rather than that it failed. */
-const isExpired = ({ code }: { code?: unknown }) => /expired|cancel/i.test(String(code));

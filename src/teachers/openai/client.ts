@@ -4,18 +4,18 @@
  */
 
 import { DistillError } from "../../core/errors.ts";
-import type { Answered, Journal, Used } from "../../data/journal.ts";
+import type { Journal, Used } from "../../data/journal.ts";
 import type { Budget, Reservation } from "../budget.ts";
 import type { Finished, GenerateOptions, SampleRequest } from "../teacher.ts";
-import type { Answer } from "./answer.ts";
 import { attempt, type Client, type Question, tooLongFor } from "./attempt.ts";
 import { requireNoBatches } from "./batch.ts";
 import { mostPromptTokens } from "./body.ts";
 import { decisionOn, tooSlow } from "./decision.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Fault } from "./faults.ts";
-import { identify } from "./identify.ts";
-import { accepted, generationOf } from "./judged.ts";
+import { acquaint } from "./identify.ts";
+import { type Given, given, known } from "./judged.ts";
+import { keptBack } from "./kept-back.ts";
 import { probe } from "./probe.ts";
 import { mostOf } from "./used.ts";
 import { type Flight, late, silent } from "./watch.ts";
@@ -27,8 +27,6 @@ type Work = Question & {
   avoid: ReadonlySet<Endpoint>;
 };
 
-/** Verdicts "impossible" without any answer that end the run: it is the question that is wrong, not the rows. */
-const ALL_REFUSED = 8;
 /** Answers that wait for the reader. */
 const AHEAD = 256;
 
@@ -42,10 +40,7 @@ export async function* ask(
   const source = requests[Symbol.iterator]();
   const again: Work[] = [];
   const done: Finished[] = [];
-  /** Rows that no server answers, kept back until one row was answered. */
-  const refused: { index: number; error: string }[] = [];
-  /** Rows with answers that are none, likewise. */
-  const lies: { index: number; error: string }[] = [];
+  const back = keptBack();
   const flights = new Set<Flight>();
   const identifying = new Set<Endpoint>();
   let held: Work | undefined; // the next one, taken and not sent yet
@@ -56,8 +51,8 @@ export async function* ask(
   let wake = () => {};
   const begun = Date.now();
 
-  /** Whether it is known, of this run or an earlier one, that requests like these are answered. */
-  const anyAnswer = () => answers > 0 || journal.spent().requests > 0;
+  /** Whether requests like these are answered: by this process, by an earlier one, or by nobody as far as is known. */
+  const others = () => (answers > 0 ? "answered" : journal.spent().requests > 0 ? "once" : "never");
   const stop = () => {
     for (const { abort } of flights) abort.abort();
     wake();
@@ -90,22 +85,19 @@ export async function* ask(
       }
       const index = taken++;
       const id = request.id ?? `request-${index}`;
-      const known = journal.answer(id);
-      if (known?.outcome === "complete") {
-        const answer = accepted(client, known, request, asked);
-        if ("completion" in answer) {
-          finish(index, request, answer, known);
-          continue;
-        }
+      const answered = known(client, index, id, request, asked);
+      if (answered) {
+        finish(answered);
+        continue;
       }
       return { index, request, id, prompt_tokens: mostPromptTokens(request, client.tokenizer), avoid: new Set() };
     }
     return undefined;
   }
 
-  function finish(index: number, { seed }: SampleRequest, answer: Answer, from: Answered): void {
-    written += answer.usage.completion_tokens;
-    done.push({ index, generation: generationOf(answer, from), ...(from.seed === seed ? {} : { seed: from.seed }) });
+  function finish(one: Given): void {
+    written += one.generation.served!.completion_tokens;
+    done.push(one);
   }
 
   function dispatch(): void {
@@ -136,14 +128,8 @@ export async function* ask(
   async function introduce(endpoint: Endpoint): Promise<void> {
     identifying.add(endpoint);
     try {
-      const found = await identify(endpoint.place, options.model ?? [...client.names][0], endpoint.connections, signal);
-      if ("outcome" in found && found.outcome === "fatal")
-        endpoint.leave(mask.text(found.reason), Number.POSITIVE_INFINITY);
-      else if ("outcome" in found) endpoint.unreachable(mask.text(found.reason));
-      else {
-        endpoint.identity = found;
-        told(`${endpoint.place.url} is there now, and takes its share.`);
-      }
+      await acquaint(endpoint, options.model ?? [...client.names][0], mask, signal);
+      if (endpoint.identity) told(`${endpoint.place.url} is there now, and takes its share.`);
     } catch (error) {
       endpoint.unreachable(mask.text((error as Error).message));
     } finally {
@@ -177,7 +163,7 @@ export async function* ask(
           client.sure = true;
           slowest = Math.max(slowest, ending.latency);
           endpoint.succeeded(Math.min(wait ?? 0, 1000 * options.patience));
-          finish(work.index, work.request, answer, { ...made, ...ending });
+          finish(given(work.index, work.request, answer, { ...made, ...ending }));
         } else decide(work, endpoint, fault!, flight);
       }
     } catch (error) {
@@ -212,28 +198,22 @@ export async function* ask(
           failed: journal.ended(id, "failed"),
           lies: journal.ended(id, "lying"),
           elsewhere: hasOthers({ avoid }),
-          others: answers > 0 ? "answered" : journal.spent().requests > 0 ? "once" : "never",
+          others: others(),
         });
     if (!decision) return;
     if ("stop" in decision) fail(new DistillError(decision.stop));
-    else if ("refused" in decision) refused.push({ index, error: decision.refused });
+    else if ("refused" in decision) back.refuse({ index, error: decision.refused });
     else if ("again" in decision) {
-      if (decision.said !== undefined && !said.has(endpoint)) told(decision.said);
-      if (decision.said !== undefined) said.add(endpoint);
+      if (decision.said !== undefined) told(decision.said);
       const next = { ...work, avoid: fault.outcome === "failed" || elsewhere ? avoid : work.avoid };
       if (decision.again === "next") again.unshift(next);
       else again.push({ ...next, avoid });
-    } else if (anyAnswer() || fault.outcome !== "lying") done.push({ index, error: decision.error });
-    else if (lies.push({ index, error: decision.error }) >= ALL_REFUSED) {
-      const kept = journal.folder ?? "the journal";
-      fail(
-        new DistillError(
-          `${endpoint.place.url} gives no answers that can be used. ${decision.error} What it sent is in ${kept}.`,
-        ),
-      );
+    } else if (others() !== "never" || fault.outcome !== "lying") done.push({ index, error: decision.error });
+    else {
+      const useless = back.lie({ index, error: decision.error }, endpoint.place.url, journal.folder);
+      if (useless !== undefined) fail(new DistillError(useless));
     }
   }
-  const said = new Set<Endpoint>();
 
   const ticker = setInterval(() => {
     const now = Date.now();
@@ -258,7 +238,7 @@ export async function* ask(
         wake = resolve;
       });
       if (!signal?.aborted && failure === undefined) dispatch();
-      if (anyAnswer()) done.push(...refused.splice(0), ...lies.splice(0));
+      if (others() !== "never") done.push(...back.release());
       if (done.length > 0) {
         yield* done.splice(0);
         continue;
@@ -274,11 +254,9 @@ export async function* ask(
       await woken;
       clearTimeout(timer);
     }
-    if (refused.length >= ALL_REFUSED)
-      throw new DistillError(
-        `All of ${refused.length} requests were refused. ${refused[0]!.error} Mend what the recipe asks for: teacher.extra_body adds fields, and a field that is null there is left out.`,
-      );
-    yield* [...refused, ...lies];
+    const fault = back.fault();
+    if (fault !== undefined) throw new DistillError(fault);
+    yield* back.release();
   } finally {
     clearInterval(ticker);
     signal?.removeEventListener("abort", stop);

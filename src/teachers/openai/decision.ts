@@ -39,8 +39,9 @@ export function decisionOn(
   if (outcome === "fatal" || missing) {
     const sentence = fatalSentence(endpoint, reason, options);
     if (!elsewhere) return { stop: sentence };
+    const first = Number.isFinite(endpoint.pausedUntil);
     endpoint.leave(reason, Number.POSITIVE_INFINITY);
-    return { again: "next", said: `${sentence} The others go on.` };
+    return { again: "next", ...(first ? { said: `${sentence} The others go on.` } : {}) };
   }
   if (outcome === "unsent") {
     endpoint.unreachable(reason);

@@ -2,9 +2,10 @@
 
 import { DistillError } from "../../core/errors.ts";
 import { sameModel } from "./answer.ts";
+import type { Endpoint } from "./endpoint.ts";
 import type { Connections, Reply } from "./exchange.ts";
 import { type Fault, faultOfStatus } from "./faults.ts";
-import type { Place } from "./secrets.ts";
+import type { Mask, Place } from "./secrets.ts";
 import * as servers from "./servers/index.ts";
 import { type Facts, type Model, Models, type Server } from "./servers/server.ts";
 
@@ -33,7 +34,7 @@ export function pathOf(base: URL, path: string): string {
 }
 
 /** Ask who is there; a fault where nobody can say now. What the user is to mend is thrown. */
-export async function identify(
+async function identify(
   { url, headers }: Place,
   asked: string | undefined,
   connections: Connections,
@@ -66,7 +67,7 @@ export async function identify(
   const props = models?.some(({ owned_by }) => owned_by === "llamacpp")
     ? jsonIn(await look(pathOf(root, "/props")))
     : undefined;
-  const facts: Facts = { host: given.hostname, models, props, version: undefined };
+  const facts: Facts = { host: given.hostname, models, props };
   const server = Object.values(servers as Record<string, Server>).find((one) => one.is(facts)) ?? servers.other;
   const { name, names, found } = modelAt(url, asked, models);
   return {
@@ -74,6 +75,27 @@ export async function identify(
     slots: server.slots?.(facts),
     context: server.context(facts, found),
   };
+}
+
+/**
+ * Ask a server who it is, and treat it as it answers. Why it will answer nobody, where it says so; what the user is to mend is
+ * thrown.
+ */
+export async function acquaint(
+  endpoint: Endpoint,
+  model: string | undefined,
+  mask: Mask,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  const found = await identify(endpoint.place, model, endpoint.connections, signal);
+  if (!("outcome" in found)) {
+    endpoint.identity = found;
+    return undefined;
+  }
+  const reason = mask.text(found.reason);
+  if (found.outcome === "fatal") endpoint.leave(reason, Number.POSITIVE_INFINITY);
+  else endpoint.unreachable(reason);
+  return found.outcome === "fatal" ? reason : undefined;
 }
 
 /** Whether there is no list of models at a path: an error of an API or a page, or JSON of something else. */

@@ -2,7 +2,7 @@
 
 import type { Served } from "../../core/trace.ts";
 import type { Answered, Attempt, Ending } from "../../data/journal.ts";
-import type { GenerateOptions, SampleRequest } from "../teacher.ts";
+import type { Finished, Generation, SampleRequest } from "../teacher.ts";
 import { type Answer, answerIn } from "./answer.ts";
 import { type Assembler, assemble } from "./assemble.ts";
 import type { Asking, Came, Client, Progress, Question } from "./attempt.ts";
@@ -63,32 +63,38 @@ const maskedIn = ({ completion, model, request_id, ...rest }: Answer, { text }: 
   request_id: request_id && text(request_id),
 });
 
-/** The answer in what the journal has of a request. */
-export function accepted(
+/** What the journal has of a request, as a teacher gives it; nothing where that has no answer of it. */
+export function known(
   client: Client,
-  { body, stream }: Answered,
+  index: number,
+  id: string,
   request: SampleRequest,
-  asked: GenerateOptions,
-): Answer | Fault {
+  asked: Asking,
+): Given | undefined {
+  const from = asked.journal.answer(id);
+  if (!from) return undefined;
   const prompt_tokens = mostPromptTokens(request, client.tokenizer);
   const expected = askedOf(request, prompt_tokens, asked, client.options, [], client.tokenizer);
-  const found = answerIn(assemble(body ?? new Uint8Array(), stream), stream, expected);
-  return "completion" in found ? maskedIn(found, client.mask) : found;
+  const found = answerIn(assemble(from.body ?? new Uint8Array(), from.stream), from.stream, expected);
+  return "completion" in found ? given(index, request, maskedIn(found, client.mask), from) : undefined;
 }
 
-export function generationOf(answer: Answer, { endpoint, attempt, latency, used }: Answered) {
+/** An answer as a teacher gives it. */
+export type Given = Extract<Finished, { generation: Generation }>;
+
+export function given(index: number, { seed }: SampleRequest, answer: Answer, from: Answered): Given {
   const { completion, token_ids, top_logprobs, finish_reason, usage, model, request_id, reasoning } = answer;
+  const { prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens } = usage;
+  const { endpoint, attempt, latency, used } = from;
   const served: Served = {
     ...{ endpoint, model, request_id, attempt, reasoning },
-    prompt_tokens: usage.prompt_tokens,
-    completion_tokens: usage.completion_tokens,
-    reasoning_tokens: usage.reasoning_tokens,
-    cached_tokens: usage.cached_tokens,
+    ...{ prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens },
     cost: used.cost,
     latency_s: latency / 1000,
   };
-  return {
-    ...{ completion, token_ids, finish_reason, served, prompt_tokens: usage.prompt_tokens },
+  const generation: Generation = {
+    ...{ completion, token_ids, finish_reason, served, prompt_tokens },
     ...(top_logprobs ? { top_logprobs } : {}),
   };
+  return { index, generation, ...(from.seed === seed ? {} : { seed: from.seed }) };
 }

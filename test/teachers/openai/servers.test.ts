@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { createServer, type Server } from "node:net";
 import { test } from "node:test";
-import { openJournal } from "../../../src/data/journal.ts";
-import { nothingSpent, openBudget } from "../../../src/teachers/budget.ts";
+import { nothingSpent, openJournal } from "../../../src/data/journal.ts";
+import { openBudget } from "../../../src/teachers/budget.ts";
 import { priceOf } from "../../../src/teachers/openai/price.ts";
 import { openai } from "../../../src/teachers/openai.ts";
 import { type Manners, startServer } from "../../support/server.ts";

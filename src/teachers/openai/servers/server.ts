@@ -8,7 +8,6 @@ export type Facts = {
   /** The list of its models, as they are. */
   models: readonly Model[] | undefined;
   props: unknown;
-  version: unknown;
 };
 
 const Model = z.looseObject({
