@@ -48,13 +48,20 @@ export type Connections = {
   close(): Promise<void>;
 };
 
+/** Milliseconds for which a connection is kept that nothing is sent on, and requests that are sent on one. */
+const [IDLE, REQUESTS] = [2000, 50];
+
 /** Connections to servers. Proxies are those that the environment names. */
 export async function openConnections(timeouts: Timeouts, connections: number): Promise<Connections> {
   const { Agent, EnvHttpProxyAgent, request } = await import("undici"); // slow to load
   const options = {
     connections,
-    // a connection for each request: what is sent on one that the server is just closing has an unknown end
-    pipelining: 0,
+    // what is sent on a connection that the server is just closing has an unknown end: servers close those that are idle for
+    // 5 s, and llama-server without a word those that had 100 requests
+    pipelining: 1,
+    keepAliveTimeout: IDLE,
+    keepAliveMaxTimeout: IDLE,
+    maxRequestsPerClient: REQUESTS,
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: { timeout: 1000 * timeouts.connect },
