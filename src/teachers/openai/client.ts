@@ -228,6 +228,7 @@ export async function* ask(
     tokensNow();
     wake();
   }, 250);
+  for (const { connections } of endpoints) connections.renew();
   try {
     requireNoBatches(journal, (id) => journal.answer(id) !== undefined);
     held = next(endpoints); // there is something to ask

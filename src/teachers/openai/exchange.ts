@@ -45,6 +45,8 @@ export type Connections = {
     /** Seconds for the whole, in place of the clocks. */
     within?: number;
   }): Promise<Reply>;
+  /** Use none of the connections that were made: they may have been closed while this process was at something else. */
+  renew(): void;
   close(): Promise<void>;
 };
 
@@ -67,8 +69,14 @@ export async function openConnections(timeouts: Timeouts, connections: number): 
     connect: { timeout: 1000 * timeouts.connect },
   };
   const proxied = ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"].some((name) => process.env[name]);
-  const dispatcher: Dispatcher = proxied ? new EnvHttpProxyAgent(options) : new Agent(options);
+  const fresh = (): Dispatcher => (proxied ? new EnvHttpProxyAgent(options) : new Agent(options));
+  let dispatcher = fresh();
   return {
+    renew() {
+      const before = dispatcher;
+      dispatcher = fresh();
+      void before.close();
+    },
     async exchange({ method, url, headers, body, signal, event, within }) {
       const abort = new AbortController();
       const stop = () => abort.abort();

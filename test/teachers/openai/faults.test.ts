@@ -269,6 +269,15 @@ test("five minutes without headers are waited for, in an answer as a whole and i
   }
 });
 
+test("a stream may take longer than its first token, and is given up where the next one does not come", async () => {
+  const timeouts = { first: 0.4, stall: 0.3, answer: 5 };
+  const slow = await openServer({ manners: () => ({ pace: 80 }) }, { ...QUICK, timeouts, stream: true });
+  const answers = await askAll(slow.teacher, ["1 and 1"]); // nine tokens
+  assert.match(answers.get(0)!.generation!.completion, RIGHT);
+  assert.equal(slow.server.counts.posts, 1);
+  await slow.close();
+});
+
 test("blank lines and comments keep a connection alive, and are no answer", async () => {
   for (const stream of [false, true]) {
     const { teacher, close } = await openServer({ manners: () => ({ comments: 6, pace: 5 }) }, { ...QUICK, stream });
@@ -303,8 +312,14 @@ test("answers are read as they are packed", async () => {
 
 test("a stream that said that it was over is whole, whether its connection is reset then or stays open", async () => {
   for (const after of ["reset", "open"] as const) {
-    const { server, teacher, close } = await openServer({ manners: () => ({ after }) }, { ...QUICK, stream: true });
+    const timeouts = { ...QUICK.timeouts, stall: 20 };
+    const { server, teacher, close } = await openServer(
+      { manners: () => ({ after }) },
+      { ...QUICK, timeouts, stream: true },
+    );
+    const start = performance.now();
     const answers = await askAll(teacher, QUESTIONS);
+    assert.ok(performance.now() - start < 10_000, "what comes behind the end is waited for");
     for (const { generation, error } of answers.values()) assert.match(generation?.completion ?? error!, RIGHT);
     assert.equal(server.counts.posts, QUESTIONS.length);
     await close();
