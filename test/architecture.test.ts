@@ -91,6 +91,12 @@ const FENCED: Record<string, readonly string[]> = {
   "quickjs-emscripten": ["rewards"],
   pyodide: ["rewards"],
   hyparquet: ["data"],
+  "hyparquet-compressors": ["data"],
+  "csv-parse": ["data"],
+  "@streamparser/json": ["data"],
+  tinyglobby: ["data"],
+  fzstd: ["data", "formats"],
+  "lz4-napi": ["formats"],
   yaml: ["recipe"],
   commander: ["command-line.ts"],
 };
@@ -99,7 +105,7 @@ const sources = (readdirSync("src", { recursive: true }) as string[])
   .filter((path) => path.endsWith(".ts"))
   .map((path) => {
     const code = readFileSync(`src/${path}`, "utf8");
-    const imports = [...code.matchAll(/(?:from|import\()\s*"([^"]+)"/g)].map(([, target]) => target!);
+    const imports = [...code.matchAll(/(?:\bfrom\s+|\bimport(?:\(\s*|\s+))"([^"]+)"/g)].map(([, target]) => target!);
     return { path, folder: path.split("/")[0]!, imports };
   });
 

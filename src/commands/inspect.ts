@@ -7,8 +7,10 @@ import { DistillError } from "../core/errors.ts";
 import { writeWhole } from "../core/files.ts";
 import type { Row } from "../data/batch.ts";
 import type { Segments } from "../data/example-store.ts";
-import { type DatasetSource, type Examples, readExamples } from "../data/examples.ts";
+import { type Examples, readExamples } from "../data/examples.ts";
 import { type PackedRow, rowsOf, unpacked } from "../data/packing.ts";
+import type { DatasetSource } from "../data/sources.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
 import { readOneRecipe } from "../recipe/pipeline.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import { readRunFolder } from "../store/run-folder.ts";
@@ -65,13 +67,19 @@ export async function inspect(
   // what is too long is shown, not refused
   const dataset = datasetOf(recipe);
   const folder = readRunFolder(recipe.output!, recipe.name);
-  const cache = cacheOf({ folder, hub: fetched.hub }, dataset, { ...tokenizer, folder: place });
-  const examples = await readExamples(dataset, tokenizer, { max_length, overlength: "drop" }, signal, cache);
+  const cache = cacheOf({ folder, hub: fetched.hub }, dataset, { ...tokenizer, folder: place }, recipe.trainer);
+  const examples = await readExamples(
+    dataset,
+    tokenizer,
+    { ...recipe.trainer, overlength: "drop", on_bad_row: "skip" },
+    signal,
+    cache,
+  );
   if (!examples) return;
 
   const packed = rowsOf(examples.segments, { packing, max_length });
   const shown = row === undefined ? firstRows(examples, packed, rows) : rowsWith(row, examples, packed);
-  const summary = summarise(examples, packed, max_length);
+  const summary = summarise(examples, packed, max_length, renderingOf(recipe, tokenizer));
   const show = shown.map(({ title, row, length = max_length }) => ({
     title,
     pieces: piecesOf(row, length, tokenizer),
@@ -86,6 +94,16 @@ export async function inspect(
   console.log(`${terminalSummary(summary, terminal)}\n\n${legend(terminal)}`);
   for (const { title, pieces } of show) console.log(`\n${title}\n${terminalRow(pieces, terminal)}`);
 }
+
+/** How the student's prompts are rendered, in words. */
+function renderingOf({ chat_template, chat_template_kwargs = {} }: Recipe, { template }: Tokenizer): string {
+  if (template === undefined) return "none: a prompt stands as it is, and its completion behind it";
+  const name = chat_template === undefined ? "the tokenizer's own chat template" : brief(chat_template);
+  const set = Object.entries(chat_template_kwargs).map(([name, value]) => `${name} ${value}`);
+  return set.length > 0 ? `${name}, with ${set.join(", ")}` : name;
+}
+
+const brief = (template: string): string => (/\{[{%]/.test(template) ? "the recipe's chat template" : template);
 
 /** A row of `length` tokens; max_length unless given. */
 type Shown = { title: string; row: Row; length?: number };

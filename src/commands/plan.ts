@@ -10,7 +10,7 @@ import { withStudentFolder } from "../student/unpack.ts";
 import { type Actual, describeComparison, describeEstimate, type TrainingEstimate } from "../trainers/estimate.ts";
 import { planSteps } from "./pipeline.ts";
 import { prepare, refuseOwnInputs, weightsFor } from "./prepare.ts";
-import { type Context, trainerOf } from "./stages/context.ts";
+import { type Context, readAllQuestions, trainerOf } from "./stages/context.ts";
 import { foreseeSampling, measureSampling } from "./stages/foresee.ts";
 import { fromHub } from "./stages/hub.ts";
 import { foreseeTraining } from "./stages/train.ts";
@@ -62,6 +62,7 @@ async function planRecipe(recipe: Recipe, recipePath: string, signal: AbortSigna
   const { student, folder, close } = await withStudentFolder(fetched.recipe, recipe.output!, recipe.name);
   try {
     const unpacked = { ...fetched.recipe, student };
+    await readAllQuestions(unpacked);
     const { context, stages, targets } = prepare({ recipe: unpacked, folder, hub: fetched.hub }, "run", recipePath);
     const manifest = readManifest(folder);
     const planned = planStages(stages, targets, manifest, folder);

@@ -16,7 +16,7 @@ import { unpackStudent } from "../student/unpack.ts";
 import type { Price } from "../teachers/budget.ts";
 import { runSteps } from "./pipeline.ts";
 import { prepare, refuseOwnInputs, type Verb, weightsFor } from "./prepare.ts";
-import type { Context } from "./stages/context.ts";
+import { type Context, readAllQuestions } from "./stages/context.ts";
 import { fromHub } from "./stages/hub.ts";
 import { versions } from "./versions.ts";
 
@@ -62,6 +62,7 @@ async function runRecipe(
   try {
     const student = (await unpackStudent(fetched.recipe, folder, true))!;
     const unpacked = { ...fetched.recipe, student };
+    await readAllQuestions(unpacked);
     const { context, stages, targets } = prepare({ recipe: unpacked, folder, hub: fetched.hub }, verb, recipePath);
     const done = await runStages(stages, targets, {
       name: context.recipe.name,

@@ -8,6 +8,8 @@ export type Segment = {
   supervised: readonly boolean[];
   /** Its number in the dataset, from 1. */
   row?: number;
+  /** Whether a token of the whole text stands on both sides of a boundary of what is learned, and was cut there. */
+  split?: boolean;
 };
 
 /** Segments that lie one after the other in one row. */

@@ -2,9 +2,12 @@
 
 import * as jinja from "@huggingface/jinja";
 import { DistillError } from "../core/errors.ts";
-import type { Message } from "../core/trace.ts";
+import type { Turn } from "./turns.ts";
 
-export type ChatTemplate = (messages: readonly Message[], options: { generate: boolean }) => string;
+export type ChatTemplate = (
+  messages: readonly Turn[],
+  options: { generate: boolean; tools?: readonly unknown[] | undefined },
+) => string;
 
 /** Characters of a template: those of published models have up to 30,000. */
 const SOURCE_LIMIT = 1 << 18;
@@ -20,7 +23,12 @@ const ARRAY_LIMIT = 1 << 16;
  * A Jinja chat template as a function. `where` names it in errors; `special` are the texts of special tokens. A template
  * that writes the date writes 26 July 2024, so that the same messages are the same tokens on every day.
  */
-export function chatTemplate(source: string, where: string, special: { bos: string; eos: string }): ChatTemplate {
+export function chatTemplate(
+  source: string,
+  where: string,
+  special: { bos: string; eos: string },
+  given: Readonly<Record<string, unknown>> = {},
+): ChatTemplate {
   const refuse = (why: string): never => {
     throw new DistillError(`${where} is not a Jinja template that can be read: ${why}.`);
   };
@@ -32,10 +40,12 @@ export function chatTemplate(source: string, where: string, special: { bos: stri
   } catch (error) {
     return refuse((error as Error).message);
   }
-  return (messages, { generate }) => {
+  return (messages, { generate, tools }) => {
     const variables = {
       ...GLOBALS,
+      ...given,
       messages,
+      tools: tools ?? null,
       add_generation_prompt: generate,
       bos_token: special.bos,
       eos_token: special.eos,

@@ -3,7 +3,6 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
-import { create } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { writeFolder } from "../core/files.ts";
 import { sha256 } from "../core/hash.ts";
@@ -11,22 +10,20 @@ import { startCount } from "../core/progress.ts";
 import { damageIn, readSeal, sealFolder } from "../store/seal.ts";
 import type { Segment } from "./batch.ts";
 import { inMemory, openExamples, type Segments, some, writeExamples } from "./example-store.ts";
-import * as generators from "./generators/index.ts";
-import { readTrainingRows, type TrainingRow } from "./rows.ts";
-import { toSegments } from "./segments.ts";
+import { type Collector, collector, type Findings, readFindings, requireUsable, writeFindings } from "./findings.ts";
+import { type TrainOn, toSegments } from "./segments.ts";
+import { type DatasetSource, nameOf, trainingRows } from "./sources.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-
-/** Where rows come from: a file or folder, the first `limit` of its rows, a program that writes them, or several of these. */
-export type DatasetSource =
-  | { path: string; limit?: number | undefined }
-  | { generate: { type: string }; rows: number; seed: number }
-  | { mix: readonly DatasetSource[] };
 
 export type ExampleOptions = {
   /** Tokens in a row. */
   max_length: number;
   /** What is done with an example that is longer. */
   overlength: "drop" | "error";
+  /** What is done with a row that cannot be used: an error unless given. */
+  on_bad_row?: "error" | "skip";
+  /** What of a row is learned: what the assistant says unless given. */
+  train_on?: TrainOn;
 };
 
 export type Examples = {
@@ -37,6 +34,8 @@ export type Examples = {
   segments: Segments;
   /** Those that are longer than a row, and left out. */
   dropped: Segments;
+  /** What else is to be said of its rows. */
+  findings: Findings;
 };
 
 /** Where examples are kept once they are tokenised, for whoever asks next. */
@@ -48,21 +47,23 @@ export type ExampleCache = {
   folder: string;
 };
 
-/** How a dataset is named in sentences. */
-export const nameOf = (source: DatasetSource): string =>
-  "path" in source ? source.path : "mix" in source ? "The mixed dataset" : "The generated dataset";
+type Tokenised = { segments: Segments; findings: Findings };
 
 /** All examples of a dataset; undefined where `signal` stopped it. */
 export async function readExamples(
   source: DatasetSource,
   tokenizer: Tokenizer,
-  { max_length, overlength }: ExampleOptions,
+  options: ExampleOptions,
   signal?: AbortSignal,
   cache?: ExampleCache,
 ): Promise<Examples | undefined> {
+  const { max_length, overlength } = options;
   const name = nameOf(source);
-  const all = await (cache ? kept(source, tokenizer, cache, signal) : tokenised(source, tokenizer, signal));
-  if (!all) return undefined;
+  const made = await (cache
+    ? kept(source, tokenizer, options, cache, signal)
+    : tokenised(source, tokenizer, options, signal));
+  if (!made) return undefined;
+  const { segments: all, findings } = made;
   const { lengths, rows } = all;
   const long = lengths.findIndex((length) => length > max_length);
   if (long >= 0 && overlength === "error")
@@ -72,38 +73,46 @@ export async function readExamples(
   const segments = long < 0 ? all : some(all, (i) => lengths[i]! <= max_length);
   if (segments.length === 0)
     throw new DistillError(`No row of ${name} fits into ${max_length} tokens. Raise trainer.max_length.`);
-  return { name, rows: rows.at(-1) ?? 0, segments, dropped: some(all, (i) => lengths[i]! > max_length) };
+  return { name, rows: findings.rows, segments, dropped: some(all, (i) => lengths[i]! > max_length), findings };
 }
 
 async function tokenised(
   source: DatasetSource,
   tokenizer: Tokenizer,
+  options: ExampleOptions,
   signal: AbortSignal | undefined,
-): Promise<Segments | undefined> {
+): Promise<Tokenised | undefined> {
   const segments: Segment[] = [];
-  for await (const segment of segmentsOf(source, tokenizer, signal)) segments.push(segment);
-  return signal?.aborted ? undefined : inMemory(segments);
+  const findings = collector();
+  for await (const segment of segmentsOf(source, tokenizer, options, findings, signal)) segments.push(segment);
+  if (signal?.aborted) return undefined;
+  requireUsable(nameOf(source), findings.found, options);
+  return { segments: inMemory(segments), findings: findings.found };
 }
 
 /** The examples from the cache, which are put there first where they are not. */
 async function kept(
   source: DatasetSource,
   tokenizer: Tokenizer,
+  options: ExampleOptions,
   { key, keyNow, folder }: ExampleCache,
   signal: AbortSignal | undefined,
-): Promise<Segments | undefined> {
+): Promise<Tokenised | undefined> {
   const place = join(folder, key);
   const damage = damageOfSealed(place);
-  if (damage === undefined) return openExamples(place);
+  if (damage === undefined) return opened(place, source, options);
   try {
     rmSync(place, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
   } catch {
-    return tokenised(source, tokenizer, signal); // a disk that is read only
+    return tokenised(source, tokenizer, options, signal); // a disk that is read only
   }
   await writeFolder(place, async (into) => {
-    await writeExamples(into, segmentsOf(source, tokenizer, signal));
+    const findings = collector();
+    await writeExamples(into, segmentsOf(source, tokenizer, options, findings, signal));
     if (signal?.aborted) throw new DistillError("Stopped.");
+    requireUsable(nameOf(source), findings.found, options);
+    writeFindings(into, findings.found);
     if (keyNow() !== key)
       throw new DistillError(
         `${nameOf(source)} or its tokenizer was changed while it was read. Run the same command again.`,
@@ -115,7 +124,13 @@ async function kept(
   });
   if (signal?.aborted) return undefined;
   forgetOld(folder, key);
-  return openExamples(place);
+  return opened(place, source, options);
+}
+
+function opened(place: string, source: DatasetSource, options: ExampleOptions): Tokenised {
+  const findings = readFindings(place);
+  requireUsable(nameOf(source), findings, options);
+  return { segments: openExamples(place), findings };
 }
 
 function damageOfSealed(place: string): string | undefined {
@@ -136,14 +151,15 @@ function forgetOld(folder: string, key: string): void {
 async function* segmentsOf(
   source: DatasetSource,
   tokenizer: Tokenizer,
+  { train_on }: ExampleOptions,
+  findings: Collector,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Segment> {
-  const name = nameOf(source);
   const progress = startCount("tokenize", "row");
   let last = performance.now();
   let row = 0;
   try {
-    for (const content of trainingRows(source, tokenizer)) {
+    for await (const read of trainingRows(source, tokenizer)) {
       row++;
       if (performance.now() - last > 50) {
         progress.update(row);
@@ -151,35 +167,11 @@ async function* segmentsOf(
         if (signal?.aborted) return;
         last = performance.now();
       }
-      for (const segment of toSegments(content, tokenizer, `${name}, row ${row}`)) yield { ...segment, row };
+      const segments = findings.of(read, (row) => toSegments(row, tokenizer, read.where, train_on));
+      for (const segment of segments) yield { ...segment, row };
+      if (findings.hopeless()) return;
     }
   } finally {
     progress.end();
-  }
-}
-
-/** Conversations where the tokenizer has a template for them, else prompts with completions. */
-export function* trainingRows(source: DatasetSource, tokenizer: Pick<Tokenizer, "template">): Generator<TrainingRow> {
-  const { template } = tokenizer;
-  if ("mix" in source) {
-    for (const one of source.mix) yield* trainingRows(one, tokenizer);
-    return;
-  }
-  if ("path" in source) {
-    let left = source.limit ?? Number.POSITIVE_INFINITY;
-    for (const row of readTrainingRows(source.path, template !== undefined ? "messages" : "prompt"))
-      if (left-- > 0) yield row;
-      else return;
-    return;
-  }
-  const problems = create(generators, source.generate, "generator")("train", source.seed);
-  let made = 0;
-  for (const { prompt, completion } of problems) {
-    const turns = [
-      { role: "user", content: prompt },
-      { role: "assistant", content: completion },
-    ];
-    yield template !== undefined ? { messages: turns } : { prompt, completion };
-    if (++made === source.rows) break;
   }
 }

@@ -3,6 +3,7 @@
 import { DistillError } from "../core/errors.ts";
 import { Int32 } from "../formats/apache-arrow.ts";
 import { column, FLOATS, INTEGERS } from "./columns.ts";
+import { plain } from "./files/plain.ts";
 import { ledgerRows, openLedger } from "./ledger.ts";
 import { readTables, type Table, tableOf } from "./tables.ts";
 import type { StoredTop } from "./traces.ts";
@@ -81,10 +82,13 @@ export async function* storedRows(path: string): AsyncGenerator<StoredRow> {
     if (columns.some((column) => column === null)) return;
     for (let i = 0; i < table.numRows; i++) {
       row++;
-      const [token_ids, ids, logprobs, tails] = columns.map((column) =>
-        JSON.parse(JSON.stringify(column!.get(i) ?? [])),
-      );
-      const tokens = (ids as number[][]).map((each, n) => ({ ids: each, logprobs: logprobs[n], tail: tails[n] }));
+      const [token_ids, ids, logprobs, tails] = columns.map((column) => plain(column!.get(i) ?? [])) as [
+        number[],
+        number[][],
+        number[][],
+        number[],
+      ];
+      const tokens = ids.map((each, n) => ({ ids: each, logprobs: logprobs[n]!, tail: tails[n]! }));
       yield { row, token_ids, tokens };
     }
   }

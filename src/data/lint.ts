@@ -21,8 +21,16 @@ export function lintCompletion(prompt: string, completion: string, where: string
   );
 }
 
-/** Something is supervised behind a prompt, up to a stop token that stands nowhere else; one BOS; ids of the vocabulary. */
-export function lintSegment(segments: readonly Segment[], tokenizer: Tokenizer, where: string): void {
+/**
+ * Something is supervised behind a prompt, up to a stop token that stands nowhere else; one BOS, except where a chat template
+ * writes one for each turn (`templated`); ids of the vocabulary.
+ */
+export function lintSegment(
+  segments: readonly Segment[],
+  tokenizer: Tokenizer,
+  where: string,
+  templated: boolean,
+): void {
   if (segments.length === 0)
     throw new DistillError(
       `${where} has nothing to learn: no token is supervised. Expected a completion or a turn of the assistant.`,
@@ -40,13 +48,24 @@ export function lintSegment(segments: readonly Segment[], tokenizer: Tokenizer, 
       throw new DistillError(
         `${where}: the completion holds the stop token "${token(tokens[early]!)}" before its end, and nothing is ever written behind one.`,
       );
-    const begins = bos === undefined ? 1 : tokens.filter((id) => id === bos).length;
+    const isBos = (id: number, i: number) => id === bos && !(supervised[i] && stops.includes(id));
+    const begins = bos === undefined || templated ? 1 : tokens.filter(isBos).length;
     if (begins !== 1)
       throw new DistillError(
         `${where} has the token that begins a text, "${token(bos!)}", ${begins} times. Expected once.`,
       );
-    const unknown = tokens.find((id) => !(id >= 0 && id < size));
-    if (unknown !== undefined)
-      throw new DistillError(`${where} has a token id of ${unknown}; the tokenizer has ${size}.`);
+    requireKnown(tokens, size, where);
   }
+}
+
+/** Ids of the vocabulary, of which some are learned. */
+export function requireTokens({ tokens, supervised }: Segment, { size }: Tokenizer, where: string): void {
+  requireKnown(tokens, size, where);
+  if (!supervised.includes(true)) throw new DistillError(`${where} has nothing to learn: no token is supervised.`);
+}
+
+function requireKnown(tokens: readonly number[], size: number, where: string): void {
+  const unknown = tokens.find((id) => !(id >= 0 && id < size));
+  if (unknown !== undefined)
+    throw new DistillError(`${where} has a token id of ${unknown}; the tokenizer has ${size}.`);
 }

@@ -1,18 +1,23 @@
 /** @file Questions to sample from and to test on: JSON lines, a saved dataset, or problems that a program writes. */
 
-import { existsSync, statSync } from "node:fs";
 import { z } from "zod";
 import { create, oneOf } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import type { Prompt } from "../core/trace.ts";
-import { readDataset } from "./dataset-folder.ts";
+import { DatasetPath, describePath, placesOf } from "./files/places.ts";
+import { readRows } from "./files/read.ts";
 import type { Split } from "./generators/generator.ts";
 import * as generators from "./generators/index.ts";
-import { jsonLines } from "./rows.ts";
+import { isEmpty, isRecord, parsedText, RowFault, textOf } from "./values.ts";
 
 /** Where questions come from: the first `limit` lines of a file or rows of a folder of save_to_disk, or `rows` problems of a generator. */
 export const PromptSource = z.union([
-  z.strictObject({ path: z.string().min(1), limit: z.int().positive().optional() }),
+  z.strictObject({
+    path: DatasetPath,
+    limit: z.int().positive().optional(),
+    /** What the columns prompt, answer and id are called there. */
+    columns: z.partialRecord(z.enum(["prompt", "answer", "id"]), z.string().min(1)).optional(),
+  }),
   z.strictObject({
     generate: oneOf(generators),
     rows: z.int().positive(),
@@ -21,61 +26,84 @@ export const PromptSource = z.union([
 ]);
 export type PromptSource = z.output<typeof PromptSource>;
 
-/** A text as files keep it: half of a surrogate pair is no character, and would be another text when it is read again. */
-const text = z.string().transform((given) => given.toWellFormed());
-const textOrNumber = z.union([text, z.number()]).transform(String);
-
-const Line = z.object({
-  id: textOrNumber.optional(),
-  prompt: text.pipe(z.string().min(1)),
-  answer: textOrNumber.nullish(),
-});
-
-const hasMessages = (value: unknown) => z.object({ messages: z.array(z.unknown()) }).safeParse(value).success;
+const hasMessages = (value: unknown) => isRecord(value) && Array.isArray(parsedText(value.messages));
 const CONVERSATIONS =
-  " These are conversations with their answers: a dataset to train on (dataset: { path }), not questions to be answered.";
+  " These are conversations with their answers: a dataset to train on (dataset: { path }), not questions to be answered";
 
 const EXPECTED = '"prompt" (text) and, where there is a reference, "answer" (text)';
 
+/** What a question is called, in the order in which it is looked for. */
+const QUESTION = ["prompt", "question", "problem", "query", "instruction"];
+/** Columns that would be part of a question, and are not read. */
+const REFUSED = ["system", "input", "tools", "images", "image"];
+
 /** The questions of a source, each with an id of its own. */
-export function readPrompts(source: PromptSource, split: Split): Prompt[] {
-  return "path" in source ? fromFile(source.path, source.limit) : fromGenerator(source, split);
-}
+export const readPrompts = async (source: PromptSource, split: Split): Promise<Prompt[]> =>
+  "path" in source ? readQuestions(source) : writeQuestions(source, split);
 
 /** How a source is named in sentences. */
 export const describeSource = (source: PromptSource): string =>
-  "path" in source ? source.path : `the generator ${source.generate.type}`;
+  "path" in source ? describePath(source.path) : `the generator ${source.generate.type}`;
 
-function fromFile(path: string, limit = Number.POSITIVE_INFINITY): Prompt[] {
+export type QuestionFiles = Extract<PromptSource, { path: unknown }>;
+
+/** The questions in files. */
+export async function readQuestions({
+  path,
+  limit = Number.POSITIVE_INFINITY,
+  columns = {},
+}: QuestionFiles): Promise<Prompt[]> {
   const prompts = new Map<string, Prompt>();
-  for (const { line, value } of linesOf(path)) {
+  const places = placesOf(path);
+  const isOneFile = places.length === 1 && !places[0]!.folder;
+  let row = 0;
+  for await (const { where, value, fault } of readRows(path)) {
     if (prompts.size >= limit) break;
-    const parsed = Line.safeParse(value);
-    if (!parsed.success) {
-      const { path: key, message } = parsed.error.issues[0]!;
-      throw new DistillError(
-        `${path}, line ${line}: ${key.join(".") || "the line"}: ${message}. Expected ${EXPECTED}.${hasMessages(value) ? CONVERSATIONS : ""}`,
-      );
+    const number = () => (isOneFile && /\d+$/.exec(where)?.[0]) || String(row); // of its line
+    row++;
+    if (fault !== undefined) throw new DistillError(fault);
+    let prompt: Prompt;
+    try {
+      prompt = promptIn(value, columns, number);
+    } catch (error) {
+      if (error instanceof RowFault) throw new DistillError(`${where} ${error.message}.`);
+      throw error;
     }
-    const { id = `line-${line}`, prompt, answer } = parsed.data;
-    if (prompts.has(id))
-      throw new DistillError(`${path}, line ${line}: the id "${id}" was there before. Expected each once.`);
-    prompts.set(id, { id, prompt, ...(answer == null ? {} : { answer }) });
+    if (prompts.has(prompt.id))
+      throw new DistillError(`${where}: the id "${prompt.id}" was there before. Expected each once.`);
+    prompts.set(prompt.id, prompt);
   }
-  if (prompts.size === 0) throw new DistillError(`${path} has no prompts. Expected lines with ${EXPECTED}.`);
+  if (prompts.size === 0)
+    throw new DistillError(`${describePath(path)} has no prompts. Expected lines with ${EXPECTED}.`);
   return [...prompts.values()];
 }
 
-function* linesOf(path: string): Generator<{ line: number; value: unknown }> {
-  if (!existsSync(path) || !statSync(path).isDirectory()) return yield* jsonLines(path);
-  let line = 0;
-  for (const { table } of readDataset(path)) for (const row of table) yield { line: ++line, value: row?.toJSON() };
+function promptIn(value: unknown, columns: Record<string, string>, line: () => string): Prompt {
+  if (!isRecord(value)) throw new RowFault(`is ${JSON.stringify(value)?.slice(0, 40)}. Expected ${EXPECTED}`);
+  const refused = REFUSED.find((name) => !isEmpty(value[name]) && !Object.values(columns).includes(name));
+  if (refused) throw new RowFault(`has a column "${refused}", which is not read of questions. Put it into the prompt`);
+  const named = columns.prompt ?? QUESTION.find((name) => value[name] !== undefined && value[name] !== null);
+  if (named === undefined || isEmpty(value[named]))
+    throw new RowFault(
+      `has ${Object.keys(value).join(", ") || "no columns"}. Expected ${EXPECTED}${hasMessages(value) ? `.${CONVERSATIONS}` : ""}`,
+    );
+  const [id, answer] = [value[columns.id ?? "id"], value[columns.answer ?? "answer"]];
+  return {
+    id: isEmpty(id) ? `line-${line()}` : textOf(id, "id"),
+    prompt: textOf(value[named], named),
+    ...(answer === null || answer === undefined ? {} : { answer: answerOf(answer) }),
+  };
 }
 
-function fromGenerator(
+/** A reference: a text, or a number as JSON writes it. */
+const answerOf = (answer: unknown): string =>
+  typeof answer === "number" && Number.isFinite(answer) ? String(answer) : textOf(answer, "answer");
+
+/** Questions that a program writes. */
+export function writeQuestions(
   { generate, rows, seed }: { generate: { type: string }; rows: number; seed: number },
   split: Split,
-) {
+): Prompt[] {
   const prompts = new Map<string, Prompt>();
   for (const { prompt, answer } of create(generators, generate, "generator")(split, seed)) {
     if (!prompts.has(prompt)) prompts.set(prompt, { id: `${split}-${prompts.size + 1}`, prompt, answer });

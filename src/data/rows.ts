@@ -1,128 +1,122 @@
-/** @file Rows of a training dataset from JSONL, an Arrow file or a folder that Hugging Face's save_to_disk wrote. */
+/** @file Rows of a training dataset from files of any kind and under any names. */
 
-import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
-import { extname } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import type { Message } from "../core/trace.ts";
-import type { Table } from "../formats/apache-arrow.ts";
-import { arrowTables } from "../formats/arrow.ts";
-import { mayBeCut, readDataset } from "./dataset-folder.ts";
+import type { DatasetPath } from "./files/places.ts";
+import { readRows } from "./files/read.ts";
+import * as shapes from "./shapes/index.ts";
+import type { Columns, Reading, ReadRow, Shape, TrainingRow } from "./shapes/shape.ts";
+import { TRACE_COLUMNS } from "./traces.ts";
+import { isEmpty, isRecord, RowFault } from "./values.ts";
 
-/** What is trained on: the completion after the prompt, or every turn of the assistant. */
-export type TrainingRow = { prompt: string; completion: string } | { messages: Message[] };
+export type { TrainingRow };
 
-const EXPECTED = 'columns "prompt" and "completion" (text), or "messages" (a list of role and content)';
+/** How the rows of a dataset are to be read. */
+export const ReadOptions = z.object({
+  /** Its columns, where they have other names: what a row is read for, and what it is called there. */
+  columns: z.record(z.string().min(1), z.string().min(1)).optional(),
+  /** What the names of those who speak mean: { bot: assistant }. */
+  roles: z.record(z.string().min(1), z.string().min(1)).optional(),
+});
+export type ReadOptions = z.output<typeof ReadOptions>;
 
-const Turn = z
-  .object({ role: z.string(), content: z.string(), reasoning_content: z.string().nullish() })
-  .transform(({ role, content, reasoning_content }) => ({
-    role,
-    content: reasoning_content ? `<think>\n${reasoning_content.trim()}\n</think>\n\n${content}` : content,
-  }));
-const Pair = z.object({ prompt: z.string(), completion: z.string() });
-const Conversation = z.object({ messages: z.array(Turn).min(1) });
-const Question = z.object({ prompt: z.string(), completion: z.never().optional() });
-const QUESTIONS =
-  " These are questions without completions: give them to sampling.prompts with a teacher, or to trainer.prompts of a trainer that lets the student answer.";
-const Cut = z.object({ finish_reason: z.literal("length") });
+/** A row, or why it cannot be used: a sentence that names it. */
+export type ReadingRow = { where: string } & ({ row: TrainingRow; unread: readonly string[] } | { fault: string });
 
 /** The rows of a dataset, one in memory at a time. Where they have both, `prefer` says which columns are trained on. */
-export function* readTrainingRows(path: string, prefer: "messages" | "prompt" = "prompt"): Generator<TrainingRow> {
-  if (!existsSync(path)) throw new DistillError(`Dataset not found: ${path}.`);
-  let rows = 0;
-  for (const { where, value } of valuesIn(path)) {
-    rows++;
-    yield parse(value, where, prefer);
+export async function* readTrainingRows(
+  path: DatasetPath,
+  prefer: "messages" | "prompt" = "prompt",
+  options: ReadOptions = {},
+): AsyncGenerator<ReadingRow> {
+  const read = reader(prefer, options);
+  for await (const { where, value, fault } of readRows(path)) {
+    if (fault !== undefined) yield { where, fault };
+    else
+      try {
+        const { row, unread = [] } = read(value);
+        yield { where, row, unread };
+      } catch (error) {
+        if (!(error instanceof RowFault)) throw error;
+        yield { where, fault: `${where} ${error.message}.` };
+      }
   }
-  if (rows === 0) throw new DistillError(`${path} has no rows.`);
 }
 
-function* valuesIn(path: string): Generator<{ where: string; value: unknown }> {
-  if (statSync(path).isDirectory()) {
-    let [shard, row] = ["", 0];
-    for (const { path: file, table } of readDataset(path)) {
-      if (file !== shard) [shard, row] = [file, 0];
-      for (const value of valuesOf(file, table)) yield { where: `${file}, row ${++row}`, value };
-    }
-  } else if (extname(path) === ".arrow") {
-    let row = 0;
-    for (const table of arrowTables(path, mayBeCut))
-      for (const value of valuesOf(path, table)) yield { where: `${path}, row ${++row}`, value };
-  } else for (const { line, value } of jsonLines(path)) yield { where: `${path}, line ${line}`, value };
-}
+const EXPECTED =
+  'columns "prompt" and "completion" (text), or "messages" (a list of role and content), or names that dataset.columns leads to them';
+const QUESTIONS =
+  " These are questions without completions: give them to sampling.prompts with a teacher, or to trainer.prompts of a trainer that lets the student answer";
 
-/** One JSON object a line; empty lines are passed over. One line is in memory at a time. */
-export function* jsonLines(path: string): Generator<{ line: number; value: unknown }> {
-  let line = 0;
-  for (const content of textLines(path)) {
-    line++;
-    if (!content.trim()) continue;
-    let value: unknown;
-    try {
-      value = JSON.parse(content);
-    } catch (error) {
+/** Columns that would change what is taught, and that nothing here reads; a 1 among these weights is what rows have anyway. */
+const REFUSED: Record<string, string> = {
+  chosen: "pairs of a better and a worse answer are for trainers that compare, which there are none of here",
+  rejected: "pairs of a better and a worse answer are for trainers that compare, which there are none of here",
+  chat_template_kwargs: "all rows are rendered alike: give chat_template_kwargs in the recipe",
+  functions: "tools are read from a column tools",
+  images: "only text is trained on",
+  image: "only text is trained on",
+  videos: "only text is trained on",
+  video: "only text is trained on",
+  audios: "only text is trained on",
+  audio: "only text is trained on",
+  weight: "rows weigh the same; a dataset's weight in a mix says how often its rows come",
+  sample_weight: "rows weigh the same; a dataset's weight in a mix says how often its rows come",
+  prefix: "what an answer begins with belongs to the prompt",
+};
+
+const KINDS = ["conversation", "pair", "tokens", "text"];
+const TURN_KEYS = ["role", "content"];
+
+/** How a value becomes a row; throws a RowFault where it does not. */
+function reader(prefer: "messages" | "prompt", { columns = {}, roles = {} }: ReadOptions): (value: unknown) => ReadRow {
+  const all = Object.values<Shape>(shapes);
+  const kinds = prefer === "messages" ? KINDS : ["pair", ...KINDS];
+  const ordered = [...all].sort(
+    (a, b) => kinds.indexOf(a.kind) - kinds.indexOf(b.kind) || (a.rank ?? 0) - (b.rank ?? 0),
+  );
+  const known = new Set(all.flatMap(({ needs, reads }) => [...needs, ...reads]));
+  for (const name of Object.keys(columns))
+    if (!known.has(name) && !TURN_KEYS.includes(name))
       throw new DistillError(
-        `${path}, line ${line}: not JSON (${(error as Error).message}). Expected one JSON object a line.`,
+        `dataset.columns names "${name}", which no row is read for. Expected one of: ${[...known, ...TURN_KEYS].join(", ")}.`,
+      );
+  const reading: Reading = { roles, turn: { role: columns.role, content: columns.content } };
+  const renamed = Object.entries(columns).filter(([name]) => !TURN_KEYS.includes(name));
+  return (value) => {
+    if (!isRecord(value)) throw new RowFault(`has ${JSON.stringify(value)?.slice(0, 40)}. Expected ${EXPECTED}`);
+    const row = named(value, renamed);
+    if (row.finish_reason === "length")
+      throw new RowFault(
+        'was cut at a limit of tokens (its finish_reason is "length"), and would teach to stop in the middle. Leave such rows out',
+      );
+    for (const [name, why] of Object.entries(REFUSED))
+      if (!isEmpty(row[name]) && row[name] !== 1) throw new RowFault(`has a column "${name}": ${why}`);
+    const shape = ordered.find(({ needs }) => needs.every((name) => row[name] !== undefined && row[name] !== null));
+    if (!shape) {
+      const question = !isEmpty(row.prompt) && row.completion === undefined;
+      throw new RowFault(
+        `has ${Object.keys(value).join(", ") || "no columns"}. Expected ${EXPECTED}${question ? `.${QUESTIONS}` : ""}`,
       );
     }
-    yield { line, value };
-  }
+    const { row: read, unread = [] } = shape.read(row, reading);
+    const others = Object.keys(row).filter((name) => !shape.needs.includes(name) && !shape.reads.includes(name));
+    const own = others.filter((name) => !TRACE_COLUMNS.has(name) && !isEmpty(row[name]));
+    return { row: read, unread: [...own, ...unread.map((name) => `${shape.needs[0]}[].${name}`)] };
+  };
 }
 
-const PIECE = 1 << 20;
-const MAX_LINE = 256 << 20; // characters
-
-function* textLines(path: string): Generator<string> {
-  if (!existsSync(path)) throw new DistillError(`Dataset not found: ${path}.`);
-  const file = openFile(path);
-  try {
-    const decoder = new TextDecoder();
-    const bytes = Buffer.alloc(PIECE);
-    let rest = "";
-    for (let read = readSync(file, bytes); read > 0; read = readSync(file, bytes)) {
-      const lines = decoder.decode(bytes.subarray(0, read), { stream: true }).split("\n");
-      lines[0] = rest + lines[0]!;
-      rest = lines.pop()!;
-      if (rest.length > MAX_LINE) throw new DistillError(`${path} has a line of more than ${MAX_LINE} characters.`);
-      yield* lines;
-    }
-    rest += decoder.decode();
-    if (rest) yield rest;
-  } finally {
-    closeSync(file);
-  }
-}
-
-function openFile(path: string): number {
-  try {
-    if (statSync(path).isFile()) return openSync(path, "r");
-  } catch (error) {
-    throw new DistillError(`Cannot read Dataset ${path}: ${(error as Error).message}.`);
-  }
-  throw new DistillError(`Cannot read Dataset ${path}: it is not a file.`);
-}
-
-function* valuesOf(path: string, table: Table): Generator<unknown> {
-  const names = table.schema.fields.map(({ name }) => name);
-  if (!names.includes("messages") && !(names.includes("prompt") && names.includes("completion")))
-    throw new DistillError(`${path} has the columns ${names.join(", ") || "(none)"}. Expected ${EXPECTED}.`);
-  for (const row of table) yield JSON.parse(JSON.stringify(row));
-}
-
-function parse(value: unknown, where: string, prefer: "messages" | "prompt"): TrainingRow {
-  const [first, second] = prefer === "messages" ? [Conversation, Pair] : [Pair, Conversation];
-  if (Cut.safeParse(value).success)
-    throw new DistillError(
-      `${where} was cut at a limit of tokens (its finish_reason is "length"), and would teach to stop in the middle. Leave such rows out.`,
-    );
-  const parsed = z.union([first, second]).safeParse(value);
-  if (parsed.success) return parsed.data;
-  const found =
-    typeof value === "object" && value !== null && !Array.isArray(value)
-      ? Object.keys(value).join(", ") || "no columns"
-      : JSON.stringify(value);
-  throw new DistillError(
-    `${where} has ${found}. Expected ${EXPECTED}.${Question.safeParse(value).success ? QUESTIONS : ""}`,
-  );
+/** A row under the names that it is read for. */
+function named(value: Columns, columns: readonly (readonly [string, string])[]): Columns {
+  if (columns.length === 0) return value;
+  const theirs = new Set(columns.map(([, name]) => name));
+  const rest = Object.entries(value).filter(([name]) => !theirs.has(name) && !columns.some(([ours]) => ours === name));
+  const read = columns.map(([ours, name]) => {
+    if (!(name in value))
+      throw new RowFault(
+        `has no column "${name}", which dataset.columns.${ours} names. It has ${Object.keys(value).join(", ")}`,
+      );
+    return [ours, value[name]];
+  });
+  return Object.fromEntries([...rest, ...read]);
 }

@@ -1,11 +1,25 @@
 /** @file From rows of text to tokens and the mask of what is learned. Masks come from spans of text, never from token ids. */
 
-import type { Message } from "../core/trace.ts";
+import { z } from "zod";
+import { DistillError } from "../core/errors.ts";
 import type { Segment } from "./batch.ts";
-import { lintCompletion, lintSegment } from "./lint.ts";
+import { startsWith, tokensBehind } from "./behind.ts";
+import { lintCompletion, lintSegment, requireTokens } from "./lint.ts";
+import { writable } from "./rendered.ts";
 import type { TrainingRow } from "./rows.ts";
+import { completionOf } from "./spoken.ts";
 import { continuation } from "./think.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import type { Turn } from "./turns.ts";
+import { RowFault } from "./values.ts";
+
+export const TRAIN_ON = ["completions", "last", "all"] as const;
+/** What of a row is learned: every turn of the assistant, the last one, or the whole text. */
+export const TrainOn = z.enum(TRAIN_ON);
+export type TrainOn = z.output<typeof TrainOn>;
+
+/** What is learned: a text behind a prompt, with the token that ends it unless it ends itself. */
+type Learned = { prompt: string; completion: string; stop: number };
 
 /**
  * The examples of a row: what inference would render as the prompt, token for token, then the completion and its stop
@@ -13,8 +27,29 @@ import type { Tokenizer } from "./tokenizer.ts";
  * there; a template that rewrites earlier turns, such as one that strips their reasoning, begins a new one. `where`
  * names the row in errors.
  */
-export function toSegments(row: TrainingRow, tokenizer: Tokenizer, where: string): Segment[] {
-  const segments: { tokens: number[]; supervised: boolean[] }[] = [];
+export function toSegments(
+  row: TrainingRow,
+  tokenizer: Tokenizer,
+  where: string,
+  trainOn: TrainOn = "completions",
+): Segment[] {
+  try {
+    return segmentsOf(row, tokenizer, where, trainOn);
+  } catch (error) {
+    if (error instanceof RowFault) throw new DistillError(`${where} ${error.message}.`);
+    if (error instanceof DistillError && !error.message.startsWith(where))
+      throw new DistillError(`${where}: ${error.message}`);
+    throw error;
+  }
+}
+
+function segmentsOf(row: TrainingRow, tokenizer: Tokenizer, where: string, trainOn: TrainOn): Segment[] {
+  if ("tokens" in row) {
+    requireTokens(row, tokenizer, where);
+    return [row];
+  }
+  if ("text" in row) return [wholeText(row.text, tokenizer)];
+  const segments: { tokens: number[]; supervised: boolean[]; split: boolean }[] = [];
   const add = (ids: readonly number[], supervised: boolean) => {
     const { tokens, supervised: mask } = segments.at(-1)!;
     for (const id of ids) {
@@ -22,32 +57,93 @@ export function toSegments(row: TrainingRow, tokenizer: Tokenizer, where: string
       mask.push(supervised);
     }
   };
-  for (const { prompt, completion, stop } of "messages" in row
-    ? turns(row.messages, tokenizer)
-    : [{ ...row, stop: tokenizer.eos }]) {
+  const parts = [...(tokenizer.template === undefined ? bare(row, tokenizer) : turns(row, tokenizer))];
+  for (const { prompt, completion, stop } of trainOn === "last" ? parts.slice(-1) : parts) {
     lintCompletion(prompt, completion, where);
-    const before = promptTokens(prompt, tokenizer);
+    const ids = tokenizer.encode(prompt);
+    const before = withBos(ids, tokenizer);
     const open = segments.at(-1)?.tokens;
     if (open && startsWith(before, open)) add(before.slice(open.length), false);
     else {
-      segments.push({ tokens: [], supervised: [] });
+      segments.push({ tokens: [], supervised: [], split: false });
       add(before, false);
     }
-    add(stopped(tokenizer.encode(continuation(prompt, completion)), stop, tokenizer), true);
+    const { tokens, split } = tokensBehind(prompt, ids, continuation(prompt, completion), tokenizer);
+    add(stopped(tokens, stop, tokenizer), true);
+    segments.at(-1)!.split ||= split;
   }
-  lintSegment(segments, tokenizer, where);
-  return segments;
+  lintSegment(segments, tokenizer, where, tokenizer.template !== undefined);
+  return segments.map(({ split, ...segment }) => ({
+    tokens: segment.tokens,
+    supervised: trainOn === "all" ? segment.tokens.map((_, i) => i > 0) : segment.supervised,
+    ...(split ? { split } : {}),
+  }));
 }
 
-/** Each turn of the assistant, with the text that it continues. */
-function* turns(messages: readonly Message[], tokenizer: Tokenizer) {
-  for (const [i, { role, content }] of messages.entries())
-    if (role === "assistant")
-      yield {
-        prompt: tokenizer.render(messages.slice(0, i), { generate: true }),
-        completion: content,
-        stop: tokenizer.endOfTurn,
-      };
+/** A pair for a student that continues text. */
+function* bare(row: Conversation | Pair, tokenizer: Tokenizer): Generator<Learned> {
+  if (!("prompt" in row)) {
+    tokenizer.render([], { generate: false }); // says that there is no chat template
+    return;
+  }
+  if (row.system !== undefined)
+    throw new RowFault(
+      'has a column "system", and the student no chat template that says it. Put it into the prompt, or give a chat_template',
+    );
+  yield { ...row, stop: tokenizer.eos };
+}
+
+/** Each turn of the assistant, with the text that it continues; a pair is a conversation of one. */
+function* turns(row: Conversation | Pair, tokenizer: Tokenizer): Generator<Learned> {
+  if ("prompt" in row) requireUnrendered(row.prompt, tokenizer);
+  const { messages, learn, tools } = asConversation(row);
+  requireOneBeginning(messages, tokenizer);
+  const written = writable(messages, tools, tokenizer);
+  for (const [i, turn] of written.entries())
+    if (turn.role === "assistant" && learn?.[i] !== false) {
+      const prompt = tokenizer.render(written.slice(0, i), { generate: true, tools });
+      const completion = completionOf(written.slice(0, i + 1), tools, prompt, tokenizer);
+      yield { prompt, completion, stop: tokenizer.endOfTurn };
+    }
+}
+
+type Conversation = Extract<TrainingRow, { messages: unknown }>;
+type Pair = Extract<TrainingRow, { prompt: string }>;
+
+/** A pair as a conversation of one question and its answer. */
+export function asConversation(row: Conversation | Pair): Conversation {
+  if ("messages" in row) return row;
+  const { prompt, completion, system } = row;
+  return {
+    messages: [
+      ...(system === undefined ? [] : [{ role: "system", content: system }]),
+      { role: "user", content: prompt },
+      { role: "assistant", content: completion },
+    ],
+  };
+}
+
+/** A prompt that was rendered before would be rendered twice. */
+function requireUnrendered(prompt: string, tokenizer: Tokenizer): void {
+  const special = tokenizer.mentions(prompt);
+  if (special !== undefined)
+    throw new RowFault(
+      `has a prompt with the special token "${special}", as if it were rendered already, and the student's chat template renders it. Give messages, or set chat_template: plain`,
+    );
+}
+
+/** A token that begins texts is written by the template alone. */
+function requireOneBeginning(messages: readonly Turn[], { bos, written }: Tokenizer): void {
+  const turn = bos === undefined ? -1 : messages.findIndex(({ content }) => content?.includes(written.bos));
+  if (turn >= 0)
+    throw new RowFault(`turn ${turn + 1} holds "${written.bos}", the token that begins a text. Leave it out`);
+}
+
+/** A text from its beginning to a stop token. */
+function wholeText(text: string, tokenizer: Tokenizer): Segment {
+  if (text === "") throw new RowFault("has nothing to learn: its text is empty");
+  const tokens = stopped(withBos(tokenizer.encode(text), tokenizer), tokenizer.eos, tokenizer);
+  return { tokens, supervised: tokens.map((_, i) => i > 0) };
 }
 
 /** The tokens of a completion with a stop token at the end: its own where it brings one, perhaps with white space behind. */
@@ -66,6 +162,3 @@ function withBos(ids: number[], { bos }: Tokenizer): number[] {
   const first = ids.findIndex((id) => id !== bos);
   return [bos, ...ids.slice(first < 0 ? ids.length : first)];
 }
-
-const startsWith = (ids: readonly number[], beginning: readonly number[]) =>
-  ids.length >= beginning.length && beginning.every((id, i) => ids[i] === id);

@@ -1,10 +1,8 @@
 /** @file Datasets of any kind as Arrow tables of some thousand rows, one after the other. */
 
-import { closeSync, existsSync, openSync, statSync } from "node:fs";
-import { extname, join } from "node:path";
-import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { readAt } from "../core/files.ts";
 import {
   Bool,
   type Data,
@@ -24,31 +22,36 @@ import { arrowTables } from "../formats/arrow.ts";
 import { isAppendLog } from "../store/append-log.ts";
 import { dataOf, struct } from "./columns.ts";
 import { mayBeCut, shardsOf } from "./dataset-folder.ts";
+import { arrow } from "./files/arrow.ts";
+import { kindOf, placesOf } from "./files/places.ts";
+import { fileRows } from "./files/read.ts";
 import { readLedger } from "./ledger.ts";
-import { jsonLines } from "./rows.ts";
+import { isRecord } from "./values.ts";
 
 export type { Table };
 
 const ROWS = 1024;
 
 /**
- * The rows of a folder that save_to_disk wrote, of a run (its traces), or of a file: .arrow, .parquet, or JSON lines.
- * Of Parquet one row group is in memory at a time. Columns of JSON lines have the types of the first rows.
+ * The rows of a folder that save_to_disk wrote, of a run (its traces), or of files that datasets come in. Columns of files
+ * that do not say what they hold have the types of the first rows.
  */
 export async function* readTables(path: string): AsyncGenerator<Table> {
-  if (!existsSync(path)) throw new DistillError(`Dataset not found: ${path}.`);
-  if (statSync(path).isDirectory()) {
-    const traces = join(path, "traces");
-    const folder = existsSync(join(traces, "state.json")) ? traces : path;
-    if (folder === path && existsSync(join(path, "samples")))
-      throw new DistillError(
-        `${path} has no traces yet, since sampling is not finished. What was drawn so far is in the folders of ${join(path, "samples")}.`,
-      );
-    if (isAppendLog(folder)) for (const { table } of readLedger(folder)) yield* inPieces([table]);
-    else for (const shard of shardsOf(folder)) yield* inPieces(arrowTables(shard, mayBeCut));
-  } else if (extname(path) === ".arrow") yield* inPieces(arrowTables(path, mayBeCut));
-  else if (extname(path) === ".parquet") yield* typed(path, parquetRows(path));
-  else yield* typed(path, jsonRows(path));
+  const traces = join(path, "traces");
+  const log = [traces, path].find((folder) => existsSync(join(folder, "state.json")) && isAppendLog(folder));
+  if (log) {
+    for (const { table } of readLedger(log)) yield* inPieces([table]);
+    return;
+  }
+  if (existsSync(join(traces, "state.json"))) return yield* readTables(traces);
+  if (existsSync(join(path, "samples")) && !existsSync(join(path, "state.json")))
+    throw new DistillError(
+      `${path} has no traces yet, since sampling is not finished. What was drawn so far is in the folders of ${join(path, "samples")}.`,
+    );
+  for (const { path: place, folder } of placesOf(path))
+    if (folder) for (const shard of shardsOf(place)) yield* inPieces(arrowTables(shard, mayBeCut));
+    else if (kindOf(place) === arrow) yield* inPieces(arrowTables(place, mayBeCut));
+    else yield* typed(place, objects(place));
 }
 
 /** The columns of a table by their names, each whole. */
@@ -97,39 +100,17 @@ function* inPieces(tables: Iterable<Table>): Generator<Table> {
 
 type Row = Record<string, unknown>;
 
-function* jsonRows(path: string): Generator<Row> {
-  for (const { line, value } of jsonLines(path)) {
-    if (typeof value !== "object" || value === null || Array.isArray(value))
-      throw new DistillError(`${path}, line ${line} is no object. Expected an object with one key for each column.`);
-    yield value as Row;
-  }
-}
-
-async function* parquetRows(path: string): AsyncGenerator<Row> {
-  const handle = openSync(path, "r");
-  const byteLength = statSync(path).size;
-  const file: AsyncBuffer = {
-    byteLength,
-    slice: async (start, end = byteLength) => readAt(path, handle, start, end - start).buffer,
-  };
-  try {
-    const metadata = await parquetMetadataAsync(file);
-    let rowStart = 0;
-    for (const { num_rows } of metadata.row_groups) {
-      const rowEnd = rowStart + Number(num_rows);
-      yield* await parquetReadObjects({ file, metadata, rowStart, rowEnd });
-      rowStart = rowEnd;
-    }
-  } catch (error) {
-    if (error instanceof DistillError) throw error;
-    throw new DistillError(`${path} is not a Parquet file that can be read: ${(error as Error).message}.`);
-  } finally {
-    closeSync(handle);
+async function* objects(path: string): AsyncGenerator<Row> {
+  for await (const { where, value, fault } of fileRows(path)) {
+    if (fault !== undefined) throw new DistillError(fault);
+    if (!isRecord(value))
+      throw new DistillError(`${where} is no object. Expected an object with one key for each column.`);
+    yield value;
   }
 }
 
 /** Rows as tables, whose columns have the types of the first `ROWS` rows. */
-async function* typed(path: string, rows: Iterable<Row> | AsyncIterable<Row>): AsyncGenerator<Table> {
+async function* typed(path: string, rows: AsyncIterable<Row>): AsyncGenerator<Table> {
   let types: Record<string, DataType> | undefined;
   let pending: Row[] = [];
   let done = 0;

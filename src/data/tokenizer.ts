@@ -1,13 +1,20 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Tokenizer as Implementation } from "@huggingface/tokenizers";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { readJson, readText, UNTRUSTED_BYTES } from "../core/files.ts";
+import { readJson, UNTRUSTED_BYTES } from "../core/files.ts";
 import { withinTime } from "../core/time-limit.ts";
-import type { Message } from "../core/trace.ts";
 import { type ChatTemplate, chatTemplate } from "./chat-template.ts";
+import {
+  ConfiguredTemplate,
+  TEMPLATE_FILE,
+  type TemplateVariables,
+  templateIn,
+  withVariables,
+} from "./template-files.ts";
+import { templateText } from "./templates.ts";
 import { checkTokenizer } from "./tokenizer-json.ts";
+import type { Turn } from "./turns.ts";
 
 /** A tokenizer folder: tokenizer.json, tokenizer_config.json and, beside or in it, the chat template. */
 export type Tokenizer = {
@@ -35,8 +42,17 @@ export type Tokenizer = {
   readonly stops: readonly number[];
   /** One more than the largest id. */
   readonly size: number;
+  /** The first special token that a text holds, by its text. */
+  mentions(text: string): string | undefined;
   /** The text of a conversation; with `generate`, up to where the assistant speaks. */
-  render(messages: readonly Message[], options: { generate: boolean }): string;
+  render(messages: readonly Turn[], options: { generate: boolean; tools?: readonly unknown[] | undefined }): string;
+};
+
+/** How prompts are rendered, where that is not how the tokenizer's own template does it. */
+export type Rendering = {
+  /** By name, or as a Jinja text. */
+  chat_template?: string | undefined;
+  chat_template_kwargs?: TemplateVariables | undefined;
 };
 
 const token = z.union([z.string(), z.object({ content: z.string() }).transform(({ content }) => content)]);
@@ -44,19 +60,14 @@ const Config = z.looseObject({
   bos_token: token.nullish(),
   eos_token: token.nullish(),
   add_bos_token: z.boolean().optional(),
-  chat_template: z.string().optional(),
+  chat_template: ConfiguredTemplate,
 });
 
 /** Files that belong to a tokenizer, and go along with a student. */
-export const TOKENIZER_FILES = [
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "chat_template.jinja",
-];
+export const TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", TEMPLATE_FILE];
 
 /** The tokenizer in a folder; `named` is what sentences about its chat template call it. */
-export function loadTokenizer(folder: string, named = folder): Tokenizer {
+export function loadTokenizer(folder: string, named = folder, rendering: Rendering = {}): Tokenizer {
   const path = join(folder, "tokenizer.json");
   const configPath = join(folder, "tokenizer_config.json");
   const refuse = (why: string): never => {
@@ -98,14 +109,12 @@ export function loadTokenizer(folder: string, named = folder): Tokenizer {
   const eos = id("eos_token", config.eos_token);
   if (eos === undefined)
     throw new DistillError(`${configPath} names no eos_token; a student that is never taught to stop does not stop.`);
-  const templatePath = join(folder, "chat_template.jinja");
-  const source =
-    config.chat_template ??
-    (existsSync(templatePath) ? readText(templatePath, "The chat template", UNTRUSTED_BYTES) : undefined);
+  const source = templateOf(folder, config.chat_template, rendering);
   let template: ChatTemplate | undefined;
   const written = { bos: config.bos_token ?? "", eos: config.eos_token ?? "" };
   let endOfTurn: number | undefined;
   const added = implementation.get_added_tokens_decoder();
+  let specials: string[] | undefined;
   return {
     folder,
     encode: (text) => (text === "" ? [] : encode(text).ids),
@@ -117,6 +126,10 @@ export function loadTokenizer(folder: string, named = folder): Tokenizer {
     token: (index) => implementation.id_to_token(index) ?? `<${index}>`,
     has: (index) => implementation.id_to_token(index) !== undefined,
     special: (index) => added.get(index)?.special ?? false,
+    mentions(text) {
+      specials ??= [...added.values()].flatMap(({ special, content }) => (special ? [content] : []));
+      return specials.find((content) => text.includes(content));
+    },
     bos:
       (config.add_bos_token ?? (config.bos_token ? encode("a", true).tokens[0] === config.bos_token : false))
         ? id("bos_token", config.bos_token)
@@ -132,15 +145,28 @@ export function loadTokenizer(folder: string, named = folder): Tokenizer {
       return [...new Set([eos, this.endOfTurn])];
     },
     size: sizeOf(implementation),
-    render(messages, { generate }) {
+    render(messages, options) {
       if (!source)
         throw new DistillError(
           `${named} has no chat template, and the dataset has messages. Give prompt and completion, or a template.`,
         );
       template ??= chatTemplate(source, `The chat template of ${named}`, written);
-      return template(messages, { generate });
+      return template(messages, options);
     },
   };
+}
+
+function templateOf(
+  folder: string,
+  configured: z.output<typeof ConfiguredTemplate>,
+  { chat_template, chat_template_kwargs = {} }: Rendering,
+): string | undefined {
+  const source = chat_template === undefined ? templateIn(folder, configured) : templateText(chat_template);
+  if (source === undefined && Object.keys(chat_template_kwargs).length > 0)
+    throw new DistillError(
+      `chat_template_kwargs are for a chat template, and ${folder} has none. Leave them out, or give chat_template.`,
+    );
+  return source && withVariables(source, chat_template_kwargs);
 }
 
 /** What ends a completion, as generation_config.json has it: one token, or a list. */

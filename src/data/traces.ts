@@ -206,3 +206,6 @@ function plain(value: unknown): unknown {
   if (Array.isArray(json)) return json.map(plain);
   return Object.fromEntries(Object.entries(json as object).map(([key, inner]) => [key, plain(inner)]));
 }
+
+/** The names of their columns. */
+export const TRACE_COLUMNS: ReadonlySet<string> = new Set(tracesTable([]).schema.fields.map(({ name }) => name));

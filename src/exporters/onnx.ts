@@ -6,7 +6,7 @@ import { z } from "zod";
 import { emitModel } from "../compiler/emit.ts";
 import { targets } from "../compiler/targets.ts";
 import { DistillError } from "../core/errors.ts";
-import { readJson, readText, writeFolder, writeWhole } from "../core/files.ts";
+import { readJson, writeFolder, writeWhole } from "../core/files.ts";
 import { eosTokenId, loadTokenizer } from "../data/tokenizer.ts";
 import { createModel, loadWeights, type ModelConfig, readConfig } from "../models/load.ts";
 import { defineExporter, type Exported } from "./exporter.ts";
@@ -101,13 +101,12 @@ function tokenizerFiles(folder: string, config: ModelConfig): Record<string, unk
       `The tokenizer in ${folder} has ${size} tokens, and the model a vocab_size of ${config.vocab_size}. Give the tokenizer that the model was trained with.`,
     );
   const read = (name: string) => readJson(join(folder, name), `The model's ${name}`) as Record<string, unknown>;
-  const template = join(folder, "chat_template.jinja");
   const generation = join(folder, "generation_config.json");
   return {
     "tokenizer.json": read("tokenizer.json"),
     "tokenizer_config.json": {
-      ...(existsSync(template) ? { chat_template: readText(template, "The chat template") } : {}),
       ...read("tokenizer_config.json"),
+      ...(tokenizer.template === undefined ? {} : { chat_template: tokenizer.template }),
       padding_side: "left", // padding behind a prompt would stand between it and its continuation
     },
     "generation_config.json": {

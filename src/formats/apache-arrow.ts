@@ -5,7 +5,8 @@ import type * as Arrow from "apache-arrow";
 
 const arrow: typeof Arrow = createRequire(import.meta.url)("apache-arrow");
 
-export const { makeData, Message, MessageHeader, tableFromIPC, tableToIPC, vectorFromArray } = arrow;
+export const { makeData, Message, MessageHeader, tableFromIPC, tableToIPC, vectorFromArray, Vector } = arrow;
+export const { CompressionType, compressionRegistry } = arrow;
 export const {
   Binary,
   Bool,
@@ -14,6 +15,7 @@ export const {
   Float32,
   Float64,
   Int32,
+  LargeUtf8,
   List,
   RecordBatch,
   Schema,
@@ -23,11 +25,12 @@ export const {
   Utf8,
 } = arrow;
 
-export type { Data, DataType, Vector } from "apache-arrow";
+export type { Data, DataType } from "apache-arrow";
 export type Field = Arrow.Field;
 export type List = Arrow.List;
 export type MessageHeader = Arrow.MessageHeader;
 export type Struct = Arrow.Struct;
 export type Table = Arrow.Table;
+export type Vector = Arrow.Vector;
 export type Float32 = Arrow.Float32;
 export type Int32 = Arrow.Int32;

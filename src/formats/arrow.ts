@@ -1,6 +1,7 @@
 /** @file Arrow IPC: files and streams read one record batch at a time, and streams that grow by whole record batches. */
 
 import { closeSync, fstatSync, openSync } from "node:fs";
+import "./arrow-codecs.ts";
 import { DistillError } from "../core/errors.ts";
 import { readAt } from "../core/files.ts";
 import { Message, MessageHeader, type Table, tableFromIPC, tableToIPC } from "./apache-arrow.ts";

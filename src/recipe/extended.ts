@@ -49,7 +49,7 @@ const PATHS = new Set([...Object.keys(PLACES), "tokenizer"]);
 /** Keys with their paths made absolute, as they are merged with those of a file in another folder. */
 function withPaths(value: unknown, folder: string): Raw {
   const visit = (value: unknown, key = ""): unknown => {
-    if (Array.isArray(value)) return value.map((item) => visit(item));
+    if (Array.isArray(value)) return value.map((item) => visit(item, key));
     if (isRecord(value))
       return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, visit(inner, key)]));
     return typeof value === "string" && PATHS.has(key) && !isHubReference(value) ? resolve(folder, value) : value;

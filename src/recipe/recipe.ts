@@ -2,8 +2,10 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { componentOf, oneOf } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
+import { DatasetPath } from "../data/files/places.ts";
 import * as generators from "../data/generators/index.ts";
 import { PromptSource } from "../data/prompts.ts";
+import { ReadOptions } from "../data/rows.ts";
 import { SelectionOptions } from "../data/selection.ts";
 import { EvaluationOptions } from "../evaluation/metrics.ts";
 import { GGUF_TYPES } from "../exporters/gguf.ts";
@@ -23,12 +25,15 @@ import { parsed } from "./parsed.ts";
 
 const text = z.string().min(1);
 const seed = z.int().nonnegative().default(0);
-const { student, tokenizer, lora } = StudentSections.shape;
+const { student, tokenizer, chat_template, chat_template_kwargs, lora } = StudentSections.shape;
+
+/** How often each row of a dataset comes. */
+const weight = z.number().positive().optional();
 
 /** Rows of a training dataset, from a file or from a program that writes them. */
 const OneDataset = z.union([
-  z.strictObject({ path: text, limit: z.int().positive().optional() }),
-  z.strictObject({ generate: oneOf(generators), rows: z.int().positive(), seed }),
+  z.strictObject({ path: DatasetPath, limit: z.int().positive().optional(), ...ReadOptions.shape, weight }),
+  z.strictObject({ generate: oneOf(generators), rows: z.int().positive(), seed, weight }),
 ]);
 const Dataset = z.union([OneDataset, z.strictObject({ mix: z.array(OneDataset).min(1) })]);
 
@@ -49,6 +54,8 @@ export const Recipe = z
     threads: z.int().nonnegative().default(0),
     student,
     tokenizer,
+    chat_template,
+    chat_template_kwargs,
     teacher: oneOf(teachers).optional(),
     sampling: SamplerOptions.extend({ prompts: PromptSource }).strict().optional(),
     rewards: RewardSpecs.optional(),
@@ -197,10 +204,17 @@ function withPath<Section extends object>(
   kind: PathKind,
   change: (path: string, kind: PathKind) => string,
 ): Section {
-  const places = Object.entries(section).filter(([key, value]) => key in PLACES && typeof value === "string");
+  const changed = (key: string, value: unknown): unknown =>
+    typeof value === "string"
+      ? change(value, PLACES[key as keyof typeof PLACES] ?? kind)
+      : Array.isArray(value)
+        ? value.map((one) => changed(key, one))
+        : value;
   return {
     ...section,
-    ...Object.fromEntries(places.map(([key, path]) => [key, change(path, PLACES[key as keyof typeof PLACES] ?? kind)])),
+    ...Object.fromEntries(
+      Object.entries(section).flatMap(([key, value]) => (key in PLACES ? [[key, changed(key, value)]] : [])),
+    ),
   };
 }
 

@@ -1,6 +1,7 @@
 /** @file What a recipe says of the student. */
 
 import { z } from "zod";
+import { TemplateVariable } from "../data/template-files.ts";
 import { LoraOptions } from "../models/lora.ts";
 
 const text = z.string().min(1);
@@ -15,6 +16,13 @@ export const StudentSections = z.object({
   ]),
   /** A tokenizer folder; the student's own unless given. */
   tokenizer: text.optional(),
+  /**
+   * How prompts are rendered, in training, in measuring and in what is exported: by the tokenizer's own template unless given
+   * by name (plain: the text as it stands) or as a Jinja text.
+   */
+  chat_template: text.optional(),
+  /** What templates read beside the messages, such as { enable_thinking: false }; kept with the student. */
+  chat_template_kwargs: z.record(z.string().regex(/^[A-Za-z_]\w*$/), TemplateVariable).optional(),
   /** Train low-rank matrices beside linear layers, and leave the student's own weights as they are. */
   lora: LoraOptions.strict().optional(),
 });

@@ -8,7 +8,7 @@ import { architectureOf, type ModelConfig, readConfig } from "../models/load.ts"
 import type { StudentSections } from "./options.ts";
 import { formatOf, packedTokenizer } from "./packed/format.ts";
 
-type Named = Pick<StudentSections, "student" | "tokenizer">;
+type Named = Pick<StudentSections, "student" | "tokenizer" | "chat_template" | "chat_template_kwargs">;
 
 export type OpenedStudent = {
   config: ModelConfig;
@@ -18,7 +18,7 @@ export type OpenedStudent = {
 };
 
 /** The student's config and tokenizer; one in a single file is unpacked before. */
-export function openStudent({ student, tokenizer }: Named): OpenedStudent {
+export function openStudent({ student, tokenizer, ...rendering }: Named): OpenedStudent {
   if ("path" in student) {
     if (!existsSync(student.path))
       throw new DistillError(
@@ -26,7 +26,7 @@ export function openStudent({ student, tokenizer }: Named): OpenedStudent {
       );
     return {
       config: readConfig(student.path),
-      tokenizer: loadTokenizer(tokenizer ?? student.path),
+      tokenizer: loadTokenizer(tokenizer ?? student.path, undefined, rendering),
       source: join(student.path, "config.json"),
     };
   }
@@ -34,7 +34,7 @@ export function openStudent({ student, tokenizer }: Named): OpenedStudent {
     throw new DistillError(
       "The recipe makes a new student and names no tokenizer. Give tokenizer: a folder with tokenizer.json.",
     );
-  const opened = loadTokenizer(tokenizer);
+  const opened = loadTokenizer(tokenizer, undefined, rendering);
   const config: ModelConfig = {
     architectures: [architectureOf(student.config, "The recipe's student.config")],
     vocab_size: opened.size,
@@ -49,9 +49,9 @@ export function studentTokenizer(named: Named): { tokenizer: Tokenizer; place: s
   const { student } = named;
   const format = "path" in student ? formatOf(student.path) : undefined;
   if (named.tokenizer || !("path" in student) || !format) {
-    const tokenizer = named.tokenizer ? loadTokenizer(named.tokenizer) : openStudent(named).tokenizer;
+    const tokenizer = named.tokenizer ? loadTokenizer(named.tokenizer, undefined, named) : openStudent(named).tokenizer;
     return { tokenizer, place: tokenizer.folder };
   }
   if (!existsSync(student.path)) throw new DistillError(`Student not found: ${student.path}.`);
-  return { tokenizer: packedTokenizer(format, student.path), place: student.path };
+  return { tokenizer: packedTokenizer(format, student.path, named), place: student.path };
 }

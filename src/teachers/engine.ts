@@ -7,6 +7,7 @@ import { notContent } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { contentHash, sha256 } from "../core/hash.ts";
 import { promptTokens } from "../data/segments.ts";
+import { templateOf } from "../data/templates.ts";
 import { loadTokenizer } from "../data/tokenizer.ts";
 import { vocabularyOf } from "../data/vocabulary.ts";
 import { openScorer, type Scorer } from "../generation/logprobs.ts";
@@ -25,7 +26,6 @@ import {
   type Teacher,
   type TopLogprobs,
 } from "./teacher.ts";
-import { templateOf } from "./templates.ts";
 
 const size = z.int().positive();
 

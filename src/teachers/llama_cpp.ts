@@ -8,6 +8,7 @@ import type { LlamaContext, LlamaModel } from "node-llama-cpp";
 import { z } from "zod";
 import { notContent } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
+import { templateOf } from "../data/templates.ts";
 import { forRequest, notFinite } from "../generation/finite.ts";
 import { addonOf } from "./llama-cpp/addon.ts";
 import { inBackground, type Work, type WorkOptions } from "./llama-cpp/background.ts";
@@ -19,7 +20,6 @@ import { GPUS, type Started, startLlama } from "./llama-cpp/start.ts";
 import { NOT_FINITE } from "./llama-cpp/variant.ts";
 import { tokenBytes, vocabularyOf } from "./llama-cpp/vocabulary.ts";
 import { defineTeacher, type Placement, type SampleRequest, type Teacher } from "./teacher.ts";
-import { templateOf } from "./templates.ts";
 
 const size = z.int().positive();
 

@@ -2,6 +2,7 @@
 
 import { DistillError } from "../core/errors.ts";
 import { nothingSpent, openJournal } from "../data/journal.ts";
+import { templateOf } from "../data/templates.ts";
 import { loadTokenizer } from "../data/tokenizer.ts";
 import { vocabularyOf } from "../data/vocabulary.ts";
 import { openBudget } from "./budget.ts";
@@ -15,7 +16,6 @@ import { Options } from "./openai/options.ts";
 import { priceOf } from "./openai/price.ts";
 import { placesOf } from "./openai/secrets.ts";
 import { defineTeacher, type Teacher } from "./teacher.ts";
-import { templateOf } from "./templates.ts";
 
 export const openai = defineTeacher({
   options: Options,

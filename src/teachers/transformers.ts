@@ -6,13 +6,13 @@ import { z } from "zod";
 import { notContent } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
+import { templateOf } from "../data/templates.ts";
 import { loadTokenizer, TOKENIZER_FILES } from "../data/tokenizer.ts";
 import { vocabularyOf } from "../data/vocabulary.ts";
 import { drawToken } from "../generation/draw.ts";
 import { forRequest, notFinite } from "../generation/finite.ts";
 import { mersenneTwister } from "./mersenne-twister.ts";
 import { defineTeacher, type Finished, type GenerateOptions, type Generation, type SampleRequest } from "./teacher.ts";
-import { templateOf } from "./templates.ts";
 
 /** transformers.js's names of precisions, by the file each is in. */
 const DTYPES: Record<string, string> = {

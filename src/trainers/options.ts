@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { notContent } from "../core/component.ts";
+import { TrainOn } from "../data/segments.ts";
 import { BASE_DTYPES } from "../models/storage.ts";
 import { PRECISIONS } from "./precision.ts";
 import { ScheduleOptions } from "./schedule.ts";
@@ -19,6 +20,10 @@ export const TrainerOptions = z.object({
   max_length: z.int().min(2).default(1024),
   /** What to do with an example that is longer than a row. It is never cut. */
   overlength: z.enum(["drop", "error"]).default("drop"),
+  /** What to do with a row that cannot be used: name all of them and stop, or leave them out. */
+  on_bad_row: z.enum(["error", "skip"]).default("error"),
+  /** What is learned: the turns of the assistant, the last of them, or the whole text. */
+  train_on: TrainOn.default("completions"),
   /** Whether several examples lie in one row. */
   packing: z.boolean().default(true),
   weight_decay: z.number().nonnegative().default(0),

@@ -20,7 +20,7 @@ import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
 const { values: options } = parseArgs({
   options: { prompts: { type: "string", default: "300" }, write: { type: "boolean", default: false } },
 });
-const prompts = readPrompts({ path: "data/stories/train.jsonl", limit: Number(options.prompts) }, "train");
+const prompts = await readPrompts({ path: "data/stories/train.jsonl", limit: Number(options.prompts) }, "train");
 const rewards = await createRewards([
   { type: "accuracy", weight: 1 },
   { type: "format", weight: 1, at_least: 1 },

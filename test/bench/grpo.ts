@@ -11,8 +11,8 @@ import { join, resolve } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { stringify } from "yaml";
 import { readPrompts } from "../../src/data/prompts.ts";
+import { templateOf } from "../../src/data/templates.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
-import { templateOf } from "../../src/teachers/templates.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -45,11 +45,11 @@ const run = promisify(execFile);
 type Step = { seconds: number; tokens: number; sampling: number; reward: number };
 
 /** Problems of three to five operations, as the student reads them. */
-function writePrompts(): string {
+async function writePrompts(): Promise<string> {
   const source = { generate: { type: "stories", reasoned: 1, steps: [3, 5] }, rows: 4000, seed: 21 } as const;
   const tokenizer = loadTokenizer(student);
   const render = templateOf(undefined, tokenizer.template, tokenizer.folder, tokenizer.written);
-  const lines = readPrompts(source as never, "train").map(({ prompt, answer }) =>
+  const lines = (await readPrompts(source as never, "train")).map(({ prompt, answer }) =>
     JSON.stringify({ prompt: render([{ role: "user", content: prompt }], { generate: true }), answer }),
   );
   const path = join(folder, "prompts.jsonl");
@@ -106,7 +106,7 @@ function summary(all: readonly Step[]) {
   };
 }
 
-const prompts = writePrompts();
+const prompts = await await writePrompts();
 const found: Record<"distill" | "TRL", Step[]> = { distill: [], TRL: [] };
 const ratios: number[] = [];
 for (let round = 1; round <= rounds; round++) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { test } from "node:test";
-import { modelInput, questions } from "../../src/commands/stages/context.ts";
+import { modelInput, questions, readAllQuestions } from "../../src/commands/stages/context.ts";
 import { cacheOf } from "../../src/commands/stages/example-cache.ts";
 import { trainStage } from "../../src/commands/stages/train.ts";
 import { allOf } from "../../src/data/example-store.ts";
@@ -81,25 +81,33 @@ test("what a model answers hangs on every file that is read of it, wherever it l
   }
 });
 
-test("the questions of a source are read once, so that a key says what was asked", () => {
+test("the questions of a source are read once, so that a key says what was asked", async () => {
   const path = join(scratch(), "prompts.jsonl");
   writeFileSync(path, '{"prompt":"a","answer":"1"}\n');
-  const source = { path };
-  const asked = questions(source, "test", []);
+  const keys = {
+    name: "asked",
+    student: { path: "none" },
+    dataset: { path: "none" },
+    evaluation: { prompts: { path } },
+  };
+  const [first, second] = [recipeOf(keys, "asked", scratch()), recipeOf(keys, "asked", scratch())];
+  const promptIn = ({ evaluation }: typeof first) => questions(evaluation!.prompts, "test", [])[0]!.prompt;
+  await readAllQuestions(first);
   writeFileSync(path, '{"prompt":"b","answer":"2"}\n');
-  assert.deepEqual(questions(source, "test", []), asked);
-  assert.equal(questions({ path }, "test", [])[0]!.prompt, "b");
+  await readAllQuestions(first);
+  await readAllQuestions(second);
+  assert.deepEqual([promptIn(first), promptIn(second)], ["a", "b"]);
   const generated = { generate: { type: "arithmetic" }, rows: 3, seed: 1 };
   assert.notDeepEqual(questions(generated, "train", []), questions(generated, "test", []));
 });
 
-test("what a student learns from its own answers hangs on the template through which it is asked", () => {
+test("what a student learns from its own answers hangs on the template through which it is asked", async () => {
   const base = join(scratch(), "base");
   cpSync("data/models/stories-base", base, { recursive: true });
   const config = JSON.parse(readFileSync(join(base, "tokenizer_config.json"), "utf8"));
   const without = (chat_template: string | undefined) =>
     writeFileSync(join(base, "tokenizer_config.json"), JSON.stringify({ ...config, chat_template }));
-  const input = (teacher: object | undefined, hub = new Map<string, string>()) => {
+  const input = async (teacher: object | undefined, hub = new Map<string, string>()) => {
     const keys = {
       name: "small",
       student: { path: base },
@@ -108,15 +116,19 @@ test("what a student learns from its own answers hangs on the template through w
       trainer: { type: "grpo", max_length: 64, prompts: { path: resolve("data/stories/train.jsonl"), limit: 2 } },
     };
     const recipe = recipeOf(keys, "small", scratch());
+    await readAllQuestions(recipe);
     return trainStage({ recipe, folder: plainRunFolder(scratch()), hub }).inputs().template;
   };
   const path = resolve("data/models/stories-teacher-q8_0.gguf");
   without(undefined);
-  assert.equal(input(undefined), undefined);
-  assert.equal(input({ path, chat_template: "r1" }), "r1");
-  assert.match(input({ path }) as string, /\{%.*messages/s);
+  assert.equal(await input(undefined), undefined);
+  assert.equal(await input({ path, chat_template: "r1" }), "r1");
+  assert.match((await input({ path })) as string, /\{%.*messages/s);
   const absent = "/not/here/model.gguf"; // what a plan has of the hub
-  assert.equal(input({ path: absent }, new Map([[absent, "hf:a/b@commit:model.gguf"]])), "hf:a/b@commit:model.gguf");
+  assert.equal(
+    await input({ path: absent }, new Map([[absent, "hf:a/b@commit:model.gguf"]])),
+    "hf:a/b@commit:model.gguf",
+  );
   without("{{ messages }}");
-  assert.equal(input({ path }), undefined);
+  assert.equal(await input({ path }), undefined);
 });

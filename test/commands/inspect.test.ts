@@ -87,10 +87,10 @@ test("colours and marks say the same of the same lines, no wider than asked", as
 });
 
 test("the summary counts what is trained on", async () => {
-  const { lines, histogram } = summarise(examples, packedRows, LENGTH);
+  const { lines, histogram } = summarise(examples, packedRows, LENGTH, "its own");
   const tokens = allOf(examples.segments).reduce((sum, segment) => sum + segment.tokens.length, 0);
   const supervised = allOf(examples.segments).flatMap((segment) => segment.supervised.filter(Boolean)).length;
-  assert.deepEqual(lines.slice(1, 5), [
+  assert.deepEqual(lines.slice(2, 6), [
     ["rows", "4, which make 5 examples"],
     ["dropped", "1 longer than 300 tokens"],
     ["tokens", `${tokens}, of which ${supervised} are supervised (${((100 * supervised) / tokens).toFixed(1)} %)`],

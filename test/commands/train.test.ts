@@ -117,10 +117,10 @@ const BAD: [name: string, make: () => string[], message: RegExp][] = [
     "a dataset without the columns",
     () => {
       const { path, folder } = recipe({ dataset: { path: "rows.jsonl" } });
-      writeFileSync(join(folder, "rows.jsonl"), '{"prompt":"1*1=?","completion":"1"}\n{"question":"a","answer":"b"}\n');
+      writeFileSync(join(folder, "rows.jsonl"), '{"prompt":"1*1=?","completion":"1"}\n{"ask":"a","reply":"b"}\n');
       return [path];
     },
-    /rows\.jsonl, line 2 has question, answer\. Expected columns "prompt" and "completion"/,
+    /rows\.jsonl, line 2 has ask, reply\. Expected columns "prompt" and "completion"/,
   ],
   [
     "a dataset with a line that is not JSON",

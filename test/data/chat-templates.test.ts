@@ -155,7 +155,7 @@ test("a turn ends with the token that the template writes, where that is not the
   const [segment] = toSegments({ messages: PLAIN.slice(0, 2) }, t, "row");
   assert.equal(t.token(segment!.tokens.at(-1)!), "<end_of_turn>");
   const [pair] = toSegments({ prompt: "a", completion: "b" }, t, "row");
-  assert.equal(t.token(pair!.tokens.at(-1)!), "<eos>");
+  assert.equal(t.token(pair!.tokens.at(-1)!), "<end_of_turn>");
 });
 
 test(

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { writeDataset } from "../../src/data/dataset-folder.ts";
 import { openLedger, readLedger } from "../../src/data/ledger.ts";
-import { readTrainingRows } from "../../src/data/rows.ts";
 import { SelectionOptions, select } from "../../src/data/selection.ts";
 import { type Accepted, acceptedTable, reasoningOf, rowsIn, type Trace, tracesTable } from "../../src/data/traces.ts";
 import { scanStream } from "../../src/formats/arrow.ts";
 import { readExtents } from "../../src/store/append-log.ts";
+import { usableRows } from "../support/rows.ts";
 import { scratch } from "../support/students.ts";
 import { trace } from "../support/traces.ts";
 
@@ -171,11 +171,7 @@ test("an Arrow stream that was cut inside a record batch is refused, at any byte
   for (let length = 10; length < bytes.length; length += 41) {
     if (ends.has(length)) continue;
     writeFileSync(path, bytes.subarray(0, length));
-    assert.throws(
-      () => [...readTrainingRows(folder)],
-      /cut or damaged|does not begin with a schema/,
-      `cut at ${length}`,
-    );
+    await assert.rejects(() => usableRows(folder), /cut or damaged|does not begin with a schema/, `cut at ${length}`);
   }
 });
 
@@ -195,8 +191,8 @@ test("the accepted view holds each completion of a prompt once, as text and as c
   );
   const folder = join(scratch(), "dataset");
   await writeDataset(folder, [acceptedTable(rows)]);
-  assert.deepEqual([...readTrainingRows(folder)][0], { prompt: "What?\n", completion: rows[0]!.completion });
-  assert.deepEqual([...readTrainingRows(folder, "messages")][0], { messages: rows[0]!.messages });
+  assert.deepEqual((await usableRows(folder))[0], { prompt: "What?\n", completion: rows[0]!.completion });
+  assert.deepEqual((await usableRows(folder, "messages"))[0], { messages: rows[0]!.messages });
 });
 
 test("what was cut at a limit is not trained on, and a think tag of the teacher's template belongs to the answer", () => {

@@ -14,7 +14,7 @@ import type { Teacher } from "../../src/teachers/teacher.ts";
 import { scratch } from "../support/students.ts";
 
 const folder = scratch();
-const prompts = readPrompts({ path: "data/stories/train.jsonl", limit: 12 }, "train");
+const prompts = await readPrompts({ path: "data/stories/train.jsonl", limit: 12 }, "train");
 const options = SamplerOptions.parse({
   num_generations: 4,
   max_completion_length: 120,

@@ -3,9 +3,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Segment } from "../../data/batch.ts";
-import { nameOf, trainingRows } from "../../data/examples.ts";
 import type { TrainingRow } from "../../data/rows.ts";
 import { toSegments } from "../../data/segments.ts";
+import { type DatasetSource, nameOf, trainingRows } from "../../data/sources.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import { createModel, type ModelConfig } from "../../models/load.ts";
 import type { LoraOptions } from "../../models/lora.ts";
@@ -54,7 +54,7 @@ export async function tryRecipe(
   const config = shortened(whole, source);
   const sampled = join(recipe.output!, NAMES.dataset);
   const place = recipe.dataset ?? withMixed(recipe, sampled);
-  const rows = !recipe.dataset && !existsSync(sampled) ? undefined : [...trainingRows(place, tokenizer)];
+  const rows = !recipe.dataset && !existsSync(sampled) ? undefined : await usable(place, tokenizer);
   const { segments, data } = chosen(rows, tokenizer);
   const model: Subject["model"] = (options) => createModel(config, source, options);
   const other = otherDevice(recipe.device, devices);
@@ -117,6 +117,13 @@ function within(lora: LoraOptions, { num_hidden_layers }: ModelConfig): LoraOpti
 }
 
 const parametersOf = (config: ModelConfig, source: string) => elementsIn(createModel(config, source).parameters);
+
+/** The rows of a dataset; what is wrong with others is said where they are trained on. */
+async function usable(source: DatasetSource, tokenizer: Tokenizer): Promise<TrainingRow[]> {
+  const rows: TrainingRow[] = [];
+  for await (const read of trainingRows(source, tokenizer)) if ("row" in read) rows.push(read.row);
+  return rows;
+}
 
 function sizes(whole: ModelConfig, config: ModelConfig, source: string): string {
   const [all, tried] = [whole, config].map((of) => `${(parametersOf(of, source) / 1e6).toFixed(2)} M parameters`);

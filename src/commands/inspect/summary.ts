@@ -1,6 +1,7 @@
 /** @file What a dataset comes to as rows of tokens. */
 
 import type { Examples } from "../../data/examples.ts";
+import { describeFindings } from "../../data/findings.ts";
 import type { PackedRow } from "../../data/packing.ts";
 
 export type Summary = {
@@ -12,9 +13,10 @@ export type Summary = {
 
 /** Of rows of `length` tokens. */
 export function summarise(
-  { name, rows, segments, dropped }: Examples,
+  { name, rows, segments, dropped, findings }: Examples,
   packed: readonly PackedRow[],
   length: number,
+  rendering: string,
 ): Summary {
   const sum = (numbers: Int32Array) => numbers.reduce((a, b) => a + b, 0);
   const [tokens, supervised] = [sum(segments.lengths), sum(segments.supervised)];
@@ -28,8 +30,10 @@ export function summarise(
   return {
     lines: [
       ["dataset", name],
+      ["template", rendering],
       ["rows", count(rows) + (examples === rows ? "" : `, which make ${count(examples)} examples`)],
       ["dropped", `${count(dropped.length)} longer than ${count(length)} tokens`],
+      ...describeFindings("it", findings).map((line): [string, string] => ["beside", line]),
       ["tokens", `${count(tokens)}, of which ${count(supervised)} are supervised (${percent(supervised, tokens)})`],
       [
         "packing",

@@ -6,10 +6,10 @@ import { componentOf, contentOf } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import { contentHash } from "../../core/hash.ts";
 import type { Prompt } from "../../core/trace.ts";
-import type { DatasetSource } from "../../data/examples.ts";
 import type { Split } from "../../data/generators/generator.ts";
-import { describeSource, type PromptSource, readPrompts } from "../../data/prompts.ts";
-import type { Tokenizer } from "../../data/tokenizer.ts";
+import { describeSource, type PromptSource, readQuestions, writeQuestions } from "../../data/prompts.ts";
+import type { DatasetSource } from "../../data/sources.ts";
+import { loadTokenizer, type Tokenizer } from "../../data/tokenizer.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { RewardSpec } from "../../rewards/create.ts";
 import { needsAnswer, rewardsInput } from "../../rewards/create.ts";
@@ -55,7 +55,7 @@ export const trainerOf = ({ trainer }: Pick<Recipe, "trainer">): Trainer =>
 export const datasetOf = ({ recipe, folder }: Pick<Context, "recipe" | "folder">): DatasetSource =>
   recipe.dataset ?? withMixed(recipe, placeOf({ folder }, "dataset"));
 
-export const withMixed = ({ selection: { mix } }: Recipe, path: string): DatasetSource =>
+export const withMixed = ({ selection: { mix } }: Pick<Recipe, "selection">, path: string): DatasetSource =>
   mix ? { mix: [{ path }, ...mix] } : { path };
 
 /** Where draws that hang on `inputs`, and what `rules` say of them, are kept. */
@@ -88,6 +88,12 @@ export function hashOf(
 
 /** A teacher that is given the other of the two says so itself. */
 const kindOf = (path: string) => (statSync(path, { throwIfNoEntry: false })?.isDirectory() ? "folder" : "file");
+
+/** How the student's prompts are rendered, where the recipe says so. */
+export const renderingInput = ({ chat_template, chat_template_kwargs }: Recipe) => ({
+  ...(chat_template === undefined ? {} : { chat_template }),
+  ...(chat_template_kwargs === undefined ? {} : { chat_template_kwargs }),
+});
 
 /** What a source of prompts holds, as an input of a stage: the content of a file, not its place. */
 export const promptsInput = (prompts: readonly Prompt[]) => contentHash(prompts);
@@ -128,9 +134,23 @@ export function modelInput(context: Pick<Context, "hub" | "folder">, kind: Model
   };
 }
 
-/** The template through which a model without one of its own is asked: what the recipe's student learns from says it. */
-export function askedThrough({ teacher, dataset }: Recipe, tokenizer: Pick<Tokenizer, "template">): string | undefined {
-  return templateToAsk({ teacher: teacher && { template: () => templateThrough(teacher) }, dataset }, tokenizer);
+/**
+ * The template through which a model is asked that has none of its own, or another one than the recipe's student: the recipe
+ * says it, or what the student learns from.
+ */
+export function askedThrough(recipe: Recipe, tokenizer: Pick<Tokenizer, "template" | "folder">): string | undefined {
+  const { teacher, dataset } = recipe;
+  return (
+    renderedThrough(recipe, tokenizer) ??
+    templateToAsk({ teacher: teacher && { template: () => templateThrough(teacher) }, dataset }, tokenizer)
+  );
+}
+
+/** The recipe's own template, and what it sets in one. */
+function renderedThrough(recipe: Recipe, { template, folder }: Pick<Tokenizer, "template" | "folder">) {
+  if (recipe.chat_template === undefined && recipe.chat_template_kwargs === undefined) return undefined;
+  const through = loadTokenizer(folder, undefined, recipe).template;
+  return through === template ? undefined : through;
 }
 
 /**
@@ -138,24 +158,54 @@ export function askedThrough({ teacher, dataset }: Recipe, tokenizer: Pick<Token
  * where a model is asked through its own, or the question is all that it reads.
  */
 export function templateInput(
-  { recipe: { teacher, dataset }, hub }: Pick<Context, "recipe" | "hub">,
-  tokenizer: Pick<Tokenizer, "template">,
+  { recipe, hub }: Pick<Context, "recipe" | "hub">,
+  tokenizer: Pick<Tokenizer, "template" | "folder">,
 ): { template?: string } {
+  const { teacher, dataset } = recipe;
   const said = (teacher: TeacherFile) =>
     teacher.chat_template ?? hub.get(teacher.path ?? "") ?? templateThrough(teacher);
-  const template = templateToAsk({ teacher: teacher && { template: () => said(teacher) }, dataset }, tokenizer);
+  const template =
+    renderedThrough(recipe, tokenizer) ??
+    templateToAsk({ teacher: teacher && { template: () => said(teacher) }, dataset }, tokenizer);
   return template === undefined || template === "plain" ? {} : { template };
 }
 
-/** What was read of each source: the keys of stages and what stages do hang on the same questions. */
-const asked = new WeakMap<PromptSource, Partial<Record<Split, Prompt[]>>>();
+/** What was read of files, or why it cannot be: the keys of stages and what stages do hang on the same questions. */
+const read = new WeakMap<PromptSource, { prompts: Prompt[] } | { error: unknown }>();
+/** What programs wrote, by split. */
+const written = new WeakMap<PromptSource, Partial<Record<Split, Prompt[]>>>();
 
-/** The questions of a source, as they were when they were first read; with answers where a rule compares with them. */
+/** Read the files of questions that a recipe names, for `questions` to give; what is wrong with one is said there. */
+export async function readAllQuestions(recipe: Recipe): Promise<void> {
+  const asks = trainerOf(recipe).asks?.(recipe.trainer);
+  for (const source of [recipe.sampling?.prompts, asks?.prompts, asks?.evaluates, recipe.evaluation?.prompts])
+    if (source && "path" in source && !read.has(source))
+      read.set(
+        source,
+        await readQuestions(source).then(
+          (prompts) => ({ prompts }),
+          (error: unknown) => ({ error }),
+        ),
+      );
+}
+
+/** The questions of a source, as they were when they were read; with answers where a rule compares with them. */
 export function questions(source: PromptSource, split: Split, rules: readonly RewardSpec[] = []): Prompt[] {
-  const known = asked.get(source) ?? {};
-  asked.set(source, known);
-  known[split] ??= readPrompts(source, split);
-  const prompts = known[split];
+  const prompts = "path" in source ? readOf(source) : writtenOf(source, split);
   for (const rule of rules) if (needsAnswer(rule)) requireAnswers(prompts, rule.type, describeSource(source));
   return prompts;
+}
+
+function readOf(source: PromptSource): Prompt[] {
+  const found = read.get(source);
+  if (!found) throw new Error(`The questions of ${describeSource(source)} have not been read.`);
+  if ("error" in found) throw found.error;
+  return found.prompts;
+}
+
+function writtenOf(source: Exclude<PromptSource, { path: unknown }>, split: Split): Prompt[] {
+  const known = written.get(source) ?? {};
+  written.set(source, known);
+  known[split] ??= writeQuestions(source, split);
+  return known[split];
 }

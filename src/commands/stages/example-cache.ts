@@ -1,9 +1,11 @@
 /** @file Where the examples of a dataset are kept once they are tokenised, and what they hang on. */
 
-import { existsSync, statSync } from "node:fs";
-import { DistillError } from "../../core/errors.ts";
+import { statSync } from "node:fs";
 import { contentHash } from "../../core/hash.ts";
-import type { DatasetSource, ExampleCache } from "../../data/examples.ts";
+import type { ExampleCache } from "../../data/examples.ts";
+import { type DatasetPath, type Place, placesOf } from "../../data/files/places.ts";
+import type { TrainOn } from "../../data/segments.ts";
+import type { DatasetSource } from "../../data/sources.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import { versions } from "../versions.ts";
 import type { Context } from "./context.ts";
@@ -12,12 +14,21 @@ import type { Context } from "./context.ts";
 export function datasetContent(context: Pick<Context, "folder" | "hub">, dataset: DatasetSource): unknown {
   if ("mix" in dataset) return dataset.mix.map((one) => datasetContent(context, one));
   if (!("path" in dataset)) return dataset;
-  if (dataset.limit !== undefined) return [datasetContent(context, { path: dataset.path }), dataset.limit];
-  const reference = context.hub.get(dataset.path);
-  if (reference !== undefined) return reference;
-  const { hashes } = context.folder;
-  if (!existsSync(dataset.path)) throw new DistillError(`Dataset not found: ${dataset.path}.`);
-  return statSync(dataset.path).isDirectory() ? hashes.folder(dataset.path) : hashes.file(dataset.path);
+  const { path, limit, ...reading } = dataset;
+  const content = filesContent(context, path);
+  const given = Object.values(reading).some((value) => value !== undefined);
+  return limit === undefined && !given
+    ? content
+    : [content, ...(limit === undefined ? [] : [limit]), ...(given ? [reading] : [])];
+}
+
+/** What files hold; of what comes from the hub its reference. */
+function filesContent({ folder: { hashes }, hub }: Pick<Context, "folder" | "hub">, path: DatasetPath): unknown {
+  const known = typeof path === "string" ? hub.get(path) : undefined;
+  if (known !== undefined) return known;
+  const hashed = ({ path, folder }: Place) => hub.get(path) ?? (folder ? hashes.folder(path) : hashes.file(path));
+  const all = placesOf(path).map(hashed);
+  return all.length === 1 ? all[0] : all;
 }
 
 /** What the examples of a dataset are made of. */
@@ -25,10 +36,15 @@ export function examplesInput(
   context: Pick<Context, "folder" | "hub">,
   dataset: DatasetSource,
   { folder, template }: Pick<Tokenizer, "folder" | "template">,
+  trainOn: TrainOn = "completions",
 ) {
   const { hashes } = context.folder;
   const hash = statSync(folder).isDirectory() ? hashes.folder(folder) : hashes.file(folder); // or the file that it is in
-  return { content: [datasetContent(context, dataset), hash], template };
+  return {
+    content: [datasetContent(context, dataset), hash],
+    template,
+    ...(trainOn === "completions" ? {} : { train_on: trainOn }),
+  };
 }
 
 /** Where the examples of a dataset are kept for plan, train and inspect alike. */
@@ -36,8 +52,9 @@ export function cacheOf(
   context: Pick<Context, "folder" | "hub">,
   dataset: DatasetSource,
   tokenizer: Pick<Tokenizer, "folder" | "template">,
+  { train_on = "completions" }: { train_on?: TrainOn } = {},
 ): ExampleCache {
   const { distill } = versions();
-  const keyNow = () => contentHash({ ...examplesInput(context, dataset, tokenizer), distill });
+  const keyNow = () => contentHash({ ...examplesInput(context, dataset, tokenizer, train_on), distill });
   return { key: keyNow(), keyNow, folder: context.folder.cache("tokenized") };
 }

@@ -9,15 +9,21 @@ import type { Stage } from "../../recipe/stages.ts";
 import { scoreExamples } from "../../sampling/likely.ts";
 import { openStudent } from "../../student/student.ts";
 import * as teachers from "../../teachers/index.ts";
-import { type Context, datasetOf, hashOf, teacherInput, trainerOf } from "./context.ts";
+import { type Context, datasetOf, hashOf, renderingInput, teacherInput, trainerOf } from "./context.ts";
 import { cacheOf, datasetContent, examplesInput } from "./example-cache.ts";
+
+/** Which of a dataset's rows become examples, and what is learned of them. */
+function examplesAsked({ trainer: { max_length, overlength, on_bad_row, train_on } }: Context["recipe"]) {
+  const other = { on_bad_row, train_on };
+  return { max_length, overlength, ...(on_bad_row === "error" && train_on === "completions" ? {} : other) };
+}
 
 const topOf = ({ recipe }: Context) => trainerOf(recipe).top_logprobs!(recipe.trainer)!;
 
 /** Where what is likely in the recipe's examples is kept. Its key hangs on the examples, all of them, and who scores them. */
 export function likelyPlace(context: Context): { name: string; key: string } {
   const { tokenizer } = openStudent(context.recipe);
-  const examples = examplesInput(context, datasetOf(context), tokenizer);
+  const examples = examplesInput(context, datasetOf(context), tokenizer, context.recipe.trainer.train_on);
   const teacher = context.recipe.teacher ? teacherInput(context) : null;
   const key = contentHash({ examples, teacher, top_logprobs: topOf(context) });
   return { name: `logprobs/${key}`, key };
@@ -30,8 +36,9 @@ export function logprobsStage(context: Context): Stage {
     after: recipe.sampling ? ["select"] : [],
     inputs: () => ({
       top_logprobs: topOf(context),
-      examples: { max_length: recipe.trainer.max_length, overlength: recipe.trainer.overlength },
+      examples: examplesAsked(recipe),
       tokenizer: hashOf(context, openStudent(recipe).tokenizer.folder, "folder", "The tokenizer"),
+      ...renderingInput(recipe),
       ...(recipe.teacher ? { teacher: teacherInput(context) } : {}),
       ...(recipe.dataset ? { dataset: datasetContent(context, recipe.dataset) } : {}),
     }),
@@ -39,7 +46,7 @@ export function logprobsStage(context: Context): Stage {
     async run({ folder, signal, requireUnchanged }) {
       const { tokenizer, source } = openStudent(recipe);
       const dataset = datasetOf(context);
-      const cache = cacheOf(context, dataset, tokenizer);
+      const cache = cacheOf(context, dataset, tokenizer, recipe.trainer);
       const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal, cache);
       if (!examples) return { stopped: true, result: {} };
       requireUnchanged();
@@ -60,7 +67,7 @@ export function logprobsStage(context: Context): Stage {
       };
       let changed = false;
       async function* stored() {
-        if ("path" in dataset) yield* storedRows(dataset.path);
+        if ("path" in dataset && typeof dataset.path === "string") yield* storedRows(dataset.path);
         changed = true;
         requireUnchanged();
         changed = false;

@@ -5,10 +5,12 @@ import { componentOf, create } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import type { Segments } from "../../data/example-store.ts";
 import { readExamples } from "../../data/examples.ts";
+import { describeFindings } from "../../data/findings.ts";
 import type { Split } from "../../data/generators/generator.ts";
 import { type Likely, readLikely } from "../../data/likely.ts";
 import type { PromptSource } from "../../data/prompts.ts";
 import { promptTokens } from "../../data/segments.ts";
+import { templateOf } from "../../data/templates.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import { requireSameVocabulary, vocabularyOf } from "../../data/vocabulary.ts";
 import { createModel, loadWeights, readConfig } from "../../models/load.ts";
@@ -24,7 +26,6 @@ import { startingWeights } from "../../student/weights.ts";
 import * as teachers from "../../teachers/index.ts";
 import { requireScores, scoreSegments } from "../../teachers/score.ts";
 import type { Teacher, TeacherComponent } from "../../teachers/teacher.ts";
-import { templateOf } from "../../teachers/templates.ts";
 import { writeWeight } from "../../trainers/checkpoint.ts";
 import type { Beside, Materials } from "../../trainers/trainer.ts";
 import { askedThrough, type Context, datasetOf, questions, trainerOf } from "./context.ts";
@@ -40,9 +41,16 @@ export async function examplesOf(
   const { recipe } = context;
   if (!recipe.dataset && !recipe.sampling) return {};
   const dataset = datasetOf(context);
-  const examples = await readExamples(dataset, tokenizer, recipe.trainer, signal, cacheOf(context, dataset, tokenizer));
+  const examples = await readExamples(
+    dataset,
+    tokenizer,
+    recipe.trainer,
+    signal,
+    cacheOf(context, dataset, tokenizer, recipe.trainer),
+  );
   if (!examples) return undefined;
-  const { segments, dropped } = examples;
+  const { name, segments, dropped, findings } = examples;
+  for (const line of describeFindings(name, findings)) console.error(line);
   if (dropped.length > 0)
     console.error(
       `${dropped.length} of ${dropped.length + segments.length} examples are longer than ${recipe.trainer.max_length} tokens and were left out, not cut.`,

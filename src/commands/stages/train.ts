@@ -37,6 +37,7 @@ import {
   placeOf,
   promptsInput,
   questions,
+  renderingInput,
   teacherInput,
   templateInput,
   trainerOf,
@@ -61,6 +62,7 @@ export function trainStage(context: Context): Stage {
           "path" in recipe.student ? hashOf(context, recipe.student.path, "folder", "The student") : recipe.student,
         config,
         tokenizer: hashOf(context, tokenizer.folder, "folder", "The tokenizer"),
+        ...renderingInput(recipe),
         ...(recipe.lora ? { lora: recipe.lora } : {}),
         ...("path" in recipe.student && recipe.student.adapter
           ? { adapter: hashOf(context, recipe.student.adapter, "folder", "The adapter") }

@@ -1,10 +1,10 @@
 /** @file A Hugging Face tokenizer as llama.cpp's: the same ids for the same text, or a sentence that says why not. */
 
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../../core/errors.ts";
-import { readJson, readText } from "../../core/files.ts";
+import { readJson } from "../../core/files.ts";
+import { ConfiguredTemplate, templateIn } from "../../data/template-files.ts";
 import { loadTokenizer } from "../../data/tokenizer.ts";
 import { bool, int32s, type Metadata, type MetadataValue, string, strings, uint32 } from "../../formats/gguf.ts";
 import { preTokenizerOf } from "./pre-tokenizer.ts";
@@ -45,7 +45,7 @@ const Config = z.looseObject({
   bos_token: token.nullish(),
   pad_token: token.nullish(),
   unk_token: token.nullish(),
-  chat_template: z.string().nullish(),
+  chat_template: ConfiguredTemplate,
 });
 
 /** llama.cpp's kinds of token. */
@@ -111,9 +111,7 @@ export function ggufTokenizer(folder: string, size: number): Metadata {
   ]);
   const pad = idOf(config.pad_token);
   if (pad !== undefined) metadata.set("tokenizer.ggml.padding_token_id", uint32(pad));
-  const templatePath = join(folder, "chat_template.jinja");
-  const template =
-    config.chat_template ?? (existsSync(templatePath) ? readText(templatePath, "The chat template") : undefined);
+  const template = templateIn(folder, config.chat_template);
   if (template) metadata.set("tokenizer.chat_template", string(template));
   return metadata;
 }

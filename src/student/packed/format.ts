@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeWhole } from "../../core/files.ts";
-import { loadTokenizer, type Tokenizer } from "../../data/tokenizer.ts";
+import { loadTokenizer, type Rendering, type Tokenizer } from "../../data/tokenizer.ts";
 import * as formats from "./index.ts";
 
 export type PackedFormat = {
@@ -27,11 +27,11 @@ export const describeFormats = (): string =>
     .join(", ");
 
 /** The tokenizer of the model at `path`, read without the model. Its folder is gone. */
-export function packedTokenizer(format: PackedFormat, path: string): Tokenizer {
+export function packedTokenizer(format: PackedFormat, path: string, rendering: Rendering): Tokenizer {
   const folder = mkdtempSync(join(tmpdir(), "distill-tokenizer-"));
   try {
     for (const [name, content] of Object.entries(format.tokenizer(path))) writeWhole(join(folder, name), content);
-    return loadTokenizer(folder, path);
+    return loadTokenizer(folder, path, rendering);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -1,7 +1,8 @@
 import { DistillError } from "../../core/errors.ts";
 import type { Segment } from "../../data/batch.ts";
+import { writable } from "../../data/rendered.ts";
 import type { TrainingRow } from "../../data/rows.ts";
-import { toSegments } from "../../data/segments.ts";
+import { asConversation, promptTokens, toSegments } from "../../data/segments.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import { type Law, verdict } from "./law.ts";
 
@@ -40,13 +41,16 @@ export const supervision: Law = {
 
 /** Whether a row's last answer follows the tokens of its prompt, tokenized in one piece as a teacher or a runtime does. */
 function beginsAsInference(row: TrainingRow, { tokens, supervised }: Segment, tokenizer: Tokenizer): boolean {
+  if (!("messages" in row || "prompt" in row)) return true; // all of it is learned, or as its mask says
   const last = supervised.lastIndexOf(true);
   const start = supervised.lastIndexOf(false, last) + 1;
-  const answer = "messages" in row ? row.messages.findLastIndex(({ role }) => role === "assistant") : 0;
-  const text = "messages" in row ? tokenizer.render(row.messages.slice(0, answer), { generate: true }) : row.prompt;
-  const prompt = tokenizer.encode(text);
-  const { bos } = tokenizer;
-  if (bos !== undefined && prompt[0] !== bos) prompt.unshift(bos);
-  while (bos !== undefined && prompt[1] === bos) prompt.shift();
+  const prompt = promptTokens(promptOf(row, tokenizer), tokenizer);
   return prompt.length === start && prompt.every((id, i) => id === tokens[i]);
+}
+
+function promptOf(row: Extract<TrainingRow, { messages: unknown } | { prompt: string }>, tokenizer: Tokenizer): string {
+  if ("prompt" in row && tokenizer.template === undefined) return row.prompt;
+  const { messages, tools, learn } = asConversation(row);
+  const answer = messages.findLastIndex(({ role }, i) => role === "assistant" && learn?.[i] !== false);
+  return tokenizer.render(writable(messages.slice(0, answer), tools, tokenizer), { generate: true, tools });
 }

@@ -1,7 +1,7 @@
 /** @file Chat templates: a model's own, or those that models do not bring along. */
 
 import { DistillError } from "../core/errors.ts";
-import { type ChatTemplate, chatTemplate } from "../data/chat-template.ts";
+import { type ChatTemplate, chatTemplate } from "./chat-template.ts";
 
 /** DeepSeek-R1-Zero's template (arXiv:2501.12948, table 1), which a base model continues. */
 const R1 = [
@@ -17,6 +17,16 @@ const TEMPLATES: Record<string, string> = {
   r1: `${R1}{% for message in messages %}{% if message.role == 'user' %} User: {{ message.content }}.{% elif message.role == 'assistant' %} Assistant: {{ message.content }}{% else %}{{ raise_exception('the r1 template has turns of user and assistant only') }}{% endif %}{% endfor %}{% if add_generation_prompt %} Assistant:{% endif %}`,
 };
 
+/** The Jinja text that is asked for by name, or as itself. */
+export function templateText(asked: string): string {
+  const known = TEMPLATES[asked];
+  if (known !== undefined) return known;
+  if (/\{[{%]/.test(asked)) return asked;
+  throw new DistillError(
+    `Unknown chat_template "${asked}". Expected one of: ${Object.keys(TEMPLATES).join(", ")}, or a Jinja text.`,
+  );
+}
+
 /** The template that is asked for by name or as a Jinja text, else the model's `own`. */
 export function templateOf(
   asked: string | undefined,
@@ -24,7 +34,7 @@ export function templateOf(
   model: string,
   special: { bos: string; eos: string },
 ): ChatTemplate {
-  const source = asked ? (TEMPLATES[asked] ?? asked) : own;
+  const source = asked ? templateText(asked) : own;
   if (!source)
     return () => {
       const known = Object.keys(TEMPLATES).join(", ");

@@ -1,0 +1,27 @@
+/** @file Rows of Arrow files and streams. */
+
+import type { Table } from "../../formats/apache-arrow.ts";
+import { arrowTables } from "../../formats/arrow.ts";
+import { mayBeCut } from "../dataset-folder.ts";
+import { requireUtf8 } from "./arrow-text.ts";
+import type { Found, RowFile } from "./found.ts";
+import { plain } from "./plain.ts";
+
+export const arrow: RowFile = {
+  endings: [".arrow", ".feather", ".ipc"],
+  *rows(path) {
+    let row = 0;
+    for (const table of arrowTables(path, mayBeCut))
+      for (const found of rowsIn(table, path, row)) {
+        row++;
+        yield found;
+      }
+  },
+};
+
+/** The rows of a table of which `before` come before it in the file. */
+export function* rowsIn(table: Table, path: string, before: number): Generator<Found> {
+  requireUtf8(table, path);
+  let row = before;
+  for (const value of table) yield { where: `${path}, row ${++row}`, value: plain(value) };
+}

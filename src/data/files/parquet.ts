@@ -1,0 +1,42 @@
+/** @file Rows of Parquet, some thousand in memory at a time. */
+
+import { closeSync, openSync, statSync } from "node:fs";
+import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
+import { compressors } from "hyparquet-compressors";
+import { DistillError } from "../../core/errors.ts";
+import { readAt } from "../../core/files.ts";
+import type { RowFile } from "./found.ts";
+import { plain } from "./plain.ts";
+
+const ROWS = 8192;
+
+export const parquet: RowFile = {
+  endings: [".parquet"],
+  async *rows(path) {
+    const handle = openSync(path, "r");
+    const byteLength = statSync(path).size;
+    const file: AsyncBuffer = {
+      byteLength,
+      slice: async (start, end = byteLength) => readAt(path, handle, start, end - start).buffer,
+    };
+    try {
+      const metadata = await parquetMetadataAsync(file);
+      let row = 0;
+      let group = 0;
+      for (const { num_rows } of metadata.row_groups) {
+        const end = group + Number(num_rows);
+        for (let rowStart = group; rowStart < end; rowStart += ROWS) {
+          const rowEnd = Math.min(rowStart + ROWS, end);
+          for (const value of await parquetReadObjects({ file, metadata, compressors, rowStart, rowEnd }))
+            yield { where: `${path}, row ${++row}`, value: plain(value) };
+        }
+        group = end;
+      }
+    } catch (error) {
+      if (error instanceof DistillError) throw error;
+      throw new DistillError(`${path} is not a Parquet file that can be read: ${(error as Error).message}.`);
+    } finally {
+      closeSync(handle);
+    }
+  },
+};

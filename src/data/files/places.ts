@@ -1,0 +1,111 @@
+/** @file What a dataset's path names: a file, a folder of save_to_disk, a split of several, or all files of a pattern. */
+
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import { globSync, isDynamicPattern } from "tinyglobby";
+import { z } from "zod";
+import { DistillError } from "../../core/errors.ts";
+import { readJson } from "../../core/files.ts";
+import { unpackedName } from "./bytes.ts";
+import type { RowFile } from "./found.ts";
+import * as kinds from "./index.ts";
+
+/** A file of rows, or a folder of Arrow's shards. */
+export type Place = { path: string; folder: boolean };
+
+/** One path, or several. */
+export const DatasetPath = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]);
+export type DatasetPath = string | readonly string[];
+
+/** How a dataset is named in sentences. */
+export const describePath = (path: DatasetPath): string => (typeof path === "string" ? path : path.join(", "));
+
+/** The places of a dataset's rows, in their order. */
+export const placesOf = (path: DatasetPath): Place[] =>
+  (typeof path === "string" ? [path] : path).flatMap((one) => placesOfOne(one));
+
+function placesOfOne(path: string): Place[] {
+  if (existsSync(path)) return statSync(path).isDirectory() ? inFolder(path) : [{ path, folder: false }];
+  const [, folder, split] = /^(.+):([\w.-]+)$/.exec(path) ?? [];
+  if (folder && existsSync(folder) && statSync(folder).isDirectory()) return ofSplit(folder, split!);
+  if (!isDynamicPattern(path)) throw new DistillError(`Dataset not found: ${path}.`);
+  const found = globSync(path, { absolute: true }).sort();
+  if (found.length === 0) throw new DistillError(`Dataset not found: no file is called ${path}.`);
+  return found.map((path) => ({ path, folder: false }));
+}
+
+const DICT = "dataset_dict.json";
+const Splits = z.object({ splits: z.array(z.string()) });
+
+function inFolder(path: string): Place[] {
+  if (isShards(path)) return [{ path, folder: true }];
+  if (existsSync(join(path, DICT))) throw unnamed(path, splitsOfDict(path));
+  if (existsSync(join(path, "manifest.json")) && existsSync(join(path, "dataset")))
+    throw new DistillError(`${path} is the folder of a run. Give what it holds: ${join(path, "dataset")}.`);
+  const files = filesIn(path);
+  if (files.length === 0)
+    throw new DistillError(
+      `${path} holds no .arrow files, and none of ${endings().join(", ")}. Expected a folder that datasets.save_to_disk wrote, or one of such files.`,
+    );
+  const splits = [...new Set(files.map(splitIn))];
+  if (splits.length > 1)
+    throw unnamed(
+      path,
+      splits.map((split) => split ?? "(none)"),
+    );
+  return files.map((path) => ({ path, folder: false }));
+}
+
+const isShards = (path: string): boolean =>
+  existsSync(join(path, "state.json")) || readdirSync(path).some((name) => name.endsWith(".arrow"));
+
+function ofSplit(folder: string, split: string): Place[] {
+  if (existsSync(join(folder, DICT))) {
+    const splits = splitsOfDict(folder);
+    if (!splits.includes(split)) throw unknown(folder, split, splits);
+    return [{ path: join(folder, split), folder: true }];
+  }
+  const files = isShards(folder) ? [] : filesIn(folder);
+  const found = files.filter((path) => splitIn(path) === split);
+  if (found.length === 0) throw unknown(folder, split, [...new Set(files.flatMap((path) => splitIn(path) ?? []))]);
+  return found.map((path) => ({ path, folder: false }));
+}
+
+function splitsOfDict(folder: string): string[] {
+  const path = join(folder, DICT);
+  const read = Splits.safeParse(readJson(path, "The dataset's splits"));
+  const splits = read.success ? read.data.splits.filter((name) => /^[\w.-]+$/.test(name) && !/^\.+$/.test(name)) : [];
+  if (splits.length === 0) throw new DistillError(`${path} names no splits. Expected { "splits": ["train", …] }.`);
+  return splits;
+}
+
+const unnamed = (path: string, splits: readonly string[]) =>
+  new DistillError(`${path} has the splits ${splits.join(", ")}. Give one of them: ${path}:${splits[0]}.`);
+
+const unknown = (folder: string, split: string, splits: readonly string[]) =>
+  new DistillError(
+    `${folder} has no split "${split}". ${splits.length > 0 ? `Expected one of: ${splits.join(", ")}` : "It has no splits; give the folder alone"}.`,
+  );
+
+/** Of what a repository of the hub holds, the files of rows. */
+const filesIn = (path: string): string[] =>
+  readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.slice(path.length).includes("/.") && kindOf(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => !NOT_ROWS.has(basename(file)))
+    .sort();
+
+/** Files that lie beside rows. */
+const NOT_ROWS = new Set(["dataset_info.json", "dataset_infos.json", "requirements.txt"]);
+
+/** The split that the name of a file says, as those of the hub's datasets do: train-00000-of-00002.parquet. */
+const splitIn = (path: string): string | undefined =>
+  /(?:^|[-_.])(train|test|validation|valid|dev)(?:[-_.]|$)/.exec(basename(path))?.[1];
+
+/** The kind of file that a name says. */
+export const kindOf = (path: string): RowFile | undefined => {
+  const name = unpackedName(path);
+  return Object.values<RowFile>(kinds).find(({ endings }) => endings.some((ending) => name.endsWith(ending)));
+};
+
+const endings = () => Object.values<RowFile>(kinds).flatMap(({ endings }) => endings);

@@ -1,0 +1,35 @@
+/** @file Rows as tables of text: the first line names the columns. */
+
+import { Readable } from "node:stream";
+import { type CsvError, parse } from "csv-parse";
+import { DistillError } from "../../core/errors.ts";
+import { textBlocks } from "./bytes.ts";
+import type { RowFile } from "./found.ts";
+
+const MAX_RECORD = 64 << 20; // characters
+
+const separated = (delimiter: string, ...endings: string[]): RowFile => ({
+  endings,
+  async *rows(path) {
+    const parser = Readable.from(texts(path)).pipe(
+      parse({ columns: true, delimiter, info: true, skip_empty_lines: true, max_record_size: MAX_RECORD }),
+    );
+    const failed = new Promise<never>((_, reject) => parser.once("error", reject));
+    failed.catch(() => {}); // is thrown by the loop too
+    try {
+      for await (const { record, info } of parser as AsyncIterable<{ record: unknown; info: { lines: number } }>)
+        yield { where: `${path}, line ${info.lines}`, value: record };
+    } catch (error) {
+      if (error instanceof DistillError) throw error;
+      const { message } = error as CsvError;
+      throw new DistillError(`${path} is not a table of text that can be read: ${message}.`);
+    }
+  },
+});
+
+async function* texts(path: string): AsyncGenerator<string> {
+  for await (const { text } of textBlocks(path)) yield text;
+}
+
+export const csv = separated(",", ".csv");
+export const tsv = separated("\t", ".tsv");

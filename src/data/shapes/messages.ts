@@ -1,0 +1,19 @@
+/** @file Conversations, as chat templates take them. */
+
+import { conversation, type Shape } from "./shape.ts";
+
+export const messages: Shape = {
+  kind: "conversation",
+  needs: ["messages"],
+  reads: ["system", "tools"],
+  read: (columns, reading) => conversation(columns.messages, columns, reading, "messages"),
+};
+
+/** ShareGPT's: who speaks is `from`, what is said `value`. */
+export const conversations: Shape = {
+  kind: "conversation",
+  rank: 1,
+  needs: ["conversations"],
+  reads: ["system", "tools"],
+  read: (columns, reading) => conversation(columns.conversations, columns, reading, "conversations"),
+};

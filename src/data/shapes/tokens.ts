@@ -1,0 +1,44 @@
+/** @file Rows that are tokenised already, with labels or a mask of what is learned. */
+
+import { isEmpty, RowFault } from "../values.ts";
+import type { Shape } from "./shape.ts";
+
+const MASKS = ["completion_mask", "assistant_masks", "loss_mask"];
+
+/** What labels are where nothing is learned. */
+const IGNORED = -100;
+
+export const tokens: Shape = {
+  kind: "tokens",
+  needs: ["input_ids"],
+  reads: ["labels", "attention_mask", ...MASKS],
+  read(columns) {
+    const ids = numbers(columns.input_ids, "input_ids");
+    const whole = (name: string) => {
+      const found = numbers(columns[name], name);
+      if (found.length !== ids.length)
+        throw new RowFault(`has ${found.length} ${name} and ${ids.length} input_ids. Expected one for each`);
+      return found;
+    };
+    if (!isEmpty(columns.attention_mask) && whole("attention_mask").some((seen) => seen !== 1))
+      throw new RowFault("has an attention_mask with zeros. Leave padding out: rows are laid out here");
+    const masks = MASKS.filter((name) => !isEmpty(columns[name])).map(whole);
+    const labels = isEmpty(columns.labels) ? undefined : whole("labels");
+    const odd = labels?.findIndex((label, i) => label !== IGNORED && label !== ids[i]) ?? -1;
+    if (odd >= 0)
+      throw new RowFault(
+        `has the label ${labels![odd]} at token ${odd + 1}, which is ${ids[odd]}. Expected the token itself, or ${IGNORED}: labels are not shifted`,
+      );
+    const supervised = ids.map(
+      (_, i) => i > 0 && masks.every((mask) => mask[i] === 1) && (labels === undefined || labels[i] !== IGNORED),
+    );
+    return { row: { tokens: ids, supervised } };
+  },
+};
+
+function numbers(value: unknown, name: string): number[] {
+  if (!Array.isArray(value)) throw new RowFault(`has ${name} that are no list. Expected a list of integers`);
+  const wrong = value.findIndex((item) => !Number.isSafeInteger(item));
+  if (wrong >= 0) throw new RowFault(`has ${name} with ${JSON.stringify(value[wrong])}. Expected integers`);
+  return value;
+}

@@ -1,0 +1,167 @@
+/** @file Turns of a conversation, from whichever keys people write them with. A key that means something is read or refused. */
+
+import { isEmpty, isRecord, parsedText, RowFault, textOf } from "./values.ts";
+
+/** What an assistant asks to be called. */
+export type ToolCall = {
+  type: "function";
+  id?: string;
+  function: {
+    name: string;
+    /** An object. */
+    arguments: unknown;
+    /** The JSON that it was given as, where it was. */
+    text?: string;
+  };
+};
+
+/** A turn as templates read it. */
+export type Turn = {
+  role: string;
+  content: string | null;
+  reasoning_content?: string;
+  tool_calls?: readonly ToolCall[];
+  name?: string;
+  tool_call_id?: string;
+};
+
+/** A turn, and whether it is trained on where its key says so. */
+export type ReadTurn = { turn: Turn; learn: boolean | undefined; unread: readonly string[] };
+
+/** The keys of a turn's role and text, where they have other names. */
+export type TurnKeys = { role?: string | undefined; content?: string | undefined };
+
+/** What the names of those who speak mean. */
+export type Roles = Readonly<Record<string, string>>;
+
+const ROLES = ["system", "developer", "user", "assistant", "tool"];
+const SHAREGPT: Roles = { human: "user", gpt: "assistant", chatgpt: "assistant", function_response: "tool" };
+const TOOLS: Roles = { observation: "tool", function: "tool", ipython: "ipython" };
+const CALL = "function_call";
+
+const REASONING = ["reasoning_content", "reasoning", "thinking"];
+/** Whether a turn is trained on, as several programs call it; `masked` is the other way round. */
+const LEARN = ["weight", "train", "loss", "trainable", "training", "masked"];
+const READ = ["role", "from", "content", "value", "name", "tool_calls", "tool_call_id", ...REASONING, ...LEARN];
+/** Keys that would change what a model is taught, and that nothing here reads. */
+const REFUSED = ["images", "image", "audio", "audios", "videos", "video", "refusal", "prefix", "train_detail"];
+
+/** A turn from what a row has; `speaker` and `said` are the keys of its role and its text, where they are given. */
+export function readTurn(value: unknown, number: number, roles: Roles, keys: TurnKeys): ReadTurn {
+  const refuse = (why: string): never => {
+    throw new RowFault(`turn ${number} ${why}`);
+  };
+  const given = parsedText(value);
+  if (!isRecord(given)) return refuse(`is ${brief(given)}. Expected an object with role and content`);
+  const key = (own: string | undefined, known: readonly string[]) => own ?? known.find((name) => name in given);
+  const speaker = key(keys.role, ["role", "from"]);
+  const said = key(keys.content, ["content", "value"]);
+  if (speaker === undefined || typeof given[speaker] !== "string")
+    return refuse(`has ${Object.keys(given).join(", ") || "no keys"}. Expected role and content, or from and value`);
+  for (const name of REFUSED)
+    if (!isEmpty(given[name])) refuse(`has the key "${name}", which is not read here. Leave such rows out`);
+
+  const named = given[speaker] as string;
+  const role =
+    roles[named] ?? (ROLES.includes(named) ? named : undefined) ?? (speaker === "from" ? SHAREGPT : {})[named];
+  const learn = learnOf(given, refuse);
+  const unread = Object.keys(given).filter((name) => name !== speaker && name !== said && !READ.includes(name));
+  const reasoning = REASONING.filter((name) => !isEmpty(given[name]));
+  if (reasoning.length > 1) refuse(`has its reasoning twice, as ${reasoning.join(" and ")}`);
+  const text = said === undefined ? null : contentOf(given[said], refuse);
+
+  if (role === undefined && named === CALL && roles[CALL] === undefined) {
+    const calls = [toolCall(parsedText(text?.text ?? ""), refuse)];
+    return { turn: { role: "assistant", content: null, tool_calls: calls }, learn, unread };
+  }
+  const known = role ?? TOOLS[named];
+  if (known === undefined)
+    return refuse(
+      `has the role "${named}". Expected one of ${ROLES.join(", ")}; dataset.roles says what another one means, as { ${named}: assistant }`,
+    );
+  if (learn && known !== "assistant")
+    refuse(
+      `of the role ${known} is to be trained on. Only turns of the assistant are; trainer.train_on: all trains on everything`,
+    );
+  const tool_calls = callsOf(given, refuse);
+  if (tool_calls.length > 0 && known !== "assistant")
+    refuse(`of the role ${known} calls tools, which only the assistant does`);
+  if ((text?.text ?? null) === null && tool_calls.length === 0) refuse("has no content");
+  const thought = reasoning[0] === undefined ? text?.thought : textOf(given[reasoning[0]], reasoning[0]);
+  if (thought && known !== "assistant") refuse(`of the role ${known} has reasoning, which only the assistant does`);
+  const own = (name: "name" | "tool_call_id") => (isEmpty(given[name]) ? {} : { [name]: textOf(given[name], name) });
+  return {
+    turn: {
+      role: known,
+      content: text?.text ?? null,
+      ...(thought ? { reasoning_content: thought } : {}),
+      ...(tool_calls.length > 0 ? { tool_calls } : {}),
+      ...own("name"),
+      ...own("tool_call_id"),
+    },
+    learn,
+    unread,
+  };
+}
+
+type Refuse = (why: string) => never;
+
+const brief = (value: unknown): string => (JSON.stringify(value) ?? "nothing").slice(0, 40);
+
+/** Text, or parts of which all are text or reasoning. */
+function contentOf(content: unknown, refuse: Refuse): { text: string | null; thought?: string } {
+  if (content === null || content === undefined) return { text: null };
+  if (!Array.isArray(content)) return { text: textOf(content, "content") };
+  const texts: string[] = [];
+  const thoughts: string[] = [];
+  for (const part of content) {
+    const type = isRecord(part) ? String(part.type ?? "text") : "text";
+    if (typeof part === "string") texts.push(textOf(part, "content"));
+    else if (/^(input_|output_)?text$/.test(type)) texts.push(textOf(part.text, "text"));
+    else if (type === "thinking" || type === "reasoning") thoughts.push(textOf(part.thinking ?? part.text, type));
+    else refuse(`has a part of type "${type}". Expected parts of type text`);
+  }
+  return { text: texts.join(""), ...(thoughts.length > 0 ? { thought: thoughts.join("") } : {}) };
+}
+
+function learnOf(given: Record<string, unknown>, refuse: Refuse): boolean | undefined {
+  const said = new Set<boolean>();
+  for (const name of LEARN) {
+    const value = given[name];
+    if (value === undefined || value === null) continue;
+    if (![true, false, 0, 1].includes(value as never))
+      refuse(`has ${name} ${brief(value)}. Expected 0 or 1: a turn is trained on or not`);
+    said.add(Boolean(value) !== (name === "masked"));
+  }
+  if (said.size > 1) refuse(`says both that it is trained on and that it is not`);
+  return [...said][0];
+}
+
+function callsOf(given: Record<string, unknown>, refuse: Refuse): ToolCall[] {
+  const calls = parsedText(given.tool_calls);
+  const single = parsedText(given[CALL]);
+  if (isEmpty(calls)) return isEmpty(single) ? [] : [toolCall(single, refuse)];
+  if (!Array.isArray(calls)) return refuse(`has tool_calls ${brief(calls)}. Expected a list`);
+  return calls.map((call) => toolCall(parsedText(call), refuse));
+}
+
+/** { function: { name, arguments } }, or the inner object alone; arguments as an object or as its JSON. */
+function toolCall(call: unknown, refuse: Refuse): ToolCall {
+  const inner = isRecord(call) ? (parsedText(call.function) ?? call) : call;
+  if (!isRecord(call) || !isRecord(inner) || typeof inner.name !== "string" || inner.name === "")
+    return refuse(`calls ${brief(call)}. Expected { function: { name, arguments } }`);
+  if (call.type !== undefined && call.type !== null && call.type !== "function")
+    refuse(`calls a tool of type ${brief(call.type)}. Expected "function"`);
+  const given = inner.arguments ?? inner.parameters ?? {};
+  const text = typeof given === "string" && given.trim() === "" ? {} : parsedText(given);
+  if (!isRecord(text)) refuse(`calls ${inner.name} with ${brief(given)}. Expected an object, or its JSON`);
+  return {
+    type: "function",
+    ...(typeof call.id === "string" ? { id: call.id } : {}),
+    function: {
+      name: inner.name,
+      arguments: text,
+      ...(typeof given === "string" && given.trim() ? { text: given } : {}),
+    },
+  };
+}

@@ -1,0 +1,49 @@
+/** @file Values of a row as they are meant. */
+
+/** Why a row cannot be used: a sentence without its end, behind where the row stands. */
+export class RowFault extends Error {}
+
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A text that holds an object or a list as JSON, as these; anything else as it is. */
+export function parsedText(value: unknown): unknown {
+  if (typeof value !== "string" || !/^\s*[[{]/.test(value)) return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
+/** Whether a column holds nothing. */
+export const isEmpty = (value: unknown): boolean =>
+  value === undefined || value === null || value === "" || (Array.isArray(value) && value.length === 0);
+
+/**
+ * A text, or an integer as one: other numbers can be written in several ways. Half of a surrogate pair is no character, and
+ * would be another text when it is read again.
+ */
+export function textOf(value: unknown, name: string): string {
+  if (typeof value === "bigint" || Number.isSafeInteger(value)) return String(value);
+  if (typeof value !== "string") throw new RowFault(`has a ${name} of ${kind(value)}. Expected a text`);
+  if (!value.isWellFormed())
+    throw new RowFault(
+      `has a ${name} with half of a surrogate pair (\\u${surrogate(value)}), which is no character. Mend the text`,
+    );
+  return value;
+}
+
+const kind = (value: unknown): string =>
+  value === null || value === undefined
+    ? "null"
+    : typeof value === "object"
+      ? Array.isArray(value)
+        ? "a list"
+        : "an object"
+      : JSON.stringify(value);
+
+function surrogate(text: string): string {
+  for (const character of text) if (!character.isWellFormed()) return character.charCodeAt(0).toString(16);
+  return "";
+}

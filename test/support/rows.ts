@@ -1,0 +1,22 @@
+/** @file Rows of datasets, all at once. */
+
+import { type ReadOptions, readTrainingRows, type TrainingRow } from "../../src/data/rows.ts";
+
+/** What each row of a dataset is, or why it cannot be used. */
+export async function allRows(
+  path: string | readonly string[],
+  prefer?: "messages" | "prompt",
+  options?: ReadOptions,
+): Promise<({ row: TrainingRow } | { fault: string })[]> {
+  const rows = [];
+  for await (const read of readTrainingRows(path, prefer, options)) rows.push(read);
+  return rows;
+}
+
+/** The same where each can be used. */
+export async function usableRows(...given: Parameters<typeof allRows>): Promise<TrainingRow[]> {
+  return (await allRows(...given)).map((read) => {
+    if ("fault" in read) throw new Error(read.fault);
+    return read.row;
+  });
+}
