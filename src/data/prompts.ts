@@ -8,7 +8,7 @@ import { DatasetPath, describePath, placesOf } from "./files/places.ts";
 import { readRows } from "./files/read.ts";
 import type { Split } from "./generators/generator.ts";
 import * as generators from "./generators/index.ts";
-import { isEmpty, isRecord, parsedText, RowFault, textOf } from "./values.ts";
+import { isEmpty, isRecord, located, parsedText, RowFault, textOf } from "./values.ts";
 
 /** Where questions come from: the first `limit` lines of a file or rows of a folder of save_to_disk, or `rows` problems of a generator. */
 export const PromptSource = z.union([
@@ -66,7 +66,7 @@ export async function readQuestions({
     try {
       prompt = promptIn(value, columns, number);
     } catch (error) {
-      if (error instanceof RowFault) throw new DistillError(`${where} ${error.message}.`);
+      if (error instanceof RowFault) throw new DistillError(located(where, error));
       throw error;
     }
     if (prompts.has(prompt.id))

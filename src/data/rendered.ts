@@ -16,9 +16,20 @@ export function writable(messages: readonly Turn[], tools: readonly unknown[] | 
     throw new RowFault(
       `turn ${calls + 1} calls tools, and the chat template writes no calls. Leave such rows out, or give a chat_template that does`,
     );
-  const turns = withArguments(messages, form);
+  const turns = withContents(withArguments(messages, form), tools, tokenizer);
   requireWritten(turns, tools, tokenizer);
   return turns;
+}
+
+/** Turns without content have an empty one where the template cannot write them otherwise. */
+function withContents(turns: Turn[], tools: readonly unknown[] | undefined, { render }: Writer): Turn[] {
+  if (turns.every(({ content }) => content !== null)) return turns;
+  try {
+    render(turns, { generate: false, tools });
+    return turns;
+  } catch {
+    return turns.map((turn) => ({ ...turn, content: turn.content ?? "" }));
+  }
 }
 
 /** What was found of conversations of a form, which a template treats alike: the turn that is not written, if one is. */

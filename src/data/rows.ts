@@ -7,7 +7,7 @@ import { readRows } from "./files/read.ts";
 import * as shapes from "./shapes/index.ts";
 import type { Columns, Reading, ReadRow, Shape, TrainingRow } from "./shapes/shape.ts";
 import { TRACE_COLUMNS } from "./traces.ts";
-import { isEmpty, isRecord, RowFault } from "./values.ts";
+import { isEmpty, isRecord, located, RowFault } from "./values.ts";
 
 export type { TrainingRow };
 
@@ -38,7 +38,7 @@ export async function* readTrainingRows(
         yield { where, row, unread };
       } catch (error) {
         if (!(error instanceof RowFault)) throw error;
-        yield { where, fault: `${where} ${error.message}.` };
+        yield { where, fault: located(where, error) };
       }
   }
 }

@@ -11,7 +11,7 @@ import { completionOf } from "./spoken.ts";
 import { continuation } from "./think.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import type { Turn } from "./turns.ts";
-import { RowFault } from "./values.ts";
+import { located, RowFault } from "./values.ts";
 
 export const TRAIN_ON = ["completions", "last", "all"] as const;
 /** What of a row is learned: every turn of the assistant, the last one, or the whole text. */
@@ -36,7 +36,7 @@ export function toSegments(
   try {
     return segmentsOf(row, tokenizer, where, trainOn);
   } catch (error) {
-    if (error instanceof RowFault) throw new DistillError(`${where} ${error.message}.`);
+    if (error instanceof RowFault) throw new DistillError(located(where, error));
     if (error instanceof DistillError && !error.message.startsWith(where))
       throw new DistillError(`${where}: ${error.message}`);
     throw error;

@@ -3,6 +3,10 @@
 /** Why a row cannot be used: a sentence without its end, behind where the row stands. */
 export class RowFault extends Error {}
 
+/** A fault as a sentence that begins with where the row stands. */
+export const located = (where: string, { message }: RowFault): string =>
+  `${where}${message.startsWith("turn ") ? "," : ""} ${message}.`;
+
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 

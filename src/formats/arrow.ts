@@ -53,6 +53,7 @@ export function scanStream(path: string, from: number): { bytes: number; rows: n
 }
 
 const MAGIC = "ARROW1"; // of a file, which is a stream between this, padded to 8 bytes, and a footer
+const FEATHER_1 = "FEA1";
 const MAX_METADATA = 64 << 20;
 
 /**
@@ -66,6 +67,10 @@ export function* arrowTables(path: string, unended: (path: string) => void = () 
     const isFile = size >= 8 && Buffer.from(readAt(path, file, 0, 6)).toString("latin1") === MAGIC;
     if (isFile && Buffer.from(readAt(path, file, size - 6, 6)).toString("latin1") !== MAGIC)
       throw new DistillError(`${path} is an Arrow file without its end: it was cut. Get it whole.`);
+    if (size >= 8 && Buffer.from(readAt(path, file, 0, 4)).toString("latin1") === FEATHER_1)
+      throw new DistillError(
+        `${path} is a Feather file of version 1. Write it as version 2, which is Arrow's own format.`,
+      );
     const head: Uint8Array[] = []; // the schema and the dictionaries that batches refer to
     for (let at = isFile ? 8 : 0; ; ) {
       const message = messageAt(path, file, at, size);

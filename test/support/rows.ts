@@ -1,14 +1,14 @@
 /** @file Rows of datasets, all at once. */
 
-import { type ReadOptions, readTrainingRows, type TrainingRow } from "../../src/data/rows.ts";
+import { type ReadingRow, type ReadOptions, readTrainingRows, type TrainingRow } from "../../src/data/rows.ts";
 
 /** What each row of a dataset is, or why it cannot be used. */
 export async function allRows(
   path: string | readonly string[],
   prefer?: "messages" | "prompt",
   options?: ReadOptions,
-): Promise<({ row: TrainingRow } | { fault: string })[]> {
-  const rows = [];
+): Promise<ReadingRow[]> {
+  const rows: ReadingRow[] = [];
   for await (const read of readTrainingRows(path, prefer, options)) rows.push(read);
   return rows;
 }

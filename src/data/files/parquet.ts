@@ -1,7 +1,7 @@
 /** @file Rows of Parquet, some thousand in memory at a time. */
 
 import { closeSync, openSync, statSync } from "node:fs";
-import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
+import { type AsyncBuffer, type ParquetParsers, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { DistillError } from "../../core/errors.ts";
 import { readAt } from "../../core/files.ts";
@@ -9,6 +9,20 @@ import type { RowFile } from "./found.ts";
 import { plain } from "./plain.ts";
 
 const ROWS = 8192;
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The library would put U+FFFD where bytes are no text. */
+const parsers: Partial<ParquetParsers> = {
+  stringFromBytes(bytes: Uint8Array | undefined) {
+    if (!bytes) return undefined;
+    try {
+      return decoder.decode(bytes);
+    } catch {
+      throw new Error("a text in it is not UTF-8");
+    }
+  },
+};
 
 export const parquet: RowFile = {
   endings: [".parquet"],
@@ -27,7 +41,7 @@ export const parquet: RowFile = {
         const end = group + Number(num_rows);
         for (let rowStart = group; rowStart < end; rowStart += ROWS) {
           const rowEnd = Math.min(rowStart + ROWS, end);
-          for (const value of await parquetReadObjects({ file, metadata, compressors, rowStart, rowEnd }))
+          for (const value of await parquetReadObjects({ file, metadata, compressors, parsers, rowStart, rowEnd }))
             yield { where: `${path}, row ${++row}`, value: plain(value) };
         }
         group = end;

@@ -1,6 +1,6 @@
 /** @file Rows as tables of text: the first line names the columns. */
 
-import { Readable } from "node:stream";
+import { pipeline, Readable } from "node:stream";
 import { type CsvError, parse } from "csv-parse";
 import { DistillError } from "../../core/errors.ts";
 import { textBlocks } from "./bytes.ts";
@@ -11,11 +11,9 @@ const MAX_RECORD = 64 << 20; // characters
 const separated = (delimiter: string, ...endings: string[]): RowFile => ({
   endings,
   async *rows(path) {
-    const parser = Readable.from(texts(path)).pipe(
-      parse({ columns: true, delimiter, info: true, skip_empty_lines: true, max_record_size: MAX_RECORD }),
-    );
-    const failed = new Promise<never>((_, reject) => parser.once("error", reject));
-    failed.catch(() => {}); // is thrown by the loop too
+    const options = { columns: true, delimiter, info: true, skip_empty_lines: true } as const;
+    const parser = parse({ ...options, record_delimiter: ["\r\n", "\n"], max_record_size: MAX_RECORD });
+    pipeline(Readable.from(texts(path)), parser, () => {}); // what fails is thrown below
     try {
       for await (const { record, info } of parser as AsyncIterable<{ record: unknown; info: { lines: number } }>)
         yield { where: `${path}, line ${info.lines}`, value: record };

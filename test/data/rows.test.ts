@@ -1,0 +1,323 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { ReadOptions, TrainingRow } from "../../src/data/rows.ts";
+import { allRows } from "../support/rows.ts";
+import { scratch } from "../support/students.ts";
+
+const path = join(scratch(), "rows.jsonl");
+
+/** What rows become, and what of the others is said behind where they stand. */
+async function read(
+  rows: readonly unknown[],
+  options?: ReadOptions,
+  prefer?: "messages" | "prompt",
+): Promise<(string | { row: TrainingRow; unread: readonly string[] })[]> {
+  writeFileSync(path, rows.map((row) => (typeof row === "string" ? row : JSON.stringify(row))).join("\n"));
+  return (await allRows(path, prefer, options)).map((found) =>
+    "fault" in found ? found.fault.replace(/^.*rows\.jsonl, line \d+,? /, "") : found,
+  );
+}
+
+const user = (content: string) => ({ role: "user", content });
+const said = (content: string, more: object = {}) => ({ role: "assistant", content, ...more });
+const ASKED = [user("Is 4 even?"), said("Yes.")];
+const messages: TrainingRow = { messages: ASKED };
+const pair: TrainingRow = { prompt: "Is 4 even?", completion: "Yes." };
+const call = (args: unknown) => ({ type: "function", function: { name: "halve", arguments: args } });
+const tool = { type: "function", function: { name: "halve", parameters: { type: "object" } } };
+
+const READ: Record<string, [row: unknown, becomes: TrainingRow]> = {
+  "turns of other names": [
+    {
+      conversations: [
+        { from: "human", value: "Is 4 even?" },
+        { from: "gpt", value: "Yes." },
+      ],
+    },
+    messages,
+  ],
+  "turns of roles in a column conversations": [{ conversations: ASKED }, messages],
+  "turns as JSON": [{ messages: JSON.stringify(ASKED) }, messages],
+  "turns of which each is JSON": [{ messages: ASKED.map((turn) => JSON.stringify(turn)) }, messages],
+  "turns in parts of text": [
+    {
+      messages: [
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "Is 4" },
+            { type: "text", text: " even?" },
+          ],
+        },
+        ASKED[1],
+      ],
+    },
+    messages,
+  ],
+  "a system column beside turns": [
+    { system: "Be brief.", messages: ASKED },
+    { messages: [{ role: "system", content: "Be brief." }, ...ASKED] },
+  ],
+  "a system column beside texts": [
+    { system: "Be brief.", ...pair },
+    { system: "Be brief.", ...pair },
+  ],
+  "a prompt and a completion of turns": [
+    { prompt: [user("Is 3 odd?"), said("Yes."), ASKED[0]], completion: [ASKED[1]] },
+    { messages: [user("Is 3 odd?"), said("Yes."), ...ASKED], learn: [false, false, false, undefined] },
+  ],
+  "an instruction with an input": [
+    { instruction: "Is it even?", input: "4", output: "Yes." },
+    { prompt: "Is it even?\n4", completion: "Yes." },
+  ],
+  "an instruction without one": [{ instruction: "Is 4 even?", input: "", output: "Yes." }, pair],
+  "an instruction with earlier turns": [
+    { instruction: "Is 4 even?", output: "Yes.", history: [["Is 3 odd?", "Yes."]] },
+    { messages: [user("Is 3 odd?"), said("Yes."), ...ASKED] },
+  ],
+  "an instruction with a context": [
+    { instruction: "Is it even?", context: "4", response: "Yes." },
+    { prompt: "Is it even?\n4", completion: "Yes." },
+  ],
+  "a question and an answer": [{ question: "Is 4 even?", answer: "Yes." }, pair],
+  "a problem and a solution": [{ problem: "Is 4 even?", solution: "Yes." }, pair],
+  "a query and a response": [{ query: "Is 4 even?", response: "Yes." }, pair],
+  "an integer": [
+    { prompt: "2+2", completion: 4 },
+    { prompt: "2+2", completion: "4" },
+  ],
+  "reasoning beside a completion": [
+    { ...pair, reasoning: "It is 2·2." },
+    { prompt: "Is 4 even?", completion: "<think>\nIt is 2·2.\n</think>\n\nYes." },
+  ],
+  "a text": [{ text: "Four is even." }, { text: "Four is even." }],
+  "tokens with labels": [
+    { input_ids: [5, 6, 7], labels: [-100, 6, -100] },
+    { tokens: [5, 6, 7], supervised: [false, true, false] },
+  ],
+  "tokens with a mask": [
+    { input_ids: [5, 6, 7], completion_mask: [0, 1, 1], attention_mask: [1, 1, 1] },
+    { tokens: [5, 6, 7], supervised: [false, true, true] },
+  ],
+  "tokens alone": [{ input_ids: [5, 6] }, { tokens: [5, 6], supervised: [false, true] }],
+  "tools and calls": [
+    {
+      messages: [user("Halve 4."), said("Now.", { tool_calls: [call({ n: 4 })] }), { role: "tool", content: "2" }],
+      tools: [tool],
+    },
+    {
+      messages: [user("Halve 4."), said("Now.", { tool_calls: [call({ n: 4 })] }), { role: "tool", content: "2" }],
+      tools: [tool],
+    },
+  ],
+  "tools as JSON, and a call that is the inner object": [
+    {
+      messages: [user("Halve 4."), { role: "assistant", content: null, tool_calls: [call({ n: 4 }).function] }],
+      tools: JSON.stringify([tool]),
+    },
+    {
+      messages: [user("Halve 4."), { role: "assistant", content: null, tool_calls: [call({ n: 4 })] }],
+      tools: [tool],
+    } as TrainingRow,
+  ],
+  "roles of calls and of what they gave": [
+    {
+      conversations: [
+        { from: "human", value: "Halve 4." },
+        { from: "function_call", value: '{"name": "halve", "arguments": {"n": 4}}' },
+        { from: "observation", value: "2" },
+        { from: "gpt", value: "2." },
+      ],
+    },
+    {
+      messages: [
+        user("Halve 4."),
+        { role: "assistant", content: null, tool_calls: [call({ n: 4 })] },
+        { role: "tool", content: "2" },
+        said("2."),
+      ],
+    } as TrainingRow,
+  ],
+};
+
+for (const [what, [row, becomes]] of Object.entries(READ))
+  test(`${what}: read`, async () => {
+    const [found] = await read([row]);
+    assert.deepEqual(typeof found === "object" && "row" in found && found.row, becomes, String(found));
+  });
+
+test("reasoning is read under each of its names, and arguments that are JSON are kept as they were written", async () => {
+  for (const name of ["reasoning_content", "reasoning", "thinking"]) {
+    const [found] = await read([{ messages: [user("a"), said("b", { [name]: "c" })] }]);
+    assert.deepEqual(typeof found === "object" && "row" in found && found.row, {
+      messages: [user("a"), said("b", { reasoning_content: "c" })],
+    });
+  }
+  const parts = [
+    { type: "thinking", thinking: "c" },
+    { type: "text", text: "b" },
+  ];
+  const [found] = await read([
+    { messages: [user("a"), { role: "assistant", content: parts, tool_calls: [call('{ "n":4 }')] }] },
+  ]);
+  assert.deepEqual(typeof found === "object" && "row" in found && found.row, {
+    messages: [
+      user("a"),
+      {
+        ...said("b", { reasoning_content: "c" }),
+        tool_calls: [{ type: "function", function: { name: "halve", arguments: { n: 4 }, text: '{ "n":4 }' } }],
+      },
+    ],
+  });
+});
+
+test("turns say whether they are trained on under each of the names for it", async () => {
+  for (const [off, on] of [
+    [{ weight: 0 }, { weight: 1 }],
+    [{ train: false }, { train: true }],
+    [{ loss: false }, { loss: 1 }],
+    [{ masked: true }, { masked: false }],
+    [{ trainable: 0 }, {}],
+  ]) {
+    const turns = [user("a"), said("b", off), user("c"), said("d", on)];
+    const [found] = await read([{ messages: turns }]);
+    assert.ok(typeof found === "object" && "messages" in found.row);
+    const { row } = found;
+    assert.equal(row.learn?.[1], false);
+    assert.notEqual(row.learn?.[3], false);
+    assert.deepEqual(row.messages[1], said("b"));
+  }
+});
+
+test("columns and roles are what a recipe says they are", async () => {
+  const options = { columns: { prompt: "ask", completion: "reply" } };
+  assert.deepEqual(
+    ((await read([{ ask: "Is 4 even?", reply: "Yes.", prompt: "not this" }], options))[0] as { row: unknown }).row,
+    pair,
+  );
+  const dialog = {
+    dialog: [
+      { speaker: "me", text: "Is 4 even?" },
+      { speaker: "bot", text: "Yes." },
+    ],
+  };
+  const named = {
+    columns: { messages: "dialog", role: "speaker", content: "text" },
+    roles: { me: "user", bot: "assistant" },
+  };
+  assert.deepEqual(((await read([dialog], named))[0] as { row: unknown }).row, messages);
+  const [missing] = await read([{ ask: "a" }], options);
+  assert.match(missing as string, /^has no column "reply", which dataset\.columns\.completion names\. It has ask\.$/);
+  await assert.rejects(
+    read([pair], { columns: { promt: "ask" } }),
+    /dataset\.columns names "promt".*Expected one of: .*prompt/,
+  );
+});
+
+test("what is read of a row that has several is said by who asks", async () => {
+  const both = { ...pair, messages: [user("c"), said("d")] };
+  assert.deepEqual(((await read([both], {}, "prompt"))[0] as { row: unknown }).row, pair);
+  assert.deepEqual(((await read([both], {}, "messages"))[0] as { row: unknown }).row, { messages: both.messages });
+  const tokens = { text: "a", input_ids: [1, 2] };
+  assert.ok("tokens" in ((await read([tokens]))[0] as { row: object }).row);
+});
+
+test("columns and keys of turns that are not read are named", async () => {
+  const [found] = await read([
+    { id: 4, messages: [{ ...ASKED[0], time: "now" }, ASKED[1]], source: "me", nothing: null },
+  ]);
+  assert.deepEqual(typeof found === "object" && found.unread, ["id", "source", "messages[].time"]);
+});
+
+const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
+  "other columns": [{ ask: "a", reply: "b" }, /^has ask, reply\. Expected columns "prompt" and "completion"/],
+  "a question alone": [{ prompt: "a" }, /has prompt\. Expected .*These are questions without completions/],
+  "no object": ["[1, 2]", /^has \[1,2\]\. Expected columns/],
+  "a row that was cut": [{ ...pair, finish_reason: "length" }, /^was cut at a limit of tokens/],
+  "a role that nobody knows": [
+    { messages: [user("a"), { role: "model", content: "b" }] },
+    /^turn 2 has the role "model"\. Expected one of system, .*dataset\.roles says .*\{ model: assistant \}\.$/,
+  ],
+  "a role in capitals": [
+    { messages: [user("a"), { role: "Assistant", content: "b" }] },
+    /^turn 2 has the role "Assistant"/,
+  ],
+  "a picture": [
+    { messages: [{ role: "user", content: [{ type: "image_url", image_url: "x" }] }, said("b")] },
+    /^turn 1 has a part of type "image_url"\. Expected parts of type text\.$/,
+  ],
+  "a column of pictures": [{ ...pair, images: ["a.png"] }, /^has a column "images": only text is trained on\.$/],
+  "a pair of preferences": [{ prompt: "a", chosen: "b", rejected: "c" }, /^has a column "chosen": pairs of a better/],
+  "a weight that is a share": [
+    { messages: [user("a"), said("b", { weight: 0.5 })] },
+    /^turn 2 has weight 0\.5\. Expected 0 or 1/,
+  ],
+  "a row that weighs more": [{ ...pair, weight: 2 }, /^has a column "weight": rows weigh the same/],
+  "a user to be trained on": [
+    { messages: [{ ...user("a"), train: true }, said("b")] },
+    /^turn 1 of the role user is to be trained on/,
+  ],
+  "a turn that says both": [{ messages: [user("a"), said("b", { weight: 1, train: false })] }, /^turn 2 says both/],
+  "no content": [{ messages: [user("a"), { role: "assistant", content: null }] }, /^turn 2 has no content\.$/],
+  "a turn that is a text": [{ messages: ["a", "b"] }, /^turn 1 is "a"\. Expected an object with role and content/],
+  "a turn without a role": [
+    { messages: [{ text: "a" }] },
+    /^turn 1 has text\. Expected role and content, or from and value/,
+  ],
+  "no turns": [{ messages: [] }, /^has no turns in messages\.$/],
+  "a call without a name": [
+    { messages: [user("a"), said("b", { tool_calls: [{ id: "1" }] })] },
+    /^turn 2 calls \{"id":"1"\}\. Expected/,
+  ],
+  "a call with no object": [
+    { messages: [user("a"), said("b", { tool_calls: [call("4")] })] },
+    /^turn 2 calls halve with "4"\. Expected an object/,
+  ],
+  "a call of the user's": [
+    { messages: [{ ...user("a"), tool_calls: [call({})] }, said("b")] },
+    /^turn 1 of the role user calls tools/,
+  ],
+  "tools beside texts": [{ ...pair, tools: [tool] }, /^has a column "tools" beside texts\. Give messages/],
+  "tools without a name": [{ messages: ASKED, tools: [{ type: "function" }] }, /^has a tool without a name/],
+  "two system texts": [
+    { system: "a", messages: [{ role: "system", content: "b" }, ...ASKED] },
+    /^has a column "system" and a first turn of the role system\. Leave out one of them\.$/,
+  ],
+  "reasoning of two names": [
+    { messages: [user("a"), said("b", { thinking: "c", reasoning: "d" })] },
+    /^turn 2 has its reasoning twice, as reasoning and thinking/,
+  ],
+  "settings of a template": [
+    { messages: ASKED, chat_template_kwargs: { enable_thinking: false } },
+    /^has a column "chat_template_kwargs": .*recipe/,
+  ],
+  "a refusal": [{ messages: [user("a"), said("b", { refusal: "no" })] }, /^turn 2 has the key "refusal"/],
+  "a number that can be written in two ways": [
+    { prompt: "a", completion: 2.5 },
+    /^has a completion of 2\.5\. Expected a text\.$/,
+  ],
+  "half of a character": [
+    '{"prompt": "a", "completion": "b\\ud83d"}',
+    /^has a completion with half of a surrogate pair \(\\ud83d\)/,
+  ],
+  "half of a character in a turn": [
+    '{"messages": [{"role": "user", "content": "\\udc00"}]}',
+    /^has a content with half of a surrogate pair/,
+  ],
+  "labels that are shifted": [
+    { input_ids: [5, 6, 7], labels: [6, 7, -100] },
+    /^has the label 6 at token 1, which is 5\. .*not shifted/,
+  ],
+  "labels of another length": [{ input_ids: [5, 6], labels: [5] }, /^has 1 labels and 2 input_ids/],
+  "tokens with padding": [{ input_ids: [5, 0], attention_mask: [1, 0] }, /^has an attention_mask with zeros/],
+  "tokens that are texts": [{ input_ids: ["5"] }, /^has input_ids with "5"\. Expected integers\.$/],
+};
+
+for (const [what, [row, sentence]] of Object.entries(REFUSED))
+  test(`${what}: refused in a sentence, and the rows beside it are read`, async () => {
+    const [before, found, after] = await read([pair, row, pair]);
+    assert.match(String(found), sentence);
+    assert.ok(typeof before === "object" && typeof after === "object");
+  });
