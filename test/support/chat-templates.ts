@@ -88,8 +88,14 @@ function unpackBundle(): string | undefined {
   }
 }
 
-const bundled = (file: string) =>
-  execFileSync("git", ["-C", repository!, "show", `HEAD:models/templates/${file}.jinja`], { encoding: "utf8" });
+const git = (...args: string[]) => execFileSync("git", ["-C", repository!, ...args], { encoding: "utf8" });
+
+/** A bundled template by the name of its file. */
+export const bundled = (file: string): string => git("show", `HEAD:models/templates/${file}.jinja`);
+
+/** The names of the bundled templates. */
+export const bundledNames = (): string[] =>
+  git("ls-tree", "--name-only", "HEAD", "models/templates/").match(/[^/\n]+(?=\.jinja$)/gm)!;
 
 export const TEMPLATES = [
   ...Object.keys(WRITTEN),

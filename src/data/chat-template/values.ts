@@ -1,0 +1,133 @@
+/**
+ * @file Python's values, as templates see them: None is null, an undefined name is undefined, str, bool and int are
+ * JavaScript's own, a list is an array, a dict a Map, a function a Callable.
+ */
+
+/** A float; a number of JavaScript's that is not whole is one too. JSON's 1.0 is told from 1 by this alone. */
+export class Float {
+  readonly value: number;
+  constructor(value: number) {
+    this.value = value;
+  }
+}
+
+/** A tuple. Made by `Tuple.of`. */
+export class Tuple extends Array<unknown> {}
+
+/** What namespace() gives, and `loop`: names without the methods of a dict. */
+export class Namespace {
+  readonly names: Map<string, unknown>;
+  constructor(names: Map<string, unknown>) {
+    this.names = names;
+  }
+}
+
+/** Text that the filter `safe` gives: + escapes what is added to it, as Jinja does even where nothing else is escaped. */
+export class Markup {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+export type Callable = (args: readonly unknown[], named: ReadonlyMap<string, unknown>) => unknown;
+
+/** A value of JavaScript's as Python's JSON reader would give it. */
+export function fromJson(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => (item === undefined ? null : fromJson(item)));
+  if (typeof value !== "object" || value === null || value instanceof Float) return value;
+  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+  return new Map(entries.map(([key, item]) => [key, fromJson(item)]));
+}
+
+const TYPES: readonly [name: string, is: (value: unknown) => boolean][] = [
+  ["Undefined", (x) => x === undefined],
+  ["NoneType", (x) => x === null],
+  ["bool", (x) => typeof x === "boolean"],
+  ["str", (x) => typeof x === "string" || x instanceof Markup],
+  ["int", (x) => Number.isInteger(x) || typeof x === "bigint"],
+  ["float", (x) => typeof x === "number" || x instanceof Float],
+  ["tuple", (x) => x instanceof Tuple],
+  ["list", (x) => Array.isArray(x)],
+  ["dict", (x) => x instanceof Map],
+  ["function", (x) => typeof x === "function"],
+];
+
+/** What Python calls the value's type. */
+export const typeName = (value: unknown): string => TYPES.find(([, is]) => is(value))?.[0] ?? "object";
+
+/** The text, where the value is one. */
+export const textOf = (value: unknown): string | undefined =>
+  typeof value === "string" ? value : value instanceof Markup ? value.text : undefined;
+
+/** The number, where the value is one; True is 1. */
+export const numberOf = (value: unknown): number | undefined =>
+  typeof value === "number"
+    ? value
+    : value instanceof Float
+      ? value.value
+      : value === true
+        ? 1
+        : value === false
+          ? 0
+          : undefined;
+
+export const isFloat = (value: unknown): boolean => typeName(value) === "float";
+export const float = (value: number): unknown => (Number.isInteger(value) ? new Float(value) : value);
+
+/** The key under which a dict holds a value: 1.0, True and 1 are one key. */
+export const keyOf = (value: unknown): unknown => textOf(value) ?? numberOf(value) ?? value;
+
+export function truth(value: unknown): boolean {
+  const length = textOf(value)?.length ?? numberOf(value);
+  if (length !== undefined) return length !== 0; // NaN is true
+  if (Array.isArray(value)) return value.length > 0;
+  return value instanceof Map ? value.size > 0 : value !== undefined && value !== null;
+}
+
+export function equal(a: unknown, b: unknown): boolean {
+  const [x, y] = [keyOf(a), keyOf(b)];
+  if (Array.isArray(x) && Array.isArray(y))
+    return typeName(x) === typeName(y) && x.length === y.length && x.every((item, i) => equal(item, y[i]));
+  if (x instanceof Map && y instanceof Map)
+    return x.size === y.size && [...x].every(([key, item]) => y.has(key) && equal(item, y.get(key)));
+  return x === y;
+}
+
+/** Less than 0 where a comes before b. */
+export function compare(a: unknown, b: unknown): number {
+  const [x, y] = [numberOf(a), numberOf(b)];
+  if (x !== undefined && y !== undefined) return x - y;
+  const [s, t] = [textOf(a), textOf(b)];
+  if (s !== undefined && t !== undefined) return compareLists(characters(s).map(codeOf), characters(t).map(codeOf));
+  if (Array.isArray(a) && Array.isArray(b) && typeName(a) === typeName(b)) return compareLists(a, b);
+  throw new Error(`'<' not supported between instances of '${typeName(a)}' and '${typeName(b)}'`);
+}
+
+const codeOf = (character: string) => character.codePointAt(0)!;
+
+function compareLists(a: readonly unknown[], b: readonly unknown[]): number {
+  const first = a.findIndex((item, i) => i >= b.length || !equal(item, b[i]));
+  return first < 0 || first >= b.length ? a.length - b.length : compare(a[first], b[first]);
+}
+
+/** Python counts characters, not the halves of those beyond 16 bits. */
+export const characters = (text: string): string[] => Array.from(text);
+
+/** What a loop goes over. */
+export function items(value: unknown): readonly unknown[] {
+  if (value === undefined) return [];
+  if (Array.isArray(value)) return value;
+  if (value instanceof Map) return [...value.keys()];
+  const text = textOf(value);
+  if (text === undefined) throw new Error(`'${typeName(value)}' object is not iterable`);
+  return characters(text);
+}
+
+export const isIterable = (value: unknown): boolean =>
+  value === undefined || Array.isArray(value) || value instanceof Map || textOf(value) !== undefined;
+
+export function length(value: unknown): number {
+  if (!isIterable(value)) throw new Error(`object of type '${typeName(value)}' has no len()`);
+  return value instanceof Map ? value.size : items(value).length;
+}
