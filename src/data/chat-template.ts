@@ -3,7 +3,7 @@
 import { DistillError } from "../core/errors.ts";
 import { Interpreter, Scope } from "./chat-template/evaluate.ts";
 import { str } from "./chat-template/text.ts";
-import { type Node, parseTemplate } from "./chat-template/tree.ts";
+import { GENERATION, type Node, parseTemplate } from "./chat-template/tree.ts";
 import { type Callable, fromJson, items, keyOf, Namespace, numberOf } from "./chat-template/values.ts";
 
 /** A turn of a conversation; what else it holds (reasoning_content, tool_calls, name …) is for the template to read. */
@@ -75,17 +75,12 @@ function plainTurn(turn: Turn): Record<string, unknown> {
   return reasoning === undefined ? given : { thinking: reasoning, ...given, reasoning_content: reasoning };
 }
 
-/** What templates know without being told; Python's spellings too. */
+/** What templates know without being told. */
 const GLOBALS: Record<string, unknown> = {
-  true: true,
-  True: true,
-  false: false,
-  False: false,
-  none: null,
-  None: null,
   dict: ((args, named) => new Map([...pairs(args[0]), ...named])) satisfies Callable,
   namespace: ((args, named) =>
     new Namespace(new Map([...pairs(args[0]), ...named]) as Map<string, unknown>)) satisfies Callable,
+  [GENERATION]: ((_, named) => (named.get("caller") as Callable)([], new Map())) satisfies Callable,
   raise_exception: (([message]) => {
     throw new Error(str(message));
   }) satisfies Callable,

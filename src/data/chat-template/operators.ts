@@ -8,6 +8,7 @@ import {
   equal,
   float,
   isFloat,
+  isList,
   items,
   keyOf,
   Markup,
@@ -32,7 +33,7 @@ export const BINARY: Record<string, (a: unknown, b: unknown) => unknown> = {
     const [s, t] = [textOf(a), textOf(b)];
     if (s !== undefined && t !== undefined)
       return a instanceof Markup || b instanceof Markup ? new Markup(escaped(a) + escaped(b)) : s + t;
-    if (Array.isArray(a) && Array.isArray(b) && typeName(a) === typeName(b)) return a.concat(b);
+    if (isList(a) && isList(b) && typeName(a) === typeName(b)) return a.concat(b);
     return arithmetic("+", (x, y) => x + y)(a, b);
   },
   "-": arithmetic("-", (x, y) => x - y),
@@ -75,7 +76,10 @@ function arithmetic(name: string, of: (x: number, y: number) => number) {
     if (x === undefined || y === undefined)
       throw new Error(`unsupported operands for ${name}: '${typeName(a)}' and '${typeName(b)}'`);
     const result = of(x, y);
-    return isFloat(a) || isFloat(b) ? float(result) : result;
+    if (isFloat(a) || isFloat(b)) return float(result);
+    if (Number.isInteger(result) && !Number.isSafeInteger(result))
+      throw new Error(`${str(a)} ${name} ${str(b)} has more digits than are computed with`);
+    return result;
   };
 }
 
@@ -107,7 +111,7 @@ export function itemOf(object: unknown, key: unknown): unknown {
   const index = isFloat(key) ? undefined : numberOf(key);
   const text = textOf(object);
   const list = text === undefined ? object : characters(text);
-  if (index !== undefined) return Array.isArray(list) ? list.at(index) : undefined;
+  if (index !== undefined) return isList(list) ? list.at(index) : undefined;
   const name = textOf(key);
   return name === undefined ? undefined : attributeOf(object, name);
 }
@@ -116,7 +120,7 @@ export function itemOf(object: unknown, key: unknown): unknown {
 export function sliceOf(object: unknown, bounds: readonly unknown[]): unknown {
   const text = textOf(object);
   const all = text === undefined ? object : characters(text);
-  if (!Array.isArray(all)) throw new Error(`'${typeName(object)}' object has no slices`);
+  if (!isList(all)) throw new Error(`'${typeName(object)}' object has no slices`);
   const [start, stop, step = 1] = bounds.map((bound) => {
     if (bound === undefined || bound === null) return undefined;
     if (isFloat(bound) || numberOf(bound) === undefined) throw new Error("a slice has whole numbers as its bounds");

@@ -1,7 +1,7 @@
 /** @file Jinja's tests: what stands behind `is`, and what select and reject may ask. */
 
 import { BINARY } from "./operators.ts";
-import { Float, isIterable, numberOf, textOf, truth } from "./values.ts";
+import { isFloat, isIterable, numberOf, textOf, truth, typeName, View } from "./values.ts";
 
 type Test = (value: unknown, ...args: readonly unknown[]) => boolean;
 
@@ -16,7 +16,7 @@ const whole = (value: unknown): number => {
   return number;
 };
 
-const isInteger = (value: unknown) => Number.isInteger(value);
+const isInteger = (value: unknown) => typeName(value) === "int";
 const isText = (value: unknown) => textOf(value) !== undefined;
 const same = (value: string | undefined, as: (text: string) => string, other: (text: string) => string) =>
   value !== undefined && value === as(value) && value !== other(value);
@@ -33,10 +33,10 @@ export const TESTS: Record<string, Test> = {
   string: isText,
   number: (value) => numberOf(value) !== undefined,
   integer: isInteger,
-  float: (value) => value instanceof Float || (typeof value === "number" && !Number.isInteger(value)),
+  float: isFloat,
   mapping: (value) => value instanceof Map,
   iterable: isIterable,
-  sequence: isIterable,
+  sequence: (value) => isIterable(value) && !(value instanceof View),
   callable: (value) => typeof value === "function",
   odd: (value) => Math.abs(whole(value) % 2) === 1,
   even: (value) => whole(value) % 2 === 0,

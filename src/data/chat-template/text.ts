@@ -1,6 +1,6 @@
 /** @file Values as text: Python's str and repr, and JSON as transformers' filter tojson writes it. */
 
-import { Float, Markup, Namespace, numberOf, Tuple, textOf, typeName } from "./values.ts";
+import { Float, isList, Markup, Namespace, numberOf, Tuple, textOf, typeName } from "./values.ts";
 
 /** str(value): what {{ … }} writes. */
 export const str = (value: unknown): string => textOf(value) ?? (value === undefined ? "" : repr(value));
@@ -15,7 +15,7 @@ export function repr(value: unknown): string {
   const number = numberText(value);
   if (number !== undefined) return number;
   if (value instanceof Tuple) return `(${value.map(repr).join(", ")}${value.length === 1 ? "," : ""})`;
-  if (Array.isArray(value)) return `[${value.map(repr).join(", ")}]`;
+  if (isList(value)) return `[${value.map(repr).join(", ")}]`;
   if (value instanceof Map) return `{${[...value].map(([key, item]) => `${repr(key)}: ${repr(item)}`).join(", ")}}`;
   throw new Error(`it writes a ${value instanceof Namespace ? "namespace" : typeName(value)}, which has no text`);
 }
@@ -76,7 +76,7 @@ export function toJson(value: unknown, options: JsonOptions, margin = "\n"): str
     if (options.indent === undefined) return open + parts.join(options.separators[0]) + close;
     return open + inner + parts.join(options.separators[0] + inner) + margin + close;
   };
-  if (Array.isArray(value))
+  if (isList(value))
     return within(
       "[",
       value.map((item) => toJson(item, options, inner)),

@@ -42,8 +42,17 @@ export type Node = {
 /** Its types are out of reach of a compiler that resolves modules as Node does. */
 const { Template } = jinja as unknown as { Template: new (source: string) => { parsed: Node } };
 
+/** What transformers' {% generation %} is compiled to: a call of this, with the block as its caller. */
+export const GENERATION = "__generation__";
+
 /** The tree of a template; line ends are Unix's, as Jinja makes them. */
-export const parseTemplate = (source: string): Node => new Template(source.replace(/\r\n?/g, "\n")).parsed;
+export function parseTemplate(source: string): Node {
+  const calls = source
+    .replace(/\r\n?/g, "\n")
+    .replace(/\{%(-?)\s*generation\s*(-?)%\}/g, `{%$1 call ${GENERATION}() $2%}`)
+    .replace(/\{%(-?)\s*endgeneration\s*(-?)%\}/g, "{%$1 endcall $2%}");
+  return new Template(calls).parsed;
+}
 
 /** Whether a name is read anywhere in a tree. */
 export function mentions(tree: unknown, name: string): boolean {

@@ -14,6 +14,14 @@ export class Float {
 /** A tuple. Made by `Tuple.of`. */
 export class Tuple extends Array<unknown> {}
 
+/** What a dict's items(), keys() and values() give: a list to loops alone. */
+export class View extends Array<unknown> {}
+
+/** What filters such as map and select give: it is gone through once. */
+export class Generator extends View {}
+
+export const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value) && !(value instanceof View);
+
 /** What namespace() gives, and `loop`: names without the methods of a dict. */
 export class Namespace {
   readonly names: Map<string, unknown>;
@@ -48,7 +56,9 @@ const TYPES: readonly [name: string, is: (value: unknown) => boolean][] = [
   ["int", (x) => Number.isInteger(x) || typeof x === "bigint"],
   ["float", (x) => typeof x === "number" || x instanceof Float],
   ["tuple", (x) => x instanceof Tuple],
-  ["list", (x) => Array.isArray(x)],
+  ["list", isList],
+  ["generator", (x) => x instanceof Generator],
+  ["view of a dict", (x) => x instanceof View],
   ["dict", (x) => x instanceof Map],
   ["function", (x) => typeof x === "function"],
 ];
@@ -62,8 +72,8 @@ export const textOf = (value: unknown): string | undefined =>
 
 /** The number, where the value is one; True is 1. */
 export const numberOf = (value: unknown): number | undefined =>
-  typeof value === "number"
-    ? value
+  typeof value === "number" || typeof value === "bigint"
+    ? Number(value)
     : value instanceof Float
       ? value.value
       : value === true
@@ -76,18 +86,19 @@ export const isFloat = (value: unknown): boolean => typeName(value) === "float";
 export const float = (value: number): unknown => (Number.isInteger(value) ? new Float(value) : value);
 
 /** The key under which a dict holds a value: 1.0, True and 1 are one key. */
-export const keyOf = (value: unknown): unknown => textOf(value) ?? numberOf(value) ?? value;
+export const keyOf = (value: unknown): unknown =>
+  typeof value === "bigint" ? value : (textOf(value) ?? numberOf(value) ?? value);
 
 export function truth(value: unknown): boolean {
   const length = textOf(value)?.length ?? numberOf(value);
   if (length !== undefined) return length !== 0; // NaN is true
-  if (Array.isArray(value)) return value.length > 0;
+  if (Array.isArray(value)) return value.length > 0 || value instanceof Generator;
   return value instanceof Map ? value.size > 0 : value !== undefined && value !== null;
 }
 
 export function equal(a: unknown, b: unknown): boolean {
   const [x, y] = [keyOf(a), keyOf(b)];
-  if (Array.isArray(x) && Array.isArray(y))
+  if (isList(x) && isList(y))
     return typeName(x) === typeName(y) && x.length === y.length && x.every((item, i) => equal(item, y[i]));
   if (x instanceof Map && y instanceof Map)
     return x.size === y.size && [...x].every(([key, item]) => y.has(key) && equal(item, y.get(key)));
@@ -100,7 +111,7 @@ export function compare(a: unknown, b: unknown): number {
   if (x !== undefined && y !== undefined) return x - y;
   const [s, t] = [textOf(a), textOf(b)];
   if (s !== undefined && t !== undefined) return compareLists(characters(s).map(codeOf), characters(t).map(codeOf));
-  if (Array.isArray(a) && Array.isArray(b) && typeName(a) === typeName(b)) return compareLists(a, b);
+  if (isList(a) && isList(b) && typeName(a) === typeName(b)) return compareLists(a, b);
   throw new Error(`'<' not supported between instances of '${typeName(a)}' and '${typeName(b)}'`);
 }
 
@@ -117,6 +128,7 @@ export const characters = (text: string): string[] => Array.from(text);
 /** What a loop goes over. */
 export function items(value: unknown): readonly unknown[] {
   if (value === undefined) return [];
+  if (value instanceof Generator) return [...value.splice(0)];
   if (Array.isArray(value)) return value;
   if (value instanceof Map) return [...value.keys()];
   const text = textOf(value);
@@ -128,6 +140,7 @@ export const isIterable = (value: unknown): boolean =>
   value === undefined || Array.isArray(value) || value instanceof Map || textOf(value) !== undefined;
 
 export function length(value: unknown): number {
-  if (!isIterable(value)) throw new Error(`object of type '${typeName(value)}' has no len()`);
+  if (!isIterable(value) || value instanceof Generator)
+    throw new Error(`object of type '${typeName(value)}' has no len()`);
   return value instanceof Map ? value.size : items(value).length;
 }
