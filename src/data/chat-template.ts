@@ -1,10 +1,12 @@
 /** @file Jinja chat templates, which come with models and are programs: what one may cost is limited. */
 
 import { DistillError } from "../core/errors.ts";
-import { Interpreter, Scope } from "./chat-template/evaluate.ts";
-import { str } from "./chat-template/text.ts";
-import { GENERATION, type Node, parseTemplate } from "./chat-template/tree.ts";
-import { type Callable, fromJson, items, keyOf, Namespace, numberOf } from "./chat-template/values.ts";
+import { Interpreter } from "./chat-template/evaluate.ts";
+import { ARRAY_LIMIT, GLOBALS } from "./chat-template/globals.ts";
+import { TEXT_LIMIT } from "./chat-template/methods.ts";
+import { Scope } from "./chat-template/scope.ts";
+import { type Node, parseTemplate } from "./chat-template/tree.ts";
+import { fromJson } from "./chat-template/values.ts";
 
 /** A turn of a conversation; what else it holds (reasoning_content, tool_calls, name …) is for the template to read. */
 export type Turn = { role: string } & Record<string, unknown>;
@@ -21,8 +23,7 @@ const BLANKS_LIMIT = 1024;
 /** Expressions evaluated, and what they give: an item of an array counts 1/8, a character of a text 1/64. */
 const WORK_LIMIT = 200_000;
 const WORK_PER_MESSAGE = 2000;
-const TEXT_LIMIT = 1 << 22;
-const ARRAY_LIMIT = 1 << 16;
+const WORK_PER_TOOL = 10_000;
 
 /**
  * A Jinja chat template as a function that writes what transformers' apply_chat_template does. `where` names it in errors;
@@ -56,9 +57,10 @@ export function chatTemplate(
       messages: messages.map(plainTurn),
       add_generation_prompt: generate,
     }) as Map<string, unknown>;
+    const work = WORK_LIMIT + WORK_PER_MESSAGE * messages.length + WORK_PER_TOOL * (tools?.length ?? 0);
     const scope = new Scope(new Scope(undefined, Object.entries(GLOBALS)), names);
     try {
-      return new Interpreter(limit(WORK_LIMIT + WORK_PER_MESSAGE * messages.length)).render(program.body!, scope);
+      return new Interpreter(limit(work)).render(program.body!, scope);
     } catch (error) {
       throw new DistillError(`${where} cannot write these messages: ${(error as Error).message}.`);
     }
@@ -74,59 +76,6 @@ function plainTurn(turn: Turn): Record<string, unknown> {
   const reasoning = REASONING.map((name) => given[name]).find((value) => value !== undefined);
   return reasoning === undefined ? given : { thinking: reasoning, ...given, reasoning_content: reasoning };
 }
-
-/** What templates know without being told. */
-const GLOBALS: Record<string, unknown> = {
-  dict: ((args, named) => new Map([...pairs(args[0]), ...named])) satisfies Callable,
-  namespace: ((args, named) =>
-    new Namespace(new Map([...pairs(args[0]), ...named]) as Map<string, unknown>)) satisfies Callable,
-  [GENERATION]: ((_, named) => (named.get("caller") as Callable)([], new Map())) satisfies Callable,
-  raise_exception: (([message]) => {
-    throw new Error(str(message));
-  }) satisfies Callable,
-  range: ((args) => {
-    const [first, stop, step = 1] = args.map((arg) => numberOf(arg) ?? Number.NaN);
-    const [from, to] = stop === undefined ? [0, first!] : [first!, stop];
-    const length = Math.max(0, Math.ceil((to - from) / step));
-    if (!(length <= ARRAY_LIMIT)) throw new Error(`range() of ${length} numbers; at most ${ARRAY_LIMIT} are made`);
-    return Array.from({ length }, (_, i) => from + i * step);
-  }) satisfies Callable,
-  strftime_now: (([format]) =>
-    str(format).replace(/%(-?[A-Za-z%])/g, (whole, directive: string) => DAY[directive] ?? whole)) satisfies Callable,
-};
-
-/** The entries of a dict, or of a list of pairs. */
-const pairs = (source: unknown): [unknown, unknown][] =>
-  source instanceof Map
-    ? [...source]
-    : items(source).map((pair) => {
-        const [key, value] = items(pair);
-        return [keyOf(key), value];
-      });
-
-/** The day that Llama 3's template falls back to where it has no clock. */
-const DAY: Record<string, string> = {
-  a: "Fri",
-  A: "Friday",
-  b: "Jul",
-  B: "July",
-  d: "26",
-  "-d": "26",
-  e: "26",
-  m: "07",
-  "-m": "7",
-  y: "24",
-  Y: "2024",
-  H: "12",
-  I: "12",
-  M: "00",
-  S: "00",
-  p: "PM",
-  j: "208",
-  F: "2024-07-26",
-  T: "12:00:00",
-  "%": "%",
-};
 
 /** Counts what is done, and stops where no template that writes a conversation would get. */
 function limit(most: number): (value: unknown, scopes: number) => void {

@@ -4,49 +4,15 @@
  */
 
 import { filtered } from "./filters.ts";
-import { attributeOf, BINARY, itemOf, sliceOf } from "./operators.ts";
+import { attributeOf, BINARY, itemOf, sliceOf, unary } from "./operators.ts";
+import { loopState, Scope } from "./scope.ts";
 import { passes } from "./tests.ts";
 import { str } from "./text.ts";
 import { mentions, type Node } from "./tree.ts";
-import {
-  type Callable,
-  equal,
-  Float,
-  float,
-  isFloat,
-  items,
-  keyOf,
-  Namespace,
-  numberOf,
-  Tuple,
-  truth,
-  typeName,
-} from "./values.ts";
-
-/** Names, and where to look for others. */
-export class Scope {
-  readonly names: Map<string, unknown>;
-  private readonly outer: Scope | undefined;
-
-  constructor(outer?: Scope, names: Iterable<readonly [string, unknown]> = []) {
-    this.outer = outer;
-    this.names = new Map(names);
-  }
-
-  get(name: string): unknown {
-    return this.names.has(name) ? this.names.get(name) : this.outer?.get(name);
-  }
-}
+import { type Callable, equal, float, items, keyOf, Namespace, Tuple, truth, typeName } from "./values.ts";
 
 /** Where text goes: what was written before a loop is left stays written. */
 type Sink = string[];
-
-/** Names that no variable hides. */
-const CONSTANTS: ReadonlyMap<string, unknown> = new Map([
-  ...["true", "True"].map((name) => [name, true] as const),
-  ...["false", "False"].map((name) => [name, false] as const),
-  ...["none", "None"].map((name) => [name, null] as const),
-]);
 
 class Break extends Error {}
 class Continue extends Error {}
@@ -133,9 +99,7 @@ export class Interpreter {
       case "ObjectLiteral":
         return new Map([...(node.value as Map<Node, Node>)].map(([key, one]) => [keyOf(value(key)), value(one)]));
       case "Identifier":
-        return CONSTANTS.has(node.value as string)
-          ? CONSTANTS.get(node.value as string)
-          : scope.get(node.value as string);
+        return scope.get(node.value as string);
       case "MemberExpression":
         return this.member(node, scope);
       case "CallExpression":
@@ -206,11 +170,12 @@ export class Interpreter {
   /** A macro, or the body of a call: it sees the names where it stands, not those where it is called. */
   private macro(name: string, parameters: readonly Node[], body: readonly Node[], scope: Scope): Callable {
     const names = parameters.map((one) => (one.type === "Identifier" ? one.value : one.key!.value) as string);
+    const wanted = (["varargs", "kwargs", "caller"] as const).filter((key) => mentions(body, key));
     return (args, named) => {
       const inner = new Scope(scope);
       const rest = new Map([...named].filter(([key]) => !names.includes(key)));
       const extras = { varargs: Tuple.from(args.slice(names.length)), caller: rest.get("caller"), kwargs: rest };
-      for (const [key, extra] of Object.entries(extras)) if (mentions(body, key)) inner.names.set(key, extra);
+      for (const key of wanted) inner.names.set(key, extras[key]);
       rest.delete("caller");
       if (args.length > names.length && !inner.names.has("varargs"))
         throw new Error(`macro '${name}' takes not more than ${names.length} argument(s)`);
@@ -270,33 +235,6 @@ export class Interpreter {
     if (name === "and" || name === "or") return truth(a) === (name === "and") ? this.value(right, scope) : a;
     return BINARY[name]!(a, this.value(right, scope));
   }
-}
-
-function unary(name: string, value: unknown): unknown {
-  if (name === "not") return !truth(value);
-  const number = numberOf(value);
-  if (number === undefined) throw new Error(`bad operand type for unary ${name}: '${typeName(value)}'`);
-  const result = name === "-" ? -number : number;
-  return isFloat(value) ? new Float(result) : result + 0; // an int has no -0
-}
-
-/** What a loop knows of itself. */
-function loopState(all: readonly unknown[], i: number, changed: Callable): Namespace {
-  const cycle: Callable = (args) => args[i % args.length];
-  const state: Record<string, unknown> = {
-    index: i + 1,
-    index0: i,
-    revindex: all.length - i,
-    revindex0: all.length - i - 1,
-    first: i === 0,
-    last: i === all.length - 1,
-    length: all.length,
-    previtem: all[i - 1],
-    nextitem: all[i + 1],
-    cycle,
-    changed,
-  };
-  return new Namespace(new Map(Object.entries(state)));
 }
 
 /** An expression as a template has it, for sentences. */

@@ -1,18 +1,19 @@
 /** @file Jinja's filters, and tojson as transformers defines it. */
 
-import { argumentsOf, capitalize, lines, replace, strip } from "./methods.ts";
+import { argumentsOf, capitalize, joined, lines, repeated, replace, strip } from "./methods.ts";
 import { attributeOf, BINARY, escaped, itemOf } from "./operators.ts";
 import { passes } from "./tests.ts";
 import { str, toJson } from "./text.ts";
 import {
+  bounded,
   characters,
   compare,
-  equal,
   Float,
   float,
   Generator,
   isFloat,
   items,
+  keyOf,
   length,
   Markup,
   numberOf,
@@ -78,9 +79,9 @@ function json(value: unknown, args: readonly unknown[], named: Named): string {
     "separators",
     "sort_keys",
   );
-  const level = typeof indent === "number" ? " ".repeat(Math.max(0, indent)) : textOf(indent);
+  const level = typeof indent === "number" ? repeated(" ", indent) : textOf(indent);
   const given = separators === undefined || separators === null ? undefined : items(separators).map(str);
-  return toJson(value, {
+  return toJson(bounded(value), {
     ensure_ascii: truth(ensure_ascii),
     indent: level,
     separators: given ? [given[0]!, given[1]!] : [level === undefined ? ", " : ",", ": "],
@@ -91,7 +92,7 @@ function json(value: unknown, args: readonly unknown[], named: Named): string {
 /** Jinja's own way: the first line and empty ones are left alone. */
 function indent(value: unknown, args: readonly unknown[], named: Named): string {
   const { width = 4, first, blank } = argumentsOf(args, named, "width", "first", "blank");
-  const by = textOf(width) ?? " ".repeat(numberOf(width)!);
+  const by = textOf(width) ?? repeated(" ", numberOf(width)!);
   const all = lines(`${str(value)}\n`);
   const rest = all.slice(1).map((line) => (line !== "" || truth(blank) ? by + line : line));
   return (truth(first) ? by : "") + [all[0]!, ...rest].join("\n");
@@ -147,8 +148,19 @@ function entriesOf(value: unknown): Tuple[] {
 function unique(value: unknown, args: readonly unknown[], named: Named): unknown {
   const { case_sensitive, attribute } = argumentsOf(args, named, "case_sensitive", "attribute");
   const key = (item: unknown) => folded(attribute === undefined ? item : reach(item, attribute), case_sensitive);
-  const all = items(value);
-  return Generator.from(all.filter((item, i) => all.findIndex((other) => equal(key(other), key(item))) === i));
+  const seen = new Set<unknown>();
+  return Generator.from(
+    items(value).filter((item) => {
+      const found = hashable(key(item));
+      return !seen.has(found) && seen.add(found);
+    }),
+  );
+}
+
+/** What a set tells a value by. */
+function hashable(value: unknown): unknown {
+  if (Array.isArray(value) || value instanceof Map) throw new Error(`unhashable type: '${typeName(value)}'`);
+  return keyOf(value);
 }
 
 /** The least item, or the greatest. */
@@ -163,9 +175,8 @@ function extreme(sign: 1 | -1): Filter {
 
 function join(value: unknown, args: readonly unknown[], named: Named): string {
   const { d = "", attribute } = argumentsOf(args, named, "d", "attribute");
-  return items(value)
-    .map((item) => str(attribute === undefined ? item : reach(item, attribute)))
-    .join(str(d));
+  const parts = items(value).map((item) => str(attribute === undefined ? item : reach(item, attribute)));
+  return joined(parts, str(d));
 }
 
 function sum(value: unknown, args: readonly unknown[], named: Named): unknown {

@@ -65,6 +65,23 @@ function textIn(value: unknown, name: string): string {
   return text;
 }
 
+/** The longest text that is made. */
+export const TEXT_LIMIT = 1 << 22;
+
+function short(length: number): void {
+  if (length > TEXT_LIMIT) throw new Error(`it makes a text of ${length} characters`);
+}
+
+export function repeated(text: string, times: number): string {
+  short(text.length * times);
+  return text.repeat(Math.max(0, times));
+}
+
+export function joined(parts: readonly string[], by: string): string {
+  short(parts.reduce((sum, part) => sum + part.length + by.length, 0));
+  return parts.join(by);
+}
+
 /** The lines of a text without what ends them. */
 export function lines(text: string): string[] {
   const all = text.split(LINES);
@@ -74,9 +91,9 @@ export function lines(text: string): string[] {
 export function replace(text: string, from: string, to: string, count: unknown): string {
   const most = numberOf(count) ?? -1;
   const parts = from === "" ? ["", ...characters(text), ""] : text.split(from);
-  if (most < 0 || parts.length - 1 <= most) return parts.join(to);
+  if (most < 0 || parts.length - 1 <= most) return joined(parts, to);
   const rest = parts.slice(most).join(from);
-  return [...parts.slice(0, most), rest].join(to);
+  return joined([...parts.slice(0, most), rest], to);
 }
 
 function split(text: string, sep: unknown, maxsplit: unknown, fromRight = false): string[] {
@@ -167,9 +184,10 @@ const TEXT: Record<string, Method<string>> = {
     return replace(text, textIn(old, "replace"), textIn(to, "replace"), count);
   },
   join: (text, [parts]) =>
-    items(parts)
-      .map((part) => textIn(part, "join"))
-      .join(text),
+    joined(
+      items(parts).map((part) => textIn(part, "join")),
+      text,
+    ),
   find: (text, [what]) => place(text, text.indexOf(textIn(what, "find"))),
   rfind: (text, [what]) => place(text, text.lastIndexOf(textIn(what, "rfind"))),
   count: (text, [what]) => replaceCount(text, textIn(what, "count")),

@@ -1,11 +1,12 @@
 /** @file Python's operators, and access to items, attributes and slices. */
 
-import { method } from "./methods.ts";
+import { method, repeated } from "./methods.ts";
 import { str } from "./text.ts";
 import {
   characters,
   compare,
   equal,
+  Float,
   float,
   isFloat,
   isList,
@@ -16,6 +17,7 @@ import {
   numberOf,
   Tuple,
   textOf,
+  truth,
   typeName,
 } from "./values.ts";
 
@@ -40,7 +42,7 @@ export const BINARY: Record<string, (a: unknown, b: unknown) => unknown> = {
   "*"(a, b) {
     const [what, times] = numberOf(a) === undefined ? [a, b] : [b, a];
     const text = textOf(what);
-    if (text !== undefined && Number.isInteger(times)) return text.repeat(Math.max(0, times as number));
+    if (text !== undefined && Number.isInteger(times)) return repeated(text, times as number);
     return arithmetic("*", (x, y) => x * y)(a, b);
   },
   "/": (a, b) =>
@@ -97,6 +99,15 @@ function contains(whole: unknown, part: unknown): boolean {
     return text.includes(what);
   }
   return whole instanceof Map ? whole.has(keyOf(part)) : items(whole).some((item) => equal(item, part));
+}
+
+/** not, - and + before a value. */
+export function unary(name: string, value: unknown): unknown {
+  if (name === "not") return !truth(value);
+  const number = numberOf(value);
+  if (number === undefined) throw new Error(`bad operand type for unary ${name}: '${typeName(value)}'`);
+  const result = name === "-" ? -number : number;
+  return isFloat(value) ? new Float(result) : result + 0; // an int has no -0
 }
 
 /** object.name: a method before a key, as Jinja asks getattr first. */

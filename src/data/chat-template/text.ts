@@ -1,9 +1,9 @@
 /** @file Values as text: Python's str and repr, and JSON as transformers' filter tojson writes it. */
 
-import { Float, isList, Markup, Namespace, numberOf, Tuple, textOf, typeName } from "./values.ts";
+import { bounded, Float, isList, Markup, Namespace, numberOf, Tuple, textOf, typeName } from "./values.ts";
 
 /** str(value): what {{ … }} writes. */
-export const str = (value: unknown): string => textOf(value) ?? (value === undefined ? "" : repr(value));
+export const str = (value: unknown): string => textOf(value) ?? (value === undefined ? "" : repr(bounded(value)));
 
 /** repr(value): what a value is written as within a list or a dict. */
 export function repr(value: unknown): string {

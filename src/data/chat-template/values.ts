@@ -96,13 +96,30 @@ export function truth(value: unknown): boolean {
   return value instanceof Map ? value.size > 0 : value !== undefined && value !== null;
 }
 
-export function equal(a: unknown, b: unknown): boolean {
+export const equal = (a: unknown, b: unknown): boolean => same(bounded(a), bounded(b));
+
+function same(a: unknown, b: unknown): boolean {
   const [x, y] = [keyOf(a), keyOf(b)];
   if (isList(x) && isList(y))
-    return typeName(x) === typeName(y) && x.length === y.length && x.every((item, i) => equal(item, y[i]));
+    return typeName(x) === typeName(y) && x.length === y.length && x.every((item, i) => same(item, y[i]));
   if (x instanceof Map && y instanceof Map)
-    return x.size === y.size && [...x].every(([key, item]) => y.has(key) && equal(item, y.get(key)));
+    return x.size === y.size && [...x].every(([key, item]) => y.has(key) && same(item, y.get(key)));
   return x === y;
+}
+
+/** Items within items, and 64ths of their texts, of what is compared or written; a template can make more of little. */
+const NESTED_LIMIT = 1 << 18;
+
+/** The value, if what is in it is no more than can be gone through. */
+export function bounded<T>(value: T): T {
+  let left = NESTED_LIMIT;
+  const count = (one: unknown) => {
+    left -= 1 + (textOf(one)?.length ?? 0) / 64;
+    if (left < 0) throw new Error(`it makes an array of ${NESTED_LIMIT} items, those within items counted`);
+    if (Array.isArray(one) || one instanceof Map) for (const part of one.values()) count(part);
+  };
+  if (typeof value === "object" && value !== null) count(value);
+  return value;
 }
 
 /** Less than 0 where a comes before b. */
@@ -110,12 +127,17 @@ export function compare(a: unknown, b: unknown): number {
   const [x, y] = [numberOf(a), numberOf(b)];
   if (x !== undefined && y !== undefined) return x - y;
   const [s, t] = [textOf(a), textOf(b)];
-  if (s !== undefined && t !== undefined) return compareLists(characters(s).map(codeOf), characters(t).map(codeOf));
+  if (s !== undefined && t !== undefined) return compareTexts(s, t);
   if (isList(a) && isList(b) && typeName(a) === typeName(b)) return compareLists(a, b);
   throw new Error(`'<' not supported between instances of '${typeName(a)}' and '${typeName(b)}'`);
 }
 
-const codeOf = (character: string) => character.codePointAt(0)!;
+/** By code points; where the first halves of two characters are the same, the second halves decide alike. */
+function compareTexts(a: string, b: string): number {
+  let i = 0;
+  while (i < a.length && a[i] === b[i]) i++;
+  return (a.codePointAt(i) ?? -1) - (b.codePointAt(i) ?? -1);
+}
 
 function compareLists(a: readonly unknown[], b: readonly unknown[]): number {
   const first = a.findIndex((item, i) => i >= b.length || !equal(item, b[i]));
