@@ -1,11 +1,18 @@
 /** @file Jinja chat templates, which come with models and are programs: what one may cost is limited. */
 
-import * as jinja from "@huggingface/jinja";
 import { DistillError } from "../core/errors.ts";
-import type { Turn } from "./turns.ts";
+import { Interpreter } from "./chat-template/evaluate.ts";
+import { ARRAY_LIMIT, GLOBALS } from "./chat-template/globals.ts";
+import { TEXT_LIMIT } from "./chat-template/methods.ts";
+import { Scope } from "./chat-template/scope.ts";
+import { type Node, parseTemplate } from "./chat-template/tree.ts";
+import { fromJson } from "./chat-template/values.ts";
+
+/** A turn of a conversation; what else it holds (reasoning_content, tool_calls, name …) is for the template to read. */
+export type TemplateMessage = { role: string } & Record<string, unknown>;
 
 export type ChatTemplate = (
-  messages: readonly Turn[],
+  messages: readonly TemplateMessage[],
   options: { generate: boolean; tools?: readonly unknown[] | undefined },
 ) => string;
 
@@ -16,141 +23,76 @@ const BLANKS_LIMIT = 1024;
 /** Expressions evaluated, and what they give: an item of an array counts 1/8, a character of a text 1/64. */
 const WORK_LIMIT = 200_000;
 const WORK_PER_MESSAGE = 2000;
-const TEXT_LIMIT = 1 << 22;
-const ARRAY_LIMIT = 1 << 16;
+const WORK_PER_TOOL = 10_000;
 
 /**
- * A Jinja chat template as a function. `where` names it in errors; `special` are the texts of special tokens. A template
- * that writes the date writes 26 July 2024, so that the same messages are the same tokens on every day.
+ * A Jinja chat template as a function that writes what transformers' apply_chat_template does. `where` names it in errors;
+ * `special` are the texts of special tokens, `variables` what else it is given. A template that writes the date writes
+ * 26 July 2024, so that the same messages are the same tokens on every day.
  */
 export function chatTemplate(
   source: string,
   where: string,
   special: { bos: string; eos: string },
-  given: Readonly<Record<string, unknown>> = {},
+  variables: Record<string, unknown> = {},
 ): ChatTemplate {
   const refuse = (why: string): never => {
     throw new DistillError(`${where} is not a Jinja template that can be read: ${why}.`);
   };
   if (source.length > SOURCE_LIMIT) refuse(`it has ${source.length} characters; at most ${SOURCE_LIMIT} are read`);
   if (new RegExp(`\\s{${BLANKS_LIMIT}}`).test(source)) refuse(`it has a run of ${BLANKS_LIMIT} blanks`);
-  let program: Statement;
+  let program: Node;
   try {
-    program = new Template(source).parsed;
+    program = parseTemplate(source);
   } catch (error) {
     return refuse((error as Error).message);
   }
   return (messages, { generate, tools }) => {
-    const variables = {
-      ...GLOBALS,
-      ...given,
-      messages,
+    const names = fromJson({
       tools: tools ?? null,
-      add_generation_prompt: generate,
+      documents: null,
       bos_token: special.bos,
       eos_token: special.eos,
-    };
+      ...variables,
+      messages: messages.map(plainTurn),
+      add_generation_prompt: generate,
+    }) as Map<string, unknown>;
+    const work = WORK_LIMIT + WORK_PER_MESSAGE * messages.length + WORK_PER_TOOL * (tools?.length ?? 0);
+    const scope = new Scope(new Scope(undefined, Object.entries(GLOBALS)), names);
     try {
-      const scope = new Environment();
-      for (const [name, value] of Object.entries(variables)) scope.set(name, value);
-      return new LimitedInterpreter(scope, WORK_LIMIT + WORK_PER_MESSAGE * messages.length).run(program)
-        .value as string;
+      return new Interpreter(limit(work)).render(program.body!, scope);
     } catch (error) {
       throw new DistillError(`${where} cannot write these messages: ${(error as Error).message}.`);
     }
   };
 }
 
-/** What templates know without being told; Python's spellings too. */
-const GLOBALS = {
-  true: true,
-  True: true,
-  false: false,
-  False: false,
-  none: null,
-  None: null,
-  raise_exception(message: string): never {
-    throw new Error(message);
-  },
-  range(start: number, stop?: number, step = 1): number[] {
-    const [from, to] = stop === undefined ? [0, start] : [start, stop];
-    const length = Math.max(0, Math.ceil((to - from) / step));
-    if (!(length <= ARRAY_LIMIT)) throw new Error(`range() of ${length} numbers; at most ${ARRAY_LIMIT} are made`);
-    return Array.from({ length }, (_, i) => from + i * step);
-  },
-  strftime_now: (format: string) =>
-    format.replace(/%(-?[A-Za-z%])/g, (whole, directive: string) => DAY[directive] ?? whole),
-};
+/** The names under which reasoning is given; templates read the first, and gpt-oss's the second. */
+const REASONING = ["reasoning_content", "thinking", "reasoning"];
 
-/** The day that Llama 3's template falls back to where it has no clock. */
-const DAY: Record<string, string> = {
-  a: "Fri",
-  A: "Friday",
-  b: "Jul",
-  B: "July",
-  d: "26",
-  "-d": "26",
-  e: "26",
-  m: "07",
-  "-m": "7",
-  y: "24",
-  Y: "2024",
-  H: "12",
-  I: "12",
-  M: "00",
-  S: "00",
-  p: "PM",
-  j: "208",
-  F: "2024-07-26",
-  T: "12:00:00",
-  "%": "%",
-};
-
-type Statement = { type: string; iterable?: Statement; lhs?: Statement };
-type RuntimeValue = { value: unknown };
-type Scope = { set(name: string, value: unknown): void };
-
-/** The library's classes, whose types no compiler that resolves modules as Node does can find. */
-const { Environment, Interpreter, Template } = jinja as unknown as {
-  Environment: new () => Scope;
-  Interpreter: new (
-    scope: Scope,
-  ) => {
-    evaluate(statement: Statement | undefined, scope: Scope): RuntimeValue;
-    run(program: Statement): RuntimeValue;
-  };
-  Template: new (source: string) => { parsed: Statement };
-};
-
-/** Counts what it does, and stops where no template that writes a conversation would get. */
-class LimitedInterpreter extends Interpreter {
-  private work = 0;
-  /** What loops go over: each item is a scope of its own. */
-  private readonly iterables = new Set<Statement>();
-  private readonly limit: number;
-
-  constructor(scope: Scope, limit: number) {
-    super(scope);
-    this.limit = limit;
-  }
-
-  override evaluate(statement: Statement | undefined, scope: Scope): RuntimeValue {
-    // `x` of "for … in x" and of "for … in x if …"
-    if (statement?.type === "For") this.iterables.add(statement.iterable!.lhs ?? statement.iterable!);
-    const result = super.evaluate(statement, scope);
-    this.work += 1 + costOf(result, statement !== undefined && this.iterables.has(statement));
-    if (this.work > this.limit)
-      throw new Error(`it takes more than ${this.limit} steps; a loop in it does not end, or goes over too much`);
-    return result;
-  }
+/** A turn as transformers gives it to a template: without what is null, its reasoning under both names. */
+function plainTurn(turn: TemplateMessage): Record<string, unknown> {
+  const given = Object.fromEntries(Object.entries(turn).filter(([, value]) => value !== null && value !== undefined));
+  const reasoning = REASONING.map((name) => given[name]).find((value) => value !== undefined);
+  return reasoning === undefined ? given : { thinking: reasoning, ...given, reasoning_content: reasoning };
 }
 
-function costOf({ value }: RuntimeValue, looped: boolean): number {
+/** Counts what is done, and stops where no template that writes a conversation would get. */
+function limit(most: number): (value: unknown, scopes: number) => void {
+  let work = 0;
+  return (value, scopes) => {
+    work += 1 + scopes + costOf(value);
+    if (work > most)
+      throw new Error(`it takes more than ${most} steps; a loop in it does not end, or goes over too much`);
+  };
+}
+
+function costOf(value: unknown): number {
   if (typeof value === "string") {
     if (value.length > TEXT_LIMIT) throw new Error(`it makes a text of ${value.length} characters`);
     return value.length / 64;
   }
-  const items = Array.isArray(value) ? value.length : value instanceof Map ? value.size : 0;
-  if (items > ARRAY_LIMIT) throw new Error(`it makes an array of ${items} items; at most ${ARRAY_LIMIT} are allowed`);
-  return looped ? items : items / 8;
+  const size = Array.isArray(value) ? value.length : value instanceof Map ? value.size : 0;
+  if (size > ARRAY_LIMIT) throw new Error(`it makes an array of ${size} items; at most ${ARRAY_LIMIT} are allowed`);
+  return size / 8;
 }

@@ -126,11 +126,15 @@ export function asConversation(row: Conversation | Pair): Conversation {
 /** A prompt that was rendered before would be rendered twice. */
 function requireUnrendered(prompt: string, tokenizer: Tokenizer): void {
   const special = tokenizer.mentions(prompt);
-  if (special !== undefined)
+  if (special !== undefined && writesSpecial(tokenizer))
     throw new RowFault(
       `has a prompt with the special token "${special}", as if it were rendered already, and the student's chat template renders it. Give messages, or set chat_template: plain`,
     );
 }
+
+/** Whether the chat template writes special tokens, so that a prompt's own are not meant to be there. */
+const writesSpecial = ({ mentions, render }: Tokenizer): boolean =>
+  mentions(render([{ role: "user", content: "a" }], { generate: true })) !== undefined;
 
 /** A token that begins texts is written by the template alone. */
 function requireOneBeginning(messages: readonly Turn[], { bos, written }: Tokenizer): void {

@@ -1,5 +1,7 @@
 /** @file How a chat template wants the arguments of calls: as an object that it writes itself, or as text. */
 
+import { toJson } from "./chat-template/text.ts";
+import { fromJson } from "./chat-template/values.ts";
 import type { ToolCall, Turn } from "./turns.ts";
 
 type Render = (messages: readonly Turn[], options: { generate: boolean }) => string;
@@ -12,7 +14,7 @@ const known = new WeakMap<Render, ArgumentsAs>();
 /** Tried once, on calls of our own. */
 export function argumentsAs(render: Render): ArgumentsAs {
   if (known.has(render)) return known.get(render);
-  const found = (["object", "text"] as const).find((form) => {
+  const writes = (form: "object" | "text", content: string | null): boolean => {
     const call = {
       type: "function",
       id: "call12345",
@@ -20,15 +22,16 @@ export function argumentsAs(render: Render): ArgumentsAs {
     } as const;
     const turns: Turn[] = [
       { role: "user", content: "Where?" },
-      { role: "assistant", content: "", tool_calls: [call] },
+      { role: "assistant", content, tool_calls: [call] },
     ];
     try {
       const text = render(withArguments(turns, form), { generate: false });
       return text.includes("look_up") && /"place": ?"here"/.test(text);
     } catch {
-      return false; // the other form is tried
+      return false; // the others are tried
     }
-  });
+  };
+  const found = (["object", "text"] as const).find((form) => ["", null].some((content) => writes(form, content)));
   known.set(render, found);
   return found;
 }
@@ -37,16 +40,16 @@ export function argumentsAs(render: Render): ArgumentsAs {
 export function withArguments(messages: readonly Turn[], form: "object" | "text"): Turn[] {
   const of = ({ function: { text, arguments: object, name }, ...call }: ToolCall): ToolCall => ({
     ...call,
-    function: { name, arguments: form === "text" ? (text ?? spaced(object)) : object },
+    function: { name, arguments: form === "text" ? (text ?? written(object)) : object },
   });
   return messages.map(({ tool_calls, ...turn }) => (tool_calls ? { ...turn, tool_calls: tool_calls.map(of) } : turn));
 }
 
-/** JSON as Python writes it, with a blank behind commas and colons. */
-export function spaced(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(spaced).join(", ")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  return `{${Object.entries(value)
-    .map(([key, inner]) => `${JSON.stringify(key)}: ${spaced(inner)}`)
-    .join(", ")}}`;
-}
+/** JSON as Python writes it. */
+const written = (value: unknown): string =>
+  toJson(fromJson(value), {
+    ensure_ascii: false,
+    indent: undefined,
+    separators: [", ", ": "],
+    sort: (keys) => keys,
+  });

@@ -1,5 +1,6 @@
 /** @file Turns of a conversation, from whichever keys people write them with. A key that means something is read or refused. */
 
+import { parseJson } from "./python-json.ts";
 import { isEmpty, isRecord, parsedText, RowFault, textOf } from "./values.ts";
 
 /** What an assistant asks to be called. */
@@ -145,6 +146,16 @@ function callsOf(given: Record<string, unknown>, refuse: Refuse): ToolCall[] {
   return calls.map((call) => toolCall(parsedText(call), refuse));
 }
 
+/** Arguments that are JSON; what is none is refused where it is read. */
+function argumentsIn(text: string): unknown {
+  if (text.trim() === "") return {};
+  try {
+    return parseJson(text);
+  } catch {
+    return text;
+  }
+}
+
 /** { function: { name, arguments } }, or the inner object alone; arguments as an object or as its JSON. */
 function toolCall(call: unknown, refuse: Refuse): ToolCall {
   const inner = isRecord(call) ? (parsedText(call.function) ?? call) : call;
@@ -153,7 +164,7 @@ function toolCall(call: unknown, refuse: Refuse): ToolCall {
   if (call.type !== undefined && call.type !== null && call.type !== "function")
     refuse(`calls a tool of type ${brief(call.type)}. Expected "function"`);
   const given = inner.arguments ?? inner.parameters ?? {};
-  const text = typeof given === "string" && given.trim() === "" ? {} : parsedText(given);
+  const text = typeof given === "string" ? argumentsIn(given) : given;
   if (!isRecord(text)) refuse(`calls ${inner.name} with ${brief(given)}. Expected an object, or its JSON`);
   return {
     type: "function",

@@ -1,5 +1,7 @@
 /** @file Values of a row as they are meant. */
 
+import { parseRow } from "./python-json.ts";
+
 /** Why a row cannot be used: a sentence without its end, behind where the row stands. */
 export class RowFault extends Error {}
 
@@ -14,7 +16,7 @@ export const isRecord = (value: unknown): value is Record<string, unknown> =>
 export function parsedText(value: unknown): unknown {
   if (typeof value !== "string" || !/^\s*[[{]/.test(value)) return value;
   try {
-    return JSON.parse(value);
+    return parseRow(value);
   } catch {
     return value;
   }

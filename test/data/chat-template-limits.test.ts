@@ -26,6 +26,31 @@ const ENDLESS: Record<string, [template: string, sentence: RegExp]> = {
     "{% macro f(x) %}{% if x %}{{ f(x - 1) }}{{ f(x - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
     /more than \d+ steps/,
   ],
+  "an array within an array, twice each time": [
+    "{% set x = namespace(s=[1]) %}{% for i in range(60) %}{% set x.s = [x.s, x.s] %}{% endfor %}{{ x.s }}",
+    /an array of \d+ items, those within items counted/,
+  ],
+  "arrays within arrays that are compared": [
+    "{% set x = namespace(s=[1], t=[1]) %}{% for i in range(60) %}{% set x.s = [x.s, x.s] %}{% set x.t = [x.t, x.t] %}{% endfor %}{{ x.s == x.t }}",
+    /an array of \d+ items, those within items counted/,
+  ],
+  "an array within an array that becomes JSON": [
+    "{% set x = namespace(s=[1]) %}{% macro f() %}{% set x.s = varargs %}{% endmacro %}{% for i in range(60) %}{{ f(x.s, x.s) }}{% endfor %}{{ x.s | tojson }}",
+    /an array of \d+ items, those within items counted/,
+  ],
+  "a text a thousand million times": ["{{ 'ab' * 10 ** 9 }}", /a text of \d+ characters/],
+  "an indent of a thousand million": ["{{ 'a\nb' | indent(10 ** 9) }}", /a text of \d+ characters/],
+  "a separator that is long": ["{{ range(60000) | join('x' * 10 ** 6) }}", /a text of \d+ characters/],
+  "a replacement that is long": ["{{ ('x' * 10 ** 6).replace('x', 'y' * 10 ** 6) }}", /a text of \d+ characters/],
+  "a sum that goes over many arrays": [
+    "{% set x = namespace(s=[]) %}{% for i in range(60000) %}{% set x.s = x.s + [i] %}{% endfor %}",
+    /more than \d+ steps/,
+  ],
+  "items that are all different": [
+    "{% for i in range(99) %}{{ range(60000) | unique | list | length }}{% endfor %}",
+    /more than \d+ steps/,
+  ],
+  "a macro without end": ["{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", /cannot write these messages/],
   "brackets that do not end": [`{{ ${"(".repeat(50_000)}`, /is not a Jinja template/],
   "a long run of blanks": [`${" ".repeat(200_000)}{% generation %}`, /a run of \d+ blanks/],
 };

@@ -159,8 +159,8 @@ test("a turn ends with the token that the template writes, where that is not the
 });
 
 test(
-  "templates are rendered as Python's Jinja renders them",
-  { skip: !existsSync(".venv/bin/python") && "there is no .venv with Python's jinja2" },
+  "templates are rendered as transformers renders them",
+  { skip: !existsSync(".venv/bin/python") && "there is no .venv with Python's transformers" },
   () => {
     const jobs = TEMPLATES.flatMap((name) => {
       const { folder: place } = tokenizerOf(name);

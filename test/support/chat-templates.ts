@@ -88,8 +88,39 @@ function unpackBundle(): string | undefined {
   }
 }
 
-const bundled = (file: string) =>
-  execFileSync("git", ["-C", repository!, "show", `HEAD:models/templates/${file}.jinja`], { encoding: "utf8" });
+const git = (input: string, ...args: string[]) => execFileSync("git", ["-C", repository!, ...args], { input });
+
+/** The bundled templates by the names of their files, all read at once. */
+const published = lazily(() => {
+  const place = "models/templates/";
+  const names = git("", "ls-tree", "--name-only", "HEAD", place)
+    .toString()
+    .match(/[^/\n]+(?=\.jinja$)/gm)!;
+  const output = git(names.map((name) => `HEAD:${place}${name}.jinja\n`).join(""), "cat-file", "--batch");
+  const found = new Map<string, string>();
+  let at = 0;
+  for (const name of names) {
+    const start = output.indexOf("\n", at) + 1; // behind a line of hash, type and size
+    const size = Number(output.toString("utf8", at, start).split(" ")[2]);
+    found.set(name, output.toString("utf8", start, start + size));
+    at = start + size + 1;
+  }
+  return found;
+});
+
+function lazily<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+/** A bundled template by the name of its file. */
+export const bundled = (file: string): string => published().get(file)!;
+
+/** The names of the bundled templates. */
+export const bundledNames = (): string[] => [...published().keys()];
 
 export const TEMPLATES = [
   ...Object.keys(WRITTEN),
@@ -99,8 +130,8 @@ export const TEMPLATES = [
 
 /** Write the tokenizer folder of a family; its chat template is in tokenizer_config.json. */
 export function writeChatTokenizer(folder: string, name: string, config: object = {}): string {
-  const published = BUNDLED[name];
-  const written = published ? { ...published, template: bundled(published.file) } : WRITTEN[name];
+  const known = BUNDLED[name];
+  const written = known ? { ...known, template: bundled(known.file) } : WRITTEN[name];
   if (written) {
     const { special, bos, template } = written;
     writeTokenizer(folder, {

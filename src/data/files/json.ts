@@ -3,6 +3,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { JSONParser } from "@streamparser/json";
 import { DistillError } from "../../core/errors.ts";
+import { parseRow } from "../python-json.ts";
 import { isRecord } from "../values.ts";
 import { lineBlocks, textBlocks } from "./bytes.ts";
 import type { Found, RowFile } from "./found.ts";
@@ -31,7 +32,7 @@ async function* linesOf(path: string): AsyncGenerator<Found> {
       const where = `${path}, line ${first + i}`;
       let found: Found;
       try {
-        found = { where, value: JSON.parse(line) };
+        found = { where, value: parseRow(line) };
       } catch (error) {
         if (read === 0 && isOneObject(path))
           throw new DistillError(
