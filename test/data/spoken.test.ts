@@ -69,13 +69,14 @@ test("a turn that is only a call is learned", published, () => {
   );
 });
 
-test("arguments are text where a template puts them there as text, the given one where there is one", published, () => {
-  const t = tokenizerOf("R1-Distill-Llama 8B");
-  const reasoned = { reasoning_content: "Half of 4." };
+test("arguments are text where a template puts them there as text, the given one where there is one", () => {
+  const chat_template =
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + (m.content or '') }}{% for c in m.tool_calls or [] %}{{ '[' + c.function.name + ' ' + c.function.arguments + ']' }}{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+  const t = tokenizerOf("SmolLM2", { chat_template });
   const of = (text?: string) =>
-    marked({ messages: [user("Halve 4."), said(null, { ...reasoned, ...calls("halve", { n: 4 }, text) })] }, t)[0]!;
-  assert.match(of(), /<think>\n«Half of 4\.\n<\/think>\n\n<｜tool▁calls▁begin｜>.*halve\n```json\n\{"n": 4\}\n```/s);
-  assert.match(of('{ "n":4 }'), /```json\n\{ "n":4 \}\n```/);
+    marked({ messages: [user("Halve 4."), said(null, calls("halve", { n: 4, of: ["é"] }, text))] }, t)[0]!;
+  assert.match(of(), /assistant\n«\[halve \{"n": 4, "of": \["é"\]\}\]<\|im_end\|>»$/);
+  assert.match(of('{ "n":4 }'), /assistant\n«\[halve \{ "n":4 \}\]<\|im_end\|>»$/);
 });
 
 test("what a template would leave out is refused, with its turn", published, () => {
