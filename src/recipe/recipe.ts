@@ -17,6 +17,7 @@ import { StudentSections } from "../student/options.ts";
 import * as teachers from "../teachers/index.ts";
 import * as trainers from "../trainers/index.ts";
 import type { TrainerOptions } from "../trainers/options.ts";
+import { scheduleConflict } from "../trainers/schedule.ts";
 import type { Trainer as TrainerComponent } from "../trainers/trainer.ts";
 import { readKeys, readYaml } from "./keys.ts";
 import { parsed } from "./parsed.ts";
@@ -109,7 +110,7 @@ export const Recipe = z
       );
     if (sampler && !rest.samplers)
       refuse(["sampler"], `the trainer ${trainer.type} draws nothing that another sampler could; leave it out`);
-    const conflict = rest.conflict?.(trainer);
+    const conflict = scheduleConflict(trainer) ?? rest.conflict?.(trainer);
     if (conflict) refuse(["trainer", conflict.key], conflict.message);
     if (rest.judges && !rewards) refuse(["rewards"], `the trainer ${trainer.type} needs rewards`);
     if (reference && !rest.keepsNear?.(trainer))
