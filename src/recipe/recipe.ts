@@ -19,6 +19,7 @@ import * as trainers from "../trainers/index.ts";
 import type { TrainerOptions } from "../trainers/options.ts";
 import { scheduleConflict } from "../trainers/schedule.ts";
 import type { Trainer as TrainerComponent } from "../trainers/trainer.ts";
+import { type ValidationOptions, validationConflict } from "../trainers/validation.ts";
 import { readKeys, readYaml } from "./keys.ts";
 import { parsed } from "./parsed.ts";
 
@@ -32,6 +33,12 @@ const OneDataset = z.union([
   z.strictObject({ generate: oneOf(generators), rows: z.int().positive(), seed }),
 ]);
 const Dataset = z.union([OneDataset, z.strictObject({ mix: z.array(OneDataset).min(1) })]);
+
+/** Rows that the student's loss is measured on: a dataset of its own, or a share of the rows that are then not trained on. */
+const EvaluationDataset = z.union([
+  ...Dataset.options,
+  z.strictObject({ split: z.number().gt(0, "give a share above 0").lt(1, "give a share below 1"), seed }),
+]);
 
 /** A trainer without a name is sft. */
 const Trainer = z.preprocess(
@@ -62,6 +69,8 @@ export const Recipe = z
       .prefault({}),
     /** What is trained on where nothing is sampled. */
     dataset: Dataset.optional(),
+    /** What the student's loss is measured on while it is trained. */
+    evaluation_dataset: EvaluationDataset.optional(),
     lora,
     /** What a trainer that keeps near to a model is to keep near to; the student as it starts unless given. */
     reference: z.strictObject({ path: text }).optional(),
@@ -87,7 +96,7 @@ export const Recipe = z
       .strict()
       .optional(),
   })
-  .superRefine(({ sampling, dataset, trainer, teacher, rewards, reference, sampler }, context) => {
+  .superRefine(({ sampling, dataset, evaluation_dataset, trainer, teacher, rewards, reference, sampler }, context) => {
     const refuse = (key: string[], message: string) => context.addIssue({ code: "custom", path: key, message });
     const {
       needs,
@@ -110,7 +119,17 @@ export const Recipe = z
       );
     if (sampler && !rest.samplers)
       refuse(["sampler"], `the trainer ${trainer.type} draws nothing that another sampler could; leave it out`);
-    const conflict = scheduleConflict(trainer) ?? rest.conflict?.(trainer);
+    if (evaluation_dataset && !rest.validates)
+      refuse(
+        ["evaluation_dataset"],
+        `the trainer ${trainer.type} makes its examples from trainer.prompts, and its loss is not measured on rows; leave it out${"eval_prompts" in rest.options.shape ? ", or give trainer.eval_prompts" : ""}`,
+      );
+    const conflict =
+      scheduleConflict(trainer) ??
+      (rest.validates
+        ? validationConflict(trainer as ValidationOptions, evaluation_dataset !== undefined)
+        : undefined) ??
+      rest.conflict?.(trainer);
     if (conflict) refuse(["trainer", conflict.key], conflict.message);
     if (rest.judges && !rewards) refuse(["rewards"], `the trainer ${trainer.type} needs rewards`);
     if (reference && !rest.keepsNear?.(trainer))
@@ -169,7 +188,11 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
       ? { models: section.models.map((one) => (typeof one === "string" ? one : placed(one, "teacher"))) }
       : {}),
   });
-  const { teacher, sampling, rewards, dataset, selection, evaluation } = recipe;
+  const mixed = <One extends object>(dataset: One): One =>
+    "mix" in dataset
+      ? { ...dataset, mix: (dataset.mix as object[]).map((one) => placed(one, "data")) }
+      : placed(dataset, "data");
+  const { teacher, sampling, rewards, dataset, evaluation_dataset, selection, evaluation } = recipe;
   const trainer = recipe.trainer as Recipe["trainer"] & { prompts?: object; eval_prompts?: object };
   return {
     ...recipe,
@@ -178,9 +201,8 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
     ...(teacher ? { teacher: placed(teacher, "teacher") } : {}),
     ...(sampling ? { sampling: asking(sampling) } : {}),
     ...(rewards ? { rewards: rewards.map((reward) => placed(reward, "reward")) } : {}),
-    ...(dataset
-      ? { dataset: "mix" in dataset ? { mix: dataset.mix.map((one) => placed(one, "data")) } : placed(dataset, "data") }
-      : {}),
+    ...(dataset ? { dataset: mixed(dataset) } : {}),
+    ...(evaluation_dataset ? { evaluation_dataset: mixed(evaluation_dataset) } : {}),
     selection: { ...selection, ...(selection.mix ? { mix: selection.mix.map((one) => placed(one, "data")) } : {}) },
     ...(evaluation ? { evaluation: measuring(asking(evaluation)) } : {}),
     ...(recipe.reference ? { reference: placed(recipe.reference, "student") } : {}),

@@ -31,11 +31,15 @@ const State = z.object({
     beta1_power: z.number(),
     beta2_power: z.number(),
   } satisfies Record<keyof OptimizerState, z.ZodType>),
+  /** Steps of the run that it was made in: its schedule. */
+  steps: z.int().positive().optional(),
   /** Tokens that were trained on. */
   tokens: z.int().nonnegative().default(0),
   /** The step after which the student was last measured, and the best so far. */
   evaluated: z.int().nonnegative().default(0),
   best: z.object({ step: z.int().positive(), score: z.number() }).optional(),
+  /** Measurements in turn that were no better than the best before them. */
+  early_stopping_patience_counter: z.int().nonnegative().default(0),
   /** What the source of batches goes on from. */
   source: z.json().optional(),
 });
@@ -80,6 +84,13 @@ export function forgetOtherCheckpoints(run: RunFolder, fingerprint: string): voi
   }
 }
 
+/** Remove the checkpoints of a run that lie beyond its last step. Returns theirs. */
+function forgetCheckpointsAfter(run: RunFolder, steps: number): number[] {
+  const beyond = checkpointSteps(run.path).filter((step) => step > steps);
+  for (const step of beyond) run.remove(nameOf(step));
+  return beyond;
+}
+
 /** The newest checkpoint that is as it was written. Damaged ones are moved away. */
 function newestWhole(run: RunFolder): number | undefined {
   for (const step of checkpointSteps(run.path).reverse()) {
@@ -90,15 +101,19 @@ function newestWhole(run: RunFolder): number | undefined {
   return undefined;
 }
 
-/** Put the weights and moments of the newest checkpoint on the device. */
+/**
+ * Put the weights and moments of the newest checkpoint of a run of `steps` on the device. Those of a longer run that are
+ * beyond its end are removed, and their steps returned.
+ */
 export async function loadCheckpoint(
   device: Device,
   { parameters, weights }: Trained,
   run: RunFolder,
-  fingerprint: string,
-): Promise<TrainerState | undefined> {
+  { fingerprint, steps }: { fingerprint: string; steps: number },
+): Promise<{ state: TrainerState | undefined; beyond: number[] }> {
+  const beyond = forgetCheckpointsAfter(run, steps);
   const step = newestWhole(run);
-  if (step === undefined) return undefined;
+  if (step === undefined) return { state: undefined, beyond };
   const folder = join(run.path, nameOf(step));
   const path = join(folder, "trainer.json");
   const state = State.safeParse(readJson(path, "The checkpoint's trainer.json"));
@@ -121,7 +136,7 @@ export async function loadCheckpoint(
   } finally {
     file.close();
   }
-  return state.data;
+  return { state: state.data, beyond };
 }
 
 /** Put the weights of one checkpoint on the device, as they are after training. */

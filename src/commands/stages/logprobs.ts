@@ -11,6 +11,7 @@ import { openStudent } from "../../student/student.ts";
 import * as teachers from "../../teachers/index.ts";
 import { type Context, datasetOf, hashOf, teacherInput, trainerOf } from "./context.ts";
 import { cacheOf, datasetContent, examplesInput } from "./example-cache.ts";
+import { splitInput, trainedOn } from "./examples.ts";
 
 const topOf = ({ recipe }: Context) => trainerOf(recipe).top_logprobs!(recipe.trainer)!;
 
@@ -34,6 +35,7 @@ export function logprobsStage(context: Context): Stage {
       tokenizer: hashOf(context, openStudent(recipe).tokenizer.folder, "folder", "The tokenizer"),
       ...(recipe.teacher ? { teacher: teacherInput(context) } : {}),
       ...(recipe.dataset ? { dataset: datasetContent(context, recipe.dataset) } : {}),
+      ...splitInput(recipe),
     }),
     leaves: [],
     async run({ folder, signal, requireUnchanged }) {
@@ -66,7 +68,7 @@ export function logprobsStage(context: Context): Stage {
         changed = false;
       }
       const { stopped, ...result } = await scoreExamples({
-        segments: examples.segments,
+        segments: trainedOn(recipe, examples.segments),
         top_logprobs: topOf(context),
         place: { folder: folder.place(name), key },
         stored: stored(),
