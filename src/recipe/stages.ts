@@ -38,7 +38,7 @@ export type StageContext = {
 /** A stopped stage is gone on with by the next run. */
 export type StageOutcome = { stopped?: boolean; result: Record<string, unknown> };
 
-export type StagePlan = { name: string; key: string; due: boolean; reason: string };
+export type StagePlan = { name: string; key: string; fingerprint: string; due: boolean; reason: string };
 
 const Entry = z.object({
   key: z.string(),
@@ -93,9 +93,10 @@ export function planStages(
   });
 }
 
-const planOf = ({ name, key }: Keyed, reason: string | undefined): StagePlan => ({
+const planOf = ({ name, key, fingerprint }: Keyed, reason: string | undefined): StagePlan => ({
   name,
   key,
+  fingerprint,
   due: reason !== undefined,
   reason: reason ?? "up to date",
 });

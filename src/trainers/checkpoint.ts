@@ -40,12 +40,15 @@ const State = z.object({
   best: z.object({ step: z.int().positive(), score: z.number() }).optional(),
   /** Measurements in turn that were no better than the best before them. */
   early_stopping_patience_counter: z.int().nonnegative().default(0),
+  /** Tokens that the student had written, those of runs of other lengths before it among them, and in the run of which key. */
+  sampled: z.object({ key: z.string(), before: z.int().nonnegative(), total: z.int().nonnegative() }).optional(),
   /** What the source of batches goes on from. */
   source: z.json().optional(),
 });
 export type Best = { step: number; score: number };
-export type TrainerState = Omit<z.output<typeof State>, "source" | "best"> & {
+export type TrainerState = Omit<z.output<typeof State>, "source" | "best" | "sampled"> & {
   source?: unknown;
+  sampled?: z.output<typeof State>["sampled"];
   best?: Best | undefined;
 };
 
@@ -75,14 +78,21 @@ export async function saveCheckpoint(read: Read, trained: Trained, run: RunFolde
   });
 }
 
+/** What the checkpoint of a step was made under, where its seal says so. */
+function fingerprintOf({ path }: Pick<RunFolder, "path">, step: number): string | undefined {
+  const read = readSeal(join(path, nameOf(step)));
+  return read && read.damage === undefined ? read.seal.key : undefined;
+}
+
 /** Remove the checkpoints of a run that were made under other settings. */
 export function forgetOtherCheckpoints(run: RunFolder, fingerprint: string): void {
-  for (const step of checkpointSteps(run.path)) {
-    const read = readSeal(join(run.path, nameOf(step)));
-    if (read?.damage === undefined && read?.seal.key !== undefined && read.seal.key !== fingerprint)
-      run.remove(nameOf(step));
-  }
+  for (const step of checkpointSteps(run.path))
+    if ((fingerprintOf(run, step) ?? fingerprint) !== fingerprint) run.remove(nameOf(step));
 }
+
+/** The step of the checkpoint that a run of `steps` would continue from. */
+export const continuesFrom = (run: Pick<RunFolder, "path">, fingerprint: string, steps: number): number | undefined =>
+  checkpointSteps(run.path).findLast((step) => step <= steps && fingerprintOf(run, step) === fingerprint);
 
 /** Remove the checkpoints of a run that lie beyond its last step. Returns theirs. */
 function forgetCheckpointsAfter(run: RunFolder, steps: number): number[] {

@@ -44,7 +44,7 @@ export type TrainingRun = {
   /** What the run was started with: a checkpoint of another one is refused. */
   fingerprint: string;
   /** What all of its result hangs on, its length too; the fingerprint unless given. */
-  key?: string;
+  key?: string | undefined;
   /** Stops the run after the step that is under way, with a checkpoint. */
   signal?: AbortSignal | undefined;
   /** Show no progress. */
@@ -79,7 +79,7 @@ export async function train<Batch>(
   { objective, source }: Course<Batch>,
   options: TrainerOptions,
 ): Promise<TrainingResult> {
-  const { device, model, folder, fingerprint, signal } = run;
+  const { device, model, folder, fingerprint, key = fingerprint, signal } = run;
   const own = objective.parameters ?? [];
   const trained = { ...run.trained, parameters: [...run.trained.parameters, ...own] };
   const { steps, shape, stepsPerEpoch } = source;
@@ -134,6 +134,13 @@ export async function train<Batch>(
     unseen = [];
     return report;
   };
+  /** What the student wrote: a source knows what it wrote in a run of this key. */
+  const sampled = () => {
+    const now = source.sampled?.();
+    const earlier = resumed?.sampled;
+    const before = (earlier?.key === key ? earlier.before : earlier?.total) ?? 0;
+    return now === undefined ? undefined : { key, before, total: before + now };
+  };
   const save = async () => {
     const { loss: _, grad_norm: __, metrics: ___, ...optimizer } = await look();
     const state = source.state?.save();
@@ -146,6 +153,7 @@ export async function train<Batch>(
       evaluated,
       best,
       early_stopping_patience_counter: counter,
+      sampled: sampled(),
       ...(state === undefined ? {} : { source: state }),
     });
     pruneCheckpoints(folder, options.save_total_limit, source.evaluation?.best ? best?.step : undefined);
@@ -243,7 +251,7 @@ export async function train<Batch>(
   const early = step < steps && exhausted();
   const kept = source.evaluation?.best && best && (step === steps || early) ? best : undefined;
   if (kept && kept.step !== step) await loadWeightsOf(device, run.trained, folder, kept.step);
-  const sampled = source.sampled?.();
+  const written = sampled();
   return {
     step,
     steps,
@@ -253,7 +261,7 @@ export async function train<Batch>(
     tokens,
     done,
     ...(kept ? { best: kept } : {}),
-    ...(sampled === undefined ? {} : { sampled }),
+    ...(written ? { sampled: written.total } : {}),
   };
 }
 

@@ -39,6 +39,9 @@ test("an epoch and then another one are two epochs in one go, bit for bit, where
   const [parts, whole] = [place(), place({ num_train_epochs: 2 })];
   await said(parts.path);
   const first = student(parts);
+  const plan = (await distill("plan", parts.path, "trainer.num_train_epochs=2")).out;
+  assert.match(plan, /num_train_epochs changed from 1 to 2\n[\s\S]*It continues from the checkpoint of step 10\./);
+  assert.doesNotMatch((await distill("plan", parts.path, "trainer.seed=2")).out, /continues/);
   const out = await said(parts.path, "trainer.num_train_epochs=2");
   assert.match(out, /train: trainer\.num_train_epochs changed from 1 to 2\n/);
   assert.match(out, /continues from step 10 of 20; its learning rates were those of a run of this length\./);
