@@ -35,10 +35,19 @@ const OneDataset = z.union([
 const Dataset = z.union([OneDataset, z.strictObject({ mix: z.array(OneDataset).min(1) })]);
 
 /** Rows that the student's loss is measured on: a dataset of its own, or a share of the rows that are then not trained on. */
-const EvaluationDataset = z.union([
-  ...Dataset.options,
-  z.strictObject({ split: z.number().gt(0, "give a share above 0").lt(1, "give a share below 1"), seed }),
-]);
+const EvaluationDataset = z.preprocess(
+  (given, context) => {
+    const keys = Object.keys(given ?? {});
+    const other = keys.find((key) => ["path", "generate", "mix"].includes(key));
+    if (keys.includes("split") && other)
+      context.addIssue(`give either split, a share of the rows that are trained on, or ${other}, rows of its own`);
+    return given;
+  },
+  z.union([
+    ...Dataset.options,
+    z.strictObject({ split: z.number().gt(0, "give a share above 0").lt(1, "give a share below 1"), seed }),
+  ]),
+);
 
 /** A trainer without a name is sft. */
 const Trainer = z.preprocess(

@@ -201,6 +201,12 @@ const REFUSED: [name: string, changes: object, message: RegExp][] = [
     { evaluation_dataset, trainer: { ...TRAINER, early_stopping_threshold: 0.1 } },
     /trainer\.early_stopping_threshold: it needs early_stopping_patience/,
   ],
+  [
+    "a share of the rows and rows of its own",
+    { evaluation_dataset: { split: 0.1, path: "rows.jsonl" } },
+    /evaluation_dataset: give either split, .* or path, rows of its own/,
+  ],
+  ["a misspelt share", { evaluation_dataset: { splt: 0.1 } }, /unknown key "splt" \(did you mean "split"\?\)/],
   ["a share that is none", { evaluation_dataset: { split: 1.5 } }, /evaluation_dataset\.split: give a share below 1/],
   ["a dataset that is not there", { evaluation_dataset: { path: "none.jsonl" } }, /Dataset not found: .*none\.jsonl/],
   [
