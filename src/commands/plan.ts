@@ -3,10 +3,11 @@
 import { DistillError } from "../core/errors.ts";
 import { readPipeline } from "../recipe/pipeline.ts";
 import { type Recipe, readRecipe } from "../recipe/recipe.ts";
-import { type Manifest, planStages, readManifest } from "../recipe/stages.ts";
+import { type Manifest, planStages, readManifest, type StagePlan } from "../recipe/stages.ts";
 import { requireConsent } from "../rewards/consent.ts";
 import { openRunFolder } from "../store/run-folder.ts";
 import { withStudentFolder } from "../student/unpack.ts";
+import { continuesFrom } from "../trainers/checkpoint.ts";
 import { type Actual, describeComparison, describeEstimate, type TrainingEstimate } from "../trainers/estimate.ts";
 import { planSteps } from "./pipeline.ts";
 import { prepare, refuseOwnInputs, weightsFor } from "./prepare.ts";
@@ -68,7 +69,8 @@ async function planRecipe(recipe: Recipe, recipePath: string, signal: AbortSigna
     const planned = planStages(stages, targets, manifest, folder);
     for (const { name, due, reason } of planned)
       console.log(`${name.padEnd(9)} ${due ? "runs" : "up to date"}${due ? `: ${reason}` : ""}`);
-    for (const line of await foreseen(context, manifest, signal)) console.log(line);
+    const train = planned.find(({ name, due }) => name === "train" && due);
+    for (const line of await foreseen(context, manifest, train, signal)) console.log(line);
     return planned.some(({ due }) => due);
   } finally {
     close();
@@ -76,7 +78,12 @@ async function planRecipe(recipe: Recipe, recipePath: string, signal: AbortSigna
 }
 
 /** What the work will be, as far as it can be said before; and what it was, where it is done. */
-async function foreseen(context: Context, manifest: Manifest | undefined, signal: AbortSignal): Promise<string[]> {
+async function foreseen(
+  context: Context,
+  manifest: Manifest | undefined,
+  train: StagePlan | undefined,
+  signal: AbortSignal,
+): Promise<string[]> {
   const { recipe } = context;
   const lines: string[] = [];
   if (recipe.sampling) lines.push("", ...foreseeSampling(context));
@@ -87,6 +94,8 @@ async function foreseen(context: Context, manifest: Manifest | undefined, signal
   const estimate = await foreseeTraining(context, signal);
   const [first, ...rest] = estimate ? describeEstimate(estimate) : [later];
   lines.push("", `Training: ${first}`, ...rest);
+  const from = train && estimate && continuesFrom(context.folder, train.fingerprint, estimate.steps);
+  if (from !== undefined) lines.push(`It continues from the checkpoint of step ${from}.`);
   const { predicted, actual } = (manifest?.stages.train?.result ?? {}) as {
     predicted?: TrainingEstimate;
     actual?: Actual;

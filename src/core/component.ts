@@ -30,7 +30,7 @@ export function componentOf<Made extends object>(registry: Record<string, Made>,
   return component;
 }
 
-const marks = z.registry<{ content: false }>();
+const marks = z.registry<{ content?: false; continued?: true }>();
 
 /** An option that says where something lies or how fast it runs, not what comes of it: no result hangs on it. */
 export function notContent<Option extends z.ZodType>(option: Option): Option {
@@ -39,6 +39,20 @@ export function notContent<Option extends z.ZodType>(option: Option): Option {
   return marked;
 }
 
+/** An option that the result hangs on, and that may change on the way: what was begun under another value is gone on with. */
+export function continuable<Option extends z.ZodType>(option: Option): Option {
+  const marked = option.clone();
+  marks.add(marked, { continued: true });
+  return marked;
+}
+
+const filtered = <Options extends object>(parsed: Options, keep: (key: string) => boolean): Partial<Options> =>
+  Object.fromEntries(Object.entries(parsed).filter(([key]) => keep(key))) as Partial<Options>;
+
 /** Of parsed options those that results hang on. */
 export const contentOf = <Options extends object>({ shape }: z.ZodObject, parsed: Options): Partial<Options> =>
-  Object.fromEntries(Object.entries(parsed).filter(([key]) => !marks.has(shape[key]!))) as Partial<Options>;
+  filtered(parsed, (key) => !marks.has(shape[key]!) || marks.get(shape[key]!)!.content !== false);
+
+/** Of those the ones without which nothing that was begun can be gone on with. */
+export const foundationOf = <Options extends object>({ shape }: z.ZodObject, parsed: Options): Partial<Options> =>
+  filtered(parsed, (key) => !marks.has(shape[key]!));

@@ -70,7 +70,7 @@ function merged(base: Raw, own: Raw): Raw {
 }
 
 /** Keys of which one says where a thing comes from. */
-const PLACED = ["step", "path", "generate", "mix", "config"];
+const PLACED = ["step", "path", "generate", "mix", "split", "config"];
 
 /** What is another place or another kind of thing shares no keys with what was there. */
 const replaces = (before: Raw, own: Raw): boolean =>

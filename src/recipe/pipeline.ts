@@ -117,7 +117,12 @@ const leftBy = ({ lora, sampling, export: exported }: Recipe): string[] => [
 type Link = { step: string; of: string };
 
 /** What a section reads of a step, unless it says so. */
-const READ: Record<string, string> = { dataset: "dataset", mix: "dataset", adapter: "adapter" };
+const READ: Record<string, string> = {
+  dataset: "dataset",
+  evaluation_dataset: "dataset",
+  mix: "dataset",
+  adapter: "adapter",
+};
 
 /** What a teacher is that names a step and no type. */
 const TEACHER = "engine";

@@ -19,7 +19,9 @@ import { StudentSections } from "../student/options.ts";
 import * as teachers from "../teachers/index.ts";
 import * as trainers from "../trainers/index.ts";
 import type { TrainerOptions } from "../trainers/options.ts";
+import { scheduleConflict } from "../trainers/schedule.ts";
 import type { Trainer as TrainerComponent } from "../trainers/trainer.ts";
+import { type ValidationOptions, validationConflict } from "../trainers/validation.ts";
 import { readKeys, readYaml } from "./keys.ts";
 import { parsed } from "./parsed.ts";
 
@@ -36,6 +38,21 @@ const OneDataset = z.union([
   z.strictObject({ generate: oneOf(generators), rows: z.int().positive(), seed, weight }),
 ]);
 const Dataset = z.union([OneDataset, z.strictObject({ mix: z.array(OneDataset).min(1) })]);
+
+/** Rows that the student's loss is measured on: a dataset of its own, or a share of the rows that are then not trained on. */
+const EvaluationDataset = z.preprocess(
+  (given, context) => {
+    const keys = Object.keys(given ?? {});
+    const other = keys.find((key) => ["path", "generate", "mix"].includes(key));
+    if (keys.includes("split") && other)
+      context.addIssue(`give either split, a share of the rows that are trained on, or ${other}, rows of its own`);
+    return given;
+  },
+  z.union([
+    ...Dataset.options,
+    z.strictObject({ split: z.number().gt(0, "give a share above 0").lt(1, "give a share below 1"), seed }),
+  ]),
+);
 
 /** A trainer without a name is sft. */
 const Trainer = z.preprocess(
@@ -68,6 +85,8 @@ export const Recipe = z
       .prefault({}),
     /** What is trained on where nothing is sampled. */
     dataset: Dataset.optional(),
+    /** What the student's loss is measured on while it is trained. */
+    evaluation_dataset: EvaluationDataset.optional(),
     lora,
     /** What a trainer that keeps near to a model is to keep near to; the student as it starts unless given. */
     reference: z.strictObject({ path: text }).optional(),
@@ -93,7 +112,7 @@ export const Recipe = z
       .strict()
       .optional(),
   })
-  .superRefine(({ sampling, dataset, trainer, teacher, rewards, reference, sampler }, context) => {
+  .superRefine(({ sampling, dataset, evaluation_dataset, trainer, teacher, rewards, reference, sampler }, context) => {
     const refuse = (key: string[], message: string) => context.addIssue({ code: "custom", path: key, message });
     const {
       needs,
@@ -116,7 +135,17 @@ export const Recipe = z
       );
     if (sampler && !rest.samplers)
       refuse(["sampler"], `the trainer ${trainer.type} draws nothing that another sampler could; leave it out`);
-    const conflict = rest.conflict?.(trainer);
+    if (evaluation_dataset && !rest.validates)
+      refuse(
+        ["evaluation_dataset"],
+        `the trainer ${trainer.type} makes its examples from trainer.prompts, and its loss is not measured on rows; leave it out${"eval_prompts" in rest.options.shape ? ", or give trainer.eval_prompts" : ""}`,
+      );
+    const conflict =
+      scheduleConflict(trainer) ??
+      (rest.validates
+        ? validationConflict(trainer as ValidationOptions, evaluation_dataset !== undefined)
+        : undefined) ??
+      rest.conflict?.(trainer);
     if (conflict) refuse(["trainer", conflict.key], conflict.message);
     if (rest.judges && !rewards) refuse(["rewards"], `the trainer ${trainer.type} needs rewards`);
     if (reference && !rest.keepsNear?.(trainer))
@@ -175,7 +204,11 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
       ? { models: section.models.map((one) => (typeof one === "string" ? one : placed(one, "teacher"))) }
       : {}),
   });
-  const { teacher, sampling, rewards, dataset, selection, evaluation } = recipe;
+  const mixed = <One extends object>(dataset: One): One =>
+    "mix" in dataset
+      ? { ...dataset, mix: (dataset.mix as object[]).map((one) => placed(one, "data")) }
+      : placed(dataset, "data");
+  const { teacher, sampling, rewards, dataset, evaluation_dataset, selection, evaluation } = recipe;
   const trainer = recipe.trainer as Recipe["trainer"] & { prompts?: object; eval_prompts?: object };
   return {
     ...recipe,
@@ -184,9 +217,8 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
     ...(teacher ? { teacher: placed(teacher, "teacher") } : {}),
     ...(sampling ? { sampling: asking(sampling) } : {}),
     ...(rewards ? { rewards: rewards.map((reward) => placed(reward, "reward")) } : {}),
-    ...(dataset
-      ? { dataset: "mix" in dataset ? { mix: dataset.mix.map((one) => placed(one, "data")) } : placed(dataset, "data") }
-      : {}),
+    ...(dataset ? { dataset: mixed(dataset) } : {}),
+    ...(evaluation_dataset ? { evaluation_dataset: mixed(evaluation_dataset) } : {}),
     selection: { ...selection, ...(selection.mix ? { mix: selection.mix.map((one) => placed(one, "data")) } : {}) },
     ...(evaluation ? { evaluation: measuring(asking(evaluation)) } : {}),
     ...(recipe.reference ? { reference: placed(recipe.reference, "student") } : {}),

@@ -13,6 +13,8 @@ export type Stage = {
   after: readonly string[];
   /** Everything else that its result hangs on, as JSON. */
   inputs: () => Record<string, unknown>;
+  /** Those of them without which nothing that it began can be gone on with; all of them unless given. */
+  foundation?: () => Record<string, unknown>;
   /** What it writes in the run's folder. Where something of somebody else's is in its place, nothing is begun. */
   leaves: readonly string[];
   /** Do it, or go on with what was begun under the same key; what it gives is kept in the manifest. */
@@ -22,6 +24,8 @@ export type Stage = {
 export type StageContext = {
   /** The hash of all that the result hangs on. */
   key: string;
+  /** The hash of that without which nothing that was begun can be gone on with. */
+  fingerprint: string;
   /** What the stages before it gave. */
   results: Record<string, Record<string, unknown>>;
   /** Where it writes; what is written is kept in the manifest and compared before the stage counts as done. */
@@ -34,7 +38,7 @@ export type StageContext = {
 /** A stopped stage is gone on with by the next run. */
 export type StageOutcome = { stopped?: boolean; result: Record<string, unknown> };
 
-export type StagePlan = { name: string; key: string; due: boolean; reason: string };
+export type StagePlan = { name: string; key: string; fingerprint: string; due: boolean; reason: string };
 
 const Entry = z.object({
   key: z.string(),
@@ -89,15 +93,16 @@ export function planStages(
   });
 }
 
-const planOf = ({ name, key }: Keyed, reason: string | undefined): StagePlan => ({
+const planOf = ({ name, key, fingerprint }: Keyed, reason: string | undefined): StagePlan => ({
   name,
   key,
+  fingerprint,
   due: reason !== undefined,
   reason: reason ?? "up to date",
 });
 
 /** A stage with what it is known by. */
-type Keyed = { name: string; key: string; inputs: Record<string, unknown>; stage: Stage };
+type Keyed = { name: string; key: string; fingerprint: string; inputs: Record<string, unknown>; stage: Stage };
 
 /** The stages that `targets` need, in order. */
 function keyed(stages: readonly Stage[], targets: readonly string[]): Keyed[] {
@@ -113,13 +118,17 @@ function keyed(stages: readonly Stage[], targets: readonly string[]): Keyed[] {
     .map((stage) => {
       const { name, after } = stage;
       const inputs = inputsOf(stage);
-      const key = contentHash({ inputs, after: after.map((before) => keys.get(before)) });
+      const read = after.map((before) => keys.get(before));
+      const key = contentHash({ inputs, after: read });
       keys.set(name, key);
-      return { name, key, inputs, stage };
+      const fingerprint = stage.foundation ? contentHash({ inputs: plain(stage.foundation()), after: read }) : key;
+      return { name, key, fingerprint, inputs, stage };
     });
 }
 
-const inputsOf = (stage: Stage): Record<string, unknown> => JSON.parse(JSON.stringify(stage.inputs()));
+const plain = (inputs: Record<string, unknown>): Record<string, unknown> => JSON.parse(JSON.stringify(inputs));
+
+const inputsOf = (stage: Stage): Record<string, unknown> => plain(stage.inputs());
 
 function requireSame({ name, inputs, stage }: Keyed): void {
   const changes = differences(inputs, inputsOf(stage));
@@ -199,7 +208,7 @@ export async function runStages(
   const save = () => folder.writeState(MANIFEST, { ...manifest, claim: folder.claim });
   const ran: string[] = [];
   for (const keyedStage of keyed(stages, targets)) {
-    const { stage, inputs, key } = keyedStage;
+    const { stage, inputs, key, fingerprint } = keyedStage;
     const plan = planOf(keyedStage, reasonToRun(keyedStage, manifest, new Set(), folder));
     onStage(plan);
     if (!plan.due) continue;
@@ -215,6 +224,7 @@ export async function runStages(
     const outputs: Record<string, Written> = {};
     const { stopped, result } = await stage.run({
       key,
+      fingerprint,
       results,
       signal,
       folder: noting(folder, outputs),

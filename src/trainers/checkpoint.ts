@@ -31,17 +31,24 @@ const State = z.object({
     beta1_power: z.number(),
     beta2_power: z.number(),
   } satisfies Record<keyof OptimizerState, z.ZodType>),
+  /** Steps of the run that it was made in: its schedule. */
+  steps: z.int().positive().optional(),
   /** Tokens that were trained on. */
   tokens: z.int().nonnegative().default(0),
   /** The step after which the student was last measured, and the best so far. */
   evaluated: z.int().nonnegative().default(0),
   best: z.object({ step: z.int().positive(), score: z.number() }).optional(),
+  /** Measurements in turn that were no better than the best before them. */
+  early_stopping_patience_counter: z.int().nonnegative().default(0),
+  /** Tokens that the student had written, those of runs of other lengths before it among them, and in the run of which key. */
+  sampled: z.object({ key: z.string(), before: z.int().nonnegative(), total: z.int().nonnegative() }).optional(),
   /** What the source of batches goes on from. */
   source: z.json().optional(),
 });
 export type Best = { step: number; score: number };
-export type TrainerState = Omit<z.output<typeof State>, "source" | "best"> & {
+export type TrainerState = Omit<z.output<typeof State>, "source" | "best" | "sampled"> & {
   source?: unknown;
+  sampled?: z.output<typeof State>["sampled"];
   best?: Best | undefined;
 };
 
@@ -71,13 +78,27 @@ export async function saveCheckpoint(read: Read, trained: Trained, run: RunFolde
   });
 }
 
+/** What the checkpoint of a step was made under, where its seal says so. */
+function fingerprintOf({ path }: Pick<RunFolder, "path">, step: number): string | undefined {
+  const read = readSeal(join(path, nameOf(step)));
+  return read && read.damage === undefined ? read.seal.key : undefined;
+}
+
 /** Remove the checkpoints of a run that were made under other settings. */
 export function forgetOtherCheckpoints(run: RunFolder, fingerprint: string): void {
-  for (const step of checkpointSteps(run.path)) {
-    const read = readSeal(join(run.path, nameOf(step)));
-    if (read?.damage === undefined && read?.seal.key !== undefined && read.seal.key !== fingerprint)
-      run.remove(nameOf(step));
-  }
+  for (const step of checkpointSteps(run.path))
+    if ((fingerprintOf(run, step) ?? fingerprint) !== fingerprint) run.remove(nameOf(step));
+}
+
+/** The step of the checkpoint that a run of `steps` would continue from. */
+export const continuesFrom = (run: Pick<RunFolder, "path">, fingerprint: string, steps: number): number | undefined =>
+  checkpointSteps(run.path).findLast((step) => step <= steps && fingerprintOf(run, step) === fingerprint);
+
+/** Remove the checkpoints of a run that lie beyond its last step. Returns theirs. */
+function forgetCheckpointsAfter(run: RunFolder, steps: number): number[] {
+  const beyond = checkpointSteps(run.path).filter((step) => step > steps);
+  for (const step of beyond) run.remove(nameOf(step));
+  return beyond;
 }
 
 /** The newest checkpoint that is as it was written. Damaged ones are moved away. */
@@ -90,15 +111,19 @@ function newestWhole(run: RunFolder): number | undefined {
   return undefined;
 }
 
-/** Put the weights and moments of the newest checkpoint on the device. */
+/**
+ * Put the weights and moments of the newest checkpoint of a run of `steps` on the device. Those of a longer run that are
+ * beyond its end are removed, and their steps returned.
+ */
 export async function loadCheckpoint(
   device: Device,
   { parameters, weights }: Trained,
   run: RunFolder,
-  fingerprint: string,
-): Promise<TrainerState | undefined> {
+  { fingerprint, steps }: { fingerprint: string; steps: number },
+): Promise<{ state: TrainerState | undefined; beyond: number[] }> {
+  const beyond = forgetCheckpointsAfter(run, steps);
   const step = newestWhole(run);
-  if (step === undefined) return undefined;
+  if (step === undefined) return { state: undefined, beyond };
   const folder = join(run.path, nameOf(step));
   const path = join(folder, "trainer.json");
   const state = State.safeParse(readJson(path, "The checkpoint's trainer.json"));
@@ -121,7 +146,7 @@ export async function loadCheckpoint(
   } finally {
     file.close();
   }
-  return state.data;
+  return { state: state.data, beyond };
 }
 
 /** Put the weights of one checkpoint on the device, as they are after training. */

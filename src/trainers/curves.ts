@@ -37,6 +37,9 @@ export function drawCurves(folder: RunFolder, panels: readonly Panel[]): void {
   if (charts.length > 0) folder.writeFile(CURVES, chart(charts, "step"));
 }
 
+/** A line of what the student was measured at, rather than of a step. */
+const isMeasurement = (metric: Record<string, number>) => Object.keys(metric).some((name) => /^eval[/_]/.test(name));
+
 /** Drop what a killed run logged after its last checkpoint, up to which it was trained and measured: the rest is done again. */
 export function keepMetricsUntil(folder: RunFolder, step: number, evaluated: number): void {
   const path = join(folder.path, METRICS);
@@ -46,7 +49,7 @@ export function keepMetricsUntil(folder: RunFolder, step: number, evaluated: num
     .filter((line) => {
       try {
         const metric = JSON.parse(line) as Record<string, number>;
-        return metric.step! <= ("eval/reward" in metric ? evaluated : step);
+        return metric.step! <= (isMeasurement(metric) ? evaluated : step);
       } catch {
         return false; // the line that was being written when the run was killed
       }

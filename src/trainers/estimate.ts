@@ -3,7 +3,7 @@
 import { estimate, type Sizes } from "../compiler/memory.ts";
 import { type Batch, type BatchShape, layOut } from "../data/batch.ts";
 import type { Segments } from "../data/example-store.ts";
-import { type PackedRow, unpacked } from "../data/packing.ts";
+import { type PackedRow, rowsOf, unpacked } from "../data/packing.ts";
 import { elementsIn, type Model, type Parameter } from "../models/model.ts";
 import type { Device } from "../runtime/device.ts";
 import type { Rates } from "../runtime/probe.ts";
@@ -12,6 +12,7 @@ import type { Objective } from "./objective.ts";
 import type { TrainerOptions } from "./options.ts";
 import { lossAndGradients } from "./program.ts";
 import { nextToken } from "./supervised.ts";
+import { measurementsIn, type ValidationOptions } from "./validation.ts";
 
 export type TrainingEstimate = {
   device: string;
@@ -26,6 +27,9 @@ export type TrainingEstimate = {
   allocator_mb: number;
   /** Of these, the logits of one chunk of rows. */
   logits_mb: number;
+  /** What measuring the loss on evaluation_dataset adds: a program of its own, and how long one measurement takes. */
+  validation_mb?: number;
+  seconds_per_validation?: number;
   /** Everything, on the device. */
   memory_mb: number;
   /** The same as the largest resident set of the process, where the device is its CPU. */
@@ -64,8 +68,14 @@ export function estimateTraining(
   rates: Rates,
   {
     objective = nextToken,
+    validation,
     resident = process.memoryUsage.rss(),
-  }: { objective?: Pick<Objective<never>, "loss" | "reads">; resident?: number } = {},
+  }: {
+    objective?: Pick<Objective<never>, "loss" | "reads">;
+    /** What the loss is measured on meanwhile. */
+    validation?: Segments;
+    resident?: number;
+  } = {},
 ): TrainingEstimate {
   const { name: device, target } = on;
   const { rows, rowsPerStep, steps, shape } = layOutRun(on, model, segments, options);
@@ -96,12 +106,14 @@ export function estimateTraining(
   const state = weights + gradients + moments;
   const onCpu = device === "cpu";
   const program = onCpu ? largest.arena_bytes : largest.peak_bytes;
-  const memory = state + program + batch;
-  const overhead = NODE * largest.nodes + KERNELS;
+  const measuring = validation && foreseeValidation(model, validation, options, shape, on, rates);
+  const memory = state + program + batch + (measuring?.bytes ?? 0);
+  const overhead = NODE * (largest.nodes + (measuring?.nodes ?? 0)) + KERNELS;
 
   const gflop_per_step = (mean.flops * microBatches) / 1e9;
   const moved = mean.moved_bytes * microBatches + OPTIMIZER * optimized;
   const seconds_per_step = gflop_per_step / rates.matmul_gflops + moved / 1e9 / rates.elementwise_gb_s;
+  const times = measuring ? measurementsIn(steps, options as TrainerOptions & ValidationOptions) : 0;
   const tokens = segments.lengths.reduce((sum, length) => sum + length, 0);
   const tokens_per_step = (tokens / rows.length) * Math.min(rowsPerStep, rows.length);
   return {
@@ -114,6 +126,9 @@ export function estimateTraining(
     activations_mb: megabytes(largest.peak_bytes),
     allocator_mb: megabytes(program),
     logits_mb: megabytes(4 * chunkRows(shape, batches) * (model.head.shape[0] as number)),
+    ...(measuring
+      ? { validation_mb: megabytes(measuring.bytes), seconds_per_validation: Number(measuring.seconds.toPrecision(3)) }
+      : {}),
     memory_mb: megabytes(memory),
     peak_rss_mb: onCpu ? megabytes(resident + memory + overhead) : null,
     examples: segments.length,
@@ -123,8 +138,30 @@ export function estimateTraining(
     tokens_per_step: Math.round(tokens_per_step),
     gflop_per_step: Number(gflop_per_step.toPrecision(3)),
     seconds_per_step: Number(seconds_per_step.toPrecision(3)),
-    seconds: Number((steps * seconds_per_step).toPrecision(3)),
+    seconds: Number((steps * seconds_per_step + times * (measuring?.seconds ?? 0)).toPrecision(3)),
     tokens_per_s: Math.round(tokens_per_step / seconds_per_step),
+  };
+}
+
+/** The program that measures a loss, forward only, and how long it takes for all rows. */
+function foreseeValidation(
+  model: Model,
+  segments: Segments,
+  options: TrainerOptions,
+  shape: BatchShape,
+  { name, target }: Pick<Device, "name" | "target">,
+  rates: Rates,
+) {
+  const rows = rowsOf(segments, options);
+  const { loss } = nextToken.loss(model.eval(), shape);
+  const batches = sampled(segments, rows, shape);
+  const largest = estimate({ loss }, target, sizesOf(shape, batches, Math.max, Math.min));
+  const mean = estimate({ loss }, target, sizesOf(shape, batches, average, average));
+  const one = mean.flops / 1e9 / rates.matmul_gflops + mean.moved_bytes / 1e9 / rates.elementwise_gb_s;
+  return {
+    bytes: name === "cpu" ? largest.arena_bytes : largest.peak_bytes,
+    nodes: largest.nodes,
+    seconds: Math.ceil(rows.length / shape.rows) * one,
   };
 }
 
@@ -180,6 +217,9 @@ export function describeEstimate(e: TrainingEstimate): string[] {
   return [
     `On ${e.device}: weights ${e.weights_mb} MB, gradients ${e.gradients_mb} MB, moments ${e.moments_mb} MB,`,
     `forward and backward ${e.activations_mb} MB at their peak (logits ${e.logits_mb} MB), ${e.allocator_mb} MB with the allocator;`,
+    ...(e.validation_mb === undefined
+      ? []
+      : [`measuring the loss ${e.validation_mb} MB more, and ${e.seconds_per_validation} s each time;`]),
     `${e.peak_rss_mb === null ? `${e.memory_mb} MB on the device` : `${e.peak_rss_mb} MB of resident memory in all`}.`,
     `${e.examples} examples in ${e.rows} rows, filled to ${Math.round(100 * e.filled)} %; ${e.steps} steps of ${e.tokens_per_step} tokens and ${e.gflop_per_step} GFLOP:`,
     `about ${e.seconds_per_step} s a step, ${e.seconds} s in all, ${e.tokens_per_s} tokens/s.`,

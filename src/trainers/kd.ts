@@ -22,8 +22,10 @@ import {
   supervisedLoss,
 } from "./supervised.ts";
 import { defineTrainer } from "./trainer.ts";
+import { ValidationOptions, validated } from "./validation.ts";
 
 export const KdOptions = TrainerOptions.extend({
+  ...ValidationOptions.shape,
   /** The share of the cross-entropy in the loss; the rest is the forward KL to the teacher. */
   alpha: z.number().min(0).max(1).default(0.5),
   /** How many of the teacher's most likely tokens are stored for each token. */
@@ -46,11 +48,12 @@ export type KdBatch = Batch & { likely: Likely };
 export const kd = defineTrainer({
   options: KdOptions,
   needs: "dataset",
+  validates: true,
   teacher: "logprobs",
   top_logprobs: ({ top_logprobs }) => top_logprobs,
   create:
     (options) =>
-    ({ device, model, segments, likely }) => {
+    ({ device, model, segments, likely, validation, signal }) => {
       if (!segments || !likely)
         throw new DistillError("The trainer kd needs examples and what a teacher found likely in them.");
       const of = (i: number) => {
@@ -64,10 +67,15 @@ export const kd = defineTrainer({
       };
       return {
         objective: topKd(options.top_logprobs, options),
-        source: epochs(device, model, segments, options, (batch, rows) => ({
-          ...batch,
-          likely: joined(rows.flat().map(of)),
-        })),
+        source: validated(
+          epochs(device, model, segments, options, (batch, rows) => ({
+            ...batch,
+            likely: joined(rows.flat().map(of)),
+          })),
+          validation,
+          options,
+          signal,
+        ),
       };
     },
 });

@@ -13,12 +13,14 @@ import type { Trained } from "../student/trained.ts";
 import {
   type Best,
   CHECKPOINTS,
+  checkpointSteps,
   loadCheckpoint,
   loadWeightsOf,
   pruneCheckpoints,
   saveCheckpoint,
   writeWeight,
 } from "./checkpoint.ts";
+import { describeContinuation } from "./continuation.ts";
 import { drawCurves, keepMetricsUntil, METRICS } from "./curves.ts";
 import { dropoutMasks } from "./dropout.ts";
 import type { Report } from "./layout/layout.ts";
@@ -26,7 +28,7 @@ import type { Objective } from "./objective.ts";
 import type { TrainerOptions } from "./options.ts";
 import { choosePrecision, type Precision } from "./precision.ts";
 import { compileTraining, resetMoments } from "./program.ts";
-import { scheduled } from "./schedule.ts";
+import { scheduleConflict, scheduled } from "./schedule.ts";
 import type { Source } from "./source.ts";
 
 /** What is trained and where. */
@@ -41,6 +43,8 @@ export type TrainingRun = {
   folder: RunFolder;
   /** What the run was started with: a checkpoint of another one is refused. */
   fingerprint: string;
+  /** What all of its result hangs on, its length too; the fingerprint unless given. */
+  key?: string | undefined;
   /** Stops the run after the step that is under way, with a checkpoint. */
   signal?: AbortSignal | undefined;
   /** Show no progress. */
@@ -58,6 +62,8 @@ export type TrainingResult = {
   step: number;
   steps: number;
   stopped: boolean;
+  /** Whether it ended before the last step, because it gained nothing more. */
+  early: boolean;
   loss: number | null;
   tokens: number;
   /** Tokens that the student wrote between steps, where it did. */
@@ -73,14 +79,18 @@ export async function train<Batch>(
   { objective, source }: Course<Batch>,
   options: TrainerOptions,
 ): Promise<TrainingResult> {
-  const { device, model, folder, fingerprint, signal } = run;
+  const { device, model, folder, fingerprint, key = fingerprint, signal } = run;
   const own = objective.parameters ?? [];
   const trained = { ...run.trained, parameters: [...run.trained.parameters, ...own] };
   const { steps, shape, stepsPerEpoch } = source;
   const checkpoints = folder.place(CHECKPOINTS);
   const metrics = folder.place(METRICS);
 
-  const resumed = await loadCheckpoint(device, trained, folder, fingerprint);
+  const conflict = scheduleConflict(options);
+  if (conflict) throw new DistillError(`${conflict.key}: ${conflict.message}.`);
+  const { state: resumed, beyond } = await loadCheckpoint(device, trained, folder, { fingerprint, steps });
+  const continuation = describeContinuation(resumed, beyond, steps, options);
+  if (continuation && !run.silent) console.log(continuation);
   const restored = new Set(resumed ? trained.parameters.map(({ name }) => name) : []);
   const missing = [...model.parameters, ...(model.adapter?.parameters ?? [])].filter(({ name }) => !restored.has(name));
   for (const weight of run.weights(missing)) await writeWeight(device, model, weight);
@@ -89,7 +99,6 @@ export async function train<Batch>(
       await writeWeight(device, model, weight);
   if (!resumed) await resetMoments(device, trained.parameters);
   else source.state?.restore(resumed.source);
-  keepMetricsUntil(folder, resumed?.step ?? 0, resumed?.evaluated ?? 0);
   const precision = await choosePrecision(device, options.precision);
   const settings = {
     beta1: options.adam_beta1,
@@ -105,13 +114,19 @@ export async function train<Batch>(
   let step = resumed?.step ?? 0;
   let saved = resumed?.step;
   let tokens = resumed?.tokens ?? 0;
-  let evaluated = resumed?.evaluated ?? 0;
   let best = resumed?.best;
+  const unkept = source.evaluation?.best && best && !checkpointSteps(folder.path).includes(best.step);
+  if (unkept) best = undefined; // nobody asked for it then, or a longer run had a better one
+  // what is at hand is measured again, to be compared with what follows
+  let evaluated = unkept ? Math.min(step - 1, resumed!.evaluated) : (resumed?.evaluated ?? 0);
+  let counter = resumed?.early_stopping_patience_counter ?? 0;
   let lastLoss: number | null = null;
+  keepMetricsUntil(folder, step, evaluated);
   const done = { steps: 0, tokens: 0, seconds: 0 };
   let since = { tokens: 0, seconds: 0 }; // the last line of metrics
   let unseen: Seen[] = []; // steps on which nobody has looked yet
   let asked = false;
+  let said: string | undefined; // of the last measurement
   const look = async (): Promise<Report> => {
     const report = await training.report();
     const skipped_steps = report.skipped_steps - (resumed?.optimizer.skipped_steps ?? 0);
@@ -119,19 +134,29 @@ export async function train<Batch>(
     unseen = [];
     return report;
   };
+  /** What the student wrote: a source knows what it wrote in a run of this key. */
+  const sampled = () => {
+    const now = source.sampled?.();
+    const earlier = resumed?.sampled;
+    const before = (earlier?.key === key ? earlier.before : earlier?.total) ?? 0;
+    return now === undefined ? undefined : { key, before, total: before + now };
+  };
   const save = async () => {
     const { loss: _, grad_norm: __, metrics: ___, ...optimizer } = await look();
     const state = source.state?.save();
     await saveCheckpoint(training.read, trained, folder, {
       step,
+      steps,
       fingerprint,
       optimizer,
       tokens,
       evaluated,
       best,
+      early_stopping_patience_counter: counter,
+      sampled: sampled(),
       ...(state === undefined ? {} : { source: state }),
     });
-    pruneCheckpoints(folder, options.save_total_limit, best?.step);
+    pruneCheckpoints(folder, options.save_total_limit, source.evaluation?.best ? best?.step : undefined);
     saved = step;
     if (source.curves) drawCurves(folder, source.curves);
   };
@@ -139,21 +164,26 @@ export async function train<Batch>(
   const measured = async (): Promise<boolean> => {
     const { evaluation } = source;
     if (!evaluation || step === 0 || evaluated === step || !evaluation.due(step)) return true;
-    const found = await evaluation.measure();
+    const found = await evaluation.measure(training);
     if (!found) return false;
+    const { score } = found;
     evaluated = step;
-    const named = Object.entries(found.metrics).map(([name, value]) => [`eval/${name}`, value]);
-    log({ step, ...Object.fromEntries(named) });
-    if (evaluation.best && (best === undefined || found.score > best.score)) {
-      best = { step, score: found.score };
-      await save();
+    log({ step, ...found.metrics });
+    said = evaluation.describe(score);
+    counter =
+      score - (best?.score ?? Number.NEGATIVE_INFINITY) > (evaluation.stopping?.threshold ?? 0) ? 0 : counter + 1;
+    if (best === undefined || score > best.score) {
+      best = { step, score };
+      if (evaluation.best) await save();
     }
     return true;
   };
+  /** Whether the student has gained too little for too long. */
+  const exhausted = () => counter >= (source.evaluation?.stopping?.patience ?? Number.POSITIVE_INFINITY);
   const log = (metric: Record<string, unknown>) => appendFileSync(metrics, `${JSON.stringify(metric)}\n`);
   const progress = run.silent ? undefined : startProgress("train", steps, "step", step);
   try {
-    while ((await measured()) && step < steps && !signal?.aborted) {
+    while ((await measured()) && step < steps && !exhausted() && !signal?.aborted) {
       const start = performance.now();
       const made = await source.step(step);
       if (!made) break;
@@ -202,6 +232,7 @@ export async function train<Batch>(
           [
             batches.length > 0 ? `loss ${report.loss.toFixed(4)} · grad ${report.grad_norm.toFixed(3)}` : "no update",
             source.describe?.(own),
+            said,
             `lr ${learning_rate.toExponential(2)} · ${tokens_per_s.toFixed(0)} tokens/s`,
             skipped_steps > 0 ? `${skipped_steps} skipped` : undefined,
           ]
@@ -217,18 +248,20 @@ export async function train<Batch>(
   }
   if (saved !== step && step > 0) await save();
   await training.release();
-  const kept = source.evaluation?.best && best && step === steps ? best : undefined;
+  const early = step < steps && exhausted();
+  const kept = source.evaluation?.best && best && (step === steps || early) ? best : undefined;
   if (kept && kept.step !== step) await loadWeightsOf(device, run.trained, folder, kept.step);
-  const sampled = source.sampled?.();
+  const written = sampled();
   return {
     step,
     steps,
-    stopped: step < steps,
+    stopped: step < steps && !early,
+    early,
     loss: lastLoss,
     tokens,
     done,
     ...(kept ? { best: kept } : {}),
-    ...(sampled === undefined ? {} : { sampled }),
+    ...(written ? { sampled: written.total } : {}),
   };
 }
 

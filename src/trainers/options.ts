@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { notContent } from "../core/component.ts";
+import { continuable, notContent } from "../core/component.ts";
 import { TrainOn } from "../data/segments.ts";
 import { BASE_DTYPES } from "../models/storage.ts";
 import { PRECISIONS } from "./precision.ts";
@@ -10,9 +10,9 @@ export const TrainerOptions = z.object({
   ...ScheduleOptions.shape,
   learning_rate: z.number().positive().default(2e-5),
   /** How often the dataset, or the prompts, are passed over. */
-  num_train_epochs: z.number().positive().default(1),
+  num_train_epochs: continuable(z.number().positive().default(1)),
   /** Overrides num_train_epochs. */
-  max_steps: z.int().positive().optional(),
+  max_steps: continuable(z.int().positive().optional()),
   /** Rows in a micro-batch. */
   per_device_train_batch_size: z.int().positive().default(1),
   gradient_accumulation_steps: z.int().positive().default(1),

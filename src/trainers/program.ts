@@ -1,13 +1,13 @@
 /** @file The programs of training: an objective's loss and gradients, their sum, their norm, the optimizer's step. */
 
 import { gradients } from "../compiler/gradients.ts";
-import type { BatchShape } from "../data/batch.ts";
+import type { BatchShape, Batch as TokenBatch } from "../data/batch.ts";
 import { substitute } from "../graph/rewrite.ts";
 import { input, toposort, type Value } from "../graph/value.ts";
 import type { Model, Parameter } from "../models/model.ts";
 import type { AdamWOptions } from "../nn/adamw.ts";
 import { Cast } from "../ops/index.ts";
-import type { Device } from "../runtime/device.ts";
+import type { Device, Program } from "../runtime/device.ts";
 import { type Tensor, tensor } from "../runtime/tensor.ts";
 import { compileLayout } from "./layout/create.ts";
 import {
@@ -20,6 +20,7 @@ import {
 } from "./layout/layout.ts";
 import type { Losses, LossOptions, Objective } from "./objective.ts";
 import type { Precision } from "./precision.ts";
+import { nextToken, nextTokenFeeds } from "./supervised.ts";
 
 export type TrainingOptions = AdamWOptions & {
   weight_decay: number;
@@ -44,6 +45,8 @@ export type Training<Batch> = {
   ask(batches: readonly Batch[], settings: StepSettings): Promise<void>;
   /** What came of the last step: waits for it. */
   report(): Promise<Report>;
+  /** The mean over a batch's supervised tokens of -log p(token) by the weights of the moment: forward only, nothing changes. */
+  nextTokenLoss(batch: TokenBatch): Promise<number>;
   /** A trained weight or a moment in float32. */
   read(name: string): Promise<Float32Array>;
   /** End training: the weights are left as float32 states of their names. */
@@ -82,8 +85,8 @@ export async function compileTraining<Batch>(
   const isWhole = (name: string) => others.has(name) || model.storage(name).whole().name === name;
   const narrows = ({ name }: Value) =>
     (frozen.has(name!) && isWhole(name!)) || (!device.resident && trained.has(name!));
-  const outputs = [...Object.values(scalars), ...Object.values(grads)];
-  const computedIn = half ? narrowed(outputs, narrows) : outputs;
+  const inHalf = (outputs: readonly Value[]) => (half ? narrowed(outputs, narrows) : [...outputs]);
+  const computedIn = inHalf([...Object.values(scalars), ...Object.values(grads)]);
   // the flat optimizer narrows weights and widens gradients itself
   const widened = (x: Value) => (half && !device.resident ? Cast(x, { to: "float32" }) : x);
   const named = (names: readonly string[], values: readonly Value[]) =>
@@ -102,6 +105,9 @@ export async function compileTraining<Batch>(
       settings,
     );
 
+  let forward: Promise<Program> | undefined;
+  const compileForward = () => device.compile({ loss: inHalf([nextToken.loss(computed.eval(), shape).loss])[0]! });
+
   return {
     nodes: layout.nodes,
     kernels: (microBatches = 1) => layout.kernels(microBatches),
@@ -111,8 +117,16 @@ export async function compileTraining<Batch>(
     },
     ask,
     report: layout.report,
+    async nextTokenLoss(batch) {
+      forward ??= compileForward();
+      const { loss } = await (await forward).run(nextTokenFeeds(batch, 1 / batch.supervised.length));
+      return Number(loss!.data[0]);
+    },
     read: layout.read,
-    release: layout.release,
+    async release() {
+      await (await forward)?.release();
+      await layout.release();
+    },
   };
 }
 

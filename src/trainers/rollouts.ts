@@ -38,7 +38,7 @@ export type Backend = {
  * the run's key.
  */
 export async function openPolicy(options: TrainerOptions, materials: Materials) {
-  const { device, model, prompts, asked, judge, folder, fingerprint, signal } = materials;
+  const { device, model, prompts, asked, judge, folder, fingerprint, key = fingerprint, signal } = materials;
   const { max_length, per_device_train_batch_size: rows, precision, seed } = options;
   if (!prompts || !asked) throw new DistillError("A trainer whose student answers prompts was given none.");
   const long = prompts.find(({ tokens }) => tokens.length >= max_length);
@@ -52,7 +52,8 @@ export async function openPolicy(options: TrainerOptions, materials: Materials) 
     model: await policyOf(device, model, precision),
     ...asked,
     context_size: max_length,
-    place: { folder: folder.place(`rollouts/${fingerprint}`), key: fingerprint },
+    // what a run of another length drew was drawn with other weights
+    place: { folder: folder.place(`rollouts/${key}`), key },
     seed,
     judge,
     signal,

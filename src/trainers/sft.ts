@@ -4,14 +4,21 @@ import { epochs } from "./epochs.ts";
 import { TrainerOptions } from "./options.ts";
 import { nextToken } from "./supervised.ts";
 import { defineTrainer } from "./trainer.ts";
+import { ValidationOptions, validated } from "./validation.ts";
 
 export const sft = defineTrainer({
-  options: TrainerOptions,
+  options: TrainerOptions.extend(ValidationOptions.shape),
   needs: "dataset",
+  validates: true,
   create:
     (options) =>
-    ({ device, model, segments }) => ({
+    ({ device, model, segments, validation, signal }) => ({
       objective: nextToken,
-      source: epochs(device, model, segments!, options, (batch) => batch),
+      source: validated(
+        epochs(device, model, segments!, options, (batch) => batch),
+        validation,
+        options,
+        signal,
+      ),
     }),
 });

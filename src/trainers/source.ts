@@ -1,6 +1,6 @@
 /** @file Where a trainer's batches come from: known beforehand, or made between steps. */
 
-import type { BatchShape } from "../data/batch.ts";
+import type { BatchShape, Batch as TokenBatch } from "../data/batch.ts";
 import type { Panel } from "./curves.ts";
 
 /** What a step trains on. */
@@ -32,10 +32,19 @@ export type Source<Batch> = {
   evaluation?: {
     /** Whether it is time to, after so many steps. */
     due(done: number): boolean;
-    /** Nothing where a signal ended it. The higher the score the better. */
-    measure(): Promise<{ score: number; metrics: Record<string, number> } | undefined>;
+    /**
+     * A score, the higher the better, and what is logged, under names that begin with eval; nothing where a signal ended it.
+     * `nextTokenLoss` is the mean over a batch's supervised tokens by the weights of the moment.
+     */
+    measure(student: {
+      nextTokenLoss(batch: TokenBatch): Promise<number>;
+    }): Promise<{ score: number; metrics: Record<string, number> } | undefined>;
     /** Whether the weights with the best score become the student, rather than the last ones. */
     best: boolean;
+    /** After how many measurements in turn that are no more than `threshold` above the best before them the run ends. */
+    stopping?: { patience: number; threshold: number };
+    /** What a score is, in sentences. */
+    describe(score: number): string;
   };
   /** What came of a step, from 0, where somebody looked: throws where it says that something is wrong. */
   observe?(step: number, metrics: Record<string, number>): void;

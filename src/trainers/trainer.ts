@@ -13,11 +13,13 @@ import type { TrainerOptions } from "./options.ts";
 import type { Backend, PromptTokens } from "./rollouts.ts";
 
 /** What there is to train with. */
-export type Materials = Pick<TrainingRun, "device" | "model" | "folder" | "fingerprint" | "signal"> & {
+export type Materials = Pick<TrainingRun, "device" | "model" | "folder" | "fingerprint" | "key" | "signal"> & {
   /** The examples of the dataset, for trainers that need one. */
   segments?: Segments | undefined;
   /** What the teacher found likely in them, for trainers that ask for it. */
   likely?: LikelyExamples | undefined;
+  /** Examples that are not trained on, for trainers that are measured on some. */
+  validation?: Segments | undefined;
   /** For trainers that need prompts: what the student answers, and how its answers end and are read. */
   prompts?: readonly PromptTokens[] | undefined;
   asked?: { stops: readonly number[]; decode: (ids: readonly number[]) => string } | undefined;
@@ -46,6 +48,8 @@ export type Trainer<Options extends z.ZodObject = any> = {
   options: Options;
   /** Examples that are known beforehand, or prompts that the student answers between steps. */
   needs: "dataset" | "prompts";
+  /** Whether its loss can be measured on examples that are not trained on. */
+  validates?: boolean;
   /** What it asks of the recipe's teacher: its log-probabilities of the dataset's tokens, made beforehand, or itself. */
   teacher?: "logprobs" | "model";
   /** How many of the teacher's most likely tokens it reads in each place; all of them where it does not say. */

@@ -214,3 +214,29 @@ for (const [what, changes, said] of REFUSED)
     );
     assert.ok(!existsSync(join(output, "student")));
   });
+
+test("rows that are split off what was sampled are measured by their cross-entropy, and no teacher scores them", async () => {
+  const all = resultOf(sampled.output, "logprobs").examples as number;
+  const split = ["evaluation_dataset.split=0.4", "trainer.eval_steps=2"];
+  const { code, out, err } = await distill("train", sampled.path, ...split);
+  assert.equal(code, 0, err);
+  const measured = Math.ceil(0.4 * all);
+  assert.match(out, new RegExp(`${all - measured} examples, .*measured on ${measured} more`));
+  const lines = readFileSync(join(sampled.output, "metrics.jsonl"), "utf8").trim().split("\n");
+  const found = lines.map((line) => JSON.parse(line)).filter((line) => "eval_loss" in line);
+  assert.deepEqual(
+    found.map(({ step }) => step),
+    [2, 3],
+  );
+  assert.ok(found.every(({ eval_loss }) => eval_loss > 0 && eval_loss < 10));
+  assert.equal(resultOf(sampled.output, "train").validation_examples, measured);
+
+  const rows = join(mkdtempSync(join(tmpdir(), "pairs-")), "pairs.jsonl");
+  const pairs = [...readDataset(join(sampled.output, "dataset"))].flatMap(({ table }) => [
+    ...rowsIn<{ prompt: string; completion: string }>(table),
+  ]);
+  writeFileSync(rows, pairs.map(({ prompt, completion }) => `${JSON.stringify({ prompt, completion })}\n`).join(""));
+  const scored = recipe({ teacher, dataset: { path: rows }, evaluation_dataset: { split: 0.4 } });
+  assert.equal((await distill("train", scored.path)).code, 0);
+  assert.equal(resultOf(scored.output, "logprobs").scored, all - measured);
+});

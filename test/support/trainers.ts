@@ -141,7 +141,8 @@ export async function begin(
     output = mkdtempSync(join(tmpdir(), "trainer-")),
     config = TOY,
     signal,
-  }: { output?: string; config?: ModelConfig; signal?: AbortSignal } = {},
+    key,
+  }: { output?: string; config?: ModelConfig; signal?: AbortSignal; key?: string } = {},
   // biome-ignore lint/suspicious/noExplicitAny: only a trainer's own objective reads its batches.
 ): Promise<{ run: TrainingRun; course: Course<any>; model: Model }> {
   const model = createModel(config, "The test's student");
@@ -150,7 +151,7 @@ export async function begin(
   for (const weight of weights(model.parameters)) await writeWeight(device, model, weight);
   const folder = plainRunFolder(output);
   const trained = trainedPart(model, config);
-  const run = { device, model, trained, weights, folder, fingerprint: "a test", silent: true, signal };
+  const run = { device, model, trained, weights, folder, fingerprint: "a test", key, silent: true, signal };
   const course = await trainerIn(one).create(options)({ ...run, ...(await one.given(device, config)) });
   return { run, course, model };
 }
@@ -162,7 +163,12 @@ export async function trainIn(
   options: TrainerOptions,
   output: string,
   signal?: AbortSignal,
+  key?: string,
 ) {
-  const { run, course } = await begin(one, device, options, { output, ...(signal ? { signal } : {}) });
+  const { run, course } = await begin(one, device, options, {
+    output,
+    ...(signal ? { signal } : {}),
+    ...(key ? { key } : {}),
+  });
   return train(run, course, options);
 }

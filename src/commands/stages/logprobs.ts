@@ -11,6 +11,7 @@ import { openStudent } from "../../student/student.ts";
 import * as teachers from "../../teachers/index.ts";
 import { type Context, datasetOf, hashOf, renderingInput, teacherInput, trainerOf } from "./context.ts";
 import { cacheOf, datasetContent, examplesInput } from "./example-cache.ts";
+import { splitInput, trainedOn } from "./examples.ts";
 
 /** Which of a dataset's rows become examples, and what is learned of them. */
 function examplesAsked({ trainer: { max_length, overlength, on_bad_row, train_on } }: Context["recipe"]) {
@@ -41,6 +42,7 @@ export function logprobsStage(context: Context): Stage {
       ...renderingInput(recipe),
       ...(recipe.teacher ? { teacher: teacherInput(context) } : {}),
       ...(recipe.dataset ? { dataset: datasetContent(context, recipe.dataset) } : {}),
+      ...splitInput(recipe),
     }),
     leaves: [],
     async run({ folder, signal, requireUnchanged }) {
@@ -73,7 +75,7 @@ export function logprobsStage(context: Context): Stage {
         changed = false;
       }
       const { stopped, ...result } = await scoreExamples({
-        segments: examples.segments,
+        segments: trainedOn(recipe, examples.segments),
         top_logprobs: topOf(context),
         place: { folder: folder.place(name), key },
         stored: stored(),

@@ -4,8 +4,6 @@ import { join } from "node:path";
 import { componentOf, create } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
 import type { Segments } from "../../data/example-store.ts";
-import { readExamples } from "../../data/examples.ts";
-import { describeFindings } from "../../data/findings.ts";
 import type { Split } from "../../data/generators/generator.ts";
 import { type Likely, readLikely } from "../../data/likely.ts";
 import type { PromptSource } from "../../data/prompts.ts";
@@ -28,35 +26,8 @@ import { requireScores, scoreSegments } from "../../teachers/score.ts";
 import type { Teacher, TeacherComponent } from "../../teachers/teacher.ts";
 import { writeWeight } from "../../trainers/checkpoint.ts";
 import type { Beside, Materials } from "../../trainers/trainer.ts";
-import { askedThrough, type Context, datasetOf, questions, trainerOf } from "./context.ts";
-import { cacheOf } from "./example-cache.ts";
+import { askedThrough, type Context, questions, trainerOf } from "./context.ts";
 import { likelyPlace } from "./logprobs.ts";
-
-/** The examples of the recipe's dataset, where it has one; undefined where `signal` ended it. */
-export async function examplesOf(
-  context: Context,
-  tokenizer: Tokenizer,
-  signal: AbortSignal,
-): Promise<{ segments?: Segments } | undefined> {
-  const { recipe } = context;
-  if (!recipe.dataset && !recipe.sampling) return {};
-  const dataset = datasetOf(context);
-  const examples = await readExamples(
-    dataset,
-    tokenizer,
-    recipe.trainer,
-    signal,
-    cacheOf(context, dataset, tokenizer, recipe.trainer),
-  );
-  if (!examples) return undefined;
-  const { name, segments, dropped, findings } = examples;
-  for (const line of describeFindings(name, findings)) console.error(line);
-  if (dropped.length > 0)
-    console.error(
-      `${dropped.length} of ${dropped.length + segments.length} examples are longer than ${recipe.trainer.max_length} tokens and were left out, not cut.`,
-    );
-  return { segments };
-}
 
 /** The prompts that the student answers, and those that it is measured on, as it reads them; where the trainer has some. */
 export function promptsOf({ recipe }: Context, tokenizer: Tokenizer): Pick<Given, "prompts" | "evaluated"> {
@@ -78,7 +49,16 @@ export function promptsOf({ recipe }: Context, tokenizer: Tokenizer): Pick<Given
 
 type Given = Pick<
   Materials,
-  "segments" | "likely" | "prompts" | "evaluated" | "asked" | "backend" | "teacher" | "judge" | "reference"
+  | "segments"
+  | "validation"
+  | "likely"
+  | "prompts"
+  | "evaluated"
+  | "asked"
+  | "backend"
+  | "teacher"
+  | "judge"
+  | "reference"
 >;
 
 /** What the trainer is given. `close` frees the teacher. */
@@ -86,13 +66,13 @@ export async function materialsOf(
   context: Context,
   device: Device,
   student: Pick<OpenedStudent, "config" | "tokenizer" | "source">,
-  segments: Segments | undefined,
+  { segments, validation }: { segments?: Segments; validation?: Segments },
   { signal, requireUnchanged }: Pick<StageContext, "signal" | "requireUnchanged">,
 ): Promise<{ given: Given; close(): Promise<void> }> {
   const { recipe, folder } = context;
   const { tokenizer } = student;
   const trainer = trainerOf(recipe);
-  const given: Given = { segments, ...promptsOf(context, tokenizer) };
+  const given: Given = { segments, validation, ...promptsOf(context, tokenizer) };
   if (given.prompts) given.asked = { stops: tokenizer.stops, decode: tokenizer.decode };
   if (trainer.teacher === "logprobs") {
     const { name, key } = likelyPlace(context);

@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { contentOf } from "../../core/component.ts";
+import { contentOf, foundationOf } from "../../core/component.ts";
 import { DistillError, isOutOfMemory } from "../../core/errors.ts";
 import { availableMemory } from "../../core/memory.ts";
 import { inMemory, type Segments } from "../../data/example-store.ts";
@@ -43,7 +43,8 @@ import {
   trainerOf,
 } from "./context.ts";
 import { datasetContent } from "./example-cache.ts";
-import { examplesOf, materialsOf } from "./materials.ts";
+import { examplesOf, validationInput } from "./examples.ts";
+import { materialsOf } from "./materials.ts";
 import { samplerBackend, samplerInput } from "./sampler.ts";
 import { writeStudent } from "./student-folder.ts";
 
@@ -53,40 +54,16 @@ export function trainStage(context: Context): Stage {
   return {
     name: "train",
     after: trainer.teacher === "logprobs" ? ["logprobs"] : recipe.sampling ? ["select"] : [],
-    inputs() {
-      const { config, tokenizer } = openStudent(recipe);
-      const asked = trainer.asks?.(recipe.trainer);
-      return {
-        trainer: contentOf(trainer.options, recipe.trainer),
-        student:
-          "path" in recipe.student ? hashOf(context, recipe.student.path, "folder", "The student") : recipe.student,
-        config,
-        tokenizer: hashOf(context, tokenizer.folder, "folder", "The tokenizer"),
-        ...renderingInput(recipe),
-        ...(recipe.lora ? { lora: recipe.lora } : {}),
-        ...("path" in recipe.student && recipe.student.adapter
-          ? { adapter: hashOf(context, recipe.student.adapter, "folder", "The adapter") }
-          : {}),
-        ...(recipe.dataset ? { dataset: datasetContent(context, recipe.dataset) } : {}),
-        ...(recipe.selection.mix ? { mix: datasetContent(context, { mix: recipe.selection.mix }) } : {}),
-        ...(asked
-          ? { prompts: promptsInput(questions(asked.prompts, "train")), ...templateInput(context, tokenizer) }
-          : {}),
-        ...(asked?.evaluates ? { eval_prompts: promptsInput(questions(asked.evaluates, "test")) } : {}),
-        ...(recipe.sampler ? { sampler: samplerInput(recipe.sampler) } : {}),
-        ...(recipe.reference ? { reference: hashOf(context, recipe.reference.path, "folder", "The reference") } : {}),
-        ...(trainer.judges ? { rewards: rewardsInput(recipe.rewards!) } : {}),
-        ...(trainer.teacher === "model" ? { teacher: teacherInput(context) } : {}),
-      };
-    },
+    inputs: () => trainInput(context, contentOf),
+    foundation: () => trainInput(context, foundationOf),
     leaves: [NAMES.student, ...(recipe.lora ? [NAMES.adapter] : [])],
-    async run({ key, folder: run, signal, requireUnchanged }) {
+    async run({ key, fingerprint, folder: run, signal, requireUnchanged }) {
       const { model, trained, config, tokenizer, source } = studentToTrain(recipe, recipe.trainer, context.hub);
       const examples = await examplesOf(context, tokenizer, signal);
       if (!examples) return { stopped: true, result: {} };
       requireUnchanged();
-      const { segments } = examples;
-      forgetOtherCheckpoints(run, key);
+      const { segments, validation } = examples;
+      forgetOtherCheckpoints(run, fingerprint);
       const device = await openDevice(recipe.device, { threads: recipe.threads });
       let materials: Awaited<ReturnType<typeof materialsOf>> | undefined;
       try {
@@ -96,18 +73,25 @@ export function trainStage(context: Context): Stage {
           requireUnchanged();
         }
         const reading = { signal, requireUnchanged };
-        materials = await materialsOf(context, device, { config, tokenizer, source }, segments, reading);
+        materials = await materialsOf(context, device, { config, tokenizer, source }, examples, reading);
         requireUnchanged();
         const { given } = materials;
         const { trainer: options } = recipe;
         // checkpoints are for going on, and no part of what is left
         const { folder } = context;
-        const training = { device, model, trained, weights, folder, fingerprint: key, signal };
+        const training = { device, model, trained, weights, folder, fingerprint, key, signal };
         if (recipe.sampler) given.backend = samplerBackend(recipe.sampler, device, model, { config, tokenizer });
         const course = await trainer.create(options)({ ...training, ...given });
         const seen = segments ?? longestAnswers(recipe, given.prompts!);
-        console.log(describe(model, trained, segments, given.prompts, device.name));
-        const predicted = await foresee(model, trained, seen, recipe, device, course.objective);
+        console.log(describe(model, trained, examples, given.prompts, device.name));
+        const predicted = await foresee(
+          model,
+          trained,
+          { segments: seen, validation },
+          recipe,
+          device,
+          course.objective,
+        );
         for (const line of describeEstimate(predicted).slice(0, segments ? undefined : 3)) console.log(line);
         requireMemory(predicted);
         const resident = watchResidentSet();
@@ -118,7 +102,7 @@ export function trainStage(context: Context): Stage {
               : error;
           })
           .finally(resident.stop);
-        const { step, steps, stopped, loss, tokens, sampled, best, done } = await outcome;
+        const { step, steps, stopped, early, loss, tokens, sampled, best, done } = await outcome;
         const actual: Actual = {
           steps: done.steps,
           peak_rss_mb: Math.round(resident.peak_mb()),
@@ -137,14 +121,20 @@ export function trainStage(context: Context): Stage {
           await run.writeFolder(NAMES.adapter, key, (folder) => saveTrained(readerOf(device), trained, folder));
         for (const file of [METRICS, CURVES])
           if (existsSync(join(folder.path, file))) run.keep(file, run.fileAsItIs(file));
+        if (early)
+          console.log(
+            `It ended after step ${step} of ${steps}: trainer.early_stopping_patience measurements in turn gained nothing.`,
+          );
         if (best)
           console.log(
-            `Its weights are those after step ${best.step} of ${steps}, which scored best: ${best.score.toFixed(3)}.`,
+            `Its weights are those after step ${best.step} of ${steps}, which scored best: ${course.source.evaluation!.describe(best.score)}.`,
           );
         console.log(`The student is in ${placeOf(context, "student")}.`);
         if (recipe.lora) console.log(`The adapter is in ${placeOf(context, "adapter")}.`);
         const counted = {
           ...(segments ? { examples: segments.length } : {}),
+          ...(validation ? { validation_examples: validation.length } : {}),
+          ...(early ? { ended_after: step } : {}),
           ...(best ? { best } : {}),
           ...(given.prompts ? { prompts: given.prompts.length, tokens_sampled: sampled } : {}),
         };
@@ -154,6 +144,36 @@ export function trainStage(context: Context): Stage {
         await device.close();
       }
     },
+  };
+}
+
+/** Everything that the student hangs on; `optionsOf` says which of its trainer's options. */
+function trainInput(context: Context, optionsOf: typeof contentOf): Record<string, unknown> {
+  const { recipe } = context;
+  const trainer = trainerOf(recipe);
+  const { config, tokenizer } = openStudent(recipe);
+  const asked = trainer.asks?.(recipe.trainer);
+  return {
+    trainer: optionsOf(trainer.options, recipe.trainer),
+    student: "path" in recipe.student ? hashOf(context, recipe.student.path, "folder", "The student") : recipe.student,
+    config,
+    tokenizer: hashOf(context, tokenizer.folder, "folder", "The tokenizer"),
+    ...renderingInput(recipe),
+    ...(recipe.lora ? { lora: recipe.lora } : {}),
+    ...("path" in recipe.student && recipe.student.adapter
+      ? { adapter: hashOf(context, recipe.student.adapter, "folder", "The adapter") }
+      : {}),
+    ...(recipe.dataset ? { dataset: datasetContent(context, recipe.dataset) } : {}),
+    ...validationInput(context),
+    ...(recipe.selection.mix ? { mix: datasetContent(context, { mix: recipe.selection.mix }) } : {}),
+    ...(asked
+      ? { prompts: promptsInput(questions(asked.prompts, "train")), ...templateInput(context, tokenizer) }
+      : {}),
+    ...(asked?.evaluates ? { eval_prompts: promptsInput(questions(asked.evaluates, "test")) } : {}),
+    ...(recipe.sampler ? { sampler: samplerInput(recipe.sampler) } : {}),
+    ...(recipe.reference ? { reference: hashOf(context, recipe.reference.path, "folder", "The reference") } : {}),
+    ...(trainer.judges ? { rewards: rewardsInput(recipe.rewards!) } : {}),
+    ...(trainer.teacher === "model" ? { teacher: teacherInput(context) } : {}),
   };
 }
 
@@ -184,13 +204,14 @@ export function wholeStudent(context: Context): string {
 const foresee = async (
   model: Model,
   { parameters }: Trained,
-  segments: Segments,
+  { segments, validation }: { segments: Segments; validation?: Segments | undefined },
   { trainer }: Recipe,
   device: Device,
   objective?: Pick<Objective<never>, "loss" | "reads">,
 ) =>
   estimateTraining(model, parameters, segments, trainer, device, await measureRates(device), {
     ...(objective ? { objective } : {}),
+    ...(validation ? { validation } : {}),
   });
 
 /** What the student may answer at most: as many tokens as there is room for. */
@@ -212,11 +233,11 @@ export async function foreseeTraining(context: Context, signal: AbortSignal): Pr
   if (trainerOf(recipe).needs !== "dataset") return undefined;
   if (!recipe.dataset && !existsSync(placeOf(context, "dataset"))) return undefined;
   const { model, trained, tokenizer } = studentToTrain(recipe, recipe.trainer, context.hub);
-  const { segments } = (await examplesOf(context, tokenizer, signal)) ?? {};
+  const { segments, validation } = (await examplesOf(context, tokenizer, signal)) ?? {};
   if (!segments) return undefined;
   const device = await openDevice(recipe.device, { threads: recipe.threads });
   try {
-    return await foresee(model, trained, segments, recipe, device);
+    return await foresee(model, trained, { segments, validation }, recipe, device);
   } finally {
     await device.close();
   }
@@ -225,7 +246,7 @@ export async function foreseeTraining(context: Context, signal: AbortSignal): Pr
 function describe(
   model: Model,
   trained: Trained,
-  segments: Segments | undefined,
+  { segments, validation }: { segments?: Segments; validation?: Segments },
   prompts: readonly PromptTokens[] | undefined,
   device: string,
 ): string {
@@ -233,6 +254,7 @@ function describe(
   return [
     describeTrained(model, trained),
     ...(segments ? [`${segments.length} examples`, `${tokens} tokens`] : []),
+    ...(validation ? [`measured on ${validation.length} more`] : []),
     ...(prompts ? [`${prompts.length} prompts`] : []),
     `on ${device}.`,
   ].join(", ");

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { notContent } from "../../core/component.ts";
+import { continuable, notContent } from "../../core/component.ts";
 import { PromptSource } from "../../data/prompts.ts";
 import { TrainerOptions } from "../options.ts";
 import { LOSS_TYPES, SCALES } from "./advantages.ts";
@@ -54,9 +54,9 @@ export const GrpoOptions = TrainerOptions.extend({
   collapse: z.number().min(0).max(1).default(0.5),
   /** Problems that the student is measured on every eval_steps steps: the best of its weights are kept and become the student. */
   eval_prompts: notContent(PromptSource).optional(),
-  eval_steps: z.int().positive().default(20),
+  eval_steps: continuable(z.int().positive().default(20)),
   eval_num_generations: z.int().positive().default(2),
   eval_temperature: z.number().nonnegative().default(0.6),
-  load_best_model_at_end: z.boolean().default(true),
+  load_best_model_at_end: continuable(z.boolean().default(true)),
 });
 export type GrpoOptions = z.output<typeof GrpoOptions>;

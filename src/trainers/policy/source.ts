@@ -204,8 +204,10 @@ export async function policySource(
               });
               if (!drawn) return undefined;
               const metrics = { ...rewardMetrics(drawn, options.eval_num_generations), ...lengthMetrics(drawn) };
-              return { score: metrics.reward!, metrics };
+              const named = Object.entries(metrics).map(([name, value]) => [`eval/${name}`, value]);
+              return { score: metrics.reward!, metrics: Object.fromEntries(named) };
             },
+            describe: (score: number) => score.toFixed(3),
           },
         }
       : {}),
