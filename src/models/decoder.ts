@@ -3,6 +3,7 @@
 import { input, scalar, type Value } from "../graph/value.ts";
 import { attention } from "../nn/attention.ts";
 import { type Cache, cachedAttention, cacheMask } from "../nn/cached-attention.ts";
+import { dora } from "../nn/dora.ts";
 import { type Linear, linear } from "../nn/linear.ts";
 import { lora, narrowed } from "../nn/lora.ts";
 import { type Rotation, rotary, rotaryTables, rotate, rotationAt } from "../nn/rotary.ts";
@@ -128,13 +129,18 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
     return SimplifiedLayerNormalization(x, whole, { epsilon: decoder.rms_norm_eps });
   };
   const dropout = (x: Value, name: string, inference: boolean) =>
-    adapter!.scaling.keep < 1 && !inference ? [input(maskName(name), "bool", x.shape)] : [];
-  const scaling = (inference: boolean) => (inference ? { ...adapter!.scaling, keep: 1 } : adapter!.scaling);
+    adapter!.keep < 1 && !inference ? [input(maskName(name), "bool", x.shape)] : [];
+  const scaling = (name: string, inference: boolean) => ({
+    scaling: adapter!.targets.get(name)!.scaling,
+    keep: inference ? 1 : adapter!.keep,
+  });
   const multiply = (x: Value, name: string, inference: boolean): Value => {
     const w = storage(`${name}.weight`).whole(x);
     if (!adapter?.targets.has(name)) return linear(x, w);
-    const [a, b] = loraNames(name);
-    return lora(x, w, weight(a), weight(b), ...dropout(x, name, inference), scaling(inference));
+    const [a, b, magnitude] = loraNames(name);
+    const [s, mask] = [scaling(name, inference), dropout(x, name, inference)];
+    if (adapter.options.use_dora) return dora(x, w, [weight(a), weight(b), weight(magnitude)], s, ...mask);
+    return lora(x, w, weight(a), weight(b), ...mask, s);
   };
   const project = (x: Value, name: string, inference: boolean): Value => {
     const y = multiply(x, name, inference);
@@ -168,7 +174,7 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
   const last = (x: Value, inference: boolean): Value => {
     const h = norm(x, "model.norm");
     if (!headA) return h;
-    const u = narrowed(h, weight(headA), scaling(inference), ...dropout(h, "lm_head", inference));
+    const u = narrowed(h, weight(headA), scaling("lm_head", inference), ...dropout(h, "lm_head", inference));
     return Concat(h, u, { axis: h.shape.length - 1 });
   };
 

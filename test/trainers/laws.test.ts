@@ -118,7 +118,10 @@ const BROKEN: Record<string, { law: Law; subject: Partial<Subject> }> = {
       model: (options) => {
         const model = createModel(TOY, "toy", options);
         if (!model.adapter) return model;
-        return { ...model, adapter: { ...model.adapter, scaling: { ...model.adapter.scaling, scaling: 3 } } };
+        const targets = new Map(
+          [...model.adapter.targets].map(([module, target]) => [module, { ...target, scaling: 3 }]),
+        );
+        return { ...model, adapter: { ...model.adapter, targets } };
       },
     },
   },
