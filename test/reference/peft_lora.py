@@ -28,7 +28,7 @@ CASES = {
     "llama, the head": (dict(BASE, model_type="llama", tie_word_embeddings=False),
                         dict(r=4, lora_alpha=6, target_modules=["v_proj", "lm_head"])),
     "llama, PiSSA": (dict(BASE, model_type="llama", tie_word_embeddings=False),
-                     dict(r=4, lora_alpha=6, target_modules="all-linear", init_lora_weights="pissa")),
+                     dict(r=5, lora_alpha=6, target_modules="all-linear", init_lora_weights="pissa")),
     "qwen2, OLoRA": (dict(BASE, model_type="qwen2", tie_word_embeddings=True),
                      dict(r=3, lora_alpha=5, target_modules="all-linear", use_rslora=True, init_lora_weights="olora")),
     "llama, patterns": (dict(BASE, model_type="llama", tie_word_embeddings=False),
@@ -54,7 +54,7 @@ def weight(name, shape):
     """The same numbers in any language: sines of the index, scaled; vectors around 1."""
     n = math.prod(shape)
     phase = sum(map(ord, name)) % 97
-    values = torch.tensor([math.sin(0.7 * i + 0.003 * i * i + phase) for i in range(n)], dtype=torch.float64)
+    values = torch.tensor([math.sin(0.7 * i + 0.61 * i * i + phase) for i in range(n)], dtype=torch.float64)
     values = 1 + 0.1 * values if len(shape) == 1 else values * (0.8 / math.sqrt(shape[-1]))
     return values.float().reshape(shape)
 
@@ -72,7 +72,6 @@ def run(case, config, lora):
     model = peft.get_peft_model(model, peft.LoraConfig(**lora, task_type="CAUSAL_LM"))
     with torch.no_grad():
         if embeddings:
-            model.get_input_embeddings().weight.mul_(1.5)
             model.get_output_embeddings().base_layer.weight.mul_(-0.5)
         for name, parameter in model.named_parameters():
             if "lora_" in name or "modules_to_save" in name:
