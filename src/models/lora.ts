@@ -83,9 +83,21 @@ export function mergeLora(
   }
 }
 
-/** The lengths of the rows of W, [out, in]: with which DoRA begins. */
-export const rowLengths = (weight: Float32Array, { out, in: width }: Pick<Target, "out" | "in">): Float32Array =>
-  Float32Array.from({ length: out }, (_, o) => lengthOf(weight.subarray(o * width, (o + 1) * width)));
+/**
+ * The magnitudes that a new adapter of the model begins with where a weight that it is beside has been read: with DoRA the
+ * lengths of its rows. By name.
+ */
+export function magnitudesOf(
+  { options, targets }: Adapter,
+  name: string,
+  data: Float32Array,
+): [string, Float32Array][] {
+  const target = options.use_dora && name.endsWith(".weight") ? targets.get(moduleOf(name)) : undefined;
+  if (!target) return [];
+  const { out, in: width } = target;
+  const row = (_: unknown, o: number) => lengthOf(data.subarray(o * width, (o + 1) * width));
+  return [[loraNames(moduleOf(name))[2], Float32Array.from({ length: out }, row)]];
+}
 
 function lengthOf(row: ArrayLike<number>): number {
   let sum = 0;

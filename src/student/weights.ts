@@ -2,8 +2,7 @@
 
 import { besideAdapter, loadAdapter, readAdapter } from "../models/adapter-folder.ts";
 import { initialWeights, loadWeights, type Weight } from "../models/load.ts";
-import { type Adapter, loraNames, rowLengths } from "../models/lora.ts";
-import { moduleOf } from "../models/lora-targets.ts";
+import { magnitudesOf } from "../models/lora.ts";
 import type { Model, Parameter } from "../models/model.ts";
 import type { StudentOptions } from "./options.ts";
 
@@ -19,22 +18,18 @@ export function* startingWeights(
   const { adapter, initializer_range } = model;
   const own = ownWeights(student, { parameters, initializer_range });
   const stored = adapter && "path" in student && student.adapter ? readAdapter(student.adapter) : undefined;
-  const lengths = new Map<string, Float32Array>();
+  const magnitudes = new Map<string, Float32Array>();
   for (const weight of stored ? besideAdapter(own, stored, { ...model, adapter: adapter! }) : own) {
-    if (adapter && !stored) keepLengths(lengths, weight, adapter);
+    // before the weight moves to a device
+    if (adapter && !stored)
+      for (const [name, lengths] of magnitudesOf(adapter, weight.name, weight.data)) magnitudes.set(name, lengths);
     yield weight;
   }
   if (!adapter?.parameters.some(({ name }) => names.has(name))) return;
   if (stored) yield* loadAdapter(stored.folder, adapter);
   else
     for (const weight of initialWeights({ parameters: adapter.parameters, initializer_range }, seed))
-      yield { ...weight, data: lengths.get(weight.name) ?? weight.data };
-}
-
-/** What DoRA begins with: the lengths of the rows of the weights that pass by. */
-function keepLengths(lengths: Map<string, Float32Array>, { name, data }: Weight, { options, targets }: Adapter): void {
-  const target = options.use_dora && name.endsWith(".weight") ? targets.get(moduleOf(name)) : undefined;
-  if (target) lengths.set(loraNames(moduleOf(name))[2], rowLengths(data, target));
+      yield { ...weight, data: magnitudes.get(weight.name) ?? weight.data };
 }
 
 /** The weights of the student's own, without an adapter: those of its folder, or of a new one by its seed. */

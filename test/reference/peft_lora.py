@@ -45,6 +45,8 @@ CASES = {
                                        dict(r=4, lora_alpha=6, target_modules=["v_proj", "lm_head"])),
     "llama, DoRA": (dict(BASE, model_type="llama", tie_word_embeddings=False),
                     dict(r=4, lora_alpha=6, target_modules="all-linear", use_dora=True)),
+    "llama, DoRA of the head": (dict(BASE, model_type="llama", tie_word_embeddings=False),
+                                dict(r=4, lora_alpha=6, target_modules=["v_proj", "lm_head"], use_dora=True)),
 }
 LENGTH, ROWS, STEPS = 24, 3, 10
 LEARNING_RATE, WEIGHT_DECAY, BETAS, EPSILON, MAX_NORM = 1e-2, 0.1, (0.9, 0.95), 1e-6, 0.5
