@@ -6,14 +6,19 @@ import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { readJson, UNTRUSTED_BYTES } from "../core/files.ts";
 import { openSafetensors } from "../formats/safetensors.ts";
+import { InitLoraWeights, moveBase } from "./adapter-init.ts";
 import { readTensors, type Weight } from "./load.ts";
-import { type Adapter, LoraOptions, loraNames, mergeLora } from "./lora.ts";
+import { type Adapter, loraNames, mergeLora } from "./lora.ts";
+import { type AdapterOptions, LoraOptions } from "./lora-options.ts";
+import { moduleOf } from "./lora-targets.ts";
+import type { Model } from "./model.ts";
 
 export const ADAPTER_CONFIG = "adapter_config.json";
 export const ADAPTER_WEIGHTS = "adapter_model.safetensors";
 
 /** What adapter_config.json says of an adapter to the model `base` (a folder or a name). */
-export function adapterConfig({ options, targets }: Adapter, base: string | null): Record<string, unknown> {
+export function adapterConfig(adapter: Adapter, base: string | null): Record<string, unknown> {
+  const { options, targets, saved } = adapter;
   return {
     peft_type: "LORA",
     task_type: "CAUSAL_LM",
@@ -21,11 +26,18 @@ export function adapterConfig({ options, targets }: Adapter, base: string | null
     ...options,
     // whole names: PEFT leaves the head out of "all-linear" by other rules than ours
     target_modules: [...targets.keys()],
+    exclude_modules: null,
+    layers_to_transform: null,
+    layers_pattern: null,
+    rank_pattern: options.rank_pattern ?? {},
+    alpha_pattern: options.alpha_pattern ?? {},
+    use_dora: options.use_dora ?? false,
+    modules_to_save: saved.length > 0 ? [...new Set(saved.map(({ name }) => moduleOf(name)))] : null,
+    ensure_weight_tying: saved.some(({ name }) => adapter.tensorNames(name).length > 1),
     bias: "none",
     fan_in_fan_out: false,
     inference_mode: true,
-    init_lora_weights: true,
-    modules_to_save: null,
+    init_lora_weights: options.init_lora_weights ?? true,
   };
 }
 
@@ -39,15 +51,13 @@ const off = z
 const OTHERS = [
   "fan_in_fan_out",
   "lora_bias",
-  "rank_pattern",
-  "alpha_pattern",
-  "modules_to_save",
   "trainable_token_indices",
   "target_parameters",
   "layer_replication",
-  "use_dora",
   "use_qalora",
   "use_bdlora",
+  "velora_config",
+  "monteclora_config",
   "arrow_config",
   "kasa_config",
   "alora_invocation_tokens",
@@ -57,11 +67,28 @@ const AdapterConfig = LoraOptions.extend({
   ...Object.fromEntries(OTHERS.map((name) => [name, off])),
   peft_type: z.literal("LORA"),
   bias: z.literal("none").default("none"),
-  target_modules: z.unknown(), // the tensors say which
+  init_lora_weights: InitLoraWeights,
+  ensure_weight_tying: z.boolean().nullish(),
+  // the tensors say which
+  target_modules: z.unknown(),
+  exclude_modules: z.unknown(),
+  layers_to_transform: z.unknown(),
 });
 
-/** The options of the adapter in a folder, its target modules by their whole names. */
-export function readAdapterOptions(folder: string): LoraOptions {
+type Beside = { tensor: string; shape: readonly number[] };
+
+/** An adapter in a folder, before its model is known. */
+export type StoredAdapter = {
+  folder: string;
+  /** Its target modules are whole names. */
+  options: AdapterOptions;
+  /** The tensors of its file that are weights of the model itself, by their names in the model. */
+  beside: ReadonlyMap<string, Beside>;
+  ensure_weight_tying: boolean;
+};
+
+/** What the folder of an adapter says of it. */
+export function readAdapter(folder: string): StoredAdapter {
   if (!existsSync(folder)) throw new DistillError(`Adapter not found: ${folder}. Expected a folder of PEFT's.`);
   const path = join(folder, ADAPTER_CONFIG);
   const config = AdapterConfig.safeParse(readJson(path, "The adapter's configuration", UNTRUSTED_BYTES));
@@ -69,35 +96,130 @@ export function readAdapterOptions(folder: string): LoraOptions {
     const issues = config.error.issues.map(({ path, message }) => `${path.join(".") || "it"}: ${message}`);
     throw new DistillError(`${path} is not that of an adapter that can be loaded: ${issues.join("; ")}.`);
   }
-  const { r, lora_alpha, lora_dropout, use_rslora } = config.data;
-  return { r, lora_alpha, lora_dropout, use_rslora, target_modules: modulesIn(folder) };
+  const { r, lora_alpha, lora_dropout, use_rslora, use_dora, init_lora_weights, ...more } = config.data;
+  const { modules, beside } = tensorsIn(folder, use_dora);
+  const given = (name: "rank_pattern" | "alpha_pattern" | "modules_to_save") =>
+    more[name] && Object.keys(more[name]).length > 0 ? { [name]: more[name] } : {};
+  const options: AdapterOptions = {
+    ...{ r, lora_alpha, lora_dropout, use_rslora, target_modules: modules },
+    ...given("rank_pattern"),
+    ...given("alpha_pattern"),
+    ...given("modules_to_save"),
+    ...(use_dora ? { use_dora } : {}),
+    ...(init_lora_weights === true ? {} : { init_lora_weights }),
+  };
+  return { folder, options, beside, ensure_weight_tying: more.ensure_weight_tying ?? false };
 }
 
-/** The modules whose matrices a folder holds; a tensor that is no such matrix is refused. */
-function modulesIn(folder: string): string[] {
+/** The options of the adapter in a folder, its target modules by their whole names. */
+export const readAdapterOptions = (folder: string): AdapterOptions => readAdapter(folder).options;
+
+/** The modules whose matrices a folder holds, and the model's own weights beside them; any other tensor is refused. */
+function tensorsIn(folder: string, use_dora: boolean): { modules: string[]; beside: Map<string, Beside> } {
   const path = join(folder, ADAPTER_WEIGHTS);
   const file = openSafetensors(path);
   file.close();
-  const modules = [...file.entries.keys()].map((name) => {
-    const module = /^base_model\.model\.(.+)\.lora_[AB]\.weight$/.exec(name)?.[1];
-    if (!module || !loraNames(module).every((half) => file.entries.has(half)))
-      throw new DistillError(`${path}: the tensor "${name}" is not one of a pair lora_A.weight and lora_B.weight.`);
-    return module;
-  });
-  if (modules.length === 0) throw new DistillError(`${path} holds no tensors.`);
-  return [...new Set(modules)].sort();
+  const modules = new Set<string>();
+  const beside = new Map<string, Beside>();
+  for (const [name, { shape }] of file.entries) {
+    const part = /^base_model\.model\.(.+)\.(lora_[AB]\.weight|lora_magnitude_vector)$/.exec(name);
+    const own = /^base_model\.model\.(.+?)(?:\.base_layer)?\.(weight|bias)$/.exec(name);
+    if (part && (use_dora || part[2] !== "lora_magnitude_vector")) modules.add(part[1]!);
+    else if (own && !name.includes(".lora_")) beside.set(`${own[1]}.${own[2]}`, { tensor: name, shape });
+    else
+      throw new DistillError(
+        `${path}: the tensor "${name}" is not known. Expected pairs lora_A.weight and lora_B.weight of linear layers${use_dora ? ", lora_magnitude_vector" : ""}, and weights of the model itself.`,
+      );
+  }
+  for (const module of modules)
+    for (const name of loraNames(module).slice(0, use_dora ? 3 : 2))
+      if (!file.entries.has(name))
+        throw new DistillError(`${path} has no tensor "${name}", and others of the module ${module}.`);
+  if (modules.size === 0) throw new DistillError(`${path} holds no matrices lora_A.weight and lora_B.weight.`);
+  return { modules: [...modules].sort(), beside };
 }
 
 /** The matrices of an adapter from a folder, one at a time. */
-export const loadAdapter = (folder: string, adapter: Adapter): Generator<Weight> =>
+export const loadAdapter = (folder: string, adapter: Pick<Adapter, "parameters">): Generator<Weight> =>
   readTensors(join(folder, ADAPTER_WEIGHTS), adapter.parameters);
 
-/** `weights` with the adapter in a folder merged into them. */
-export function* mergedWeights(weights: Iterable<Weight>, folder: string, adapter: Adapter): Generator<Weight> {
-  const halves = new Map([...loadAdapter(folder, adapter)].map(({ name, data }) => [name, data]));
+/** A model with an adapter. */
+type Adapted = Pick<Model, "parameters"> & { adapter: Adapter };
+
+/**
+ * `weights` of the model as they are beside the matrices in a folder: those that are in its file in place of the model's, and
+ * from the others taken what the adapter took when it began.
+ */
+export function* besideAdapter(weights: Iterable<Weight>, stored: StoredAdapter, model: Adapted): Generator<Weight> {
+  requireBeside(stored, model);
+  const { folder, options, beside } = stored;
+  const path = join(folder, ADAPTER_WEIGHTS);
   for (const weight of weights) {
-    const [a, b] = loraNames(weight.name.replace(/\.weight$/, "")).map((name) => halves.get(name));
-    if (a && b) mergeLora(weight.data, a, b, adapter);
+    const { name, shape, init } = weight;
+    const target = model.adapter.targets.get(moduleOf(name));
+    const given = beside.get(name) ?? (isShared(name, model) ? beside.get(HEAD_WEIGHT) : undefined);
+    if (given) for (const { data } of readTensors(path, [{ name: given.tensor, shape, init }])) weight.data = data;
+    else if (target && name.endsWith(".weight")) moveBase(weight.data, target, options.init_lora_weights);
     yield weight;
+  }
+}
+
+/** `weights` with the adapter in a folder merged into them. */
+export function* mergedWeights(weights: Iterable<Weight>, stored: StoredAdapter, model: Adapted): Generator<Weight> {
+  const { targets } = model.adapter;
+  const halves = new Map([...loadAdapter(stored.folder, model.adapter)].map(({ name, data }) => [name, data]));
+  for (const weight of besideAdapter(weights, stored, model)) {
+    const [a, b, magnitude] = loraNames(moduleOf(weight.name)).map((name) => halves.get(name));
+    const target = targets.get(moduleOf(weight.name));
+    if (target && weight.name.endsWith(".weight")) mergeLora(weight.data, [a!, b!, magnitude], target);
+    yield weight;
+  }
+}
+
+const HEAD_WEIGHT = "lm_head.weight";
+
+/** Whether the head's weight is this one. */
+const isShared = (name: string, { adapter }: Adapted) => adapter.tied && name === EMBEDDING_WEIGHT;
+const EMBEDDING_WEIGHT = "model.embed_tokens.weight";
+
+/** Throw where a weight in an adapter's file is not one of the model, or is missing, or parts a head from its embedding. */
+function requireBeside({ folder, options, beside, ensure_weight_tying }: StoredAdapter, model: Adapted): void {
+  const path = join(folder, ADAPTER_WEIGHTS);
+  const { parameters, adapter } = model;
+  const known = new Map(parameters.map((parameter) => [parameter.name, parameter.shape]));
+  const head = beside.get(HEAD_WEIGHT);
+  const embedding = beside.get(EMBEDDING_WEIGHT);
+  for (const [name, { tensor, shape }] of beside) {
+    const expected = known.get(adapter.tied && name === HEAD_WEIGHT ? EMBEDDING_WEIGHT : name);
+    if (!expected)
+      throw new DistillError(
+        `${path}: the tensor "${tensor}" is neither of a low-rank pair nor a weight of the model, which has no ${name}. Give the model that the adapter was trained on.`,
+      );
+    if (expected.join() !== shape.join())
+      throw new DistillError(
+        `${path}: the tensor "${tensor}" has shape [${shape}], and the model's weight [${expected}]. Give a model of that size; where tokens were added, save the base after resize_token_embeddings and give that.`,
+      );
+  }
+  for (const { name } of adapter.saved)
+    if (!beside.has(name))
+      throw new DistillError(
+        `${path} has no tensor of ${name}, and modules_to_save in its ${ADAPTER_CONFIG} names it. Save the adapter again with PEFT.`,
+      );
+  const parted = (options.modules_to_save ?? []).some((end) =>
+    [EMBEDDING_WEIGHT, HEAD_WEIGHT].map(moduleOf).some((module) => module.endsWith(end)),
+  );
+  if (!adapter.tied || ensure_weight_tying || (!parted && !(head && embedding))) return;
+  if (head && embedding && sameTensors(path, head.tensor, embedding.tensor)) return;
+  throw new DistillError(
+    `${path}: modules_to_save parts ${EMBEDDING_WEIGHT} from the head, and the model has one weight for both (tie_word_embeddings). Train it with PEFT's ensure_weight_tying: true, or on a base that was saved with tie_word_embeddings: false.`,
+  );
+}
+
+function sameTensors(path: string, one: string, other: string): boolean {
+  const file = openSafetensors(path);
+  try {
+    return Buffer.compare(file.read(one), file.read(other)) === 0;
+  } finally {
+    file.close();
   }
 }

@@ -3,6 +3,7 @@
 import { input, scalar, type Value } from "../graph/value.ts";
 import { attention } from "../nn/attention.ts";
 import { type Cache, cachedAttention, cacheMask } from "../nn/cached-attention.ts";
+import { dora, doraInput, doraWeight, ofMagnitude } from "../nn/dora.ts";
 import { type Linear, linear } from "../nn/linear.ts";
 import { lora, narrowed } from "../nn/lora.ts";
 import { type Rotation, rotary, rotaryTables, rotate, rotationAt } from "../nn/rotary.ts";
@@ -128,13 +129,19 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
     return SimplifiedLayerNormalization(x, whole, { epsilon: decoder.rms_norm_eps });
   };
   const dropout = (x: Value, name: string, inference: boolean) =>
-    adapter!.scaling.keep < 1 && !inference ? [input(maskName(name), "bool", x.shape)] : [];
-  const scaling = (inference: boolean) => (inference ? { ...adapter!.scaling, keep: 1 } : adapter!.scaling);
+    adapter!.keep < 1 && !inference ? [input(maskName(name), "bool", x.shape)] : [];
+  const scaling = (name: string, inference: boolean) => ({
+    scaling: adapter!.targets.get(name)!.scaling,
+    keep: inference ? 1 : adapter!.keep,
+  });
   const multiply = (x: Value, name: string, inference: boolean): Value => {
     const w = storage(`${name}.weight`).whole(x);
     if (!adapter?.targets.has(name)) return linear(x, w);
-    const [a, b] = loraNames(name);
-    return lora(x, w, weight(a), weight(b), ...dropout(x, name, inference), scaling(inference));
+    const [a, b, magnitude] = loraNames(name);
+    const [s, mask] = [scaling(name, inference), dropout(x, name, inference)];
+    if (adapter.options.use_dora)
+      return dora(x, w, ofMagnitude(w, [weight(a), weight(b), weight(magnitude)], s), s, ...mask);
+    return lora(x, w, weight(a), weight(b), ...mask, s);
   };
   const project = (x: Value, name: string, inference: boolean): Value => {
     const y = multiply(x, name, inference);
@@ -164,11 +171,20 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
 
   const head = weight(decoder.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight");
   // beside the head: [h, s h A'] [W, B]' = h W' + s h A' B'
-  const [headA, headB] = adapter?.targets.has("lm_head") ? loraNames("lm_head") : [];
+  const [headA, headB, headMagnitude] = adapter?.targets.has("lm_head") ? loraNames("lm_head") : [];
+  const headDora = adapter?.options.use_dora;
+  const wholeHead = (): Value => {
+    if (!headB) return head;
+    if (!headDora) return Concat(head, weight(headB), { axis: 1 });
+    const parts = [weight(headA!), weight(headB), weight(headMagnitude!)] as const;
+    return doraWeight(head, ofMagnitude(head, parts, scaling("lm_head", false)), scaling("lm_head", false));
+  };
   const last = (x: Value, inference: boolean): Value => {
     const h = norm(x, "model.norm");
     if (!headA) return h;
-    const u = narrowed(h, weight(headA), scaling(inference), ...dropout(h, "lm_head", inference));
+    const mask = dropout(h, "lm_head", inference);
+    if (headDora) return doraInput(h, weight(headA), scaling("lm_head", false), ...mask);
+    const u = narrowed(h, weight(headA), scaling("lm_head", inference), ...mask);
     return Concat(h, u, { axis: h.shape.length - 1 });
   };
 
@@ -181,7 +197,7 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
     initializer_range: decoder.initializer_range,
     weight,
     storage,
-    head: headB ? Concat(head, weight(headB), { axis: 1 }) : head,
+    head: wholeHead(),
     hidden(tokens, { rematerialize = false, inference = false } = {}) {
       const { rows, length, block, positions, segmentStarts, keyStarts } = tokens;
       const tables = memo((frequencies: readonly number[]): { q: Rotation; k: Rotation } => ({

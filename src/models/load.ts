@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { readJson, UNTRUSTED_BYTES, writeWholeFrom } from "../core/files.ts";
+import { readJson, UNTRUSTED_BYTES, writeWhole, writeWholeFrom } from "../core/files.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
 import { convert, fromBfloat16, fromFloat16 } from "../formats/float16.ts";
 import { openSafetensors, type SafetensorsFile, safetensorsHeader } from "../formats/safetensors.ts";
@@ -52,6 +52,10 @@ function familyOf(config: unknown, source: string): { family: Family; parsed: un
 
 export const readConfig = (folder: string): ModelConfig =>
   readJson(join(folder, "config.json"), "The model's config.json", UNTRUSTED_BYTES) as ModelConfig;
+
+/** Write the config of a model with weights of its own: it is no longer the one that `_name_or_path` names. */
+export const writeConfig = (folder: string, { _name_or_path, ...config }: ModelConfig): void =>
+  writeWhole(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
 
 /** One weight in float32, row-major. */
 export type Weight = Parameter & { data: Float32Array };

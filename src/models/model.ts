@@ -5,7 +5,8 @@ import type { DType, Value } from "../graph/value.ts";
 import type { Cache } from "../nn/cached-attention.ts";
 import type { Rotation } from "../nn/rotary.ts";
 import type { GgufKeys, GgufLayout, GgufMarks } from "./gguf.ts";
-import type { Adapter, LoraOptions } from "./lora.ts";
+import type { Adapter } from "./lora.ts";
+import type { AdapterOptions } from "./lora-options.ts";
 import type { BaseDtype, Storage } from "./storage.ts";
 
 /** A weight as Hugging Face names and shapes it, and how a new model fills it. */
@@ -26,7 +27,7 @@ export type ModelOptions = {
   /** What the names of its weights begin with on a device, where another model's weights are there too. */
   scope?: string;
   /** Low-rank matrices beside its linear layers. */
-  lora?: LoraOptions;
+  lora?: AdapterOptions;
   /** How each weight is kept in memory; all of them as they are unless given. */
   base?: (parameter: Parameter) => BaseDtype;
 };

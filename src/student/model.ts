@@ -1,10 +1,14 @@
 /** @file The student as a model to train: with its adapter, and with weights that are not trained kept as is wanted. */
 
 import { DistillError } from "../core/errors.ts";
-import { parseHubReference } from "../hub/reference.ts";
-import { readAdapterOptions } from "../models/adapter-folder.ts";
-import { createModel } from "../models/load.ts";
+import { ADAPTER_CONFIG, readAdapter, readAdapterOptions } from "../models/adapter-folder.ts";
+import { movesBase } from "../models/adapter-init.ts";
+import { createModel, type ModelConfig } from "../models/load.ts";
+import type { AdapterOptions } from "../models/lora-options.ts";
+import { unusedPatterns } from "../models/lora-targets.ts";
 import type { Model, Parameter } from "../models/model.ts";
+import type { BaseDtype } from "../models/storage.ts";
+import { baseName } from "./base-name.ts";
 import type { StudentSections } from "./options.ts";
 import { type OpenedStudent, openStudent } from "./student.ts";
 import { type Frozen, isFrozen, type Trained, trainedPart } from "./trained.ts";
@@ -22,7 +26,7 @@ export function studentToTrain(
   const opened = openStudent(sections);
   const { config, tokenizer } = opened;
   const model = studentModel(sections, opened, frozen);
-  const base = "path" in student ? nameOf(student.path, hub) : null;
+  const base = "path" in student ? baseName(student.path, config, hub) : null;
   const trained = trainedPart(model, config, { freeze: frozen.freeze, base });
   if (tokenizer.size > (config.vocab_size as number))
     throw new DistillError(
@@ -31,33 +35,69 @@ export function studentToTrain(
   return { model, trained, ...opened };
 }
 
-/** What PEFT finds a model by: its name on the hub, or its folder. */
-function nameOf(path: string, hub: ReadonlyMap<string, string>): string {
-  const reference = hub.get(path);
-  return reference ? parseHubReference(reference).name : path;
-}
-
 /** The student with an adapter where the recipe has one, and weights that are not trained kept as `frozen` says. */
 export function studentModel(
   { student, lora }: Pick<StudentSections, "student" | "lora">,
   { config, source }: Pick<OpenedStudent, "config" | "source">,
   { freeze, base_dtype }: Frozen,
 ): Model {
-  const base = ({ name }: Parameter) => (lora || isFrozen(name, freeze) ? base_dtype : "float32");
-  if (!lora) return createModel(config, source, { base });
-  const model = createModel(config, source, { base, lora });
+  if (!lora) {
+    const base = ({ name }: Parameter) => (isFrozen(name, freeze) ? base_dtype : "float32");
+    return createModel(config, source, { base });
+  }
+  const model = withAdapter(config, source, lora, base_dtype);
+  const [unused] = unusedPatterns([...model.adapter!.targets.keys()], lora);
+  if (unused) throw new DistillError(`lora.${unused}. Expected the end of a target's name, such as q_proj.`);
   if (!("path" in student) || !student.adapter) return model;
-  const adapter = readAdapterOptions(student.adapter);
-  for (const key of ["r", "lora_alpha", "use_rslora"] as const)
-    if (adapter[key] !== lora[key])
+  const { options, beside } = readAdapter(student.adapter);
+  const given = withAdapter(config, source, { ...options, lora_dropout: lora.lora_dropout }, base_dtype);
+  requireSame(student.adapter, [options, given], [lora, model]);
+  const saved = new Set(given.adapter!.saved.flatMap(({ name }) => given.adapter!.tensorNames(name)));
+  for (const { tensor } of beside.values())
+    if (!saved.has(tensor))
       throw new DistillError(
-        `The adapter ${student.adapter} has ${key} ${adapter[key]}, and the recipe's lora has ${lora[key]}. Set lora.${key} to ${adapter[key]}.`,
+        `The adapter ${student.adapter} holds ${tensor} and does not name it in modules_to_save, so that it would be lost when training goes on. Leave lora out, which merges the adapter and trains the student whole, or merge it and save that as a model of its own.`,
       );
-  const given = createModel(config, source, { base, lora: { ...adapter, lora_dropout: lora.lora_dropout } });
-  const [theirs, ours] = [given, model].map(({ adapter }) => [...adapter!.targets.keys()]);
-  if (theirs!.join() !== ours!.join())
-    throw new DistillError(
-      `The adapter ${student.adapter} is beside ${theirs!.length} linear layers, and lora.target_modules names ${ours!.length}, not the same. Name those of its adapter_config.json.`,
-    );
   return given;
+}
+
+/** Weights that an adapter's training leaves as they are lie in memory as `base_dtype` says. */
+function withAdapter(config: ModelConfig, source: string, lora: AdapterOptions, base_dtype: BaseDtype): Model {
+  const { adapter } = createModel(config, source, { lora });
+  const saved = new Set(adapter!.saved.map(({ name }) => name));
+  return createModel(config, source, { lora, base: ({ name }) => (saved.has(name) ? "float32" : base_dtype) });
+}
+
+/** Throw where the recipe's lora is not what an adapter has that is trained on. */
+function requireSame(folder: string, [theirs, given]: Described, [ours, model]: Described): void {
+  for (const key of ["r", "lora_alpha", "use_rslora", "use_dora"] as const)
+    if ((theirs[key] ?? false) !== (ours[key] ?? false))
+      throw new DistillError(
+        `The adapter ${folder} has ${key} ${theirs[key] ?? false}, and the recipe's lora has ${ours[key] ?? false}. Set lora.${key} to ${theirs[key] ?? false}.`,
+      );
+  const [{ targets, saved }, { targets: wanted, saved: wantedSaved }] = [given.adapter!, model.adapter!];
+  if ([...targets.keys()].join() !== [...wanted.keys()].join())
+    throw new DistillError(
+      `The adapter ${folder} is beside ${targets.size} linear layers, and lora.target_modules names ${wanted.size}, not the same. Name those of its ${ADAPTER_CONFIG}.`,
+    );
+  for (const [module, { r, scaling }] of targets) {
+    const other = wanted.get(module)!;
+    if (r !== other.r || scaling !== other.scaling)
+      throw new DistillError(
+        `The adapter ${folder} has rank ${r} and scaling ${scaling} beside ${module}, and the recipe's lora ${other.r} and ${other.scaling}. Give lora the rank_pattern and alpha_pattern of its ${ADAPTER_CONFIG}.`,
+      );
+  }
+  const names = (parameters: readonly Parameter[]) => parameters.map(({ name }) => name).join(", ") || "no weights";
+  if (names(saved) !== names(wantedSaved))
+    throw new DistillError(
+      `The adapter ${folder} has ${names(saved)} trained whole, and lora.modules_to_save names ${names(wantedSaved)}. Give lora the modules_to_save of its ${ADAPTER_CONFIG}.`,
+    );
+}
+
+type Described = readonly [AdapterOptions, Model];
+
+/** Whether training an adapter leaves the student's own weights on the device as they were before. */
+export function keepsWeights({ student, lora }: Pick<StudentSections, "student" | "lora">): boolean {
+  if (!lora || lora.modules_to_save?.length) return false;
+  return !("path" in student && student.adapter && movesBase(readAdapterOptions(student.adapter).init_lora_weights));
 }

@@ -13,10 +13,12 @@ export type Trained = {
   parameters: readonly Parameter[];
   /** Of the safetensors file. */
   weights: string;
+  /** What its tensors of a parameter are called; the first is read. */
+  tensorNames(parameter: string): readonly [string, ...string[]];
   config: { file: string; content: unknown };
 };
 
-/** The adapter where the model has one, else all weights but those that a pattern freezes. */
+/** The adapter where the model has one, with the model's own weights that are trained beside it, else all weights but those that a pattern freezes. */
 export function trainedPart(
   model: Model,
   config: ModelConfig,
@@ -25,8 +27,9 @@ export function trainedPart(
   const { adapter } = model;
   if (adapter)
     return {
-      parameters: adapter.parameters,
+      parameters: [...adapter.parameters, ...adapter.saved],
       weights: ADAPTER_WEIGHTS,
+      tensorNames: adapter.tensorNames,
       config: { file: ADAPTER_CONFIG, content: adapterConfig(adapter, base) },
     };
   for (const pattern of freeze)
@@ -39,7 +42,8 @@ export function trainedPart(
       );
   const parameters = model.parameters.filter(({ name }) => !isFrozen(name, freeze));
   if (parameters.length === 0) throw new DistillError("trainer.freeze names every weight, and leaves none to train.");
-  return { parameters, weights: "model.safetensors", config: { file: "config.json", content: config } };
+  const file = { weights: "model.safetensors", config: { file: "config.json", content: config } };
+  return { parameters, tensorNames: (name) => [name], ...file };
 }
 
 /** Whether one of the patterns, in which * stands for any characters, names a weight. */

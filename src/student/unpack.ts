@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { contentHash } from "../core/hash.ts";
 import { TOKENIZER_FILES } from "../data/tokenizer.ts";
-import { mergedWeights, readAdapterOptions } from "../models/adapter-folder.ts";
-import { createModel, loadWeights, readConfig } from "../models/load.ts";
+import { mergedWeights, readAdapter, type StoredAdapter } from "../models/adapter-folder.ts";
+import { createModel, loadWeights, readConfig, writeConfig } from "../models/load.ts";
 import type { Model } from "../models/model.ts";
 import { saveWeights } from "../models/save.ts";
 import { openRunFolder, type RunFolder, readRunFolder } from "../store/run-folder.ts";
@@ -71,23 +71,24 @@ export async function unpackStudent(
   }
   const { adapter } = student;
   if (!adapter) return { ...student, path };
-  const options = readAdapterOptions(adapter);
+  const stored = readAdapter(adapter);
   const key = contentHash([folder.hashes.folder(path), folder.hashes.folder(adapter)]);
   const merged = await has(UNPACKED.merged, key, async () => {
     console.error(`Merging ${adapter} into ${path}, in ${join(folder.path, UNPACKED.merged)}.`);
-    const model = createModel(readConfig(path), path, { lora: options });
-    await folder.writeFolder(UNPACKED.merged, key, (into) => writeMerged(path, adapter, model, into));
+    const model = createModel(readConfig(path), path, { lora: stored.options });
+    await folder.writeFolder(UNPACKED.merged, key, (into) => writeMerged(path, stored, model, into));
   });
   if (!merged) return undefined;
   return lora ? { ...student, path } : { path: merged };
 }
 
-/** The model in the folder `path` with `adapter` merged into it, as a folder of its own. */
-async function writeMerged(path: string, adapter: string, model: Model, into: string): Promise<void> {
-  const weights = mergedWeights(loadWeights(path, model), adapter, model.adapter!);
+/** The model in the folder `path` with an adapter merged into it, as a folder of its own. */
+async function writeMerged(path: string, stored: StoredAdapter, model: Model, into: string): Promise<void> {
+  const weights = mergedWeights(loadWeights(path, model), stored, { ...model, adapter: model.adapter! });
   await saveWeights(into, model.parameters, async () => weights.next().value!.data as Float32Array);
   weights.return(undefined); // closes the files
-  for (const file of ["config.json", "generation_config.json", ...TOKENIZER_FILES])
+  writeConfig(into, readConfig(path));
+  for (const file of ["generation_config.json", ...TOKENIZER_FILES])
     if (existsSync(join(path, file))) copyFileSync(join(path, file), join(into, file));
 }
 

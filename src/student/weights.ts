@@ -1,7 +1,8 @@
 /** @file The weights that a student starts from. */
 
-import { loadAdapter } from "../models/adapter-folder.ts";
+import { besideAdapter, loadAdapter, readAdapter } from "../models/adapter-folder.ts";
 import { initialWeights, loadWeights, type Weight } from "../models/load.ts";
+import { magnitudesOf } from "../models/lora.ts";
 import type { Model, Parameter } from "../models/model.ts";
 import type { StudentOptions } from "./options.ts";
 
@@ -15,11 +16,20 @@ export function* startingWeights(
   const names = new Set(wanted.map(({ name }) => name));
   const parameters = model.parameters.filter(({ name }) => names.has(name));
   const { adapter, initializer_range } = model;
-  if (parameters.length > 0) yield* ownWeights(student, { parameters, initializer_range });
+  const own = ownWeights(student, { parameters, initializer_range });
+  const stored = adapter && "path" in student && student.adapter ? readAdapter(student.adapter) : undefined;
+  const magnitudes = new Map<string, Float32Array>();
+  for (const weight of stored ? besideAdapter(own, stored, { ...model, adapter: adapter! }) : own) {
+    // before the weight moves to a device
+    if (adapter && !stored)
+      for (const [name, lengths] of magnitudesOf(adapter, weight.name, weight.data)) magnitudes.set(name, lengths);
+    yield weight;
+  }
   if (!adapter?.parameters.some(({ name }) => names.has(name))) return;
-  yield* "path" in student && student.adapter
-    ? loadAdapter(student.adapter, adapter)
-    : initialWeights({ parameters: adapter.parameters, initializer_range }, seed);
+  if (stored) yield* loadAdapter(stored.folder, adapter);
+  else
+    for (const weight of initialWeights({ parameters: adapter.parameters, initializer_range }, seed))
+      yield { ...weight, data: magnitudes.get(weight.name) ?? weight.data };
 }
 
 /** The weights of the student's own, without an adapter: those of its folder, or of a new one by its seed. */

@@ -6,8 +6,9 @@ import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { readJson, writeWhole } from "../core/files.ts";
 import { openSafetensors } from "../formats/safetensors.ts";
-import { type ModelConfig, readTensors, saveTensors, type Weight } from "../models/load.ts";
+import { type ModelConfig, readTensors, saveTensors, type Weight, writeConfig } from "../models/load.ts";
 import { loraNames, mergeLora } from "../models/lora.ts";
+import { moduleOf } from "../models/lora-targets.ts";
 import type { Model } from "../models/model.ts";
 import { saveWeights } from "../models/save.ts";
 import type { StoredTensor } from "../models/storage.ts";
@@ -117,7 +118,7 @@ function newestWhole(run: RunFolder): number | undefined {
  */
 export async function loadCheckpoint(
   device: Device,
-  { parameters, weights }: Trained,
+  trained: Trained,
   run: RunFolder,
   { fingerprint, steps }: { fingerprint: string; steps: number },
 ): Promise<{ state: TrainerState | undefined; beyond: number[] }> {
@@ -133,12 +134,12 @@ export async function loadCheckpoint(
     throw new DistillError(
       `${folder} belongs to a run with other settings or data. Give another output folder, or remove ${join(run.path, CHECKPOINTS)}.`,
     );
-  for (const { name, shape, data } of readTensors(join(folder, weights), parameters))
+  for (const { name, shape, data } of readTrained(folder, trained))
     await device.write(name, tensor("float32", shape, data));
   const optimizerPath = join(folder, "optimizer.safetensors");
   const file = openSafetensors(optimizerPath);
   try {
-    for (const { name, shape } of parameters)
+    for (const { name, shape } of trained.parameters)
       for (const moment of momentNames(name)) {
         if (!file.entries.has(moment)) throw new DistillError(`${optimizerPath} has no tensor "${moment}".`);
         await device.write(moment, tensor("float32", shape, new Float32Array(file.read(moment).buffer)));
@@ -154,8 +155,7 @@ export async function loadWeightsOf(device: Device, trained: Trained, run: RunFo
   const damage = run.damageBeforeReading(nameOf(step));
   if (damage)
     throw new DistillError(`${damage}. It holds the best weights of the run; remove its folder and train again.`);
-  const path = join(run.path, nameOf(step), trained.weights);
-  for (const { name, shape, data } of readTensors(path, trained.parameters))
+  for (const { name, shape, data } of readTrained(join(run.path, nameOf(step)), trained))
     await device.write(name, tensor("float32", shape, data));
 }
 
@@ -166,9 +166,18 @@ export function pruneCheckpoints(run: RunFolder, keep: number, best?: number): v
 
 /** Write what is trained, and the file that describes it. */
 export async function saveTrained(read: Read, trained: Trained, folder: string): Promise<void> {
-  const { parameters, weights, config } = trained;
-  await saveTensors(join(folder, weights), parameters, read);
+  const { parameters, weights, config, tensorNames } = trained;
+  const tensors = parameters.flatMap(({ name, shape }) => tensorNames(name).map((tensor) => ({ name: tensor, shape })));
+  const of = new Map(parameters.flatMap(({ name }) => tensorNames(name).map((tensor) => [tensor, name])));
+  await saveTensors(join(folder, weights), tensors, (tensor) => read(of.get(tensor)!));
   writeWhole(join(folder, config.file), `${JSON.stringify(config.content, null, 2)}\n`);
+}
+
+/** What is trained, from a folder that saveTrained wrote. */
+function* readTrained(folder: string, { parameters, weights, tensorNames }: Trained): Generator<Weight> {
+  const tensors = parameters.map((parameter) => ({ ...parameter, name: tensorNames(parameter.name)[0] }));
+  let i = 0;
+  for (const weight of readTensors(join(folder, weights), tensors)) yield { ...weight, name: parameters[i++]!.name };
 }
 
 /** Put a weight on the device as the model keeps it there. */
@@ -184,14 +193,16 @@ export async function saveModel(device: Device, model: Model, config: ModelConfi
     const { names, decode } = model.storage(name);
     const tensors = await Promise.all(names.map((part) => device.read(part)));
     const weight = decode(tensors.map(({ data }) => data as StoredTensor["data"]));
-    const module = name.replace(/\.weight$/, "");
-    if (!model.adapter?.targets.has(module)) return weight;
-    const [a, b] = await Promise.all(loraNames(module).map(readerOf(device)));
-    mergeLora(weight, a!, b!, model.adapter);
+    const target = name.endsWith(".weight") && model.adapter?.targets.get(moduleOf(name));
+    if (!target) return weight;
+    const trained = new Set(model.adapter!.parameters.map(({ name }) => name));
+    const halves = loraNames(moduleOf(name)).filter((name) => trained.has(name));
+    const [a, b, magnitude] = await Promise.all(halves.map(readerOf(device)));
+    mergeLora(weight, [a!, b!, magnitude], target);
     return weight;
   };
   await saveWeights(folder, model.parameters, whole);
-  writeWhole(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+  writeConfig(folder, config);
 }
 
 type Read = (name: string) => Promise<Float32Array>;

@@ -5,9 +5,9 @@ import { type Tensor, tensor } from "../runtime/tensor.ts";
 
 /** The elements of each adapted layer's input that dropout keeps in one batch, the same for the same seed: bool [tokens, in]. */
 export function dropoutMasks(adapter: Adapter | undefined, shape: BatchShape, seed: number): Record<string, Tensor> {
-  if (!adapter || adapter.scaling.keep === 1) return {};
+  if (!adapter || adapter.keep === 1) return {};
   const random = seededRandom(seed);
-  const limit = Math.round(adapter.scaling.keep * 0x10000);
+  const limit = Math.round(adapter.keep * 0x10000);
   const tokens = shape.rows * shape.length;
   const masks: Record<string, Tensor> = {};
   for (const [module, sizes] of adapter.targets) {

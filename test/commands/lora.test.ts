@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openSafetensors } from "../../src/formats/safetensors.ts";
+import { saveTensors } from "../../src/models/load.ts";
 import { CLI, distill } from "../support/cli.ts";
 import { recipe } from "../support/recipes.ts";
 import { scratch, TOKENIZER, writeStudent } from "../support/students.ts";
@@ -112,6 +113,164 @@ test("an adapter is trained, saved in PEFT's layout and merged into the student;
   await refused({ student: { path: base, adapter: "nowhere" } }, /Adapter not found: .*nowhere/);
 });
 
+/** A copy of an adapter with other keys in its configuration. */
+function withConfig(adapter: string, changes: object): string {
+  const folder = join(scratch(), "changed");
+  cpSync(adapter, folder, { recursive: true });
+  const path = join(folder, "adapter_config.json");
+  writeFileSync(path, JSON.stringify({ ...JSON.parse(bytes(path).toString()), ...changes }));
+  return folder;
+}
+
+/** The student that a recipe makes of the base with an adapter merged into it. */
+async function merged(adapter: string): Promise<Buffer> {
+  const path = recipe({
+    student: { path: base, adapter },
+    tokenizer: TOKENIZER_PATH,
+    trainer: { ...trainer, max_steps: 1 },
+  });
+  const { code, err } = await distill("train", path.path);
+  assert.equal(code, 0, err);
+  return bytes(path.output, "base-with-adapter", "model.safetensors");
+}
+
+const SAVING = {
+  ...lora,
+  target_modules: ".*_proj",
+  exclude_modules: ["o_proj"],
+  rank_pattern: { "layers\\.0\\..*": 2 },
+  alpha_pattern: { q_proj: 4 },
+  modules_to_save: ["embed_tokens", "model.norm"],
+  use_dora: true,
+};
+
+test("ranks by pattern, DoRA and modules to save: killed and started again, merged and trained on, all is as it was left", async () => {
+  const changes = { lora: SAVING, trainer: { ...trainer, base_dtype: "bfloat16" } };
+  const [whole, killed] = [adapting(changes), adapting(changes)];
+  const plain = adapting();
+  assert.equal((await distill("train", plain.path)).code, 0);
+  const { code, err } = await distill("train", whole.path);
+  assert.equal(code, 0, err);
+  assert.ok(Math.abs(losses(whole.output)[0]! - losses(plain.output)[0]!) < 0.01, "a new adapter changes nothing");
+  assert.ok(losses(whole.output).at(-1)! < losses(whole.output)[0]!);
+  await trainKilled(killed.path, killed.output);
+  for (const file of ["adapter/adapter_model.safetensors", "student/model.safetensors"])
+    assert.ok(bytes(killed.output, file).equals(bytes(whole.output, file)), file);
+
+  const adapter = join(whole.output, "adapter");
+  const config = JSON.parse(bytes(adapter, "adapter_config.json").toString());
+  assert.deepEqual(config.modules_to_save, ["model.embed_tokens", "model.norm"]);
+  assert.deepEqual(
+    [config.rank_pattern, config.alpha_pattern, config.use_dora],
+    [SAVING.rank_pattern, SAVING.alpha_pattern, true],
+  );
+  assert.equal(config.ensure_weight_tying, true);
+  const [before, student, kept] = [
+    join(base, "model.safetensors"),
+    join(whole.output, "student/model.safetensors"),
+    join(adapter, "adapter_model.safetensors"),
+  ].map(tensorsOf);
+  for (const name of ["model.embed_tokens.weight", "model.norm.weight"]) {
+    assert.ok(!Buffer.from(before!.get(name)!).equals(student!.get(name)!), name);
+    assert.ok(Buffer.from(student!.get(name)!).equals(kept!.get(`base_model.model.${name}`)!), name);
+  }
+  const embedding = kept!.get("base_model.model.model.embed_tokens.weight")!;
+  assert.ok(
+    Buffer.from(embedding).equals(kept!.get("base_model.model.lm_head.weight")!),
+    "both names of a tied weight",
+  );
+
+  const student_ = { path: base, adapter };
+  const further = adapting({ ...changes, student: student_, lora: { ...SAVING, lora_dropout: 0 } });
+  const result = await distill("train", further.path);
+  assert.equal(result.code, 0, result.err);
+  assert.ok(losses(further.output)[0]! < losses(whole.output)[0]! - 0.1);
+  const refused = async (lora: object, message: RegExp) => {
+    const { code, err } = await distill("train", adapting({ student: student_, lora }).path);
+    assert.equal(code, 1);
+    assert.match(err, message);
+  };
+  await refused(
+    { ...SAVING, modules_to_save: ["embed_tokens"] },
+    /Give lora the modules_to_save of its adapter_config\.json/,
+  );
+  await refused(
+    { ...SAVING, rank_pattern: null },
+    /has rank 2 and scaling .* Give lora the rank_pattern and alpha_pattern/,
+  );
+  await refused({ ...SAVING, use_dora: false }, /has use_dora true, and the recipe's lora has false/);
+  await refused({ ...SAVING, alpha_pattern: { qproj: 4 } }, /lora\.alpha_pattern: no target is matched by "qproj"/);
+});
+
+for (const init_lora_weights of ["pissa", "olora"])
+  test(`an adapter that began with ${init_lora_weights} is trained on from the base that it has moved`, async () => {
+    const first = adapting({ lora: { ...lora, lora_dropout: 0 } });
+    assert.equal((await distill("train", first.path)).code, 0);
+    const adapter = withConfig(join(first.output, "adapter"), { init_lora_weights });
+    assert.ok(!(await merged(adapter)).equals(await merged(join(first.output, "adapter"))), "it moves the base");
+    const further = adapting({ student: { path: base, adapter }, lora: { ...lora, lora_dropout: 0 } });
+    const { code, err } = await distill("train", further.path);
+    assert.equal(code, 0, err);
+    const left = join(further.output, "adapter");
+    assert.equal(JSON.parse(bytes(left, "adapter_config.json").toString()).init_lora_weights, init_lora_weights);
+    assert.ok((await merged(left)).equals(bytes(further.output, "student/model.safetensors")));
+  });
+
+test("weights beside an adapter are the model's, or they are refused in one sentence", async () => {
+  const first = adapting();
+  assert.equal((await distill("train", first.path)).code, 0);
+  const adapter = join(first.output, "adapter");
+  const halves = tensorsOf(join(adapter, "adapter_model.safetensors"));
+  const with_ = async (name: string, shape: number[], config: object = {}) => {
+    const folder = withConfig(adapter, config);
+    const path = join(adapter, "adapter_model.safetensors");
+    const file = openSafetensors(path);
+    const tensors = [...file.entries].map(([name, { shape }]) => ({ name, shape }));
+    file.close();
+    const ours = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.25);
+    await saveTensors(join(folder, "adapter_model.safetensors"), [...tensors, { name, shape }], async (wanted) =>
+      wanted === name ? ours : new Float32Array(halves.get(wanted)!.slice().buffer),
+    );
+    return folder;
+  };
+  const rows = JSON.parse(bytes(base, "config.json").toString()).vocab_size as number;
+  const width = JSON.parse(bytes(base, "config.json").toString()).hidden_size as number;
+  const embedding = "base_model.model.model.embed_tokens.weight";
+  const replaced = await with_(embedding, [rows, width]);
+  const output = await merged(replaced);
+  assert.ok(output.includes(Buffer.from(new Float32Array(rows * width).fill(0.25).buffer)));
+  const refused = async (adapter: string, message: RegExp, changes: object = { lora: undefined }) => {
+    const { code, err } = await distill("train", adapting({ student: { path: base, adapter }, ...changes }).path);
+    assert.equal(code, 1);
+    assert.match(err, message);
+    assert.doesNotMatch(err, /\n\s+at /, "no stack");
+  };
+  await refused(replaced, /holds base_model.*embed_tokens\.weight and does not name it in modules_to_save/, { lora });
+  await refused(
+    await with_(embedding, [rows + 8, width]),
+    /has shape \[\d+,\d+\], and the model's weight .*resize_token_embeddings/,
+  );
+  await refused(
+    await with_("base_model.model.score.weight", [2, width]),
+    /nor a weight of the model, which has no score\.weight/,
+  );
+  await refused(
+    await with_("base_model.model.model.embed_tokens.lora_embedding_A", [2, rows]),
+    /"base_model.*lora_embedding_A" is not known/,
+  );
+  const parted = { modules_to_save: ["embed_tokens"] };
+  await refused(
+    await with_(embedding, [rows, width], parted),
+    /parts model\.embed_tokens\.weight from the head.*ensure_weight_tying/,
+  );
+  const absent = withConfig(adapter, { modules_to_save: ["norm"] });
+  await refused(absent, /has no tensor of model\.layers\.0\.input_layernorm\.weight, and modules_to_save/);
+  await refused(
+    withConfig(adapter, { init_lora_weights: "pissa_niter_16" }),
+    /init_lora_weights: "pissa_niter_16" takes a part/,
+  );
+});
+
 test("weights that a pattern freezes stay as they are, are in no checkpoint, and lie in memory as the recipe says", async () => {
   const changes = { freeze: ["model.embed_tokens.*", "model.layers.0.*"], base_dtype: "bfloat16" };
   const [whole, killed] = [false, true].map(() => adapting({ lora: undefined, trainer: { ...trainer, ...changes } }));
@@ -146,7 +305,11 @@ const BAD: [name: string, changes: Record<string, unknown>, message: RegExp][] =
   ],
   ["a misspelt key of lora", { lora: { rank: 8 } }, /lora: unknown key "rank"/],
   ["a rank of zero", { lora: { r: 0 } }, /lora\.r: /],
-  ["a misspelt target", { lora: { target_modules: "all" } }, /lora\.target_modules: expected "all-linear" or a list/],
+  [
+    "a misspelt target",
+    { lora: { target_modules: "all" } },
+    /lora\.target_modules: no linear layer's name is matched by "all"\. Expected "all-linear", a list of names, or a regular/,
+  ],
   ["patterns beside an adapter", { trainer: { freeze: ["*norm*"] } }, /trainer\.freeze: with lora all/],
   [
     "a type of frozen weights of which there are none",

@@ -70,7 +70,7 @@ test("an adapter that is written and read is the same bit for bit, in PEFT's lay
   assert.deepEqual(read, { r: 3, lora_alpha: 5, lora_dropout: 0, use_rslora: true });
   const again = createModel(TOY, "test", { lora: { ...read, target_modules } }).adapter!;
   assert.deepEqual(again.targets, model.adapter!.targets);
-  assert.equal(again.scaling.scaling, 5 / Math.sqrt(3));
+  assert.equal([...again.targets.values()][0]!.scaling, 5 / Math.sqrt(3));
   for (const { name, data } of loadAdapter(path, again)) assert.deepEqual(data, weights.get(name), name);
 
   const config = JSON.parse(readFileSync(join(path, ADAPTER_CONFIG), "utf8"));
@@ -82,9 +82,19 @@ test("an adapter that is written and read is the same bit for bit, in PEFT's lay
     );
   };
   refused({ peft_type: "IA3" }, /peft_type/);
-  refused({ use_dora: true }, /use_dora: is not supported/);
-  refused({ alpha_pattern: { q_proj: 3 } }, /alpha_pattern: is not supported/);
-  refused({ modules_to_save: ["lm_head"] }, /modules_to_save: is not supported/);
+  refused({ use_dora: true }, /has no tensor "base_model\.model\..*v_proj\.lora_magnitude_vector"/);
+  refused({ alpha_pattern: { q_proj: 0 } }, /alpha_pattern\.q_proj: /);
+  refused({ trainable_token_indices: [1] }, /trainable_token_indices: is not supported/);
+  for (const init of ["pissa_niter_4", "corda", "corda_ipm", "lora_ga", "LoftQ", "olora2", "toString"])
+    refused({ init_lora_weights: init }, /init_lora_weights: ".*" .*path_initial_model_for_weight_conversion/);
+  for (const init of [true, false, null, "gaussian", "Gaussian", "orthogonal", "eva", "mica"]) {
+    writeFileSync(join(path, ADAPTER_CONFIG), JSON.stringify({ ...config, init_lora_weights: init }));
+    assert.deepEqual(readAdapterOptions(path).target_modules, target_modules);
+  }
+  // a path of another machine, and options that have done their work
+  const foreign = { base_model_name_or_path: "/root/x/base", layers_to_transform: [7], target_modules: "(a+)+$" };
+  writeFileSync(join(path, ADAPTER_CONFIG), JSON.stringify({ ...config, ...foreign }));
+  assert.deepEqual(readAdapterOptions(path), { ...read, target_modules });
   const wide = createModel(TOY, "test", { lora: { ...read, target_modules, r: 1e9 } }).adapter!;
   assert.throws(() => [...loadAdapter(path, wide)], /has shape \[3,32\], and the model's config asks for/);
 });
@@ -119,6 +129,66 @@ test("target_modules are whole names, ends of names or all linear layers but the
   const known = /Expected all-linear, or some of: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj\.$/;
   for (const name of ["proj", "embed_tokens", "lm_head", "model.norm"])
     assert.throws(() => targets([name], TOY), known);
+});
+
+test("targets are also chosen by one regular expression, by layers, without some, and have ranks and scales by patterns", () => {
+  const untied: ModelConfig = { ...TOY, tie_word_embeddings: false };
+  const adapter = (lora: object, config = untied) =>
+    createModel(config, "test", { lora: LoraOptions.parse({ r: 4, lora_alpha: 6, ...lora }) }).adapter!;
+  const targets = (lora: object) => [...adapter(lora).targets.keys()].map((name) => name.replace("model.layers.", ""));
+  assert.deepEqual(targets({ target_modules: ".*\\.1\\..*[kv]_proj" }), ["1.self_attn.k_proj", "1.self_attn.v_proj"]);
+  assert.deepEqual(targets({ target_modules: "lm_head|nothing" }), ["lm_head"]); // the whole name, in each branch
+  assert.deepEqual(targets({ target_modules: ["k_proj"], layers_to_transform: 1 }), ["1.self_attn.k_proj"]);
+  assert.deepEqual(
+    targets({ target_modules: ["k_proj", "q_proj"], layers_to_transform: [0], exclude_modules: ["q_proj"] }),
+    ["0.self_attn.k_proj"],
+  );
+  assert.deepEqual(targets({ exclude_modules: ".*mlp.*|.*\\.0\\..*" }).length, 4);
+  assert.deepEqual(targets({ target_modules: ["k_proj", "lm_head"], modules_to_save: ["lm_head"] }).length, 2);
+
+  const { targets: ranked } = adapter({
+    rank_pattern: { "0.self_attn.[qk]_proj": 2, q_proj: 3 },
+    alpha_pattern: { "model\\.layers\\.1.*": 12, down_pro: 99 },
+    use_rslora: true,
+  });
+  const found = (name: string) => {
+    const { r, scaling } = ranked.get(`model.layers.${name}`)!;
+    return [r, Math.round(scaling * Math.sqrt(r))];
+  };
+  assert.deepEqual(found("0.self_attn.q_proj"), [2, 6]); // the first pattern counts
+  assert.deepEqual(found("1.self_attn.q_proj"), [3, 12]);
+  assert.deepEqual(found("0.mlp.down_proj"), [4, 6]); // a pattern is of the end of a name, and of whole parts
+  assert.deepEqual(found("1.mlp.down_proj"), [4, 12]);
+
+  const saved = (modules_to_save: string[], config = untied) =>
+    adapter({ modules_to_save, target_modules: ["k_proj"] }, config).saved.map(({ name }) => name);
+  assert.deepEqual(saved(["model.norm", "lm_head"]), ["model.norm.weight", "lm_head.weight"]);
+  assert.deepEqual(saved(["embed_tokens"], TOY), ["model.embed_tokens.weight"]);
+  assert.equal(saved(["norm"]).length, 5);
+  assert.equal(saved(["layers.1.mlp"]).length, 3);
+
+  const refused = (lora: object, message: RegExp, config = untied) =>
+    assert.throws(
+      () => adapter(lora, config),
+      (error) => error instanceof DistillError && message.test(error.message),
+    );
+  refused({ target_modules: "(" }, /lora\.target_modules: "\(" is not a regular expression/);
+  refused({ target_modules: "a)|(b" }, /is not a regular expression/);
+  refused({ target_modules: "(?P<x>.*)" }, /has an expression that only Python knows/);
+  refused({ target_modules: ".*\\Z" }, /has an expression that only Python knows/);
+  refused({ target_modules: "q_proj" }, /no linear layer's name is matched by "q_proj"/);
+  refused({ target_modules: "(.*.*)*.*(.*.*)*x" }, /takes longer than a second/);
+  refused({ rank_pattern: { "(.*.*)*x": 2 } }, /lora\.rank_pattern: .*takes longer than a second/);
+  refused(
+    { target_modules: ["q_proj"], layers_to_transform: [0, 2] },
+    /no target is in layer 2\. Expected numbers from 0 to 1/,
+  );
+  refused({ layers_to_transform: 1 }, /lora\.layers_to_transform: target_modules is "all-linear"/);
+  refused({ exclude_modules: ".*" }, /none of the 15 linear layers is left as a target/);
+  refused({ modules_to_save: ["lm-head"] }, /no module of the model has a name that ends in "lm-head"/);
+  refused({ modules_to_save: ["lm_head"] }, /the head's weight is that of model\.embed_tokens/, TOY);
+  refused({ modules_to_save: ["q_proj_x", "_proj"] }, /ends in "q_proj_x"/);
+  refused({ modules_to_save: ["_proj"] }, /q_proj is one of target_modules and of modules_to_save/);
 });
 
 after(async () => (await testDevice()).close());

@@ -1,7 +1,7 @@
-"""The logits of a model in an HF folder with an adapter that PEFT loads, for a JSON list of token ids, as float32 on
-standard output.
+"""The logits of models in HF folders with adapters that PEFT loads, for JSON lists of token ids, as float32 on standard
+output, one after the other.
 
-    .venv/bin/python test/reference/peft_logits.py MODEL ADAPTER '[1, 2, 3]'
+    .venv/bin/python test/reference/peft_logits.py MODEL ADAPTER '[1, 2, 3]' [MODEL ADAPTER '[1, 2, 3]' …]
 """
 
 import json
@@ -11,9 +11,9 @@ import peft
 import torch
 import transformers
 
-folder, adapter, ids = sys.argv[1:]
-model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
-model = peft.PeftModel.from_pretrained(model, adapter)
-with torch.no_grad():
-    logits = model.eval()(torch.tensor([json.loads(ids)])).logits[0]
-sys.stdout.buffer.write(logits.numpy().tobytes())
+for folder, adapter, ids in zip(*[iter(sys.argv[1:])] * 3):
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    model = peft.PeftModel.from_pretrained(model, adapter)
+    with torch.no_grad():
+        logits = model.eval()(torch.tensor([json.loads(ids)])).logits[0]
+    sys.stdout.buffer.write(logits.numpy().tobytes())

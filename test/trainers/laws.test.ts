@@ -48,6 +48,13 @@ for (const [name, law] of Object.entries(laws as Record<string, Law>)) {
   });
 }
 
+test("a new adapter with DoRA changes nothing, and is merged as it is beside", async () => {
+  const { status, found } = await laws.lora_merged.check(
+    await subject({ lora: LoraOptions.parse({ r: 4, target_modules: ".*_proj", use_dora: true }) }),
+  );
+  assert.equal(status, "ok", found);
+});
+
 for (const block of [8, 24])
   test(`packed rows and their tokens stay apart in blocks of ${block} queries, kept or computed again`, async () => {
     for (const rematerialize of [false, true]) {
@@ -118,7 +125,10 @@ const BROKEN: Record<string, { law: Law; subject: Partial<Subject> }> = {
       model: (options) => {
         const model = createModel(TOY, "toy", options);
         if (!model.adapter) return model;
-        return { ...model, adapter: { ...model.adapter, scaling: { ...model.adapter.scaling, scaling: 3 } } };
+        const targets = new Map(
+          [...model.adapter.targets].map(([module, target]) => [module, { ...target, scaling: 3 }]),
+        );
+        return { ...model, adapter: { ...model.adapter, targets } };
       },
     },
   },

@@ -9,6 +9,7 @@ import { type DatasetSource, nameOf, trainingRows } from "../../data/sources.ts"
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import { createModel, type ModelConfig } from "../../models/load.ts";
 import type { LoraOptions } from "../../models/lora.ts";
+import { moduleOf } from "../../models/lora-targets.ts";
 import { elementsIn } from "../../models/model.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import { type DeviceName, openDevice } from "../../runtime/device.ts";
@@ -68,7 +69,7 @@ export async function tryRecipe(
     weights: (parameters = model().parameters) =>
       ownWeights(student, { parameters, initializer_range: model().initializer_range }),
     segments,
-    lora: recipe.lora && within(recipe.lora, config),
+    lora: recipe.lora && within(recipe.lora, { config, whole, source }),
     ...(rows ? { rows, tokenizer } : {}),
     dataset: nameOf(place),
     options: {
@@ -109,12 +110,14 @@ function shortened(config: ModelConfig, source: string): ModelConfig {
 }
 
 /** An adapter beside the layers that were kept, or none where they have none of its targets. */
-function within(lora: LoraOptions, { num_hidden_layers }: ModelConfig): LoraOptions | undefined {
-  if (typeof lora.target_modules === "string") return lora;
-  const layerOf = (name: string) => Number(/^model\.layers\.(\d+)\./.exec(name)?.[1] ?? -1);
-  const target_modules = lora.target_modules.filter((name) => layerOf(name) < Number(num_hidden_layers));
-  return target_modules.length > 0 ? { ...lora, target_modules } : undefined;
+function within(lora: LoraOptions, { config, whole, source }: Shortened): LoraOptions | undefined {
+  const kept = new Set(createModel(config, source).parameters.map(({ name }) => moduleOf(name)));
+  const { targets } = createModel(whole, source, { lora }).adapter!;
+  const target_modules = [...targets.keys()].filter((module) => kept.has(module));
+  const everywhere = { exclude_modules: null, layers_to_transform: null, modules_to_save: null };
+  return target_modules.length > 0 ? { ...lora, ...everywhere, target_modules } : undefined;
 }
+type Shortened = { config: ModelConfig; whole: ModelConfig; source: string };
 
 const parametersOf = (config: ModelConfig, source: string) => elementsIn(createModel(config, source).parameters);
 

@@ -18,7 +18,7 @@ import { createRewards } from "../../rewards/create.ts";
 import { judgeGroup } from "../../rewards/judge.ts";
 import type { Device } from "../../runtime/device.ts";
 import { sampleOf } from "../../sampling/ledger.ts";
-import { studentModel } from "../../student/model.ts";
+import { keepsWeights, studentModel } from "../../student/model.ts";
 import type { OpenedStudent } from "../../student/student.ts";
 import { startingWeights } from "../../student/weights.ts";
 import * as teachers from "../../teachers/index.ts";
@@ -109,7 +109,7 @@ async function referenceOf(
     for (const weight of loadWeights(path, model)) await writeWeight(device, model, weight);
     return model;
   }
-  if (recipe.lora)
+  if (keepsWeights(recipe))
     return studentModel({ student: recipe.student }, { config, source }, { ...recipe.trainer, freeze: ["*"] });
   const model = createModel(config, source, { scope: "reference/" });
   for (const weight of startingWeights(recipe.student, model, model.parameters, recipe.trainer.seed))

@@ -1,6 +1,7 @@
 import { deriveSeed, seededRandom } from "../../core/random.ts";
 import { initialWeights, type Weight } from "../../models/load.ts";
-import { loraNames, mergeLora } from "../../models/lora.ts";
+import { loraNames, magnitudesOf, mergeLora } from "../../models/lora.ts";
+import { moduleOf } from "../../models/lora-targets.ts";
 import type { Model } from "../../models/model.ts";
 import { tensor } from "../../runtime/tensor.ts";
 import { resetMoments } from "../program.ts";
@@ -31,15 +32,24 @@ export const lora_merged: Law = {
       for (const { name, shape, data } of weights) await device.write(name, tensor("float32", shape, data));
       return lossOf(besideTraining, batch);
     };
-    const fresh = await lossWith(initialWeights({ ...model, parameters }, 1));
+    const magnitudes = new Map(
+      model.adapter!.options.use_dora
+        ? [...subject.weights()].flatMap(({ name, data }) => magnitudesOf(model.adapter!, name, data))
+        : [],
+    );
+    const initial = [...initialWeights({ ...model, parameters }, 1)];
+    const fresh = await lossWith(
+      initial.map((weight) => ({ ...weight, data: magnitudes.get(weight.name) ?? weight.data })),
+    );
     const beside = await lossWith(randomAdapter(model));
 
     const halves = new Map([...randomAdapter(model)].map(({ name, data }) => [name, data]));
     for (const { name, shape, data } of subject.weights()) {
-      const module = name.replace(/\.weight$/, "");
-      if (!model.adapter!.targets.has(module)) continue;
-      const [a, b] = loraNames(module);
-      mergeLora(data, halves.get(a)!, halves.get(b)!, model.adapter!);
+      const module = moduleOf(name);
+      const target = name.endsWith(".weight") && model.adapter!.targets.get(module);
+      if (!target) continue;
+      const [a, b, magnitude] = loraNames(module).map((name) => halves.get(name));
+      mergeLora(data, [a!, b!, magnitude], target);
       await device.write(name, tensor("float32", shape, data));
     }
     const merged = await lossOf(await trainingOf(subject, base, batch), batch);
