@@ -13,10 +13,14 @@ type Registry<Made> = Record<string, Component<any, Made>>;
 /** The schema of `{ type: <a name in the registry>, ...its options, ...more }`. */
 export function oneOf<Made, More extends z.ZodRawShape = Record<never, never>>(registry: Registry<Made>, more?: More) {
   const schemas = Object.entries(registry).map(([type, { options }]) =>
-    options.extend({ ...more, type: z.literal(type) }).strict(),
+    described(options.extend({ ...more, type: z.literal(type).describe("What it is.") }).strict(), options.description),
   );
   return z.discriminatedUnion("type", schemas as unknown as [z.ZodObject<{ type: z.ZodLiteral<string> } & More>]);
 }
+
+/** What is said of a schema is not said of what is made from it by `extend`, and is said again. */
+const described = <Schema extends z.ZodType>(schema: Schema, sentence: string | undefined): Schema =>
+  sentence === undefined ? schema : schema.describe(sentence);
 
 /** Make what a parsed recipe names. */
 export const create = <Made>(registry: Registry<Made>, { type, ...options }: { type: string }, kind: string): Made =>
@@ -39,6 +43,10 @@ export function notContent<Option extends z.ZodType>(option: Option): Option {
   return marked;
 }
 
+/** A mark is inherited by what is made of an option, such as one with a description. */
+const isContent = (option: z.core.$ZodType | undefined) =>
+  option === undefined || marks.get(option as z.ZodType) === undefined;
+
 /** Of parsed options those that results hang on. */
 export const contentOf = <Options extends object>({ shape }: z.ZodObject, parsed: Options): Partial<Options> =>
-  Object.fromEntries(Object.entries(parsed).filter(([key]) => !marks.has(shape[key]!))) as Partial<Options>;
+  Object.fromEntries(Object.entries(parsed).filter(([key]) => isContent(shape[key]))) as Partial<Options>;

@@ -12,11 +12,14 @@ import { jsonLines } from "./rows.ts";
 
 /** Where questions come from: the first `limit` lines of a file or rows of a folder of save_to_disk, or `rows` problems of a generator. */
 export const PromptSource = z.union([
-  z.strictObject({ path: z.string().min(1), limit: z.int().positive().optional() }),
   z.strictObject({
-    generate: oneOf(generators),
-    rows: z.int().positive(),
-    seed: z.int().nonnegative().default(0),
+    path: z.string().min(1).describe("A file of JSON lines, or a folder of save_to_disk, with a prompt in each row."),
+    limit: z.int().positive().optional().describe("The first so many of them; all unless given."),
+  }),
+  z.strictObject({
+    generate: oneOf(generators).describe("The program that writes the problems."),
+    rows: z.int().positive().describe("How many problems it writes."),
+    seed: z.int().nonnegative().default(0).describe("Of its random numbers."),
   }),
 ]);
 export type PromptSource = z.output<typeof PromptSource>;

@@ -9,15 +9,23 @@ const ALL = "all-linear";
 
 /** The keys of PEFT's LoraConfig, with its defaults; `target_modules` of "all-linear" are all linear layers but the head. */
 export const LoraOptions = z.object({
-  r: z.int().positive().default(8),
-  lora_alpha: z.number().positive().default(8),
-  lora_dropout: z.number().min(0).lt(1).default(0),
+  r: z.int().positive().default(8).describe("The rank: rows of A and columns of B."),
+  lora_alpha: z.number().positive().default(8).describe("The adapter counts lora_alpha / r."),
+  lora_dropout: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe("The share of a layer's inputs that the adapter does not see in a step."),
   target_modules: z
     .union([z.string(), z.array(z.string().min(1)).min(1)])
     .refine((targets) => typeof targets !== "string" || targets === ALL, `expected "${ALL}" or a list of names`)
-    .default(ALL),
-  /** Scale by lora_alpha / √r (arXiv:2312.03732) in place of lora_alpha / r. */
-  use_rslora: z.boolean().default(false),
+    .default(ALL)
+    .describe("Which linear layers have an adapter: all but the head, or those with these names."),
+  use_rslora: z
+    .boolean()
+    .default(false)
+    .describe("Scale by lora_alpha / √r (arXiv:2312.03732) in place of lora_alpha / r."),
 });
 export type LoraOptions = z.output<typeof LoraOptions>;
 

@@ -22,15 +22,25 @@ import { readKeys, readYaml } from "./keys.ts";
 import { parsed } from "./parsed.ts";
 
 const text = z.string().min(1);
-const seed = z.int().nonnegative().default(0);
+const seed = z.int().nonnegative().default(0).describe("Of the program's random numbers.");
 const { student, tokenizer, lora } = StudentSections.shape;
 
 /** Rows of a training dataset, from a file or from a program that writes them. */
 const OneDataset = z.union([
-  z.strictObject({ path: text, limit: z.int().positive().optional() }),
-  z.strictObject({ generate: oneOf(generators), rows: z.int().positive(), seed }),
+  z.strictObject({
+    path: text.describe("JSON lines, an .arrow file, a folder of save_to_disk, or hf:datasets/owner/name:file."),
+    limit: z.int().positive().optional().describe("The first so many of its rows; all unless given."),
+  }),
+  z.strictObject({
+    generate: oneOf(generators).describe("The program that writes the rows."),
+    rows: z.int().positive().describe("How many rows it writes."),
+    seed,
+  }),
 ]);
-const Dataset = z.union([OneDataset, z.strictObject({ mix: z.array(OneDataset).min(1) })]);
+const Dataset = z.union([
+  OneDataset,
+  z.strictObject({ mix: z.array(OneDataset).min(1).describe("Several datasets, of which all rows are taken.") }),
+]);
 
 /** A trainer without a name is sft. */
 const Trainer = z.preprocess(
@@ -41,50 +51,67 @@ const Trainer = z.preprocess(
 
 export const Recipe = z
   .strictObject({
-    name: text.regex(/^[\w.-]+$/, "only letters, digits, '.', '_' and '-'"),
-    /** Where the run is kept; runs/<name> unless given. */
-    output: text.optional(),
-    device: z.enum(DEVICES).default("auto"),
-    /** Threads on the CPU; 0 is one a core. */
-    threads: z.int().nonnegative().default(0),
+    name: text.regex(/^[\w.-]+$/, "only letters, digits, '.', '_' and '-'").describe("What the run is called."),
+    output: text.optional().describe("Where the run is kept; runs/<name> unless given."),
+    device: z
+      .enum(DEVICES)
+      .default("auto")
+      .describe("What trains and measures; auto takes the one that multiplies fastest."),
+    threads: z.int().nonnegative().default(0).describe("Threads on the CPU; 0 is one a core."),
     student,
     tokenizer,
-    teacher: oneOf(teachers).optional(),
-    sampling: SamplerOptions.extend({ prompts: PromptSource }).strict().optional(),
-    rewards: RewardSpecs.optional(),
-    /** Which accepted traces are trained on. */
+    teacher: oneOf(teachers).optional().describe("Who writes the traces, or is asked at every step."),
+    sampling: SamplerOptions.extend({ prompts: PromptSource.describe("What the teacher is asked.") })
+      .strict()
+      .optional()
+      .describe("How traces are drawn from the teacher."),
+    rewards: RewardSpecs.optional().describe(
+      "Rules that judge completions; a trace is accepted when none of them objects.",
+    ),
     selection: SelectionOptions.extend({
-      /** What is trained on beside them: rows that teach something else, or keep what was known. */
-      mix: z.array(OneDataset).min(1).optional(),
+      mix: z
+        .array(OneDataset)
+        .min(1)
+        .optional()
+        .describe("What is trained on beside them: rows that teach something else, or keep what was known."),
     })
       .strict()
-      .prefault({}),
-    /** What is trained on where nothing is sampled. */
-    dataset: Dataset.optional(),
+      .prefault({})
+      .describe("Which accepted traces are trained on."),
+    dataset: Dataset.optional().describe("What is trained on where nothing is sampled."),
     lora,
-    /** What a trainer that keeps near to a model is to keep near to; the student as it starts unless given. */
-    reference: z.strictObject({ path: text }).optional(),
-    /**
-     * What else may draw what the student answers between steps, on freshly written weights; used where it is measured to be
-     * faster than the trainer's own sampler, or always.
-     */
+    reference: z
+      .strictObject({ path: text.describe("An HF folder, a GGUF file or hf:owner/name.") })
+      .optional()
+      .describe("The model that a trainer keeps the student near to; the student as it starts unless given."),
     sampler: z
       .looseObject({
-        type: z.enum(Object.keys(teachers) as [keyof typeof teachers]),
-        weights: z.enum(GGUF_TYPES).default("f32"),
-        always: z.boolean().default(false),
+        type: z
+          .enum(Object.keys(teachers) as [keyof typeof teachers])
+          .describe("A kind of teacher, whose options it has."),
+        weights: z
+          .enum(GGUF_TYPES)
+          .default("f32")
+          .describe("The type of weights in which the student is written for it."),
+        always: z.boolean().default(false).describe("Take it without measuring whether it is faster."),
       })
-      .optional(),
-    trainer: Trainer,
-    export: z.array(oneOf(exporters)).default([]),
-    parity: ParityOptions.strict().prefault({}),
+      .optional()
+      .describe(
+        "What else may draw the student's answers between steps, where it is faster than the trainer's own sampler, or always.",
+      ),
+    trainer: Trainer.describe("What the student learns from, and how."),
+    export: z.array(oneOf(exporters)).default([]).describe("The files that are written of the trained student."),
+    parity: ParityOptions.strict().prefault({}).describe("How exports are compared with the weights they are made of."),
     evaluation: EvaluationOptions.extend({
-      prompts: PromptSource,
-      /** The type of weights in which llama.cpp runs base and student. */
-      weights: z.enum(GGUF_TYPES).default("f32"),
+      prompts: PromptSource.describe("Problems that no model has seen."),
+      weights: z
+        .enum(GGUF_TYPES)
+        .default("f32")
+        .describe("The type of weights in which llama.cpp runs base and student."),
     })
       .strict()
-      .optional(),
+      .optional()
+      .describe("What the recipe's models are measured on, and how."),
   })
   .superRefine(({ sampling, dataset, trainer, teacher, rewards, reference, sampler }, context) => {
     const refuse = (key: string[], message: string) => context.addIssue({ code: "custom", path: key, message });

@@ -1,11 +1,22 @@
 import { z } from "zod";
 
 export const ScheduleOptions = z.object({
-  lr_scheduler_type: z.enum(["linear", "cosine_with_min_lr", "constant"]).default("cosine_with_min_lr"),
-  /** The share of the steps over which the learning rate rises from 0. */
-  warmup_ratio: z.number().min(0).max(1).default(0.03),
-  /** cosine_with_min_lr ends at this share of the learning rate. */
-  min_lr_rate: z.number().min(0).max(1).default(0.1),
+  lr_scheduler_type: z
+    .enum(["linear", "cosine_with_min_lr", "constant"])
+    .default("cosine_with_min_lr")
+    .describe("How the learning rate falls after the warm-up."),
+  warmup_ratio: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.03)
+    .describe("The share of the steps over which the learning rate rises from 0."),
+  min_lr_rate: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.1)
+    .describe("cosine_with_min_lr ends at this share of the learning rate."),
 });
 
 /** The share of the learning rate at step `step` (from 1) of `steps`, after a linear warm-up. */
