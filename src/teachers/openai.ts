@@ -18,7 +18,7 @@ import { defineTeacher, type Teacher } from "./teacher.ts";
 import { templateOf } from "./templates.ts";
 
 export const openai = defineTeacher({
-  options: Options,
+  options: Options.describe("A model behind a server that speaks OpenAI's protocol."),
   tokenizer: true,
   template: ({ chat_template, tokenizer }) =>
     chat_template ?? (tokenizer ? loadTokenizer(tokenizer).template : undefined),

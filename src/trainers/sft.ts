@@ -6,7 +6,7 @@ import { nextToken } from "./supervised.ts";
 import { defineTrainer } from "./trainer.ts";
 
 export const sft = defineTrainer({
-  options: TrainerOptions,
+  options: TrainerOptions.describe("The next token of given completions."),
   needs: "dataset",
   create:
     (options) =>
