@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import type { DoctorOptions } from "./commands/doctor.ts";
 import type { FilterArguments } from "./commands/filter.ts";
 import type { InspectArguments } from "./commands/inspect.ts";
+import type { OptionsArguments } from "./commands/options.ts";
 import type { PlanOptions } from "./commands/plan.ts";
 import type { Verb } from "./commands/prepare.ts";
 import type { RunOptions } from "./commands/run.ts";
@@ -129,6 +130,17 @@ function programOf(signal: AbortSignal): Command {
     .action(async (recipe: string | undefined, overrides: string[], options: DoctorOptions) => {
       const { doctor } = await import("./commands/doctor.ts");
       await doctor(recipe, overrides, options, signal);
+    });
+
+  program
+    .command("options")
+    .description("Say what may stand in a recipe: every key with its type, its default and what it is.")
+    .argument("[section]", "a section, a type or a key, such as trainer, trainer.grpo or sampling.top_p")
+    .option("--json", "print the JSON schema, for editors")
+    .option("--keys", "print every key, one a line")
+    .action(async (section: string | undefined, given: OptionsArguments) => {
+      const { options } = await import("./commands/options.ts");
+      options(section, given);
     });
 
   function recipeCommand(name: string, description: string): Command {

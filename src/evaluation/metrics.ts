@@ -30,8 +30,9 @@ export const EvaluationOptions = SamplerOptions.omit({
     .describe(
       "base, teacher, student, student-<name of an export>, or another with a name and a teacher's options; all that there are unless given.",
     ),
-  /** Rules whose mean is told beside correctness, such as language_consistency. */
-  rewards: RewardSpecs.optional(),
+  rewards: RewardSpecs.optional().describe(
+    "Rules whose mean is told beside correctness, such as language_consistency.",
+  ),
 });
 export type EvaluationOptions = z.output<typeof EvaluationOptions>;
 

@@ -19,7 +19,10 @@ import * as trainers from "../trainers/index.ts";
 import type { TrainerOptions } from "../trainers/options.ts";
 import type { Trainer as TrainerComponent } from "../trainers/trainer.ts";
 import { readKeys, readYaml } from "./keys.ts";
+import { leadsIn } from "./leads.ts";
 import { parsed } from "./parsed.ts";
+import { isRecord, type PathKind, PLACES, placed } from "./places.ts";
+import { recipeSchema } from "./schema.ts";
 
 const text = z.string().min(1);
 const seed = z.int().nonnegative().default(0).describe("Of the program's random numbers.");
@@ -44,8 +47,7 @@ const Dataset = z.union([
 
 /** A trainer without a name is sft. */
 const Trainer = z.preprocess(
-  (trainer: unknown = {}) =>
-    typeof trainer === "object" && trainer !== null && !("type" in trainer) ? { type: "sft", ...trainer } : trainer,
+  (trainer: unknown = {}) => (isRecord(trainer) && !("type" in trainer) ? { type: "sft", ...trainer } : trainer),
   oneOf(trainers) as unknown as z.ZodType<TrainerOptions & { type: string }>,
 );
 
@@ -160,9 +162,11 @@ export type Recipe = z.output<typeof Recipe>;
 export const readRecipe = (path: string, overrides: readonly string[] = []): Recipe =>
   recipeOf(readKeys(path, overrides), path, dirname(resolve(path)));
 
+const leads = leadsIn(() => recipeSchema(Recipe));
+
 /** The recipe that keys make; paths in it are relative to `folder`, and `where` names it in errors. */
 export function recipeOf(keys: Record<string, unknown>, where: string, folder: string): Recipe {
-  const recipe = parsed(Recipe, keys, `${where} is not a valid recipe`);
+  const recipe = parsed(Recipe, keys, `${where} is not a valid recipe`, leads);
   const output = recipe.output ? resolve(folder, recipe.output) : resolve("runs", recipe.name);
   return { ...mapPaths(recipe, absolute(folder)), output };
 }
@@ -178,9 +182,6 @@ export function readRewards(path: string): z.output<typeof RewardSpecs> {
 }
 
 const Rewards = z.strictObject({ rewards: RewardSpecs });
-
-/** What a path in a recipe leads to. */
-export type PathKind = "student" | "adapter" | "tokenizer" | "teacher" | "data" | "reward";
 
 /** The recipe with every path that it reads from changed. */
 export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) => string): Recipe {
@@ -231,12 +232,10 @@ function withPath<Section extends object>(
   };
 }
 
-/** Keys of sections that hold a path, and what it leads to where that is not the section's own. */
-export const PLACES = { path: undefined, adapter: "adapter", tokenizer: "tokenizer" } as const;
-
 /** Paths in a recipe are relative to its folder; references to the hub stay what they are. */
 const absolute = (folder: string) => (path: string, kind: PathKind) => {
-  if (kind === "reward" || !isHubReference(path)) return resolve(folder, path);
+  if (kind === "reward") return resolve(folder, path);
+  if (!isHubReference(path)) return placed(path, folder);
   parseHubReference(path);
   return path;
 };
