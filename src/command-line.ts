@@ -2,6 +2,7 @@
 
 import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
+import type { CompletedCommand } from "./commands/completion.ts";
 import type { DoctorOptions } from "./commands/doctor.ts";
 import type { FilterArguments } from "./commands/filter.ts";
 import type { InspectArguments } from "./commands/inspect.ts";
@@ -11,6 +12,7 @@ import type { Verb } from "./commands/prepare.ts";
 import type { RunOptions } from "./commands/run.ts";
 import type { ScoreOptions } from "./commands/score.ts";
 import { DistillError, refusedByTheMachine } from "./core/errors.ts";
+import { ownPackage } from "./core/package.ts";
 
 const ALLOW_MODULES = "run the programs that rewards of type module name";
 
@@ -43,10 +45,18 @@ export async function commandLine(args: readonly string[], signal: AbortSignal):
   }
 }
 
+/** What a shell is told of a command. */
+const completed = (command: Command): CompletedCommand => ({
+  name: command.name(),
+  description: command.description(),
+  options: command.options.map(({ long, description }) => ({ flag: long!, description })),
+  recipe: command.registeredArguments[1]?.name() === "overrides",
+});
+
 function programOf(signal: AbortSignal): Command {
   const program = new Command("distill")
     .description("Knowledge distillation on ONNX Runtime and llama.cpp.")
-    .version("0.1.0")
+    .version(ownPackage().version)
     .exitOverride();
 
   for (const [verb, description] of Object.entries(VERBS)) {
@@ -141,6 +151,15 @@ function programOf(signal: AbortSignal): Command {
     .action(async (section: string | undefined, given: OptionsArguments) => {
       const { options } = await import("./commands/options.ts");
       options(section, given);
+    });
+
+  program
+    .command("completion")
+    .description("Print a script by which a shell completes commands, options, recipes and keys.")
+    .argument("<shell>", "bash, zsh or fish, such as in: source <(distill completion bash)")
+    .action(async (shell: string) => {
+      const { completion } = await import("./commands/completion.ts");
+      completion(shell, program.commands.map(completed));
     });
 
   function recipeCommand(name: string, description: string): Command {

@@ -47,27 +47,44 @@ export function sectionAt(recipe: JsonSchema, path: readonly string[]): Section 
   };
 }
 
-/** Every key, by its path without types, and the types that have it where not all of their kind do. */
-export function everyKey(recipe: JsonSchema): { path: string; types: readonly string[] }[] {
-  const found = new Map<string, Set<string>>();
-  const whole = new Map<string, number>();
-  const visit = (schema: JsonSchema, path: string): void => {
+/** A key by its path without types, the types that have it where not all of their kind do, and whether it is in a list. */
+export type Key = { path: string; types: readonly string[]; listed: boolean };
+
+export function everyKey(recipe: JsonSchema): Key[] {
+  const found = new Map<string, { types: Set<string>; listed: boolean }>();
+  const kinds = new Map<string, number>();
+  const visit = (schema: JsonSchema, path: string, inList: boolean): void => {
     const shapes = shapesOf(schema);
-    whole.set(path, shapes.filter((shape) => typeOf(shape) !== undefined).length);
+    const listed = inList || isList(schema);
+    kinds.set(path, shapes.filter((shape) => typeOf(shape) !== undefined).length);
     for (const shape of shapes)
       for (const [key, inner] of Object.entries(shape.properties ?? {})) {
         const below = path === "" ? key : `${path}.${key}`;
-        const known = found.get(below);
-        found.set(below, (known ?? new Set()).add(typeOf(shape) ?? ""));
-        visit(inner, below);
+        const known = found.get(below) ?? { types: new Set<string>(), listed };
+        found.set(below, known);
+        const type = typeOf(shape);
+        if (type !== undefined) known.types.add(type);
+        visit(inner, below, listed);
       }
   };
-  visit(recipe, "");
-  return [...found].map(([path, types]) => {
-    const of = [...types].filter((type) => type !== "");
-    return { path, types: of.length === whole.get(path.split(".").slice(0, -1).join(".")) ? [] : of };
-  });
+  visit(recipe, "", false);
+  const above = (path: string) => path.split(".").slice(0, -1).join(".");
+  return [...found].map(([path, { types, listed }]) => ({
+    path,
+    types: types.size === kinds.get(above(path)) ? [] : [...types],
+    listed,
+  }));
 }
+
+/** Every section that has a page of its own: those of keys, and types by their names. */
+export const everySection = (recipe: JsonSchema): string[] =>
+  everyKey(recipe).flatMap(({ path, listed }) => {
+    const types = sectionAt(recipe, path.split("."))!.types.map(({ type }) => `${path}.${type}`);
+    return listed ? [] : [path, ...types];
+  });
+
+const isList = ({ items, anyOf }: JsonSchema): boolean =>
+  items !== undefined || ((anyOf ?? []).every(isList) && !!anyOf);
 
 const typeOf = ({ properties }: JsonSchema): string | undefined =>
   typeof properties?.type?.const === "string" ? properties.type.const : undefined;
