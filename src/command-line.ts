@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import type { CompletedCommand } from "./commands/completion.ts";
 import type { DoctorOptions } from "./commands/doctor.ts";
 import type { FilterArguments } from "./commands/filter.ts";
+import type { InitArguments } from "./commands/init.ts";
 import type { InspectArguments } from "./commands/inspect.ts";
 import type { OptionsArguments } from "./commands/options.ts";
 import type { PlanOptions } from "./commands/plan.ts";
@@ -140,6 +141,21 @@ function programOf(signal: AbortSignal): Command {
     .action(async (recipe: string | undefined, overrides: string[], options: DoctorOptions) => {
       const { doctor } = await import("./commands/doctor.ts");
       await doctor(recipe, overrides, options, signal);
+    });
+
+  program
+    .command("init")
+    .description("Write a recipe to begin with, and the rows and prompts that it names.")
+    .argument("<name>", "what the run is called: NAME.yaml is written")
+    .option("--from <what>", "dataset: rows that are there; gguf: traces of a GGUF file; server: of a model behind one")
+    .option("--dataset <path>", "the rows; solved problems to try it with unless given")
+    .option("--teacher <path>", "the GGUF file, or hf:owner/name:file; a small one that comes along unless given")
+    .option("--url <address>", "the server (http://127.0.0.1:8000/v1)")
+    .option("--model <name>", "the model's name at the server")
+    .option("--student <path>", "what is trained: a folder, a GGUF file or hf:owner/name")
+    .action(async (name: string, given: InitArguments) => {
+      const { init } = await import("./commands/init.ts");
+      init(name, given);
     });
 
   program

@@ -46,7 +46,8 @@ function explain(issue: z.core.$ZodIssue, given: Given): string[] {
     return [`${at}${unknownValue(found, "options" in issue ? (issue.options ?? []).map(String) : [], lead)}`];
   if (issue.code === "invalid_value") return [`${at}${unknownValue(found, issue.values.map(String), lead)}`];
   if (issue.code === "unrecognized_keys") return issue.keys.map((key) => `${at}${unknownKey(key, issue.path, given)}`);
-  if (issue.code === "custom" || (issue.code === "invalid_format" && !found)) return [`${at}${issue.message}`];
+  // a sentence of the schema's own says it all; what was found may be a secret that does not belong there
+  if (!/^(Invalid|Too)\b/.test(issue.message)) return [`${at}${issue.message}`];
   const expected = wanted(issue);
   if (found === undefined) return [`${at}not given; expected ${expected}`];
   return [

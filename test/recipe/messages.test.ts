@@ -73,6 +73,11 @@ const SAID: [overrides: string[], sentence: string][] = [
     ["device=gpu"],
     'device: unknown "gpu" (cuda for NVIDIA, webgpu for any GPU; auto takes the one that multiplies fastest). Expected one of: cpu, webgpu, cuda, auto.',
   ],
+  [["name=a b"], "name: only letters, digits, '.', '_' and '-'."],
+  [
+    ["teacher={type: openai, base_url: 'http://a', api_key_env: sk-123}"],
+    "teacher.api_key_env: expected the name of an environment variable, not a key.",
+  ],
   [["learning_rate=1e-4"], 'unknown key "learning_rate" (it is trainer.learning_rate).'],
   [["trainer.lora_alpha=16"], 'trainer: unknown key "lora_alpha" (it is lora.lora_alpha).'],
   [["num_epochs=3"], 'unknown key "num_epochs" (it is trainer.num_train_epochs).'],
