@@ -34,7 +34,7 @@ function overview(recipe: JsonSchema): string[] {
   const { options } = sectionAt(recipe, [])!;
   const top = options.filter(({ name }) => !name.includes("."));
   return [
-    "The keys of a recipe. distill options SECTION, such as trainer or trainer.sft, shows those in one of them.",
+    ...wrapped("The keys of a recipe. distill options SECTION, such as trainer or trainer.sft, shows those in one.", 0),
     "",
     ...top.flatMap(entry),
   ];
@@ -48,15 +48,22 @@ function page(name: string, recipe: JsonSchema): string[] {
     const above = sectionAt(recipe, path.slice(0, -1))!.options.find((option) => option.name === path.at(-1));
     return above ? entry({ ...above, name }) : wrapped(`${name}: ${sentence}`, 0);
   }
-  const some = types.length > 0;
-  return [
-    ...wrapped(`${name}: ${sentence}`, 0),
-    "",
-    ...(some ? [`Its types, of which distill options ${name}.TYPE shows all keys:`, ""] : []),
-    ...types.flatMap(({ type, sentence }) => [`  ${type}`, ...wrapped(sentence, INDENT)]),
-    ...(some && options.length > 0 ? ["", "Keys that each of them has:", ""] : []),
-    ...(options.length > 0 ? options.flatMap(entry) : some ? [] : ["It has no keys of its own."]),
-  ];
+  const head = [...wrapped(`${name}: ${sentence}`, 0), ""];
+  if (types.length > 0)
+    return [
+      ...head,
+      ...wrapped(`Its types, of which distill options ${name}.TYPE shows all keys:`, 0),
+      "",
+      ...types.flatMap(({ type, sentence }) => [`  ${type}`, ...wrapped(sentence, INDENT)]),
+      ...(options.length > 0 ? ["", "Keys that each of them has:", "", ...options.flatMap(entry)] : []),
+    ];
+  if (options.length === 0) return [...head, "It has no keys of its own."];
+  // of a type its own keys come first, then those of its whole kind
+  const kind = sectionAt(recipe, path.slice(0, -1));
+  const shared = new Set(kind?.types.length ? kind.options.map((option) => option.name) : []);
+  const [own, all] = [false, true].map((of) => options.filter((option) => shared.has(option.name) === of));
+  const behind = own!.length > 0 && all!.length > 0 ? ["", `Keys that all types of ${path.at(-2)} have:`, ""] : [];
+  return [...head, ...own!.flatMap(entry), ...behind, ...all!.flatMap(entry)];
 }
 
 /** A key on a line of its own, and below it what it is. */

@@ -51,7 +51,9 @@ export type KdOptions = z.output<typeof KdOptions>;
 export type KdBatch = Batch & { likely: Likely };
 
 export const kd = defineTrainer({
-  options: KdOptions.describe("The same, and what the teacher found likely in the place of each token."),
+  options: KdOptions.describe(
+    "The next token of given completions, and what the teacher found likely in the place of each.",
+  ),
   needs: "dataset",
   teacher: "logprobs",
   top_logprobs: ({ top_logprobs }) => top_logprobs,
