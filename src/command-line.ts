@@ -2,14 +2,18 @@
 
 import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
+import type { CompletedCommand } from "./commands/completion.ts";
 import type { DoctorOptions } from "./commands/doctor.ts";
 import type { FilterArguments } from "./commands/filter.ts";
+import type { InitArguments } from "./commands/init.ts";
 import type { InspectArguments } from "./commands/inspect.ts";
+import type { OptionsArguments } from "./commands/options.ts";
 import type { PlanOptions } from "./commands/plan.ts";
 import type { Verb } from "./commands/prepare.ts";
 import type { RunOptions } from "./commands/run.ts";
 import type { ScoreOptions } from "./commands/score.ts";
 import { DistillError, refusedByTheMachine } from "./core/errors.ts";
+import { ownPackage } from "./core/package.ts";
 
 const ALLOW_MODULES = "run the programs that rewards of type module name";
 
@@ -42,10 +46,18 @@ export async function commandLine(args: readonly string[], signal: AbortSignal):
   }
 }
 
+/** What a shell is told of a command. */
+const completed = (command: Command): CompletedCommand => ({
+  name: command.name(),
+  description: command.description(),
+  options: command.options.map(({ long, description }) => ({ flag: long!, description })),
+  recipe: command.registeredArguments[1]?.name() === "overrides",
+});
+
 function programOf(signal: AbortSignal): Command {
   const program = new Command("distill")
     .description("Knowledge distillation on ONNX Runtime and llama.cpp.")
-    .version("0.1.0")
+    .version(ownPackage().version)
     .exitOverride();
 
   for (const [verb, description] of Object.entries(VERBS)) {
@@ -129,6 +141,41 @@ function programOf(signal: AbortSignal): Command {
     .action(async (recipe: string | undefined, overrides: string[], options: DoctorOptions) => {
       const { doctor } = await import("./commands/doctor.ts");
       await doctor(recipe, overrides, options, signal);
+    });
+
+  program
+    .command("init")
+    .description("Write a recipe to begin with, and the rows and prompts that it names.")
+    .argument("<name>", "what the run is called: NAME.yaml is written")
+    .option("--from <what>", "dataset: rows that are there; gguf: traces of a GGUF file; server: of a model behind one")
+    .option("--dataset <path>", "the rows; solved problems to try it with unless given")
+    .option("--teacher <path>", "the GGUF file, or hf:owner/name:file; a small one that comes along unless given")
+    .option("--url <address>", "the server (http://127.0.0.1:8000/v1)")
+    .option("--model <name>", "the model's name at the server")
+    .option("--student <path>", "what is trained: a folder, a GGUF file or hf:owner/name")
+    .action(async (name: string, given: InitArguments) => {
+      const { init } = await import("./commands/init.ts");
+      init(name, given);
+    });
+
+  program
+    .command("options")
+    .description("Say what may stand in a recipe: every key with its type, its default and what it is.")
+    .argument("[section]", "a section, a type or a key, such as trainer, trainer.grpo or sampling.top_p")
+    .option("--json", "print the JSON schema, for editors")
+    .option("--keys", "print every key, one a line")
+    .action(async (section: string | undefined, given: OptionsArguments) => {
+      const { options } = await import("./commands/options.ts");
+      options(section, given);
+    });
+
+  program
+    .command("completion")
+    .description("Print a script by which a shell completes commands, options, recipes and keys.")
+    .argument("<shell>", "bash, zsh or fish, such as in: source <(distill completion bash)")
+    .action(async (shell: string) => {
+      const { completion } = await import("./commands/completion.ts");
+      completion(shell, program.commands.map(completed));
     });
 
   function recipeCommand(name: string, description: string): Command {

@@ -13,10 +13,14 @@ type Registry<Made> = Record<string, Component<any, Made>>;
 /** The schema of `{ type: <a name in the registry>, ...its options, ...more }`. */
 export function oneOf<Made, More extends z.ZodRawShape = Record<never, never>>(registry: Registry<Made>, more?: More) {
   const schemas = Object.entries(registry).map(([type, { options }]) =>
-    options.extend({ ...more, type: z.literal(type) }).strict(),
+    described(options.extend({ ...more, type: z.literal(type).describe("What it is.") }).strict(), options.description),
   );
   return z.discriminatedUnion("type", schemas as unknown as [z.ZodObject<{ type: z.ZodLiteral<string> } & More>]);
 }
+
+/** What is said of a schema is not said of what is made from it by `extend`, and is said again. */
+const described = <Schema extends z.ZodType>(schema: Schema, sentence: string | undefined): Schema =>
+  sentence === undefined ? schema : schema.describe(sentence);
 
 /** Make what a parsed recipe names. */
 export const create = <Made>(registry: Registry<Made>, { type, ...options }: { type: string }, kind: string): Made =>
@@ -49,10 +53,13 @@ export function continuable<Option extends z.ZodType>(option: Option): Option {
 const filtered = <Options extends object>(parsed: Options, keep: (key: string) => boolean): Partial<Options> =>
   Object.fromEntries(Object.entries(parsed).filter(([key]) => keep(key))) as Partial<Options>;
 
+/** A mark is inherited by what is made of an option, such as one with a description. */
+const markOf = (option: z.core.$ZodType | undefined) => (option ? marks.get(option as z.ZodType) : undefined);
+
 /** Of parsed options those that results hang on. */
 export const contentOf = <Options extends object>({ shape }: z.ZodObject, parsed: Options): Partial<Options> =>
-  filtered(parsed, (key) => !marks.has(shape[key]!) || marks.get(shape[key]!)!.content !== false);
+  filtered(parsed, (key) => markOf(shape[key])?.content !== false);
 
 /** Of those the ones without which nothing that was begun can be gone on with. */
 export const foundationOf = <Options extends object>({ shape }: z.ZodObject, parsed: Options): Partial<Options> =>
-  filtered(parsed, (key) => !marks.has(shape[key]!));
+  filtered(parsed, (key) => markOf(shape[key]) === undefined);

@@ -1,9 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** This package's own package.json. */
-export function ownPackage(): { version: string; dependencies: Record<string, string> } {
+/** The folder of this package: its recipes and data are there. */
+export function packageFolder(): string {
   let folder = import.meta.dirname;
   while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);
-  return JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  return folder;
 }
+
+/** This package's own package.json. */
+export const ownPackage = (): { version: string; dependencies: Record<string, string> } =>
+  JSON.parse(readFileSync(join(packageFolder(), "package.json"), "utf8"));

@@ -13,15 +13,17 @@ import { isEmpty, isRecord, located, parsedText, RowFault, textOf } from "./valu
 /** Where questions come from: the first `limit` lines of a file or rows of a folder of save_to_disk, or `rows` problems of a generator. */
 export const PromptSource = z.union([
   z.strictObject({
-    path: DatasetPath,
-    limit: z.int().positive().optional(),
-    /** What the columns prompt, answer and id are called there. */
-    columns: z.partialRecord(z.enum(["prompt", "answer", "id"]), z.string().min(1)).optional(),
+    path: DatasetPath.describe("Files of questions, in any format of a dataset's, or hf:datasets/owner/name:file."),
+    limit: z.int().positive().optional().describe("The first so many of them; all unless given."),
+    columns: z
+      .partialRecord(z.enum(["prompt", "answer", "id"]), z.string().min(1))
+      .optional()
+      .describe("What the columns prompt, answer and id are called there."),
   }),
   z.strictObject({
-    generate: oneOf(generators),
-    rows: z.int().positive(),
-    seed: z.int().nonnegative().default(0),
+    generate: oneOf(generators).describe("The program that writes the problems."),
+    rows: z.int().positive().describe("How many problems it writes."),
+    seed: z.int().nonnegative().default(0).describe("Of its random numbers."),
   }),
 ]);
 export type PromptSource = z.output<typeof PromptSource>;

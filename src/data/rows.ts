@@ -13,10 +13,14 @@ export type { TrainingRow };
 
 /** How the rows of a dataset are to be read. */
 export const ReadOptions = z.object({
-  /** Its columns, where they have other names: what a row is read for, and what it is called there. */
-  columns: z.record(z.string().min(1), z.string().min(1)).optional(),
-  /** What the names of those who speak mean: { bot: assistant }. */
-  roles: z.record(z.string().min(1), z.string().min(1)).optional(),
+  columns: z
+    .record(z.string().min(1), z.string().min(1))
+    .optional()
+    .describe("What its columns are called, where that is not as usual: { prompt: question, completion: reply }."),
+  roles: z
+    .record(z.string().min(1), z.string().min(1))
+    .optional()
+    .describe("What the names of those who speak mean: { bot: assistant }."),
 });
 export type ReadOptions = z.output<typeof ReadOptions>;
 

@@ -6,13 +6,15 @@ import { continuation, prefilledThink } from "./think.ts";
 import type { Accepted, Trace } from "./traces.ts";
 
 export const SelectionOptions = z.object({
-  /** The most traces of one prompt; all of them unless given. */
-  max_per_prompt: z.int().positive().optional(),
-  /** Which come first: as they were drawn, those with the fewest tokens, with the highest reward, or by chance. */
-  prefer: z.enum(["first", "shortest", "highest_reward", "random"]).default("first"),
-  /** No more rows than this in all. */
-  max_rows: z.int().positive().optional(),
-  seed: z.int().nonnegative().default(0),
+  max_per_prompt: z.int().positive().optional().describe("The most traces of one prompt; all of them unless given."),
+  prefer: z
+    .enum(["first", "shortest", "highest_reward", "random"])
+    .default("first")
+    .describe(
+      "Which come first: as they were drawn, those with the fewest tokens, with the highest reward, or by chance.",
+    ),
+  max_rows: z.int().positive().optional().describe("No more rows than this in all."),
+  seed: z.int().nonnegative().default(0).describe("Of prefer: random."),
 });
 export type SelectionOptions = z.output<typeof SelectionOptions>;
 

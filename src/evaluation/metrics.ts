@@ -14,10 +14,25 @@ export const EvaluationOptions = SamplerOptions.omit({
   budget: true,
   top_logprobs: true,
 }).extend({
-  /** base, teacher, student, student-<name of an export>, or another with a name and a teacher's options; all that there are unless given. */
-  models: z.array(z.union([z.string(), oneOf(teachers, { name: z.string().regex(/^[\w.-]+$/) })])).optional(),
-  /** Rules whose mean is told beside correctness, such as language_consistency. */
-  rewards: RewardSpecs.optional(),
+  models: z
+    .array(
+      z.union([
+        z.string(),
+        oneOf(teachers, {
+          name: z
+            .string()
+            .regex(/^[\w.-]+$/)
+            .describe("What it is called in the report."),
+        }),
+      ]),
+    )
+    .optional()
+    .describe(
+      "base, teacher, student, student-<name of an export>, or another with a name and a teacher's options; all that there are unless given.",
+    ),
+  rewards: RewardSpecs.optional().describe(
+    "Rules whose mean is told beside correctness, such as language_consistency.",
+  ),
 });
 export type EvaluationOptions = z.output<typeof EvaluationOptions>;
 

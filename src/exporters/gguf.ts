@@ -26,10 +26,11 @@ type TypeName = keyof typeof TYPES;
 export const GGUF_TYPES = Object.keys(TYPES) as [TypeName, ...TypeName[]];
 
 export const gguf = defineExporter({
-  options: z.object({
-    /** A file model-<type>.gguf for each. */
-    types: z.array(z.enum(GGUF_TYPES)).min(1),
-  }),
+  options: z
+    .object({
+      types: z.array(z.enum(GGUF_TYPES)).min(1).describe("A file model-<type>.gguf for each."),
+    })
+    .describe("GGUF for llama.cpp: one file for each type of weights."),
   create:
     ({ types }) =>
     async (source, output) => {

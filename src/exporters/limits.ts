@@ -1,11 +1,12 @@
 import { z } from "zod";
 
 export const ParityOptions = z.object({
-  /** How many of the evaluation's prompts the gate compares on. */
-  prompts: z.int().positive().default(8),
-  max_completion_length: z.int().positive().default(64),
-  /** The largest mean KL divergence from the trained weights, in nats a token, by the name of the export. */
-  max_mean_kl: z.record(z.string(), z.number().nonnegative()).default({}),
+  prompts: z.int().positive().default(8).describe("How many of the evaluation's prompts the gate compares on."),
+  max_completion_length: z.int().positive().default(64).describe("The most tokens of each answer that is compared."),
+  max_mean_kl: z
+    .record(z.string(), z.number().nonnegative())
+    .default({})
+    .describe("The largest mean KL divergence from the trained weights, in nats a token, by the name of the export."),
 });
 export type ParityOptions = z.output<typeof ParityOptions>;
 

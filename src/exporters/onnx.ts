@@ -23,15 +23,21 @@ export const FILES: Record<ExportDtype, string> = {
 };
 
 export const onnx = defineExporter({
-  options: z.object({
-    dtypes: z.array(z.enum(DTYPES)).min(1).default(["fp32", "q8", "q4"]),
-    /** Browsers and protobuf stop at 2 GiB. */
-    max_file_bytes: z
-      .int()
-      .positive()
-      .max(2 ** 31 - 1)
-      .default(1_900_000_000),
-  }),
+  options: z
+    .object({
+      dtypes: z
+        .array(z.enum(DTYPES))
+        .min(1)
+        .default(["fp32", "q8", "q4"])
+        .describe("A file for each, under the names of transformers.js."),
+      max_file_bytes: z
+        .int()
+        .positive()
+        .max(2 ** 31 - 1)
+        .default(1_900_000_000)
+        .describe("The most bytes of a file: browsers and protobuf stop at 2 GiB."),
+    })
+    .describe("ONNX files in the layout that transformers.js loads."),
   create:
     ({ dtypes, max_file_bytes }) =>
     async ({ folder }, output) => {

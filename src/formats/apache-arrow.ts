@@ -6,7 +6,9 @@ import type * as Arrow from "apache-arrow";
 const arrow: typeof Arrow = createRequire(import.meta.url)("apache-arrow");
 
 export const { makeData, Message, MessageHeader, tableFromIPC, tableToIPC, vectorFromArray, Vector } = arrow;
-export const { CompressionType, compressionRegistry } = arrow;
+export const { CompressionType } = arrow;
+export const compressionRegistry: { set(type: Arrow.CompressionType, codec: Arrow.Codec): void } =
+  arrow.compressionRegistry;
 export const {
   Binary,
   Bool,

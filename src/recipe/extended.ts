@@ -2,11 +2,8 @@
 
 import { dirname, resolve } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { isHubReference } from "../hub/reference.ts";
 import { readKeys } from "./keys.ts";
-import { PLACES } from "./recipe.ts";
-
-export type Raw = Record<string, unknown>;
+import { isRecord, type Raw, withPaths } from "./places.ts";
 
 export type Steps = Record<string, Raw & { extends?: string | undefined }>;
 
@@ -17,7 +14,7 @@ export type Steps = Record<string, Raw & { extends?: string | undefined }>;
 export function extended(own: Steps[string], file: { path: string; steps: Steps }, through: readonly string[]): Raw {
   const folder = dirname(resolve(file.path));
   const { extends: from, ...keys } = own;
-  const above = withPaths(keys, folder);
+  const above = withPaths(keys, folder) as Raw;
   if (from === undefined) return above;
   const [, place, step] = /^(.*?)(?:#([\w-]+))?$/.exec(from)!;
   const path = place ? resolve(folder, place) : file.path;
@@ -30,7 +27,7 @@ export function extended(own: Steps[string], file: { path: string; steps: Steps 
       throw new DistillError(
         `${file.path}: ${place} has steps, and extends names none of them. Give one: ${place}#${Object.keys(raw.steps as object)[0]}.`,
       );
-    return merged(withPaths(raw, dirname(path)), above);
+    return merged(withPaths(raw, dirname(path)) as Raw, above);
   }
   const steps = place ? (readKeys(path).steps as Steps | undefined) : file.steps;
   if (!isRecord(steps?.[step]))
@@ -38,23 +35,6 @@ export function extended(own: Steps[string], file: { path: string; steps: Steps 
       `${file.path}: extends names the step "${step}" of ${place || "this file"}, which there is not. Expected one of: ${Object.keys(steps ?? {}).join(", ") || "none, since it has no steps"}.`,
     );
   return merged(extended(steps[step], { path, steps }, [...through, name]), above);
-}
-
-export const isRecord = (value: unknown): value is Raw =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** Keys that hold a path, wherever they stand. */
-const PATHS = new Set([...Object.keys(PLACES), "tokenizer"]);
-
-/** Keys with their paths made absolute, as they are merged with those of a file in another folder. */
-function withPaths(value: unknown, folder: string): Raw {
-  const visit = (value: unknown, key = ""): unknown => {
-    if (Array.isArray(value)) return value.map((item) => visit(item, key));
-    if (isRecord(value))
-      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, visit(inner, key)]));
-    return typeof value === "string" && PATHS.has(key) && !isHubReference(value) ? resolve(folder, value) : value;
-  };
-  return visit(value) as Raw;
 }
 
 /** Sections of `own` laid over those of `base`, key by key; null takes a key away. What names another type is taken whole. */

@@ -1,10 +1,12 @@
 /** @file What a YAML file says, before any of it is checked. */
 
+import { resolve } from "node:path";
 import { parse, YAMLParseError } from "yaml";
 import { DistillError } from "../core/errors.ts";
 import { readText } from "../core/files.ts";
+import { withPaths } from "./places.ts";
 
-/** The keys of a YAML file, with overrides applied. */
+/** The keys of a YAML file, with overrides applied. A path in an override is relative to the folder where the command runs. */
 export function readKeys(path: string, overrides: readonly string[] = []): Record<string, unknown> {
   const raw = readYaml(path, "Recipe");
   if (typeof raw !== "object" || raw === null || Array.isArray(raw))
@@ -47,8 +49,13 @@ function applyOverride(raw: Record<string, unknown>, override: string): void {
     if (typeof inner !== "object" || inner === null) at[key] = {};
     at = at[key] as Record<string, unknown>;
   }
-  const value = parseYaml(override.slice(equals + 1), override);
+  const last = keys.at(-1)!;
+  const given = parseYaml(override.slice(equals + 1), override);
+  const value =
+    keys.length === 1 && last === "output" && typeof given === "string"
+      ? resolve(given)
+      : withPaths(given, process.cwd(), last);
   // a step of a pipeline says by null what it does not take of the file that it extends
-  if (value === null && keys[0] !== "steps") delete at[keys.at(-1)!];
-  else at[keys.at(-1)!] = value;
+  if (value === null && keys[0] !== "steps") delete at[last];
+  else at[last] = value;
 }

@@ -6,9 +6,11 @@
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { extended, isRecord, type Raw } from "./extended.ts";
+import { extended } from "./extended.ts";
 import { readKeys } from "./keys.ts";
-import { PLACES, type Recipe, readRecipe, recipeOf } from "./recipe.ts";
+import { parsed } from "./parsed.ts";
+import { isRecord, PLACES, type Raw } from "./places.ts";
+import { Recipe, readRecipe, recipeOf } from "./recipe.ts";
 
 export type PipelineStep = {
   name: string;
@@ -26,7 +28,7 @@ export type Pipeline = {
 
 const NAME = /^[\w-]+$/;
 
-const Keys = z.looseObject({
+const Keys = z.strictObject({
   name: z.string().regex(/^[\w.-]+$/, "only letters, digits, '.', '_' and '-'"),
   output: z.string().min(1).optional(),
   steps: z.record(
@@ -37,21 +39,17 @@ const Keys = z.looseObject({
   evaluation: z.looseObject({}).optional(),
 });
 
+const first = (steps: unknown): string => (isRecord(steps) && Object.keys(steps)[0]) || "NAME";
+
 /** The pipeline in a file, or nothing where it is a plain recipe. Overrides of a step begin with steps.NAME. */
 export function readPipeline(path: string, overrides: readonly string[] = []): Pipeline | undefined {
   const raw = readKeys(path, overrides);
   if (!("steps" in raw)) return undefined;
-  const keys = Keys.safeParse(raw);
-  if (!keys.success) {
-    const { path: at, message } = keys.error.issues[0]!;
-    throw new DistillError(`${path} is not a valid pipeline: ${[at.join("."), message].filter(Boolean).join(": ")}.`);
-  }
-  const { name, output: given, steps, evaluation, ...rest } = keys.data;
-  const unknown = Object.keys(rest)[0];
-  if (unknown)
-    throw new DistillError(
-      `${path} is not a valid pipeline: unknown key "${unknown}". Expected one of: name, output, steps, evaluation.`,
-    );
+  const known = parsed(Keys, raw, `${path} is not a valid pipeline`, {
+    ofKey: (key) =>
+      key in Recipe.shape ? `it is a key of steps, such as steps.${first(raw.steps)}.${key}` : undefined,
+  });
+  const { name, output: given, steps, evaluation } = known;
   const folder = dirname(resolve(path));
   const output = given ? resolve(folder, given) : resolve("runs", name);
 

@@ -23,21 +23,42 @@ import { scheduleConflict } from "../trainers/schedule.ts";
 import type { Trainer as TrainerComponent } from "../trainers/trainer.ts";
 import { type ValidationOptions, validationConflict } from "../trainers/validation.ts";
 import { readKeys, readYaml } from "./keys.ts";
+import { leadsIn } from "./leads.ts";
 import { parsed } from "./parsed.ts";
+import { isRecord, type PathKind, PLACES, placed } from "./places.ts";
+import { recipeSchema } from "./schema.ts";
 
 const text = z.string().min(1);
-const seed = z.int().nonnegative().default(0);
+const seed = z.int().nonnegative().default(0).describe("Of its random numbers.");
 const { student, tokenizer, chat_template, chat_template_kwargs, lora } = StudentSections.shape;
 
-/** How often each row of a dataset comes. */
-const weight = z.number().positive().optional();
+const weight = z
+  .number()
+  .positive()
+  .optional()
+  .describe("How often each of its rows comes in a mix: 0.5 is every other one, by chance, and 2 is twice each.");
 
 /** Rows of a training dataset, from a file or from a program that writes them. */
 const OneDataset = z.union([
-  z.strictObject({ path: DatasetPath, limit: z.int().positive().optional(), ...ReadOptions.shape, weight }),
-  z.strictObject({ generate: oneOf(generators), rows: z.int().positive(), seed, weight }),
+  z.strictObject({
+    path: DatasetPath.describe(
+      "A file or several, a pattern, a folder of save_to_disk, FOLDER:SPLIT, or hf:datasets/owner/name:file.",
+    ),
+    limit: z.int().positive().optional().describe("The first so many of its rows; all unless given."),
+    ...ReadOptions.shape,
+    weight,
+  }),
+  z.strictObject({
+    generate: oneOf(generators).describe("The program that writes the rows."),
+    rows: z.int().positive().describe("How many rows it writes."),
+    seed,
+    weight,
+  }),
 ]);
-const Dataset = z.union([OneDataset, z.strictObject({ mix: z.array(OneDataset).min(1) })]);
+const Dataset = z.union([
+  OneDataset,
+  z.strictObject({ mix: z.array(OneDataset).min(1).describe("Several datasets, whose rows come as often as their weights say.") }),
+]);
 
 /** Rows that the student's loss is measured on: a dataset of its own, or a share of the rows that are then not trained on. */
 const EvaluationDataset = z.preprocess(
@@ -50,67 +71,91 @@ const EvaluationDataset = z.preprocess(
   },
   z.union([
     ...Dataset.options,
-    z.strictObject({ split: z.number().gt(0, "give a share above 0").lt(1, "give a share below 1"), seed }),
+    z.strictObject({
+      split: z
+        .number()
+        .gt(0, "give a share above 0")
+        .lt(1, "give a share below 1")
+        .describe("The share of the rows that are trained on that is left out for it."),
+      seed,
+    }),
   ]),
 );
 
 /** A trainer without a name is sft. */
 const Trainer = z.preprocess(
-  (trainer: unknown = {}) =>
-    typeof trainer === "object" && trainer !== null && !("type" in trainer) ? { type: "sft", ...trainer } : trainer,
+  (trainer: unknown = {}) => (isRecord(trainer) && !("type" in trainer) ? { type: "sft", ...trainer } : trainer),
   oneOf(trainers) as unknown as z.ZodType<TrainerOptions & { type: string }>,
 );
 
 export const Recipe = z
   .strictObject({
-    name: text.regex(/^[\w.-]+$/, "only letters, digits, '.', '_' and '-'"),
-    /** Where the run is kept; runs/<name> unless given. */
-    output: text.optional(),
-    device: z.enum(DEVICES).default("auto"),
-    /** Threads on the CPU; 0 is one a core. */
-    threads: z.int().nonnegative().default(0),
+    name: text.regex(/^[\w.-]+$/, "only letters, digits, '.', '_' and '-'").describe("What the run is called."),
+    output: text.optional().describe("Where the run is kept; runs/<name> unless given."),
+    device: z
+      .enum(DEVICES)
+      .default("auto")
+      .describe("What trains and measures; auto takes the one that multiplies fastest."),
+    threads: z.int().nonnegative().default(0).describe("Threads on the CPU; 0 is one a core."),
     student,
     tokenizer,
     chat_template,
     chat_template_kwargs,
-    teacher: oneOf(teachers).optional(),
-    sampling: SamplerOptions.extend({ prompts: PromptSource }).strict().optional(),
-    rewards: RewardSpecs.optional(),
-    /** Which accepted traces are trained on. */
+    teacher: oneOf(teachers).optional().describe("Who writes the traces, or is asked at every step."),
+    sampling: SamplerOptions.extend({ prompts: PromptSource.describe("What the teacher is asked.") })
+      .strict()
+      .optional()
+      .describe("How traces are drawn from the teacher."),
+    rewards: RewardSpecs.optional().describe(
+      "Rules that judge completions; a trace is accepted when none of them objects.",
+    ),
     selection: SelectionOptions.extend({
-      /** What is trained on beside them: rows that teach something else, or keep what was known. */
-      mix: z.array(OneDataset).min(1).optional(),
+      mix: z
+        .array(OneDataset)
+        .min(1)
+        .optional()
+        .describe("What is trained on beside them: rows that teach something else, or keep what was known."),
     })
       .strict()
-      .prefault({}),
-    /** What is trained on where nothing is sampled. */
-    dataset: Dataset.optional(),
-    /** What the student's loss is measured on while it is trained. */
-    evaluation_dataset: EvaluationDataset.optional(),
+      .prefault({})
+      .describe("Which accepted traces are trained on."),
+    dataset: Dataset.optional().describe("What is trained on where nothing is sampled."),
+    evaluation_dataset: EvaluationDataset.optional().describe(
+      "What the student's loss is measured on while it is trained.",
+    ),
     lora,
-    /** What a trainer that keeps near to a model is to keep near to; the student as it starts unless given. */
-    reference: z.strictObject({ path: text }).optional(),
-    /**
-     * What else may draw what the student answers between steps, on freshly written weights; used where it is measured to be
-     * faster than the trainer's own sampler, or always.
-     */
+    reference: z
+      .strictObject({ path: text.describe("An HF folder, a GGUF file or hf:owner/name.") })
+      .optional()
+      .describe("The model that a trainer keeps the student near to; the student as it starts unless given."),
     sampler: z
       .looseObject({
-        type: z.enum(Object.keys(teachers) as [keyof typeof teachers]),
-        weights: z.enum(GGUF_TYPES).default("f32"),
-        always: z.boolean().default(false),
+        type: z
+          .enum(Object.keys(teachers) as [keyof typeof teachers])
+          .describe("A kind of teacher, whose options it has."),
+        weights: z
+          .enum(GGUF_TYPES)
+          .default("f32")
+          .describe("The type of weights in which the student is written for it."),
+        always: z.boolean().default(false).describe("Take it without measuring whether it is faster."),
       })
-      .optional(),
-    trainer: Trainer,
-    export: z.array(oneOf(exporters)).default([]),
-    parity: ParityOptions.strict().prefault({}),
+      .optional()
+      .describe(
+        "What else may draw the student's answers between steps, where it is faster than the trainer's own sampler, or always.",
+      ),
+    trainer: Trainer.describe("What the student learns from, and how."),
+    export: z.array(oneOf(exporters)).default([]).describe("The files that are written of the trained student."),
+    parity: ParityOptions.strict().prefault({}).describe("How exports are compared with the weights they are made of."),
     evaluation: EvaluationOptions.extend({
-      prompts: PromptSource,
-      /** The type of weights in which llama.cpp runs base and student. */
-      weights: z.enum(GGUF_TYPES).default("f32"),
+      prompts: PromptSource.describe("Problems that no model has seen."),
+      weights: z
+        .enum(GGUF_TYPES)
+        .default("f32")
+        .describe("The type of weights in which llama.cpp runs base and student."),
     })
       .strict()
-      .optional(),
+      .optional()
+      .describe("What the recipe's models are measured on, and how."),
   })
   .superRefine(({ sampling, dataset, evaluation_dataset, trainer, teacher, rewards, reference, sampler }, context) => {
     const refuse = (key: string[], message: string) => context.addIssue({ code: "custom", path: key, message });
@@ -169,9 +214,11 @@ export type Recipe = z.output<typeof Recipe>;
 export const readRecipe = (path: string, overrides: readonly string[] = []): Recipe =>
   recipeOf(readKeys(path, overrides), path, dirname(resolve(path)));
 
+const leads = leadsIn(() => recipeSchema(Recipe));
+
 /** The recipe that keys make; paths in it are relative to `folder`, and `where` names it in errors. */
 export function recipeOf(keys: Record<string, unknown>, where: string, folder: string): Recipe {
-  const recipe = parsed(Recipe, keys, `${where} is not a valid recipe`);
+  const recipe = parsed(Recipe, keys, `${where} is not a valid recipe`, leads);
   const output = recipe.output ? resolve(folder, recipe.output) : resolve("runs", recipe.name);
   return { ...mapPaths(recipe, absolute(folder)), output };
 }
@@ -187,9 +234,6 @@ export function readRewards(path: string): z.output<typeof RewardSpecs> {
 }
 
 const Rewards = z.strictObject({ rewards: RewardSpecs });
-
-/** What a path in a recipe leads to. */
-export type PathKind = "student" | "adapter" | "tokenizer" | "teacher" | "data" | "reward";
 
 /** The recipe with every path that it reads from changed. */
 export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) => string): Recipe {
@@ -250,12 +294,10 @@ function withPath<Section extends object>(
   };
 }
 
-/** Keys of sections that hold a path, and what it leads to where that is not the section's own. */
-export const PLACES = { path: undefined, adapter: "adapter", tokenizer: "tokenizer" } as const;
-
 /** Paths in a recipe are relative to its folder; references to the hub stay what they are. */
 const absolute = (folder: string) => (path: string, kind: PathKind) => {
-  if (kind === "reward" || !isHubReference(path)) return resolve(folder, path);
+  if (kind === "reward") return resolve(folder, path);
+  if (!isHubReference(path)) return placed(path, folder);
   parseHubReference(path);
   return path;
 };

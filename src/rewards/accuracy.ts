@@ -6,17 +6,24 @@ import { gradeMath } from "./math/index.ts";
 import { defineReward } from "./reward.ts";
 
 const options = z.strictObject({
-  /** `strict` demands a \boxed{} or an <answer>; `lenient` also reads "the answer is …" and plain text. */
-  profile: z.enum(["strict", "lenient"]).default("strict"),
-  /** In which form the answer has to be given: one `number`, any `expression`, or `any`, which is also where it is left out. */
-  answer: z.enum(FORMS).optional(),
+  profile: z
+    .enum(["strict", "lenient"])
+    .default("strict")
+    .describe('`strict` demands a \\boxed{} or an <answer>; `lenient` also reads "the answer is …" and plain text.'),
+  answer: z
+    .enum(FORMS)
+    .optional()
+    .describe(
+      "In which form the answer has to be given: one `number`, any `expression`, or `any`, which is also where it is left out.",
+    ),
 });
 
 const SCORES = { correct: 1, incorrect: 0, truncated: 0, unknown: null, infra_error: null };
 
-/** 1 where the answer equals the reference, 0 where it doesn't, null where the reference is missing or cannot be read. */
 export const accuracy = defineReward({
-  options,
+  options: options.describe(
+    "1 where the answer equals the reference as mathematics, 0 where it doesn't, null where the reference is missing or cannot be read.",
+  ),
   needsAnswer: true,
   create({ profile, answer: form = "any" }) {
     return ({ completion, answer, finish_reason }) => {

@@ -43,24 +43,36 @@ const MAX_REFERENCE = 64 << 20;
 export const code = defineReward({
   needsAnswer: true,
   ownThread: true,
-  options: z.strictObject({
-    /** Where the reference does not say. */
-    language: language.default("python"),
-    score: z.enum(["share", "all"]).default("share"),
-    /** Seconds for one test. */
-    time_limit: z.number().positive().default(6),
-    memory_mb: z.int().min(64).max(4096).default(512),
-    output_limit: z
-      .int()
-      .positive()
-      .default(1 << 20),
-    numbers: z.enum(["text", "value"]).default("text"),
-    tolerance: z.number().min(0).default(1e-6),
-    /** Programs that run at once; each WebAssembly interpreter takes some 200 MB. */
-    processes: z.int().positive().default(1),
-    /** "auto" takes bubblewrap with the system's python3 for Python's stdin tests where both work. */
-    engine: z.enum(["auto", "wasm", "bubblewrap"]).default("auto"),
-  }),
+  options: z
+    .strictObject({
+      language: language.default("python").describe("The program's language where the reference does not say it."),
+      score: z
+        .enum(["share", "all"])
+        .default("share")
+        .describe("The share of tests that pass, or 1 for all and 0 otherwise."),
+      time_limit: z.number().positive().default(6).describe("Seconds for one test."),
+      memory_mb: z.int().min(64).max(4096).default(512).describe("Megabytes for one test."),
+      output_limit: z
+        .int()
+        .positive()
+        .default(1 << 20)
+        .describe("Bytes that a program may print."),
+      numbers: z
+        .enum(["text", "value"])
+        .default("text")
+        .describe("Whether numbers in an output are compared as they are written, or by value."),
+      tolerance: z.number().min(0).default(1e-6).describe("How far values may be apart, relative to the larger."),
+      processes: z
+        .int()
+        .positive()
+        .default(1)
+        .describe("Programs that run at once; each WebAssembly interpreter takes some 200 MB."),
+      engine: z
+        .enum(["auto", "wasm", "bubblewrap"])
+        .default("auto")
+        .describe("auto takes bubblewrap with the system's python3 for Python's stdin tests where both work."),
+    })
+    .describe("The share of tests that the last block of code passes, in a sandbox."),
   create(options) {
     const limits: Limits = {
       time_ms: options.time_limit * 1000,

@@ -9,14 +9,15 @@ import { defineReward } from "./reward.ts";
  * Source: Yeo et al. 2025 (arXiv 2502.03373) eq. 1, as in open-r1 and TRL.
  */
 export const cosine_length = defineReward({
-  options: z.strictObject({
-    /** Tokens. */
-    max_len: z.int().positive().default(16_384),
-    min_value_correct: z.number().default(0.5),
-    max_value_correct: z.number().default(1),
-    min_value_wrong: z.number().default(-1),
-    max_value_wrong: z.number().default(-0.5),
-  }),
+  options: z
+    .strictObject({
+      max_len: z.int().positive().default(16_384).describe("Tokens from which on a completion is long."),
+      min_value_correct: z.number().default(0.5).describe("Of a long correct completion."),
+      max_value_correct: z.number().default(1).describe("Of a short correct completion."),
+      min_value_wrong: z.number().default(-1).describe("Of a short wrong completion."),
+      max_value_wrong: z.number().default(-0.5).describe("Of a long wrong completion."),
+    })
+    .describe("For correct answers the more, the shorter they are; for wrong ones the more, the longer they are."),
   create: (options) => (sample) => {
     const correct = isCorrect(sample);
     if (correct === undefined) return { score: null, reason: "no verdict" };

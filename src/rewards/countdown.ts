@@ -14,7 +14,11 @@ const EXPRESSION = /^[\d\s+\-*/()×÷·−]{1,200}$/;
  * an expression, and is not that; else 0. An equation counts by its left side. Source: TinyZero, whose format score is 0.1.
  */
 export const countdown = defineReward({
-  options: z.strictObject({ format_score: z.number().min(0).max(1).default(0.1) }),
+  options: z
+    .strictObject({
+      format_score: z.number().min(0).max(1).default(0.1).describe("Of an expression that does not equal it."),
+    })
+    .describe("1 where the answer is an expression of the given numbers, each used once, that equals the target."),
   needsAnswer: true,
   create:
     ({ format_score }) =>

@@ -14,17 +14,23 @@ const text = z.string().min(1);
 
 /** What a recipe says of a reward beside the reward's own options. */
 const inSum = {
-  /** The column of its scores; its type unless given, or its file's name. */
-  name: text.optional(),
-  weight: z.number().default(1),
-  /** A completion with a lower score is not accepted. */
-  at_least: z.number().optional(),
+  name: text.optional().describe("The column of its scores; its type unless given, or its file's name."),
+  weight: z.number().default(1).describe("What the score counts in the sum of rewards."),
+  at_least: z.number().optional().describe("A completion with a lower score is not accepted."),
 };
 
 /** A reward of a recipe: a built-in one by its name, or a module of the user's own. */
 export const RewardSpec = z.discriminatedUnion("type", [
   oneOf(rewards, inSum),
-  z.looseObject({ ...inSum, type: z.literal("module"), path: text }),
+  z
+    .looseObject({
+      ...inSum,
+      type: z.literal("module").describe("What it is."),
+      path: text.describe(
+        "A JavaScript module with a default export that defines a reward; other keys are its options.",
+      ),
+    })
+    .describe("A rule of your own, in a module."),
 ]);
 export const RewardSpecs = z.array(RewardSpec).min(1);
 export type RewardSpec = { type: string; name?: string | undefined; weight: number; at_least?: number | undefined };

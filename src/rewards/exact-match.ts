@@ -10,7 +10,9 @@ const squeezed = (text: string) => text.trim().replaceAll(/\s+/g, " ");
  * whose answer is a text. Source: the exact match of SQuAD (arXiv:1606.05250), without its normalisation of words.
  */
 export const exact_match = defineReward({
-  options: z.strictObject({ ignore_case: z.boolean().default(false) }),
+  options: z
+    .strictObject({ ignore_case: z.boolean().default(false).describe("Whether capital letters count as small ones.") })
+    .describe("1 where the answer is the reference and nothing else, white space aside."),
   needsAnswer: true,
   create:
     ({ ignore_case }) =>

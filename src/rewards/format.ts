@@ -4,15 +4,18 @@ import { z } from "zod";
 import { defineReward } from "./reward.ts";
 
 const options = z.strictObject({
-  /** The chat template has already opened `<think>`, so the completion begins inside it. */
-  think_prefilled: z.boolean().default(false),
+  think_prefilled: z
+    .boolean()
+    .default(false)
+    .describe("The chat template has already opened `<think>`, so the completion begins inside it."),
 });
 
 const LAYOUT = ["<think>", "</think>", "<answer>", "</answer>"];
 
-/** 1 where the completion is one `<think>` block, then one `<answer>` block that is not empty, and nothing else; otherwise 0. */
 export const format = defineReward({
-  options,
+  options: options.describe(
+    "1 where the completion is one <think> block, then one <answer> block that is not empty, and nothing else; otherwise 0.",
+  ),
   create({ think_prefilled }) {
     return ({ completion }) => {
       const fault = findFault(think_prefilled ? `<think>${completion}` : completion);

@@ -6,7 +6,7 @@ import { defineReward, type Sample } from "./reward.ts";
 export const languageOption = z
   .enum(["auto", ...LANGUAGES])
   .default("auto")
-  .describe("ISO 639-1; auto is the prompt's language");
+  .describe("The target language, ISO 639-1; auto is the prompt's.");
 
 /** Words of the reasoning in the target language and all words; a sentence where that cannot be told. */
 export function reasoningWords({ prompt, completion }: Sample, option: string) {
@@ -21,7 +21,9 @@ export function reasoningWords({ prompt, completion }: Sample, option: string) {
  * and Japanese is a word. Source: DeepSeek-R1 2.3.2; eq. 7 of its second version.
  */
 export const language_consistency = defineReward({
-  options: z.strictObject({ language: languageOption }),
+  options: z
+    .strictObject({ language: languageOption })
+    .describe("The share of the reasoning's words that are of the target language."),
   create:
     ({ language }) =>
     (sample) => {

@@ -7,7 +7,7 @@ import { defineReward } from "./reward.ts";
  * all are equally long. Needs the group, verdicts and num_tokens. Source: Kimi k1.5 (arXiv 2501.12599) 2.3.3.
  */
 export const length = defineReward({
-  options: z.strictObject({}),
+  options: z.strictObject({}).describe("Of the samples of one prompt, the shorter of the correct ones are worth more."),
   ofGroup: true,
   create: () => (sample, group) => {
     const correct = isCorrect(sample);

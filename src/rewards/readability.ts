@@ -10,9 +10,13 @@ import { defineReward, type Score } from "./reward.ts";
 
 const keep = (fine: boolean, reason: string): Score => ({ score: Number(fine), reason });
 
-/** 1 iff at least min_share of the reasoning's words are in the target language. */
 export const mixed_language = defineReward({
-  options: z.strictObject({ language: languageOption, min_share: z.number().min(0).max(1).default(0.95) }),
+  options: z
+    .strictObject({
+      language: languageOption,
+      min_share: z.number().min(0).max(1).default(0.95).describe("The least share of its words."),
+    })
+    .describe("1 iff at least min_share of the reasoning's words are in the target language."),
   create:
     ({ language, min_share }) =>
     (sample) => {
@@ -22,9 +26,10 @@ export const mixed_language = defineReward({
     },
 });
 
-/** 1 iff no paragraph of the reasoning is longer than max_characters; paragraphs end at empty lines. */
 export const long_paragraphs = defineReward({
-  options: z.strictObject({ max_characters: z.int().positive().default(2000) }),
+  options: z
+    .strictObject({ max_characters: z.int().positive().default(2000).describe("The most characters in a paragraph.") })
+    .describe("1 iff no paragraph of the reasoning is longer than max_characters; paragraphs end at empty lines."),
   create:
     ({ max_characters }) =>
     ({ completion }) => {
@@ -34,9 +39,10 @@ export const long_paragraphs = defineReward({
     },
 });
 
-/** 1 iff the reasoning has at most max_blocks fences of code, closed or not. */
 export const code_blocks = defineReward({
-  options: z.strictObject({ max_blocks: z.int().min(0).default(0) }),
+  options: z
+    .strictObject({ max_blocks: z.int().min(0).default(0).describe("The most fences of code.") })
+    .describe("1 iff the reasoning has at most max_blocks fences of code, closed or not."),
   create:
     ({ max_blocks }) =>
     ({ completion }) => {
@@ -46,16 +52,21 @@ export const code_blocks = defineReward({
     },
 });
 
-/**
- * 1 iff at most max_share of the completion's n-grams repeat another (1 − unique / total), and it does not end in
- * max_tail or more copies of one line.
- */
 export const repetition = defineReward({
-  options: z.strictObject({
-    ngram_size: z.int().positive().default(10),
-    max_share: z.number().min(0).max(1).default(0.2),
-    max_tail: z.int().min(2).default(4),
-  }),
+  options: z
+    .strictObject({
+      ngram_size: z.int().positive().default(10).describe("Words in an n-gram."),
+      max_share: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0.2)
+        .describe("The largest share of n-grams that may repeat another."),
+      max_tail: z.int().min(2).default(4).describe("So many copies of one line at the end are too many."),
+    })
+    .describe(
+      "1 iff few of the completion's n-grams repeat another (1 - unique / total), and it does not end in copies of one line.",
+    ),
   create:
     ({ ngram_size, max_share, max_tail }) =>
     ({ completion }) => {
@@ -68,9 +79,10 @@ export const repetition = defineReward({
     },
 });
 
-/** 1 iff the completion was not cut, closes its reasoning exactly once, and answers after it. */
 export const truncation = defineReward({
-  options: z.strictObject({}),
+  options: z
+    .strictObject({})
+    .describe("1 iff the completion was not cut, closes its reasoning exactly once, and answers after it."),
   create:
     () =>
     ({ completion, finish_reason }) => {

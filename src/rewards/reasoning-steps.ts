@@ -9,7 +9,9 @@ const STEP = /\bStep \d+[:.]|^[ \t]*\d+[.)] |^[ \t]*[-*•] |\b(?:First|Second|T
  * Rewards the look of steps only. Source: open-r1, `reasoning_steps_reward`.
  */
 export const reasoning_steps = defineReward({
-  options: z.strictObject({ min_steps: z.int().positive().default(3) }),
+  options: z
+    .strictObject({ min_steps: z.int().positive().default(3).describe("So many markers are enough.") })
+    .describe("Markers of steps in the reasoning, over min_steps, at most 1."),
   create:
     ({ min_steps }) =>
     ({ completion }) => {

@@ -7,10 +7,12 @@ import { defineReward } from "./reward.ts";
  * Between max_penalty and 0. Source: Yeo et al. 2025 (arXiv 2502.03373), as in open-r1.
  */
 export const repetition_penalty = defineReward({
-  options: z.strictObject({
-    ngram_size: z.int().positive().default(3),
-    max_penalty: z.number().max(0).default(-1),
-  }),
+  options: z
+    .strictObject({
+      ngram_size: z.int().positive().default(3).describe("Words in an n-gram."),
+      max_penalty: z.number().max(0).default(-1).describe("Of a completion that is one n-gram again and again."),
+    })
+    .describe("The share of n-grams that repeat another, times max_penalty."),
   create:
     ({ ngram_size, max_penalty }) =>
     ({ completion }) => {

@@ -7,11 +7,12 @@ import { defineReward } from "./reward.ts";
  * max_completion_length. Needs num_tokens. Source: DAPO (arXiv 2503.14476) eq. 13.
  */
 export const soft_overlong = defineReward({
-  options: z.strictObject({
-    max_completion_length: z.int().positive().default(16_384),
-    /** Tokens before the limit over which the penalty grows. */
-    cache: z.int().positive().default(4096),
-  }),
+  options: z
+    .strictObject({
+      max_completion_length: z.int().positive().default(16_384).describe("Tokens beyond which the score is -1."),
+      cache: z.int().positive().default(4096).describe("Tokens before the limit over which the penalty grows."),
+    })
+    .describe("0 for completions well below a length, falling to -1 at it."),
   create({ max_completion_length, cache }) {
     if (cache > max_completion_length)
       throw new DistillError(

@@ -8,10 +8,14 @@ const TAGS = ["<think>\n", "\n</think>\n", "\n<answer>\n", "\n</answer>"];
  * time in any form earns nothing. Source: open-r1, `tag_count_reward`.
  */
 export const tag_count = defineReward({
-  options: z.strictObject({
-    /** The prompt ends with `<think>\n`, as the chat templates of reasoning models write it. */
-    think_in_prompt: z.boolean().default(false),
-  }),
+  options: z
+    .strictObject({
+      think_in_prompt: z
+        .boolean()
+        .default(false)
+        .describe("The prompt ends with `<think>\n`, as the chat templates of reasoning models write it."),
+    })
+    .describe("A quarter for each tag of the format that occurs exactly once, with its line breaks."),
   create:
     ({ think_in_prompt }) =>
     ({ completion }) => {

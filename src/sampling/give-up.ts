@@ -3,10 +3,12 @@
 import { z } from "zod";
 
 export const GiveUp = z.strictObject({
-  /** Samples that are drawn in any case. */
-  after: z.int().positive(),
-  /** A pass rate; the prompt is given up where it lies, with 95 % confidence, below that. */
-  below: z.number().gt(0).lt(1),
+  after: z.int().positive().describe("Samples that are drawn in any case."),
+  below: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .describe("A pass rate; the prompt is given up where it lies, with 95 % confidence, below that."),
 });
 export type GiveUp = z.output<typeof GiveUp>;
 

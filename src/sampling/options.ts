@@ -9,27 +9,41 @@ import { GiveUp } from "./give-up.ts";
 import type { Answers } from "./ledger.ts";
 
 export const SamplerOptions = z.object({
-  /** Completions of each prompt. */
-  num_generations: z.int().positive().default(4),
-  /** No more completions of a prompt are drawn when so many were accepted; all are drawn unless given. */
-  max_accepted: z.int().positive().optional(),
-  /** No more are drawn of a prompt whose pass rate is all but certainly too low. */
-  give_up: GiveUp.optional(),
-  /** What may be used for it, in tokens and in money; counted over all runs of the same settings. */
-  budget: BudgetOptions.optional(),
-  temperature: z.number().nonnegative().default(0.6),
-  top_p: z.number().gt(0).max(1).default(0.95),
-  /** 0 is the whole vocabulary. */
-  top_k: z.int().nonnegative().default(0),
-  min_p: z.number().min(0).lt(1).default(0),
-  max_completion_length: z.int().positive().default(2048),
-  /** Texts that end a completion. */
-  stop: z.array(z.string().min(1)).default([]),
-  /** Put before every question as the system's turn. */
-  system_prompt: z.string().optional(),
-  /** How many most likely tokens are stored for each token, with the probability that is left; none unless given. */
-  top_logprobs: z.int().positive().optional(),
-  seed: z.int().nonnegative().default(0),
+  num_generations: z.int().positive().default(4).describe("Completions of each prompt."),
+  max_accepted: z
+    .int()
+    .positive()
+    .optional()
+    .describe("No more completions of a prompt are drawn when so many were accepted; all are drawn unless given."),
+  give_up: GiveUp.optional().describe("No more are drawn of a prompt whose pass rate is all but certainly too low."),
+  budget: BudgetOptions.optional().describe(
+    "What may be used for it, in tokens and in money; counted over all runs of the same settings.",
+  ),
+  temperature: z.number().nonnegative().default(0.6).describe("By which logits are divided; 0 is greedy."),
+  top_p: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.95)
+    .describe("Draw from the most likely tokens that have this share of the probability."),
+  top_k: z.int().nonnegative().default(0).describe("0 is the whole vocabulary."),
+  min_p: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe("Leave out tokens with less than this share of the most likely token's probability."),
+  max_completion_length: z.int().positive().default(2048).describe("The most tokens of a completion."),
+  stop: z.array(z.string().min(1)).default([]).describe("Texts that end a completion."),
+  system_prompt: z.string().optional().describe("Put before every question as the system's turn."),
+  top_logprobs: z
+    .int()
+    .positive()
+    .optional()
+    .describe(
+      "How many most likely tokens are stored for each token, with the probability that is left; none unless given.",
+    ),
+  seed: z.int().nonnegative().default(0).describe("Of all draws, each of which has its own by its prompt and number."),
 });
 export type SamplerOptions = z.output<typeof SamplerOptions>;
 

@@ -4,11 +4,9 @@ import { z } from "zod";
 import type { Spent } from "../data/journal.ts";
 
 export const BudgetOptions = z.strictObject({
-  completion_tokens: z.int().positive().optional(),
-  /** Of prompts and completions. */
-  total_tokens: z.int().positive().optional(),
-  /** In the currency of the teacher's price. */
-  money: z.number().positive().optional(),
+  completion_tokens: z.int().positive().optional().describe("Tokens of completions."),
+  total_tokens: z.int().positive().optional().describe("Of prompts and completions."),
+  money: z.number().positive().optional().describe("In the currency of the teacher's price."),
 });
 export type BudgetOptions = z.output<typeof BudgetOptions>;
 

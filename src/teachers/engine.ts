@@ -30,21 +30,23 @@ import {
 const size = z.int().positive();
 
 const Options = z.object({
-  /** A folder with config.json, safetensors and a tokenizer, such as a trained student's. */
-  path: notContent(z.string().min(1)),
-  device: notContent(z.enum(DEVICES).default("auto")),
-  threads: notContent(z.int().nonnegative().default(0)),
-  /** Completions that are drawn side by side. */
-  sequences: notContent(size.max(1024).default(64)),
-  /** Tokens of prompt and completion; as many as the model knows positions unless given. */
-  context_size: size.optional(),
-  /** "plain", "r1" or a Jinja text; the model's own unless given. */
-  chat_template: z.string().min(1).optional(),
+  path: notContent(z.string().min(1)).describe(
+    "A folder with config.json, safetensors and a tokenizer, such as a trained student's.",
+  ),
+  device: notContent(z.enum(DEVICES).default("auto")).describe(
+    "What it runs on; auto takes the one that multiplies fastest.",
+  ),
+  threads: notContent(z.int().nonnegative().default(0)).describe("Threads on the CPU; 0 is one a core."),
+  sequences: notContent(size.max(1024).default(64)).describe("Completions that are drawn side by side."),
+  context_size: size
+    .optional()
+    .describe("Tokens of prompt and completion; as many as the model knows positions unless given."),
+  chat_template: z.string().min(1).optional().describe('"plain", "r1" or a Jinja text; the model\'s own unless given.'),
 });
 type Options = z.output<typeof Options>;
 
 export const engine = defineTeacher({
-  options: Options,
+  options: Options.describe("A model of our families, in a Hugging Face folder, on the engine that trains students."),
   folder: { template: (path) => loadTokenizer(path).template },
   create: open,
   model: ({ path }) => ({

@@ -24,24 +24,22 @@ import { defineTeacher, type Placement, type SampleRequest, type Teacher } from 
 const size = z.int().positive();
 
 const Options = z.object({
-  /** A GGUF file. */
-  path: notContent(z.string().min(1)),
-  /** Completions that are drawn side by side; as many as there is memory for unless given. */
-  sequences: notContent(size.max(256).optional()),
-  /** Tokens of prompt and completion, for each sequence. */
-  context_size: size.default(2048),
-  /** Tokens decoded at once; at least one for each sequence. */
-  batch_size: notContent(size.optional()),
-  /** "auto" is the best that works here; a name is that one or an error; false is the CPU. */
-  gpu: notContent(z.union([z.enum(["auto", ...GPUS]), z.literal(false)]).default("auto")),
-  threads: notContent(size.optional()),
-  /** "plain", "r1" or a Jinja text; the model's own unless given. */
-  chat_template: z.string().min(1).optional(),
+  path: notContent(z.string().min(1)).describe("A GGUF file."),
+  sequences: notContent(size.max(256).optional()).describe(
+    "Completions that are drawn side by side; as many as there is memory for unless given.",
+  ),
+  context_size: size.default(2048).describe("Tokens of prompt and completion, for each sequence."),
+  batch_size: notContent(size.optional()).describe("Tokens decoded at once; at least one for each sequence."),
+  gpu: notContent(z.union([z.enum(["auto", ...GPUS]), z.literal(false)]).default("auto")).describe(
+    '"auto" is the best that works here; a name is that one or an error; false is the CPU.',
+  ),
+  threads: notContent(size.optional()).describe("Threads on the CPU; one a core unless given."),
+  chat_template: z.string().min(1).optional().describe('"plain", "r1" or a Jinja text; the model\'s own unless given.'),
 });
 type Options = z.output<typeof Options>;
 
 export const llama_cpp = defineTeacher({
-  options: Options,
+  options: Options.describe("A GGUF model in this process, on llama.cpp."),
   file: {
     format: "GGUF",
     ending: ".gguf",

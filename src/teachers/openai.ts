@@ -18,7 +18,7 @@ import { placesOf } from "./openai/secrets.ts";
 import { defineTeacher, type Teacher } from "./teacher.ts";
 
 export const openai = defineTeacher({
-  options: Options,
+  options: Options.describe("A model behind a server that speaks OpenAI's protocol."),
   tokenizer: true,
   template: ({ chat_template, tokenizer }) =>
     chat_template ?? (tokenizer ? loadTokenizer(tokenizer).template : undefined),

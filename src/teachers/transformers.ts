@@ -26,17 +26,21 @@ const DTYPES: Record<string, string> = {
 const folderOf = (path: string) => dirname(dirname(resolve(path)));
 
 export const transformers = defineTeacher({
-  options: z.object({
-    /** A file onnx/model*.onnx in a folder with config.json and a tokenizer. */
-    path: notContent(z.string().min(1)),
-    /** Completions that are written at a time. */
-    sequences: notContent(z.int().positive().default(32)),
-    /** Tokens of prompt and completion together. */
-    context_size: z.int().positive().default(2048),
-    device: z.enum(["cpu", "webgpu", "cuda"]).default("cpu"),
-    /** "plain", "r1" or a Jinja text; the model's own unless given. */
-    chat_template: z.string().min(1).optional(),
-  }),
+  options: z
+    .object({
+      path: notContent(z.string().min(1)).describe(
+        "A file onnx/model*.onnx in a folder with config.json and a tokenizer.",
+      ),
+      sequences: notContent(z.int().positive().default(32)).describe("Completions that are written at a time."),
+      context_size: z.int().positive().default(2048).describe("Tokens of prompt and completion together."),
+      device: z.enum(["cpu", "webgpu", "cuda"]).default("cpu").describe("What it runs on."),
+      chat_template: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('"plain", "r1" or a Jinja text; the model\'s own unless given.'),
+    })
+    .describe("An exported ONNX decoder in this process, through transformers.js."),
   file: {
     format: "ONNX",
     ending: ".onnx",

@@ -24,24 +24,29 @@ import { defineTrainer, type Materials } from "./trainer.ts";
 
 /** The names are TRL's. */
 export const GkdOptions = TrainerOptions.extend({
-  /** What the student answers. */
-  prompts: notContent(PromptSource),
-  /** Prompts that it answers in a step of its own writing. */
-  prompts_per_step: z.int().positive().default(32),
-  /** The share of steps that it writes itself; the others are on the recipe's dataset. */
-  lmbda: z.number().min(0).max(1).default(0.5),
-  /** From the forward KL to the teacher, 0, to the reverse KL, 1. */
-  beta: z.number().min(0).max(1).default(0.5),
-  /** Of what the student writes. The loss is at temperature 1. */
-  temperature: z.number().positive().default(0.9),
-  max_new_tokens: z.int().positive().default(128),
-  /** How many of the teacher's most likely tokens are compared, with one bucket for all others; all of them unless given. */
-  top_logprobs: z.int().positive().optional(),
+  prompts: notContent(PromptSource).describe("What the student answers."),
+  prompts_per_step: z.int().positive().default(32).describe("Prompts that it answers in a step of its own writing."),
+  lmbda: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe("The share of steps that it writes itself; the others are on the recipe's dataset."),
+  beta: z.number().min(0).max(1).default(0.5).describe("From the forward KL to the teacher, 0, to the reverse KL, 1."),
+  temperature: z.number().positive().default(0.9).describe("Of what the student writes. The loss is at temperature 1."),
+  max_new_tokens: z.int().positive().default(128).describe("The most tokens of an answer that the student writes."),
+  top_logprobs: z
+    .int()
+    .positive()
+    .optional()
+    .describe(
+      "How many of the teacher's most likely tokens are compared, with one bucket for all others; all of them unless given.",
+    ),
 });
 export type GkdOptions = z.output<typeof GkdOptions>;
 
 export const gkd = defineTrainer({
-  options: GkdOptions,
+  options: GkdOptions.describe("What the teacher finds likely at each token that the student itself writes."),
   needs: "prompts",
   teacher: "model",
   top_logprobs: ({ top_logprobs }) => top_logprobs,

@@ -7,7 +7,7 @@ import { policySource } from "./policy/source.ts";
 import { defineTrainer } from "./trainer.ts";
 
 export const grpo = defineTrainer({
-  options: GrpoOptions,
+  options: GrpoOptions.describe("What the student's own answers are worth by the rewards."),
   needs: "prompts",
   judges: true,
   samplers: true,

@@ -26,19 +26,26 @@ import { ValidationOptions, validated } from "./validation.ts";
 
 export const KdOptions = TrainerOptions.extend({
   ...ValidationOptions.shape,
-  /** The share of the cross-entropy in the loss; the rest is the forward KL to the teacher. */
-  alpha: z.number().min(0).max(1).default(0.5),
-  /** How many of the teacher's most likely tokens are stored for each token. */
-  top_logprobs: z.int().positive().default(16),
-  /** What becomes of the probability of all other tokens. */
-  tail: z.enum(TAILS).default("bucket"),
+  alpha: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe("The share of the cross-entropy in the loss; the rest is the forward KL to the teacher."),
+  top_logprobs: z
+    .int()
+    .positive()
+    .default(16)
+    .describe("How many of the teacher's most likely tokens are stored for each token."),
+  tail: z.enum(TAILS).default("bucket").describe("What becomes of the probability of all other tokens."),
   temperature: z
     .number()
     .default(1)
     .refine(
       (temperature) => temperature === 1,
       "what is stored is the teacher's distribution at temperature 1; at another, the probability of the tokens that are not stored cannot be known from their sum. Leave it out",
-    ),
+    )
+    .describe("Of the teacher's distribution; nothing else than 1."),
 });
 export type KdOptions = z.output<typeof KdOptions>;
 
@@ -46,7 +53,9 @@ export type KdOptions = z.output<typeof KdOptions>;
 export type KdBatch = Batch & { likely: Likely };
 
 export const kd = defineTrainer({
-  options: KdOptions,
+  options: KdOptions.describe(
+    "The next token of given completions, and what the teacher found likely in the place of each.",
+  ),
   needs: "dataset",
   validates: true,
   teacher: "logprobs",

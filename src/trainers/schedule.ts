@@ -16,19 +16,30 @@ export const ScheduleOptions = z.object({
     .enum(Object.keys(SCHEDULES) as [ScheduleName, ...ScheduleName[]], {
       error: ({ input }) => (typeof input === "string" ? REFUSED[input] : undefined),
     })
-    .default("cosine_with_min_lr"),
-  /** What a schedule has of its own, under the names of transformers. */
-  lr_scheduler_kwargs: z.record(z.string(), z.unknown()).optional(),
-  /** The share of the steps over which the learning rate rises from 0. */
-  warmup_ratio: z.number().min(0).max(1).default(0.03),
-  /** The same in steps, or below 1 as a share; it goes before warmup_ratio. */
+    .default("cosine_with_min_lr")
+    .describe("How the learning rate falls after the warm-up."),
+  lr_scheduler_kwargs: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe("What a schedule has of its own, under the names of transformers."),
+  warmup_ratio: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.03)
+    .describe("The share of the steps over which the learning rate rises from 0."),
   warmup_steps: z
     .number()
     .min(0)
     .refine((given) => given < 1 || Number.isInteger(given), "give a whole number of steps, or a share below 1")
-    .optional(),
-  /** cosine_with_min_lr ends at this share of the learning rate, unless lr_scheduler_kwargs says another. */
-  min_lr_rate: z.number().min(0).max(1).default(0.1),
+    .optional()
+    .describe("The same in steps, or below 1 as a share; it goes before warmup_ratio."),
+  min_lr_rate: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.1)
+    .describe("cosine_with_min_lr ends at this share of the learning rate, unless lr_scheduler_kwargs says another."),
 });
 
 export type Scheduled = z.output<typeof ScheduleOptions> & { learning_rate: number };

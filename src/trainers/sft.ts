@@ -7,7 +7,7 @@ import { defineTrainer } from "./trainer.ts";
 import { ValidationOptions, validated } from "./validation.ts";
 
 export const sft = defineTrainer({
-  options: TrainerOptions.extend(ValidationOptions.shape),
+  options: TrainerOptions.extend(ValidationOptions.shape).describe("The next token of given completions."),
   needs: "dataset",
   validates: true,
   create:

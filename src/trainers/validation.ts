@@ -13,14 +13,18 @@ import type { Source } from "./source.ts";
 
 /** Options that need a recipe's evaluation_dataset. The names are those of transformers. */
 export const ValidationOptions = z.object({
-  /** Measured after every so many steps, and after the last. */
-  eval_steps: continuable(z.int().positive().optional()),
-  /** Whether the weights with the least loss become the student, rather than the last ones. */
-  load_best_model_at_end: continuable(z.boolean().optional()),
-  /** The run ends once so many measurements in turn were no better than the best before them; never unless given. */
-  early_stopping_patience: continuable(z.int().positive().optional()),
-  /** By how much the loss must be below the best to be better in that sense. */
-  early_stopping_threshold: continuable(z.number().nonnegative().optional()),
+  eval_steps: continuable(z.int().positive().optional()).describe(
+    "The loss is measured after every so many steps, and after the last; 100 unless given.",
+  ),
+  load_best_model_at_end: continuable(z.boolean().optional()).describe(
+    "Whether the weights with the least loss become the student, rather than the last ones.",
+  ),
+  early_stopping_patience: continuable(z.int().positive().optional()).describe(
+    "The run ends once so many measurements in turn were no better than the best before them; never unless given.",
+  ),
+  early_stopping_threshold: continuable(z.number().nonnegative().optional()).describe(
+    "By how much the loss must be below the best to be better in that sense.",
+  ),
 });
 export type ValidationOptions = z.output<typeof ValidationOptions>;
 

@@ -11,7 +11,11 @@ import * as trainers from "../../src/trainers/index.ts";
 
 test("an option is content unless it says that it is not, whatever else is done to its schema", () => {
   const place = z.string();
-  const options = z.object({ path: notContent(place), name: place, threads: notContent(z.int().optional()) });
+  const options = z.object({
+    path: notContent(place),
+    name: place,
+    threads: notContent(z.int().optional()).describe("Cores."),
+  });
   const parsed = { type: "x", path: "a", name: "b", threads: 2 };
   for (const schema of [options, options.extend({ type: z.literal("x") }).strict()])
     assert.deepEqual(contentOf(schema, parsed), { type: "x", name: "b" });

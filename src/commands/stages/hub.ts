@@ -8,7 +8,8 @@ import { formatHubReference, type HubReference, isHubReference, parseHubReferenc
 import type { HubRevision } from "../../hub/revision.ts";
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from "../../models/adapter-folder.ts";
 import { readIndex } from "../../models/load.ts";
-import { mapPaths, type PathKind, type Recipe } from "../../recipe/recipe.ts";
+import type { PathKind } from "../../recipe/places.ts";
+import { mapPaths, type Recipe } from "../../recipe/recipe.ts";
 import * as teachers from "../../teachers/index.ts";
 import type { ModelFile, TeacherComponent } from "../../teachers/teacher.ts";
 

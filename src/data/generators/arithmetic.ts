@@ -5,9 +5,10 @@ import { defineGenerator, type Problem } from "./generator.ts";
 /** One problem in this many is for testing, whatever the seed. */
 const TEST_SHARE = 20;
 
-/** a·b ± c of two-digit factors, worked out by partial products, then digit by digit, in a think block. */
 export const arithmetic = defineGenerator({
-  options: z.object({}),
+  options: z
+    .object({})
+    .describe("a·b ± c of two-digit factors, worked out by partial products, then digit by digit, in a think block."),
   create: () =>
     function* (split, seed) {
       const random = seededRandom(deriveSeed(seed, split));

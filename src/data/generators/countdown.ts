@@ -9,13 +9,14 @@ const TEST_SHARE = 20;
 
 const size = z.int().min(2).max(6);
 
-/** Each number is to be used once, with + - * / and brackets. The answer is the target, and behind it the numbers: "65: 19 36 55 7". */
+/** The answer is the target, and behind it the numbers: "65: 19 36 55 7". */
 export const countdown = defineGenerator({
-  options: z.object({
-    /** The least and the most numbers in a problem, and the largest of them and of targets. */
-    numbers: z.tuple([size, size]).default([3, 4]),
-    largest: z.int().min(2).default(99),
-  }),
+  options: z
+    .object({
+      numbers: z.tuple([size, size]).default([3, 4]).describe("The least and the most numbers in a problem."),
+      largest: z.int().min(2).default(99).describe("The largest number in a problem, and the largest target."),
+    })
+    .describe("Numbers that are to be combined to a target, each used once, with + - * / and brackets."),
   create: ({ numbers: [least, most], largest }) =>
     function* (split, seed) {
       const random = seededRandom(deriveSeed(seed, split));

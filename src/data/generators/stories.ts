@@ -12,28 +12,43 @@ const TEST_SHARE = 20;
 
 const share = z.number().nonnegative().default(0);
 
-/**
- * Kinds of problems and their shares:
- * `reasoned`: a problem of `steps` operations, its solution in a think block, each step checked, mistakes taken back;
- * `single`: the same with one operation; `bare`: a problem of `steps` operations and nothing but its answer;
- * `restate`: a problem to be written as a chain of operations; `chain`: such a chain to be worked out.
- */
 export const stories = defineGenerator({
-  options: z.object({
-    reasoned: share,
-    single: share,
-    bare: share,
-    restate: share,
-    chain: share,
-    /** The least and the most operations in a problem. */
-    steps: z.tuple([z.int().positive(), z.int().positive()]).default([3, 6]),
-    /** Whether what is restated or worked out from a chain stands in think and answer blocks, as a solution does. */
-    tags: z.boolean().default(true),
-    /** The share of steps at which a solution slips and takes it back. */
-    mistakes: z.number().min(0).max(1).default(0),
-    /** Lines of solutions in a second language: the share of solutions that begin with it, and of lines that change to the other. */
-    chinese: z.object({ share: z.number().min(0).max(1), mixing: z.number().min(0).max(1).default(0) }).optional(),
-  }),
+  options: z
+    .object({
+      reasoned: share.describe(
+        "The share of problems of several operations, solved in a think block, each step checked, mistakes taken back.",
+      ),
+      single: share.describe("The share of the same with one operation."),
+      bare: share.describe("The share of problems of several operations with nothing but their answer."),
+      restate: share.describe("The share of problems that are to be written as a chain of operations."),
+      chain: share.describe("The share of such chains that are to be worked out."),
+      steps: z
+        .tuple([z.int().positive(), z.int().positive()])
+        .default([3, 6])
+        .describe("The least and the most operations in a problem."),
+      tags: z
+        .boolean()
+        .default(true)
+        .describe(
+          "Whether what is restated or worked out from a chain stands in think and answer blocks, as a solution does.",
+        ),
+      mistakes: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0)
+        .describe("The share of steps at which a solution slips and takes it back."),
+      chinese: z
+        .object({
+          share: z.number().min(0).max(1).describe("The share of solutions that begin in it."),
+          mixing: z.number().min(0).max(1).default(0).describe("The share of lines that change to the other language."),
+        })
+        .optional()
+        .describe("Lines of solutions in a second language."),
+    })
+    .describe(
+      "A small world of multi-step arithmetic: stories, instructions and expressions, with long checked solutions.",
+    ),
   create: ({ steps, tags, mistakes, chinese, ...shares }) =>
     function* (split, seed) {
       const random = seededRandom(deriveSeed(seed, split));

@@ -10,14 +10,16 @@ import { type Fault, faultOfConnection, type Headers } from "./faults.ts";
 const seconds = z.number().positive();
 
 export const Timeouts = z.strictObject({
-  /** Seconds until a connection is made. */
-  connect: seconds.default(10),
-  /** Until the first token of an answer that is streamed: it may have waited for others at the server. */
-  first: seconds.default(900),
-  /** Between two tokens. Comments and blank lines that keep a connection alive are none. */
-  stall: seconds.default(120),
-  /** Until an answer that comes as a whole is there. */
-  answer: seconds.default(3600),
+  connect: seconds.default(10).describe("Seconds until a connection is made."),
+  first: seconds
+    .default(900)
+    .describe(
+      "Seconds until the first token of an answer that is streamed: it may have waited for others at the server.",
+    ),
+  stall: seconds
+    .default(120)
+    .describe("Seconds between two tokens. Comments and blank lines that keep a connection alive are none."),
+  answer: seconds.default(3600).describe("Seconds until an answer that comes as a whole is there."),
 });
 export type Timeouts = z.output<typeof Timeouts>;
 

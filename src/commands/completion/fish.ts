@@ -1,0 +1,29 @@
+import type { Completed } from "../completion.ts";
+
+/** A text in single quotes. */
+const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+
+/** For fish. */
+export const fish = ({ commands, keys, sections }: Completed): string => {
+  const within = (names: string) => `-n '__fish_seen_subcommand_from ${names}'`;
+  const recipes = commands.flatMap(({ name, recipe }) => (recipe ? [name] : [])).join(" ");
+  const overrides = keys.flatMap(({ key, values }) =>
+    values.length > 0 ? values.map((value) => `${key}=${value}`) : [`${key}=`],
+  );
+  return [
+    "# distill completion fish | source",
+    "complete -c distill -f -n __fish_use_subcommand",
+    ...commands.map(
+      ({ name, description }) => `complete -c distill -f -n __fish_use_subcommand -a ${name} -d ${quoted(description)}`,
+    ),
+    ...commands.flatMap(({ name, options }) =>
+      options.map(
+        ({ flag, description }) =>
+          `complete -c distill ${within(name)} -l ${flag.replace(/^--/, "")} -d ${quoted(description)}`,
+      ),
+    ),
+    `complete -c distill ${within(recipes)} -a ${quoted(overrides.join(" "))}`,
+    `complete -c distill -f ${within("options")} -a ${quoted(sections.join(" "))}`,
+    `complete -c distill -f ${within("completion")} -a 'bash fish zsh'`,
+  ].join("\n");
+};

@@ -1,0 +1,30 @@
+/** @file Where words lead that a recipe does not know: to another section of it, or from another tool's names to ours. */
+
+import { everyKey } from "./options.ts";
+import type { Leads } from "./parsed.ts";
+import { LEADS, NONE, VALUES } from "./peers.ts";
+import type { JsonSchema } from "./schema.ts";
+
+/** More places than these say nothing. */
+const MOST = 3;
+
+/** What is known of words in a recipe of this schema, which is asked for only where there is something to say. */
+export const leadsIn = (recipe: () => JsonSchema): Leads => ({
+  ofKey: (key, path) => {
+    if (Object.hasOwn(NONE, key)) return NONE[key];
+    const here = [...path.filter((part) => typeof part === "string"), key].join(".");
+    const keys = everyKey(recipe()).filter((known) => known.path !== here);
+    const lead = keys.find((known) => Object.hasOwn(LEADS, key) && known.path === LEADS[key]);
+    // what stands in evaluation stands in teacher or sampling too
+    const same = keys.filter((known) => known.path.split(".").at(-1) === key && !known.path.startsWith("evaluation."));
+    const places = [...new Set([...(lead ? [lead] : []), ...(same.length <= MOST ? same : [])])];
+    return places.length === 0 ? undefined : `it is ${places.map(described).join(" or ")}`;
+  },
+  ofValue: (value, path) => {
+    const words = VALUES[path.join(".")];
+    return typeof value === "string" && words && Object.hasOwn(words, value) ? words[value] : undefined;
+  },
+});
+
+const described = ({ path, types }: { path: string; types: readonly string[] }): string =>
+  types.length === 0 ? path : `${path} of ${types.join(", ")}`;

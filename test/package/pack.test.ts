@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { before, test } from "node:test";
+import { ownPackage } from "../../src/core/package.ts";
+import { scratch } from "../support/students.ts";
+
+/** A user's project, with the package as npm would unpack it; what it depends on is ours. */
+const project = scratch();
+const modules = join(project, "node_modules");
+const installed = join(modules, "distill");
+let files: string[];
+
+before(() => {
+  const packed = execFileSync("npm", ["pack", "--json", "--pack-destination", project], { encoding: "utf8" });
+  const [{ filename, files: listed }] = JSON.parse(packed.slice(packed.indexOf("["))) as [
+    { filename: string; files: { path: string }[] },
+  ];
+  files = listed.map(({ path }) => path);
+  mkdirSync(modules);
+  execFileSync("tar", ["-xzf", filename], { cwd: project });
+  renameSync(join(project, "package"), installed);
+  for (const name of readdirSync("node_modules"))
+    if (!name.startsWith(".")) symlinkSync(resolve("node_modules", name), join(modules, name));
+});
+
+const distill = (...args: string[]) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(installed, "dist/cli.js"), ...args], {
+    cwd: project,
+    encoding: "utf8",
+  });
+  return { code: status, out: stdout, err: stderr };
+};
+
+test("the package has what is built, recipes and data, and nothing else", () => {
+  const strays = files.filter(
+    (path) =>
+      !/^dist\/.*\.(js|d\.ts)$/.test(path) &&
+      !/^(recipes|data)\//.test(path) &&
+      !["README.md", "LICENSE", "package.json"].includes(path),
+  );
+  assert.deepEqual(strays, []);
+  assert.ok(!files.some((path) => /test\.|\.map$/.test(path.replace(/^data\/.*/, ""))));
+  for (const path of ["dist/cli.js", "dist/index.d.ts", "recipes/recipe.schema.json", "recipes/quickstart.yaml"])
+    assert.ok(files.includes(path), path);
+  // every file of data and recipes that is kept with the sources, and none that a run left there
+  const kept = execFileSync("git", ["ls-files", "recipes", "data"], { encoding: "utf8" }).trim().split("\n");
+  assert.deepEqual(files.filter((path) => /^(recipes|data)\//.test(path)).sort(), kept.sort());
+});
+
+test("what is installed says its version, begins a recipe and plans it", () => {
+  assert.equal(distill("--version").out.trim(), ownPackage().version);
+  const begun = distill("init", "mine");
+  assert.equal(begun.code, 0, begun.err);
+  assert.match(
+    readFileSync(join(project, "mine.yaml"), "utf8"),
+    /^# yaml-language-server: \$schema=node_modules\/distill\/recipes\/recipe\.schema\.json\n[\s\S]*path: node_modules\/distill\/data\/models\/stories-base \}/,
+  );
+  const planned = distill("plan", "mine.yaml");
+  assert.equal(planned.code, 0, planned.err);
+  assert.match(planned.out, /train +runs: not run yet/);
+});
+
+test("a recipe that comes along can be planned where it is installed", () => {
+  const { code, out, err } = distill("plan", "node_modules/distill/recipes/quickstart.yaml");
+  assert.equal(code, 0, err);
+  assert.match(out, /sample +runs/);
+});
+
+test("a project in TypeScript that imports it is checked against its types", () => {
+  writeFileSync(
+    join(project, "tsconfig.json"),
+    JSON.stringify({
+      compilerOptions: {
+        module: "NodeNext",
+        target: "ES2023",
+        strict: true,
+        noEmit: true,
+        types: ["node"],
+        skipLibCheck: false,
+      },
+      files: ["right.ts"],
+    }),
+  );
+  const check = () => spawnSync(resolve("node_modules/.bin/tsc"), ["-p", "."], { cwd: project, encoding: "utf8" });
+  const program = (
+    seed: string,
+  ) => `import { DistillError, loadTokenizer, type Tokenizer, readTrainingRows } from "distill";
+export const tokens = (folder: string): number => {
+  const tokenizer: Tokenizer = loadTokenizer(folder);
+  return tokenizer.encode("text").length + ${seed};
+};
+export const rows = [...readTrainingRows("rows.jsonl")].map((row) => ("completion" in row ? row.completion : row.messages[0]!.content));
+export const failure: Error = new DistillError("a sentence");
+`;
+  writeFileSync(join(project, "right.ts"), program("1"));
+  const right = check();
+  assert.deepEqual([right.status, right.stdout], [0, ""]);
+  writeFileSync(join(project, "right.ts"), program("tokenizer"));
+  assert.match(check().stdout, /error TS/);
+});
