@@ -24,6 +24,7 @@ import { describeContinuation } from "./continuation.ts";
 import { drawCurves, keepMetricsUntil, METRICS } from "./curves.ts";
 import { dropoutMasks } from "./dropout.ts";
 import type { Report } from "./layout/layout.ts";
+import { openMeasurements } from "./measurements.ts";
 import type { Objective } from "./objective.ts";
 import type { TrainerOptions } from "./options.ts";
 import { choosePrecision, type Precision } from "./precision.ts";
@@ -114,19 +115,14 @@ export async function train<Batch>(
   let step = resumed?.step ?? 0;
   let saved = resumed?.step;
   let tokens = resumed?.tokens ?? 0;
-  let best = resumed?.best;
-  const unkept = source.evaluation?.best && best && !checkpointSteps(folder.path).includes(best.step);
-  if (unkept) best = undefined; // nobody asked for it then, or a longer run had a better one
-  // what is at hand is measured again, to be compared with what follows
-  let evaluated = unkept ? Math.min(step - 1, resumed!.evaluated) : (resumed?.evaluated ?? 0);
-  let counter = resumed?.early_stopping_patience_counter ?? 0;
+  const kept = (step: number) => checkpointSteps(folder.path).includes(step);
+  const measurements = openMeasurements(source.evaluation, resumed, kept);
   let lastLoss: number | null = null;
-  keepMetricsUntil(folder, step, evaluated);
+  keepMetricsUntil(folder, step, measurements.state().evaluated);
   const done = { steps: 0, tokens: 0, seconds: 0 };
   let since = { tokens: 0, seconds: 0 }; // the last line of metrics
   let unseen: Seen[] = []; // steps on which nobody has looked yet
   let asked = false;
-  let said: string | undefined; // of the last measurement
   const look = async (): Promise<Report> => {
     const report = await training.report();
     const skipped_steps = report.skipped_steps - (resumed?.optimizer.skipped_steps ?? 0);
@@ -150,40 +146,27 @@ export async function train<Batch>(
       fingerprint,
       optimizer,
       tokens,
-      evaluated,
-      best,
-      early_stopping_patience_counter: counter,
+      ...measurements.state(),
       sampled: sampled(),
       ...(state === undefined ? {} : { source: state }),
     });
-    pruneCheckpoints(folder, options.save_total_limit, source.evaluation?.best ? best?.step : undefined);
+    pruneCheckpoints(folder, options.save_total_limit, measurements.wanted()?.step);
     saved = step;
     if (source.curves) drawCurves(folder, source.curves);
   };
   /** Measure the student where it is time to. Whether that could be done. */
   const measured = async (): Promise<boolean> => {
-    const { evaluation } = source;
-    if (!evaluation || step === 0 || evaluated === step || !evaluation.due(step)) return true;
-    const found = await evaluation.measure(training);
+    if (!measurements.due(step)) return true;
+    const found = await source.evaluation!.measure(training);
     if (!found) return false;
-    const { score } = found;
-    evaluated = step;
     log({ step, ...found.metrics });
-    said = evaluation.describe(score);
-    counter =
-      score - (best?.score ?? Number.NEGATIVE_INFINITY) > (evaluation.stopping?.threshold ?? 0) ? 0 : counter + 1;
-    if (best === undefined || score > best.score) {
-      best = { step, score };
-      if (evaluation.best) await save();
-    }
+    if (measurements.take(step, found.score)) await save();
     return true;
   };
-  /** Whether the student has gained too little for too long. */
-  const exhausted = () => counter >= (source.evaluation?.stopping?.patience ?? Number.POSITIVE_INFINITY);
   const log = (metric: Record<string, unknown>) => appendFileSync(metrics, `${JSON.stringify(metric)}\n`);
   const progress = run.silent ? undefined : startProgress("train", steps, "step", step);
   try {
-    while ((await measured()) && step < steps && !exhausted() && !signal?.aborted) {
+    while ((await measured()) && step < steps && !measurements.exhausted() && !signal?.aborted) {
       const start = performance.now();
       const made = await source.step(step);
       if (!made) break;
@@ -232,7 +215,7 @@ export async function train<Batch>(
           [
             batches.length > 0 ? `loss ${report.loss.toFixed(4)} · grad ${report.grad_norm.toFixed(3)}` : "no update",
             source.describe?.(own),
-            said,
+            measurements.said(),
             `lr ${learning_rate.toExponential(2)} · ${tokens_per_s.toFixed(0)} tokens/s`,
             skipped_steps > 0 ? `${skipped_steps} skipped` : undefined,
           ]
@@ -248,9 +231,9 @@ export async function train<Batch>(
   }
   if (saved !== step && step > 0) await save();
   await training.release();
-  const early = step < steps && exhausted();
-  const kept = source.evaluation?.best && best && (step === steps || early) ? best : undefined;
-  if (kept && kept.step !== step) await loadWeightsOf(device, run.trained, folder, kept.step);
+  const early = step < steps && measurements.exhausted();
+  const best = step === steps || early ? measurements.wanted() : undefined;
+  if (best && best.step !== step) await loadWeightsOf(device, run.trained, folder, best.step);
   const written = sampled();
   return {
     step,
@@ -260,7 +243,7 @@ export async function train<Batch>(
     loss: lastLoss,
     tokens,
     done,
-    ...(kept ? { best: kept } : {}),
+    ...(best ? { best } : {}),
     ...(written ? { sampled: written.total } : {}),
   };
 }
