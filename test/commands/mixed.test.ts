@@ -26,7 +26,10 @@ test("rows of several sources are one dataset, and what is taken of each is what
   assert.match((await distill("train", path, ...short)).out, /Everything was up to date/);
   writeFileSync(join(folder, "rows.jsonl"), lines(5));
   assert.match((await distill("train", path, ...short)).out, /train: dataset/);
-  assert.match((await distill("train", path, ...short, "dataset.mix=[{path: rows.jsonl}]")).out, /5 examples/);
+  assert.match(
+    (await distill("train", path, ...short, `dataset.mix=[{path: ${join(folder, "rows.jsonl")}}]`)).out,
+    /5 examples/,
+  );
   assert.ok(output);
 });
 
