@@ -57,7 +57,9 @@ const OneDataset = z.union([
 ]);
 const Dataset = z.union([
   OneDataset,
-  z.strictObject({ mix: z.array(OneDataset).min(1).describe("Several datasets, whose rows come as often as their weights say.") }),
+  z.strictObject({
+    mix: z.array(OneDataset).min(1).describe("Several datasets, whose rows come as often as their weights say."),
+  }),
 ]);
 
 /** Rows that the student's loss is measured on: a dataset of its own, or a share of the rows that are then not trained on. */
