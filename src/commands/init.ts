@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { DistillError } from "../core/errors.ts";
 import { writeWhole } from "../core/files.ts";
 import { suggestion } from "../core/nearest.ts";
+import { wrapped } from "../core/wrapped.ts";
 import { packaged } from "./init/begun.ts";
 import * as beginnings from "./init/index.ts";
 
@@ -44,8 +45,7 @@ export function init(given: string, options: InitArguments): void {
   const width = Math.max(...next.map(([command]) => command!.length));
   console.log(
     [
-      `Wrote ${[...written.keys()].join(", ")}.`,
-      begin,
+      ...wrapped(`Wrote ${[...written.keys()].join(", ")}. ${begin}`, 0),
       "",
       ...next.map(([command, what]) => `  ${command!.padEnd(width)}   ${what}`),
     ].join("\n"),

@@ -2,13 +2,13 @@
 
 import { DistillError } from "../core/errors.ts";
 import { nearest, suggestion } from "../core/nearest.ts";
+import { wrapped } from "../core/wrapped.ts";
 import { everyKey, type Option, sectionAt } from "../recipe/options.ts";
 import { Recipe } from "../recipe/recipe.ts";
 import { type JsonSchema, recipeSchema, schemaFile } from "../recipe/schema.ts";
 
 export type OptionsArguments = { json?: boolean; keys?: boolean };
 
-const WIDEST = 110;
 const INDENT = 4;
 
 export function options(name: string | undefined, { json, keys }: OptionsArguments): void {
@@ -70,21 +70,6 @@ function page(name: string, recipe: JsonSchema): string[] {
 function entry({ name, type, default: given, required, sentence }: Option): string[] {
   const value = given === undefined ? (required ? ", to be given" : "") : `, ${JSON.stringify(given)} unless given`;
   return [...wrapped(`${name}: ${type}${value}`, 2, INDENT), ...wrapped(sentence, INDENT)];
-}
-
-/** Lines no wider than the terminal. */
-function wrapped(text: string, indent: number, hanging = indent): string[] {
-  const width = Math.min(process.stdout.columns || WIDEST, WIDEST);
-  const lines: string[] = [];
-  let line = " ".repeat(indent);
-  for (const word of text.split(" ")) {
-    if (line.trim() !== "" && line.length + word.length + 1 > width) {
-      lines.push(line);
-      line = " ".repeat(hanging);
-    }
-    line += line.trim() === "" ? word : ` ${word}`;
-  }
-  return line.trim() === "" ? lines : [...lines, line];
 }
 
 /** What is said of a section that there is not. */

@@ -13,7 +13,9 @@ const installed = join(modules, "distill");
 let files: string[];
 
 before(() => {
-  const packed = execFileSync("npm", ["pack", "--json", "--pack-destination", project], { encoding: "utf8" });
+  const packed = execFileSync("npm", ["run", "-s", "package", "--", "--json", "--pack-destination", project], {
+    encoding: "utf8",
+  });
   const [{ filename, files: listed }] = JSON.parse(packed.slice(packed.indexOf("["))) as [
     { filename: string; files: { path: string }[] },
   ];
@@ -47,6 +49,22 @@ test("the package has what is built, recipes and data, and nothing else", () => 
   // every file of data and recipes that is kept with the sources, and none that a run left there
   const kept = execFileSync("git", ["ls-files", "recipes", "data"], { encoding: "utf8" }).trim().split("\n");
   assert.deepEqual(files.filter((path) => /^(recipes|data)\//.test(path)).sort(), kept.sort());
+});
+
+test("what is packed is built from the sources as they are", () => {
+  const compiled = resolve(import.meta.dirname, "../../src");
+  const code = (path: string) =>
+    readFileSync(path, "utf8")
+      .replace(/\n\/\/# sourceMappingURL=.*/, "")
+      .trimEnd();
+  const modules = (readdirSync("src", { recursive: true }) as string[])
+    .filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"))
+    .map((path) => path.replace(/\.ts$/, ".js"));
+  assert.deepEqual(
+    files.filter((path) => /^dist\/.*\.js$/.test(path)).sort(),
+    modules.map((path) => `dist/${path}`).sort(),
+  );
+  for (const path of modules) assert.equal(code(join(installed, "dist", path)), code(join(compiled, path)), path);
 });
 
 test("what is installed says its version, begins a recipe and plans it", () => {
