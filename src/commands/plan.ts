@@ -47,6 +47,7 @@ async function measureFirst(
   const fetched = await fromHub(recipe, { weights: weightsFor("sample", recipe), signal });
   if (!fetched) return;
   refuseOwnInputs(fetched.recipe);
+  await readAllQuestions(fetched.recipe);
   const folder = await openRunFolder(recipe.output!, recipe.name);
   try {
     await measureSampling({ recipe: fetched.recipe, folder, hub: fetched.hub }, count, signal);

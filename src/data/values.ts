@@ -32,10 +32,10 @@ export const isEmpty = (value: unknown): boolean =>
  */
 export function textOf(value: unknown, name: string): string {
   if (typeof value === "bigint" || Number.isSafeInteger(value)) return String(value);
-  if (typeof value !== "string") throw new RowFault(`has a ${name} of ${kind(value)}. Expected a text`);
+  if (typeof value !== "string") throw new RowFault(`has ${kind(value)} as its ${name}. Expected a text`);
   if (!value.isWellFormed())
     throw new RowFault(
-      `has a ${name} with half of a surrogate pair (\\u${surrogate(value)}), which is no character. Mend the text`,
+      `has half of a surrogate pair (\\u${surrogate(value)}) in its ${name}, which is no character. Mend the text`,
     );
   return value;
 }

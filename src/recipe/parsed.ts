@@ -44,7 +44,8 @@ function explain(issue: z.core.$ZodIssue, given: Given): string[] {
   }
   if (issue.code === "invalid_union" && issue.discriminator)
     return [`${at}${unknownValue(found, "options" in issue ? (issue.options ?? []).map(String) : [], lead)}`];
-  if (issue.code === "invalid_value") return [`${at}${unknownValue(found, issue.values.map(String), lead)}`];
+  if (issue.code === "invalid_value" && /^Invalid\b/.test(issue.message))
+    return [`${at}${unknownValue(found, issue.values.map(String), lead)}`];
   if (issue.code === "unrecognized_keys") return issue.keys.map((key) => `${at}${unknownKey(key, issue.path, given)}`);
   // a sentence of the schema's own says it all; what was found may be a secret that does not belong there
   if (!/^(Invalid|Too)\b/.test(issue.message)) return [`${at}${issue.message}`];
@@ -80,7 +81,14 @@ function unknownKey(key: string, path: readonly PropertyKey[], { raw, schema, le
     return `"${key}" does not go with ${beside.map((other) => `"${other}"`).join(", ")}; give one of them`;
   }
   const lead = leads.ofKey?.(key, path);
-  return `${what}${lead === undefined ? suggestion(key, keys) : ` (${lead})`}`;
+  const near =
+    nearest(key, keys) ??
+    nearest(
+      key,
+      others.flatMap((other) => other.keys),
+    );
+  const hint = lead ?? (near === undefined ? undefined : `did you mean "${near}"?`);
+  return `${what}${hint === undefined ? suggestion(key, keys) : ` (${hint})`}`;
 }
 
 /** What is to be done where a value is of the wrong kind in a way that is common. */
@@ -117,10 +125,15 @@ const wantedOf = (errors: readonly (readonly z.core.$ZodIssue[])[]): string =>
     ),
   ].join(" or ");
 
-/** How far what was given is from an alternative: keys that it does not know or misses, or another kind of thing at all. */
+/**
+ * How far what was given is from an alternative: keys that it does not know or misses, or another kind of thing at all. A key
+ * that it does not know and that is nearly one that it misses counts less.
+ */
 function misfit(issues: readonly z.core.$ZodIssue[]): number {
+  const missed = issues.flatMap(({ path }) => (path.length === 1 ? [String(path[0])] : []));
   return issues.reduce((sum, issue) => {
-    if (issue.code === "unrecognized_keys") return sum + issue.keys.length;
+    if (issue.code === "unrecognized_keys")
+      return sum + issue.keys.reduce((sum, key) => sum + (nearest(key, missed) === undefined ? 1 : 0.5), 0);
     if (issue.code === "invalid_union" && issue.path.length === 0 && issue.errors.length > 0)
       return sum + Math.min(...issue.errors.map(misfit));
     return sum + (issue.path.length === 0 ? 10 : issue.path.length === 1 ? 0.5 : 0);

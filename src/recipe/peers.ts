@@ -127,9 +127,6 @@ export const NONE: Record<string, string> = {
   label_smoothing_factor: "there is none; trainer.type kd learns from a teacher's probabilities",
   lora_bias: "adapters have no bias",
   bias: "adapters have no bias",
-  modules_to_save:
-    "what is trained beside an adapter's matrices are target_modules; without lora, all but trainer.freeze",
-  use_dora: "adapters are LoRA, or rsLoRA with lora.use_rslora",
   do_train: "distill train trains",
   do_eval: "distill eval measures",
   do_predict: "distill eval measures",

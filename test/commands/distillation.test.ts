@@ -156,7 +156,7 @@ const REFUSED: [what: string, changes: Record<string, unknown>, said: RegExp][] 
   [
     "conversations where questions are needed",
     { teacher, trainer: { type: "gkd", prompts: { path: "chats.jsonl" }, lmbda: 1 } },
-    /chats\.jsonl, line 1: prompt: .* These are conversations with their answers: a dataset to train on/,
+    /chats\.jsonl, line 1 has messages\. .* These are conversations with their answers: a dataset to train on/,
   ],
   [
     "gkd without a teacher",

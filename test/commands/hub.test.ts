@@ -82,7 +82,7 @@ test("a student from the hub is fetched through kills and Ctrl-C, trained, and k
   const short = (sha: string) => `"hf:some/student@${sha.slice(0, 12)}`;
   assert.match(planned.out, new RegExp(`train +runs: student changed from ${short(commit)}.* to ${short(next)}`));
   const inspected = await withEnvironment(env, () => distill("inspect", recipe));
-  assert.match(inspected.out, /^dataset .*train\.jsonl\nrows +3\n/);
+  assert.match(inspected.out, /^dataset .*train\.jsonl\ntemplate +none.*\nrows +3\n/);
   assert.equal(asked().length, 3, "neither a plan nor a look at the rows fetches weights");
   await hub.close();
   const offline = await withEnvironment(env, () => distill("train", recipe, `student.path=hf:some/student@${commit}`));

@@ -42,7 +42,7 @@ test("every type has a page of all its keys", async () => {
 });
 
 test("a key of several places that may be left out in one of them is not said to be needed", async () => {
-  assert.match(await told("dataset"), /^ {2}path: text$/m);
+  assert.match(await told("dataset"), /^ {2}path: text or list of texts$/m);
   assert.match(await told("reference"), /^ {2}path: text, to be given$/m);
 });
 

@@ -245,7 +245,7 @@ test("a row that cannot be asked, and one that a rule fails on, are verdicts wit
   const line = (id: string, prompt: string) => `${JSON.stringify({ id, prompt, answer: "1" })}\n`;
   writeFileSync(
     join(folder, "prompts.jsonl"),
-    line("short", "Tom has 3 apples.") + line("long", "apple ".repeat(2000)) + line("odd \ud800", "Ann has 2 pears."),
+    line("short", "Tom has 3 apples.") + line("long", "apple ".repeat(2000)) + line("odd \u2028", "Ann has 2 pears."),
   );
   writeFileSync(
     join(folder, "fussy.mjs"),
@@ -274,10 +274,9 @@ test("a row that cannot be asked, and one that a rule fails on, are verdicts wit
   const long = rows.get("long")!;
   assert.deepEqual([long.verdict, long.finish_reason, long.accepted], ["infra_error", "error", false]);
   assert.match(long.reason, /leaves no room for a completion/);
-  const odd = rows.get("odd \ufffd")!;
+  const odd = rows.get("odd \u2028")!;
   assert.equal(odd.verdict, "infra_error");
   assert.match(odd.reason, /no pears/);
-  // an id that is no text in any file is drawn once all the same
   assert.equal(run("sampling.num_generations=2").status, 0);
   assert.equal(drawsIn(output).length, 6);
 });
@@ -387,8 +386,8 @@ const BAD: [name: string, change: (folder: string) => Record<string, unknown>, m
   ],
   [
     "a prompts file with a bad line",
-    (folder) => ({ sampling: prompts(folder, '{"prompt":"a","answer":"1"}\n{"question":"b"}\n') }),
-    /prompts\.jsonl, line 2: prompt: .*Expected "prompt" \(text\)/,
+    (folder) => ({ sampling: prompts(folder, '{"prompt":"a","answer":"1"}\n{"ask":"b"}\n') }),
+    /prompts\.jsonl, line 2 has ask\. Expected "prompt" \(text\)/,
   ],
   [
     "a prompts file with the same id twice",

@@ -116,6 +116,11 @@ test("questions come from all of these, with numbers as their names", async () =
   assert.match(twice.message, /messages\.parquet, row 1 has messages\. Expected .*conversations with their answers/);
 });
 
+test("a question with half of a character is refused", async () => {
+  const path = write("half.jsonl", '{"id": "a\\ud800", "prompt": "b"}\n');
+  await assert.rejects(readPrompts({ path }, "test"), /half\.jsonl, line 1 has half of a surrogate pair .* in its id/);
+});
+
 const latin = Buffer.from('{"prompt":"caf\xe9","completion":"b"}\n', "latin1");
 const REFUSED: Record<string, [path: () => string, sentence: RegExp]> = {
   "Latin-1": [

@@ -296,15 +296,15 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
   "a refusal": [{ messages: [user("a"), said("b", { refusal: "no" })] }, /^turn 2 has the key "refusal"/],
   "a number that can be written in two ways": [
     { prompt: "a", completion: 2.5 },
-    /^has a completion of 2\.5\. Expected a text\.$/,
+    /^has 2\.5 as its completion\. Expected a text\.$/,
   ],
   "half of a character": [
     '{"prompt": "a", "completion": "b\\ud83d"}',
-    /^has a completion with half of a surrogate pair \(\\ud83d\)/,
+    /^has half of a surrogate pair \(\\ud83d\) in its completion/,
   ],
   "half of a character in a turn": [
     '{"messages": [{"role": "user", "content": "\\udc00"}]}',
-    /^has a content with half of a surrogate pair/,
+    /^has half of a surrogate pair \(\\udc00\) in its content/,
   ],
   "labels that are shifted": [
     { input_ids: [5, 6, 7], labels: [6, 7, -100] },
