@@ -111,6 +111,17 @@ export function readAdapter(folder: string): StoredAdapter {
   return { folder, options, beside, ensure_weight_tying: more.ensure_weight_tying ?? false };
 }
 
+/** The model that `create` makes for an adapter; an option that does not fit it is one of the adapter's file. */
+export function modelFor<Made>({ folder }: Pick<StoredAdapter, "folder">, create: () => Made): Made {
+  try {
+    return create();
+  } catch (error) {
+    if (!(error instanceof DistillError && error.message.startsWith("lora"))) throw error;
+    const message = error.message.replace(/^lora[.:] ?/, "");
+    throw new DistillError(`${join(folder, ADAPTER_CONFIG)} does not fit the model: ${message}`, { cause: error });
+  }
+}
+
 /** The options of the adapter in a folder, its target modules by their whole names. */
 export const readAdapterOptions = (folder: string): AdapterOptions => readAdapter(folder).options;
 
