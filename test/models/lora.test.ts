@@ -148,7 +148,7 @@ test("targets are also chosen by one regular expression, by layers, without some
 
   const { targets: ranked } = adapter({
     rank_pattern: { "0.self_attn.[qk]_proj": 2, q_proj: 3 },
-    alpha_pattern: { "model\\.layers\\.1.*": 12, down_pro: 99 },
+    alpha_pattern: { "model\\.layers\\.1.*": 12, down_pro: 99, own_proj: 99 },
     use_rslora: true,
   });
   const found = (name: string) => {
