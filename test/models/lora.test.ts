@@ -3,13 +3,8 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { DistillError } from "../../src/core/errors.ts";
-import {
-  ADAPTER_CONFIG,
-  ADAPTER_WEIGHTS,
-  adapterConfig,
-  loadAdapter,
-  readAdapterOptions,
-} from "../../src/models/adapter-folder.ts";
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapterConfig, readAdapterOptions } from "../../src/models/adapter-folder.ts";
+import { loadAdapter } from "../../src/models/adapter-weights.ts";
 import type * as families from "../../src/models/index.ts";
 import { createModel, loadWeights, type ModelConfig, saveTensors } from "../../src/models/load.ts";
 import { LoraOptions } from "../../src/models/lora.ts";
