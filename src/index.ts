@@ -33,13 +33,8 @@ export {
 } from "./generation/sampler.ts";
 export { defineOp, type Op } from "./graph/op.ts";
 export { constant, type DType, input, scalar, type Value } from "./graph/value.ts";
-export {
-  loadAdapter,
-  mergedWeights,
-  readAdapter,
-  readAdapterOptions,
-  type StoredAdapter,
-} from "./models/adapter-folder.ts";
+export { readAdapter, readAdapterOptions, type StoredAdapter } from "./models/adapter-folder.ts";
+export { loadAdapter, mergedWeights } from "./models/adapter-weights.ts";
 export { createModel, initialWeights, loadWeights, type ModelConfig, readConfig } from "./models/load.ts";
 export { type Adapter, LoraOptions } from "./models/lora.ts";
 export { defineFamily, type Model } from "./models/model.ts";

@@ -1,7 +1,7 @@
 /** @file The student as a model to train: with its adapter, and with weights that are not trained kept as is wanted. */
 
 import { DistillError } from "../core/errors.ts";
-import { ADAPTER_CONFIG, readAdapter, readAdapterOptions } from "../models/adapter-folder.ts";
+import { ADAPTER_CONFIG, modelFor, readAdapter, readAdapterOptions } from "../models/adapter-folder.ts";
 import { movesBase } from "../models/adapter-init.ts";
 import { createModel, type ModelConfig } from "../models/load.ts";
 import type { AdapterOptions } from "../models/lora-options.ts";
@@ -49,8 +49,10 @@ export function studentModel(
   const [unused] = unusedPatterns([...model.adapter!.targets.keys()], lora);
   if (unused) throw new DistillError(`lora.${unused}. Expected the end of a target's name, such as q_proj.`);
   if (!("path" in student) || !student.adapter) return model;
-  const { options, beside } = readAdapter(student.adapter);
-  const given = withAdapter(config, source, { ...options, lora_dropout: lora.lora_dropout }, base_dtype);
+  const stored = readAdapter(student.adapter);
+  const { options, beside } = stored;
+  const continued = { ...options, lora_dropout: lora.lora_dropout };
+  const given = modelFor(stored, () => withAdapter(config, source, continued, base_dtype));
   requireSame(student.adapter, [options, given], [lora, model]);
   const saved = new Set(given.adapter!.saved.flatMap(({ name }) => given.adapter!.tensorNames(name)));
   for (const { tensor } of beside.values())

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { contentHash } from "../core/hash.ts";
 import { TOKENIZER_FILES } from "../data/tokenizer.ts";
-import { mergedWeights, readAdapter, type StoredAdapter } from "../models/adapter-folder.ts";
+import { modelFor, readAdapter, type StoredAdapter } from "../models/adapter-folder.ts";
+import { mergedWeights } from "../models/adapter-weights.ts";
 import { createModel, loadWeights, readConfig, writeConfig } from "../models/load.ts";
 import type { Model } from "../models/model.ts";
 import { saveWeights } from "../models/save.ts";
@@ -75,7 +76,7 @@ export async function unpackStudent(
   const key = contentHash([folder.hashes.folder(path), folder.hashes.folder(adapter)]);
   const merged = await has(UNPACKED.merged, key, async () => {
     console.error(`Merging ${adapter} into ${path}, in ${join(folder.path, UNPACKED.merged)}.`);
-    const model = createModel(readConfig(path), path, { lora: stored.options });
+    const model = modelFor(stored, () => createModel(readConfig(path), path, { lora: stored.options }));
     await folder.writeFolder(UNPACKED.merged, key, (into) => writeMerged(path, stored, model, into));
   });
   if (!merged) return undefined;

@@ -1,6 +1,7 @@
 /** @file The weights that a student starts from. */
 
-import { besideAdapter, loadAdapter, readAdapter } from "../models/adapter-folder.ts";
+import { readAdapter } from "../models/adapter-folder.ts";
+import { besideAdapter, loadAdapter } from "../models/adapter-weights.ts";
 import { initialWeights, loadWeights, type Weight } from "../models/load.ts";
 import { magnitudesOf } from "../models/lora.ts";
 import type { Model, Parameter } from "../models/model.ts";

@@ -265,6 +265,8 @@ test("weights beside an adapter are the model's, or they are refused in one sent
   );
   const absent = withConfig(adapter, { modules_to_save: ["norm"] });
   await refused(absent, /has no tensor of model\.layers\.0\.input_layernorm\.weight, and modules_to_save/);
+  const slow = withConfig(adapter, { rank_pattern: { "(.*.*)*x": 2 } });
+  await refused(slow, /adapter_config\.json does not fit the model: rank_pattern: .*takes longer than a second/);
   await refused(
     withConfig(adapter, { init_lora_weights: "pissa_niter_16" }),
     /init_lora_weights: "pissa_niter_16" takes a part/,

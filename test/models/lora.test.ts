@@ -3,13 +3,8 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { DistillError } from "../../src/core/errors.ts";
-import {
-  ADAPTER_CONFIG,
-  ADAPTER_WEIGHTS,
-  adapterConfig,
-  loadAdapter,
-  readAdapterOptions,
-} from "../../src/models/adapter-folder.ts";
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapterConfig, readAdapterOptions } from "../../src/models/adapter-folder.ts";
+import { loadAdapter } from "../../src/models/adapter-weights.ts";
 import type * as families from "../../src/models/index.ts";
 import { createModel, loadWeights, type ModelConfig, saveTensors } from "../../src/models/load.ts";
 import { LoraOptions } from "../../src/models/lora.ts";
@@ -148,7 +143,7 @@ test("targets are also chosen by one regular expression, by layers, without some
 
   const { targets: ranked } = adapter({
     rank_pattern: { "0.self_attn.[qk]_proj": 2, q_proj: 3 },
-    alpha_pattern: { "model\\.layers\\.1.*": 12, down_pro: 99 },
+    alpha_pattern: { "model\\.layers\\.1.*": 12, down_pro: 99, own_proj: 99 },
     use_rslora: true,
   });
   const found = (name: string) => {

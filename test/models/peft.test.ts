@@ -4,14 +4,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { openSafetensors } from "../../src/formats/safetensors.ts";
-import {
-  ADAPTER_CONFIG,
-  ADAPTER_WEIGHTS,
-  besideAdapter,
-  loadAdapter,
-  mergedWeights,
-  readAdapter,
-} from "../../src/models/adapter-folder.ts";
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, readAdapter } from "../../src/models/adapter-folder.ts";
+import { besideAdapter, loadAdapter, mergedWeights } from "../../src/models/adapter-weights.ts";
 import { createModel, loadWeights, type ModelConfig, saveTensors, type Weight } from "../../src/models/load.ts";
 import type { LoraOptions } from "../../src/models/lora.ts";
 import { trainedPart } from "../../src/student/trained.ts";
