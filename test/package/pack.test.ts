@@ -109,7 +109,10 @@ export const tokens = (folder: string): number => {
   const tokenizer: Tokenizer = loadTokenizer(folder);
   return tokenizer.encode("text").length + ${seed};
 };
-export const rows = [...readTrainingRows("rows.jsonl")].map((row) => ("completion" in row ? row.completion : row.messages[0]!.content));
+export async function* completions(): AsyncGenerator<string> {
+  for await (const read of readTrainingRows("rows.jsonl"))
+    if ("row" in read && "completion" in read.row) yield read.row.completion;
+}
 export const failure: Error = new DistillError("a sentence");
 `;
   writeFileSync(join(project, "right.ts"), program("1"));
