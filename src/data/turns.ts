@@ -47,8 +47,19 @@ const READ = ["role", "from", "content", "value", "name", "tool_calls", "tool_ca
 /** Keys that would change what a model is taught, and that nothing here reads. */
 const REFUSED = ["images", "image", "audio", "audios", "videos", "video", "refusal", "prefix", "train_detail"];
 
-/** A turn from what a row has; `speaker` and `said` are the keys of its role and its text, where they are given. */
+/** A turn from what a row has; what is wrong with it is said with its number. */
 export function readTurn(value: unknown, number: number, roles: Roles, keys: TurnKeys): ReadTurn {
+  try {
+    return turnOf(value, number, roles, keys);
+  } catch (error) {
+    if (error instanceof RowFault && !error.message.startsWith("turn "))
+      throw new RowFault(`turn ${number} ${error.message}`);
+    throw error;
+  }
+}
+
+/** A turn from what a row has; `speaker` and `said` are the keys of its role and its text, where they are given. */
+function turnOf(value: unknown, number: number, roles: Roles, keys: TurnKeys): ReadTurn {
   const refuse = (why: string): never => {
     throw new RowFault(`turn ${number} ${why}`);
   };

@@ -155,6 +155,10 @@ const REFUSED: Record<string, [path: () => string, sentence: RegExp]> = {
     () => write("comma.json", `[${lines[0]},,${lines[1]}]`),
     /comma\.json is not an array of JSON objects: behind row 1/,
   ],
+  "a table with two columns of a name": [
+    () => write("twice.csv", "prompt, prompt ,completion\na,b,c\n"),
+    /twice\.csv, line 1: two columns are called "prompt"\. Give each a name of its own\.$/,
+  ],
   "a table with a cell too many": [
     () => write("cells-too-many.csv", "prompt,completion\na,b\na,b,c\n"),
     /cells-too-many\.csv is not a table of text that can be read: .*line 3/,

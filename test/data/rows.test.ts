@@ -260,6 +260,10 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
     /^turn 1 of the role user is to be trained on/,
   ],
   "a turn that says both": [{ messages: [user("a"), said("b", { weight: 1, train: false })] }, /^turn 2 says both/],
+  "a content that is an object": [
+    { messages: [user("a"), { role: "tool", content: { n: 1 } }, said("b")] },
+    /^turn 2 has an object as its content\. Expected a text\.$/,
+  ],
   "no content": [{ messages: [user("a"), { role: "assistant", content: null }] }, /^turn 2 has no content\.$/],
   "a turn that is a text": [{ messages: ["a", "b"] }, /^turn 1 is "a"\. Expected an object with role and content/],
   "a turn without a role": [
@@ -304,7 +308,7 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
   ],
   "half of a character in a turn": [
     '{"messages": [{"role": "user", "content": "\\udc00"}]}',
-    /^has half of a surrogate pair \(\\udc00\) in its content/,
+    /^turn 1 has half of a surrogate pair \(\\udc00\) in its content/,
   ],
   "labels that are shifted": [
     { input_ids: [5, 6, 7], labels: [6, 7, -100] },

@@ -11,7 +11,8 @@ const MAX_RECORD = 64 << 20; // characters
 const separated = (delimiter: string, ...endings: string[]): RowFile => ({
   endings,
   async *rows(path) {
-    const options = { columns: true, delimiter, info: true, skip_empty_lines: true } as const;
+    const columns = (names: string[]) => namesOnce(names, path);
+    const options = { columns, delimiter, info: true, skip_empty_lines: true };
     const parser = parse({ ...options, record_delimiter: ["\r\n", "\n"], max_record_size: MAX_RECORD });
     pipeline(Readable.from(texts(path)), parser, () => {}); // what fails is thrown below
     try {
@@ -24,6 +25,15 @@ const separated = (delimiter: string, ...endings: string[]): RowFile => ({
     }
   },
 });
+
+/** The names of columns without blanks around them, each of which may stand for one column alone. */
+function namesOnce(names: readonly string[], path: string): string[] {
+  const trimmed = names.map((name) => name.trim());
+  const twice = trimmed.find((name, i) => trimmed.indexOf(name) < i);
+  if (twice !== undefined)
+    throw new DistillError(`${path}, line 1: two columns are called "${twice}". Give each a name of its own.`);
+  return trimmed;
+}
 
 async function* texts(path: string): AsyncGenerator<string> {
   for await (const { text } of textBlocks(path)) yield text;
