@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TrainingRow } from "../../src/data/rows.ts";
@@ -266,16 +266,6 @@ test("a token that begins texts may be the one that ends them, and stand before 
   const llama = join(folder, "llama 2 chat");
   const template =
     "{% for message in messages %}{% if message.role == 'user' %}{{ bos_token + '[INST] ' + message.content | trim + ' [/INST]' }}{% else %}{{ ' ' + message.content | trim + ' ' + eos_token }}{% endif %}{% endfor %}";
-  mkdirSync(llama, { recursive: true });
-  writeTokenizer(llama, {
-    characters: [..."abcd []/INST"],
-    pre_tokenizer: BYTE_LEVEL,
-    added: [
-      ["</s>", true],
-      ["<s>", true],
-    ],
-    config: { bos_token: "<s>", add_bos_token: true, chat_template: template },
-  });
   writeTokenizer(llama, {
     characters: [..."Ġabcd []/INST"],
     pre_tokenizer: BYTE_LEVEL,
