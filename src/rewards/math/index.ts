@@ -1,13 +1,13 @@
 /** @file The maths grader: does a completion's answer equal the reference, as mathematics? */
 
 import type { Verdict } from "../../core/trace.ts";
-import { findChoice, leadingChoice, loneChoice } from "./choice.ts";
-import { compareAnswers } from "./compare.ts";
-import { type Extracted, extractLenient, extractStrict, wordsAt } from "./extract.ts";
+import { compareAnswers } from "./comparison/compare.ts";
+import { findChoice, leadingChoice, loneChoice } from "./extraction/choice.ts";
+import { type Extracted, extractLenient, extractStrict, wordsAt } from "./extraction/extract.ts";
+import { sameText } from "./extraction/text.ts";
 import { type Form, hasForm } from "./form.ts";
 import { print } from "./print.ts";
-import { readAnswer } from "./read.ts";
-import { sameText } from "./text.ts";
+import { readAnswer } from "./reading/read.ts";
 
 /** Raised whenever a verdict may change. */
 export const GRADER_VERSION = "1";

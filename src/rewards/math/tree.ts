@@ -1,6 +1,6 @@
 /** @file What an answer is read as. */
 
-import type { Rational } from "./rational.ts";
+import type { Rational } from "./algebra/rational.ts";
 
 /** How a decimal was written: it stands for anything that rounds to it. */
 export type Decimals = { fraction: number; significant: number };

@@ -1,10 +1,10 @@
 /** @file LaTeX's environments. */
 
+import { determinant } from "../algebra/matrix.ts";
+import { Beyond } from "../limits.ts";
+import type { Node } from "../tree.ts";
 import { type Cursor, unreadable } from "./cursor.ts";
-import { Beyond } from "./limits.ts";
-import { determinant } from "./matrix.ts";
 import type { Grammar } from "./parse.ts";
-import type { Node } from "./tree.ts";
 
 const MATRICES = new Set("matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases".split(" "));
 const DERIVATIONS = new Set("align aligned equation gather gathered split".split(" "));

@@ -1,6 +1,6 @@
 /** @file Exact fractions of big integers. */
 
-import { Beyond, LIMITS } from "./limits.ts";
+import { Beyond, LIMITS } from "../limits.ts";
 
 /** n / d with d > 0; in lowest terms unless both are very long. */
 export type Rational = { readonly n: bigint; readonly d: bigint };

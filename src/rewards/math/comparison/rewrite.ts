@@ -1,8 +1,8 @@
 /** @file Answers in other forms that mean the same, and what kind of answer they are. */
 
-import { minus } from "./matrix.ts";
+import { minus } from "../algebra/matrix.ts";
+import { map, type Node, operation, type Relation, some, symbol } from "../tree.ts";
 import { isConstant } from "./relation.ts";
-import { map, type Node, operation, type Relation, some, symbol } from "./tree.ts";
 
 /** The number of "3s" or "12 m²", where the reference has no letters. */
 export function withoutUnitLetter(node: Node): Node | undefined {

@@ -1,7 +1,7 @@
 /** @file Formulas and numbers in running text. */
 
+import { PERCENT_WORDS, PREFIX_FUNCTIONS, UNITS } from "../reading/words.ts";
 import { withoutEnd } from "./text.ts";
-import { PERCENT_WORDS, PREFIX_FUNCTIONS, UNITS } from "./words.ts";
 
 /** A piece of a text and where it stands. */
 export type Span = { content: string; start: number; end: number };

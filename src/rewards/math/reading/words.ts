@@ -1,6 +1,6 @@
 /** @file Words and signs that mean something in an answer. */
 
-import type { Relation } from "./tree.ts";
+import type { Relation } from "../tree.ts";
 
 const table = (names: string) => new Set(names.trim().split(/\s+/));
 

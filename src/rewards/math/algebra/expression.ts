@@ -1,13 +1,13 @@
 /** @file Whether two expressions are equal: exactly, by normal form, as decimals, or by sampling. */
 
+import { Beyond, type Budget, LIMITS, openBudget } from "../limits.ts";
+import { print } from "../print.ts";
+import { agreeBySampling } from "../sampling/sample.ts";
+import { type Node, some, symbols } from "../tree.ts";
 import { asDecimal, roundsTo, roundsToApproximate, sameDecimal } from "./decimal.ts";
-import { Beyond, type Budget, LIMITS, openBudget } from "./limits.ts";
 import { NotAlgebraic, normalForms } from "./normal-form.ts";
 import { type Fraction, type Polynomial, type Term, Undefined } from "./polynomial.ts";
-import { print } from "./print.ts";
 import { equals, sign } from "./rational.ts";
-import { agreeBySampling } from "./sample.ts";
-import { type Node, some, symbols } from "./tree.ts";
 
 export type Expressions = {
   /** The rule by which the expressions are equal, if they are. */

@@ -1,7 +1,7 @@
 /** @file Sums of products of atoms with rational exponents, and fractions of such sums. */
 
-import type { Budget } from "./limits.ts";
-import { Beyond, LIMITS } from "./limits.ts";
+import type { Budget } from "../limits.ts";
+import { Beyond, LIMITS } from "../limits.ts";
 import type { Rational } from "./rational.ts";
 import * as Q from "./rational.ts";
 

@@ -1,10 +1,10 @@
 /** @file From an answer's text, LaTeX or plain, to tokens. */
 
-import { Beyond, LIMITS } from "./limits.ts";
-import { add, integer, multiply, type Rational, ratio } from "./rational.ts";
+import { add, integer, multiply, type Rational, ratio } from "../algebra/rational.ts";
+import { withoutEnd } from "../extraction/text.ts";
+import { Beyond, LIMITS } from "../limits.ts";
+import type { Decimals, Relation } from "../tree.ts";
 import { BRACKETS, LETTERS, SIGN_COMMANDS, SIGNS } from "./signs.ts";
-import { withoutEnd } from "./text.ts";
-import type { Decimals, Relation } from "./tree.ts";
 import {
   BRACKET_FUNCTIONS,
   GREEK,

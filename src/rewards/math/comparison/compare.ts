@@ -1,10 +1,14 @@
 /** @file Whether two answers are equal: expressions, lists, intervals, matrices, equations, inequalities, words. */
 
-import { type Expressions, expressions } from "./expression.ts";
-import { Beyond, type Budget, openBudget } from "./limits.ts";
-import { minus } from "./matrix.ts";
-import { print } from "./print.ts";
-import { integer } from "./rational.ts";
+import { type Expressions, expressions } from "../algebra/expression.ts";
+import { minus } from "../algebra/matrix.ts";
+import { integer } from "../algebra/rational.ts";
+import { sameText } from "../extraction/text.ts";
+import { Beyond, type Budget, openBudget } from "../limits.ts";
+import { print } from "../print.ts";
+import { UNITS } from "../reading/words.ts";
+import { constantRatio } from "../sampling/sample.ts";
+import { type Node, number, operation, rename, some } from "../tree.ts";
 import { asInterval, isConstant, isLabel, labelled, saidBy, simplifyRelation } from "./relation.ts";
 import {
   ALL_REALS,
@@ -18,10 +22,6 @@ import {
   unquantified,
   withoutUnitLetter,
 } from "./rewrite.ts";
-import { constantRatio } from "./sample.ts";
-import { sameText } from "./text.ts";
-import { type Node, number, operation, rename, some } from "./tree.ts";
-import { UNITS } from "./words.ts";
 
 /** The rule by which two answers are equal, or undefined. */
 export type Rule = string | undefined;

@@ -1,8 +1,8 @@
 /** @file The value of a tree at a point, complex, with a bound of its rounding error. */
 
-import type { Budget } from "./limits.ts";
-import { bits, toNumber } from "./rational.ts";
-import type { Node } from "./tree.ts";
+import { bits, toNumber } from "../algebra/rational.ts";
+import type { Budget } from "../limits.ts";
+import type { Node } from "../tree.ts";
 
 /** A complex number whose true value lies within `error` of it. */
 export type Value = { re: number; im: number; error: number };

@@ -1,10 +1,10 @@
 /** @file What a decimal stands for: the number it rounds, if it is written to enough digits. */
 
-import type { Budget } from "./limits.ts";
+import type { Budget } from "../limits.ts";
+import { approximate } from "../sampling/sample.ts";
+import type { Node } from "../tree.ts";
 import type { Rational } from "./rational.ts";
 import * as Q from "./rational.ts";
-import { approximate } from "./sample.ts";
-import type { Node } from "./tree.ts";
 
 /** A decimal as written: its value, the value of its last place, and its digits. */
 export type Decimal = { value: Rational; place: Rational; fraction: number; significant: number };

@@ -1,9 +1,9 @@
 /** @file What equations and inequalities say as answers: a value, an interval, or themselves. */
 
-import { minus } from "./matrix.ts";
-import { print } from "./print.ts";
-import { children, type Node, some, symbol, symbols } from "./tree.ts";
-import { BRACKET_FUNCTIONS, PREFIX_FUNCTIONS } from "./words.ts";
+import { minus } from "../algebra/matrix.ts";
+import { print } from "../print.ts";
+import { BRACKET_FUNCTIONS, PREFIX_FUNCTIONS } from "../reading/words.ts";
+import { children, type Node, some, symbol, symbols } from "../tree.ts";
 
 type Chain = Node & { kind: "relation" };
 

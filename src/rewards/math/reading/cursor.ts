@@ -1,7 +1,7 @@
 /** @file A place in a list of tokens. */
 
+import { Beyond, LIMITS } from "../limits.ts";
 import { lex, type Token, Unreadable } from "./lex.ts";
-import { Beyond, LIMITS } from "./limits.ts";
 
 export type Cursor = ReturnType<typeof openCursor>;
 

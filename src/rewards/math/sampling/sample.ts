@@ -1,9 +1,9 @@
 /** @file Whether two expressions agree at seeded points: what decides where algebra cannot. */
 
-import { deriveSeed, seededRandom } from "../../core/random.ts";
+import { deriveSeed, seededRandom } from "../../../core/random.ts";
+import type { Budget } from "../limits.ts";
+import { type Node, some, symbols } from "../tree.ts";
 import { agree, evaluate, type Point, type Value } from "./evaluate.ts";
-import type { Budget } from "./limits.ts";
-import { type Node, some, symbols } from "./tree.ts";
 
 const POINTS = 8;
 const NEEDED = 3;

@@ -1,8 +1,8 @@
 /** @file Arithmetic of nodes, matrices included. */
 
-import { Beyond } from "./limits.ts";
+import { Beyond } from "../limits.ts";
+import { call, type Node, number, operation } from "../tree.ts";
 import { integer, negate } from "./rational.ts";
-import { call, type Node, number, operation } from "./tree.ts";
 
 type Matrix = Node & { kind: "matrix" };
 

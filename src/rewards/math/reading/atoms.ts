@@ -1,14 +1,14 @@
 /** @file What stands between the operators: numbers, symbols, functions, brackets and LaTeX commands. */
 
+import { determinant, minus } from "../algebra/matrix.ts";
+import { integer } from "../algebra/rational.ts";
+import { print } from "../print.ts";
+import { call, type Node, number, operation, symbol } from "../tree.ts";
 import { type Cursor, unreadable } from "./cursor.ts";
 import { environment } from "./environments.ts";
 import type { Token } from "./lex.ts";
-import { determinant, minus } from "./matrix.ts";
 import { isFraction, numberAt, plainNumber } from "./numbers.ts";
 import type { Grammar } from "./parse.ts";
-import { print } from "./print.ts";
-import { integer } from "./rational.ts";
-import { call, type Node, number, operation, symbol } from "./tree.ts";
 import { ACCENTS, DRESS, PREFIX_FUNCTIONS } from "./words.ts";
 
 const BINOMIALS = new Set(["binom", "dbinom", "tbinom"]);

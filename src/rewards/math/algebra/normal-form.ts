@@ -1,13 +1,13 @@
 /** @file A tree as a fraction of polynomials: equal numbers and expressions get equal forms where algebra can tell. */
 
+import { Beyond, type Budget, LIMITS } from "../limits.ts";
+import { print } from "../print.ts";
+import { type Node, number, substitute } from "../tree.ts";
 import { onRationals } from "./exact.ts";
 import { factorize } from "./factorize.ts";
-import { Beyond, type Budget, LIMITS } from "./limits.ts";
 import { type Arithmetic, type Atom, arithmetic, type Fraction, nameOf, type Polynomial } from "./polynomial.ts";
-import { print } from "./print.ts";
 import type { Rational } from "./rational.ts";
 import * as Q from "./rational.ts";
-import { type Node, number, substitute } from "./tree.ts";
 
 /** Thrown where a tree is no expression: a list, a relation, words. */
 export class NotAlgebraic extends Error {

@@ -1,4 +1,4 @@
-import type { Budget } from "./limits.ts";
+import type { Budget } from "../limits.ts";
 import * as Q from "./rational.ts";
 
 /** A positive integer as primes below 1000 with their exponents, and what trial division leaves: a root of it, or itself. */

@@ -1,10 +1,10 @@
 /** @file From tokens to a tree, by recursive descent: lists, relations, sums and products. */
 
+import { matrixPower, minus, product, quotient, sum } from "../algebra/matrix.ts";
+import { integer } from "../algebra/rational.ts";
+import { call, type Node, number, operation, type Relation } from "../tree.ts";
 import { createAtoms } from "./atoms.ts";
 import { type Cursor, openCursor, unreadable } from "./cursor.ts";
-import { matrixPower, minus, product, quotient, sum } from "./matrix.ts";
-import { integer } from "./rational.ts";
-import { call, type Node, number, operation, type Relation } from "./tree.ts";
 import { ACCENTS, DRESS, UNIT_PARTS } from "./words.ts";
 
 /** The tree of an answer; throws `Unreadable` where it is no mathematics and `Beyond` at a limit. */

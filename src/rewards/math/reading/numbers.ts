@@ -1,9 +1,9 @@
 /** @file Numbers as they are written. */
 
+import { add, type Rational, ratio } from "../algebra/rational.ts";
+import { type Node, number } from "../tree.ts";
 import type { Cursor } from "./cursor.ts";
 import type { Token } from "./lex.ts";
-import { add, type Rational, ratio } from "./rational.ts";
-import { type Node, number } from "./tree.ts";
 
 type NumberToken = Token & { type: "number" };
 

@@ -1,4 +1,4 @@
-import { LIMITS } from "./limits.ts";
+import { LIMITS } from "../limits.ts";
 import type { Rational } from "./rational.ts";
 import * as Q from "./rational.ts";
 

@@ -1,5 +1,8 @@
 /** @file Where a completion gives its answer. */
 
+import { LIMITS } from "../limits.ts";
+import { isCode, readAnswer } from "../reading/read.ts";
+import type { Node } from "../tree.ts";
 import { lastBox } from "./boxes.ts";
 import {
   firstFormula,
@@ -10,9 +13,6 @@ import {
   type Span,
   withPercent,
 } from "./formulas.ts";
-import { LIMITS } from "./limits.ts";
-import { isCode, readAnswer } from "./read.ts";
-import type { Node } from "./tree.ts";
 
 export type Place = "box" | "answer tag" | "final answer" | "answer" | "whole text" | "last formula" | "words";
 

@@ -1,11 +1,11 @@
 /** @file From the text of one answer to a tree. */
 
+import { integer } from "../algebra/rational.ts";
+import { plainWords, withoutEnd } from "../extraction/text.ts";
+import { Beyond, LIMITS } from "../limits.ts";
+import { type Node, number } from "../tree.ts";
 import { Unreadable } from "./lex.ts";
-import { Beyond, LIMITS } from "./limits.ts";
 import { parse } from "./parse.ts";
-import { integer } from "./rational.ts";
-import { plainWords, withoutEnd } from "./text.ts";
-import { type Node, number } from "./tree.ts";
 import { NUMBER_WORDS } from "./words.ts";
 
 /** The tree of an answer; words where it is no mathematics. */
