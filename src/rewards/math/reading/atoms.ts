@@ -7,6 +7,7 @@ import { call, type Node, number, operation, symbol } from "../tree.ts";
 import { type Cursor, unreadable } from "./cursor.ts";
 import { environment } from "./environments.ts";
 import type { Token } from "./lex.ts";
+import { functionOf, standardName } from "./functions.ts";
 import { isFraction, numberAt, plainNumber } from "./numbers.ts";
 import type { Grammar } from "./parse.ts";
 import { ACCENTS, DRESS, PREFIX_FUNCTIONS } from "./words.ts";
@@ -20,17 +21,6 @@ const NO_VALUE = new Set(
 
 /** Letters that name functions wherever a bracket follows. */
 const FUNCTION_LETTERS = /^[fghFGH](?:_.*|'+|'\^-1)?$/;
-
-const FUNCTION_NAMES: Readonly<Record<string, string>> = {
-  asin: "arcsin",
-  acos: "arccos",
-  atan: "arctan",
-  lg: "log",
-  ceiling: "ceil",
-  binomial: "binom",
-  comb: "binom",
-  sign: "sgn",
-};
 
 export type Atoms = ReturnType<typeof createAtoms>;
 
@@ -73,7 +63,7 @@ export function createAtoms(cursor: Cursor, grammar: Grammar) {
   function applied(name: string): Node {
     if (!isBracket("open", "(") || !(FUNCTION_LETTERS.test(name) || isDefinition())) return symbol(name);
     skip();
-    return call(name, ...listUntil(")"));
+    return functionOf(name, listUntil(")"));
   }
 
   /** Whether "=" follows the bracket here, and nothing but a symbol stands before it: "W(n) =". */
@@ -117,7 +107,7 @@ export function createAtoms(cursor: Cursor, grammar: Grammar) {
     for (let sign = takeSign("_", "^"); sign; sign = takeSign("_", "^"))
       if (sign === "_") base = grammar.script();
       else exponent = grammar.script();
-    const standard = FUNCTION_NAMES[name] ?? name;
+    const standard = standardName(name);
     if (standard === "sqrt" || standard === "cbrt") return root(standard);
     let args: Node[];
     if (isBracket("open", "(")) {
@@ -125,9 +115,9 @@ export function createAtoms(cursor: Cursor, grammar: Grammar) {
       args = cursor.insideBars(0, () => listUntil(")"));
     } else args = isBracket("open", "set") ? setArguments() : [functionArgument()];
     const inverse = exponent?.kind === "number" && exponent.value.n === -1n && exponent.value.d === 1n;
-    if (inverse && PREFIX_FUNCTIONS.has(`arc${standard}`)) return call(`arc${standard}`, ...args);
+    if (inverse && PREFIX_FUNCTIONS.has(`arc${standard}`)) return functionOf(`arc${standard}`, args);
     if (standard === "det" && args[0]?.kind === "matrix") return determinant(args[0].rows);
-    const value = base ? call(`${standard} base`, base, ...args) : call(standard, ...args);
+    const value = base ? functionOf(`${standard} base`, [base, ...args]) : functionOf(standard, args);
     return exponent ? operation("^", value, exponent) : value;
   }
 
@@ -266,6 +256,6 @@ export function createAtoms(cursor: Cursor, grammar: Grammar) {
     const bounds: Node[] = [];
     for (let sign = takeSign("_", "^"); sign; sign = takeSign("_", "^")) bounds.push(call(sign, grammar.script()));
     const body = name === "sum" || name === "prod" ? grammar.term() : grammar.additive();
-    return call(name, ...bounds, body);
+    return functionOf(name, [...bounds, body]);
   }
 }

@@ -1,71 +1,82 @@
 /** @file Whether two expressions agree at seeded points: what decides where algebra cannot. */
 
-import { deriveSeed, seededRandom } from "../../../core/random.ts";
 import type { Budget } from "../limits.ts";
-import { type Node, some, symbols } from "../tree.ts";
-import { agree, evaluate, type Point, type Value } from "./evaluate.ts";
+import type { Node } from "../tree.ts";
+import { agree, type Value } from "./complex.ts";
+import { evaluate, type Point } from "./evaluate.ts";
+import { samplePoints } from "./points.ts";
 
-const POINTS = 8;
 const NEEDED = 3;
-
-/** Functions that have values at whole numbers only. */
-const DISCRETE = new Set(["factorial", "binom", "floor", "ceil", "mod", "gcd", "lcm", "double factorial"]);
-
-/** Points for the symbols of some trees: the first half positive, the others of either sign. */
-function points(nodes: readonly Node[], budget: Budget): Point[] {
-  const names = new Set<string>();
-  for (const node of nodes) symbols(node, names);
-  const whole = nodes.some((node) =>
-    some(node, (child) => (child.kind === "call" && DISCRETE.has(child.name)) || isAlternating(child)),
-  );
-  const count = names.size === 0 ? 1 : POINTS;
-  return Array.from({ length: count }, (_, i) => {
-    const values = new Map<string, number>();
-    for (const name of names) {
-      const random = seededRandom(deriveSeed(name, i));
-      // Dyadic numbers are exact doubles.
-      const value = whole ? 2 + random.below(9) : Math.round((0.3 + 2.2 * random.uniform()) * 2 ** 20) / 2 ** 20;
-      values.set(name, i < count / 2 || whole || random.below(2) ? value : -value);
-    }
-    return { symbols: values, budget, complex: false, wide: false };
-  });
-}
-
-/** (−1)^n */
-const isAlternating = (node: Node) =>
-  node.kind === "operation" &&
-  node.op === "^" &&
-  node.left.kind === "number" &&
-  node.left.value.n < 0n &&
-  node.right.kind !== "number";
 
 /**
  * No value on the way may be huge or tiny: there doubles would forget the difference of exact numbers.
  *
- * True where the expressions agree at enough points and differ at none, false where they differ, undefined where it cannot tell.
+ * True where the expressions agree at enough points, on both sides of every kink, and differ at none; false where they
+ * differ; undefined where it cannot tell.
  */
 export function agreeBySampling(a: Node, b: Node, budget: Budget): boolean | undefined {
-  const all = points([a, b], budget);
-  let agreed = 0;
-  for (const [i, point] of all.entries()) {
-    const [x, y] = [evaluate(a, point), evaluate(b, point)];
-    // Where a root or logarithm of a negative number was taken, its branch is a convention.
-    if (point.complex && i >= all.length / 2 && all.length > 1) continue;
-    if (point.wide) return undefined;
-    const same = agree(x, y);
+  const { first, further, kinks, piecewise } = samplePoints([a, b], budget);
+  const agreed: Point[] = [];
+  for (const [i, point] of first.entries()) {
+    const same = agreeAt(a, b, point, piecewise, first.length > 1 && i >= first.length / 2);
     if (same === false) return false;
-    if (same) agreed++;
+    if (point.wide) return undefined;
+    if (same) agreed.push(point);
   }
-  return agreed >= Math.min(NEEDED, all.length) ? true : undefined;
+  if (agreed.length < Math.min(NEEDED, first.length)) return undefined;
+  let seen = 0;
+  for (const point of further) {
+    const same = agreeAt(a, b, point, piecewise, true);
+    if (same === false) return false;
+    if (!same) continue;
+    seen++;
+    agreed.push(point);
+  }
+  if (further.length > 0 && seen < NEEDED) return undefined;
+  return kinks.every((kink) => areBothSidesSeen(kink, agreed)) ? true : undefined;
+}
+
+/** Whether two values are the same. `loose`: where a root or logarithm of a negative number was taken, its branch is a convention. */
+function agreeAt(a: Node, b: Node, point: Point, piecewise: boolean, loose: boolean): boolean | undefined {
+  const x = evaluate(a, point);
+  const complex = point.complex;
+  point.complex = false;
+  const y = evaluate(b, point);
+  // √|x| has values where √x has none.
+  if (piecewise && complex !== point.complex && isKnown(x) && isKnown(y) && x.im === 0 !== (y.im === 0)) return false;
+  const branched = complex || point.complex;
+  point.complex = branched;
+  if (branched && loose) return undefined;
+  const same = agree(x, y);
+  return same && point.wide ? undefined : same;
+}
+
+const isKnown = ({ re, im }: Value) => Number.isFinite(re) && Number.isFinite(im);
+
+/** A law that holds on one side of a kink may fail on the other. */
+function areBothSidesSeen(kink: Node, points: readonly Point[]): boolean {
+  const sides = new Set<number>();
+  for (const point of points) {
+    const { re, im, error } = evaluate(kink, { ...point });
+    if (im === 0 && Math.abs(re) > error) sides.add(Math.sign(re));
+    if (sides.size === 2) return true;
+  }
+  return false;
 }
 
 /** The constant c with a = c·b at all points that have values, if there is one; its sign is what inequalities ask. */
 export function constantRatio(a: Node, b: Node, budget: Budget): number | undefined {
+  const { first, further } = samplePoints([a, b], budget);
   let ratio: number | undefined;
   let agreed = 0;
-  for (const point of points([a, b], budget)) {
+  for (const [i, point] of [...first, ...further].entries()) {
     const [x, y] = [evaluate(a, point), evaluate(b, point)];
-    if (point.wide) return undefined;
+    if (point.wide && i < first.length) return undefined;
+    if (point.wide) continue;
+    if ([x, y].some(isZero)) {
+      if ([x, y].some(isClear)) return undefined;
+      continue;
+    }
     if (![x, y].every(isClear)) continue;
     const here = x.re / y.re;
     if (ratio !== undefined && Math.abs(here - ratio) > 1e-9 * Math.abs(ratio)) return undefined;
@@ -75,6 +86,7 @@ export function constantRatio(a: Node, b: Node, budget: Budget): number | undefi
   return agreed >= NEEDED ? ratio : undefined;
 }
 
+const isZero = ({ re, im, error }: Value) => re === 0 && im === 0 && error === 0;
 const isClear = (value: Value) =>
   Number.isFinite(value.re) && value.im === 0 && Math.abs(value.re) > 1e6 * value.error && value.re !== 0;
 
