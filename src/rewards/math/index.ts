@@ -2,8 +2,8 @@
 
 import type { Verdict } from "../../core/trace.ts";
 import { compareAnswers } from "./comparison/compare.ts";
-import { findChoice, leadingChoice, loneChoice } from "./extraction/choice.ts";
-import { type Extracted, extractLenient, extractStrict, wordsAt } from "./extraction/extract.ts";
+import { choiceIn, findChoice, lettersOnly, withoutMark } from "./extraction/choice.ts";
+import { type Extracted, extractLenient, extractStrict, readable, wordsAt } from "./extraction/extract.ts";
 import { sameText } from "./extraction/text.ts";
 import { type Form, hasForm } from "./form.ts";
 import { print } from "./print.ts";
@@ -69,15 +69,23 @@ function ruleFor(
   reference: Extracted,
   profile: Profile,
 ): string | undefined {
-  const choice = loneChoice(answer) ?? loneChoice(reference.span);
+  const choice = lettersOnly(answer) ?? lettersOnly(reference.span);
   if (choice) {
-    const chosen = profile === "strict" ? leadingChoice(found.span) : findChoice(completion);
-    return chosen === choice ? "choice" : undefined;
+    const chosen = profile === "strict" ? choiceIn(found.span) : findChoice(readable(completion));
+    if (chosen === choice) return "choice";
+    // AC may be two letters or a product.
+    if (choice.length === 1 || chosen) return undefined;
   }
-  const given = loneChoice(found.span);
-  if (given && reference.node.kind === "text") {
-    const chosen = findChoice(answer);
+  const given = lettersOnly(found.span);
+  if (given?.length === 1 && (reference.node.kind === "text" || withoutMark(answer))) {
+    const chosen = withoutMark(answer) ? choiceIn(answer) : findChoice(answer);
     if (chosen) return chosen === given ? "choice" : undefined;
+  }
+  const [bare, asked] = [withoutMark(found.span), withoutMark(reference.span)];
+  if (bare || asked) {
+    if (bare && asked && choiceIn(found.span) !== choiceIn(reference.span)) return undefined;
+    const rule = compareAnswers(readAnswer(bare ?? found.span), readAnswer(asked ?? reference.span));
+    if (rule) return rule;
   }
   if (sameText(found.span, answer) || sameText(found.span, reference.span)) return "same text";
   const rule = compareAnswers(found.node, reference.node);
