@@ -1,9 +1,8 @@
 /** @file What equations and inequalities say as answers: a value, an interval, or themselves. */
 
-import { minus } from "../algebra/matrix.ts";
 import { print } from "../print.ts";
 import { BRACKET_FUNCTIONS, PREFIX_FUNCTIONS } from "../reading/words.ts";
-import { children, type Node, some, symbol, symbols } from "../tree.ts";
+import { children, type Node, some, symbols } from "../tree.ts";
 
 type Chain = Node & { kind: "relation" };
 
@@ -39,6 +38,9 @@ export function isLabel(node: Node): boolean {
       return !isBuiltIn(node.name) || (node.args.length > 0 && node.args.every(isLabel));
     case "quantity":
       return isLabel(node.value);
+    // A : B
+    case "relation":
+      return node.ops.every((op) => op === ":") && node.parts.every(isLabel);
     case "sequence":
       return node.items.length > 0 && node.items.every((item) => item.kind === "symbol");
     default:
@@ -78,27 +80,6 @@ const unsigned = (node: Node): Node =>
   node.left.value.d === 1n
     ? node.right
     : node;
-
-/** a < x ≤ b and x > a as intervals. */
-export function asInterval({ parts, ops }: Chain): Node | undefined {
-  const infinity = symbol("oo");
-  const up = ops.every((op) => op === "<" || op === "<=");
-  const down = ops.every((op) => op === ">" || op === ">=");
-  if (!up && !down) return undefined;
-  const [p, o] = up ? [parts, ops] : [[...parts].reverse(), [...ops].reverse()];
-  const strict = (i: number) => o[i] === "<" || o[i] === ">";
-  const interval = (low: Node, open: boolean, high: Node, closed: boolean): Node => ({
-    kind: "sequence",
-    open: open ? "(" : "[",
-    close: closed ? ")" : "]",
-    items: [low, high],
-  });
-  if (p.length === 3 && p[1]!.kind === "symbol") return interval(p[0]!, strict(0), p[2]!, strict(1));
-  if (p.length !== 2) return undefined;
-  if (p[0]!.kind === "symbol" && isConstant(p[1]!)) return interval(minus(infinity), true, p[1]!, strict(0));
-  if (p[1]!.kind === "symbol" && isConstant(p[0]!)) return interval(p[0]!, strict(0), infinity, true);
-  return undefined;
-}
 
 /** Equations whose names come back, such as p=5, q=2, p=7, q=2, as one list for each round. */
 export function labelled(items: readonly Node[]): readonly Node[] {

@@ -2,16 +2,6 @@
 
 import { minus } from "../algebra/matrix.ts";
 import { map, type Node, operation, type Relation, some, symbol } from "../tree.ts";
-import { isConstant } from "./relation.ts";
-
-/** The number of "3s" or "12 m²", where the reference has no letters. */
-export function withoutUnitLetter(node: Node): Node | undefined {
-  if (node.kind !== "operation" || node.op !== "*" || !isConstant(node.left)) return undefined;
-  const unit = node.right.kind === "operation" && node.right.op === "^" ? node.right.left : node.right;
-  return unit.kind === "symbol" && "msghlL".includes(unit.name) ? node.left : undefined;
-}
-
-export const unquantified = (node: Node) => (node.kind === "quantity" ? node.value : node);
 
 /** A union of sets of elements as one set. */
 export function mergedSets(node: Node): Node {
@@ -58,14 +48,6 @@ export function ascending(node: Node & { kind: "relation" }): Node & { kind: "re
 
 export const columnOf = (matrix: Node & { kind: "matrix" }): Node[] | undefined =>
   matrix.rows.every((row) => row.length === 1) ? matrix.rows.flat() : undefined;
-
-/** The letters of a product of letters, as in $odd$. */
-export function lettersOf(node: Node): string | undefined {
-  if (node.kind === "symbol") return node.name.replace(/^\\/, "");
-  if (node.kind !== "operation" || node.op !== "*") return undefined;
-  const [left, right] = [lettersOf(node.left), lettersOf(node.right)];
-  return left !== undefined && right !== undefined ? left + right : undefined;
-}
 
 export const ALL_REALS: Node = {
   kind: "sequence",

@@ -30,11 +30,15 @@ export function choiceIn(text: string): string | undefined {
   const words = plainWords(text.slice(0, 400));
   // "A" and "I" are words as well; a letter before an operator is a symbol.
   if (/^[AI] (?!and\b|or\b|because\b|since\b)[a-z]|^[A-J]\s*[-=<>+*^_\\|!']/.test(words)) return undefined;
-  const option = /^(?:(?:the )?(?:option|choice|answer)(?: is)?:? )?(?:[([] ?([A-J]) ?[)\]]|([A-J])(?=[).:,;/\s]|[^\x00-\x7f]|$))/i.exec(words);
+  const option =
+    /^(?:(?:the )?(?:option|choice|answer)(?: is)?:? )?(?:[([] ?([A-J]) ?[)\]]|([A-J])(?=[).:,;/\s]|[^\x00-\x7f]|$))/i.exec(
+      words,
+    );
   const letter = option?.[1] ?? option?.[2];
   if (!option || !letter || letter !== letter.toUpperCase()) return undefined;
   const rest = words.slice(option[0].length).replace(/^[).:]+/, "");
-  const another = new RegExp(`^(?:\\s*[,;/&]\\s*|\\s+(?:and|or)\\s+|\\s+)(?:and |or )?(?:\\([B-J]\\)|[B-J](?![A-Za-z0-9'’]))|(?:^|\\s)\\(?[A-J]\\)`);
+  const another =
+    /^(?:\s*[,;/&]\s*|\s+(?:and|or)\s+|\s+)(?:and |or )?(?:\([B-J]\)|[B-J](?![A-Za-z0-9'’]))|(?:^|\s)\(?[A-J]\)/;
   return another.test(rest) ? OPEN : letter;
 }
 
@@ -52,7 +56,8 @@ const REJECTED = [
 const STRONG =
   /\banswers?\b|答案|答え|정답|故选|应选|正解|答[：:]|réponse|respuesta|resposta|risposta|antwort|ответ|odpowied[zź]|cevap|الإجابة|उत्तर/giu;
 const WEAK = /\b(?:choice|option|choose|select|pick)\b|选择|选项|选/giu;
-const MENTION = /(?:^|[^A-Za-z0-9'’])(?:([B-HJ]|[A-J]{2,6})(?![A-Za-z0-9'’])|([AI])(?![A-Za-z0-9'’]|\s(?!and\b|or\b|because\b|since\b|as\b|is\b)[a-z]{2,}))/;
+const MENTION =
+  /(?:^|[^A-Za-z0-9'’])(?:([B-HJ]|[A-J]{2,6})(?![A-Za-z0-9'’])|([AI])(?![A-Za-z0-9'’]|\s(?!and\b|or\b|because\b|since\b|as\b|is\b)[a-z]{2,}))/;
 const SMALL = /^\s*(?:\bis\b|:|=)?\s*(?:is|:)?\s*\(?([a-h])\)?\s*(?:[.,;]|\n|$)/;
 
 /** The letters that a completion chooses: after "answer", in its box, at its start, at its end. */
@@ -67,7 +72,11 @@ export function findChoice(completion: string): string | undefined {
     anchored(text, STRONG) ??
     anchored(text, WEAK) ??
     choiceIn(trimmed) ??
-    lettersOnly(/(?:^|[\s(*])((?:\(?[A-J]\)?(?:\s*,\s*|\s*\/\s*|\s+(?:and|or)\s+))*\(?[A-J]\)?)[)*.]*\s*$/.exec(trimmed.slice(-60))?.[1] ?? "")
+    lettersOnly(
+      /(?:^|[\s(*])((?:\(?[A-J]\)?(?:\s*,\s*|\s*\/\s*|\s+(?:and|or)\s+))*\(?[A-J]\)?)[)*.]*\s*$/.exec(
+        trimmed.slice(-60),
+      )?.[1] ?? "",
+    )
   );
 }
 
@@ -79,7 +88,9 @@ function anchored(text: string, anchor: RegExp): string | undefined {
     const mention = MENTION.exec(after);
     if (mention) {
       const letters = mention[1] ?? mention[2]!;
-      const rest = after.slice(mention.index + mention[0].length).replace(/^[)\]}.]*/, (marks) => (marks.includes(".") ? "\n" : ""));
+      const rest = after
+        .slice(mention.index + mention[0].length)
+        .replace(/^[)\]}.]*/, (marks) => (marks.includes(".") ? "\n" : ""));
       const others = new RegExp(`^(?:${JOINT}\\(?[A-J]\\)?(?![A-Za-z0-9'’]|\\s+(?:is|was)\\b))+`).exec(rest)?.[0] ?? "";
       return lettersOnly(letters.length > 1 && isAscending(letters) && !others ? letters : `${letters}${others}`);
     }

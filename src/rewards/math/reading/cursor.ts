@@ -1,7 +1,8 @@
 /** @file A place in a list of tokens. */
 
 import { Beyond, LIMITS } from "../limits.ts";
-import { lex, type Token, Unreadable } from "./lex.ts";
+import { lex } from "./lex.ts";
+import { type Token, Unreadable } from "./tokens.ts";
 
 export type Cursor = ReturnType<typeof openCursor>;
 
@@ -85,7 +86,3 @@ export function openCursor(source: string) {
     },
   };
 }
-
-export const unreadable = (what: string): never => {
-  throw new Unreadable(what);
-};

@@ -1,8 +1,8 @@
 /** @file Functions by name, and how many arguments each has. */
 
 import { call, type Node } from "../tree.ts";
+import { unreadable } from "./tokens.ts";
 import { BRACKET_FUNCTIONS, PREFIX_FUNCTIONS } from "./words.ts";
-import { unreadable } from "./cursor.ts";
 
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   asin: "arcsin",

@@ -3,7 +3,7 @@
 import { add, type Rational, ratio } from "../algebra/rational.ts";
 import { type Node, number } from "../tree.ts";
 import type { Cursor } from "./cursor.ts";
-import type { Token } from "./lex.ts";
+import type { Token } from "./tokens.ts";
 
 type NumberToken = Token & { type: "number" };
 

@@ -4,9 +4,9 @@ import { integer } from "../algebra/rational.ts";
 import { plainWords, withoutEnd } from "../extraction/text.ts";
 import { Beyond, LIMITS } from "../limits.ts";
 import { type Node, number } from "../tree.ts";
-import { Unreadable } from "./lex.ts";
+import { numberInWords } from "./number-words.ts";
 import { parse } from "./parse.ts";
-import { NUMBER_WORDS } from "./words.ts";
+import { Unreadable } from "./tokens.ts";
 
 /** The tree of an answer; words where it is no mathematics. */
 export function readAnswer(source: string): Node {
@@ -15,7 +15,8 @@ export function readAnswer(source: string): Node {
   const time = timeOf(text);
   if (time) return { kind: "text", text: time };
   const words = plainWords(text).toLowerCase();
-  if (Object.hasOwn(NUMBER_WORDS, words)) return number(integer(NUMBER_WORDS[words]!));
+  const inWords = numberInWords(words);
+  if (inWords !== undefined) return number(integer(inWords));
   if (isCode(text)) return { kind: "text", text: source };
   try {
     return parse(text);

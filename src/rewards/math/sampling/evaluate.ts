@@ -6,7 +6,7 @@ import * as Q from "../algebra/rational.ts";
 import { Beyond, type Budget } from "../limits.ts";
 import type { Node } from "../tree.ts";
 import { over, plus, power, present, real, size, times, UNDEFINED, type Value } from "./complex.ts";
-import { valueOf } from "./functions.ts";
+import { functionValue } from "./functions.ts";
 
 /** Where to evaluate: values of symbols, exact doubles. */
 export type Point = {
@@ -59,7 +59,7 @@ function valueOfNode(node: Node, point: Point): Value {
       const exact = EXACT.has(node.name) ? exactly(node, point) : undefined;
       if (exact) return ofRational(exact, point);
       const [first, ...others] = node.args;
-      return valueOf(node.name, [at(first), ...others.map(at)], point);
+      return functionValue(node.name, [at(first), ...others.map(at)], point);
     }
     default:
       return UNDEFINED;

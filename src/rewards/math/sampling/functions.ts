@@ -38,7 +38,7 @@ const REAL: Readonly<Record<string, [(x: number) => number, (x: number) => numbe
 };
 
 /** The value of a function; of several arguments, the last is what it is applied to. */
-export function valueOf(name: string, args: readonly [Value, ...Value[]], trail: Trail): Value {
+export function functionValue(name: string, args: readonly [Value, ...Value[]], trail: Trail): Value {
   const x = args.at(-1)!;
   const known = REAL[name];
   if (known) {
@@ -61,13 +61,16 @@ export function valueOf(name: string, args: readonly [Value, ...Value[]], trail:
     case "log base":
       return logarithmTo(args[0], x, trail);
     case "sec":
-      return over(real(1, 0), valueOf("cos", [x], trail));
+      return over(real(1, 0), functionValue("cos", [x], trail));
     case "csc":
-      return over(real(1, 0), valueOf("sin", [x], trail));
+      return over(real(1, 0), functionValue("sin", [x], trail));
     case "cot":
-      return over(valueOf("cos", [x], trail), valueOf("sin", [x], trail));
+      return over(functionValue("cos", [x], trail), functionValue("sin", [x], trail));
     case "cis":
-      return plus(valueOf("cos", [x], trail), times({ re: 0, im: 1, error: 0 }, valueOf("sin", [x], trail)));
+      return plus(
+        functionValue("cos", [x], trail),
+        times({ re: 0, im: 1, error: 0 }, functionValue("sin", [x], trail)),
+      );
     case "abs":
       return real(size(x), x.error);
     case "Re":
@@ -140,4 +143,3 @@ function factorial(n: number): number {
   for (let k = 2; k <= n; k++) result *= k;
   return result;
 }
-

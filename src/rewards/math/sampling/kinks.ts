@@ -1,8 +1,8 @@
 /** @file Where an expression changes its law: |u|, min, max and roots of squares do it where something passes zero. */
 
 import { minus } from "../algebra/matrix.ts";
-import { print } from "../print.ts";
 import { toNumber } from "../algebra/rational.ts";
+import { print } from "../print.ts";
 import { children, type Node, operation, symbols } from "../tree.ts";
 import { evaluate, type Point } from "./evaluate.ts";
 
@@ -15,7 +15,8 @@ export type Kink = { of: Node; sided: boolean };
 export function kinksOf(nodes: readonly Node[]): Kink[] {
   const found = new Map<string, Kink>();
   const add = (of: Node, sided = true) => {
-    if (symbols(of).size > 0 && found.size < MOST && !isNeverNegative(of)) found.set(`${print(of)} ${sided}`, { of, sided });
+    if (symbols(of).size > 0 && found.size < MOST && !isNeverNegative(of))
+      found.set(`${print(of)} ${sided}`, { of, sided });
   };
   const visit = (node: Node): void => {
     if (node.kind === "call" && (node.name === "abs" || node.name === "sgn")) add(node.args[0]);
@@ -132,5 +133,8 @@ export function constantsOf(nodes: readonly Node[], point: Point): number[] {
     children(node).forEach(visit);
   };
   nodes.forEach(visit);
-  return [...found].filter((x) => x > 1e-3 && x < 1e12).sort((a, b) => b - a).slice(0, 10);
+  return [...found]
+    .filter((x) => x > 1e-3 && x < 1e12)
+    .sort((a, b) => b - a)
+    .slice(0, 10);
 }

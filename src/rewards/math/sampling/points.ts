@@ -73,7 +73,8 @@ function countedNames(nodes: readonly Node[]): Set<string> {
   const found = new Set<string>();
   const visit = (node: Node): void => {
     if (node.kind === "call" && DISCRETE.has(node.name))
-      for (const name of node.name === "sum" || node.name === "prod" ? boundNames(node) : symbols(node)) found.add(name);
+      for (const name of node.name === "sum" || node.name === "prod" ? boundNames(node) : symbols(node))
+        found.add(name);
     if (node.kind === "call" && STEPS.has(node.name))
       for (const name of symbols(node)) if (COUNTED.test(name)) found.add(name);
     if (node.kind === "operation" && node.op === "^" && node.left.kind === "number" && node.left.value.n < 0n)
@@ -150,7 +151,8 @@ function besideZeros(
       const zeros = zerosAlong(kink, name, at(base), constants).slice(0, 12);
       const add = (x: number) => points.push(new Map(base).set(name, counted.has(name) ? Math.round(x) : dyadic(x)));
       for (const [i, zero] of zeros.entries()) {
-        const gap = (next: number | undefined) => Math.min(0.4 * Math.abs((next ?? zero + 3) - zero), 1 + Math.abs(zero));
+        const gap = (next: number | undefined) =>
+          Math.min(0.4 * Math.abs((next ?? zero + 3) - zero), 1 + Math.abs(zero));
         add(zero - gap(zeros[i - 1]));
         add(zero + gap(zeros[i + 1]));
         add(zero + 2 * gap(zeros[i + 1]));

@@ -43,7 +43,7 @@ function agreeAt(a: Node, b: Node, point: Point, piecewise: boolean, loose: bool
   point.complex = false;
   const y = evaluate(b, point);
   // √|x| has values where √x has none.
-  if (piecewise && complex !== point.complex && isKnown(x) && isKnown(y) && x.im === 0 !== (y.im === 0)) return false;
+  if (piecewise && complex !== point.complex && isKnown(x) && isKnown(y) && (x.im === 0) !== (y.im === 0)) return false;
   const branched = complex || point.complex;
   point.complex = branched;
   if (branched && loose) return undefined;
