@@ -61,6 +61,9 @@ export function gradeMath({
     : grade("incorrect", `the ${found.place} does not equal the reference`, "no rule");
 }
 
+/** (1,000) is a pair, or a number in brackets where one is asked for. */
+const GROUPED_IN_BRACKETS = /^\([1-9]\d{0,2}(?:,\d{3})+\)$/;
+
 /** The rule by which what was found equals the reference. */
 function ruleFor(
   completion: string,
@@ -87,6 +90,8 @@ function ruleFor(
     const rule = compareAnswers(readAnswer(bare ?? found.span), readAnswer(asked ?? reference.span));
     if (rule) return rule;
   }
+  if (reference.node.kind === "number" && GROUPED_IN_BRACKETS.test(found.span.trim()))
+    return compareAnswers(readAnswer(found.span.trim().slice(1, -1)), reference.node);
   if (sameText(found.span, answer) || sameText(found.span, reference.span)) return "same text";
   const rule = compareAnswers(found.node, reference.node);
   if (rule || profile === "strict" || reference.node.kind !== "text") return rule;

@@ -2,7 +2,7 @@
 
 import { Beyond, type Budget, LIMITS } from "../limits.ts";
 import { print } from "../print.ts";
-import { type Node, number, substitute } from "../tree.ts";
+import { type Node, number, substitute, symbol } from "../tree.ts";
 import { onRationals } from "./exact.ts";
 import { factorize } from "./factorize.ts";
 import { type Arithmetic, type Atom, arithmetic, type Fraction, nameOf, type Polynomial } from "./polynomial.ts";
@@ -29,6 +29,7 @@ export function normalForms(budget: Budget): NormalForms {
     }
     return known;
   };
+  let bindings = 0;
   const opaque = (key: string) => single(atom("opaque", key));
   const name = ({ top, bottom }: Fraction) => (isOne(bottom) ? nameOf(top) : `(${nameOf(top)})/(${nameOf(bottom)})`);
   return { ...ring, form };
@@ -192,6 +193,8 @@ export function normalForms(budget: Budget): NormalForms {
         return invert(apply("cos", args));
       case "csc":
         return invert(apply("sin", args));
+      case "cis":
+        return add(apply("cos", args), multiply(single(atom("imaginary", "i")), apply("sin", args)));
       case "ln":
         return logarithm(form(args[0]!));
       case "log":
@@ -260,8 +263,16 @@ export function normalForms(budget: Budget): NormalForms {
         ? start.parts[0]
         : undefined;
     const first = bound && start?.kind === "relation" ? rational(form(start.parts[1]!)) : undefined;
-    if (!end || !first || !bound || !body || !Q.isInteger(end) || !Q.isInteger(first) || end.n - first.n > 100n)
-      return opaque(`${called} ${args.map(print).join()}`);
+    if (!bound || !body || start?.kind !== "relation") return opaque(`${called} ${args.map(print).join()}`);
+    if (!end || !first || !Q.isInteger(end) || !Q.isInteger(first) || end.n - first.n > 100n) {
+      // The bound letter has no name outside.
+      bindings++;
+      const inner = name(form(substitute(body, bound.name, symbol(`bound ${bindings}`))));
+      bindings--;
+      const from = name(form(start.parts[1]!));
+      const to = upper?.kind === "call" && !isInfinite(upper.args[0]) ? name(form(upper.args[0])) : print(upper!);
+      return opaque(`${called} ${from} ${to} ${inner}`);
+    }
     let result = constant(called === "sum" ? Q.ZERO : Q.ONE);
     for (let k = first.n; k <= end.n; k++) {
       const term = form(substitute(body, bound.name, number(Q.integer(k))));
@@ -270,6 +281,8 @@ export function normalForms(budget: Budget): NormalForms {
     return result;
   }
 }
+
+const isInfinite = (node: Node) => node.kind === "symbol" && node.name === "oo";
 
 const small = (n: bigint): number => {
   if (n > 1_000_000_000n || n < -1_000_000_000n) throw new Beyond("an exponent is too long");

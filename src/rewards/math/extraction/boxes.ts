@@ -44,12 +44,20 @@ function boxBefore(text: string, limit: number, open: boolean): Box | undefined 
     at >= 0 && tries < MOST;
     at = at > 0 ? text.lastIndexOf("box", at - 1) : -1
   ) {
-    const named = text.startsWith("boxed{", at) || (text[at - 1] === "f" && text[at + 3] === "{");
+    const command = /box(?:ed)?(\s{0,3}\{|\s{1,3}(?=[^\s{\\$]))/y;
+    command.lastIndex = at;
+    const found = command.exec(text);
+    const named = found && (text.startsWith("boxed", at) || text[at - 1] === "f" || text.startsWith("frame", at - 5));
     if (!named) continue;
     tries++;
+    if (!found[1]!.includes("{")) {
+      const content = withoutBraces(text, at);
+      if (content && content.end < limit) return content;
+      continue;
+    }
     const brace = text.indexOf("{", at);
     const end = closing(text, brace);
-    let head = text[at - 1] === "f" ? at - 1 : at;
+    let head = text[at - 1] === "f" ? at - 1 : text.startsWith("frame", at - 5) ? at - 5 : at;
     while (text[head - 1] === "\\") head--;
     if (end !== undefined && end < limit) return { content: text.slice(brace + 1, end), start: head, end: end + 1 };
     if (end === undefined && open)
@@ -58,12 +66,21 @@ function boxBefore(text: string, limit: number, open: boolean): Box | undefined 
   return undefined;
 }
 
+/** \boxed 42 inside a formula: TeX takes one token, writers mean what follows up to a space or the formula's end. */
+function withoutBraces(text: string, at: number): Box | undefined {
+  if (text[at - 1] !== "\\") return undefined;
+  const content = /boxed\s+([^\s$\\{}]{1,40})(?=\s*(?:\$|\\\)|\\\]))/y;
+  content.lastIndex = at;
+  const found = content.exec(text);
+  return found ? { content: found[1]!, start: at - 1, end: at + found[0].length } : undefined;
+}
+
 function closing(text: string, brace: number): number | undefined {
   let level = 0;
   const stop = Math.min(text.length, brace + LONGEST);
   for (let i = brace; i < stop; i++) {
     const c = text[i];
-    if (c === "\\" && (text[i + 1] === "{" || text[i + 1] === "}")) i++;
+    if (c === "\\") i++;
     else if (c === "{") level++;
     else if (c === "}" && --level === 0) return i;
   }

@@ -4,6 +4,7 @@ import { LIMITS } from "../limits.ts";
 import { isCode, readAnswer } from "../reading/read.ts";
 import type { Node } from "../tree.ts";
 import { lastBox } from "./boxes.ts";
+import { withoutDenials } from "./denials.ts";
 import {
   firstFormula,
   formulas,
@@ -24,7 +25,11 @@ export function readable(completion: string): string {
   const text = completion.slice(-LIMITS.completion);
   const thoughts = text.lastIndexOf("</think>");
   const rest = thoughts < 0 || text.slice(thoughts + 8).trim() === "" ? text : text.slice(thoughts + 8);
-  return rest.replace(/<\|[^|<>]{1,40}\|>|<\/?think>/g, " ").replace(/(?<![\w)\]}])\*\*|\*\*(?![\w(\\])/g, "");
+  const first = /^([\s\S]*?(?:####|boxed|answer)[\s\S]*?)\n\s*\n(?:Question|Problem|Q)\s*:/i.exec(rest)?.[1] ?? rest;
+  return first
+    .replace(/<\|[^|<>]{1,40}\|>|<\/?think>/g, " ")
+    .replace(/(?<![\w)\]}*])\*\*(?=\S)([^*\n]{1,300}?)(?<=\S)\*\*(?![\w(\\*])/g, "$1")
+    .replace(/(?<![\w)\]}])__(?=[^\s_])([^_\n]{1,300}?)(?<=[^\s_])__(?![\w(\\])/g, "$1");
 }
 
 /** The answer where training demands it: in the last box or the last <answer>, outside of thoughts. */
@@ -45,11 +50,16 @@ export function extractLenient(completion: string, open = false): Extracted | un
   const text = lastTagged(whole) ?? whole;
   if (text.trim() === "") return undefined;
   const box = lastBox(text, open);
-  const final = lastAnchor(text, FINAL, box?.end ?? 0);
+  const said = withoutDenials(text);
+  const final = lastAnchor(said, FINAL, box?.end ?? 0);
+  // "Final answer: the digits are … Answer: 9"
+  const later = final && lastAnchor(said, EXPLICIT, final.end);
+  if (later && later.node.kind !== "text") return later;
   if (final && final.node.kind !== "text") return final;
   if (box) return extracted(withPercent(text, box).content, "box");
-  const tail = text.slice(-TAIL);
-  const read = text.length <= 600 ? readAnswer(text) : undefined;
+  const tail = said.slice(-TAIL);
+  if (tail.trim() === "") return undefined;
+  const read = text.length <= 600 && said === text ? readAnswer(text) : undefined;
   if (read && read.kind !== "text") return { span: text.trim(), node: read, place: "whole text" };
   const anchored = lastAnchor(tail, ANSWER, 0);
   if (anchored && anchored.node.kind !== "text") return anchored;
@@ -65,7 +75,7 @@ export function wordsAt(completion: string): string[] {
   const text = lastTagged(whole) ?? whole;
   const box = lastBox(text);
   if (box) return [box.content];
-  const tail = text.slice(-TAIL);
+  const tail = withoutDenials(text).slice(-TAIL);
   const anchors = [...tail.matchAll(ANSWER)];
   const end = anchors.at(-1);
   const clause = end ? tail.slice(end.index + end[0].length).split(/\.\s|\n/)[0]! : "";
@@ -75,6 +85,7 @@ export function wordsAt(completion: string): string[] {
 
 const TAIL = 6_000;
 
+const EXPLICIT = /\banswer\s*:/gi;
 const FINAL = /final\s+answer\b[^\n]{0,40}?(?:\bis\b:?|:)/gi;
 const ANSWER =
   /\b(?:answer|solution|result)\b[^.\n$\\]{0,40}?(?:\b(?:is|are|be|equals)\b:?|:|=)|\banswers?\s(?=\$|\\[([])|####|(?:答案|答|结果)[是为]?[：:]?|答え[は：:]|정답[은는:：]?|(?:réponse|respuesta|resposta|risposta|antwort|ответ|odpowiedź|cevap|الإجابة|الجواب|उत्तर)\s?(?:finale?\s)?(?:est|es|é|è|ist|هي|هو|है)?\s?[:：]?/giu;
@@ -91,14 +102,14 @@ function extracted(span: string, place: Place): Extracted {
 }
 
 /** What follows the last anchor that begins at `from` or later and has something after it. */
-function lastAnchor(text: string, anchor: RegExp, from: number): Extracted | undefined {
+function lastAnchor(text: string, anchor: RegExp, from: number): (Extracted & { end: number }) | undefined {
   const start = Math.max(from, text.length - TAIL);
   const found = [...text.slice(start).matchAll(anchor)].slice(-4).reverse();
   for (const match of found) {
     const after = start + match.index + match[0].length;
     const place = anchor === FINAL ? "final answer" : "answer";
     const answer = followedBy(text, after);
-    if (answer) return extracted(answer.content, place);
+    if (answer) return { ...extracted(answer.content, place), end: after };
   }
   return undefined;
 }

@@ -20,14 +20,46 @@ export function plainWords(text: string): string {
   return withoutEnd(words, ".。! ").trim();
 }
 
-/** Whether two texts say the same; the case of a single letter matters. */
+/**
+ * Whether two texts say the same. Forgotten is only what cannot mean anything: layout, the marks around formulas and words,
+ * a full stop at the end, the case of words. Braces, primes, exclamation marks and stars may be mathematics.
+ */
 export function sameText(a: string, b: string): boolean {
-  const [x, y] = [plainWords(a), plainWords(b)].map((text) => text.replace(/\s*([,;:=<>+\-*/()|^_])\s*/g, "$1")) as [
-    string,
-    string,
-  ];
+  const [x, y] = [essential(a), essential(b)];
   if (x === "" || y === "") return false;
   return x === y || (isWords(x) && isWords(y) && x.toLowerCase() === y.toLowerCase());
 }
 
+function essential(text: string): string {
+  const bare = text
+    .slice(0, 4_000)
+    .replace(/\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|boxed|operatorname)\s?\{([^{}]*)\}/g, " $1 ")
+    .replace(/\\[,;:!> ]|\\(?:quad|qquad|left|right|displaystyle)(?![A-Za-z])|~/g, " ")
+    .replace(/(?<!\\)\$|\\[()[\]]/g, " ")
+    .replace(/\s+/g, " ")
+    .trim();
+  const quoted = /^(?:\*\*|["“”`'])(.*?)(?:\*\*|["“”`'])$/.exec(bare)?.[1] ?? bare;
+  const ended = withoutEnd(quoted, ".。 ").trim();
+  const words = /^[^\d\\]*\p{L}{3,}!+$|^(?:yes|no)!+$/iu.test(ended) ? withoutEnd(ended, "! ") : ended;
+  return (
+    words
+      .replace(/\s*([;:=<>+\-*/()|^_{}])\s*/g, "$1")
+      // "1, 234" is two numbers.
+      .replace(/\s*,\s*(?!\d)|(?<!\d)\s*,\s*/g, ",")
+  );
+}
+
 const isWords = (text: string) => /^[\p{L}\p{N} ,.'’-]+$/u.test(text) && /\p{L}\p{L}/u.test(text);
+
+/** Where the digits of other scripts begin. */
+const ZEROS = [0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xe50, 0xed0, 0xff10];
+
+/** The text with the digits 0 to 9 for those of other scripts. */
+export function withPlainDigits(text: string): string {
+  if (!/[\u0660-\u0ed9\uff10-\uff19]/.test(text)) return text;
+  return text.replace(/[\u0660-\u0ed9\uff10-\uff19]/g, (c) => {
+    const code = c.charCodeAt(0);
+    const zero = ZEROS.find((start) => code >= start && code < start + 10);
+    return zero === undefined ? c : `${code - zero}`;
+  });
+}

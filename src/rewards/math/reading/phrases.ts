@@ -49,7 +49,10 @@ export function skipQualifier({ peek, skip }: Cursor): boolean {
       words += ` ${wordOf(token)}`;
     if (!opensQualifier(words)) return false;
   }
-  for (let token = peek(ahead); token && token.type !== "close"; token = peek(++ahead)) {
+  let depth = 0;
+  for (let token = peek(ahead); token; token = peek(++ahead)) {
+    if (token.type === "open") depth++;
+    else if (token.type === "close" && --depth < 0) break;
     if (token.type === "number" || (token.type === "relation" && token.op !== "in")) numbers++;
     words += ` ${wordOf(token) ?? ""}`;
   }

@@ -19,12 +19,46 @@ export function readAnswer(source: string): Node {
   if (inWords !== undefined) return number(integer(inWords));
   if (isCode(text)) return { kind: "text", text: source };
   try {
-    return parse(text);
+    return parsed(describedNumbers(text) ?? text);
   } catch (error) {
     // What is no mathematics, or too much of it, is compared as words.
     if (error instanceof Unreadable || error instanceof Beyond) return { kind: "text", text };
     throw error;
   }
+}
+
+/** A text with words in brackets at its end: a unit, a remark, or the number again in words. */
+function parsed(text: string): Node {
+  const [, value, remark] = /^(.*\S)\s+(?:\\text\s?\{\s*)?\(([A-Za-z][A-Za-z ,.'-]{2,60})\)\s*\}?$/s.exec(text) ?? [];
+  if (value === undefined || remark === undefined || /^[a-z]+\s[a-z]$/i.test(remark)) return parse(text);
+  const inWords = numberInWords(remark);
+  if (inWords === undefined) return parse(`${value} \\text{${remark}}`);
+  const node = parse(value);
+  return node.kind === "number" && node.value.n === inWords && node.value.d === 1n ? node : { kind: "text", text };
+}
+
+const REALS = "(?:the set of )?(?:all|any|every) (?:real numbers?|real values?|reals|real)(?: (?:of )?[a-z](?![a-z]))?";
+const EXCEPTIONS = "except(?: for)?|other than|excluding|besides|but(?: not)?|not equal to|that (?:is|are) not|different from|apart from|without";
+const ALL_REALS = new RegExp(
+  `^(?:[a-z] (?:\\\\in|∈|is|can be|in) )?(?:${REALS}|\\\\mathbb ?\\{?R\\}?|ℝ)(?:,? ?(${EXCEPTIONS}|such that|with|where|for which|greater than|less than) ?(.+))?$`,
+  "i",
+);
+
+/** "All real numbers except 2" as a set. */
+function describedNumbers(text: string): string | undefined {
+  if (!/real|ℝ|mathbb|实数/.test(text)) return undefined;
+  if (/^(?:\\text\{)?(?:全体|一切|任意|所有)实数\}?$/.test(text)) return "\\mathbb{R}";
+  const plain = text
+    .replace(/\\(?:text|mathrm|mbox|textrm)\s?\{([^{}]*)\}/g, " $1 ")
+    .replace(/\\[,;: ]|\$|\s+/g, " ")
+    .replace(/ {2,}/g, " ")
+    .trim();
+  const [found, how, rest] = ALL_REALS.exec(plain) ?? [];
+  if (found === undefined) return undefined;
+  if (how === undefined || rest === undefined) return "\\mathbb{R}";
+  if (/^(?:such|with|where|for)/i.test(how)) return `\\{x \\mid ${rest.replace(/\b[a-z]\b(?=\s*(?:[<>=≤≥≠]|\\[lgn]e))/g, "x")}\\}`;
+  if (/than$/i.test(how) && !/^other/i.test(how)) return `x ${/^greater/i.test(how) ? ">" : "<"} ${rest}`;
+  return `\\mathbb{R} \\setminus \\{${rest.replace(/\band\b/g, ",").replace(/(?:^|(?<=,))\s*(?:when |where |for )?[a-z]\s*=\s*/g, "")}\\}`;
 }
 
 /** LaTeX that was escaped once too often: \\\\frac for \\frac. Rows of a matrix keep their \\\\. */
