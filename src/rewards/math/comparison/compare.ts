@@ -1,6 +1,7 @@
 /** @file Whether two answers are equal: which rule may decide, by what kind of answer they are. */
 
 import { type Expressions, expressions } from "../algebra/expression.ts";
+import { type Leniency, nearEnough } from "../leniency.ts";
 import { Beyond, type Budget, openBudget } from "../limits.ts";
 import { print } from "../print.ts";
 import type { Node } from "../tree.ts";
@@ -21,14 +22,17 @@ export type Comparison = {
   compare(prediction: Node, reference: Node, depth: number): Rule;
   algebra: Expressions;
   budget: Budget;
+  leniency: Leniency;
 };
 
 /** Whether a prediction equals the reference, and by which rule. The two are not exchangeable: a prediction may say more. */
-export function compareAnswers(prediction: Node, reference: Node, budget: Budget = openBudget()): Rule {
+export function compareAnswers(prediction: Node, reference: Node, leniency: Leniency = {}): Rule {
+  const budget = openBudget();
   const comparison: Comparison = {
     compare: (p, g, depth) => compareKinds(comparison, p, g, depth),
     algebra: expressions(budget),
     budget,
+    leniency,
   };
   try {
     const [p, g] = withoutDomains(prediction, reference);
@@ -42,7 +46,7 @@ export function compareAnswers(prediction: Node, reference: Node, budget: Budget
 }
 
 function compareKinds(comparison: Comparison, p: Node, g: Node, depth: number): Rule {
-  const { compare, algebra, budget } = comparison;
+  const { compare, algebra, budget, leniency } = comparison;
   budget.spend(4);
   if (depth > 40) return undefined;
   const [a, b] = [simplifyRelation(p), simplifyRelation(g)];
@@ -63,5 +67,8 @@ function compareKinds(comparison: Comparison, p: Node, g: Node, depth: number): 
     return all(comparison, a.args, b.args, depth, "residue");
   if (a.kind === "call" && a.name === "pmod") return compare(a.args[0], b, depth + 1);
   if (b.kind === "call" && b.name === "pmod") return compare(a, b.args[0], depth + 1);
-  return algebra.equal(a, b);
+  const rule = algebra.equal(a, b) ?? nearEnough(a, b, leniency, budget);
+  if (rule || leniency.percent_sign !== "optional" || (a.kind === "percent") === (b.kind === "percent")) return rule;
+  const [x, y] = [a, b].map((node) => (node.kind === "percent" ? node.value : node)) as [Node, Node];
+  return algebra.equal(x, y) && "percent without its sign";
 }

@@ -38,7 +38,8 @@ export function endAt(node: Node): End | undefined {
 }
 
 const isNear = (a: number, b: number) =>
-  a === b || (Number.isFinite(a) && Number.isFinite(b) && Math.abs(a - b) <= 1e-12 * Math.max(Math.abs(a), Math.abs(b)));
+  a === b ||
+  (Number.isFinite(a) && Number.isFinite(b) && Math.abs(a - b) <= 1e-12 * Math.max(Math.abs(a), Math.abs(b)));
 
 /** Pieces that touch or overlap as one, in order. */
 export function union(sets: readonly (readonly Piece[])[]): Piece[] {

@@ -17,7 +17,11 @@ export function texts(a: Node, b: Node): Rule {
   // A verdict with its reason: "Yes, it converges".
   const verdict = /^(yes|no|true|false)(?=$|[,.;:!])/i;
   const [given, asked] = [verdict.exec(x.trim())?.[1], verdict.exec(y.trim())?.[0]];
-  return given && asked && !/\b(?:yes|no|true|false|maybe)\b/i.test(x.trim().slice(given.length)) && asked.length === y.trim().length && given.toLowerCase() === asked.toLowerCase()
+  return given &&
+    asked &&
+    !/\b(?:yes|no|true|false|maybe)\b/i.test(x.trim().slice(given.length)) &&
+    asked.length === y.trim().length &&
+    given.toLowerCase() === asked.toLowerCase()
     ? "same verdict"
     : undefined;
 }

@@ -27,7 +27,10 @@ const isAscending = (run: string) => [...run].every((letter, i) => i === 0 || le
 export function choiceIn(text: string): string | undefined {
   const alone = lettersOnly(text);
   if (alone) return alone;
-  const words = plainWords(text.slice(0, 400)).replace(/^(?:the )?(?:option|choice|answer)(?: is\b)?:? (?=[([]?[A-J]\b)/i, "");
+  const words = plainWords(text.slice(0, 400)).replace(
+    /^(?:the )?(?:option|choice|answer)(?: is\b)?:? (?=[([]?[A-J]\b)/i,
+    "",
+  );
   // "A" and "I" are words as well; a letter before an operator is a symbol.
   if (/^[AI] (?!and\b|or\b|because\b|since\b)[a-z]|^[A-J]\s*[-=<>+*^_\\|!']/.test(words)) return undefined;
   const option =
@@ -44,7 +47,9 @@ export function choiceIn(text: string): string | undefined {
 
 /** An answer without the mark of its option: 42 of "(C) 42" and "C. 42". */
 export function withoutMark(text: string): string | undefined {
-  return /^\s*(?:(?:[Tt]he )?(?:final |correct |right )?(?:[Aa]nswer|[Oo]ption|[Cc]hoice)(?: is)?:?\s+)?(?:\\(?:text|textbf|mathrm)\{)?\s*(?:\([A-J]\)|[A-J][.)])\}?\s+(\S[\s\S]*)$/.exec(text)?.[1];
+  return /^\s*(?:(?:[Tt]he )?(?:final |correct |right )?(?:[Aa]nswer|[Oo]ption|[Cc]hoice)(?: is)?:?\s+)?(?:\\(?:text|textbf|mathrm)\{)?\s*(?:\([A-J]\)|[A-J][.)])\}?\s+(\S[\s\S]*)$/.exec(
+    text,
+  )?.[1];
 }
 
 /** What is said not to be the choice: "not B", "can't be A or B", "A and D are wrong". */

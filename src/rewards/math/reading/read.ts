@@ -29,7 +29,7 @@ export function readAnswer(source: string): Node {
 
 /** A text with words in brackets at its end: a unit, a remark, or the number again in words. */
 function parsed(text: string): Node {
-  const [, value, remark] = /^(.*\S)\s+(?:\\text\s?\{\s*)?\(([A-Za-z][A-Za-z ,.'-]{2,60})\)\s*\}?$/s.exec(text) ?? [];
+  const [, value, remark] = /^(.*?\S)\s+(?:\\text\s?\{\s*)?\(([A-Za-z][A-Za-z ,.'-]{2,60})\)\s*\}?$/s.exec(text) ?? [];
   if (value === undefined || remark === undefined || /^[a-z]+\s[a-z]$/i.test(remark)) return parse(text);
   const inWords = numberInWords(remark);
   if (inWords === undefined) return parse(`${value} \\text{${remark}}`);
@@ -38,7 +38,8 @@ function parsed(text: string): Node {
 }
 
 const REALS = "(?:the set of )?(?:all|any|every) (?:real numbers?|real values?|reals|real)(?: (?:of )?[a-z](?![a-z]))?";
-const EXCEPTIONS = "except(?: for)?|other than|excluding|besides|but(?: not)?|not equal to|that (?:is|are) not|different from|apart from|without";
+const EXCEPTIONS =
+  "except(?: for)?|other than|excluding|besides|but(?: not)?|not equal to|that (?:is|are) not|different from|apart from|without";
 const ALL_REALS = new RegExp(
   `^(?:[a-z] (?:\\\\in|∈|is|can be|in) )?(?:${REALS}|\\\\mathbb ?\\{?R\\}?|ℝ)(?:,? ?(${EXCEPTIONS}|such that|with|where|for which|greater than|less than) ?(.+))?$`,
   "i",
@@ -56,7 +57,8 @@ function describedNumbers(text: string): string | undefined {
   const [found, how, rest] = ALL_REALS.exec(plain) ?? [];
   if (found === undefined) return undefined;
   if (how === undefined || rest === undefined) return "\\mathbb{R}";
-  if (/^(?:such|with|where|for)/i.test(how)) return `\\{x \\mid ${rest.replace(/\b[a-z]\b(?=\s*(?:[<>=≤≥≠]|\\[lgn]e))/g, "x")}\\}`;
+  if (/^(?:such|with|where|for)/i.test(how))
+    return `\\{x \\mid ${rest.replace(/\b[a-z]\b(?=\s*(?:[<>=≤≥≠]|\\[lgn]e))/g, "x")}\\}`;
   if (/than$/i.test(how) && !/^other/i.test(how)) return `x ${/^greater/i.test(how) ? ">" : "<"} ${rest}`;
   return `\\mathbb{R} \\setminus \\{${rest.replace(/\band\b/g, ",").replace(/(?:^|(?<=,))\s*(?:when |where |for )?[a-z]\s*=\s*/g, "")}\\}`;
 }

@@ -26,7 +26,7 @@ export function kinksOf(nodes: readonly Node[]): Kink[] {
     const rooted = radicand(node);
     const squared = rooted && squareBase(rooted);
     if (squared) add(squared);
-    else if (rooted) add(rooted, false);
+    else if (rooted && symbols(rooted).size === 1) add(rooted, false);
     children(node).forEach(visit);
   };
   nodes.forEach(visit);

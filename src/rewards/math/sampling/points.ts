@@ -148,7 +148,7 @@ function besideZeros(
   const names = [...symbols(kink)].slice(0, 3);
   for (const base of names.length === 1 ? [bases[0]!] : [bases[0]!, bases[5]!])
     for (const name of names) {
-      const zeros = zerosAlong(kink, name, at(base), constants).slice(0, 12);
+      const zeros = zerosAlong(kink, name, at(base), constants.slice(0, 6)).slice(0, 12);
       const add = (x: number) => points.push(new Map(base).set(name, counted.has(name) ? Math.round(x) : dyadic(x)));
       for (const [i, zero] of zeros.entries()) {
         const gap = (next: number | undefined) =>
