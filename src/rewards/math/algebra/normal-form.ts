@@ -2,7 +2,7 @@
 
 import { Beyond, type Budget, LIMITS } from "../limits.ts";
 import { print } from "../print.ts";
-import { type Node, number, substitute, symbol } from "../tree.ts";
+import { map, type Node, number, substitute, symbol } from "../tree.ts";
 import { onRationals } from "./exact.ts";
 import { factorize } from "./factorize.ts";
 import { type Arithmetic, type Atom, arithmetic, type Fraction, nameOf, type Polynomial } from "./polynomial.ts";
@@ -205,6 +205,7 @@ export function normalForms(budget: Budget): NormalForms {
       case "prod":
         return series(called, args);
       case "int":
+        return integral(args);
       case "iint":
       case "oint":
       case "lim":
@@ -254,6 +255,21 @@ export function normalForms(budget: Budget): NormalForms {
     return opaque(`ln ${name(of)}`);
   }
 
+  /** The name of a body whose letter has no name outside. */
+  function underBinding(body: Node, letter: string): string {
+    bindings++;
+    const inner = name(form(renamed(body, letter, `bound ${bindings}`)));
+    bindings--;
+    return inner;
+  }
+
+  function integral(args: readonly Node[]): Fraction {
+    const bounds = args.slice(0, -1);
+    const inside = integrand(args.at(-1)!);
+    if (bounds.length !== 2 || !inside) return opaque(`int ${args.map(print).join()}`);
+    return opaque(`int ${bounds.map(print).join()} ${underBinding(inside.body, inside.letter)}`);
+  }
+
   function series(called: string, args: readonly Node[]): Fraction {
     const [lower, upper, body] = args;
     const start = lower?.kind === "call" && lower.name === "_" ? lower.args[0]! : undefined;
@@ -265,10 +281,7 @@ export function normalForms(budget: Budget): NormalForms {
     const first = bound && start?.kind === "relation" ? rational(form(start.parts[1]!)) : undefined;
     if (!bound || !body || start?.kind !== "relation") return opaque(`${called} ${args.map(print).join()}`);
     if (!end || !first || !Q.isInteger(end) || !Q.isInteger(first) || end.n - first.n > 100n) {
-      // The bound letter has no name outside.
-      bindings++;
-      const inner = name(form(substitute(body, bound.name, symbol(`bound ${bindings}`))));
-      bindings--;
+      const inner = underBinding(body, bound.name);
       const from = name(form(start.parts[1]!));
       const to = upper?.kind === "call" && !isInfinite(upper.args[0]) ? name(form(upper.args[0])) : print(upper!);
       return opaque(`${called} ${from} ${to} ${inner}`);
@@ -280,6 +293,28 @@ export function normalForms(budget: Budget): NormalForms {
     }
     return result;
   }
+}
+
+/** A tree with another name for a symbol, in subscripts too. */
+const renamed = (node: Node, from: string, to: string): Node =>
+  map(node, (child) => {
+    if (child.kind !== "symbol") return undefined;
+    if (child.name === from) return symbol(to);
+    if (!/^[A-Za-z]+$/.test(from) || !child.name.includes("_")) return undefined;
+    const [head, ...index] = child.name.split("_");
+    return symbol(
+      [head, ...index.map((part) => part.replace(new RegExp(`(?<![A-Za-z])${from}(?![A-Za-z])`, "g"), to))].join("_"),
+    );
+  });
+
+/** The integrand and the letter behind d. */
+function integrand(node: Node): { body: Node; letter: string } | undefined {
+  if (node.kind !== "operation" || node.op !== "*" || node.right.kind !== "symbol") return undefined;
+  const { left } = node;
+  if (left.kind === "symbol" && left.name === "d") return { body: number(Q.ONE), letter: node.right.name };
+  return left.kind === "operation" && left.op === "*" && left.right.kind === "symbol" && left.right.name === "d"
+    ? { body: left.left, letter: node.right.name }
+    : undefined;
 }
 
 const isInfinite = (node: Node) => node.kind === "symbol" && node.name === "oo";

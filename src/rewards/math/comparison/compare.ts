@@ -45,6 +45,10 @@ export function compareAnswers(prediction: Node, reference: Node, leniency: Leni
   }
 }
 
+/** ℝ, which may be written as a plain or bold R. */
+const isNumberSet = (node: Node): boolean => node.kind === "symbol" && /^(?:bb:)?[RZNQC]$/.test(node.name);
+const bareName = (node: Node) => (node.kind === "symbol" ? node.name.replace("bb:", "") : "");
+
 function compareKinds(comparison: Comparison, p: Node, g: Node, depth: number): Rule {
   const { compare, algebra, budget, leniency } = comparison;
   budget.spend(4);
@@ -67,6 +71,7 @@ function compareKinds(comparison: Comparison, p: Node, g: Node, depth: number): 
     return all(comparison, a.args, b.args, depth, "residue");
   if (a.kind === "call" && a.name === "pmod") return compare(a.args[0], b, depth + 1);
   if (b.kind === "call" && b.name === "pmod") return compare(a, b.args[0], depth + 1);
+  if (isNumberSet(a) && isNumberSet(b)) return bareName(a) === bareName(b) ? "same set of numbers" : undefined;
   const rule = algebra.equal(a, b) ?? nearEnough(a, b, leniency, budget);
   if (rule || leniency.percent_sign !== "optional" || (a.kind === "percent") === (b.kind === "percent")) return rule;
   const [x, y] = [a, b].map((node) => (node.kind === "percent" ? node.value : node)) as [Node, Node];

@@ -17,6 +17,9 @@ export function plusMinus(comparison: Comparison, a: Node, b: Node, depth: numbe
 export function lists(comparison: Comparison, a: Node, b: Node, depth: number): Rule {
   const { compare } = comparison;
   if (a.kind === "set" && b.kind === "set") {
+    // p and q is not p or q, where solutions are listed with either.
+    const isLogic = [...a.items, ...b.items].every((item) => item.kind === "symbol");
+    if (isLogic && a.joint !== b.joint && a.joint !== "," && b.joint !== ",") return undefined;
     const [x, y] = [labelled(a.items), labelled(b.items)];
     const once = (a.written && b.written) || [...x, ...y].every((item) => item.kind === "sequence");
     return matching(comparison, x, y, depth, once) && "same elements";

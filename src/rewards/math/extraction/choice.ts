@@ -41,7 +41,7 @@ export function choiceIn(text: string): string | undefined {
   if (!option || !letter || letter !== letter.toUpperCase()) return undefined;
   const rest = words.slice(option[0].length).replace(/^[).:]+/, "");
   const another =
-    /^(?:\s*[,;/&]\s*|\s+(?:and|or)\s+|\s+)(?:and |or )?(?:\([B-J]\)|[B-J](?![A-Za-z0-9'’]))|(?:^|\s)\(?[A-J]\)/;
+    /^(?:\s*[,;/&]\s*|\s+(?:and|or)\s+|\s+)(?:(?:and|or) )?(?:[a-z]+ ){0,2}(?:\([B-J]\)|[B-J](?![A-Za-z0-9'’]))|(?:^|\s)\(?[A-J]\)/;
   return another.test(rest) ? OPEN : letter;
 }
 
@@ -63,6 +63,8 @@ const STRONG =
 const WEAK = /\b(?:choice|option|choose|select|pick)\b|选择|选项|选/giu;
 const MENTION =
   /(?:^|[^A-Za-z0-9'’])(?:([B-HJ]|[A-J]{2,6})(?![A-Za-z0-9'’])|([AI])(?![A-Za-z0-9'’]|\s(?!and\b|or\b|because\b|since\b|as\b|is\b)[a-z]{2,}))/;
+const AFFIRMED =
+  /(?<![A-Za-z])((?:\(?[A-J]\)?(?:\s*,\s*|\s+and\s+))*\(?[A-J]\)?)\s+(?:is|are|must be|seems)\s+(?:[a-z]+ )?(?:the )?(?:correct|right|true|best)\b/g;
 const SMALL = /^\s*(?:\bis\b|:|=)?\s*(?:is|:)?\s*\(?([a-h])\)?\s*(?:[.,;]|\n|$)/;
 
 /** The letters that a completion chooses: after "answer", in its box, at its start, at its end. */
@@ -75,6 +77,7 @@ export function findChoice(completion: string): string | undefined {
   const trimmed = text.trim();
   return (
     anchored(text, STRONG) ??
+    affirmed(text) ??
     anchored(text, WEAK) ??
     choiceIn(trimmed) ??
     lettersOnly(
@@ -83,6 +86,12 @@ export function findChoice(completion: string): string | undefined {
       )?.[1] ?? "",
     )
   );
+}
+
+/** "(B) is correct" */
+function affirmed(text: string): string | undefined {
+  const found = [...text.matchAll(AFFIRMED)].at(-1);
+  return found && lettersOnly(found[1]!);
 }
 
 /** The letters right after the last anchor that has some in its clause. */

@@ -47,5 +47,7 @@ export function functionOf(name: string, args: readonly Node[]): Node {
   const [least, most] = SEVERAL[name] ?? (known ? [1, 1] : [1, 64]);
   if (args.length < least || args.length > most) return unreadable(`${name} has not ${args.length} arguments`);
   const [first, ...others] = args;
+  // Of one set: \max S.
+  if (first && others.length === 0 && (name === "min" || name === "max")) return call(`${name} of`, first);
   return first ? call(name, first, ...others) : unreadable(`${name} has no arguments`);
 }

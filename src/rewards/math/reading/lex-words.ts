@@ -56,11 +56,13 @@ export function lexWord(word: string, tokens: readonly Token[], space: boolean, 
   const lower = word.toLowerCase();
   const afterUnit = isValue(last) || (last?.type === "word" && UNIT_PARTS.has(last.text));
   const afterSymbol = space && last?.type === "symbol" && word.length > 1;
-  if (lower === "and" || lower === "or") push({ type: "sign", sign: lower });
+  if (lower === "or" && /^ (?:so|thereabouts)/.test(after)) push({ type: "word", text: "about" });
+  else if (lower === "and" || lower === "or") push({ type: "sign", sign: lower });
   else if (PERCENT_WORDS.has(lower)) push({ type: "sign", sign: "percent" });
   else if (word === "in" && last?.type === "symbol") push({ type: "relation", op: "in" });
   else if ((afterUnit || afterSymbol) && word.length > 1 && isUnit(word) && !after.startsWith("("))
     push({ type: "unit", name: word });
+  else if (word.startsWith("US") && word.endsWith("$")) push({ type: "unit", name: "dollar" });
   else if (Object.hasOwn(CURRENCIES, word) && word.length > 1) push({ type: "unit", name: CURRENCIES[word]! });
   else if (isValue(last) && Object.hasOwn(SCALE_WORDS, lower)) push({ type: "scale", value: SCALE_WORDS[lower]! });
   else if (PREFIX_FUNCTIONS.has(word) || (BRACKET_FUNCTIONS.has(word) && /^\s*[({\\]/.test(after)))

@@ -60,7 +60,7 @@ function next(scan: Scan): void {
   if (isDigit(c) || (c === "." && isDigit(source[at + 1]))) lexNumber(scan.match, push, scan.depth > 0);
   else if (c === "\\") command(scan);
   else if (isLetter(c)) {
-    const word = scan.match(/(?:and|or)(?=[A-Z])|US\$|Rs\.?(?![A-Za-z])|[A-Za-z]+/y)![0];
+    const word = scan.match(/(?:and|or)(?=[A-Z])|US\\?\$|Rs\.?(?![A-Za-z])|[A-Za-z]+/y)![0];
     lexWord(word, scan.tokens, scan.space, push, source.slice(scan.at, scan.at + 8));
   } else if (BRACKETS[c]) {
     const [type, bracket] = BRACKETS[c];
@@ -80,7 +80,11 @@ function command(scan: Scan): void {
   }
   scan.at += source[scan.at] === " " ? 1 : 0;
   const bracket = BRACKETS[name];
-  if (bracket) {
+  if (name === "not") {
+    const negated = scan.match(/\s*(?:=|\\in(?![A-Za-z]))/y)?.[0].trim();
+    if (negated !== "=") throw new Unreadable("a relation is negated");
+    push({ type: "relation", op: "!=" });
+  } else if (bracket) {
     push({ type: bracket[0], bracket: bracket[1] });
     scan.depth += bracket[0] === "open" ? 1 : -1;
   } else if (SIGN_COMMANDS[name]) push({ type: "sign", sign: SIGN_COMMANDS[name] });

@@ -7,7 +7,7 @@ import type { Token } from "./tokens.ts";
 
 type NumberToken = Token & { type: "number" };
 
-const FRACTIONS = new Set(["frac", "dfrac", "tfrac", "cfrac"]);
+const FRACTIONS = new Set(["frac", "dfrac", "tfrac", "cfrac", "sfrac", "nicefrac", "flatfrac"]);
 
 /** Whether a command writes a fraction. */
 export const isFraction = (command: string): boolean => FRACTIONS.has(command);

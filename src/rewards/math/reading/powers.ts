@@ -3,7 +3,7 @@
 import { matrixPower, minus, product } from "../algebra/matrix.ts";
 import { integer } from "../algebra/rational.ts";
 import { print } from "../print.ts";
-import { call, type Node, number, operation } from "../tree.ts";
+import { call, type Node, number, operation, symbol } from "../tree.ts";
 import { argument, atom } from "./atoms.ts";
 import type { Cursor } from "./cursor.ts";
 import { unitOf } from "./phrases.ts";
@@ -12,13 +12,18 @@ import { applied, subscripted } from "./symbols.ts";
 /** An atom with its exponents; a^b^c is a^(b^c). */
 export function power(cursor: Cursor): Node {
   return cursor.nested(() => {
-    const { skip, takeSign, isBracket, isCommand, isUnit } = cursor;
+    const { skip, takeSign, isBracket, isCommand, isSign, isUnit } = cursor;
     let base = postfixed(cursor, atom(cursor));
     while (takeSign("^")) {
       const wrapped = isBracket("open", "{") ? 1 : 0;
       if (isCommand("circ", wrapped) || isCommand("degree", wrapped) || isUnit("degree", wrapped)) {
         skip(wrapped ? 3 : 1);
-        base = { kind: "quantity", value: base, unit: "degree" };
+        base = { kind: "quantity", value: base, unit: temperature(cursor) ?? "degree" };
+      } else if (isSign("'", wrapped)) {
+        skip(wrapped);
+        while (takeSign("'")) base = base.kind === "symbol" ? symbol(`${base.name}'`) : call("derivative", base);
+        if (wrapped) cursor.expect("{");
+        if (base.kind === "symbol") base = applied(cursor, base.name);
       } else {
         const exponent = exponentAt(cursor);
         base = inverseFunction(cursor, base, exponent) ?? raised(base, exponent);
@@ -27,6 +32,16 @@ export function power(cursor: Cursor): Node {
     }
     return base;
   });
+}
+
+/** °C and °F, the letter in text or not. */
+function temperature({ peek, skip }: Cursor): string | undefined {
+  const token = peek();
+  const letter = token?.type === "text" ? token.text : token?.type === "symbol" ? token.name : undefined;
+  if ((letter !== "C" && letter !== "F") || (peek(1) && peek(1)!.type !== "close" && peek(1)!.type !== "sign"))
+    return undefined;
+  skip();
+  return `°${letter}`;
 }
 
 function exponentAt(cursor: Cursor): Node {

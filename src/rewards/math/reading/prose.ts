@@ -6,7 +6,7 @@ const table = (words: string): ReadonlySet<string> => new Set(words.trim().split
 
 /** Words that may stand before a value and say nothing. */
 const INTRODUCING = table(`
-  the final answer result solution value is are equals equal to so thus hence therefore we get have it total of
+  the all final answer result solution value is are equals equal to so thus hence therefore we get have it total of
   approximately about around roughly approx approx. exactly nearly circa ca our that this he she they there will be
   has gets needs costs makes sum final: answer: is: =
   约 大约 约为 答 答案 答案是 共 等于 为 是`);

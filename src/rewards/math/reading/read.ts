@@ -12,6 +12,8 @@ import { Unreadable } from "./tokens.ts";
 export function readAnswer(source: string): Node {
   if (source.length > LIMITS.answer) return { kind: "text", text: source.slice(0, LIMITS.answer) };
   const text = withoutEnd(undoubled(source.trim()).replace(/^[\s:]+/, ""), " \t\n\r,;:\\");
+  const emphasized = /^(\*\*|__|\*|_)(?=[^\s*_])([^*_]+)\1$/.exec(text)?.[2];
+  if (emphasized) return readAnswer(emphasized);
   const time = timeOf(text);
   if (time) return { kind: "text", text: time };
   const words = plainWords(text).toLowerCase();
@@ -19,13 +21,20 @@ export function readAnswer(source: string): Node {
   if (inWords !== undefined) return number(integer(inWords));
   if (isCode(text)) return { kind: "text", text: source };
   try {
-    return parsed(describedNumbers(text) ?? text);
+    return parsed(describedNumbers(text) ?? combinations(text));
   } catch (error) {
     // What is no mathematics, or too much of it, is compared as words.
     if (error instanceof Unreadable || error instanceof Beyond) return { kind: "text", text };
     throw error;
   }
 }
+
+/** C_5^2, C(5,2) and _5C_2 count choices where both are numbers. */
+const combinations = (text: string) =>
+  text
+    .replace(/(?<![A-Za-z\\])(?:\\(?:mathrm|text)\s?\{C\}|C)_\{?(\d+)\}?\^\{?(\d+)\}?/g, "\\binom{$1}{$2}")
+    .replace(/(?<![A-Za-z\\])C\((\d+),\s?(\d+)\)/g, "\\binom{$1}{$2}")
+    .replace(/(?:\{\})?_\{?(\d+)\}?\s?(?:\\(?:mathrm|text)\s?\{C\}|C)_\{?(\d+)\}?/g, "\\binom{$1}{$2}");
 
 /** A text with words in brackets at its end: a unit, a remark, or the number again in words. */
 function parsed(text: string): Node {

@@ -9,7 +9,7 @@ import { power } from "./powers.ts";
 import { ACCENTS, DRESS } from "./words.ts";
 
 const ATOM_COMMANDS: ReadonlySet<string> = new Set(
-  `frac dfrac tfrac cfrac binom dbinom tbinom sqrt cbrt begin sum prod int iint oint lim e angle triangle
+  `frac dfrac tfrac cfrac sfrac nicefrac flatfrac binom dbinom tbinom sqrt cbrt begin sum prod int iint oint lim e angle triangle
   measuredangle`.split(/\s+/),
 );
 
@@ -20,9 +20,17 @@ export function additive(cursor: Cursor): Node {
   for (let sign = takeSign("+", "-", "pm", "mp"); sign; sign = takeSign("+", "-", "pm", "mp")) {
     const right = term(cursor);
     if (sign === "pm" || sign === "mp") left = { kind: "plus-minus", upper: sign === "pm" ? 1 : -1, left, right };
-    else left = sum(left, sign === "-" ? minus(right) : right);
+    else left = withoutElements(sign, left, right) ?? sum(left, sign === "-" ? minus(right) : right);
   }
   return left;
+}
+
+/** ℝ − {3} */
+function withoutElements(sign: string, left: Node, right: Node): Node | undefined {
+  if (sign !== "-" || right.kind !== "set" || !right.written) return undefined;
+  const isSet =
+    left.kind === "sequence" || left.kind === "set" || (left.kind === "symbol" && /^(?:bb:)?[RZNQC]$/.test(left.name));
+  return isSet ? { kind: "union", op: "difference", items: [left, right] } : undefined;
 }
 
 /** Factors with and without signs between them. */

@@ -149,6 +149,9 @@ const SUPERSCRIPTS: Readonly<Record<string, string>> = { "¹": "1", "²": "2", "
 
 function readMeasure(text: string): Measure | undefined {
   const plain = text
+    .replace(/degrees?\s+(celsius|fahrenheit|c\b|f\b)/gi, (_, scale: string) =>
+      /^c/i.test(scale) ? "celsius" : "fahrenheit",
+    )
     .replace(/\\(?:text|mathrm|mbox|rm)\b|[\\{}$~]+(?![a-z])|[{}~]/g, " ")
     .replace(/(⁻?)([¹²³])/g, (_, minus: string, digit: string) => `^${minus && "-"}${SUPERSCRIPTS[digit]}`)
     .trim();
