@@ -27,6 +27,8 @@ export type Score = {
   extracted?: string | null;
   /** Why, in a few words. */
   reason: string;
+  /** Of the rule, where it may come to say something else of the same completion. */
+  version?: string;
 };
 
 /** `group` holds all samples of the same prompt, this one too, for rules that compare them. */

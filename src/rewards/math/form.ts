@@ -1,6 +1,6 @@
 /** @file In which form an answer is given: a rule that rewards work should not be won by writing the work down as the answer. */
 
-import type { Rational } from "./rational.ts";
+import type { Rational } from "./algebra/rational.ts";
 import type { Node } from "./tree.ts";
 
 export const FORMS = ["number", "expression", "any"] as const;

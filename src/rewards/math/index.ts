@@ -1,19 +1,19 @@
 /** @file The maths grader: does a completion's answer equal the reference, as mathematics? */
 
 import type { Verdict } from "../../core/trace.ts";
-import { findChoice, leadingChoice, loneChoice } from "./choice.ts";
-import { compareAnswers } from "./compare.ts";
-import { type Extracted, extractLenient, extractStrict, wordsAt } from "./extract.ts";
+import { extractLenient, extractStrict } from "./extraction/extract.ts";
+import { withPlainDigits } from "./extraction/text.ts";
 import { type Form, hasForm } from "./form.ts";
+import type { Leniency } from "./leniency.ts";
 import { print } from "./print.ts";
-import { readAnswer } from "./read.ts";
-import { sameText } from "./text.ts";
+import { readReference } from "./reference.ts";
+import { decide, type Profile } from "./rules.ts";
+
+export type { Leniency } from "./leniency.ts";
+export type { Profile } from "./rules.ts";
 
 /** Raised whenever a verdict may change. */
-export const GRADER_VERSION = "1";
-
-/** `strict` (training) demands a closed \boxed{} or an <answer> block; `lenient` (evaluation) also reads plain text. */
-export type Profile = "strict" | "lenient";
+export const GRADER_VERSION = "2";
 
 export type Grade = {
   verdict: Verdict;
@@ -28,20 +28,43 @@ export type Grade = {
   version: string;
 };
 
-/** Grade a completion's final answer against the reference; `unknown` where the reference cannot be read. */
-export function gradeMath({
-  completion,
-  answer,
-  profile = "lenient",
-  form = "any",
-}: {
+export type Question = {
   completion: string;
-  answer: string;
+  /** The reference, or several of which any is right. */
+  answer: string | readonly string[];
   profile?: Profile;
   /** In which form the completion's answer has to be given. */
   form?: Form;
-}): Grade {
-  const reference = readReference(answer);
+} & Leniency;
+
+/**
+ * Grade a completion's final answer against the reference; `unknown` where the reference cannot be read. It never throws: a
+ * grader that fails says infra_error.
+ */
+export function gradeMath(question: Question): Grade {
+  const { answer } = question;
+  if (typeof answer === "string") return guarded(question, answer);
+  const grades = answer.map((one) => guarded(question, one));
+  const order: readonly Verdict[] = ["correct", "incorrect", "infra_error", "unknown"];
+  const best = order.map((verdict) => grades.find((grade) => grade.verdict === verdict)).find((grade) => grade);
+  return best ?? guarded(question, "");
+}
+
+function guarded(question: Question, answer: string): Grade {
+  try {
+    return graded(question, answer);
+  } catch (error) {
+    const reason = `the grader failed: ${error instanceof Error ? error.message : String(error)}`;
+    const nothing = { extracted: null, prediction: null, reference: null };
+    return { verdict: "infra_error", ...nothing, reason, rule: "failure", version: GRADER_VERSION };
+  }
+}
+
+function graded(question: Question, answer: string): Grade {
+  const { profile = "lenient", form = "any" } = question;
+  const completion = withPlainDigits(question.completion);
+  const asked = withPlainDigits(answer);
+  const reference = readReference(asked);
   const found = profile === "strict" ? extractStrict(completion) : extractLenient(completion);
   const grade = (verdict: Verdict, reason: string, rule: string): Grade => ({
     verdict,
@@ -55,46 +78,10 @@ export function gradeMath({
   if (!reference) return grade("unknown", "the reference is empty or cannot be read", "reference");
   if (!found) return grade("incorrect", "the completion gives no answer", "extraction");
   if (!hasForm(found.node, form)) return grade("incorrect", `the ${found.place} is no ${form}`, "form");
-  const rule = ruleFor(completion, answer, found, reference, profile);
-  return rule
-    ? grade("correct", `the ${found.place} equals the reference`, rule)
-    : grade("incorrect", `the ${found.place} does not equal the reference`, "no rule");
-}
-
-/** The rule by which what was found equals the reference. */
-function ruleFor(
-  completion: string,
-  answer: string,
-  found: Extracted,
-  reference: Extracted,
-  profile: Profile,
-): string | undefined {
-  const choice = loneChoice(answer) ?? loneChoice(reference.span);
-  if (choice) {
-    const chosen = profile === "strict" ? leadingChoice(found.span) : findChoice(completion);
-    return chosen === choice ? "choice" : undefined;
-  }
-  const given = loneChoice(found.span);
-  if (given && reference.node.kind === "text") {
-    const chosen = findChoice(answer);
-    if (chosen) return chosen === given ? "choice" : undefined;
-  }
-  if (sameText(found.span, answer) || sameText(found.span, reference.span)) return "same text";
-  const rule = compareAnswers(found.node, reference.node);
-  if (rule || profile === "strict" || reference.node.kind !== "text") return rule;
-  return wordsAt(completion).some((words) => sameText(words, reference.span)) ? "same words" : undefined;
-}
-
-/** What a reference says: as a whole, or where a solution in full gives its answer. */
-function readReference(answer: string): Extracted | undefined {
-  const text = answer.trim();
-  if (text === "" || /^(?:None|null|NaN|nan|undefined)$/.test(text)) return undefined;
-  const node = readAnswer(text);
-  if (node.kind !== "text" && !text.includes("boxed{")) return { span: text, node, place: "whole text" };
-  const inside = extractLenient(text, true);
-  if (!inside) return undefined;
-  const explicit = inside.place !== "last formula" || text.length > 200 || /\$|\\[([]/.test(text);
-  return explicit ? inside : { span: text, node, place: "words" };
+  const { equal, rule } = decide({ completion, answer: asked, found, reference, profile, leniency: question });
+  return equal
+    ? grade("correct", `the ${found.place} equals the reference (${rule})`, rule)
+    : grade("incorrect", `the ${found.place} does not equal the reference`, rule);
 }
 
 const shortened = (text: string) => (text.length > 500 ? `${text.slice(0, 500)}…` : text);

@@ -20,7 +20,7 @@ export const LIMITS = {
   /** Terms of a polynomial. */
   terms: 200,
   /** Visits of nodes in one comparison. */
-  work: 20_000,
+  work: 60_000,
   /** Products of terms in the normal forms of one comparison, weighted by their length. */
   products: 2_000,
 } as const;

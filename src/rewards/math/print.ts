@@ -1,6 +1,6 @@
 /** @file A tree as plain text, for reports and as a name. */
 
-import { format } from "./rational.ts";
+import { format } from "./algebra/rational.ts";
 import type { Node } from "./tree.ts";
 
 /** The tree on one line, operations in brackets where they are needed. */

@@ -1,6 +1,6 @@
 /** @file What an answer is read as. */
 
-import type { Rational } from "./rational.ts";
+import type { Rational } from "./algebra/rational.ts";
 
 /** How a decimal was written: it stands for anything that rounds to it. */
 export type Decimals = { fraction: number; significant: number };
@@ -14,7 +14,7 @@ export type Node =
   | { kind: "symbol"; name: string }
   /** Sums and products of two; a − b is a + (−1)·b. */
   | { kind: "operation"; op: Operator; left: Node; right: Node }
-  | { kind: "call"; name: string; args: Node[] }
+  | { kind: "call"; name: string; args: readonly [Node, ...Node[]] }
   /** Upper sign first: ± is 1, ∓ is −1. */
   | { kind: "plus-minus"; upper: 1 | -1; left: Node | undefined; right: Node }
   | { kind: "quantity"; value: Node; unit: string }
@@ -32,7 +32,7 @@ export type Node =
 
 export const number = (value: Rational): Node => ({ kind: "number", value });
 export const symbol = (name: string): Node => ({ kind: "symbol", name });
-export const call = (name: string, ...args: Node[]): Node => ({ kind: "call", name, args });
+export const call = (name: string, ...args: readonly [Node, ...Node[]]): Node => ({ kind: "call", name, args });
 export const operation = (op: Operator, left: Node, right: Node): Node => ({ kind: "operation", op, left, right });
 
 /** The nodes right below one. */
@@ -66,7 +66,7 @@ export function withChildren(node: Node, nodes: readonly Node[]): Node {
     case "operation":
       return { ...node, left: nodes[0]!, right: nodes[1]! };
     case "call":
-      return { ...node, args: [...nodes] };
+      return { ...node, args: nodes as readonly [Node, ...Node[]] };
     case "plus-minus":
       return node.left ? { ...node, left: nodes[0]!, right: nodes[1]! } : { ...node, right: nodes[0]! };
     case "quantity":

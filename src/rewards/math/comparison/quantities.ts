@@ -1,0 +1,73 @@
+/** @file Values with units. */
+
+import * as Q from "../algebra/rational.ts";
+import { isSameKind, isUnit, type Measure, measureOf } from "../reading/units.ts";
+import { type Node, number, operation, symbol } from "../tree.ts";
+import type { Comparison, Rule } from "./compare.ts";
+import { isConstant } from "./relation.ts";
+
+/**
+ * A unit on one side only is left out, and so are nouns. Two units must measure the same kind of thing, and are
+ * converted.
+ */
+export function quantities({ compare }: Comparison, a: Node, b: Node, depth: number): Rule {
+  const [p, g] = [withLetters(a, b), withLetters(b, a)];
+  const [u, v] = [unitOf(p), unitOf(g)];
+  const [x, y] = [valueIn(p), valueIn(g)];
+  if (!u || !v) {
+    const rule = compare(x, y, depth + 1);
+    if (rule || (!isAngle(u) && !isAngle(v))) return rule;
+    // An angle without a unit is in radians: π/4 is 45°.
+    return compare(inRadians(p, u), inRadians(g, v), depth + 1) && "degrees as radians";
+  }
+  if (isAngle(u) && isAngle(v)) return compare(inRadians(p, u), inRadians(g, v), depth + 1);
+  if (!isSameKind(u, v)) return undefined;
+  if (u.dimensions.has("unit") || v.dimensions.has("unit") || Q.equals(u.factor, v.factor))
+    return compare(x, y, depth + 1);
+  const factor = number(Q.divide(u.factor, v.factor));
+  return compare(operation("*", x, factor), y, depth + 1) && "converted units";
+}
+
+const unitOf = (node: Node): Measure | undefined => (node.kind === "quantity" ? measureOf(node.unit) : undefined);
+const valueIn = (node: Node): Node => (node.kind === "quantity" ? node.value : node);
+
+const isAngle = (unit: Measure | undefined) =>
+  unit?.dimensions.size === 1 && (unit.dimensions.get("angle") === 1 || unit.dimensions.get("radian") === 1);
+
+const inRadians = (node: Node, unit: Measure | undefined): Node =>
+  unit?.dimensions.has("angle")
+    ? operation("*", operation("/", valueIn(node), number(Q.integer(180))), symbol("pi"))
+    : valueIn(node);
+
+/** 10 m and 50 m/s, read as products with letters, beside a value with a known unit. */
+function withLetters(node: Node, other: Node): Node {
+  if (node.kind !== "operation" || !unitOf(other)) return node;
+  const factors = lettersOf(node);
+  return factors && factors.unit !== "" ? { kind: "quantity", value: factors.value, unit: factors.unit } : node;
+}
+
+/** The constant and the unit's letters of a product or quotient. */
+function lettersOf(node: Node): { value: Node; unit: string } | undefined {
+  if (isConstant(node)) return { value: node, unit: "" };
+  if (node.kind === "symbol") return isUnit(node.name) ? { value: number(Q.ONE), unit: node.name } : undefined;
+  if (node.kind !== "operation" || node.op === "+") return undefined;
+  if (node.op === "^") {
+    const whole = node.right.kind === "number" && Q.isInteger(node.right.value) ? node.right.value.n : undefined;
+    return node.left.kind === "symbol" && isUnit(node.left.name) && whole !== undefined
+      ? { value: number(Q.ONE), unit: `${node.left.name}^${whole}` }
+      : undefined;
+  }
+  const [left, right] = [lettersOf(node.left), lettersOf(node.right)];
+  if (!left || !right) return undefined;
+  return {
+    value: operation(node.op, left.value, right.value),
+    unit: right.unit === "" ? left.unit : `${left.unit}${node.op}${right.unit}`,
+  };
+}
+
+/** The number of "3s" or "12 m²", where the reference has no letters. */
+export function withoutUnitLetter(node: Node): Node | undefined {
+  if (node.kind !== "operation" || node.op !== "*" || !isConstant(node.left)) return undefined;
+  const unit = node.right.kind === "operation" && node.right.op === "^" ? node.right.left : node.right;
+  return unit.kind === "symbol" && "msghlL".includes(unit.name) ? node.left : undefined;
+}

@@ -1,0 +1,50 @@
+/** @file What a text takes back: "not 42", "42 is wrong", "Is it 42?" give no answer. */
+
+const raw = String.raw;
+
+/** A number or a formula, as what is denied. */
+const VALUE = raw`(?:\$[^$\n]{1,80}\$|\\\([^\n]{1,80}?\\\)|\*\*[^*\n]{1,40}\*\*|[-+−]?[\d\\][^\s,;!?，。；！？]{0,80}?(?=[.,;!?)]?(?:\s|$)|[，。；！？)]))`;
+const NOT = raw`(?:\b(?:is|are|was|were|does|do|could|would|should|must|may|might|will|can)\s?n[’']?t|\bcannot|\bcan not|\bcan[’']t|\bnot|\bnever|\bneither|\bno longer|\banything but|\brather than|\binstead of|\breject(?:s|ed)?|\bdiscard(?:s|ed)?)`;
+const FILLING = raw`(?:\s+(?:be|equal(?:\s+to)?|simply|just|the|an?|answer|value|is))*`;
+const ANSWER = raw`(?:\b(?:answer|result|solution|value)\b[^.,;!?\n\d]{0,20}?\s)`;
+const COMPARED = raw`(?:(?:more|less|greater|larger|smaller|fewer|higher|lower) than(?: or equal to)?|at (?:least|most)|up to|over|under|above|below|nearly|almost)`;
+
+const DENIED: readonly RegExp[] = [
+  // The answer is not (equal to) 42 or 43; it cannot be 42; 41, not 42; rather than 42.
+  raw`${NOT}${FILLING}\s+${VALUE}(?:\s+(?:or|nor)\s+${VALUE})*`,
+  raw`(?:n['’]est pas|n['’]est plus|no es|não é|non è|ist nicht|не(?: равен)?|不是|不等于|ではない)\s*:?\s*${VALUE}`,
+  // 42 is not the answer; 42 would be wrong; 42 is too large.
+  raw`${VALUE}\s*,?\s*(?:(?:but|which|that|it|this)\s+)?(?:is|was|are|were|would be|can|could|cannot|can[’']t|seems)\s?(?:n[’']t|not|incorrect|wrong|false|impossible|too|invalid|rejected|extraneous|out)\b[^.,;!?\n]*`,
+  raw`${VALUE}\s*(?:是错的|不对|不是答案|ist falsch|es incorrecto|est faux|неверно)`,
+  // I do not think that the answer is 42.
+  raw`\b(?:do\s?n[’']t|do not|does\s?n[’']t|does not|can\s?not|can[’']t|never|did\s?n[’']t)\s+(?:think|believe|say|claim|mean|agree|expect|know)\b[^.;!?\n]{0,80}?(?:is|be|equals|=)\s+${VALUE}`,
+  // The answer is more than 42.
+  raw`(?<=${ANSWER})${COMPARED}\s+${VALUE}`,
+].map((pattern) => new RegExp(pattern, "giu"));
+
+/** One of these stands in whatever is denied. */
+const SIGNAL =
+  /n[’']t|\b(?:not|never|neither|rather|instead|wrong|incorrect|false|impossible|too|invalid|reject|rejects|rejected|discards?|discarded|extraneous|no|anything|cannot|faux|incorrecto|falsch|nicht|pas|than|least|most|up|over|under|above|below|nearly|almost)\b|[не不]|não|non |ではない/iu;
+
+/** A question, if something follows it. */
+const QUESTION = /(?:^|[.!?\n])([^.!?\n]{1,200}\?)(?=\s*\S)/g;
+
+/** Doubt about what is joined: "42 or maybe 43" is "42 or 43". */
+const DOUBT = /(?<=\b(?:or|and)) (?:maybe|possibly|perhaps|probably|even)(?= )/gi;
+
+/** No denial is read further from the end. */
+const REACH = 8_000;
+
+const blank = (found: string) => " ".repeat(found.length);
+
+/** The text with what it takes back left blank, so that places stay as they are. */
+export function withoutDenials(text: string): string {
+  if (text.length > REACH) return text.slice(0, -REACH) + withoutDenials(text.slice(-REACH));
+  let result = text.replace(DOUBT, blank);
+  if (text.includes("?"))
+    result = result.replace(QUESTION, (found, question: string) =>
+      /answer|result|is it|\d/i.test(question) ? blank(found) : found,
+    );
+  if (SIGNAL.test(text)) for (const pattern of DENIED) result = result.replace(pattern, blank);
+  return result;
+}

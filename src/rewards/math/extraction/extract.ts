@@ -1,0 +1,161 @@
+/** @file Where a completion gives its answer. */
+
+import { LIMITS } from "../limits.ts";
+import { isCode, readAnswer } from "../reading/read.ts";
+import type { Node } from "../tree.ts";
+import { lastBox } from "./boxes.ts";
+import { withoutDenials } from "./denials.ts";
+import {
+  firstFormula,
+  formulas,
+  joinedFormulas,
+  lastFormula,
+  leadingFormula,
+  type Span,
+  withPercent,
+} from "./formulas.ts";
+
+export type Place = "box" | "answer tag" | "final answer" | "answer" | "whole text" | "last formula" | "words";
+
+/** The text of an answer, what it reads as, and where it stood. */
+export type Extracted = { span: string; node: Node; place: Place };
+
+/** The part of a completion that may hold its answer: after its thoughts, without markup and special tokens. */
+export function readable(completion: string): string {
+  const text = completion.slice(-LIMITS.completion);
+  const thoughts = text.lastIndexOf("</think>");
+  const rest = thoughts < 0 || text.slice(thoughts + 8).trim() === "" ? text : text.slice(thoughts + 8);
+  const first = /^([\s\S]*?(?:####|boxed|answer)[\s\S]*?)\n\s*\n(?:Question|Problem|Q)\s*:/i.exec(rest)?.[1] ?? rest;
+  return first
+    .replace(/<\|[^|<>]{1,40}\|>|<\/?think>/g, " ")
+    .replace(/(?<![\w)\]}*])\*\*(?=\S)([^*\n]{1,300}?)(?<=\S)\*\*(?![\w(\\*])/g, "$1")
+    .replace(/(?<![\w)\]}])__(?=[^\s_])([^_\n]{1,300}?)(?<=[^\s_])__(?![\w(\\])/g, "$1");
+}
+
+/** The answer where training demands it: in the last box or the last <answer>, outside of thoughts. */
+export function extractStrict(completion: string): Extracted | undefined {
+  const text = completion.slice(-LIMITS.completion);
+  const thoughts = text.lastIndexOf("</think>");
+  if (thoughts < 0 && text.includes("<think>")) return undefined;
+  const rest = text.slice(thoughts < 0 ? 0 : thoughts + 8);
+  const tagged = lastTagged(rest);
+  const box = lastBox(tagged ?? rest);
+  if (box) return extracted(withPercent(tagged ?? rest, box).content, "box");
+  return tagged === undefined || tagged.trim() === "" ? undefined : extracted(tagged, "answer tag");
+}
+
+/** The answer wherever a reader would find it; `open` also takes a box that is never closed. */
+export function extractLenient(completion: string, open = false): Extracted | undefined {
+  const whole = readable(completion);
+  const text = lastTagged(whole) ?? whole;
+  if (text.trim() === "") return undefined;
+  const box = lastBox(text, open);
+  const said = withoutDenials(text);
+  const final = lastAnchor(said, FINAL, box?.end ?? 0);
+  // "Final answer: the digits are … Answer: 9"
+  const later = final && lastAnchor(said, EXPLICIT, final.end);
+  if (later && later.node.kind !== "text") return later;
+  if (final && final.node.kind !== "text") return final;
+  if (box) return extracted(withPercent(text, box).content, "box");
+  const tail = said.slice(-TAIL);
+  if (tail.trim() === "") return undefined;
+  const read = text.length <= 600 && said === text ? readAnswer(text) : undefined;
+  if (read && read.kind !== "text") return { span: text.trim(), node: read, place: "whole text" };
+  const anchored = lastAnchor(tail, ANSWER, 0);
+  if (anchored && anchored.node.kind !== "text") return anchored;
+  const last = lastIn(tail);
+  if (last && !(last.node.kind === "symbol")) return last;
+  if (anchored) return anchored;
+  return read && { span: text.trim(), node: read, place: "words" };
+}
+
+/** Where words may give the answer: in the box, after "answer is", as the last line, as the whole. */
+export function wordsAt(completion: string): string[] {
+  const whole = readable(completion);
+  const text = lastTagged(whole) ?? whole;
+  const box = lastBox(text);
+  if (box) return [box.content];
+  const tail = withoutDenials(text).slice(-TAIL);
+  const anchors = [...tail.matchAll(ANSWER)];
+  const end = anchors.at(-1);
+  const clause = end ? tail.slice(end.index + end[0].length).split(/\.\s|\n/)[0]! : "";
+  const lines = tail.trim().split("\n");
+  return [clause, lines.at(-1)!, tail].map((part) => part.trim()).filter((part) => part !== "" && part.length <= 600);
+}
+
+const TAIL = 6_000;
+
+const EXPLICIT = /\banswer\s*:/gi;
+const FINAL = /final\s+answer\b[^\n]{0,40}?(?:\bis\b:?|:)/gi;
+const ANSWER =
+  /\b(?:answer|solution|result)\b[^.\n$\\]{0,40}?(?:\b(?:is|are|be|equals)\b:?|:|=)|\banswers?\s(?=\$|\\[([])|####|(?:答案|答|结果)[是为]?[：:]?|答え[は：:]|정답[은는:：]?|(?:réponse|respuesta|resposta|risposta|antwort|ответ|odpowiedź|cevap|الإجابة|الجواب|उत्तर)\s?(?:finale?\s)?(?:est|es|é|è|ist|هي|هو|है)?\s?[:：]?/giu;
+
+function lastTagged(text: string): string | undefined {
+  const end = text.lastIndexOf("</answer>");
+  if (end < 0) return undefined;
+  const start = text.lastIndexOf("<answer>", end);
+  return start < 0 ? undefined : text.slice(start + 8, end);
+}
+
+function extracted(span: string, place: Place): Extracted {
+  return { span: span.trim(), node: readAnswer(span), place };
+}
+
+/** What follows the last anchor that begins at `from` or later and has something after it. */
+function lastAnchor(text: string, anchor: RegExp, from: number): (Extracted & { end: number }) | undefined {
+  const start = Math.max(from, text.length - TAIL);
+  const found = [...text.slice(start).matchAll(anchor)].slice(-4).reverse();
+  for (const match of found) {
+    const after = start + match.index + match[0].length;
+    const place = anchor === FINAL ? "final answer" : "answer";
+    const answer = followedBy(text, after);
+    if (answer) return { ...extracted(answer.content, place), end: after };
+  }
+  return undefined;
+}
+
+/** The formula right after a place, or the first one of the clause that begins there, or its words. */
+function followedBy(text: string, from: number): Span | undefined {
+  const skipped = /^(?:[\s:"“*]|\\")*/.exec(text.slice(from, from + 40))![0].length;
+  const start = from + skipped;
+  const all = formulas(text.slice(start, start + 2_500)).map((span) => moved(span, start));
+  if (all[0]?.start === start) return joinedFormulas(text, all, 0, 1);
+  const end = clauseEnd(text, start);
+  const leading = leadingFormula(text, start, end);
+  if (leading) return leading;
+  const formula = all.findIndex((span) => span.start < end);
+  const number = firstFormula(text, start, formula < 0 ? end : all[formula]!.start);
+  if (number) return number;
+  if (formula >= 0) return joinedFormulas(text, all, formula, 1);
+  const words = text.slice(start, end).trim();
+  return words === "" || words.length > 80 ? undefined : { content: words, start, end };
+}
+
+const moved = (span: Span, by: number): Span => ({ ...span, start: span.start + by, end: span.end + by });
+
+/** Where the sentence or line ends. */
+function clauseEnd(text: string, from: number): number {
+  const rest = text.slice(from, from + 300);
+  const end = rest.search(/[.!?](?=\s|$)|[。！？\n]|\bI hope\b/);
+  return from + (end < 0 ? rest.length : end);
+}
+
+/** The last formula between marks, or the last of the plain text, whichever ends later. */
+function lastIn(text: string): Extracted | undefined {
+  const all = formulas(text);
+  const last = all.at(-1);
+  const plain = lastFormula(text, last?.end ?? 0, text.length);
+  if (plain && !isCode(lineAt(text, plain.number.start))) {
+    const read = extracted(plain.formula.content, "last formula");
+    // Words that look like operators may surround a number; in LaTeX nothing is taken out of a formula.
+    const loose = read.node.kind === "text" && !plain.formula.content.includes("\\");
+    return loose ? extracted(plain.number.content, "last formula") : read;
+  }
+  return last && extracted(joinedFormulas(text, all, all.length - 1, -1).content, "last formula");
+}
+
+function lineAt(text: string, at: number): string {
+  const start = text.lastIndexOf("\n", at) + 1;
+  const end = text.indexOf("\n", at);
+  return text.slice(Math.max(start, at - 500), end < 0 ? at + 500 : Math.min(end, at + 500));
+}

@@ -1,0 +1,49 @@
+/** @file Numbers in words: forty-two, one hundred and twenty, 一百 is not among them. */
+
+const UNITS_AND_TEENS =
+  "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split(
+    " ",
+  );
+const TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split(" ");
+
+const SMALL: ReadonlyMap<string, bigint> = new Map([
+  ...UNITS_AND_TEENS.map((word, i): [string, bigint] => [word, BigInt(i)]),
+  ...TENS.map((word, i): [string, bigint] => [word, BigInt(10 * (i + 2))]),
+]);
+
+const LARGE: ReadonlyMap<string, bigint> = new Map([
+  ["thousand", 1_000n],
+  ["million", 1_000_000n],
+  ["billion", 1_000_000_000n],
+  ["trillion", 1_000_000_000_000n],
+]);
+
+/** Whether a word is part of a number in words. */
+export const isNumberWord = (word: string): boolean => SMALL.has(word) || LARGE.has(word) || word === "hundred";
+
+/** The number that a text spells out, and nothing else. */
+export function numberInWords(text: string): bigint | undefined {
+  if (text.length > 200) return undefined;
+  const lower = text.toLowerCase().trim();
+  const sign = /^(?:negative|minus)\s/.test(lower) ? -1n : 1n;
+  const words = lower.replace(/^(?:negative|minus)\s/, "").split(/[\s-]+/);
+  let [total, group, last] = [0n, 0n, -1n];
+  for (const [i, word] of words.entries()) {
+    if (word === "and" && i > 0 && i < words.length - 1) continue;
+    const small = SMALL.get(word);
+    if (small !== undefined) {
+      // "twenty five" is a number, "five twenty" and "two three" are two.
+      if (last >= 0n && !(last >= 20n && last < 100n && small > 0n && small < 10n)) return undefined;
+      group += small;
+      last = small;
+    } else if (word === "hundred" && group > 0n && group < 10n) {
+      group *= 100n;
+      last = -1n;
+    } else if (LARGE.has(word) && group > 0n) {
+      total += group * LARGE.get(word)!;
+      group = 0n;
+      last = -1n;
+    } else return undefined;
+  }
+  return sign * (total + group);
+}

@@ -1,0 +1,129 @@
+/** @file The value of a tree at a point: exact where arithmetic allows it, otherwise complex with a bound of its error. */
+
+import { onRationals } from "../algebra/exact.ts";
+import type { Rational } from "../algebra/rational.ts";
+import * as Q from "../algebra/rational.ts";
+import { Beyond, type Budget } from "../limits.ts";
+import type { Node } from "../tree.ts";
+import { over, plus, power, present, real, size, times, UNDEFINED, type Value } from "./complex.ts";
+import { functionValue } from "./functions.ts";
+
+/** Where to evaluate: values of symbols, exact doubles. */
+export type Point = {
+  symbols: ReadonlyMap<string, number>;
+  budget: Budget;
+  /** Set once a root or logarithm of a negative number was taken. */
+  complex: boolean;
+  /** Set once a value left the range in which doubles add exactly enough. */
+  wide: boolean;
+};
+
+/** Functions that jump, which double arithmetic may put on the wrong side. */
+const EXACT = new Set(["floor", "ceil", "sgn", "mod", "gcd", "lcm", "abs", "min", "max", "factorial", "binom"]);
+
+/** The most terms of a sum or product. */
+const TERMS = 60;
+
+/** The value of an expression; NaN where it has none or the grader cannot compute it. */
+export function evaluate(node: Node, point: Point): Value {
+  const value = valueOfNode(node, point);
+  const magnitude = size(value);
+  if (magnitude > 1e8 || (magnitude < 1e-8 && magnitude > 16 * value.error)) point.wide = true;
+  return value;
+}
+
+function valueOfNode(node: Node, point: Point): Value {
+  point.budget.spend(1);
+  const at = (child: Node) => evaluate(child, point);
+  switch (node.kind) {
+    case "number":
+      return ofRational(node.value, point);
+    case "symbol": {
+      if (node.name === "i") return { re: 0, im: 1, error: 0 };
+      if (node.name === "pi") return real(Math.PI);
+      if (node.name === "e") return real(Math.E);
+      const value = point.symbols.get(node.name);
+      return value === undefined ? UNDEFINED : real(value, 0);
+    }
+    case "percent":
+      return times(at(node.value), real(0.01));
+    case "quantity":
+      return node.unit === "degree" ? times(at(node.value), real(Math.PI / 180)) : at(node.value);
+    case "operation":
+      if (node.op === "+") return plus(at(node.left), at(node.right));
+      if (node.op === "*") return times(at(node.left), at(node.right));
+      if (node.op === "/") return over(at(node.left), at(node.right));
+      return power(at(node.left), at(node.right), point);
+    case "call": {
+      if (node.name === "sum" || node.name === "prod") return series(node, point);
+      const exact = EXACT.has(node.name) ? exactly(node, point) : undefined;
+      if (exact) return ofRational(exact, point);
+      const [first, ...others] = node.args;
+      return functionValue(node.name, [at(first), ...others.map(at)], point);
+    }
+    default:
+      return UNDEFINED;
+  }
+}
+
+function ofRational(value: Rational, point: Point): Value {
+  // A double holds 53 bits of it.
+  if (Q.bits(value.n) > 48 || Q.bits(value.d) > 48) point.wide = true;
+  return present(value.d === 1n ? real(Q.toNumber(value), 0) : real(Q.toNumber(value)), value.n === 0n);
+}
+
+/** The value as a fraction, where only arithmetic and exact functions stand between numbers. */
+function exactly(node: Node, point: Point): Rational | undefined {
+  try {
+    return rationalAt(node, point);
+  } catch (error) {
+    if (error instanceof RangeError || error instanceof Beyond) return undefined;
+    throw error;
+  }
+}
+
+function rationalAt(node: Node, point: Point): Rational | undefined {
+  point.budget.spend(1);
+  if (node.kind === "number") return node.value;
+  if (node.kind === "symbol") {
+    const value = point.symbols.get(node.name);
+    if (value === undefined) return undefined;
+    const scaled = value * 2 ** 20;
+    return Number.isSafeInteger(scaled) ? Q.ratio(BigInt(scaled), 2n ** 20n) : undefined;
+  }
+  if (node.kind === "call") {
+    const values = node.args.map((arg) => rationalAt(arg, point));
+    if (!values.every((value) => value !== undefined)) return undefined;
+    return onRationals(node.name, values, values.every(Q.isInteger));
+  }
+  if (node.kind !== "operation") return undefined;
+  const [a, b] = [rationalAt(node.left, point), rationalAt(node.right, point)];
+  if (!a || !b) return undefined;
+  if (node.op === "+") return Q.add(a, b);
+  if (node.op === "*") return Q.multiply(a, b);
+  if (node.op === "/") return Q.divide(a, b);
+  return Q.isInteger(b) && Q.abs(b).n <= 64n ? Q.power(a, Number(b.n / b.d)) : undefined;
+}
+
+/** Σ and Π with bounds that are whole numbers at the point. */
+function series(node: Node & { kind: "call" }, point: Point): Value {
+  const [lower, upper, body] = node.args;
+  const start = lower.kind === "call" && lower.name === "_" ? lower.args[0] : undefined;
+  if (start?.kind !== "relation" || start.parts[0]!.kind !== "symbol" || upper?.kind !== "call" || !body)
+    return UNDEFINED;
+  const [first, last] = [evaluate(start.parts[1]!, point), evaluate(upper.args[0], point)];
+  const terms = last.re - first.re + 1;
+  if (![first, last].every(({ re, im, error }) => im === 0 && error === 0 && Number.isInteger(re))) return UNDEFINED;
+  if (terms < 0 || terms > TERMS) return UNDEFINED;
+  const values = new Map(point.symbols);
+  const inner: Point = { ...point, symbols: values };
+  let result = real(node.name === "sum" ? 0 : 1, 0);
+  for (let k = first.re; k <= last.re; k++) {
+    values.set(start.parts[0]!.name, k);
+    const term = evaluate(body, inner);
+    result = node.name === "sum" ? plus(result, term) : times(result, term);
+  }
+  point.complex ||= inner.complex;
+  point.wide ||= inner.wide;
+  return result;
+}
