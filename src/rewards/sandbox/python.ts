@@ -7,6 +7,7 @@ import vm from "node:vm";
 import { clip, type Engine, type Job, type Outcome } from "./protocol.ts";
 import { LOOP } from "./python-codec.ts";
 import { JUDGE, PROGRAM, WASM } from "./python-guest.ts";
+import { endOf, readObject, verdictOf } from "./python-outcome.ts";
 import { bootPython, pythonImage, type Realm } from "./python-realm.ts";
 import { session } from "./python-session.ts";
 
@@ -59,7 +60,7 @@ export async function openPython(stackBytes: number): Promise<Engine> {
         const test = JSON.stringify(job.test).replace(/[^\x20-\x7e]/g, escaped);
         const { said, failed } = inside(judge!, `run(${JSON.stringify(JSON.stringify([test, "", 0]))}, "judge")`);
         if (typeof said !== "string" || said[0] !== ".")
-          return { status: "crashed", reason: `the judging interpreter failed: ${clip(String(failed))}` };
+          return { status: "failed", reason: `the test broke down: ${clip(String(failed))}` };
         return verdictOf(said.slice(1));
       } catch (error) {
         program = undefined;
@@ -87,14 +88,6 @@ function isFresh(realm: Realm | undefined): boolean {
   }
 }
 
-/** What a judge says of a program. */
-export function verdictOf(text: string): Outcome {
-  const judged = readObject(text);
-  if (judged.passed === true) return { status: "finished", stdout: "" };
-  if (typeof judged.failed === "string") return { status: "failed", reason: clip(judged.failed) };
-  return { status: "unreadable", reason: `the test cannot be judged here: ${clip(String(judged.unreadable))}` };
-}
-
 /** What a realm says of a run. Nothing in it is believed beyond what printing could have said. */
 function outcomeOf({ said, over, stdout, failed }: Record<string, unknown>, job: Job): Outcome {
   if (over === true) return { status: "limit", reason: `output limit of ${job.limits.output_bytes} bytes` };
@@ -107,19 +100,4 @@ function outcomeOf({ said, over, stdout, failed }: Record<string, unknown>, job:
   if (failed !== undefined || said[0] !== "!")
     return { status: "failed", reason: clip(typeof failed === "string" ? failed : "the interpreter broke down") };
   return endOf(said.slice(1), job, stdout);
-}
-
-/** How a program ended, as its side tells it: [error, exit code]. */
-export function endOf(text: string, { kind }: Pick<Job, "kind">, stdout: string): Outcome {
-  const end: unknown = JSON.parse(text);
-  const [error, code] = Array.isArray(end) ? end : ["the interpreter broke down", 1];
-  if (error === "exit" && code !== 0) return { status: "failed", reason: `exit code ${clip(String(code), 20)}` };
-  if (error === "exit" && kind === "assertion") return { status: "failed", reason: "it ended before the test" };
-  if (error && error !== "exit") return { status: "failed", reason: clip(String(error)) };
-  return { status: "finished", stdout };
-}
-
-function readObject(text: unknown): Record<string, unknown> {
-  const value: unknown = typeof text === "string" ? JSON.parse(text) : undefined;
-  return Object.assign(Object.create(null), value);
 }
