@@ -107,7 +107,7 @@ for i in range(1 << 10): print("x" * (1 << 20))
 print("broken out")`,
     "sleeping past the limit": () => `
 import time
-time.sleep(6)
+time.sleep(60)
 print("broken out")`,
     "the host's JavaScript": () => `
 ${OPENED}
@@ -167,7 +167,7 @@ console.log("broken out");`,
 for (let i = 0; i < 1 << 10; i++) console.log("x".repeat(1 << 20));
 console.log("broken out");`,
     "sleeping past the limit": () => `
-const until = Date.now() + 6000;
+const until = Date.now() + 60_000;
 while (Date.now() < until);
 console.log("broken out");`,
     "importing what there is not": () =>
@@ -341,6 +341,85 @@ def f(x): return 0`,
   }
 });
 
+/** What a program leaves behind in the interpreter, and what the next one would see of it. */
+const TRACES: Record<string, [leaves: string, sees: string]> = {
+  "a patched builtin": ["import builtins\nbuiltins.print = builtins.len = lambda *args: 0", "print(len('abc'))"],
+  "a module of its own": [
+    "import sys, types\nsys.modules['math'] = sys.modules['mine'] = types.ModuleType('mine')",
+    "import math\ntry:\n    import mine\nexcept ImportError: print(math.gcd(9, 6))",
+  ],
+  "an attribute of a module": ["import math, json\nmath.gcd = json.dumps = None", "import math\nprint(math.gcd(9, 6))"],
+  "a file": [
+    "open('/tmp/left', 'w').write('3')",
+    "import os\nprint(3 if not os.path.exists('/tmp/left') else 'broken out')",
+  ],
+  "a working directory": ["import os\nos.chdir('/tmp')", "import os\nprint(3 if os.getcwd() != '/tmp' else 4)"],
+  "an environment variable": [
+    "import os\nos.environ['LEFT'] = '3'",
+    "import os\nprint(os.environ.get('LEFT', 3) and 3 if 'LEFT' not in os.environ else 4)",
+  ],
+  "a limit of recursion": [
+    "import sys\nsys.setrecursionlimit(77)",
+    "import sys\nprint(3 if sys.getrecursionlimit() > 500 else 4)",
+  ],
+  "a random state": [
+    "import random\nrandom.seed(5)\nrandom.random()",
+    "import random\nprint(3 if random.random() != random.Random(5).random() else 4)",
+  ],
+  "callbacks of the collector and at exit": [
+    "import atexit, gc\ngc.callbacks.append(lambda *args: print('broken out'))\natexit.register(print, 'broken out')",
+    "import gc\ngc.collect()\nprint(3)",
+  ],
+  "filters of warnings": [
+    "import warnings\nwarnings.simplefilter('error')",
+    "import warnings\nwarnings.warn('x')\nprint(3)",
+  ],
+  hooks: [
+    "import sys\nsys.settrace(lambda *args: None)\nsys.displayhook = sys.excepthook = None\nsys.path.insert(0, '/left')\nsys.meta_path.clear()",
+    "import sys, fractions, tomllib\nprint(3 if sys.gettrace() is None and '/left' not in sys.path else 4)",
+  ],
+  "a thread": [
+    "import threading, time\nthreading.Thread(target=lambda: time.sleep(0.2), daemon=True).start()",
+    "import threading\nprint(2 + threading.active_count())",
+  ],
+  "a closed standard input and output": [
+    "import os, sys\nsys.stdin.close()\nos.close(0)\nos.close(1)\nos.close(2)",
+    "input()\nprint(3)",
+  ],
+  "an open file": [
+    "import os\nkept = [os.open('/dev/null', os.O_RDONLY) for i in range(20)]",
+    "import os\nfd = os.open('/dev/null', os.O_RDONLY)\nprint(3 if fd < 8 else fd)",
+  ],
+  "a change of a class written in C": [
+    "import ctypes, gc\ngc.get_referents(str.__dict__)[0]['title'] = lambda self: 'broken out'\nctypes.pythonapi.PyType_Modified(ctypes.py_object(str))",
+    "print(3 if 'ab'.title() == 'Ab' else 4)",
+  ],
+  "large memory": [
+    "kept = bytearray(b'x' * (1 << 26))\nimport sys\nsys.kept = kept",
+    "import sys\nprint(3 if not hasattr(sys, 'kept') else 4)",
+  ],
+  "a constant that is shared": [
+    "import ctypes\nctypes.memmove(id(3) + 24, (4).to_bytes(4, 'little'), 4) if hasattr(ctypes, 'memmove') else None",
+    "print(1 + 2)",
+  ],
+};
+
+for (const { name, judge, language, skip } of ENGINES)
+  if (language === "python")
+    test(`${name}: no program finds anything that another left behind`, { skip }, async (t) => {
+      for (const [left, [leaves, sees]] of Object.entries(TRACES))
+        await t.test(left, async () => {
+          await printing(judge, "python", leaves, [{ output: "" }]);
+          const next = await printing(judge, "python", sees, [{ input: "1\n", output: "3" }]);
+          assert.equal(next.verdict, "correct", next.reason);
+          await asserting(judge, "python", `${leaves}\ndef f(x): return x`, ["assert f(1) == 2"]);
+          const called = await asserting(judge, "python", "def f(x): return x + 1", [
+            "assert f(2) == 3 and len([1]) == 1",
+          ]);
+          assert.equal(called.verdict, "correct", called.reason);
+        });
+    });
+
 test("the last closed block of the asked language after the reasoning is the program", async () => {
   const answer = JSON.stringify({ stdin_tests: [{ input: "", output: "2" }] });
   const judge = (completion: string, finish_reason: "stop" | "length" = "stop") =>
@@ -375,7 +454,7 @@ test("tests that cannot be read are unknown, a sandbox that does not work is inf
       { output: "2" },
     ]);
     assert.deepEqual([broken.score, broken.verdict], [null, "infra_error"]);
-    assert.match(broken.reason, /ENOENT/);
+    assert.match(broken.reason, /ENOENT|not found/);
   } finally {
     process.execPath = execPath;
   }

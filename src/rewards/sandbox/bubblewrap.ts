@@ -1,20 +1,30 @@
-/** @file The system's python3 under bubblewrap: no network, no files but Python's own, limits, and no new processes. */
+/**
+ * @file The system's python3 under bubblewrap: no network, no files but Python's own, limits, no new processes. One
+ * interpreter waits in the sandbox and forks for each program.
+ */
 
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, readlinkSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import type { Sandbox } from "./process.ts";
-import { clip, type Job, type Outcome } from "./protocol.ts";
+import { type Forked, openForks } from "./forks.ts";
+import type { Request, Sandbox } from "./process.ts";
+import type { Outcome } from "./protocol.ts";
+import { endOf, verdictOf } from "./python-outcome.ts";
+import { seccomp } from "./seccomp.ts";
+import { zygote } from "./zygote.ts";
 
-type Tools = { bwrap: string; python: string; binds: string[]; filter: Buffer };
-
-/** A sandbox for stdin jobs, or undefined where bubblewrap or python3 is missing or may not make namespaces. */
-export async function openBubblewrap(processes: number): Promise<Pick<Sandbox, "run"> | undefined> {
-  const tools = findTools();
-  if (!tools) return undefined;
+/** A sandbox for Python, or undefined where bubblewrap or python3 is missing or may not make namespaces. */
+export async function openBubblewrap(processes: number): Promise<Sandbox | undefined> {
+  const command = findCommand();
+  if (!command) return undefined;
+  const forks = openForks(command.bwrap, command.args, command.script, 2 * processes);
+  const run = (request: Request) => runOnce(forks, request);
   const limits = { time_ms: 10_000, memory_mb: 512, output_bytes: 100 };
-  const trial = await runOnce(tools, { kind: "stdin", program: "print(input())", stdin: "works\n", limits });
-  if (trial.status !== "finished" || trial.stdout !== "works\n") return undefined;
+  const trial = await run({ kind: "stdin", program: "print(input())", stdin: "works\n", limits });
+  if (trial.status !== "finished" || trial.stdout !== "works\n") {
+    forks.close();
+    return undefined;
+  }
 
   let free = processes;
   const waiting: (() => void)[] = [];
@@ -22,16 +32,19 @@ export async function openBubblewrap(processes: number): Promise<Pick<Sandbox, "
     async run(request) {
       if (free > 0) free--;
       else await new Promise<void>((resolve) => waiting.push(resolve));
-      const outcome = await runOnce(tools, request);
+      let outcome = await run(request);
+      if (outcome.status === "crashed") outcome = await run(request);
       const next = waiting.shift();
       if (next) next();
       else free++;
       return outcome;
     },
+    close: forks.close,
   };
 }
 
-function findTools(): Tools | undefined {
+/** How the sandbox is started; the script is given the folder of the socket, which is seen as SOCKET inside. */
+function findCommand() {
   const filter = seccomp();
   const onPath = (name: string) =>
     (process.env.PATH ?? "")
@@ -39,137 +52,125 @@ function findTools(): Tools | undefined {
       .map((folder) => join(folder, name))
       .find((path) => existsSync(path));
   const bwrap = onPath("bwrap");
-  const python = existsSync("/usr/bin/python3") ? "/usr/bin/python3" : onPath("python3");
+  // the one that a user would get, which may have packages
+  const python = onPath("python3") ?? (existsSync("/usr/bin/python3") ? "/usr/bin/python3" : undefined);
   if (process.platform !== "linux" || !filter || !bwrap || !python) return undefined;
   try {
-    const [executable, prefix] = execFileSync(
-      python,
-      ["-I", "-c", "import sys; print(sys.executable, sys.base_prefix, sep='\\n')"],
-      { encoding: "utf8", timeout: 10_000 },
-    ).split("\n") as [string, string];
-    const binds = ["/usr", "/lib", "/lib64", ...(prefix.startsWith("/usr") ? [] : [prefix])]
+    const asked = "import sys; print(sys.executable, sys.prefix, sys.base_prefix, sep='\\n')";
+    const [executable, ...prefixes] = execFileSync(python, ["-I", "-c", asked], { encoding: "utf8", timeout: 10_000 })
+      .trim()
+      .split("\n") as [string, ...string[]];
+    const own = [...new Set(prefixes)].filter((prefix) => !prefix.startsWith("/usr"));
+    const binds = ["/usr", "/lib", "/lib64", ...own]
       .filter((path) => existsSync(path))
       .flatMap((path) =>
         lstatSync(path).isSymbolicLink() ? ["--symlink", readlinkSync(path), path] : ["--ro-bind", path, path],
       );
-    return { bwrap, python: executable, binds, filter };
+    const args = (folder: string) => [
+      ...["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "sandbox"],
+      ...binds,
+      ...["--proc", "/proc", "--dev-bind", "/dev/null", "/dev/null", "--dev-bind", "/dev/urandom", "/dev/urandom"],
+      ...["--symlink", "/proc/self/fd/0", "/dev/stdin", "--symlink", "/proc/self/fd/1", "/dev/stdout"],
+      ...["--ro-bind", folder, "/run/judge", "--ro-bind-data", "3", "/main.py", "--remount-ro", "/", "--chdir", "/"],
+      ...["--clearenv", "--setenv", "PYTHONHASHSEED", "0", "--setenv", "LC_ALL", "C.UTF-8"],
+      ...[executable, "-I", "-B", "-X", "utf8", "/main.py"],
+    ];
+    return { bwrap, args, script: zygote(filter, "/run/judge/socket") };
   } catch {
     return undefined; // a python3 that cannot say where it lives is as good as none
   }
 }
 
-function runOnce(
-  { bwrap, python, binds, filter }: Tools,
-  job: Omit<Job & { kind: "stdin" }, "id"> | { kind: "assertion" },
-): Promise<Outcome> {
-  if (job.kind !== "stdin") return Promise.resolve({ status: "crashed", reason: "bubblewrap runs stdin tests only" });
-  const { time_ms, memory_mb, output_bytes } = job.limits;
-  const limits = `ulimit -c 0 -t ${Math.ceil(time_ms / 1000) + 1} -v ${memory_mb * 1024 + 65_536} -n 64`;
-  const commands = limits
-    .replace("ulimit ", "")
-    .match(/-\w \d+/g)!
-    .map((limit) => `ulimit ${limit}`);
-  const args = [
-    ...["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "sandbox"],
-    ...binds,
-    ...["--proc", "/proc", "--dev-bind", "/dev/null", "/dev/null", "--dev-bind", "/dev/urandom", "/dev/urandom"],
-    ...["--ro-bind-data", "4", "/main.py", "--remount-ro", "/", "--chdir", "/", "--seccomp", "3"],
-    ...[python, "-I", "-X", "utf8", "/main.py"],
-  ];
-  return new Promise((resolve) => {
-    const child = spawn("/bin/sh", ["-c", `${commands.join("; ")}; exec "$@"`, "sh", bwrap, ...args], {
-      env: {},
-      cwd: "/",
-      detached: true,
-      stdio: ["pipe", "pipe", "pipe", "pipe", "pipe"],
-    });
-    const chunks: Buffer[] = [];
-    let size = 0;
-    let complaint = "";
-    let limit: string | undefined;
-    const stop = (why: string) => {
-      limit ??= why;
-      child.kill("SIGKILL");
-    };
-    const timer = setTimeout(() => stop(`time limit of ${time_ms / 1000} s`), time_ms);
-    const [stdin, stdout, stderr, seccompPipe, programPipe] = child.stdio as unknown as NodeJS.ReadWriteStream[];
-    stdout!.on("data", (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > output_bytes) stop(`output limit of ${output_bytes} bytes`);
-      else chunks.push(chunk);
-    });
-    stderr!.on("data", (chunk: Buffer) => {
-      complaint = (complaint + chunk.toString()).slice(-1000);
-    });
-    // a program may end without reading all that it is given, and be killed while it writes
-    for (const pipe of child.stdio) pipe!.on("error", () => {});
-    stdin!.end(job.stdin);
-    seccompPipe!.end(filter);
-    programPipe!.end(job.program);
-    child.on("error", (error) => {
-      clearTimeout(timer);
-      resolve({ status: "crashed", reason: `bubblewrap did not start: ${error.message}` });
-    });
-    child.on("close", (code, signal) => {
-      clearTimeout(timer);
-      if (limit) resolve({ status: "limit", reason: limit });
-      else if (code === 0) resolve({ status: "finished", stdout: Buffer.concat(chunks).toString() });
-      else resolve({ status: "failed", reason: clip(complaint.trim().split("\n").pop() || `exit ${signal ?? code}`) });
-    });
-  });
+type Forks = ReturnType<typeof openForks>;
+
+async function runOnce(forks: Forks, request: Request): Promise<Outcome> {
+  try {
+    return request.kind === "stdin" ? await printed(forks, request) : await judged(forks, request);
+  } catch (error) {
+    return { status: "crashed", reason: `bubblewrap: ${(error as Error).message}` };
+  }
 }
 
-/**
- * A seccomp filter in classic BPF: threads may start, processes may not; no sockets, no tracing, no namespaces.
- * Each instruction is code u16, jump-if-true u8, jump-if-false u8, operand u32.
- */
-export function seccomp(arch = process.arch): Buffer | undefined {
-  const machine = SYSCALLS[arch];
-  if (!machine) return undefined;
-  const [LOAD, EQUAL, ABOVE, BITS, RETURN] = [0x20, 0x15, 0x35, 0x45, 0x06];
-  const [ALLOW, KILL, EPERM, ENOSYS] = [0x7fff0000, 0x80000000, 0x00050001, 0x00050026];
-  const CLONE_THREAD = 0x10000;
-  const program: [number, number, number, number][] = [
-    [LOAD, 0, 0, 4], // the architecture
-    [EQUAL, 1, 0, machine.audit],
-    [RETURN, 0, 0, KILL],
-    [LOAD, 0, 0, 0], // the number of the call
-    [ABOVE, 0, 1, 0x40000000], // the x32 calls
-    [RETURN, 0, 0, KILL],
-    [EQUAL, 0, 1, machine.clone3],
-    [RETURN, 0, 0, ENOSYS],
-    ...machine.denied.flatMap((call): typeof program => [
-      [EQUAL, 0, 1, call],
-      [RETURN, 0, 0, EPERM],
-    ]),
-    [EQUAL, 0, 3, machine.clone],
-    [LOAD, 0, 0, 16], // its flags
-    [BITS, 1, 0, CLONE_THREAD],
-    [RETURN, 0, 0, EPERM],
-    [RETURN, 0, 0, ALLOW],
-  ];
-  const bytes = Buffer.alloc(program.length * 8);
-  program.forEach(([code, yes, no, operand], i) => {
-    bytes.writeUInt16LE(code, i * 8);
-    bytes.writeUInt8(yes, i * 8 + 2);
-    bytes.writeUInt8(no, i * 8 + 3);
-    bytes.writeUInt32LE(operand, i * 8 + 4);
+const limitsOf = ({ memory_mb, time_ms }: Request["limits"]) => [memory_mb << 20, Math.ceil(time_ms / 1000) + 2];
+
+async function printed(forks: Forks, { program, stdin, limits }: Request & { kind: "stdin" }): Promise<Outcome> {
+  const fork = await forks.take();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let limit: string | undefined;
+  const stop = (why: string) => {
+    limit ??= why;
+    fork.kill();
+  };
+  fork.onData((chunk) => {
+    size += chunk.length;
+    if (size > limits.output_bytes) stop(`output limit of ${limits.output_bytes} bytes`);
+    else chunks.push(chunk);
   });
-  return bytes;
+  fork.send({ kind: "stdin", source: program, stdin, limits: limitsOf(limits) });
+  const unwatch = watch([fork], limits.time_ms, stop);
+  const { code, signal, complaint } = await fork.ended;
+  unwatch();
+  if (limit === BUSY) return { status: "crashed", reason: BUSY };
+  if (limit) return { status: "limit", reason: limit };
+  if (signal !== 0) return { status: "failed", reason: `it was ended by signal ${signal}` };
+  if (code === 0) return { status: "finished", stdout: Buffer.concat(chunks).toString() };
+  return { status: "failed", reason: complaint.trim().split("\n").pop()?.slice(0, 300) || `exit code ${code}` };
 }
 
-const SYSCALLS: Record<string, { audit: number; clone: number; clone3: number; denied: number[] }> = {
-  // fork vfork socket socketpair ptrace mount umount2 unshare setns bpf perf_event_open keyctl add_key request_key userfaultfd io_uring_setup
-  x64: {
-    audit: 0xc000003e,
-    clone: 56,
-    clone3: 435,
-    denied: [57, 58, 41, 53, 101, 165, 166, 272, 308, 321, 298, 250, 248, 249, 323, 425],
-  },
-  arm64: {
-    audit: 0xc00000b7,
-    clone: 220,
-    clone3: 435,
-    denied: [198, 199, 117, 40, 39, 97, 268, 280, 241, 219, 217, 218, 282, 425],
-  },
-};
+/** The program in one fork, the test in another; what they say to each other goes through here, line by line. */
+async function judged(forks: Forks, request: Request & { kind: "assertion" }): Promise<Outcome> {
+  const { limits, program: source, test } = request;
+  const [program, judge] = await Promise.all([forks.take(), forks.take()]);
+  let limit: string | undefined;
+  const stop = (why: string) => {
+    limit ??= why;
+    program.kill();
+    judge.kill();
+  };
+  const unwatch = watch([program, judge], limits.time_ms, stop);
+  try {
+    program.send({ kind: "program", limits: limitsOf(limits) });
+    judge.send({ kind: "judge", limits: limitsOf(limits) });
+    program.say(asciiOf([source, "solution"]));
+    const end = await program.line();
+    if (limit) return limit === BUSY ? { status: "crashed", reason: BUSY } : { status: "limit", reason: limit };
+    if (end?.[0] !== "!") return { status: "failed", reason: "it ended before the test" };
+    const ran = endOf(end.slice(1), request, "");
+    if (ran.status !== "finished") return ran;
+    judge.say(asciiOf(test));
+    for (let from = judge, to = program; ; [from, to] = [to, from]) {
+      const line = await from.line();
+      if (limit) return limit === BUSY ? { status: "crashed", reason: BUSY } : { status: "limit", reason: limit };
+      if (from === judge && line === undefined) return { status: "failed", reason: "the test broke down" };
+      if (from === judge && line![0] === ".") return verdictOf(line!.slice(1));
+      to.say(line ?? LEFT);
+    }
+  } finally {
+    unwatch();
+    program.kill();
+    judge.kill();
+  }
+}
+
+const LEFT = '!{"error":["RuntimeError","RuntimeError","the program has ended"]}';
+const asciiOf = (value: unknown) =>
+  JSON.stringify(value).replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
+const BUSY = "the machine is too busy to keep the time limit";
+const MOST_WAITING = 30;
+
+/** Stop forks whose own time is over: the wall clock, less what they waited for a processor. */
+function watch(forks: readonly Forked[], time_ms: number, stop: (why: string) => void): () => void {
+  const start = performance.now();
+  const look = async () => {
+    const waits = await Promise.all(forks.map((fork) => fork.waited()));
+    const passed = performance.now() - start;
+    const left = time_ms - (passed - waits.reduce((sum, ms) => sum + ms, 0));
+    if (left <= 0) stop(`time limit of ${time_ms / 1000} s`);
+    else if (passed > MOST_WAITING * time_ms) stop(BUSY);
+    else timer = setTimeout(look, Math.max(left, 20));
+  };
+  let timer = setTimeout(look, time_ms);
+  return () => clearTimeout(timer);
+}

@@ -1,12 +1,12 @@
 /** @file A child process that runs untrusted programs: it opens one engine, gives up what it does not need, takes jobs. */
 
 import { openJavascript } from "./javascript.ts";
-import { clip, type Job, type Language, type Outcome, type Reply } from "./protocol.ts";
+import { clip, type Job, type Language, type Reply } from "./protocol.ts";
 import { openPython } from "./python.ts";
 
 const host = process;
 const open = { python: openPython, javascript: openJavascript }[host.argv[2] as Language];
-const engine = await open();
+const engine = await open(Number(host.argv[3]) * 1024);
 const collect = globalThis.gc;
 
 // Even if a program came out of its engine, there would be nothing here to hold on to.
@@ -33,15 +33,8 @@ host.on("message", (job: Job) => {
   last = last.then(async () => {
     await engine.prepare(job.kind);
     send({ type: "running", id: job.id });
-    const [clock, cpu] = [Date.now(), host.cpuUsage()];
-    const outcome = engine.run(job);
-    const { user, system } = host.cpuUsage(cpu);
-    // A limit that passed while others had the processor says nothing of the program.
-    const starved = Date.now() - clock >= job.limits.time_ms && (user + system) / 1000 < job.limits.time_ms / 2;
-    const busy: Outcome = { status: "crashed", reason: "the machine is too busy to keep the time limit" };
-    send({ type: "ended", id: job.id, outcome: starved && outcome.status === "limit" ? busy : outcome });
-    if (++runs % 4 === 0) collect?.();
-    await engine.prepare(job.kind);
+    send({ type: "ended", id: job.id, outcome: engine.run(job) });
+    if ((await engine.prepare(job.kind)) && ++runs % 4 === 0) collect?.();
   });
   last.catch((error: Error) => {
     const reply: Reply = { type: "ended", id: job.id, outcome: { status: "crashed", reason: clip(error.message) } };

@@ -38,7 +38,10 @@ async function bubblewrap(): Promise<SandboxState> {
   const name = "python3 under bubblewrap";
   const start = performance.now();
   const sandbox = await openBubblewrap(1); // tried with a program
-  if (sandbox) return { name, ok: true, reason: null, start_ms: Math.round(performance.now() - start) };
+  if (sandbox) {
+    sandbox.close();
+    return { name, ok: true, reason: null, start_ms: Math.round(performance.now() - start) };
+  }
   const missing = ["bwrap", "python3"].filter((tool) => !onPath(tool));
   const reason =
     process.platform !== "linux"

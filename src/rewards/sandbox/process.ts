@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { ownTime } from "./own-time.ts";
 import { clip, type Job, type Language, type Outcome, type Reply } from "./protocol.ts";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -39,8 +40,10 @@ const replySchema: z.ZodType<Reply> = z.discriminatedUnion("type", [
 ]);
 
 const LOAD_MS = 120_000;
-/** A child ends a run at its limit by itself; if it has not done so by then, it is killed. */
-const GRACE_MS = 10_000;
+/** A child that is told to end a run and has not done so by then is killed. */
+const GRACE_MS = 3000;
+/** On a machine that is so busy that a limit takes so many times as long nothing is said of the program. */
+const MOST_WAITING = 30;
 
 /** WebAssembly interpreters of one language in child processes without environment, files, network or children. */
 export function openSandbox(language: Language, options: SandboxOptions): Sandbox {
@@ -87,7 +90,7 @@ export function openSandbox(language: Language, options: SandboxOptions): Sandbo
 type Child = ReturnType<typeof startChild>;
 
 function startChild(language: Language, memoryMb: number) {
-  const child = spawn(process.execPath, [...flags(memoryMb), CHILD, language], {
+  const child = spawn(...command(language, memoryMb), {
     cwd: tmpdir(),
     env: {},
     detached: true,
@@ -119,7 +122,7 @@ function startChild(language: Language, memoryMb: number) {
     alive = false;
     ended(
       clip(
-        `its process ended with ${signal ?? `code ${code}`} ${/^.*(?:Error|FATAL).*$/m.exec(complaint)?.[0] ?? ""}`.trim(),
+        `its process ended with ${signal ?? `code ${code}`} ${/^.*(?:Error|FATAL|not found).*$/m.exec(complaint)?.[0] ?? ""}`.trim(),
       ),
     );
   });
@@ -147,10 +150,15 @@ function startChild(language: Language, memoryMb: number) {
           reason: `the ${language} sandbox did not start: ${failure ?? "its process is gone"}`,
         };
       }
+      const { time_ms } = request.limits;
+      const outOfTime: Outcome = { status: "limit", reason: `time limit of ${time_ms / 1000} s` };
       const outcome = await new Promise<Outcome>((resolve) => {
         const id = ++ids;
+        let told: number | undefined; // when it was told that its time is over
         const crash = (why: string) =>
-          resolve({ status: "crashed", reason: `the ${language} sandbox crashed: ${why}` });
+          resolve(
+            told === undefined ? { status: "crashed", reason: `the ${language} sandbox crashed: ${why}` } : outOfTime,
+          );
         let timer = setTimeout(() => {
           kill();
           crash("it was not ready in time");
@@ -163,10 +171,26 @@ function startChild(language: Language, memoryMb: number) {
           if (reply.type === "loaded" || reply.id !== id) return;
           clearTimeout(timer);
           if (reply.type === "ended") return resolve(reply.outcome);
-          timer = setTimeout(() => {
-            kill();
-            resolve({ status: "limit", reason: `time limit of ${request.limits.time_ms / 1000} s` });
-          }, request.limits.time_ms + GRACE_MS);
+          const [own, start] = [ownTime(child.pid!), performance.now()];
+          const look = () => {
+            const waited = performance.now() - start;
+            if (told !== undefined && waited - told > GRACE_MS) {
+              kill();
+              return resolve(outOfTime);
+            }
+            if (waited > MOST_WAITING * time_ms + GRACE_MS) {
+              kill();
+              return resolve({ status: "crashed", reason: "the machine is too busy to keep the time limit" });
+            }
+            const left = time_ms - own();
+            if (left <= 0 && told === undefined) {
+              told = waited;
+              // Python's run ends with this signal; JavaScript's looks at the time itself
+              if (language === "python") child.kill("SIGINT");
+            }
+            timer = setTimeout(look, told === undefined ? Math.max(left, 20) : GRACE_MS / 4);
+          };
+          timer = setTimeout(look, time_ms);
         };
         child.send({ ...request, id }, (error) => error && ended(error.message));
       });
@@ -186,6 +210,17 @@ function hold(child: ChildProcess, yes: boolean): void {
 
 const CHILD = fileURLToPath(new URL("./child.js", import.meta.url));
 
+/** Programs recurse: 172 MB of stack where a shell can ask for it. A main thread has 8 MB on Linux and macOS, 1 MB on Windows. */
+const STACK = "for s in 176128 65520; do ulimit -s $s 2>/dev/null && break; s=7900; done";
+
+/** The executable of a child and its arguments; the last one is its stack in KB. */
+function command(language: Language, memoryMb: number): [string, string[]] {
+  const fixed = flags(memoryMb);
+  if (process.platform === "win32") return [process.execPath, [...fixed, CHILD, language, "900"]];
+  const start = `${STACK}; s=$((s - 4000)); node=$1; shift; exec "$node" --stack-size=$s "$@" $s`;
+  return ["/bin/sh", ["-c", start, "sh", process.execPath, ...fixed, CHILD, language]];
+}
+
 const flags = (memoryMb: number) => [
   "--no-warnings",
   "--no-addons",
@@ -193,8 +228,6 @@ const flags = (memoryMb: number) => [
   "--disallow-code-generation-from-strings",
   "--frozen-intrinsics",
   "--max-old-space-size=512",
-  // programs recurse; a main thread has 8 MB of stack on Linux and macOS, 1 MB on Windows
-  ...(process.platform === "win32" ? [] : ["--stack-size=3900"]),
   `--wasm-max-mem-pages=${memoryMb * 16}`,
   process.allowedNodeEnvironmentFlags.has("--permission") ? "--permission" : "--experimental-permission",
   ...readable().map((path) => `--allow-fs-read=${path}`),

@@ -3,14 +3,14 @@
 export type Language = "python" | "javascript";
 
 export type Limits = {
-  /** Wall clock for one run of a program. */
+  /** A program's own time in one run: that for which it had a processor, where the system tells. */
   time_ms: number;
   memory_mb: number;
   /** Standard output beyond it ends the run. */
   output_bytes: number;
 };
 
-/** One run of a program in a fresh interpreter. */
+/** One run of a program in an interpreter that no other has touched. */
 export type Job = { id: number; program: string; limits: Limits } & (
   | { kind: "stdin"; stdin: string }
   /** `test` runs in an interpreter of its own and reaches the program's functions through calls. */
@@ -33,8 +33,8 @@ export type Reply =
 
 /** An engine inside a child. Everything in it happens before `run`, so that a run's clock counts the program alone. */
 export type Engine = {
-  /** Make a fresh interpreter ready for the next job. */
-  prepare(kind: Job["kind"]): Promise<void>;
+  /** Have an interpreter ready for the next job; whether it is another than before. */
+  prepare(kind: Job["kind"]): Promise<boolean>;
   run(job: Job): Outcome;
 };
 

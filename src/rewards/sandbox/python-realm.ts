@@ -7,6 +7,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import vm from "node:vm";
+import { exportState } from "./wasm-state.ts";
 
 export type Realm = vm.Context;
 
@@ -44,12 +45,26 @@ const glue = new vm.Script(
 const assets = { "pyodide.asm.wasm": Buffer.alloc(0), "python_stdlib.zip": read("python_stdlib.zip") };
 
 /** Compiled once for all realms; each gets a wrapper of its own around it. */
-const machine = new WebAssembly.Module(read("pyodide.asm.wasm"));
+const machine = new WebAssembly.Module(exportState(read("pyodide.asm.wasm")));
 
 const lock = {
   info: { ...JSON.parse(read("pyodide-lock.json").toString()).info },
   packages: {},
 };
+
+/** Imports that leave nothing in JavaScript but what `reset` undoes: streams, their places, the seed of random bytes. */
+const HARMLESS = [
+  ...["fd_read", "fd_write", "fd_seek", "fd_close", "fd_pread", "fd_fdstat_get", "__syscall_fcntl64", "random_get"],
+  ...["clock_time_get", "clock_res_get", "emscripten_date_now", "emscripten_get_now"],
+  ...["_localtime_js", "_gmtime_js", "_mktime_js", "_timegm_js", "_tzset_js"],
+  ...["__syscall_fstat64", "__syscall_stat64", "__syscall_lstat64", "__syscall_newfstatat", "__syscall_faccessat"],
+  ...["__syscall_getcwd", "__syscall_getdents64", "__syscall_readlinkat", "__syscall_getuid32_js"],
+  ...["emscripten_resize_heap", "emscripten_get_heap_max", "environ_get", "environ_sizes_get"],
+  ...["_Py_CheckEmscriptenSignals_Helper", "_PyEM_TrampolineCall_JS", "_emscripten_get_progname"],
+];
+
+/** O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_LARGEFILE, O_NONBLOCK: flags with which a file is only read. */
+const READING = 0o2000000 | 0o200000 | 0o400000 | 0o100000 | 0o4000;
 
 /** What pyodide asks of a JavaScript shell, and text coding, which is no part of ECMAScript. */
 const surroundings = new vm.Script(
@@ -88,10 +103,29 @@ const surroundings = new vm.Script(
   globalThis.clearTimeout = () => {};
   globalThis.FinalizationRegistry = class { register() {} unregister() {} };
   const { Module, Instance, instantiate } = WebAssembly;
-  globalThis.adopt = (module) => {
-    Object.setPrototypeOf(module, Module.prototype);
-    WebAssembly.instantiate = async (source, imports) =>
-      source.byteLength === 0 ? { module, instance: new Instance(module, imports) } : instantiate(source, imports);
+  // Whatever WebAssembly does to this realm it does through its imports. What they leave behind ends the realm.
+  const harmless = new Set(${JSON.stringify(HARMLESS)});
+  const judged = { dirty: false };
+  const writes = { __syscall_openat: ([, , flags]) => (flags & ~${READING}) !== 0, __syscall_ioctl: ([, op]) => op !== 0x5413 && op !== 0x5401 };
+  const watched = (imports) => Object.fromEntries(Object.entries(imports).map(([space, names]) => [space, space.startsWith("GOT") ? names : Object.fromEntries(
+    Module.imports(module).filter((wanted) => wanted.module === space && wanted.kind === "function").map(({ name }) => {
+      const f = names[name], writing = writes[name];
+      if (harmless.has(name) || typeof f !== "function") return [name, f];
+      return [name, writing
+        ? (...args) => { if (writing(args)) judged.dirty = name; return f(...args); }
+        : (...args) => { judged.dirty = name; return f(...args); }];
+    }))]));
+  let module;
+  globalThis.judged = judged;
+  globalThis.reseed = () => { seed = 0x9e3779b9; };
+  globalThis.adopt = (given) => {
+    module = Object.setPrototypeOf(given, Module.prototype);
+    delete WebAssembly.Suspending;
+    WebAssembly.instantiate = async (source, imports) => {
+      if (source.byteLength !== 0) return instantiate(source, imports);
+      const instance = globalThis.instance = new Instance(module, watched(imports));
+      return { module, instance };
+    };
   };
   const messages = [];
   const say = (...words) => { if (messages.length < 20) messages.push(words.join(" ").slice(0, 500)); };
@@ -175,5 +209,6 @@ export async function pythonImage(): Promise<Uint8Array> {
 
 const USUAL = `
 import array, ast, bisect, collections, copy, datetime, decimal, fractions, functools, heapq, itertools, json, math
-import operator, random, re, statistics, string, sys, threading, time, typing
+import asyncio, cmath, dataclasses, enum, inspect, io, numbers, operator, queue, random, re, statistics, string, sys
+import textwrap, threading, time, traceback, types, typing, unittest, uuid
 `;

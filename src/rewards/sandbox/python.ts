@@ -1,129 +1,103 @@
-/** @file Python in WebAssembly: each run of a program gets a realm and an interpreter of its own. */
+/**
+ * @file Python in WebAssembly: programs run in an interpreter whose state is written back after each of them, or, where a
+ * program did what cannot be undone, in one that is made anew.
+ */
 
 import vm from "node:vm";
 import { clip, type Engine, type Job, type Outcome } from "./protocol.ts";
-import { JUDGE, PROGRAM } from "./python-guest.ts";
+import { LOOP } from "./python-codec.ts";
+import { JUDGE, PROGRAM, WASM } from "./python-guest.ts";
+import { endOf, readObject, verdictOf } from "./python-outcome.ts";
 import { bootPython, pythonImage, type Realm } from "./python-realm.ts";
+import { session } from "./python-session.ts";
 
-/** Inside the realm: standard streams with an end, and what calls into Python. */
-const SESSION = `"use strict";
-globalThis.session = (() => {
-  const { runPython, globals } = python, encoder = new TextEncoder(), decoder = new TextDecoder();
-  const { stringify } = JSON;
-  // nothing goes on after a run
-  globalThis.setTimeout = () => 0;
-  let input = new Uint8Array(), at = 0, chunks = [], size = 0, room = 0, over = false;
-  python.setStdin({ read(buffer) {
-    const n = Math.min(buffer.length, input.length - at);
-    buffer.set(input.subarray(at, at + n));
-    at += n;
-    return n;
-  } });
-  python.setStdout({ write(buffer) {
-    if (size + buffer.length > room) { over = true; throw new Error("too much output"); }
-    size += buffer.length;
-    chunks.push(buffer.slice());
-    return buffer.length;
-  } });
-  python.setStderr({ write: (buffer) => buffer.length });
-  const guarded = (call) => {
-    try { return String(call()); }
-    catch (error) {
-      const message = String(error?.message ?? error).slice(0, 300);
-      return stringify({ exit: Number(/^Program terminated with exit\\((\\d+)\\)$/.exec(message)?.[1] ?? -1), message });
-    }
-  };
-  return {
-    run(source, stdin, limit) {
-      input = encoder.encode(stdin);
-      room = limit;
-      const ended = guarded(() => globals.get("run_program")(source));
-      const all = new Uint8Array(size);
-      let n = 0;
-      for (const chunk of chunks) { all.set(chunk, n); n += chunk.length; }
-      return stringify({ ended, over, stdout: decoder.decode(all) });
-    },
-    serve: (request) => guarded(() => globals.get("serve")(request)),
-    judge: (test) => guarded(() => globals.get("judge")(test)),
-    connect(remote) { globals.set("remote", remote); },
-  };
-})();`;
+/** Of the process's stack the interpreter's own takes a twentieth, so that Python's limit comes before the machine's. */
+const STACK_SHARE = 20;
 
-export async function openPython(): Promise<Engine> {
+const LINES = { run: "run_job()", serve: "serve_job()", judge: "judge_job()" };
+
+export async function openPython(stackBytes: number): Promise<Engine> {
+  const stack = Math.floor(stackBytes / STACK_SHARE / 65_536) * 65_536;
   const image = await pythonImage();
-  const open = async (guest: string) => {
+  const open = async (guest: string, remote: (text: unknown) => string) => {
     const realm = await bootPython(image);
-    vm.runInContext(`python.runPython(${JSON.stringify(guest)});${SESSION}`, realm);
+    vm.runInContext(`python.runPython(${JSON.stringify(guest)});${session(LINES, stack)}session.keep();`, realm);
+    vm.runInContext("session.connect", realm)(Object.setPrototypeOf(remote, null));
     return realm;
   };
+  const openProgram = () => open(`${PROGRAM}${LOOP}${WASM}shut()`, (text) => serve(judge, text));
+  const openJudge = () => open(`${JUDGE}${LOOP}`, (text) => serve(program, text));
 
-  let program: Realm | undefined = await open(PROGRAM);
+  /** The one way from one side to the other: text in, text out. */
+  const serve = (side: Realm | undefined, text: unknown): string => {
+    const answer: unknown = vm.runInContext(`session.serve(${JSON.stringify(String(text))}, "serve")`, side!);
+    return typeof answer === "string" ? answer : "!null";
+  };
+
+  let program: Realm | undefined = await openProgram();
   let judge: Realm | undefined;
-  /** The one way from the judge's realm to the program's: text in, text out. */
-  const remote = Object.setPrototypeOf((request: unknown) => {
-    const answer: unknown = vm.runInContext(`session.serve(${JSON.stringify(String(request))})`, program!);
-    return typeof answer === "string" ? answer : "null";
-  }, null);
 
   return {
     async prepare(kind) {
-      program ??= await open(PROGRAM);
-      if (kind === "assertion" && !judge) {
-        judge = await open(JUDGE);
-        vm.runInContext("session.connect", judge)(remote);
-      }
+      const missing = !program || (kind === "assertion" && !judge);
+      program ??= await openProgram();
+      if (kind === "assertion") judge ??= await openJudge();
+      return missing;
     },
     run(job) {
-      const until = Date.now() + job.limits.time_ms;
       const inside = (realm: Realm, call: string) =>
-        readObject(vm.runInContext(`session.${call}`, realm, { timeout: Math.max(1, until - Date.now()) }));
+        readObject(vm.runInContext(`session.${call}`, realm, { breakOnSigint: true }));
+      const { limits } = job;
+      let judging = false;
       try {
-        const ran = inside(
-          program!,
-          `run(${JSON.stringify(job.program)}, ${stdinOf(job)}, ${job.limits.output_bytes})`,
-        );
+        const name = job.kind === "stdin" ? "__main__" : "solution";
+        const message = JSON.stringify([job.program, name]).replace(/[^\x20-\x7e]/g, escaped);
+        const given = JSON.stringify([message, job.kind === "stdin" ? job.stdin : "", limits.output_bytes]);
+        const ran = inside(program!, `run(${JSON.stringify(given)}, "run")`);
         const outcome = outcomeOf(ran, job);
         if (job.kind === "stdin" || outcome.status !== "finished") return outcome;
-        const judged = inside(judge!, `judge(${JSON.stringify(job.test)})`);
-        if (judged.passed === true) return { status: "finished", stdout: "" };
-        if (typeof judged.failed === "string") return { status: "failed", reason: clip(judged.failed) };
-        judge = undefined;
-        if (typeof judged.unreadable === "string")
-          return { status: "unreadable", reason: `the test cannot be read: ${clip(judged.unreadable)}` };
-        return { status: "crashed", reason: `the judging interpreter failed: ${clip(String(judged.message))}` };
+        judging = true;
+        const test = JSON.stringify(job.test).replace(/[^\x20-\x7e]/g, escaped);
+        const { said, failed } = inside(judge!, `run(${JSON.stringify(JSON.stringify([test, "", 0]))}, "judge")`);
+        if (typeof said !== "string" || said[0] !== ".")
+          return { status: "failed", reason: `the test broke down: ${clip(String(failed))}` };
+        return verdictOf(said.slice(1));
       } catch (error) {
-        judge = undefined;
-        if ((error as { code?: unknown })?.code === "ERR_SCRIPT_EXECUTION_TIMEOUT")
-          return { status: "limit", reason: `time limit of ${job.limits.time_ms / 1000} s` };
+        program = undefined;
+        if (judging) judge = undefined;
+        if ((error as { code?: unknown })?.code === "ERR_SCRIPT_EXECUTION_INTERRUPTED")
+          return { status: "limit", reason: `time limit of ${limits.time_ms / 1000} s` };
         return { status: "failed", reason: "the interpreter broke down" };
       } finally {
-        program = undefined;
+        program = isFresh(program) ? program : undefined;
+        if (judging) judge = isFresh(judge) ? judge : undefined;
       }
     },
   };
 }
 
-const stdinOf = (job: Job) => JSON.stringify(job.kind === "stdin" ? job.stdin : "");
+const escaped = (letter: string) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
-/** What a realm says of a run. Nothing in it is believed beyond what printing could have said. */
-function outcomeOf({ ended, over, stdout }: Record<string, unknown>, job: Job): Outcome {
-  if (over === true) return { status: "limit", reason: `output limit of ${job.limits.output_bytes} bytes` };
-  if (typeof stdout !== "string" || typeof ended !== "string")
-    return { status: "failed", reason: "the interpreter broke down" };
-  const end: unknown = JSON.parse(ended);
-  if (Array.isArray(end)) {
-    const [error, code] = end;
-    if (error === "exit" && code !== 0) return { status: "failed", reason: `exit code ${clip(String(code), 20)}` };
-    if (error === "exit" && job.kind === "assertion") return { status: "failed", reason: "it ended before the test" };
-    if (error && error !== "exit") return { status: "failed", reason: clip(String(error)) };
-    return { status: "finished", stdout };
+/** Whether a realm is again as no program has seen it. */
+function isFresh(realm: Realm | undefined): boolean {
+  if (!realm) return false;
+  try {
+    return vm.runInContext("session.reset()", realm, { timeout: 10_000 }) === "";
+  } catch {
+    return false;
   }
-  const { exit, message } = readObject(ended);
-  if (exit === 0 && job.kind === "stdin") return { status: "finished", stdout };
-  return { status: "failed", reason: clip(typeof message === "string" ? message : "the interpreter broke down") };
 }
 
-function readObject(text: unknown): Record<string, unknown> {
-  const value: unknown = typeof text === "string" ? JSON.parse(text) : undefined;
-  return Object.assign(Object.create(null), value);
+/** What a realm says of a run. Nothing in it is believed beyond what printing could have said. */
+function outcomeOf({ said, over, stdout, failed }: Record<string, unknown>, job: Job): Outcome {
+  if (over === true) return { status: "limit", reason: `output limit of ${job.limits.output_bytes} bytes` };
+  if (typeof stdout !== "string" || typeof said !== "string")
+    return { status: "failed", reason: "the interpreter broke down" };
+  const left = /^Program terminated with exit\((\d+)\)$/.exec(String(failed ?? ""))?.[1];
+  if (left === "0" && job.kind === "stdin") return { status: "finished", stdout };
+  if (left !== undefined)
+    return { status: "failed", reason: left === "0" ? "it ended before the test" : `exit code ${left}` };
+  if (failed !== undefined || said[0] !== "!")
+    return { status: "failed", reason: clip(typeof failed === "string" ? failed : "the interpreter broke down") };
+  return endOf(said.slice(1), job, stdout);
 }
