@@ -4,6 +4,7 @@ import { bool, float32s, type MetadataValue, string } from "../../formats/gguf.t
 import type { Kind } from "./pre-tokenizer.ts";
 import type { Bpe } from "./tokenizer.ts";
 
+const BLANK = "▁";
 const REPLACED = /^Replace " " "▁"$/;
 const PREFIXED = /^Prepend "▁", Replace " " "▁"$/;
 
@@ -23,7 +24,9 @@ export function sentencePieceOf(tokenizer: Bpe, size: number, refuse: (why: stri
   let last = "";
   const pairs = new Map<string, number>();
   const done = new Set<string>();
-  const whole = new Set(added_tokens.map(({ content }) => content)); // found in the text before anything is merged
+  // found in the text before anything is merged, but for those that only merges find: in the text ▁ is a blank
+  const found = added_tokens.filter(({ content, special }) => special || !content.includes(BLANK));
+  const whole = new Set(found.map(({ content }) => content));
   for (const merge of model.merges) {
     const piece = typeof merge === "string" ? merge.replace(" ", "") : merge.join("");
     pairs.set(piece, (pairs.get(piece) ?? 0) + 1);
@@ -45,7 +48,7 @@ export function sentencePieceOf(tokenizer: Bpe, size: number, refuse: (why: stri
     ["tokenizer.ggml.scores", float32s(scores)],
     ["tokenizer.ggml.add_space_prefix", bool(prefixed)],
   ];
-  return { alphabet: { spell: (token) => token, complete: true }, keys };
+  return { alphabet: { spell: (token) => token, complete: true }, keys, merged: done };
 }
 
 function waysToMake(piece: string, vocab: Record<string, number>): number {
