@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { seededRandom } from "../../src/core/random.ts";
-import { decodeGgml, ENCODED_TYPES, type EncodedType, encodeGgml, GGML_TYPES, type GgmlType } from "../../src/formats/ggml.ts";
+import {
+  decodeGgml,
+  ENCODED_TYPES,
+  type EncodedType,
+  encodeGgml,
+  GGML_TYPES,
+  type GgmlType,
+} from "../../src/formats/ggml.ts";
 
 type Reference = {
   decoded: Record<string, { bytes: string; values: string }>;

@@ -5,7 +5,7 @@ import { create } from "../../core/component.ts";
 import { startProgress } from "../../core/progress.ts";
 import type { Prompt } from "../../core/trace.ts";
 import { loadTokenizer, type Tokenizer } from "../../data/tokenizer.ts";
-import type { Exported } from "../../exporters/exporter.ts";
+import type { Exported, Source } from "../../exporters/exporter.ts";
 import * as exporters from "../../exporters/index.ts";
 import { MAX_MEAN_KL, type ParityOptions } from "../../exporters/limits.ts";
 import { compareRunner, continueGreedily, type ParityReport, requireParity } from "../../exporters/parity.ts";
@@ -15,6 +15,7 @@ import { compareEncoders, requireSameTokens } from "../../exporters/text-parity.
 import { textsToEncode } from "../../exporters/texts.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { conversationOf } from "../../sampling/draw.ts";
+import { hubName } from "../../student/base-name.ts";
 import { type Context, NAMES, placeOf, questions } from "./context.ts";
 import { wholeStudent } from "./train.ts";
 
@@ -32,7 +33,7 @@ export function exportStage(context: Context): Stage {
       for (const [i, spec] of recipe.export.entries()) {
         const name = names[i]!;
         await folder.writeFolder(name, key, async (into) => {
-          const files = await create(exporters, spec, "exporter")({ folder: student }, into);
+          const files = await create(exporters, spec, "exporter")(described(context, student), into);
           const placed = (path: string) => join(folder.path, name, path.slice(into.length));
           exported.push(...files.map((file) => ({ ...file, path: placed(file.path) })));
         });
@@ -49,6 +50,13 @@ export function exportStage(context: Context): Stage {
       return { result: { files: relative, parity: reports } };
     },
   };
+}
+
+/** The student with its name, and that of the model on the hub that it was trained from. */
+function described({ recipe, hub }: Context, folder: string): Source {
+  const { student, name } = recipe;
+  const base = "path" in student ? hubName(student.path, hub) : undefined;
+  return { folder, name, ...(base ? { base } : {}) };
 }
 
 const PARITY = `${NAMES.export}/parity.json`;
