@@ -76,6 +76,7 @@ export function textsToEncode(count: number, added: readonly string[]): string[]
     const from = random.below(characters.length);
     return characters.slice(from, from + 1 + random.below(characters.length - from)).join("");
   };
+  const written = added.filter((token) => !/^▁+$/.test(token)); // SentencePiece's blanks, which no text has
   const kinds: (() => string)[] = [
     () => one(SENTENCES),
     () => part(one(SENTENCES)),
@@ -83,7 +84,7 @@ export function textsToEncode(count: number, added: readonly string[]): string[]
     () => one(CODE),
     () => one([" ", "\t", "\n"]).repeat(1 + random.below(40)),
     () => String(random.below(10 ** (1 + random.below(12)))),
-    () => (added.length > 0 ? one(added) : one(SENTENCES)),
+    () => (written.length > 0 ? one(written) : one(SENTENCES)),
   ];
   const whole = [...SENTENCES, ...CODE, "", " ", "\n", ...Array.from({ length: 40 }, (_, i) => `a${" ".repeat(i)}b`)];
   return Array.from({ length: count }, (_, i) => {

@@ -1,6 +1,7 @@
 /** @file What llama.cpp predicts after every token of a text, in full precision where the file has it. */
 
 import { statSync } from "node:fs";
+import { availableParallelism, loadavg } from "node:os";
 import { requireFinite } from "../generation/finite.ts";
 import { addonOf } from "./llama-cpp/addon.ts";
 import { getLlama, NOT_FINITE } from "./llama-cpp/variant.ts";
@@ -14,6 +15,9 @@ const BATCH = 128;
 /** Up to this size of the file, in bytes, threads would wait for each other longer than they compute. */
 const SMALL_MODEL = 8 * 2 ** 20;
 
+/** So they would where other work keeps the cores busy: llama.cpp's wait for each other several times a layer. */
+const busy = () => loadavg()[0]! >= 1.5 * availableParallelism();
+
 export type LlamaScorer = {
   /** Logits of the next token after each of `tokens`, from the one at `from` on: [tokens - from, vocab]. */
   logits(tokens: readonly number[], from?: number): Promise<Float32Array>;
@@ -25,7 +29,7 @@ export async function openLlamaScorer(path: string): Promise<LlamaScorer> {
   const { LlamaLogLevel } = await import("node-llama-cpp"); // slow to load
   const llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error });
   const model = await llama.loadModel({ modelPath: path });
-  const threads = statSync(path).size > SMALL_MODEL ? {} : { threads: 1 };
+  const threads = statSync(path).size > SMALL_MODEL && !busy() ? {} : { threads: 1 };
   const vocab = [...model.iterateAllTokens()].length;
   return {
     async logits(tokens, from = 0) {
