@@ -13,14 +13,14 @@ export { loadTokenizer, type Tokenizer } from "./data/tokenizer.ts";
 export { defineExporter, type Exported, type Exporter, type Source } from "./exporters/exporter.ts";
 export * as exporters from "./exporters/index.ts";
 export {
-  compareRunners,
+  compareRunner,
   continueGreedily,
   type ParityReport,
   requireParity,
 } from "./exporters/parity.ts";
 export { openOnnxRunner } from "./exporters/runners/onnx.ts";
 export { openReferenceRunner } from "./exporters/runners/reference.ts";
-export type { ReferenceRunner, Runner } from "./exporters/runners/runner.ts";
+export type { Continuation, ReferenceRunner, Runner } from "./exporters/runners/runner.ts";
 export { openGguf } from "./formats/gguf-reader.ts";
 export { openLogits, type TextLogits } from "./generation/logits.ts";
 export { openScorer, type ScoredText, type Scorer, type Scores } from "./generation/logprobs.ts";

@@ -42,6 +42,8 @@ export type Tokenizer = {
   readonly stops: readonly number[];
   /** One more than the largest id. */
   readonly size: number;
+  /** The texts of tokens that are found in a text as they stand. */
+  readonly added: readonly string[];
   /** The first special token that a text holds, by its text. */
   mentions(text: string): string | undefined;
   /** The text of a conversation; with `generate`, up to where the assistant speaks. */
@@ -126,6 +128,7 @@ export function loadTokenizer(folder: string, named = folder, rendering: Renderi
     token: (index) => implementation.id_to_token(index) ?? `<${index}>`,
     has: (index) => implementation.id_to_token(index) !== undefined,
     special: (index) => added.get(index)?.special ?? false,
+    added: [...added.values()].map(({ content }) => content),
     mentions(text) {
       specials ??= [...added.values()].flatMap(({ special, content }) => (special ? [content] : []));
       return specials.find((content) => text.includes(content));

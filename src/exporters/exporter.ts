@@ -4,7 +4,13 @@ import type { z } from "zod";
 import type { Component } from "../core/component.ts";
 
 /** A model as Hugging Face lays it out: config.json, safetensors and the tokenizer's files. */
-export type Source = { folder: string };
+export type Source = {
+  folder: string;
+  /** What the model is called; the folder's name unless given. */
+  name?: string;
+  /** The model that it was trained from, as the hub has it: owner/name. */
+  base?: string;
+};
 
 export type Exported = {
   /** Format and precision, such as "gguf-q8_0" or "onnx-q8". */

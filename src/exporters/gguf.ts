@@ -9,57 +9,52 @@ import { blockSize, type EncodedType, encodeGgml } from "../formats/ggml.ts";
 import { type GgufTensor, type Metadata, type MetadataValue, string, uint32, writeGguf } from "../formats/gguf.ts";
 import { arrangeWeight } from "../models/gguf.ts";
 import { createModel, ggufLayout, loadWeights, readConfig, type Weight } from "../models/load.ts";
+import { elementsIn } from "../models/model.ts";
 import { defineExporter, type Exported, type Source } from "./exporter.ts";
+import { describeModel } from "./gguf/general.ts";
 import { ggufTokenizer } from "./gguf/tokenizer.ts";
-
-/** Each type of weights, and the number it has as `general.file_type`. */
-const TYPES = {
-  f32: ["F32", 0],
-  f16: ["F16", 1],
-  bf16: ["BF16", 32],
-  q8_0: ["Q8_0", 7],
-  q4_0: ["Q4_0", 2],
-} as const satisfies Record<string, readonly [EncodedType, number]>;
-type TypeName = keyof typeof TYPES;
-
-/** The types of weights that are written. */
-export const GGUF_TYPES = Object.keys(TYPES) as [TypeName, ...TypeName[]];
+import { fileType, GGUF_TYPES, TensorTypes, type TypeName, typeOf } from "./gguf/types.ts";
 
 export const gguf = defineExporter({
   options: z
     .object({
       types: z.array(z.enum(GGUF_TYPES)).min(1).describe("A file model-<type>.gguf for each."),
+      ...TensorTypes,
     })
     .describe("GGUF for llama.cpp: one file for each type of weights."),
   create:
-    ({ types }) =>
+    ({ types, ...given }) =>
     async (source, output) => {
       const exported: Exported[] = [];
-      for (const type of new Set(types)) exported.push(await exportAs(type, source, output));
+      for (const type of new Set(types)) exported.push(await exportAs(type, given, source, output));
       return exported;
     },
 });
 
-async function exportAs(type: TypeName, { folder }: Source, output: string): Promise<Exported> {
+async function exportAs(
+  type: TypeName,
+  given: TensorTypes,
+  { folder, ...named }: Source,
+  output: string,
+): Promise<Exported> {
   const path = join(output, `model-${type}.gguf`);
   const config = readConfig(folder);
   const source = join(folder, "config.json");
   const model = createModel(config, source);
   const layout = ggufLayout(config, source);
   const names = new Map(layout.tensors.map((name) => [name.name, name]));
-  const [wanted, fileType] = TYPES[type];
-  const tensors: (GgufTensor & { type: EncodedType })[] = [
-    ...layout.extra.map(({ gguf, shape }) => ({ name: gguf, shape, type: "F32" as const })),
-    ...model.parameters.map(({ name, shape }) => ({
-      name: names.get(name)!.gguf,
-      shape,
-      type: typeFor(shape, wanted),
-    })),
+  const { layers } = model.cache;
+  const tensors: (GgufTensor & { wanted: EncodedType; type: EncodedType })[] = [
+    ...layout.extra.map(({ gguf, shape }) => ({ name: gguf, shape, wanted: "F32" as const, type: "F32" as const })),
+    ...model.parameters.map(({ name, shape }) => {
+      const tensor = { name: names.get(name)!.gguf, shape };
+      return { ...tensor, ...typeOf(tensor, layers, type, given) };
+    }),
   ];
   const metadata: Metadata = new Map<string, MetadataValue>([
     ["general.architecture", string(layout.architecture)],
-    ["general.name", string(basename(resolve(folder)))],
-    ["general.file_type", uint32(fileType)],
+    ...describeModel({ name: basename(resolve(folder)), ...named }, elementsIn(model.parameters)),
+    ["general.file_type", uint32(fileType(type))],
     ["general.quantization_version", uint32(2)],
     ...[...layout.metadata].map(([key, value]) => [`${layout.architecture}.${key}`, value] as const),
     ...ggufTokenizer(folder, model.head.shape[0] as number),
@@ -81,23 +76,35 @@ async function exportAs(type: TypeName, { folder }: Source, output: string): Pro
   } finally {
     weights.return(undefined);
   }
-  const notes = tensors
-    .filter(({ shape, type }) => shape.length > 1 && type !== wanted)
-    .map(
-      ({ name, shape, type }) =>
-        `${name} is kept as ${type}: its rows of ${shape.at(-1)} are no multiple of ${blockSize(wanted)}.`,
-    );
+  const notes = notesOf(tensors);
   return { name: `gguf-${type}`, path, bytes: statSync(path).size, ...(notes.length > 0 ? { notes } : {}) };
 }
 
-/** Vectors stay as they are; rows that blocks do not divide are kept in half precision. */
-function typeFor(shape: readonly number[], wanted: EncodedType): EncodedType {
-  if (shape.length === 1) return "F32";
-  return shape.at(-1)! % blockSize(wanted) === 0 ? wanted : "F16";
+/** Which tensors have another type than they are meant to have, a sentence for each pair of types. */
+function notesOf(tensors: readonly (GgufTensor & { wanted: EncodedType })[]): string[] {
+  const groups = new Map<string, (typeof tensors)[number][]>();
+  for (const tensor of tensors) {
+    const { wanted, type, shape } = tensor;
+    if (wanted === type) continue;
+    const key = `${type} in place of ${wanted}, since rows of ${shape.at(-1)} are no multiple of ${blockSize(wanted)}`;
+    groups.set(key, [...(groups.get(key) ?? []), tensor]);
+  }
+  return [...groups].map(
+    ([what, [first, ...more]]) => `${first!.name}${more.length > 0 ? ` and ${more.length} more` : ""}: ${what}.`,
+  );
 }
 
 /** The largest magnitude that a type holds: halves end at 65504, and blocks scale by them. */
-const LARGEST: Partial<Record<EncodedType, number>> = { F16: 65504, Q8_0: 65504 * 127, Q4_0: 65504 * 8 };
+const LARGEST: Partial<Record<EncodedType, number>> = {
+  F16: 65504,
+  Q8_0: 65504 * 127,
+  Q6_K: 65504 * 128,
+  Q5_K: 65504 * 63,
+  Q5_1: 65504,
+  Q5_0: 65504 * 16,
+  Q4_K: 65504 * 63,
+  Q4_0: 65504 * 8,
+};
 
 function encoded(data: Float32Array, name: string, type: EncodedType): Uint8Array {
   let largest = 0;

@@ -7,6 +7,12 @@ export const ParityOptions = z.object({
     .record(z.string(), z.number().nonnegative())
     .default({})
     .describe("The largest mean KL divergence from the trained weights, in nats a token, by the name of the export."),
+  texts: z
+    .int()
+    .nonnegative()
+    .default(1000)
+    .describe("How many texts are encoded through each exported file, and must become the student's tokens."),
+  max_different_texts: z.int().nonnegative().default(0).describe("How many of them may become other tokens."),
 });
 export type ParityOptions = z.output<typeof ParityOptions>;
 
@@ -16,6 +22,10 @@ export const MAX_MEAN_KL: Record<string, number> = {
   "gguf-f16": 1e-3,
   "gguf-bf16": 1e-2,
   "gguf-q8_0": 1e-2,
+  "gguf-q6_k": 0.05,
+  "gguf-q5_k_m": 0.2,
+  "gguf-q5_0": 0.3,
+  "gguf-q4_k_m": 0.5,
   "gguf-q4_0": 0.5,
   "onnx-fp32": 1e-4,
   "onnx-fp16": 1e-3,

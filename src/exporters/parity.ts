@@ -2,7 +2,7 @@
 
 import { DistillError } from "../core/errors.ts";
 import { mostLikely } from "../generation/finite.ts";
-import type { ReferenceRunner, Runner } from "./runners/runner.ts";
+import type { Continuation, ContinueOptions, ReferenceRunner, Runner } from "./runners/runner.ts";
 
 /** How a file compares with the weights along their greedy continuations of some prompts. */
 export type ParityReport = {
@@ -21,56 +21,50 @@ export type ParityReport = {
   top1_agreement: number;
 };
 
-/** A prompt and what the reference says after it. */
-export type Continuation = { prompt: readonly number[]; completion: readonly number[] };
-
-/** The reference's greedy continuation of each prompt, up to one of the stop tokens (which is part of it) or the limit. */
+/** The reference's greedy continuation of each prompt, with what it finds likely there: computed once, for all files. */
 export async function continueGreedily(
   reference: ReferenceRunner,
   prompts: readonly (readonly number[])[],
-  options: { stops: readonly number[]; max_completion_length: number },
+  options: ContinueOptions,
 ): Promise<Continuation[]> {
   if (prompts.some(({ length }) => length === 0))
     throw new DistillError("A prompt for the parity gate has no tokens. Give at least one.");
-  const completions = await reference.continueGreedily(prompts, options);
-  return prompts.map((prompt, i) => ({ prompt, completion: completions[i]! }));
+  return reference.continueGreedily(prompts, options);
 }
 
 /**
  * Compare a file with the reference, token by token. Up to the first token at which they differ both have seen the same
  * text, so that is where the file's own greedy continuation leaves the reference's.
  */
-export async function compareRunners(
+export async function compareRunner(
   name: string,
-  reference: Runner,
   candidate: Runner,
   continuations: readonly Continuation[],
+  onText: (texts: number) => void = () => {},
 ): Promise<ParityReport> {
   let [tokens, identical, agreed, sum, max] = [0, 0, 0, 0, 0];
   let first: number | null = null;
-  for (const { prompt, completion } of continuations) {
+  for (const [number, { prompt, completion, probabilities }] of continuations.entries()) {
     const text = [...prompt, ...completion].slice(0, -1);
-    const [expected, found] = [await reference.logits(text), await candidate.logits(text)];
-    if (expected.length !== found.length)
+    const found = await candidate.logits(text, prompt.length - 1);
+    const [width, expected] = [found.length / completion.length, probabilities[0]!.length];
+    if (width !== expected)
       throw new DistillError(
-        `${name} gives ${found.length / text.length} logits for each token, and the trained weights ${expected.length / text.length}. Export it again from these weights.`,
+        `${name} gives ${width} logits for each token, and the trained weights ${expected}. Export it again from these weights.`,
       );
-    const width = expected.length / text.length;
     let divergence: number | null = null;
-    for (let i = 0; i < completion.length; i++) {
-      const row = (logits: Float32Array) => {
-        const at = prompt.length - 1 + i;
-        return logits.subarray(at * width, (at + 1) * width);
-      };
-      const kl = divergenceOf(row(expected), row(found));
+    for (const [i, likely] of probabilities.entries()) {
+      const logits = found.subarray(i * width, (i + 1) * width);
+      const kl = divergenceOf(likely, logits);
       sum += kl;
       max = Math.max(max, kl);
-      if (argmax(row(found)) === argmax(row(expected))) agreed++;
+      if (argmax(logits) === argmax(likely)) agreed++;
       else divergence ??= i;
     }
     tokens += completion.length;
     if (divergence === null) identical++;
     else first = Math.min(first ?? divergence, divergence);
+    onText(number + 1);
   }
   return {
     name,
@@ -92,15 +86,16 @@ export function requireParity({ name, mean_kl, top1_agreement }: ParityReport, l
   );
 }
 
-/** KL(p ‖ q) of the distributions that logits stand for, in nats. */
+/** KL(p ‖ q) in nats, of probabilities and of the distribution that logits stand for: (Σ p ln p - Σ p q)/Σ p + ln Σ exp q - ln Σ p. */
 function divergenceOf(p: Float32Array, q: Float32Array): number {
-  const [zp, zq] = [logSumExp(p), logSumExp(q)];
-  let sum = 0;
+  let [sum, total] = [0, 0]; // p sums to 1 but for rounding, whose first order is taken out
   for (let i = 0; i < p.length; i++) {
-    const logp = p[i]! - zp;
-    if (logp > Number.NEGATIVE_INFINITY) sum += Math.exp(logp) * (logp - (q[i]! - zq));
+    const x = p[i]!;
+    if (x === 0) continue;
+    sum += x * (Math.log(x) - q[i]!);
+    total += x;
   }
-  return Math.max(0, sum); // rounding can leave it just below
+  return Math.max(0, sum / total + logSumExp(q) - Math.log(total)); // rounding can leave it just below
 }
 
 function logSumExp(logits: Float32Array): number {

@@ -2,6 +2,8 @@
 
 import { convert, fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "./float16.ts";
 import { decodeBlock } from "./ggml-blocks.ts";
+import { type Encode, q4_0, q5_0, q5_1, q8_0 } from "./ggml-encoders.ts";
+import { q4_K, q5_K, q6_K } from "./ggml-k-quants.ts";
 
 /** Each type's number in a file, the elements of a block and its bytes. */
 export const GGML_TYPES = {
@@ -45,7 +47,7 @@ export const GGML_TYPES = {
 export type GgmlType = keyof typeof GGML_TYPES;
 
 /** Types that weights can be written as. */
-export const ENCODED_TYPES = ["F32", "F16", "BF16", "Q8_0", "Q4_0"] as const;
+export const ENCODED_TYPES = ["F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_K", "Q5_1", "Q5_0", "Q4_K", "Q4_0"] as const;
 export type EncodedType = (typeof ENCODED_TYPES)[number];
 
 /** The elements that a block holds: a row must be a multiple of it. */
@@ -62,46 +64,25 @@ export function encodeGgml(type: EncodedType, values: Float32Array): Uint8Array 
   if (type === "F32") return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   if (type === "F16") return halves(values, toFloat16);
   if (type === "BF16") return halves(values, toBfloat16);
+  const [, block, size] = GGML_TYPES[type];
   const bytes = new Uint8Array(ggmlBytes(type, values.length));
-  const encode = type === "Q8_0" ? encodeQ8_0 : encodeQ4_0;
-  for (let i = 0, at = 0; i < values.length; i += 32, at += GGML_TYPES[type][2]) encode(values, i, bytes, at);
+  const encode = ENCODERS[type];
+  for (let i = 0, at = 0; i < values.length; i += block, at += size) encode(values, i, bytes, at);
   return bytes;
 }
 
+const ENCODERS: Record<Exclude<EncodedType, "F32" | "F16" | "BF16">, Encode> = {
+  Q8_0: q8_0,
+  Q6_K: q6_K,
+  Q5_K: q5_K,
+  Q5_1: q5_1,
+  Q5_0: q5_0,
+  Q4_K: q4_K,
+  Q4_0: q4_0,
+};
+
 const halves = (values: Float32Array, narrow: (x: number) => number) =>
   new Uint8Array(convert(values, new Uint16Array(values.length), narrow).buffer);
-
-const { fround } = Math;
-
-/** d = max |x| / 127 as a half, then 32 × round(x / d), halves away from zero. */
-function encodeQ8_0(x: Float32Array, from: number, bytes: Uint8Array, at: number): void {
-  let largest = 0;
-  for (let i = 0; i < 32; i++) largest = Math.max(largest, Math.abs(x[from + i]!));
-  const d = fround(largest / 127);
-  const inverse = d ? fround(1 / d) : 0;
-  putHalf(bytes, at, d);
-  for (let i = 0; i < 32; i++) {
-    const scaled = fround(x[from + i]! * inverse);
-    bytes[at + 2 + i] = Math.sign(scaled) * Math.floor(Math.abs(scaled) + 0.5);
-  }
-}
-
-/** d = (the x of largest |x|) / -8 as a half, then x / d + 8 in four bits: the first 16 low, the last 16 high. */
-function encodeQ4_0(x: Float32Array, from: number, bytes: Uint8Array, at: number): void {
-  let largest = 0;
-  for (let i = 0; i < 32; i++) if (Math.abs(x[from + i]!) > Math.abs(largest)) largest = x[from + i]!;
-  const d = fround(largest / -8);
-  const inverse = d ? fround(1 / d) : 0;
-  const quantised = (i: number) => Math.min(15, Math.trunc(fround(fround(x[from + i]! * inverse) + 8.5)));
-  putHalf(bytes, at, d);
-  for (let i = 0; i < 16; i++) bytes[at + 2 + i] = quantised(i) | (quantised(i + 16) << 4);
-}
-
-function putHalf(bytes: Uint8Array, at: number, x: number): void {
-  const half = toFloat16(x);
-  bytes[at] = half & 0xff;
-  bytes[at + 1] = half >> 8;
-}
 
 /** Whether weights of a type can be read. */
 export const isDecoded = (type: GgmlType): boolean => type in SCALARS || type in decodeBlock;

@@ -24,6 +24,8 @@ export type CompletionOptions = Partial<DrawOptions> & {
   signal?: AbortSignal | undefined;
   /** Called while work goes on with the number of tokens generated so far. */
   onTokens?: ((tokens: number) => void) | undefined;
+  /** Called with the probabilities that each token of a request is drawn from, at temperature 1; they are read at once. */
+  onDistribution?: ((request: number, probabilities: Float32Array) => void) | undefined;
 };
 
 export type Completion = {

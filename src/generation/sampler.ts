@@ -46,7 +46,13 @@ export function openSampler(
     requests: Iterable<CompletionRequest>,
     { temperature = 1, top_k = 0, top_p = 1, min_p = 0, sequences = 64, ...options }: CompletionOptions,
   ): AsyncGenerator<Completion> {
-    const { max_completion_length, context_size = model.max_position_embeddings, signal, onTokens } = options;
+    const {
+      max_completion_length,
+      context_size = model.max_position_embeddings,
+      signal,
+      onTokens,
+      onDistribution,
+    } = options;
     const most = Math.min(context_size, model.max_position_embeddings);
     // where nothing is cut the device applies the temperature, to the whole vocabulary at once
     const whole = temperature > 0 && top_k <= 0 && top_p >= 1 && min_p <= 0;
@@ -62,6 +68,7 @@ export function openSampler(
         const row = rowOf(i) * vocab;
         const token = drawProbable(tempered.subarray(row, row + vocab), drawing, text.uniform);
         if (token === undefined) throw notFinite(source, `for request ${text.index}`);
+        onDistribution?.(text.index, probabilities.subarray(row, row + vocab));
         text.tokens.push(token);
         text.logprobs.push(Math.log(probabilities[row + token]!));
         generated++;

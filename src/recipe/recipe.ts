@@ -8,7 +8,7 @@ import { PromptSource } from "../data/prompts.ts";
 import { ReadOptions } from "../data/rows.ts";
 import { SelectionOptions } from "../data/selection.ts";
 import { EvaluationOptions } from "../evaluation/metrics.ts";
-import { GGUF_TYPES } from "../exporters/gguf.ts";
+import { GGUF_TYPES } from "../exporters/gguf/types.ts";
 import * as exporters from "../exporters/index.ts";
 import { ParityOptions } from "../exporters/limits.ts";
 import { isHubReference, parseHubReference } from "../hub/reference.ts";

@@ -10,9 +10,13 @@ const OWNER_AND_NAME = /^[\w.-]+\/[\w.-]+$/;
  * What PEFT finds a model by: its name on the hub where there is one, else its folder. `hub` are references of files from the
  * hub, by path; a folder may also lie in Hugging Face's cache, or its config say what it was loaded from.
  */
-export function baseName(path: string, config: Record<string, unknown>, hub: ReadonlyMap<string, string>): string {
+export const baseName = (path: string, config: Record<string, unknown>, hub: ReadonlyMap<string, string>): string =>
+  hubName(path, hub) ?? nameInConfig(config) ?? path;
+
+/** The name on the hub of what lies at `path`, where that says so. */
+export function hubName(path: string, hub: ReadonlyMap<string, string>): string | undefined {
   const reference = hub.get(path);
-  return (reference && parseHubReference(reference).name) ?? nameInCache(path) ?? nameInConfig(config) ?? path;
+  return (reference && parseHubReference(reference).name) ?? nameInCache(path);
 }
 
 /** …/models--Owner--Name/snapshots/COMMIT */

@@ -1,19 +1,26 @@
 /** @file What llama.cpp predicts after every token of a text, in full precision where the file has it. */
 
 import { statSync } from "node:fs";
-import type { Token } from "node-llama-cpp";
+import { availableParallelism, loadavg } from "node:os";
 import { requireFinite } from "../generation/finite.ts";
+import { addonOf } from "./llama-cpp/addon.ts";
 import { getLlama, NOT_FINITE } from "./llama-cpp/variant.ts";
 
 /** Texts are scored with a context of this many tokens more than they have. */
 const MARGIN = 8;
 
+/** Tokens read at once; llama.cpp keeps the logits of as many. */
+const BATCH = 128;
+
 /** Up to this size of the file, in bytes, threads would wait for each other longer than they compute. */
 const SMALL_MODEL = 8 * 2 ** 20;
 
+/** So they would where other work keeps the cores busy: llama.cpp's wait for each other several times a layer. */
+const busy = () => loadavg()[0]! >= 1.5 * availableParallelism();
+
 export type LlamaScorer = {
-  /** Logits of the next token after each of `tokens`: [tokens, vocab]. */
-  logits(tokens: readonly number[]): Promise<Float32Array>;
+  /** Logits of the next token after each of `tokens`, from the one at `from` on: [tokens - from, vocab]. */
+  logits(tokens: readonly number[], from?: number): Promise<Float32Array>;
   close(): Promise<void>;
 };
 
@@ -22,26 +29,38 @@ export async function openLlamaScorer(path: string): Promise<LlamaScorer> {
   const { LlamaLogLevel } = await import("node-llama-cpp"); // slow to load
   const llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error });
   const model = await llama.loadModel({ modelPath: path });
-  const threads = statSync(path).size > SMALL_MODEL ? {} : { threads: 1 };
+  const threads = statSync(path).size > SMALL_MODEL && !busy() ? {} : { threads: 1 };
   const vocab = [...model.iterateAllTokens()].length;
   return {
-    async logits(tokens) {
+    async logits(tokens, from = 0) {
       const context = await model.createContext({
         contextSize: tokens.length + MARGIN,
+        batchSize: BATCH,
         ...threads,
         flashAttention: false,
         experimentalKvCacheKeyType: "F32",
         experimentalKvCacheValueType: "F32",
       });
+      const { batches, newSampler } = addonOf(llama, model, context);
+      const sampler = newSampler();
       try {
-        const want = { generateNext: { logits: true, options: { temperature: 0 } } } as const;
-        const output = await context.getSequence().controlledEvaluate(tokens.map((token) => [token as Token, want]));
-        const logits = new Float32Array(tokens.length * vocab);
-        output.forEach((item, i) => {
-          for (const [token, logit] of item!.next.logits!) logits[i * vocab + token] = logit;
-        });
+        sampler.applyConfig({ temperature: 0, seed: 0 });
+        const logits = new Float32Array((tokens.length - from) * vocab);
+        for (let at = 0, row = 0; at < tokens.length; at += BATCH) {
+          const piece = Uint32Array.from(tokens.slice(at, at + BATCH));
+          const wanted = Uint32Array.from(piece.keys()).filter((i) => at + i >= from);
+          batches.initBatch(piece.length);
+          const indexes = batches.addToBatch(0, at, piece, wanted);
+          await batches.decodeBatch();
+          for (const index of indexes) {
+            const [, , , pairs] = await batches.sampleToken(index, sampler, false, false, true, false);
+            for (let i = 0; i < pairs.length; i += 2) logits[row + pairs[i]!] = pairs[i + 1]!;
+            row += vocab;
+          }
+        }
         return requireFinite(path, logits, vocab, NOT_FINITE);
       } finally {
+        sampler.dispose();
         await context.dispose();
       }
     },

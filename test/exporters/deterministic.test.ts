@@ -4,7 +4,7 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { sha256 } from "../../src/core/hash.ts";
-import { GGUF_TYPES } from "../../src/exporters/gguf.ts";
+import { GGUF_TYPES } from "../../src/exporters/gguf/types.ts";
 import type * as exporters from "../../src/exporters/index.ts";
 import { DTYPES } from "../../src/exporters/onnx/storage.ts";
 import { scratch, writeStudent } from "../support/students.ts";

@@ -16,7 +16,7 @@ import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { decoderOf } from "../../src/exporters/onnx/decoder.ts";
 import { DTYPES, type ExportDtype } from "../../src/exporters/onnx/storage.ts";
 import { FILES, onnx } from "../../src/exporters/onnx.ts";
-import { compareRunners, continueGreedily } from "../../src/exporters/parity.ts";
+import { compareRunner, continueGreedily } from "../../src/exporters/parity.ts";
 import { openOnnxRunner } from "../../src/exporters/runners/onnx.ts";
 import { openReferenceRunner } from "../../src/exporters/runners/reference.ts";
 import { greedyCompletions } from "../../src/generation/greedy.ts";
@@ -240,7 +240,7 @@ test("every dtype loads, generates and is near the weights: halves nearest, four
     for (const completion of await generate(model, PROMPTS)) assert.ok(completion.length > 0);
     await model.dispose();
     const runner = await openOnnxRunner(join(output, "onnx", FILES[dtype]));
-    kl[dtype] = (await compareRunners(dtype, reference, runner, continuations)).mean_kl;
+    kl[dtype] = (await compareRunner(dtype, runner, continuations)).mean_kl;
     await runner.close();
   }
   await reference.close();

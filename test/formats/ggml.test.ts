@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { seededRandom } from "../../src/core/random.ts";
-import { decodeGgml, type EncodedType, encodeGgml, GGML_TYPES, type GgmlType } from "../../src/formats/ggml.ts";
+import {
+  decodeGgml,
+  ENCODED_TYPES,
+  type EncodedType,
+  encodeGgml,
+  GGML_TYPES,
+  type GgmlType,
+} from "../../src/formats/ggml.ts";
 
 type Reference = {
   decoded: Record<string, { bytes: string; values: string }>;
@@ -24,10 +31,24 @@ for (const [type, bytes] of Object.entries(reference.encoded.bytes))
     assert.deepEqual(encodeGgml(type as EncodedType, floatsOf(reference.encoded.values)), bytesOf(bytes));
   });
 
+const quantised = JSON.parse(readFileSync("test/reference/ggml_quantize.json", "utf8")) as Reference["encoded"];
+for (const [type, bytes] of Object.entries(quantised.bytes))
+  test(`${type} is encoded byte for byte as llama.cpp's library does`, () => {
+    const expected = bytesOf(bytes);
+    assert.ok(expected.length > 1000);
+    assert.deepEqual(encodeGgml(type as EncodedType, floatsOf(quantised.values)), expected);
+  });
+
+test("every quantised type that is written has a reference", () => {
+  const whole = ["F32", "F16", "BF16"];
+  const expected = ENCODED_TYPES.filter((type) => !whole.includes(type));
+  assert.deepEqual(Object.keys(quantised.bytes).sort(), [...expected].sort());
+});
+
 test("what is encoded is decoded to within half a step of each type", () => {
   const random = seededRandom(2);
-  const values = Float32Array.from({ length: 320 }, () => random.normal());
-  const steps = { F32: 0, F16: 2 ** -11, BF16: 2 ** -8, Q8_0: 1 / 127, Q4_0: 1 / 8 };
+  const values = Float32Array.from({ length: 512 }, () => random.normal());
+  const steps = { F32: 0, F16: 2 ** -11, BF16: 2 ** -8, Q8_0: 1 / 127, Q4_0: 1 / 8, Q5_0: 1 / 16, Q5_1: 1 / 31 };
   for (const [type, step] of Object.entries(steps)) {
     const encoded = encodeGgml(type as EncodedType, values);
     const decoded = decodeGgml(type as GgmlType, encoded, values.length)!;

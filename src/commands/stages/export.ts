@@ -5,14 +5,17 @@ import { create } from "../../core/component.ts";
 import { startProgress } from "../../core/progress.ts";
 import type { Prompt } from "../../core/trace.ts";
 import { loadTokenizer, type Tokenizer } from "../../data/tokenizer.ts";
-import type { Exported } from "../../exporters/exporter.ts";
+import type { Exported, Source } from "../../exporters/exporter.ts";
 import * as exporters from "../../exporters/index.ts";
-import { MAX_MEAN_KL } from "../../exporters/limits.ts";
-import { compareRunners, continueGreedily, type ParityReport, requireParity } from "../../exporters/parity.ts";
-import { openRunner } from "../../exporters/runners/open.ts";
+import { MAX_MEAN_KL, type ParityOptions } from "../../exporters/limits.ts";
+import { compareRunner, continueGreedily, type ParityReport, requireParity } from "../../exporters/parity.ts";
+import { openRunner, runnerOf } from "../../exporters/runners/open.ts";
 import { openReferenceRunner } from "../../exporters/runners/reference.ts";
+import { compareEncoders, requireSameTokens } from "../../exporters/text-parity.ts";
+import { textsToEncode } from "../../exporters/texts.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { conversationOf } from "../../sampling/draw.ts";
+import { hubName } from "../../student/base-name.ts";
 import { type Context, NAMES, placeOf, questions } from "./context.ts";
 import { wholeStudent } from "./train.ts";
 
@@ -30,7 +33,7 @@ export function exportStage(context: Context): Stage {
       for (const [i, spec] of recipe.export.entries()) {
         const name = names[i]!;
         await folder.writeFolder(name, key, async (into) => {
-          const files = await create(exporters, spec, "exporter")({ folder: student }, into);
+          const files = await create(exporters, spec, "exporter")(described(context, student), into);
           const placed = (path: string) => join(folder.path, name, path.slice(into.length));
           exported.push(...files.map((file) => ({ ...file, path: placed(file.path) })));
         });
@@ -49,12 +52,19 @@ export function exportStage(context: Context): Stage {
   };
 }
 
+/** The student with its name, and that of the model on the hub that it was trained from. */
+function described({ recipe, hub }: Context, folder: string): Source {
+  const { student, name } = recipe;
+  const base = "path" in student ? hubName(student.path, hub) : undefined;
+  return { folder, name, ...(base ? { base } : {}) };
+}
+
 const PARITY = `${NAMES.export}/parity.json`;
 
 const limitOf = (name: string, limits: Record<string, number>) =>
   limits[name] ?? MAX_MEAN_KL[name] ?? Number.POSITIVE_INFINITY;
 
-/** Each file against the weights, or nothing where it was stopped. */
+/** Each file against the student, first what it makes of texts, or nothing where it was stopped. */
 async function compareAll(
   context: Context,
   exported: readonly Exported[],
@@ -62,28 +72,68 @@ async function compareAll(
 ): Promise<ParityReport[] | undefined> {
   const { parity } = context.recipe;
   const tokenizer = loadTokenizer(placeOf(context, "student"));
-  const prompts = gatePrompts(context).map((prompt) => tokensOf(prompt, tokenizer));
+  const asked = gatePrompts(context).map((prompt) => textOf(prompt, tokenizer));
+  if (parity.texts > 0 && !(await compareTexts(exported, tokenizer, asked, parity, signal))) return undefined;
+  const prompts = asked.map((text) => tokensOf(text, tokenizer));
   const reference = await openReferenceRunner(placeOf(context, "student"));
+  const { max_completion_length } = parity;
+  const most = prompts.length * max_completion_length;
+  const answering = startProgress("compare", most, "token");
+  const continuations = await continueGreedily(reference, prompts, {
+    stops: tokenizer.stops,
+    max_completion_length,
+    signal,
+    onTokens: (tokens) => answering.update(tokens, "of the weights"),
+  }).finally(async () => {
+    answering.end();
+    await reference.close(); // its answers are kept for all files
+  });
+  if (signal.aborted) return undefined;
   const reports: ParityReport[] = [];
-  const progress = startProgress("compare", exported.length, "file");
+  const progress = startProgress("compare", exported.length * prompts.length, "text");
   try {
-    const { max_completion_length } = parity;
-    const continuations = await continueGreedily(reference, prompts, { stops: tokenizer.stops, max_completion_length });
-    for (const { name, path } of exported) {
+    for (const [i, { name, path }] of exported.entries()) {
       if (signal.aborted) return undefined;
+      progress.update(i * prompts.length, name);
       const runner = await openRunner(path);
       try {
-        reports.push(await compareRunners(name, reference, runner, continuations));
+        const onText = (texts: number) => progress.update(i * prompts.length + texts, name);
+        reports.push(await compareRunner(name, runner, continuations, onText));
       } finally {
         await runner.close();
       }
-      progress.update(reports.length, name);
     }
   } finally {
     progress.end();
-    await reference.close();
   }
   return reports;
+}
+
+/** What programs make of texts, and of the student's own prompts, through each file; false where it was stopped. */
+async function compareTexts(
+  exported: readonly Exported[],
+  tokenizer: Tokenizer,
+  asked: readonly string[],
+  { texts: count, max_different_texts }: ParityOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const texts = [...asked, ...textsToEncode(count, tokenizer.added)];
+  const progress = startProgress("encode", exported.length, "file");
+  try {
+    for (const [i, { name, path }] of exported.entries()) {
+      if (signal.aborted) return false;
+      const encoder = await runnerOf(path).openEncoder?.(path);
+      try {
+        if (encoder) requireSameTokens(await compareEncoders(name, tokenizer, encoder, texts), max_different_texts);
+      } finally {
+        await encoder?.close();
+      }
+      progress.update(i + 1, name);
+    }
+    return true;
+  } finally {
+    progress.end();
+  }
 }
 
 /** The first of the evaluation's questions, or of those sampled from. */
@@ -94,8 +144,10 @@ function gatePrompts({ recipe }: Context): Prompt[] {
     : [{ id: "line-1", prompt: "The quick brown fox jumps over the lazy dog." }];
 }
 
-function tokensOf(prompt: Prompt, tokenizer: Tokenizer): number[] {
-  const text = tokenizer.template ? tokenizer.render(conversationOf(prompt, {}), { generate: true }) : prompt.prompt;
+const textOf = (prompt: Prompt, tokenizer: Tokenizer): string =>
+  tokenizer.template ? tokenizer.render(conversationOf(prompt, {}), { generate: true }) : prompt.prompt;
+
+function tokensOf(text: string, tokenizer: Tokenizer): number[] {
   const ids = tokenizer.encode(text);
   return tokenizer.bos === undefined || ids[0] === tokenizer.bos ? ids : [tokenizer.bos, ...ids];
 }

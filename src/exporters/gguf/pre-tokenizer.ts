@@ -6,7 +6,12 @@ import { type MetadataValue, string, strings } from "../../formats/gguf.ts";
 import type { Bpe } from "./tokenizer.ts";
 
 /** What a kind of tokenizer says of itself beside its tokens. */
-export type Kind = { alphabet: Pick<Alphabet, "spell" | "complete">; keys: [string, MetadataValue][] };
+export type Kind = {
+  alphabet: Pick<Alphabet, "spell" | "complete">;
+  keys: [string, MetadataValue][];
+  /** Pieces that merges make of a text, added tokens among them. */
+  merged?: ReadonlySet<string>;
+};
 
 type Alphabet = {
   /** A token as llama.cpp spells it. */

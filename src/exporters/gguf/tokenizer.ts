@@ -7,7 +7,7 @@ import { readJson } from "../../core/files.ts";
 import { ConfiguredTemplate, templateIn } from "../../data/template-files.ts";
 import { loadTokenizer } from "../../data/tokenizer.ts";
 import { bool, int32s, type Metadata, type MetadataValue, string, strings, uint32 } from "../../formats/gguf.ts";
-import { preTokenizerOf } from "./pre-tokenizer.ts";
+import { type Kind, preTokenizerOf } from "./pre-tokenizer.ts";
 import { sentencePieceOf } from "./sentencepiece.ts";
 
 const Bpe = z.looseObject({
@@ -64,7 +64,7 @@ export function ggufTokenizer(folder: string, size: number): Metadata {
       `${path} has no equal in llama.cpp: ${why}. Expected BPE over bytes (ByteLevel), over single characters, or SentencePiece's.`,
     );
   };
-  const { eos, bos, size: known } = loadTokenizer(folder);
+  const { eos, bos, endOfTurn, size: known } = loadTokenizer(folder);
   const parsed = Bpe.safeParse(readJson(path, "The tokenizer's tokenizer.json"));
   if (!parsed.success) {
     const { path: at, message } = parsed.error.issues[0]!;
@@ -78,7 +78,7 @@ export function ggufTokenizer(folder: string, size: number): Metadata {
 
   const { byte_fallback } = model;
   if (!byte_fallback && normalizer && normalizer.type !== "NFC") return refuse(`its normalizer is ${normalizer.type}`);
-  const { alphabet, keys } = byte_fallback
+  const { alphabet, keys, merged }: Kind = byte_fallback
     ? sentencePieceOf(parsed.data, size, refuse)
     : preTokenizerOf(parsed.data, refuse);
   const texts = Array.from({ length: size }, (_, id) => `[PAD${id}]`);
@@ -86,7 +86,7 @@ export function ggufTokenizer(folder: string, size: number): Metadata {
   for (const [text, id] of Object.entries(model.vocab))
     [texts[id], types[id]] = [alphabet.spell(text), byte_fallback && BYTE_TOKEN.test(text) ? BYTE : NORMAL];
   for (const { content, id, special } of added_tokens)
-    [texts[id], types[id]] = [content, special ? CONTROL : USER_DEFINED];
+    [texts[id], types[id]] = [content, special ? CONTROL : merged?.has(content) ? NORMAL : USER_DEFINED];
   const seen = new Set<string>();
   const twice = texts.find((text) => seen.size === seen.add(text).size);
   if (twice !== undefined) return refuse(`two of its tokens are spelled "${twice}" there`);
@@ -104,6 +104,8 @@ export function ggufTokenizer(folder: string, size: number): Metadata {
     ["tokenizer.ggml.token_type", int32s(types)],
     ...keys,
     ["tokenizer.ggml.eos_token_id", uint32(eos)],
+    // programs end at it too, whatever it is called
+    ...(endOfTurn === eos ? [] : [["tokenizer.ggml.eot_token_id", uint32(endOfTurn)] as const]),
     // without one llama.cpp takes token 11 for it
     ["tokenizer.ggml.bos_token_id", uint32(bos ?? idOf(config.bos_token) ?? eos)],
     ["tokenizer.ggml.add_bos_token", bool(bos !== undefined)],

@@ -3,12 +3,17 @@ import { requireFinite } from "../../generation/finite.ts";
 import { type DeviceName, openDevice } from "../../runtime/device.ts";
 import { type Tensor, tensor } from "../../runtime/tensor.ts";
 import type { FileRunner, Runner } from "./runner.ts";
+import { openTransformersEncoder } from "./transformers-encoder.ts";
 
 /** An ONNX file on ONNX Runtime's CPU kernels. */
-export const onnx: FileRunner = { ending: ".onnx", open: (path) => openOnnxRunner(path) };
+export const onnx: FileRunner = {
+  ending: ".onnx",
+  open: (path) => openOnnxRunner(path),
+  openEncoder: openTransformersEncoder,
+};
 
 /**
- * An exported ONNX decoder. A text is fed in two halves, the second with the cache of the first, so that what is measured
+ * An exported ONNX decoder. A text is fed in two parts, the second with the cache of the first, so that what is measured
  * is what generation uses.
  */
 export async function openOnnxRunner(path: string, deviceName: DeviceName = "cpu"): Promise<Runner> {
@@ -25,33 +30,35 @@ export async function openOnnxRunner(path: string, deviceName: DeviceName = "cpu
         return [name, tensor(elemType as Tensor["dtype"], sizes, [])];
       }),
     );
-    const forward = async (tokens: readonly number[], start: number, cache: Record<string, Tensor>) => {
+    /** `keep` is how many of the last tokens have logits; 0 for all. */
+    const forward = async (tokens: readonly number[], start: number, cache: Record<string, Tensor>, keep = 0) => {
       const end = start + tokens.length;
       const row = (values: readonly number[]) => tensor("int64", [1, values.length], values);
       const { logits, ...present } = await model.run({
         input_ids: row(tokens),
         attention_mask: row(new Array(end).fill(1)),
         position_ids: row(tokens.map((_, i) => start + i)),
-        num_logits_to_keep: tensor("int64", [], [0]),
+        num_logits_to_keep: tensor("int64", [], [keep]),
         ...cache,
       });
       const next = Object.entries(present).map(([name, value]) => [name.replace("present", "past_key_values"), value]);
       return { logits: logits!.data as Float32Array, cache: Object.fromEntries(next) as Record<string, Tensor> };
     };
-    const logitsOf = async (tokens: readonly number[]) => {
-      const half = tokens.length >> 1;
+    const logitsOf = async (tokens: readonly number[], from: number) => {
+      const half = from || tokens.length >> 1;
       if (half === 0) return (await forward(tokens, 0, empty)).logits;
-      const first = await forward(tokens.slice(0, half), 0, empty);
+      const first = await forward(tokens.slice(0, half), 0, empty, from && 1);
       const second = await forward(tokens.slice(half), half, first.cache);
+      if (from) return second.logits;
       const all = new Float32Array(first.logits.length + second.logits.length);
       all.set(first.logits);
       all.set(second.logits, first.logits.length);
       return all;
     };
     return {
-      async logits(tokens) {
-        const logits = await logitsOf(tokens);
-        return requireFinite(path, logits, logits.length / tokens.length);
+      async logits(tokens, from = 0) {
+        const logits = await logitsOf(tokens, from);
+        return requireFinite(path, logits, logits.length / (tokens.length - from));
       },
       close: () => device.close(),
     };

@@ -19,8 +19,19 @@ export async function openReferenceRunner(folder: string, deviceName: DeviceName
   }
   const { logits } = openLogits(device, model, folder);
   return {
-    logits,
-    continueGreedily: (prompts, options) => greedyCompletions(device, model, prompts, { ...options, source: folder }),
+    logits: async (tokens, from = 0) => {
+      const all = await logits(tokens);
+      return all.subarray((from * all.length) / tokens.length);
+    },
+    async continueGreedily(prompts, options) {
+      const found = prompts.map((): Float32Array[] => []);
+      const completions = await greedyCompletions(device, model, prompts, {
+        ...options,
+        source: folder,
+        onDistribution: (i, probabilities) => found[i]!.push(probabilities.slice()),
+      });
+      return completions.map((completion, i) => ({ prompt: prompts[i]!, completion, probabilities: found[i]! }));
+    },
     close: () => device.close(),
   };
 }

@@ -28,6 +28,15 @@ export type Batches = {
     logits: LogitFilter,
     total: true,
   ): Promise<[token: number, undefined, undefined, logits: number[], total: number]>;
+  /** Of the whole vocabulary: a token, its logit, the next token … */
+  sampleToken(
+    index: number,
+    sampler: Sampler,
+    probabilities: false,
+    confidence: false,
+    logits: true,
+    total: false,
+  ): Promise<[token: number, undefined, undefined, logits: number[]]>;
   /** `total` is Σ exp(logit - the largest) over the tokens that the sampler has left. */
   sampleToken(
     index: number,
