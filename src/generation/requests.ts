@@ -24,6 +24,8 @@ export type CompletionOptions = Partial<DrawOptions> & {
   signal?: AbortSignal | undefined;
   /** Called while work goes on with the number of tokens generated so far. */
   onTokens?: ((tokens: number) => void) | undefined;
+  /** Called with the tokens of a completion, by the number of its request, as they grow. */
+  onText?: ((index: number, tokens: readonly number[]) => void) | undefined;
 };
 
 export type Completion = {

@@ -46,7 +46,7 @@ export function openSampler(
     requests: Iterable<CompletionRequest>,
     { temperature = 1, top_k = 0, top_p = 1, min_p = 0, sequences = 64, ...options }: CompletionOptions,
   ): AsyncGenerator<Completion> {
-    const { max_completion_length, context_size = model.max_position_embeddings, signal, onTokens } = options;
+    const { max_completion_length, context_size = model.max_position_embeddings, signal, onTokens, onText } = options;
     const most = Math.min(context_size, model.max_position_embeddings);
     // where nothing is cut the device applies the temperature, to the whole vocabulary at once
     const whole = temperature > 0 && top_k <= 0 && top_p >= 1 && min_p <= 0;
@@ -65,6 +65,7 @@ export function openSampler(
         text.tokens.push(token);
         text.logprobs.push(Math.log(probabilities[row + token]!));
         generated++;
+        onText?.(text.index, text.tokens);
       }
       onTokens?.(generated);
       for (const [i, text] of texts.entries()) {
