@@ -2,3 +2,4 @@
 export { gguf } from "./gguf.ts";
 export { ollama } from "./ollama.ts";
 export { onnx } from "./onnx.ts";
+export { web } from "./web.ts";

@@ -16,6 +16,10 @@ const OPTIONS: Record<keyof typeof exporters, [object, object]> = {
     { type_of_weights: "q4_0", system: "Be brief.", parameters: { seed: 1, num_ctx: 64 } },
     { parameters: { num_ctx: 64, seed: 1 }, system: "Be brief.", type_of_weights: "q4_0" },
   ],
+  web: [
+    { dtypes: ["q4f16", "q8"], max_new_tokens: 8, title: "A" },
+    { title: "A", max_new_tokens: 8, dtypes: ["q4f16", "q8"] },
+  ],
   onnx: [
     { dtypes: DTYPES, max_file_bytes: 100_000, onnxruntime: "1.22" },
     { dtypes: DTYPES.toReversed(), max_file_bytes: 100_000, onnxruntime: "1.22" },
