@@ -2,6 +2,7 @@
 
 import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
+import type { ChatArguments } from "./commands/chat.ts";
 import type { CompletedCommand } from "./commands/completion.ts";
 import type { DoctorOptions } from "./commands/doctor.ts";
 import type { FilterArguments } from "./commands/filter.ts";
@@ -95,6 +96,25 @@ function programOf(signal: AbortSignal): Command {
     .action(async (recipe: string, overrides: string[], options: InspectArguments) => {
       const { inspect } = await import("./commands/inspect.ts");
       await inspect(recipe, overrides, options, signal);
+    });
+
+  program
+    .command("chat")
+    .description("Talk to a student, a teacher or an exported file; in a pipe, one question a line.")
+    .argument("<model>", "a run, a model's folder, a .gguf or .onnx file, or hf:owner/name")
+    .option("--model <name>", "of a run: base, teacher, student or student-<name of an export> (student)")
+    .option("--compare <names...>", "several of them side by side; beside a model that is no run, others like it")
+    .option("--system <text>", "the system's turn before the first question")
+    .option("--chat-template <name>", "plain, r1 or a Jinja text; the model's own unless given")
+    .option("--temperature <t>", "by which logits are divided; 0 is greedy (0.6)")
+    .option("--top-p <share>", "draw from the most likely tokens that have this share (0.95)")
+    .option("--top-k <n>", "draw from so many of the most likely tokens; 0 is all (0)")
+    .option("--min-p <share>", "leave out tokens with less than this share of the most likely one's (0)")
+    .option("--max-length <tokens>", "the most tokens of an answer (2048)")
+    .option("--seed <n>", "of what is drawn (0)")
+    .action(async (place: string, given: ChatArguments) => {
+      const { chat } = await import("./commands/chat.ts");
+      await chat(place, given, signal);
     });
 
   program

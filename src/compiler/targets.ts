@@ -69,11 +69,11 @@ const cuda: Target = {
   residency: "copied",
 };
 
-/** Files that other programs load on a provider of their choice: what all of them have. */
+/** Files that other programs load on a provider of their choice: what all of them have, from ONNX Runtime 1.20 on. */
 const portable: Target = {
   ...webgpu,
   name: "portable",
-  opset: 23,
+  opset: 21,
   has: kernelsOf("portable"),
   gemmTransA: false,
   gemmTransB: true,

@@ -18,6 +18,8 @@ export type Exported = {
   /** The file or the folder to load. */
   path: string;
   bytes: number;
+  /** The export whose weights it has too, where it has another name: its limit at the gate, and measured once for both. */
+  same_as?: string;
   /** What is not as the name says, a sentence each. */
   notes?: readonly string[];
 };

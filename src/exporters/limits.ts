@@ -31,4 +31,5 @@ export const MAX_MEAN_KL: Record<string, number> = {
   "onnx-fp16": 1e-3,
   "onnx-q8": 1e-2,
   "onnx-q4": 0.5,
+  "onnx-q4f16": 0.5,
 };

@@ -26,6 +26,8 @@ export type CompletionOptions = Partial<DrawOptions> & {
   onTokens?: ((tokens: number) => void) | undefined;
   /** Called with the probabilities that each token of a request is drawn from, at temperature 1; they are read at once. */
   onDistribution?: ((request: number, probabilities: Float32Array) => void) | undefined;
+  /** Called with the tokens of a completion, by the number of its request, as they grow. */
+  onText?: ((index: number, tokens: readonly number[]) => void) | undefined;
 };
 
 export type Completion = {

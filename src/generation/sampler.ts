@@ -52,6 +52,7 @@ export function openSampler(
       signal,
       onTokens,
       onDistribution,
+      onText,
     } = options;
     const most = Math.min(context_size, model.max_position_embeddings);
     // where nothing is cut the device applies the temperature, to the whole vocabulary at once
@@ -72,6 +73,7 @@ export function openSampler(
         text.tokens.push(token);
         text.logprobs.push(Math.log(probabilities[row + token]!));
         generated++;
+        onText?.(text.index, text.tokens);
       }
       onTokens?.(generated);
       for (const [i, text] of texts.entries()) {

@@ -33,6 +33,15 @@ export const Reshape: Op<[x: Value, attrs: { shape: readonly Dim[] }]> = defineO
   },
 });
 
+/** The same with a shape of which several sizes are known only at run time: int64 [rank]. */
+export const ReshapeTo: Op<[x: Value, sizes: Value, attrs: { shape: readonly Dim[] }]> = defineOp("Reshape", {
+  infer: ({ shape }, { dtype }) => ({ dtype, shape }),
+  view: true,
+  cost: "free",
+  launches: () => 0,
+  spelling: { attributes: () => ({}) },
+});
+
 /** Repeat along axes of size 1, and along new axes in front. Sizes that x has already may be known only at run time. */
 export const Expand: Op<[x: Value, attrs: { shape: readonly Dim[] }]> = defineOp("Expand", {
   infer: ({ shape }, x) => ({ dtype: x.dtype, shape }),

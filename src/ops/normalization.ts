@@ -1,6 +1,7 @@
 import { defineOp, type Op } from "../graph/op.ts";
-import { type DType, scalar, type TensorType, type Value } from "../graph/value.ts";
+import { type Dim, type DType, scalar, type TensorType, type Value } from "../graph/value.ts";
 import { Add, Cast, Div, Exp, Log, Mul, Reciprocal, Sqrt, Sub } from "./elementwise.ts";
+import { Reshape } from "./movement.ts";
 import { ReduceMax, ReduceMean, ReduceSum } from "./reduce.ts";
 
 const same = (_: object, { dtype, shape }: TensorType) => ({ dtype, shape });
@@ -37,7 +38,13 @@ export const SimplifiedLayerNormalization: Op<[x: Value, weight: Value, attrs: {
   {
     infer: same,
     cheap: true,
-    expand: ({ epsilon }, x, weight) => Mul(Mul(x, narrow(rstd(x, epsilon), x.dtype)), weight),
+    // x + x in place of x: twice the length and four times its square, so with 4 epsilon the same
+    expand({ epsilon }, x, weight) {
+      if (x.shape.length < 4) return SkipSimplifiedLayerNormalization(x, x, weight, { epsilon: 4 * epsilon });
+      const [rows, ...rest] = x.shape as [Dim, ...Dim[]];
+      const narrow = Reshape(x, { shape: [rows, rest.slice(0, -1).join("·"), rest.at(-1)!] });
+      return Reshape(SimplifiedLayerNormalization(narrow, weight, { epsilon }), { shape: x.shape });
+    },
     // with x̂ = x r and g = dy·weight: dx = r (g - x̂ mean(g x̂)), dweight = Σ dy x̂
     gradient({ dy, attrs: { epsilon } }, x, weight) {
       const r = narrow(rstd(x, epsilon), x.dtype);
@@ -48,11 +55,26 @@ export const SimplifiedLayerNormalization: Op<[x: Value, weight: Value, attrs: {
       return [dx, Mul(dy, normal)];
     },
     spelling: {
-      kernels: { cpu: ["float32"] },
+      kernels: { cpu: ["float32"], portable: [] }, // no op of ONNX's, though ONNX Runtime has it among them
       attributes: ({ epsilon }) => ({ axis: -1, epsilon: { float: epsilon } }),
     },
   },
 );
+
+/** RMSNorm of x + skip, both [rows, width] or [rows, length, width]. */
+export const SkipSimplifiedLayerNormalization: Op<[x: Value, skip: Value, weight: Value, attrs: { epsilon: number }]> =
+  defineOp("SkipSimplifiedLayerNormalization", {
+    infer: same,
+    expand({ epsilon }, x, skip, weight) {
+      const [sum, e] = x === skip ? [x, epsilon / 4] : [Add(x, skip), epsilon];
+      return Mul(Mul(sum, narrow(rstd(sum, e), x.dtype)), weight);
+    },
+    spelling: {
+      domain: "com.microsoft",
+      kernels: { cpu: [], webgpu: [], cuda: [] }, // in programs of our own SimplifiedLayerNormalization is one
+      attributes: ({ epsilon }) => ({ epsilon: { float: epsilon } }),
+    },
+  });
 
 /** 1 / sqrt(mean(x²) + epsilon), with the last axis kept as 1; statistics are never in half precision. */
 function rstd(x: Value, epsilon: number): Value {

@@ -56,7 +56,9 @@ export const MatMulNBits: Op<[x: Value, blocks: Value, scales: Value, attrs: Blo
     attributes: ({ bits, block_size }, [x, blocks]) => ({
       bits,
       block_size,
-      accuracy_level: 4, // x in 8-bit blocks: on the CPU 80 times as fast for one row as unpacking W of 8 bits, twice for 4
+      // x in 8-bit blocks: on the CPU 80 times as fast for one row as unpacking W of 8 bits, twice for 4; of halves the
+      // CPU's kernels before 1.23 make NaN of it
+      ...(x!.dtype === "float32" ? { accuracy_level: 4 } : {}),
       K: x!.shape.at(-1) as number,
       N: blocks!.shape[0] as number,
     }),

@@ -1,9 +1,10 @@
 import { defineOp, type Op } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
-import type { Value } from "../graph/value.ts";
+import type { Dim, Value } from "../graph/value.ts";
 import { Add, Mul, Neg, Sub } from "./elementwise.ts";
 import { Gather } from "./gather.ts";
-import { Concat, Reshape, slice } from "./movement.ts";
+import { Concat, Reshape, ReshapeTo, slice } from "./movement.ts";
+import { Range, Shape } from "./sizes.ts";
 
 /**
  * Rotary position embedding (arXiv:2104.09864) with the two halves of a head as the pair: x [rows, length, heads·head_dim],
@@ -43,5 +44,19 @@ export const RotaryEmbedding: Op<[x: Value, positions: Value, cos: Value, sin: V
 /** The same with cos and sin of each token, [rows, length, head_dim / 2], in place of tables and positions (ONNX 23). */
 export const RotaryEmbeddingAt: Op<[x: Value, cos: Value, sin: Value, attrs: { num_heads: number }]> = defineOp(
   "RotaryEmbedding",
-  { infer: (_, { dtype, shape }) => ({ dtype, shape }), spelling: { opset: 23 } },
+  {
+    infer: (_, { dtype, shape }) => ({ dtype, shape }),
+    // tokens as rows of tables, each read by its own token
+    expand({ num_heads }, x, cos, sin) {
+      const [rows, length, half] = cos.shape as [Dim, Dim, number];
+      const tokens = `${rows}·${length}`;
+      const tables = [cos, sin].map((part) => Reshape(part, { shape: [tokens, half] })) as [Value, Value];
+      const count = Reshape(Shape(tables[0], { axis: 0 }), { shape: [] });
+      const sizes = Concat(Shape(cos, { axis: 0 }), Shape(cos, { axis: 1 }), { axis: 0 });
+      const places = ReshapeTo(Range(count, { size: tokens }), sizes, { shape: [rows, length] });
+      return RotaryEmbedding(x, places, ...tables, { num_heads });
+    },
+    // programs before 1.23 of ONNX Runtime know nothing of ONNX 23
+    spelling: { opset: 23, kernels: { portable: [] } },
+  },
 );

@@ -114,8 +114,13 @@ async function open(options: Options): Promise<Teacher> {
         }
       }
     }
-    const { top_logprobs, stop, ...drawing } = asked;
-    const settings = { ...drawing, sequences, context_size };
+    const { top_logprobs, stop, onText, ...drawing } = asked;
+    const grown = (index: number, tokens: readonly number[]) => {
+      const { index: request, prompt } = taken[index]!;
+      const finish_reason = tokenizer.stops.includes(tokens.at(-1)!) ? "stop" : "length";
+      onText!(request, cut({ tokens: [...tokens], finish_reason }, stop, prompt.length).completion);
+    };
+    const settings = { ...drawing, sequences, context_size, onText: onText && grown };
     for await (const { index, tokens, finish_reason } of sampler.generate(continued(), settings)) {
       yield* wrong.splice(0);
       const { index: request, prompt } = taken[index]!;

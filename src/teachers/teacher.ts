@@ -54,6 +54,8 @@ export type GenerateOptions = SamplingOptions & {
   signal?: AbortSignal;
   /** Called while work goes on with the number of tokens generated so far. */
   onTokens?: (tokens: number) => void;
+  /** Called with the text of the completion of a request, by its number, as it grows; not by a server that streams nothing. */
+  onText?: (index: number, text: string) => void;
   /** Where a teacher that is paid for writes what it asks and what comes. */
   journal?: Journal;
   /** What a teacher that is paid for may use. */

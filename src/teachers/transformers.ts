@@ -20,6 +20,7 @@ const DTYPES: Record<string, string> = {
   "model_fp16.onnx": "fp16",
   "model_quantized.onnx": "q8",
   "model_q4.onnx": "q4",
+  "model_q4f16.onnx": "q4f16",
 };
 
 /** The folder of the model whose file is onnx/…. */
@@ -154,6 +155,7 @@ export const transformers = defineTeacher({
           row.ids.push(token);
           count();
           const generation = finished(row, token, options);
+          options.onText?.(row.index, generation?.completion ?? tokenizer.decode(row.ids.slice(row.prompt)));
           if (generation) yield { index: row.index, generation };
           else open.push(i);
         }

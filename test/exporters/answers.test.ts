@@ -22,7 +22,10 @@ const LENGTH = 160;
 
 before(async () => {
   await writeFolder(STUDENT, (into) => packed.unpack("data/models/stories-teacher-q8_0.gguf", into));
-  await onnx.create({ dtypes: ["fp32", "q8", "q4"], max_file_bytes: 1e9 })({ folder: STUDENT }, models.onnx);
+  await onnx.create({ dtypes: ["fp32", "q8", "q4"], max_file_bytes: 1e9, onnxruntime: "1.20" })(
+    { folder: STUDENT },
+    models.onnx,
+  );
   await gguf.create({ types: ["f32"] })({ folder: STUDENT }, models.gguf);
   env.allowRemoteModels = false;
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { sha256 } from "../../src/core/hash.ts";
@@ -12,9 +12,17 @@ import { scratch, writeStudent } from "../support/students.ts";
 /** Everything that each exporter can write, in an order and in the other one. */
 const OPTIONS: Record<keyof typeof exporters, [object, object]> = {
   gguf: [{ types: GGUF_TYPES }, { types: GGUF_TYPES.toReversed() }],
+  ollama: [
+    { type_of_weights: "q4_0", system: "Be brief.", parameters: { seed: 1, num_ctx: 64 } },
+    { parameters: { num_ctx: 64, seed: 1 }, system: "Be brief.", type_of_weights: "q4_0" },
+  ],
+  web: [
+    { dtypes: ["q4f16", "q8"], max_new_tokens: 8, title: "A" },
+    { title: "A", max_new_tokens: 8, dtypes: ["q4f16", "q8"] },
+  ],
   onnx: [
-    { dtypes: DTYPES, max_file_bytes: 100_000 },
-    { dtypes: DTYPES.toReversed(), max_file_bytes: 100_000 },
+    { dtypes: DTYPES, max_file_bytes: 100_000, onnxruntime: "1.22" },
+    { dtypes: DTYPES.toReversed(), max_file_bytes: 100_000, onnxruntime: "1.22" },
   ],
 };
 
@@ -24,6 +32,8 @@ const other = join(folder, "other");
 before(async () => {
   await writeStudent(student);
   await writeStudent(other, { hidden_size: 64, num_hidden_layers: 1, tie_word_embeddings: false }, 4);
+  for (const place of [student, other])
+    writeFileSync(join(place, "chat_template.jinja"), "{% for m in messages %}{{ m.content }}={% endfor %}");
 });
 
 /** The hash of every file of an export that a process of its own made. */
@@ -40,6 +50,6 @@ function exported(exporter: string, name: string, options: object, ...before: st
 for (const [exporter, [options, turned]] of Object.entries(OPTIONS))
   test(`${exporter} writes the same bytes whatever its process compiled and exported before, in whichever order`, () => {
     const fresh = exported(exporter, "fresh", options);
-    assert.ok(Object.keys(fresh).length >= 4);
+    assert.ok(Object.keys(fresh).length >= 2);
     assert.deepEqual(exported(exporter, "used", turned, other), fresh);
   });

@@ -58,7 +58,7 @@ function exported(name: string, dtypes: readonly ExportDtype[] = DTYPES): Promis
     const student = join(folder, `student ${name}`);
     const output = join(folder, `export ${name}`);
     await writeStudent(student, STUDENTS[name]);
-    await onnx.create({ dtypes: [...dtypes], max_file_bytes: 1e9 })({ folder: student }, output);
+    await onnx.create({ dtypes: [...dtypes], max_file_bytes: 1e9, onnxruntime: "1.20" })({ folder: student }, output);
     return { student, output };
   };
   const known = made.get(name) ?? make();
@@ -244,8 +244,8 @@ test("every dtype loads, generates and is near the weights: halves nearest, four
     await runner.close();
   }
   await reference.close();
-  const { fp32, fp16, q8, q4 } = kl as Record<ExportDtype, number>;
-  assert.ok(fp32 < 1e-9 && fp16 < 1e-4 && q8 < 0.01 && q4 < 0.5, JSON.stringify(kl));
+  const { fp32, fp16, q8, q4, q4f16 } = kl as Record<ExportDtype, number>;
+  assert.ok(fp32 < 1e-9 && fp16 < 1e-4 && q8 < 0.01 && q4 < 0.5 && q4f16 < 0.5, JSON.stringify(kl));
   assert.ok(fp32 < fp16 && fp16 < q8 && q8 < q4, JSON.stringify(kl));
 });
 
@@ -264,6 +264,7 @@ test("a file has each weight once, in the bytes of its dtype", async () => {
     fp16: 2 * (count(true) + count(false)),
     q8: 4 * count(false) + (9 / 8) * count(true),
     q4: 4 * count(false) + (9 / 8) * embedding + (5 / 8) * (count(true) - embedding),
+    q4f16: 2 * count(false) + (17 / 16) * embedding + (9 / 16) * (count(true) - embedding),
   };
   const tables = 4 * 1300 * 3 * 2 * 4; // three digits, cos and sin, head_dim / 2
   for (const dtype of DTYPES) {
@@ -275,7 +276,10 @@ test("a file has each weight once, in the bytes of its dtype", async () => {
 test("weights beyond the limit go to data files, which transformers.js is told of and finds", async () => {
   const { student, output: whole } = await exported("grouped queries, tied");
   const output = join(folder, "split");
-  const [file] = await onnx.create({ dtypes: ["q8"], max_file_bytes: 8192 })({ folder: student }, output);
+  const [file] = await onnx.create({ dtypes: ["q8"], max_file_bytes: 8192, onnxruntime: "1.20" })(
+    { folder: student },
+    output,
+  );
   const files = readdirSync(join(output, "onnx")).sort();
   assert.deepEqual(files.slice(0, 3), [
     "model_quantized.onnx",
@@ -302,7 +306,7 @@ test("the tokenizer goes along, with its chat template where transformers.js rea
   await writeStudent(student);
   writeFileSync(join(student, "chat_template.jinja"), "{% for m in messages %}{{ m.content }}<think>{% endfor %}");
   const output = join(folder, "export with template");
-  await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9 })({ folder: student }, output);
+  await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, onnxruntime: "1.20" })({ folder: student }, output);
   const tokenizer = await AutoTokenizer.from_pretrained(output);
   const messages = [{ role: "user", content: "12*34+5=?" }];
   assert.equal(tokenizer.apply_chat_template(messages, { tokenize: false }), "12*34+5=?<think>");
@@ -338,7 +342,7 @@ test("nodes come after what they need, so that every reader of ONNX takes the fi
 
 test("a student that lacks something is refused in a sentence, and no export is left", async () => {
   const output = join(folder, "refused");
-  const exporter = onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9 });
+  const exporter = onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, onnxruntime: "1.20" });
   const refused = async (change: (student: string) => void, message: RegExp) => {
     const student = join(folder, "lacking");
     rmSync(student, { recursive: true, force: true });
@@ -376,7 +380,7 @@ test("a student that lacks something is refused in a sentence, and no export is 
 test("an export replaces an earlier one, and nothing else", async () => {
   const { student } = await exported("grouped queries, tied");
   const output = join(folder, "again");
-  const exporter = onnx.create({ dtypes: ["q4"], max_file_bytes: 1e9 });
+  const exporter = onnx.create({ dtypes: ["q4"], max_file_bytes: 1e9, onnxruntime: "1.20" });
   await exporter({ folder: student }, output);
   await exporter({ folder: student }, output);
   writeFileSync(join(output, "notes.txt"), "mine");
@@ -388,7 +392,10 @@ test("weights that half precision cannot hold are refused by name", async () => 
   const student = join(folder, "large");
   await writeStudent(student, { initializer_range: 1e5 });
   await assert.rejects(
-    onnx.create({ dtypes: ["fp16"], max_file_bytes: 1e9 })({ folder: student }, join(folder, "large export")),
+    onnx.create({ dtypes: ["fp16"], max_file_bytes: 1e9, onnxruntime: "1.20" })(
+      { folder: student },
+      join(folder, "large export"),
+    ),
     /model\.embed_tokens\.weight holds .*, and half precision ends at 65504/,
   );
 });

@@ -213,7 +213,10 @@ for (const [name, reference] of Object.entries(cases)) {
 
   test(`${name}: the ONNX export passes the gate at 1e-6, and transformers.js continues a text as the weights do`, async () => {
     const path = await modelFolder(name, config);
-    const [file] = await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9 })({ folder: path }, `${path}-onnx`);
+    const [file] = await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, onnxruntime: "1.20" })(
+      { folder: path },
+      `${path}-onnx`,
+    );
     const [weights, exported] = [await openReferenceRunner(path), await openOnnxRunner(file!.path)];
     const few = { stops: [], max_completion_length: tokens.length - 4 };
     const continuations = await continueGreedily(weights, [tokens.slice(0, 4)], few);

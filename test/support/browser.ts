@@ -28,6 +28,7 @@ export async function resultOfPage(
   page: string,
   folders: Record<string, string>,
   screenshot: string,
+  { webgpu = false, seconds = 120 } = {},
 ): Promise<unknown> {
   let result: unknown;
   const waiting: ServerResponse[] = [];
@@ -60,13 +61,10 @@ export async function resultOfPage(
   const profile = mkdtempSync(join(tmpdir(), "distill-chromium-"));
   try {
     const { port } = server.address() as AddressInfo;
-    const flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=900,700"];
-    const said = await run(CHROMIUM!, [
-      ...flags,
-      `--user-data-dir=${profile}`,
-      `--screenshot=${screenshot}`,
-      `http://127.0.0.1:${port}/`,
-    ]);
+    const graphics = webgpu ? ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"] : ["--disable-gpu"];
+    const flags = ["--headless=new", "--no-sandbox", ...graphics, "--hide-scrollbars", "--window-size=900,700"];
+    const args = [...flags, `--user-data-dir=${profile}`, `--screenshot=${screenshot}`, `http://127.0.0.1:${port}/`];
+    const said = await run(CHROMIUM!, args, seconds);
     if (result === undefined) throw new Error(`The page posted no result. Chromium said: ${said.slice(-2000)}`);
     return result;
   } finally {
@@ -76,9 +74,9 @@ export async function resultOfPage(
   }
 }
 
-function run(command: string, args: readonly string[]): Promise<string> {
+function run(command: string, args: readonly string[], seconds: number): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"], timeout: 120_000 });
+    const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"], timeout: 1000 * seconds });
     let said = "";
     child.stderr.on("data", (piece) => {
       said += piece;

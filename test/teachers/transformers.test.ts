@@ -15,7 +15,10 @@ let other: Teacher;
 
 before(async () => {
   const { source, path } = await writeToy(folder);
-  await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9 })({ folder: source }, join(folder, "onnx"));
+  await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, onnxruntime: "1.20" })(
+    { folder: source },
+    join(folder, "onnx"),
+  );
   teacher = await transformers.create(
     transformers.options.parse({ path: join(folder, "onnx/onnx/model.onnx"), sequences: 4, context_size: 256 }),
   );

@@ -54,7 +54,7 @@ export function evaluateStage(context: Context): Stage {
       const subjects = subjectsOf(context, (results.export?.files ?? []) as Exported[]);
       const chosen = wanted
         ? wanted.map((one) => (typeof one === "string" ? named(subjects, one) : other(context, one)))
-        : unasked(context, subjects);
+        : unasked(context, subjects, (results.export?.files ?? []) as Exported[]);
       const measured: ModelReport[] = [];
       const placements: Record<string, Placement> = {};
       const tracesOf = (name: string) => `${NAMES.evaluation}/traces/${name}`;
@@ -151,8 +151,10 @@ function subjectsOf(context: Context, files: readonly Exported[]): Subject[] {
   return [...base, ...teacher, weights("student", placeOf(context, "student")), ...exported];
 }
 
-/** All but a teacher that is paid for, which is asked where it is named. */
-function unasked({ recipe: { teacher } }: Context, subjects: readonly Subject[]): readonly Subject[] {
+/** All but exports that another one stands for, and a teacher that is paid for, which is asked where it is named. */
+function unasked({ recipe: { teacher } }: Context, all: readonly Subject[], files: readonly Exported[]) {
+  const twins = files.filter(({ same_as }) => files.some(({ name }) => name === same_as));
+  const subjects = all.filter((subject) => !twins.some(({ name }) => subject.name === `student-${name}`));
   if (!teacher || !componentOf<TeacherComponent>(teachers, teacher.type, "teacher").price) return subjects;
   console.log("The teacher is behind a server, and is measured where evaluation.models names it.");
   return subjects.filter(({ name }) => name !== "teacher");

@@ -44,7 +44,7 @@ export function exportStage(context: Context): Stage {
       folder.writeFile(PARITY, `${JSON.stringify(reports, null, 2)}\n`);
       for (const report of reports) {
         console.log(describe(report));
-        requireParity(report, limitOf(report.name, recipe.parity.max_mean_kl));
+        requireParity(report, limitOf(exported.find(({ name }) => name === report.name)!, recipe.parity.max_mean_kl));
       }
       const relative = exported.map(({ path, ...rest }) => ({ ...rest, path: path.slice(folder.path.length + 1) }));
       return { result: { files: relative, parity: reports } };
@@ -61,8 +61,8 @@ function described({ recipe, hub }: Context, folder: string): Source {
 
 const PARITY = `${NAMES.export}/parity.json`;
 
-const limitOf = (name: string, limits: Record<string, number>) =>
-  limits[name] ?? MAX_MEAN_KL[name] ?? Number.POSITIVE_INFINITY;
+const limitOf = ({ name, same_as = name }: Exported, limits: Record<string, number>) =>
+  limits[name] ?? limits[same_as] ?? MAX_MEAN_KL[same_as] ?? Number.POSITIVE_INFINITY;
 
 /** Each file against the student, first what it makes of texts, or nothing where it was stopped. */
 async function compareAll(

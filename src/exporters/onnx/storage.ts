@@ -1,17 +1,20 @@
 /** @file How each weight lies in the file: which type, which way round, in blocks or not; the graph is rewritten to read it so. */
 
 import { DistillError } from "../../core/errors.ts";
-import { BLOCK_SIZE, quantizeBlocks } from "../../formats/block-quantization.ts";
+import { BLOCK_SIZE, type Integers, quantizeBlocks, ZEROS } from "../../formats/block-quantization.ts";
 import { toFloat16 } from "../../formats/float16.ts";
 import { ELEMENT_BYTES, type ElementType, type StoredTensor } from "../../formats/onnx.ts";
 import { rewrite } from "../../graph/rewrite.ts";
 import { elements } from "../../graph/shape.ts";
-import { type DType, input, scalar, toposort, type Value } from "../../graph/value.ts";
+import { constant, type DType, input, scalar, toposort, type Value } from "../../graph/value.ts";
 import type { Model, Parameter } from "../../models/model.ts";
 import { Cast, Gather, MatMul, MatMulNBits, Mul, Reshape, Sub, Transpose } from "../../ops/index.ts";
 
-export const DTYPES = ["fp32", "fp16", "q8", "q4"] as const;
+export const DTYPES = ["fp32", "fp16", "q8", "q4", "q4f16"] as const;
 export type ExportDtype = (typeof DTYPES)[number];
+
+/** What a file computes in, and keeps its cache in. */
+export const computedIn = (dtype: ExportDtype): FloatType => (dtype.endsWith("16") ? "float16" : "float32");
 
 /** A weight as tensors of the file, and how their bytes are made of it. */
 export type Stored = {
@@ -23,19 +26,23 @@ export type Stored = {
 /** How a matrix is read: in a product, or by rows. */
 type Use = "multiplied" | "gathered";
 
-/** `outputs` reading the weights of `model` as they are stored, and how that is, in the order of its parameters. */
+/**
+ * `outputs` reading the weights of `model` as they are stored, and how that is, in the order of its parameters. `eight` says
+ * how bytes are multiplied by: as they are, or as two halves, which programs without products of 8 bits can.
+ */
 export function store(
   outputs: readonly Value[],
   model: Model,
   dtype: ExportDtype,
+  eight: "8" | "4+4",
 ): { outputs: Value[]; stored: Stored[] } {
   const uses = usesOf(outputs, new Set(model.parameters.map(({ name }) => name)));
   const storages = new Map(
     model.parameters.map((parameter) => {
       const { name } = parameter;
       // the embedding and the head have the last word: in eight bits they cost little and keep most of what four would lose
-      const bits = dtype === "q4" && name !== model.head.name && !uses.get(name)!.has("gathered") ? 4 : 8;
-      return [name, storageOf(parameter, uses.get(name)!, dtype, bits)];
+      const four = dtype.startsWith("q4") && name !== model.head.name && !uses.get(name)!.has("gathered");
+      return [name, storageOf(parameter, uses.get(name)!, dtype, four ? "4" : eight)];
     }),
   );
   const rewritten = rewrite(outputs, (value, inputs) => {
@@ -72,13 +79,12 @@ type Storage = {
   gather?(indices: Value): Value;
 };
 
-function storageOf(parameter: Parameter, uses: ReadonlySet<Use>, dtype: ExportDtype, bits: 4 | 8): Storage {
+function storageOf(parameter: Parameter, uses: ReadonlySet<Use>, dtype: ExportDtype, integers: Integers): Storage {
   const { shape } = parameter;
   const matrix = shape.length === 2 && uses.size > 0;
-  const quantized = dtype === "q8" || dtype === "q4";
+  const type = computedIn(dtype);
   // rows that do not end with a block stay as they are: not every provider pads them alike
-  if (matrix && quantized && shape[1]! % BLOCK_SIZE === 0) return inBlocks(parameter, bits);
-  const type = dtype === "fp16" ? "float16" : "float32";
+  if (matrix && dtype.startsWith("q") && shape[1]! % BLOCK_SIZE === 0) return inBlocks(parameter, integers, type);
   return matrix && !uses.has("gathered") ? turned(parameter, type) : plain(parameter, type);
 }
 
@@ -103,34 +109,48 @@ function turned({ name, shape }: Parameter, type: FloatType): Storage {
  * In blocks along the input. Rows are gathered and widened in plain ops: ONNX Runtime's op for that has no kernel in the
  * build that browsers without WebGPU run.
  */
-function inBlocks({ name, shape }: Parameter, bits: 4 | 8): Storage {
+function inBlocks({ name, shape }: Parameter, integers: Integers, type: FloatType): Storage {
   const [rows, columns] = shape as [number, number];
   const blocks = columns / BLOCK_SIZE;
-  const bytes = tensorOf(`${name}.q${bits}`, "uint8", [rows, blocks, (BLOCK_SIZE * bits) / 8]);
-  const scale = tensorOf(`${name}.scales`, "float32", [rows, blocks]);
+  const halved = integers === "4+4";
+  const bytes = tensorOf(`${name}.q${integers === "4" ? 4 : 8}`, "uint8", [
+    rows,
+    blocks,
+    integers === "4" ? BLOCK_SIZE / 2 : BLOCK_SIZE,
+  ]);
+  const scale = tensorOf(`${name}.scales`, type, [rows, blocks]);
   const [packed, scales] = [bytes, scale].map(({ name, elemType, dims }) => input(name, elemType as DType, dims)) as [
     Value,
     Value,
   ];
-  const attrs = { bits, block_size: BLOCK_SIZE };
   return {
     stored: {
       weight: name,
       tensors: [bytes, scale],
       encode(data) {
-        const { packed, scales } = quantizeBlocks(data, bits);
-        return [packed, new Uint8Array(scales.buffer)];
+        const { packed, scales } = quantizeBlocks(data, integers);
+        return [packed, floats(name, halved ? scales.map((scale) => SIXTEEN * scale) : scales, type)];
       },
     },
-    multiply: (x) => MatMulNBits(x, packed, scales, attrs),
+    multiply(x) {
+      if (!halved) return MatMulNBits(x, packed, scales, { bits: integers === "4" ? 4 : 8, block_size: BLOCK_SIZE });
+      // the low half of each byte meets x / 16, the high one x
+      const wide = Mul(Reshape(x, { shape: [...x.shape, 1] }), constant([1 / SIXTEEN, 1], x.dtype));
+      const twice = Reshape(wide, { shape: [...x.shape.slice(0, -1), 2 * columns] });
+      return MatMulNBits(twice, packed, scales, { bits: 4, block_size: 2 * BLOCK_SIZE });
+    },
     gather(indices) {
-      const integers = Cast(Gather(packed, indices), { to: "float32" }); // [..., blocks, block_size]
+      const whole = Cast(Gather(packed, indices), { to: type }); // [..., blocks, block_size]
       const scale = Reshape(Gather(scales, indices), { shape: [...indices.shape, blocks, 1] });
-      const widened = Mul(Sub(integers, scalar(2 ** (bits - 1))), scale);
+      const shifted = Sub(whole, scalar(ZEROS[integers], type));
+      const widened = Mul(halved ? Mul(shifted, scalar(1 / SIXTEEN, type)) : shifted, scale);
       return Reshape(widened, { shape: [...indices.shape, columns] });
     },
   };
 }
+
+/** What the high half of a byte counts. */
+const SIXTEEN = 16;
 
 type FloatType = "float32" | "float16";
 const tensorOf = (name: string, elemType: ElementType, dims: readonly number[]): StoredTensor => ({

@@ -67,7 +67,7 @@ export async function decode(
 ): Promise<void> {
   const { addon, sequences, context_size, batch_size, bytesOf, endsText, tokenize } = engine;
   const { batches } = addon;
-  const { max_completion_length, top_logprobs, onTokens } = options;
+  const { max_completion_length, top_logprobs, onTokens, onText } = options;
   const stops = options.stop.filter((text) => text !== "").map((text) => Buffer.from(text));
   const places: Place[] = Array.from({ length: sequences }, (_, id) => ({ id, held: [], job: undefined }));
   for (const { id } of places) batches.disposeSequence(id);
@@ -90,6 +90,7 @@ export async function decode(
       for (const [i, { place, job }] of outputs.entries()) {
         job.top.push(...tops.slice(i, i + 1));
         const generation = accept(job, tokens[i]!);
+        onText?.(job.index, job.completion.text());
         if (!generation) continue;
         const { index, sampler } = job;
         sampler.dispose();

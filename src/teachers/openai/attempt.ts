@@ -6,13 +6,14 @@ import type { Tokenizer } from "../../data/tokenizer.ts";
 import type { Price } from "../budget.ts";
 import type { GenerateOptions, SampleRequest } from "../teacher.ts";
 import type { Answer } from "./answer.ts";
-import { assemble, assembler, jsonOf } from "./assemble.ts";
+import { assemble, assembler, jsonOf, type Whole } from "./assemble.ts";
 import { bodyOf, streams } from "./body.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Fault } from "./faults.ts";
 import { pathOf } from "./identify.ts";
 import { judged, type Replied } from "./judged.ts";
 import type { Options } from "./options.ts";
+import { joinReasoning } from "./reasoning.ts";
 import type { Mask } from "./secrets.ts";
 
 /** What is known of the servers while they are asked. */
@@ -31,7 +32,7 @@ export type Client = {
   told: (sentence: string) => void;
 };
 
-export type Question = { request: SampleRequest; id: string; prompt_tokens: number };
+export type Question = { index: number; request: SampleRequest; id: string; prompt_tokens: number };
 
 /** How a request that is under way goes on, and how it is given up: because it is taken to another server, or altogether. */
 export type Progress = { since: number; abort: AbortController; pieces: number; elsewhere: boolean };
@@ -81,7 +82,7 @@ export async function attempt(
 
 async function sent(
   { options, tokenizer }: Client,
-  { request }: Question,
+  { index, request }: Question,
   made: Attempt,
   endpoint: Endpoint,
   asked: Asking,
@@ -91,12 +92,16 @@ async function sent(
   const stream = streams(options, asked);
   const body = bodyOf(request, made.seed, asked, options, identity, { refuses: endpoint.refuses, stream, tokenizer });
   const named = stream && identity.server.resumable;
-  return receive(endpoint, progress, stream, {
-    method: "POST",
+  const { onText } = asked;
+  const grown = ({ content, field }: Whole) =>
+    onText?.(index, joinReasoning(content, field, { reasoning: options.reasoning, prefilled: false }).completion);
+  const question = {
+    method: "POST" as const,
     url: pathOf(identity.base, options.endpoint === "chat" ? "/chat/completions" : "/completions"),
     headers: { ...endpoint.place.headers, ...(named ? { "x-conversation-id": nameOf(made) } : {}) },
     body: JSON.stringify(body),
-  });
+  };
+  return receive(endpoint, progress, stream, question, onText && grown);
 }
 
 /** Names an attempt at the server. */
@@ -115,11 +120,13 @@ async function receive(
   progress: Progress,
   stream: boolean,
   request: { method: "GET" | "POST"; url: string; headers: Record<string, string>; body?: string },
+  grown?: (whole: Whole) => void,
 ): Promise<Replied> {
   const assembled = assembler();
   const event = (data: string) => {
     const brought = assembled.event(data);
     progress.pieces = assembled.whole.pieces;
+    if (brought) grown?.(assembled.whole);
     return assembled.whole.done ? "last" : brought;
   };
   const reply = await endpoint.connections.exchange({

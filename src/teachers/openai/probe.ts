@@ -26,12 +26,18 @@ export async function probe(client: Client, asked: Asking & { budget: Budget }):
   if (!options.probe || options.batch) return requirePrice(client, budget, null);
   client.sure = true;
   const endpoint = endpoints.find(({ identity }) => identity)!;
-  const short: Asking = { ...asked, temperature: Math.max(temperature, 1), max_completion_length: SHORT, stop: [] };
+  const { onText: _, ...silent } = asked;
+  const short: Asking = { ...silent, temperature: Math.max(temperature, 1), max_completion_length: SHORT, stop: [] };
   const answers: Answer[] = [];
   // the same seed twice and another one, where seeds matter
   for (const [i, seed] of (temperature > 0 ? [1, 1, 2] : [1]).entries()) {
     const request = { prompt: QUESTION, messages: [{ role: "user", content: QUESTION }], seed };
-    const question = { request, id: `${NAME}-${i + 1}`, prompt_tokens: mostPromptTokens(request, client.tokenizer) };
+    const question = {
+      index: i,
+      request,
+      id: `${NAME}-${i + 1}`,
+      prompt_tokens: mostPromptTokens(request, client.tokenizer),
+    };
     const most = mostOf(question, short, client);
     const reservation = budget.reserve(most);
     if (!reservation) return;

@@ -1,0 +1,73 @@
+/** @file A GGUF file and the Modelfile with which Ollama makes a model of it: `ollama create NAME -f Modelfile`. */
+
+import { existsSync } from "node:fs";
+import { basename, join } from "node:path";
+import { z } from "zod";
+import { readJson, writeWhole } from "../core/files.ts";
+import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { readConfig } from "../models/load.ts";
+import { defineExporter } from "./exporter.ts";
+import { GGUF_TYPES, gguf } from "./gguf.ts";
+import { type Command, writeModelfile } from "./ollama/modelfile.ts";
+import { ollamaTemplate } from "./ollama/template.ts";
+
+export const ollama = defineExporter({
+  options: z
+    .object({
+      type_of_weights: z.enum(GGUF_TYPES).default("q8_0").describe("The type of weights of the GGUF file."),
+      system: z.string().min(1).optional().describe("A system message for every conversation that has none."),
+      parameters: z
+        .record(z.string().regex(/^\w+$/), z.union([z.number(), z.string(), z.boolean()]))
+        .default({})
+        .describe("Further parameters of Ollama, such as num_ctx; they go before the model's own."),
+    })
+    .describe("A GGUF file and a Modelfile for Ollama: template, stop texts, sampling."),
+  create:
+    ({ type_of_weights, system, parameters }) =>
+    async (source, output) => {
+      const tokenizer = loadTokenizer(source.folder);
+      const { template, notes } = ollamaTemplate(tokenizer);
+      const [file] = await gguf.create({ types: [type_of_weights] })(source, output);
+      const commands: Command[] = [
+        { name: "from", value: `./${basename(file!.path)}` },
+        { name: "template", value: template },
+        ...(system ? [{ name: "system", value: system }] : []),
+        ...parametersOf(source.folder, tokenizer, parameters),
+      ];
+      writeWhole(join(output, "Modelfile"), writeModelfile(commands));
+      const said = [...(file!.notes ?? []), ...notes];
+      const { name, path, bytes } = file!;
+      return [
+        { name: `ollama-${type_of_weights}`, same_as: name, path, bytes, ...(said.length > 0 ? { notes: said } : {}) },
+      ];
+    },
+});
+
+/** What generation_config.json says of sampling, under Ollama's names. */
+const SAMPLING: Record<string, string> = {
+  temperature: "temperature",
+  top_k: "top_k",
+  top_p: "top_p",
+  min_p: "min_p",
+  repetition_penalty: "repeat_penalty",
+};
+
+function parametersOf(
+  folder: string,
+  tokenizer: Tokenizer,
+  given: Record<string, string | number | boolean>,
+): Command[] {
+  const path = join(folder, "generation_config.json");
+  const generation = existsSync(path) ? (readJson(path, "The model's generation_config.json") as object) : {};
+  const { max_position_embeddings: length } = readConfig(folder);
+  const own = new Map<string, string | number | boolean>();
+  if (typeof length === "number") own.set("num_ctx", Math.min(length, 8192)); // memory grows with it
+  for (const [key, value] of Object.entries(generation))
+    if (key in SAMPLING && typeof value === "number") own.set(SAMPLING[key]!, value);
+  if ((generation as { do_sample?: boolean }).do_sample === false) own.set("temperature", 0);
+  for (const [key, value] of Object.entries(given)) own.set(key, value);
+  return [
+    ...[...own].map(([name, value]) => ({ name, value: String(value), parameter: true })),
+    ...tokenizer.stops.map((id) => ({ name: "stop", value: tokenizer.token(id), parameter: true })),
+  ];
+}

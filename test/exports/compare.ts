@@ -1,0 +1,81 @@
+/** @file What our own runner says of each file, and how a program's answer compares with it. */
+
+import { loadTokenizer } from "../../src/data/tokenizer.ts";
+import { openRunner } from "../../src/exporters/runners/open.ts";
+import type { Runner } from "../../src/exporters/runners/runner.ts";
+import type { Answer, Asked } from "./job.ts";
+
+/** How far apart two logits may be for programs to choose differently: what their kernels round by. */
+const TIE: Record<string, number> = { fp32: 1e-3, f32: 0.02, fp16: 0.05, f16: 0.05, bf16: 0.1, q8: 0.2, q8_0: 0.1 };
+const COARSE_TIE = 0.4;
+
+export type Expected = {
+  encoded: number[][];
+  continued: number[][];
+  /** Of each text, the stop token that ended it. */
+  stopped: (number | undefined)[];
+  /** By how much the first token of a place is likelier than another one. */
+  gap(text: number, place: number, token: number): number;
+};
+
+export async function expectedOf({ path, folder, texts, max_new_tokens }: Asked): Promise<Expected> {
+  const tokenizer = loadTokenizer(folder);
+  const runner: Runner = await openRunner(path);
+  const encoded = texts.map((text) => tokenizer.encode(text));
+  const rows: Float32Array[][] = [];
+  const continued: number[][] = [];
+  for (const prompt of encoded) {
+    const [said, seen]: [number[], Float32Array[]] = [[], []];
+    while (said.length < max_new_tokens && !tokenizer.stops.includes(said.at(-1)!)) {
+      const logits = await runner.logits([...prompt, ...said]);
+      const row = logits.slice(logits.length - logits.length / (prompt.length + said.length));
+      seen.push(row);
+      said.push(row.indexOf(row.reduce((a, b) => Math.max(a, b))));
+    }
+    continued.push(said);
+    rows.push(seen);
+  }
+  await runner.close();
+  const stopped = continued.map((said) => (tokenizer.stops.includes(said.at(-1)!) ? said.at(-1) : undefined));
+  const gap = (text: number, place: number, token: number) => {
+    const row = rows[text]![place]!;
+    return row[continued[text]![place]!]! - row[token]!;
+  };
+  return { encoded, continued, stopped, gap };
+}
+
+/** What is wrong with an answer, or how many of its texts leave ours at a tie. */
+export function compared(
+  asked: Asked,
+  expected: Expected,
+  answer: Answer,
+  stops: boolean,
+): { wrong: string } | { ties: number } {
+  if ("error" in answer) return { wrong: answer.error };
+  const { encoded, continued } = answer;
+  if (encoded && JSON.stringify(encoded) !== JSON.stringify(expected.encoded))
+    return { wrong: `it encodes as ${JSON.stringify(encoded)} what is ${JSON.stringify(expected.encoded)}` };
+  let ties = 0;
+  for (const [i, ours] of expected.continued.entries()) {
+    const theirs = continued[i] ?? [];
+    // one that gives no token that ends a text, or ends none itself
+    const ends = expected.stopped[i] !== undefined;
+    const whole =
+      ends && theirs.length === ours.length - 1
+        ? [...theirs, ours.at(-1)!]
+        : stops
+          ? theirs
+          : theirs.slice(0, ours.length);
+    const place = ours.findIndex((token, j) => token !== whole[j]);
+    if (place < 0 && whole.length === ours.length) continue;
+    if (place < 0) return { wrong: `it goes on behind the stop token ${ours.at(-1)}: ${theirs}` };
+    if (whole[place] === undefined) return { wrong: `it ends after ${place} of ${ours.length} tokens: ${theirs}` };
+    const gap = expected.gap(i, place, whole[place]!);
+    if (!(gap < (TIE[asked.dtype] ?? COARSE_TIE)))
+      return {
+        wrong: `it says ${whole[place]} for ${ours[place]} at token ${place}, which is likelier by ${gap.toFixed(3)} logits`,
+      };
+    ties++;
+  }
+  return { ties };
+}
