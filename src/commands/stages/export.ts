@@ -11,6 +11,7 @@ import { MAX_MEAN_KL } from "../../exporters/limits.ts";
 import { compareRunners, continueGreedily, type ParityReport, requireParity } from "../../exporters/parity.ts";
 import { openRunner } from "../../exporters/runners/open.ts";
 import { openReferenceRunner } from "../../exporters/runners/reference.ts";
+import { evaluationsOf } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { conversationOf } from "../../sampling/draw.ts";
 import { type Context, NAMES, placeOf, questions } from "./context.ts";
@@ -88,7 +89,7 @@ async function compareAll(
 
 /** The first of the evaluation's questions, or of those sampled from. */
 function gatePrompts({ recipe }: Context): Prompt[] {
-  const source = recipe.evaluation?.prompts ?? recipe.sampling?.prompts;
+  const source = evaluationsOf(recipe)[0]?.prompts ?? recipe.sampling?.prompts;
   return source
     ? questions(source, "test").slice(0, recipe.parity.prompts)
     : [{ id: "line-1", prompt: "The quick brown fox jumps over the lazy dog." }];
