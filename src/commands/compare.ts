@@ -29,7 +29,10 @@ export function compare(paths: readonly string[], { model, json }: CompareArgume
       `No measurement of ${first.path} (${[...first.measured.keys()].map(called).join(", ")}) is in another of these runs. Expected runs that were measured on the same problems.`,
     );
   const measurements = names.map((name) => ({ name, ...compared(runs, name, model) }));
-  if (json) return console.log(JSON.stringify({ runs: runs.map(({ path }) => path), changes, measurements }, null, 2));
+  if (json) {
+    console.log(JSON.stringify({ runs: runs.map(({ path }) => path), changes, measurements }, null, 2));
+    return;
+  }
   const said = [
     ...others.flatMap((run) => [
       `Recipe of ${run.name}, beside ${first.name}:`,
