@@ -3,8 +3,10 @@
 import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
 import type { ChatArguments } from "./commands/chat.ts";
+import type { CompareArguments } from "./commands/compare.ts";
 import type { CompletedCommand } from "./commands/completion.ts";
 import type { DoctorOptions } from "./commands/doctor.ts";
+import type { EvalArguments } from "./commands/eval.ts";
 import type { FilterArguments } from "./commands/filter.ts";
 import type { InitArguments } from "./commands/init.ts";
 import type { InspectArguments } from "./commands/inspect.ts";
@@ -34,6 +36,9 @@ const inBatches = ({ batch, batchFiles }: BatchArguments): string[] => [
   ...(batchFiles === undefined ? [] : [`teacher.batch.files=${JSON.stringify(resolve(batchFiles))}`]),
 ];
 
+/** An option that may be given several times. */
+const each = (value: string, before: string[] = []): string[] => [...before, value];
+
 /** Do what the arguments say. Returns the exit code; what failed has been printed. */
 export async function commandLine(args: readonly string[], signal: AbortSignal): Promise<number> {
   try {
@@ -62,7 +67,7 @@ function programOf(signal: AbortSignal): Command {
     .exitOverride();
 
   for (const [verb, description] of Object.entries(VERBS)) {
-    const command = recipeCommand(verb, description)
+    const command = recipeCommand(verb, description, verb === "eval")
       .option("--allow-modules", ALLOW_MODULES)
       .option("--step <name>", "of a pipeline, this step alone");
     if (verb === "sample")
@@ -72,10 +77,30 @@ function programOf(signal: AbortSignal): Command {
           "--batch-files <folder>",
           "the same by hand: write files of requests there, and read what answers them",
         );
-    command.action(async (recipe: string, overrides: string[], options: RunOptions & BatchArguments) => {
-      const { run } = await import("./commands/run.ts");
-      await run(verb as Verb, recipe, [...overrides, ...inBatches(options)], options, signal);
-    });
+    if (verb === "eval")
+      command
+        .option(
+          "--model <model>",
+          "without a recipe: a GGUF or ONNX file, a folder, hf:owner/name, or a server's URL[#MODEL]; several times for several",
+          each,
+        )
+        .option("--preset <name>", "what it is measured on, such as gsm8k; key=value are then keys of evaluation", each)
+        .option("--data <path>", "the questions, where they are not fetched from the hub")
+        .option("--output <folder>", "where the run is kept (runs/eval-MODEL)");
+    command.action(
+      async (recipe: string, overrides: string[], options: RunOptions & BatchArguments & EvalArguments) => {
+        if (options.model) {
+          const { evalModels } = await import("./commands/eval.ts");
+          // without a recipe, the first of them is an override too
+          return evalModels(options, recipe === undefined ? overrides : [recipe, ...overrides], signal);
+        }
+        const alone = (["preset", "data", "output"] as const).find((name) => options[name] !== undefined);
+        if (alone) throw new DistillError(`--${alone} goes with --model. In a recipe it is said under evaluation.`);
+        if (recipe === undefined) throw new DistillError("Nothing is named to be measured. Give a recipe, or --model.");
+        const { run } = await import("./commands/run.ts");
+        await run(verb as Verb, recipe, [...overrides, ...inBatches(options)], options, signal);
+      },
+    );
   }
 
   recipeCommand("plan", "Say what distill run would do, and why.")
@@ -115,6 +140,17 @@ function programOf(signal: AbortSignal): Command {
     .action(async (place: string, given: ChatArguments) => {
       const { chat } = await import("./commands/chat.ts");
       await chat(place, given, signal);
+    });
+
+  program
+    .command("compare")
+    .description("Set runs side by side: what changed in their recipes, and in their results, problem by problem.")
+    .argument("<runs...>", "folders of runs that were measured on the same problems; each is compared with the first")
+    .option("--model <name>", "this model alone, such as student")
+    .option("--json", "print one JSON object")
+    .action(async (runs: string[], options: CompareArguments) => {
+      const { compare } = await import("./commands/compare.ts");
+      compare(runs, options);
     });
 
   program
@@ -198,11 +234,11 @@ function programOf(signal: AbortSignal): Command {
       completion(shell, program.commands.map(completed));
     });
 
-  function recipeCommand(name: string, description: string): Command {
+  function recipeCommand(name: string, description: string, optional = false): Command {
     return program
       .command(name)
       .description(description)
-      .argument("<recipe>", "a recipe, YAML")
+      .argument(optional ? "[recipe]" : "<recipe>", "a recipe, YAML")
       .argument("[overrides...]", "key=value, such as trainer.learning_rate=1e-4");
   }
 

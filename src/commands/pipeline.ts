@@ -9,11 +9,13 @@ import { alignedTable, markdownTable } from "../core/table.ts";
 import type { ModelReport } from "../evaluation/evaluate.ts";
 import { furtherRules, mean, percent } from "../evaluation/report.ts";
 import { type Pipeline, type PipelineStep, stepNamed } from "../recipe/pipeline.ts";
-import { mapPaths, type Recipe } from "../recipe/recipe.ts";
+import { evaluationsOf, mapPaths, type Recipe } from "../recipe/recipe.ts";
 import { readManifest } from "../recipe/stages.ts";
 import { readRunFolder } from "../store/run-folder.ts";
+import { measurementsIn } from "./measurements.ts";
 import type { Verb } from "./prepare.ts";
 import type { RunOptions } from "./run.ts";
+import { stageOf } from "./stages/evaluate.ts";
 
 /** Run the steps, or one of them, and print the table. What was run, by step; nothing where the signal ended it. */
 export async function runSteps(
@@ -68,11 +70,29 @@ function requireRead({ output }: Pipeline, { name, recipe, after }: PipelineStep
 
 /** The student of each step on the same problems, and what it started from: what it cost, and what it can do. */
 function printTable({ name, output, steps }: Pipeline): void {
+  const names = [...new Set(steps.flatMap(({ recipe }) => evaluationsOf(recipe).map((one) => one.name)))];
+  const tables = names.flatMap((measurement) => tableOf(steps, measurement));
+  if (tables.length === 0) return;
+  for (const { title, header, rows } of tables)
+    console.log(`\n${[...(title ? [title] : []), ...alignedTable(header, rows)].join("\n")}`);
+  mkdirSync(output, { recursive: true });
+  const path = join(output, "table.md");
+  const said = tables.map(
+    ({ title, header, rows }) => `${title ? `## ${title}\n\n` : ""}${markdownTable(header, rows)}\n`,
+  );
+  writeWhole(path, `# ${name}\n\n${said.join("\n")}`);
+  console.log(`\nThe table is in ${path}.`);
+}
+
+type Table = { title: string | undefined; header: string[]; rows: string[][] };
+
+/** Of one measurement; nothing where no step has it. */
+function tableOf(steps: Pipeline["steps"], measurement: string | undefined): Table[] {
   const bases = new Set<string>();
   const reports = steps.map((step) => {
     const { recipe } = step;
     const stages = readManifest(readRunFolder(recipe.output!, recipe.name))?.stages ?? {};
-    const models = (stages.evaluate?.result?.models ?? []) as ModelReport[];
+    const models = measurementsIn([{ name: measurement }], stages).flatMap((one) => one.models);
     const start = "path" in recipe.student ? recipe.student.path : "";
     const first = !bases.has(start) && !steps.some(({ recipe }) => start.startsWith(`${recipe.output}/`));
     bases.add(start);
@@ -88,22 +108,22 @@ function printTable({ name, output, steps }: Pipeline): void {
     model.mean_tokens.toFixed(0),
   ];
   const tokens = (value: unknown) => (typeof value === "number" && value > 0 ? value.toLocaleString("en-US") : "");
-  const rows = reports.flatMap(({ step, stages: { evaluate: _, ...stages }, start, base, student }) => {
-    const { sample, train } = stages;
+  const rows = reports.flatMap(({ step, stages: all, start, base, student }) => {
+    const { sample, train } = all;
     const sampled = Number(sample?.result?.tokens ?? 0) + Number(train?.result?.tokens_sampled ?? 0);
-    const took = Object.values(stages).reduce((sum, { seconds = 0 }) => sum + seconds, 0);
+    const measuring = new Set(evaluationsOf(step.recipe).map(stageOf));
+    const took = Object.entries(all).reduce(
+      (sum, [name, { seconds = 0 }]) => sum + (measuring.has(name) ? 0 : seconds),
+      0,
+    );
     const cost = [tokens(sampled), tokens(train?.result?.tokens), formatDuration(took)];
     return [
       ...(base ? [[`(${start})`, ...measured(base), "", "", ""]] : []),
       ...(student ? [[step.name, ...measured(student), ...cost]] : []),
     ];
   });
-  if (rows.length === 0) return;
+  if (rows.length === 0) return [];
   const header = ["step", "pass@1", "95 % interval", "cons@k", ...rules, "length"];
   header.push("tokens sampled", "tokens trained", "time");
-  console.log(`\n${alignedTable(header, rows).join("\n")}`);
-  mkdirSync(output, { recursive: true });
-  const path = join(output, "table.md");
-  writeWhole(path, `# ${name}\n\n${markdownTable(header, rows)}\n`);
-  console.log(`\nThe table is in ${path}.`);
+  return [{ title: measurement, header, rows }];
 }

@@ -3,7 +3,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { mapPaths, type Recipe } from "../recipe/recipe.ts";
+import { evaluationsOf, mapPaths, type Recipe } from "../recipe/recipe.ts";
 import type { Stage } from "../recipe/stages.ts";
 import { type Context, NAMES, trainerOf } from "./stages/context.ts";
 import { evaluateStage } from "./stages/evaluate.ts";
@@ -33,13 +33,13 @@ export function weightsFor(verb: Verb | "plan", { student }: Recipe): ("student"
 
 /** The stages that a recipe has, each behind those that it reads from. */
 function stagesOf(context: Context): Stage[] {
-  const { sampling, evaluation, ...recipe } = context.recipe;
+  const { sampling, ...recipe } = context.recipe;
   return [
     ...(sampling ? [sampleStage(context), judgeStage(context), selectStage(context)] : []),
     ...(trainerOf(context.recipe).teacher === "logprobs" ? [logprobsStage(context)] : []),
     trainStage(context),
     ...(recipe.export.length > 0 ? [exportStage(context)] : []),
-    ...(evaluation ? [evaluateStage(context)] : []),
+    ...evaluationsOf(recipe).map((evaluation) => evaluateStage(context, evaluation)),
   ];
 }
 
@@ -76,8 +76,10 @@ const real = (path: string): string => {
 /** The stages of a recipe, and those of them that a verb is to have done. */
 export function prepare(context: Context, verb: Verb, path: string) {
   const stages = stagesOf(context);
-  const has = (name: string) => stages.some((stage) => stage.name === name);
-  const targets = TARGETS[verb].filter(has);
+  // of measurements there may be several
+  const targets = TARGETS[verb].flatMap((target) =>
+    stages.flatMap(({ name }) => (name === target || name.startsWith(`${target}.`) ? [name] : [])),
+  );
   if (targets.length === 0)
     throw new DistillError(`${path} has no section "${SECTIONS[verb]}", which distill ${verb} needs.`);
   return { context, stages, targets };

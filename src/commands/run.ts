@@ -4,23 +4,24 @@ import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { formatDuration } from "../core/progress.ts";
 import type { Spent } from "../data/journal.ts";
-import type { ModelReport } from "../evaluation/evaluate.ts";
 import { markdownReport, type RunSummary, terminalReport } from "../evaluation/report.ts";
 import { readPipeline } from "../recipe/pipeline.ts";
-import { type Recipe, readRecipe } from "../recipe/recipe.ts";
+import { evaluationsOf, type Recipe, readRecipe } from "../recipe/recipe.ts";
 import { type Manifest, runStages, type StagePlan } from "../recipe/stages.ts";
 import { requireConsent } from "../rewards/consent.ts";
 import { describeSpent, type Forecast } from "../sampling/forecast.ts";
 import { openRunFolder } from "../store/run-folder.ts";
 import { unpackStudent } from "../student/unpack.ts";
 import type { Price } from "../teachers/budget.ts";
+import { measurementsIn } from "./measurements.ts";
 import { runSteps } from "./pipeline.ts";
 import { prepare, refuseOwnInputs, type Verb, weightsFor } from "./prepare.ts";
 import { type Context, readAllQuestions } from "./stages/context.ts";
+import { rulesIn, stageOf } from "./stages/evaluate.ts";
 import { fromHub } from "./stages/hub.ts";
 import { versions } from "./versions.ts";
 
-const STOPPED = "Stopped. The same command continues from there.";
+export const STOPPED = "Stopped. The same command continues from there.";
 
 export type RunOptions = {
   allowModules?: boolean;
@@ -54,7 +55,7 @@ async function runRecipe(
   { allowModules }: RunOptions,
   signal: AbortSignal,
 ): Promise<readonly string[] | undefined> {
-  requireConsent(recipe.rewards ?? [], allowModules);
+  requireConsent([...(recipe.rewards ?? []), ...evaluationsOf(recipe).flatMap(rulesIn)], allowModules);
   const fetched = await fromHub(recipe, { weights: weightsFor(verb, recipe), signal });
   if (!fetched) return undefined;
   refuseOwnInputs(fetched.recipe);
@@ -74,7 +75,7 @@ async function runRecipe(
     });
     if (!done.finished) return undefined;
     const summary = summarise(context, done.manifest);
-    if (targets.includes("evaluate") && summary.models.length > 0) {
+    if (evaluationsOf(recipe).some((one) => targets.includes(stageOf(one))) && summary.measurements.length > 0) {
       // of a disk that can only be read nothing but this would be missing
       if (folder.writable) folder.writeFile("evaluation/report.md", markdownReport(summary));
       console.log(`\n${terminalReport(summary)}`);
@@ -85,7 +86,7 @@ async function runRecipe(
   }
 }
 
-function announce({ name, due, reason }: StagePlan): void {
+export function announce({ name, due, reason }: StagePlan): void {
   console.log(due ? `\n${name}: ${reason}` : `${name}: up to date`);
 }
 
@@ -101,17 +102,21 @@ function summarise({ recipe, folder }: Context, { stages }: Manifest): RunSummar
   };
   return {
     name: recipe.name,
-    models: (stages.evaluate?.result?.models ?? []) as ModelReport[],
+    measurements: measurementsIn(evaluationsOf(recipe), stages),
     ...(drawn && rows !== undefined ? { traces: { ...drawn, rows } } : {}),
     spent: spentLines(stages.sample?.result),
     tokens: {
       sampled: stages.sample?.result?.tokens as number | undefined,
       trained: stages.train?.result?.tokens as number | undefined,
     },
-    seconds: Object.fromEntries(Object.entries(stages).map(([name, { seconds = 0 }]) => [name, seconds])),
+    seconds: secondsOf(stages),
     places,
   };
 }
+
+/** Seconds by stage. */
+export const secondsOf = (stages: Manifest["stages"]) =>
+  Object.fromEntries(Object.entries(stages).map(([name, { seconds = 0 }]) => [name, seconds]));
 
 /** What a teacher that is paid for was asked and cost, beside what was foreseen. */
 function spentLines(result: Record<string, unknown> | undefined): string[] {

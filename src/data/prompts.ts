@@ -6,6 +6,8 @@ import { DistillError } from "../core/errors.ts";
 import type { Prompt } from "../core/trace.ts";
 import { DatasetPath, describePath, placesOf } from "./files/places.ts";
 import { readRows } from "./files/read.ts";
+import { type Form, requireColumns } from "./forms/form.ts";
+import * as forms from "./forms/index.ts";
 import type { Split } from "./generators/generator.ts";
 import * as generators from "./generators/index.ts";
 import { isEmpty, isRecord, located, parsedText, RowFault, textOf } from "./values.ts";
@@ -16,9 +18,18 @@ export const PromptSource = z.union([
     path: DatasetPath.describe("Files of questions, in any format of a dataset's, or hf:datasets/owner/name:file."),
     limit: z.int().positive().optional().describe("The first so many of them; all unless given."),
     columns: z
-      .partialRecord(z.enum(["prompt", "answer", "id"]), z.string().min(1))
+      .partialRecord(z.enum(["prompt", "answer", "id", "choices"]), z.string().min(1))
       .optional()
-      .describe("What the columns prompt, answer and id are called there."),
+      .describe("What the columns prompt, answer, id and, of multiple choice, choices are called there."),
+    form: z
+      .enum(Object.keys(forms) as [keyof typeof forms])
+      .optional()
+      .describe("The published form of its rows, where a question or its reference is made of several columns."),
+    instruction: z
+      .string()
+      .refine((words) => words.includes("{prompt}"), 'expected a text with "{prompt}" in the place of the question')
+      .optional()
+      .describe('How a question is asked: a text with "{prompt}" in its place; the question alone unless given.'),
   }),
   z.strictObject({
     generate: oneOf(generators).describe("The program that writes the problems."),
@@ -54,6 +65,8 @@ export async function readQuestions({
   path,
   limit = Number.POSITIVE_INFINITY,
   columns = {},
+  form,
+  instruction = "{prompt}",
 }: QuestionFiles): Promise<Prompt[]> {
   const prompts = new Map<string, Prompt>();
   const places = placesOf(path);
@@ -66,7 +79,8 @@ export async function readQuestions({
     if (fault !== undefined) throw new DistillError(fault);
     let prompt: Prompt;
     try {
-      prompt = promptIn(value, columns, number);
+      const read = form === undefined ? promptIn(value, columns, number) : promptOf(value, form, columns, number);
+      prompt = { ...read, prompt: instruction.replaceAll("{prompt}", () => read.prompt) };
     } catch (error) {
       if (error instanceof RowFault) throw new DistillError(located(where, error));
       throw error;
@@ -95,6 +109,23 @@ function promptIn(value: unknown, columns: Record<string, string>, line: () => s
     prompt: textOf(value[named], named),
     ...(answer === null || answer === undefined ? {} : { answer: answerOf(answer) }),
   };
+}
+
+/** A row of a published form, whose columns may be called otherwise. */
+function promptOf(
+  value: unknown,
+  name: keyof typeof forms,
+  columns: Record<string, string>,
+  line: () => string,
+): Prompt {
+  if (!isRecord(value))
+    throw new RowFault(`is ${JSON.stringify(value)?.slice(0, 40)}. Expected a row of the form ${name}`);
+  const row = { ...value };
+  for (const [column, called] of Object.entries(columns)) row[column] = value[called];
+  const form: Form = forms[name];
+  requireColumns(row, name, form);
+  const { id = isEmpty(row.id) ? `line-${line()}` : textOf(row.id, "id"), ...read } = form.read(row);
+  return { id, ...read };
 }
 
 /** A reference: a text, or a number as JSON writes it. */

@@ -2,10 +2,11 @@
 
 import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
+import { contentHash } from "../core/hash.ts";
 import type { Prompt } from "../core/trace.ts";
 import { fillDataset } from "../data/dataset-folder.ts";
 import { readTraces } from "../data/traces.ts";
-import type { WeightedReward } from "../rewards/judge.ts";
+import { judge, type WeightedReward } from "../rewards/judge.ts";
 import { drawnIn, tracesIn } from "../sampling/drawn.ts";
 import { type LedgerPlace, openTraceLedger } from "../sampling/ledger.ts";
 import { answersOf, type SamplerOptions, wantedOf } from "../sampling/options.ts";
@@ -13,16 +14,32 @@ import { sample } from "../sampling/sample.ts";
 import type { RunFolder } from "../store/run-folder.ts";
 import { readState } from "../store/state.ts";
 import type { Teacher } from "../teachers/teacher.ts";
-import { type Gain, gainOver, type Metrics, measure } from "./metrics.ts";
+import { type Metrics, measure, requireWholePrompts } from "./metrics.ts";
+import { type Gain, gainOver } from "./paired.ts";
 
 export type ModelReport = { name: string } & Metrics & {
     /** Generated tokens a second while this model was sampled. */
     tokens_per_s: number;
+    /** Seconds that the samples of a problem took, of all that were drawn side by side. Not in earlier reports. */
+    seconds_per_problem?: number;
     /** Of the model's file or files. */
     bytes: number;
     /** Against the model before training, where that was measured too. */
     gain?: Gain;
+    versions?: Versions;
   };
+
+/** What a number hangs on beside the model and the settings. Not in earlier reports. */
+export type Versions = {
+  /** The rule that says what is right, with its version where it has one. */
+  grader: string;
+  /** The hash of that and of all other rules, with their options and modules. */
+  rules: string;
+  /** The hash of questions and references. */
+  data: string;
+  /** The hash of the texts that the model was given: questions through its chat template. */
+  rendered: string;
+};
 
 export type EvaluationRun = {
   name: string;
@@ -30,6 +47,8 @@ export type EvaluationRun = {
   open: () => Promise<{ teacher: Teacher; bytes: number }>;
   prompts: readonly Prompt[];
   rewards: readonly WeightedReward[];
+  /** The hash of what makes these rules. */
+  rules: string;
   options: SamplerOptions;
   folder: RunFolder;
   /** What is kept of this model, by name in that folder. */
@@ -37,6 +56,7 @@ export type EvaluationRun = {
   ledger: LedgerPlace;
   /** The hash of model, prompts and options: what was measured under it is not measured again. */
   key: string;
+  pass_at?: readonly number[] | undefined;
   signal: AbortSignal;
 };
 
@@ -51,6 +71,7 @@ export async function evaluateModel(run: EvaluationRun): Promise<ModelReport | u
     folder.keep(names.traces, { key });
     return state.report;
   }
+  await requireReferences(rewards[0]!, prompts, name);
   const wanted = wantedOf(prompts, options);
   const open = async () => openTraceLedger(place, rewards, answersOf(wanted), { signal });
   const earlier = await open();
@@ -88,11 +109,50 @@ export async function evaluateModel(run: EvaluationRun): Promise<ModelReport | u
     ledger.close();
   }
   const traces = [...readTraces(join(folder.path, names.traces))];
-  const tokens_per_s = state.tokens / state.seconds;
-  const [, ...further] = rewards.map(({ name }) => name); // the first judges correctness
-  state.report = { name, ...measure(traces, further), tokens_per_s, bytes };
+  requireWholePrompts(traces, name);
+  const [judging, ...further] = rewards as [WeightedReward, ...WeightedReward[]]; // the first judges correctness
+  const metrics = measure(traces, {
+    rules: further.map(({ name }) => name),
+    same: judging.same,
+    k: options.num_generations,
+    pass_at: run.pass_at,
+  });
+  state.report = {
+    name,
+    ...metrics,
+    tokens_per_s: state.tokens / state.seconds,
+    seconds_per_problem: state.seconds / metrics.problems,
+    bytes,
+    versions: {
+      grader: judging.version === undefined ? judging.name : `${judging.name} ${judging.version}`,
+      rules: run.rules,
+      data: contentHash(prompts),
+      rendered: contentHash(traces.map(({ prompt_id, prompt_text }) => [prompt_id, prompt_text]).sort()),
+    },
+  };
   folder.writeState(names.state, state);
   return state.report;
+}
+
+/** Throw before anything is drawn where the rule of correctness can read no reference: it says so of an empty answer. */
+async function requireReferences(rule: WeightedReward, prompts: readonly Prompt[], model: string): Promise<void> {
+  if (!rule.needsAnswer) return;
+  const unread: { id: string; reason: string }[] = [];
+  for (const { id, prompt, answer } of prompts) {
+    const { verdict, reason } = await judge([rule], {
+      ...{ prompt, completion: "", finish_reason: "stop" as const },
+      ...(answer === undefined ? {} : { answer }),
+    });
+    if (verdict === "unknown") unread.push({ id, reason });
+  }
+  if (unread.length === 0) return;
+  const { id, reason } = unread[0]!;
+  const what = `${unread.length} of ${prompts.length} problems, the first "${id}" (${reason})`;
+  if (unread.length === prompts.length)
+    throw new DistillError(
+      `${model} cannot be measured: the rule ${rule.name} cannot judge ${what}. Give references that it can read, or another rule as correctness.`,
+    );
+  console.error(`The rule ${rule.name} cannot judge ${what}; their answers count as wrong.`);
 }
 
 /** Each model's gain over the one named `base`, from the traces in `folderOf(name)`. */

@@ -1,77 +1,81 @@
-/** @file What is measured on sampled completions: pass@1 with its interval, cons@k, what was cut off or cannot be read. */
+/** @file What is measured on sampled completions: pass@k and cons@k with intervals, what was cut off or cannot be read. */
 
-import { z } from "zod";
-import { oneOf } from "../core/component.ts";
+import { DistillError } from "../core/errors.ts";
 import { generatedTokens, type Trace } from "../data/traces.ts";
-import { RewardSpecs } from "../rewards/create.ts";
-import { gradeMath } from "../rewards/math/index.ts";
-import { SamplerOptions } from "../sampling/options.ts";
-import * as teachers from "../teachers/index.ts";
-
-export const EvaluationOptions = SamplerOptions.omit({
-  max_accepted: true,
-  give_up: true,
-  budget: true,
-  top_logprobs: true,
-}).extend({
-  models: z
-    .array(
-      z.union([
-        z.string(),
-        oneOf(teachers, {
-          name: z
-            .string()
-            .regex(/^[\w.-]+$/)
-            .describe("What it is called in the report."),
-        }),
-      ]),
-    )
-    .optional()
-    .describe(
-      "base, teacher, student, student-<name of an export>, or another with a name and a teacher's options; all that there are unless given.",
-    ),
-  rewards: RewardSpecs.optional().describe(
-    "Rules whose mean is told beside correctness, such as language_consistency.",
-  ),
-});
-export type EvaluationOptions = z.output<typeof EvaluationOptions>;
+import { majorityRight } from "../rewards/agreement.ts";
+import { accuracy } from "../rewards/index.ts";
+import { mean, wilson95 } from "./intervals.ts";
+import { passAtK, powersUpTo } from "./pass-at-k.ts";
 
 export type Metrics = {
   /** The mean over problems of the share of its samples that are right. */
   pass_at_1: number;
   /** The 95 % interval of pass_at_1 over problems. */
   pass_at_1_ci95: [low: number, high: number];
-  /** The share of problems of which the most frequent answer is right. */
+  /** For some k the mean over problems of the unbiased estimate that one of k samples is right. Not in earlier reports. */
+  pass_at_k?: { k: number; pass: number; ci95: [low: number, high: number] }[];
+  /** The share of problems of which the most frequent answer is right; of a tie the share of its answers. */
   cons_at_k: number;
+  cons_at_k_ci95?: [low: number, high: number];
   /** Samples of each problem. */
   k: number;
   problems: number;
   /** The share of samples that reached the limit of tokens. */
   truncated: number;
+  /** Of those the share that was cut before the limit, since the model's context was full. Absent where there is none. */
+  truncated_by_context?: number;
   /** The share of samples that ended without an answer that can be read. */
   unparsed: number;
+  /** The share of samples of which the rule could not tell; they count as wrong. Absent where there is none. */
+  unjudged?: number;
   /** The mean length of a completion, in tokens. */
   mean_tokens: number;
   /** The mean of each further rule, over the samples of which it can tell. */
   rewards?: Record<string, number>;
 };
 
-/** Measure one model's traces; each problem has the same number of samples. */
-export function measure(traces: readonly Trace[], rules: readonly string[] = []): Metrics {
+export type Measuring = {
+  /** Rules that are told beside correctness. */
+  rules?: readonly string[];
+  /** Whether two answers are one; as mathematics unless given. */
+  same?: ((a: string, b: string) => boolean) | undefined;
+  /** Samples that each problem must have. */
+  k?: number;
+  pass_at?: readonly number[] | undefined;
+};
+
+/** Measure one model's traces. Throws where a problem has another number of samples than the others, or than k. */
+export function measure(traces: readonly Trace[], { rules = [], same, k: asked, pass_at }: Measuring = {}): Metrics {
   const byPrompt = new Map<string, Trace[]>();
   for (const trace of traces) byPrompt.set(trace.prompt_id, [...(byPrompt.get(trace.prompt_id) ?? []), trace]);
   const problems = [...byPrompt.values()];
-  const shares = problems.map((samples) => mean(samples.map(({ verdict }) => Number(verdict === "correct"))));
+  const k = asked ?? Math.max(...problems.map(({ length }) => length));
+  const other = problems.find(({ length }) => length !== k);
+  if (other)
+    throw new DistillError(
+      `The problem "${other[0]!.prompt_id}" has ${other.length} sample${other.length === 1 ? "" : "s"}, and ${k} of each are measured. Draw the rest first.`,
+    );
+  const right = problems.map((samples) => samples.filter(isRight).length);
+  const shares = right.map((count) => count / k);
+  const agreed = problems.map((samples) => majorityRight(samples, isRight, same ?? accuracy.same));
+  const share = (of: (trace: Trace) => boolean) => mean(traces.map((trace) => Number(of(trace))));
+  const context = share(cutByContext);
+  const unjudged = share(({ verdict }) => verdict === "unknown" || verdict === "infra_error");
   return {
     pass_at_1: mean(shares),
     pass_at_1_ci95: wilson95(shares),
-    cons_at_k: mean(problems.map((samples) => Number(mostFrequent(samples)?.verdict === "correct"))),
-    k: Math.max(...problems.map(({ length }) => length)),
+    pass_at_k: (pass_at ?? powersUpTo(k)).map((some) => {
+      const passed = right.map((count) => passAtK(k, count, some));
+      return { k: some, pass: mean(passed), ci95: wilson95(passed) };
+    }),
+    cons_at_k: mean(agreed),
+    cons_at_k_ci95: wilson95(agreed),
+    k,
     problems: problems.length,
-    truncated: mean(traces.map(({ finish_reason }) => Number(finish_reason === "length"))),
-    unparsed: mean(
-      traces.map(({ extracted, finish_reason }) => Number(extracted === null && finish_reason !== "length")),
-    ),
+    truncated: share(({ finish_reason }) => finish_reason === "length"),
+    ...(context > 0 ? { truncated_by_context: context } : {}),
+    unparsed: share(({ extracted, finish_reason }) => extracted === null && finish_reason !== "length"),
+    ...(unjudged > 0 ? { unjudged } : {}),
     mean_tokens: mean(traces.map(generatedTokens)),
     ...(rules.length > 0
       ? {
@@ -83,67 +87,27 @@ export function measure(traces: readonly Trace[], rules: readonly string[] = [])
   };
 }
 
-/** How much better a model is on the same problems. */
-export type Gain = {
-  over: string;
-  /** The mean over problems of the difference of their shares. */
-  pass_at_1: number;
-  /** The 95 % interval of that mean, problem by problem: what is hard for both does not widen it. */
-  ci95: [low: number, high: number];
-};
+const isRight = ({ verdict }: Trace): boolean => verdict === "correct";
 
-/** What `traces` gain over those of another model, on the problems that both have. */
-export function gainOver(over: string, others: readonly Trace[], traces: readonly Trace[]): Gain {
-  const before = sharesOf(others);
-  const differences = [...sharesOf(traces)].flatMap(([id, share]) => (before.has(id) ? [share - before.get(id)!] : []));
-  const n = differences.length;
-  const center = mean(differences);
-  const variance = differences.reduce((sum, d) => sum + (d - center) ** 2, 0) / Math.max(1, n - 1);
-  const half = Z * Math.sqrt(variance / Math.max(1, n));
-  return { over, pass_at_1: center, ci95: [center - half, center + half] };
-}
-
-/** The share of right samples of each problem. */
-function sharesOf(traces: readonly Trace[]): Map<string, number> {
-  const counts = new Map<string, [right: number, all: number]>();
-  for (const { prompt_id, verdict } of traces) {
-    const [right, all] = counts.get(prompt_id) ?? [0, 0];
-    counts.set(prompt_id, [right + Number(verdict === "correct"), all + 1]);
-  }
-  return new Map([...counts].map(([id, [right, all]]) => [id, right / all]));
-}
-
-/** The 97.5th percentile of the normal distribution. */
-const Z = 1.959964;
-
-const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / Math.max(1, values.length);
-
-/** The first sample with the answer that most samples agree on; answers are equal as mathematics, not as text. */
-function mostFrequent(samples: readonly Trace[]): Trace | undefined {
-  const groups: Trace[][] = [];
-  for (const sample of samples) {
-    const { extracted } = sample;
-    if (extracted === null) continue;
-    const group = groups.find(([first]) => sameAnswer(first!.extracted!, extracted));
-    if (group) group.push(sample);
-    else groups.push([sample]);
-  }
-  return groups.sort((a, b) => b.length - a.length)[0]?.[0];
-}
-
-const sameAnswer = (a: string, b: string) =>
-  a === b || gradeMath({ completion: b, answer: a, profile: "lenient" }).verdict === "correct";
+/** Whether it ended before the limit that was asked for, though nothing had ended it. */
+const cutByContext = (trace: Trace): boolean =>
+  trace.finish_reason === "length" &&
+  trace.token_ids.length > 0 &&
+  trace.token_ids.length < trace.max_completion_length;
 
 /**
- * Wilson's score interval for the mean of shares. Several samples of one problem are not independent, so the sample size
- * is the number of coin flips that would vary as much as the problems do, at least the number of problems.
+ * Throw where a prompt was cut on its way: no tokenizer makes fewer tokens than half the words, so a server that read fewer
+ * has left some out.
  */
-export function wilson95(shares: readonly number[]): [number, number] {
-  const n = shares.length;
-  const p = mean(shares);
-  const variance = shares.reduce((sum, share) => sum + (share - p) ** 2, 0) / Math.max(1, n - 1);
-  const size = variance > 0 ? Math.max(n, (p * (1 - p) * n) / variance) : n;
-  const center = (p + Z ** 2 / (2 * size)) / (1 + Z ** 2 / size);
-  const half = (Z / (1 + Z ** 2 / size)) * Math.sqrt((p * (1 - p)) / size + Z ** 2 / (4 * size ** 2));
-  return [Math.max(0, center - half), Math.min(1, center + half)];
+export function requireWholePrompts(traces: readonly Trace[], model: string): void {
+  const cut = traces.find(
+    ({ prompt_text, prompt_tokens, finish_reason }) =>
+      finish_reason !== "error" && prompt_tokens > 0 && prompt_tokens < wordsIn(prompt_text) / 2,
+  );
+  if (cut)
+    throw new DistillError(
+      `${model} was given a prompt of ${wordsIn(cut.prompt_text)} words ("${cut.prompt_id}") and read ${cut.prompt_tokens} tokens of it: the prompt was cut. Give the server a longer context, such as num_ctx of Ollama.`,
+    );
 }
+
+const wordsIn = (text: string): number => text.match(/\S+/g)?.length ?? 0;

@@ -7,7 +7,8 @@ import { readJson, writeWhole } from "../core/files.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { readConfig } from "../models/load.ts";
 import { defineExporter } from "./exporter.ts";
-import { GGUF_TYPES, gguf } from "./gguf.ts";
+import { GGUF_TYPES } from "./gguf/types.ts";
+import { gguf } from "./gguf.ts";
 import { type Command, writeModelfile } from "./ollama/modelfile.ts";
 import { ollamaTemplate } from "./ollama/template.ts";
 

@@ -35,6 +35,13 @@ function parseYaml(source: string, where: string): unknown {
   }
 }
 
+/** Keys with overrides applied. */
+export function withOverrides(raw: Record<string, unknown>, overrides: readonly string[]): Record<string, unknown> {
+  const keys = structuredClone(raw);
+  for (const override of overrides) applyOverride(keys, override);
+  return keys;
+}
+
 function applyOverride(raw: Record<string, unknown>, override: string): void {
   const equals = override.indexOf("=");
   if (equals < 1)

@@ -36,7 +36,7 @@ const Keys = z.strictObject({
     z.looseObject({ extends: z.string().min(1).optional() }),
   ),
   /** What every step is measured on that does not say so itself. */
-  evaluation: z.looseObject({}).optional(),
+  evaluation: z.union([z.looseObject({}), z.array(z.looseObject({}))]).optional(),
 });
 
 const first = (steps: unknown): string => (isRecord(steps) && Object.keys(steps)[0]) || "NAME";

@@ -7,7 +7,8 @@ import * as generators from "../data/generators/index.ts";
 import { PromptSource } from "../data/prompts.ts";
 import { ReadOptions } from "../data/rows.ts";
 import { SelectionOptions } from "../data/selection.ts";
-import { EvaluationOptions } from "../evaluation/metrics.ts";
+import { EvaluationOptions } from "../evaluation/options.ts";
+import { expanded } from "../evaluation/presets.ts";
 import { GGUF_TYPES } from "../exporters/gguf/types.ts";
 import * as exporters from "../exporters/index.ts";
 import { ParityOptions } from "../exporters/limits.ts";
@@ -84,6 +85,27 @@ const EvaluationDataset = z.preprocess(
   ]),
 );
 
+/** Problems that models are measured on. */
+export const Evaluation = EvaluationOptions.extend({
+  prompts: PromptSource.describe("Problems that no model has seen."),
+  weights: z.enum(GGUF_TYPES).default("f32").describe("The type of weights in which llama.cpp runs base and student."),
+}).strict();
+export type Evaluation = z.output<typeof Evaluation>;
+
+/** One measurement, or several by their names. */
+export const Evaluations = z
+  .union([Evaluation, z.array(Evaluation.required({ name: true })).min(1)])
+  .refine((given) => !Array.isArray(given) || new Set(given.map(({ name }) => name)).size === given.length, {
+    message: "give each measurement a name of its own",
+  });
+
+/** The measurements of a recipe. */
+export const evaluationsOf = ({ evaluation }: Pick<Recipe, "evaluation">): Evaluation[] => [evaluation ?? []].flat();
+
+/** What presets stand for, in the keys of measurements. */
+export const withPresets = (evaluation: unknown): unknown =>
+  Array.isArray(evaluation) ? evaluation.map(withPresets) : isRecord(evaluation) ? expanded(evaluation) : evaluation;
+
 /** A trainer without a name is sft. */
 const Trainer = z.preprocess(
   (trainer: unknown = {}) => (isRecord(trainer) && !("type" in trainer) ? { type: "sft", ...trainer } : trainer),
@@ -148,16 +170,9 @@ export const Recipe = z
     trainer: Trainer.describe("What the student learns from, and how."),
     export: z.array(oneOf(exporters)).default([]).describe("The files that are written of the trained student."),
     parity: ParityOptions.strict().prefault({}).describe("How exports are compared with the weights they are made of."),
-    evaluation: EvaluationOptions.extend({
-      prompts: PromptSource.describe("Problems that no model has seen."),
-      weights: z
-        .enum(GGUF_TYPES)
-        .default("f32")
-        .describe("The type of weights in which llama.cpp runs base and student."),
-    })
-      .strict()
-      .optional()
-      .describe("What the recipe's models are measured on, and how."),
+    evaluation: Evaluations.optional().describe(
+      "What the recipe's models are measured on, and how; a list of such where each has a name.",
+    ),
   })
   .superRefine(({ sampling, dataset, evaluation_dataset, trainer, teacher, rewards, reference, sampler }, context) => {
     const refuse = (key: string[], message: string) => context.addIssue({ code: "custom", path: key, message });
@@ -220,7 +235,8 @@ const leads = leadsIn(() => recipeSchema(Recipe));
 
 /** The recipe that keys make; paths in it are relative to `folder`, and `where` names it in errors. */
 export function recipeOf(keys: Record<string, unknown>, where: string, folder: string): Recipe {
-  const recipe = parsed(Recipe, keys, `${where} is not a valid recipe`, leads);
+  const given = "evaluation" in keys ? { ...keys, evaluation: withPresets(keys.evaluation) } : keys;
+  const recipe = parsed(Recipe, given, `${where} is not a valid recipe`, leads);
   const output = recipe.output ? resolve(folder, recipe.output) : resolve("runs", recipe.name);
   return { ...mapPaths(recipe, absolute(folder)), output };
 }
@@ -244,12 +260,6 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
     ...section,
     prompts: placed(section.prompts, "data"),
   });
-  const measuring = (section: NonNullable<Recipe["evaluation"]>) => ({
-    ...section,
-    ...(section.models
-      ? { models: section.models.map((one) => (typeof one === "string" ? one : placed(one, "teacher"))) }
-      : {}),
-  });
   const mixed = <One extends object>(dataset: One): One =>
     "mix" in dataset
       ? { ...dataset, mix: (dataset.mix as object[]).map((one) => placed(one, "data")) }
@@ -266,7 +276,13 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
     ...(dataset ? { dataset: mixed(dataset) } : {}),
     ...(evaluation_dataset ? { evaluation_dataset: mixed(evaluation_dataset) } : {}),
     selection: { ...selection, ...(selection.mix ? { mix: selection.mix.map((one) => placed(one, "data")) } : {}) },
-    ...(evaluation ? { evaluation: measuring(asking(evaluation)) } : {}),
+    ...(evaluation
+      ? {
+          evaluation: Array.isArray(evaluation)
+            ? evaluation.map((one) => mapEvaluation(one, change))
+            : mapEvaluation(evaluation, change),
+        }
+      : {}),
     ...(recipe.reference ? { reference: placed(recipe.reference, "student") } : {}),
     trainer: {
       ...trainer,
@@ -274,6 +290,51 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
       ...(trainer.eval_prompts ? { eval_prompts: placed(trainer.eval_prompts, "data") } : {}),
     },
   };
+}
+
+type Change = (path: string, kind: PathKind) => string;
+
+/** A measurement with every path that it reads from changed. */
+export function mapEvaluation<Of extends Evaluation>(section: Of, change: Change): Of {
+  const { prompts, models, correctness, rewards, search } = section;
+  const ruled = <Rule extends object>(rule: Rule): Rule => withPath(rule, "reward", change);
+  return {
+    ...section,
+    prompts: withPath(prompts, "data", change),
+    ...(models
+      ? { models: models.map((one) => (typeof one === "string" ? one : withPath(one, "teacher", change))) }
+      : {}),
+    ...(correctness ? { correctness: ruled(correctness) } : {}),
+    ...(rewards ? { rewards: rewards.map(ruled) } : {}),
+    ...(search ? { search: search.map((one) => mapSearch(one, change)) } : {}),
+  };
+}
+
+type SearchSpec = NonNullable<Evaluation["search"]>[number];
+type ScorerSpec = { type: string; teacher?: object; rewards?: object[] };
+
+/** The scorers that a search names. */
+export const scorersOf = (search: object): ScorerSpec[] => {
+  const { by = [], scorer } = search as { by?: unknown[]; scorer?: unknown };
+  return [...by, scorer].filter((one): one is ScorerSpec => isRecord(one));
+};
+
+function mapSearch(search: SearchSpec, change: Change): SearchSpec {
+  const scored = (one: unknown): unknown => {
+    if (!isRecord(one)) return one;
+    const { teacher, rewards } = one as ScorerSpec;
+    return {
+      ...one,
+      ...(teacher ? { teacher: withPath(teacher, "teacher", change) } : {}),
+      ...(rewards ? { rewards: rewards.map((rule) => withPath(rule, "reward", change)) } : {}),
+    };
+  };
+  const { by, scorer } = search as { by?: unknown[]; scorer?: unknown };
+  return {
+    ...search,
+    ...(by ? { by: by.map(scored) } : {}),
+    ...(scorer ? { scorer: scored(scorer) } : {}),
+  } as SearchSpec;
 }
 
 /** A section with its places, where it has any, changed. */
@@ -297,7 +358,7 @@ function withPath<Section extends object>(
 }
 
 /** Paths in a recipe are relative to its folder; references to the hub stay what they are. */
-const absolute = (folder: string) => (path: string, kind: PathKind) => {
+export const absolute = (folder: string) => (path: string, kind: PathKind) => {
   if (kind === "reward") return resolve(folder, path);
   if (!isHubReference(path)) return placed(path, folder);
   parseHubReference(path);

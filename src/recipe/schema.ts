@@ -29,8 +29,15 @@ export function recipeSchema(recipe: z.ZodType): JsonSchema {
   for (const trainer of schema.properties!.trainer!.oneOf!)
     if (trainer.properties!.type!.const === TRAINER) trainer.required = [];
   schema.required = schema.required!.filter((key) => key !== "trainer");
+  // a preset says where the questions are
+  for (const evaluation of shapesOf(schema.properties!.evaluation!))
+    evaluation.required = evaluation.required!.filter((key) => key !== "prompts");
   return schema;
 }
+
+/** Where one or several may stand, the one and those of the list. */
+const shapesOf = (schema: JsonSchema): JsonSchema[] =>
+  schema.anyOf ? schema.anyOf.flatMap(shapesOf) : schema.items ? [schema.items] : [schema];
 
 /** The schema of a file: a recipe, or a pipeline whose steps have parts of one. */
 export function fileSchema(recipe: JsonSchema): JsonSchema {

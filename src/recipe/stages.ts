@@ -170,7 +170,7 @@ const contentOf = (manifest: Manifest | undefined, name: string): string =>
   contentHash(manifest?.stages[name]?.outputs ?? {});
 
 /** The paths at which two JSON values differ, with both sides where they are short. */
-function differences(before: unknown, after: unknown, path = ""): string[] {
+export function differences(before: unknown, after: unknown, path = ""): string[] {
   if (contentHash(before) === contentHash(after)) return [];
   const records = [before, after].every((side) => typeof side === "object" && side !== null && !Array.isArray(side));
   if (!records) return [`${path} changed from ${brief(before)} to ${brief(after)}`];

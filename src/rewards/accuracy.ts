@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { FORMS } from "./math/form.ts";
-import { gradeMath } from "./math/index.ts";
+import { GRADER_VERSION, gradeMath } from "./math/index.ts";
 import { defineReward } from "./reward.ts";
 
 const options = z.strictObject({
@@ -44,6 +44,8 @@ export const accuracy = defineReward({
     "1 where the answer equals the reference as mathematics, 0 where it doesn't, null where the reference is missing or cannot be read.",
   ),
   needsAnswer: true,
+  version: GRADER_VERSION,
+  same: (a, b) => a === b || gradeMath({ completion: b, answer: a, profile: "lenient" }).verdict === "correct",
   create({ profile, answer: form = "any", separator, ...leniency }) {
     return ({ completion, answer, finish_reason }) => {
       if (answer === undefined)

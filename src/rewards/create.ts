@@ -62,8 +62,9 @@ async function createReward(spec: RewardSpec): Promise<WeightedReward> {
   if (!component)
     throw new DistillError(`Unknown reward "${type}". Expected one of: ${Object.keys(rewards).join(", ")}, module.`);
   const options = isModule(spec) ? checkedOptions(component, own, path) : rest;
-  const { ofGroup, ownThread } = component;
-  return { name: nameOf(spec), weight, at_least, ofGroup, ownThread, reward: component.create(options) };
+  const { ofGroup, ownThread, needsAnswer, same, version } = component;
+  const said = { ofGroup, ownThread, needsAnswer, same, version };
+  return { name: nameOf(spec), weight, at_least, ...said, reward: component.create(options) };
 }
 
 const builtIn = (type: string): RewardComponent | undefined => (rewards as Record<string, RewardComponent>)[type];

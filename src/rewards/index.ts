@@ -7,6 +7,7 @@ export { exact_match } from "./exact-match.ts";
 export { format } from "./format.ts";
 export { language_consistency } from "./language-consistency.ts";
 export { length } from "./length.ts";
+export { multiple_choice } from "./multiple-choice.ts";
 export { code_blocks, long_paragraphs, mixed_language, repetition, truncation } from "./readability.ts";
 export { reasoning_steps } from "./reasoning-steps.ts";
 export { repetition_penalty } from "./repetition-penalty.ts";

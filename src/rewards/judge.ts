@@ -15,6 +15,11 @@ export type WeightedReward = {
   ofGroup?: boolean | undefined;
   /** It stays on the thread that asks. */
   ownThread?: boolean | undefined;
+  /** It is nothing without a reference. */
+  needsAnswer?: boolean | undefined;
+  /** Whether two answers that it extracted are one. */
+  same?: ((a: string, b: string) => boolean) | undefined;
+  version?: string | undefined;
 };
 
 /**

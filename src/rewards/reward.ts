@@ -42,6 +42,10 @@ export type RewardComponent<Options extends z.ZodObject = any> = Component<Optio
   needsAnswer?: boolean;
   /** It has processes or a program of its own, so it stays on the thread that asks, and is in no pool. */
   ownThread?: boolean;
+  /** Whether two answers that it extracted are one; those with the same text unless given. */
+  same?: (a: string, b: string) => boolean;
+  /** Raised whenever what it says of a completion may change. */
+  version?: string;
 };
 
 export const defineReward = <Options extends z.ZodObject>(reward: RewardComponent<Options>) => reward;

@@ -140,10 +140,14 @@ async function open(options: Options): Promise<Teacher> {
   ): Generation {
     const text = tokenizer.decode(finish_reason === "stop" ? tokens.slice(0, -1) : tokens);
     const at = Math.min(...stop.map((words) => text.indexOf(words)).filter((place) => place >= 0));
-    if (!Number.isFinite(at)) return { completion: text, token_ids: tokens, prompt_tokens, finish_reason };
+    if (!Number.isFinite(at)) {
+      const by = finish_reason === "stop" ? { stopped_by: "token" as const } : {};
+      return { completion: text, token_ids: tokens, prompt_tokens, finish_reason, ...by };
+    }
     let count = 1;
     while (tokenizer.decode(tokens.slice(0, count)).length <= at) count++;
-    return { completion: text.slice(0, at), token_ids: tokens.slice(0, count), prompt_tokens, finish_reason: "stop" };
+    const token_ids = tokens.slice(0, count);
+    return { completion: text.slice(0, at), token_ids, prompt_tokens, finish_reason: "stop", stopped_by: "text" };
   }
 
   async function* score(

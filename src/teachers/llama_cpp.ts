@@ -1,7 +1,7 @@
 /** @file A GGUF model in this process, on llama.cpp. */
 
 import { createHash } from "node:crypto";
-import { createReadStream, statSync } from "node:fs";
+import { createReadStream, existsSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename } from "node:path";
 import type { LlamaContext, LlamaModel } from "node-llama-cpp";
@@ -13,7 +13,7 @@ import { forRequest, notFinite } from "../generation/finite.ts";
 import { addonOf } from "./llama-cpp/addon.ts";
 import { inBackground, type Work, type WorkOptions } from "./llama-cpp/background.ts";
 import { decode, type EngineOptions } from "./llama-cpp/engine.ts";
-import { familyModel, metadataOf, ownTemplate, pieces, readMetadata } from "./llama-cpp/file.ts";
+import { contextOf, familyModel, metadataOf, ownTemplate, pieces, readMetadata } from "./llama-cpp/file.ts";
 import { score } from "./llama-cpp/scoring.ts";
 import { contextMemory, fittingSequences, type Memory, megabytes } from "./llama-cpp/sequences.ts";
 import { GPUS, type Started, startLlama } from "./llama-cpp/start.ts";
@@ -48,6 +48,7 @@ export const llama_cpp = defineTeacher({
     template: (path) => ownTemplate(metadataOf(path)),
   },
   create: open,
+  positions: (path) => (existsSync(path) ? contextOf(metadataOf(path)) : undefined),
   model: ({ path }) => familyModel(path),
 });
 

@@ -64,6 +64,7 @@ async function open(options: Options): Promise<Teacher> {
   return {
     model: known[0]!.model,
     paid: true,
+    continues: options.endpoint !== "chat",
     render: (messages) => render(messages, { generate: true }),
     generate: (
       requests,

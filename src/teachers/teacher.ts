@@ -41,6 +41,8 @@ export type Generation = {
   token_ids: number[];
   prompt_tokens: number;
   finish_reason: FinishReason;
+  /** What ended it, a token of the model's or a text that was asked for; nothing where that is not told. */
+  stopped_by?: "token" | "text";
   /** For each token the most likely ones, at temperature 1. */
   top_logprobs?: TopLogprobs[];
   /** Of a server's answer where it came from. */
@@ -126,6 +128,8 @@ export type Teacher = {
   readonly placement?: Placement;
   /** Whether it keeps a journal and asks the budget before each request; of others the sampler counts what they write. */
   readonly paid?: boolean;
+  /** Whether it goes on with any text; false where it is given messages. */
+  readonly continues?: boolean;
   /** The text of a conversation up to where the assistant speaks. */
   render(messages: readonly Message[]): string;
   /**
@@ -175,6 +179,8 @@ export type TeacherComponent<Options extends z.ZodObject = any> = Component<Opti
   /** What its option `path` leads to, where it opens a file, or a folder as Hugging Face lays it out. */
   file?: ModelFile;
   folder?: Pick<ModelFile, "template">;
+  /** Tokens that the model at `path` was made to read, where its option `context_size` has no such default. */
+  positions?(path: string): number | undefined;
   /** Its model, or a sentence that says why it is none of our families. */
   model?(options: z.output<Options>): TeacherModel | string;
   /** Its option `tokenizer` names a folder, which is read. */

@@ -1,10 +1,11 @@
 /** @file Exported ONNX decoders through transformers.js: what a browser will run, sampled in this process. */
 
 import { existsSync } from "node:fs";
-import { basename, dirname, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { notContent } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
+import { readJson } from "../core/files.ts";
 import { sha256 } from "../core/hash.ts";
 import { templateOf } from "../data/templates.ts";
 import { loadTokenizer, TOKENIZER_FILES } from "../data/tokenizer.ts";
@@ -49,6 +50,13 @@ export const transformers = defineTeacher({
     beside: (name, names) => names.filter((other) => other.startsWith(`${name}_data`)),
     above: ["config.json", "generation_config.json", ...TOKENIZER_FILES],
     template: (path) => loadTokenizer(folderOf(path)).template,
+  },
+  positions: (path) => {
+    const config = join(folderOf(path), "config.json");
+    const { max_position_embeddings: most } = existsSync(config)
+      ? (readJson(config, "The model's config.json") as { max_position_embeddings?: unknown })
+      : {};
+    return typeof most === "number" ? most : undefined;
   },
   async create({ path, sequences, context_size, device, chat_template }) {
     const dtype = DTYPES[basename(path)];

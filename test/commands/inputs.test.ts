@@ -8,7 +8,7 @@ import { trainStage } from "../../src/commands/stages/train.ts";
 import { allOf } from "../../src/data/example-store.ts";
 import { readExamples } from "../../src/data/examples.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
-import { recipeOf } from "../../src/recipe/recipe.ts";
+import { evaluationsOf, recipeOf } from "../../src/recipe/recipe.ts";
 import { plainRunFolder } from "../../src/store/run-folder.ts";
 import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
 import type { ModelFile } from "../../src/teachers/teacher.ts";
@@ -91,7 +91,7 @@ test("the questions of a source are read once, so that a key says what was asked
     evaluation: { prompts: { path } },
   };
   const [first, second] = [recipeOf(keys, "asked", scratch()), recipeOf(keys, "asked", scratch())];
-  const promptIn = ({ evaluation }: typeof first) => questions(evaluation!.prompts, "test", [])[0]!.prompt;
+  const promptIn = (recipe: typeof first) => questions(evaluationsOf(recipe)[0]!.prompts, "test", [])[0]!.prompt;
   await readAllQuestions(first);
   writeFileSync(path, '{"prompt":"b","answer":"2"}\n');
   await readAllQuestions(first);

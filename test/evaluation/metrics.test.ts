@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Trace } from "../../src/data/traces.ts";
-import { gainOver, measure, wilson95 } from "../../src/evaluation/metrics.ts";
+import { wilson95 } from "../../src/evaluation/intervals.ts";
+import { measure } from "../../src/evaluation/metrics.ts";
+import { gainOver } from "../../src/evaluation/paired.ts";
 
 const sample = (prompt_id: string, extracted: string | null, correct: boolean, finish_reason = "stop") =>
   ({

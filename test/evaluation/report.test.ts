@@ -25,7 +25,7 @@ const student: ModelReport = {
 };
 const summary: RunSummary = {
   name: "maths",
-  models: [base, student],
+  measurements: [{ models: [base, student] }],
   traces: { drawn: 2000, accepted: 100, rows: 90 },
   tokens: { sampled: 68_000, trained: 12_345 },
   seconds: { sample: 600, train: 61 },
@@ -54,6 +54,7 @@ test("the report's table has a model's pass@1, gain, lengths and shares in the c
     truncated: "25.0 %",
     unparsed: "1.0 %",
     tokens: "151",
+    "s/problem": "",
     size: "145.0 MB",
     "tokens/s": "100",
   });
@@ -73,7 +74,7 @@ test("the report says what was used: traces, tokens by what they were for, time 
 
 test("rules beside correctness have a column each, empty where a model was not measured by them", () => {
   const judged = { ...student, rewards: { language_consistency: 0.98765 } };
-  const [header, , ...rows] = markdownReport({ ...summary, models: [base, judged] })
+  const [header, , ...rows] = markdownReport({ ...summary, measurements: [{ models: [base, judged] }] })
     .split("\n")
     .filter((line) => line.startsWith("|"))
     .map(cellsOf);
@@ -83,5 +84,5 @@ test("rules beside correctness have a column each, empty where a model was not m
     rows.map((row) => row[column]),
     ["", "0.988"],
   );
-  assert.match(terminalReport({ ...summary, models: [base, judged] }), /language_consistency/);
+  assert.match(terminalReport({ ...summary, measurements: [{ models: [base, judged] }] }), /language_consistency/);
 });

@@ -42,11 +42,11 @@ async function giveStops(folder: string): Promise<void> {
   const prompts = TEXTS.map((text) => tokenizer.encode(text));
   const said = await runner.continueGreedily(prompts, { stops: [], max_completion_length: 8 });
   await runner.close();
-  const eos = said[0]![3]!;
+  const eos = said[0]!.completion[3]!;
   const turn =
     [...said]
       .reverse()
-      .flatMap((ids) => ids.slice(2))
+      .flatMap(({ completion }) => completion.slice(2))
       .find((id) => id !== eos) ?? eos + 1;
   const edit = (name: string, change: (json: Record<string, unknown>) => object) => {
     const path = join(folder, name);

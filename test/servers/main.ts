@@ -14,7 +14,7 @@ import { parse, stringify } from "yaml";
 import { markdownTable } from "../../src/core/table.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { readTraces } from "../../src/data/traces.ts";
-import { wilson95 } from "../../src/evaluation/metrics.ts";
+import { wilson95 } from "../../src/evaluation/intervals.ts";
 import { CLI } from "../support/cli.ts";
 import { freePort, installLlamaServer, type Running, ready, running, startLlamaServer } from "./llama-server.ts";
 

@@ -10,7 +10,7 @@ import type { Split } from "../../data/generators/generator.ts";
 import { describeSource, type PromptSource, readQuestions, writeQuestions } from "../../data/prompts.ts";
 import type { DatasetSource } from "../../data/sources.ts";
 import { loadTokenizer, type Tokenizer } from "../../data/tokenizer.ts";
-import type { Recipe } from "../../recipe/recipe.ts";
+import { evaluationsOf, type Recipe } from "../../recipe/recipe.ts";
 import type { RewardSpec } from "../../rewards/create.ts";
 import { needsAnswer, rewardsInput } from "../../rewards/create.ts";
 import type { LedgerPlace } from "../../sampling/ledger.ts";
@@ -59,7 +59,12 @@ export const withMixed = ({ selection: { mix } }: Pick<Recipe, "selection">, pat
   mix ? { mix: [{ path }, ...mix] } : { path };
 
 /** Where draws that hang on `inputs`, and what `rules` say of them, are kept. */
-export function ledgerOf({ folder }: Context, inputs: unknown, rules: readonly RewardSpec[], options: SamplerOptions) {
+export function ledgerOf(
+  { folder }: Pick<Context, "folder">,
+  inputs: unknown,
+  rules: readonly RewardSpec[],
+  options: SamplerOptions,
+) {
   const key = contentHash({ draw: drawOptions(options), of: inputs });
   const judged = contentHash({ rewards: rewardsInput(rules), draws: key });
   const draws = `samples/${key}`;
@@ -178,7 +183,13 @@ const written = new WeakMap<PromptSource, Partial<Record<Split, Prompt[]>>>();
 /** Read the files of questions that a recipe names, for `questions` to give; what is wrong with one is said there. */
 export async function readAllQuestions(recipe: Recipe): Promise<void> {
   const asks = trainerOf(recipe).asks?.(recipe.trainer);
-  for (const source of [recipe.sampling?.prompts, asks?.prompts, asks?.evaluates, recipe.evaluation?.prompts])
+  const measured = evaluationsOf(recipe).map(({ prompts }) => prompts);
+  await readQuestionFiles([recipe.sampling?.prompts, asks?.prompts, asks?.evaluates, ...measured]);
+}
+
+/** The same of some sources. */
+export async function readQuestionFiles(sources: readonly (PromptSource | undefined)[]): Promise<void> {
+  for (const source of sources)
     if (source && "path" in source && !read.has(source))
       read.set(
         source,

@@ -13,6 +13,7 @@ import { openRunner, runnerOf } from "../../exporters/runners/open.ts";
 import { openReferenceRunner } from "../../exporters/runners/reference.ts";
 import { compareEncoders, requireSameTokens } from "../../exporters/text-parity.ts";
 import { textsToEncode } from "../../exporters/texts.ts";
+import { evaluationsOf } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { conversationOf } from "../../sampling/draw.ts";
 import { hubName } from "../../student/base-name.ts";
@@ -138,7 +139,7 @@ async function compareTexts(
 
 /** The first of the evaluation's questions, or of those sampled from. */
 function gatePrompts({ recipe }: Context): Prompt[] {
-  const source = recipe.evaluation?.prompts ?? recipe.sampling?.prompts;
+  const source = evaluationsOf(recipe)[0]?.prompts ?? recipe.sampling?.prompts;
   return source
     ? questions(source, "test").slice(0, recipe.parity.prompts)
     : [{ id: "line-1", prompt: "The quick brown fox jumps over the lazy dog." }];

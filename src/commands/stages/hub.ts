@@ -9,15 +9,22 @@ import type { HubRevision } from "../../hub/revision.ts";
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from "../../models/adapter-folder.ts";
 import { readIndex } from "../../models/load.ts";
 import type { PathKind } from "../../recipe/places.ts";
-import { mapPaths, type Recipe } from "../../recipe/recipe.ts";
+import {
+  type Evaluation,
+  evaluationsOf,
+  mapEvaluation,
+  mapPaths,
+  type Recipe,
+  scorersOf,
+} from "../../recipe/recipe.ts";
 import * as teachers from "../../teachers/index.ts";
 import type { ModelFile, TeacherComponent } from "../../teachers/teacher.ts";
 
-export type FromHub = {
+export type FromHub<Of = Recipe> = {
   /** The recipe with paths of this machine. */
-  recipe: Recipe;
+  recipe: Of;
   /** The recipe with references at the commits that were taken, to do the same again. */
-  pinned: Recipe;
+  pinned: Of;
   /** References at their commits, by path. */
   hub: ReadonlyMap<string, string>;
 };
@@ -26,12 +33,29 @@ export type FromHub = {
  * Fetch what a recipe names on the hub, as far as it is not in the cache; undefined where `signal` stopped it. Of models
  * that are not among `weights` only what is needed to tokenize and to plan.
  */
-export async function fromHub(
-  recipe: Recipe,
-  { weights, signal }: { weights: readonly ("student" | "teacher")[]; signal?: AbortSignal },
-): Promise<FromHub | undefined> {
+export const fromHub = (recipe: Recipe, options: Fetching): Promise<FromHub | undefined> =>
+  fetched(recipe, mapPaths, teachersOf(recipe), options);
+
+/** The same of measurements. */
+export const measurementsFromHub = (
+  all: Evaluation[],
+  signal: AbortSignal,
+): Promise<FromHub<Evaluation[]> | undefined> =>
+  fetched(all, (some, change) => some.map((one) => mapEvaluation(one, change)), all.flatMap(teachersIn), {
+    weights: ["teacher"],
+    signal,
+  });
+
+type Fetching = { weights: readonly ("student" | "teacher")[]; signal?: AbortSignal };
+
+async function fetched<Of>(
+  recipe: Of,
+  mapped: (of: Of, change: (path: string, kind: PathKind) => string) => Of,
+  opened: readonly Named[],
+  { weights, signal }: Fetching,
+): Promise<FromHub<Of> | undefined> {
   const named = new Map<string, { path: string; kind: HubKind }>();
-  mapPaths(recipe, (path, kind) => {
+  mapped(recipe, (path, kind) => {
     if (kind !== "reward" && isHubReference(path)) named.set(keyOf(path, kind), { path, kind });
     return path;
   });
@@ -54,7 +78,7 @@ export async function fromHub(
         revision,
         reference,
         (weights as readonly string[]).includes(kind === "adapter" ? "student" : kind),
-        recipe,
+        opened,
         path,
       );
       if (signal?.aborted) return undefined;
@@ -66,8 +90,8 @@ export async function fromHub(
     throw error;
   }
   return {
-    recipe: mapPaths(recipe, (path, kind) => local.get(keyOf(path, kind)) ?? path),
-    pinned: mapPaths(recipe, (path, kind) => pinned.get(keyOf(path, kind)) ?? path),
+    recipe: mapped(recipe, (path, kind) => local.get(keyOf(path, kind)) ?? path),
+    pinned: mapped(recipe, (path, kind) => pinned.get(keyOf(path, kind)) ?? path),
     hub: new Map([...local].map(([key, place]) => [place, pinned.get(key)!])),
   };
 }
@@ -81,16 +105,23 @@ type Need = (
   revision: HubRevision,
   reference: HubReference,
   weights: boolean,
-  recipe: Recipe,
+  teachers: readonly Named[],
   path: string,
 ) => Promise<string>;
 
-/** Which of the recipe's teachers reads from `path`: its own, or one that is measured. */
-function typeOf({ teacher, evaluation }: Recipe, path: string): string {
-  const all = [teacher, ...(evaluation?.models ?? [])];
-  const found = all.find((one) => typeof one === "object" && (one as { path?: string }).path === path);
-  return (found as { type: string }).type;
-}
+type Named = { type: string; path?: string };
+
+/** The models that are measured, and those that judge. */
+const teachersIn = ({ models = [], search = [] }: Evaluation): Named[] => [
+  ...models.flatMap((one) => (typeof one === "string" ? [] : [one])),
+  ...search.flatMap((one) => scorersOf(one).flatMap(({ teacher }) => (teacher ? [teacher as Named] : []))),
+];
+
+/** Whatever of a recipe is opened as a teacher. */
+const teachersOf = (recipe: Recipe): Named[] => [
+  ...(recipe.teacher ? [recipe.teacher] : []),
+  ...evaluationsOf(recipe).flatMap(teachersIn),
+];
 
 const NEEDS: Record<HubKind, Need> = {
   async student(revision, { file }, weights) {
@@ -118,11 +149,12 @@ const NEEDS: Record<HubKind, Need> = {
     await revision.need(TOKENIZER_FILES, true);
     return "";
   },
-  async teacher(revision, reference, weights, recipe, path) {
-    const { file: kind } = componentOf<TeacherComponent>(teachers, typeOf(recipe, path), "teacher");
+  async teacher(revision, reference, weights, named, path) {
+    const { type } = named.find((one) => one.path === path)!;
+    const { file: kind } = componentOf<TeacherComponent>(teachers, type, "teacher");
     if (!kind) {
       refuseFile("teacher", reference.file);
-      return NEEDS.student(revision, reference, weights, recipe, path);
+      return NEEDS.student(revision, reference, weights, named, path);
     }
     const file = reference.file ?? onlyFile(kind, reference, await revision.files(""));
     if (!weights) return file;

@@ -225,6 +225,7 @@ export async function decode(
       token_ids,
       prompt_tokens: prompt.length,
       finish_reason: stop ? "stop" : "length",
+      ...(stop ? { stopped_by: ended ? ("token" as const) : ("text" as const) } : {}),
       ...(top_logprobs > 0 ? { top_logprobs: top.slice(0, token_ids.length) } : {}),
     };
   }

@@ -24,6 +24,13 @@ export function ownTemplate(metadata: Metadata): string | undefined {
   return own?.type === "string" ? own.value : undefined;
 }
 
+/** Tokens that the model was made to read, where the file says so. */
+export function contextOf(metadata: Metadata): number | undefined {
+  const architecture = metadata.get("general.architecture")?.value;
+  const length = metadata.get(`${architecture}.context_length`)?.value;
+  return typeof length === "number" && length > 0 ? length : undefined;
+}
+
 /** What the file says of itself. */
 export function metadataOf(path: string): Metadata {
   const { metadata, close } = openGguf(path);

@@ -1,0 +1,14 @@
+import type { Measurement } from "../evaluation/report.ts";
+import type { Evaluation } from "../recipe/recipe.ts";
+import type { Manifest } from "../recipe/stages.ts";
+import { stageOf } from "./stages/evaluate.ts";
+
+/** What was measured, of what a recipe says. */
+export const measurementsIn = (
+  evaluations: readonly Pick<Evaluation, "name">[],
+  stages: Manifest["stages"],
+): Measurement[] =>
+  evaluations.flatMap((evaluation) => {
+    const { models, curves } = (stages[stageOf(evaluation)]?.result ?? {}) as Partial<Measurement>;
+    return models && models.length > 0 ? [{ name: evaluation.name, models, curves }] : [];
+  });
