@@ -13,6 +13,9 @@ import { mapPaths, type Recipe } from "../recipe/recipe.ts";
 import { readManifest } from "../recipe/stages.ts";
 import { readRunFolder } from "../store/run-folder.ts";
 import type { Verb } from "./prepare.ts";
+import { runsIn } from "./report/found.ts";
+import { reportPage } from "./report/page.ts";
+import { REPORT } from "./report.ts";
 import type { RunOptions } from "./run.ts";
 
 /** Run the steps, or one of them, and print the table. What was run, by step; nothing where the signal ended it. */
@@ -36,6 +39,7 @@ export async function runSteps(
     if (signal.aborted) return undefined;
   }
   if (verb === "run" || verb === "eval") printTable(pipeline);
+  if (ran.length > 0) writeWhole(join(pipeline.output, REPORT), reportPage(runsIn(pipeline.output)));
   return ran;
 }
 

@@ -1,5 +1,6 @@
 /** @file distill run, sample, train, export and eval: the stages of a recipe, as far as they are asked for and due. */
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { formatDuration } from "../core/progress.ts";
@@ -16,6 +17,7 @@ import { unpackStudent } from "../student/unpack.ts";
 import type { Price } from "../teachers/budget.ts";
 import { runSteps } from "./pipeline.ts";
 import { prepare, refuseOwnInputs, type Verb, weightsFor } from "./prepare.ts";
+import { REPORT, writeReport } from "./report.ts";
 import { type Context, readAllQuestions } from "./stages/context.ts";
 import { fromHub } from "./stages/hub.ts";
 import { versions } from "./versions.ts";
@@ -72,6 +74,7 @@ async function runRecipe(
       signal,
       onStage: announce,
     });
+    if (folder.writable && (done.ran.length > 0 || !existsSync(join(folder.path, REPORT)))) writeReport(folder);
     if (!done.finished) return undefined;
     const summary = summarise(context, done.manifest);
     if (targets.includes("evaluate") && summary.models.length > 0) {
@@ -97,7 +100,7 @@ function summarise({ recipe, folder }: Context, { stages }: Manifest): RunSummar
     ...(recipe.sampling ? { traces: join(output, "traces"), dataset: join(output, "dataset") } : {}),
     student: join(output, "student"),
     ...(recipe.export.length > 0 ? { exports: join(output, "export") } : {}),
-    report: join(output, "evaluation", "report.md"),
+    report: `${join(output, REPORT)}, ${join(output, "evaluation", "report.md")}`,
   };
   return {
     name: recipe.name,
