@@ -16,6 +16,7 @@ const TOOLS = [
   "trainers",
   "evaluation",
   "exporters",
+  "tracking",
   "recipe",
 ];
 
@@ -40,7 +41,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   trainers: [...ENGINE, "store", "data", "generation", "student", "rewards"],
   evaluation: [...ENGINE, "store", "data", "generation", "trainers", "teachers", "rewards", "sampling"],
   exporters: [...ENGINE, "data", "generation", "teachers"],
+  tracking: ["store", "formats"],
   recipe: [
+    "tracking",
     "store",
     "data",
     "hub",
@@ -75,6 +78,7 @@ const FENCED: Record<string, readonly string[]> = {
     "trainers",
     "evaluation",
     "exporters",
+    "tracking",
     "recipe",
     "commands",
   ],

@@ -20,6 +20,7 @@ import { prepare, refuseOwnInputs, type Verb, weightsFor } from "./prepare.ts";
 import { REPORT, writeReport } from "./report.ts";
 import { type Context, readAllQuestions } from "./stages/context.ts";
 import { fromHub } from "./stages/hub.ts";
+import { followRun } from "./track.ts";
 import { versions } from "./versions.ts";
 
 const STOPPED = "Stopped. The same command continues from there.";
@@ -66,15 +67,23 @@ async function runRecipe(
     const unpacked = { ...fetched.recipe, student };
     await readAllQuestions(unpacked);
     const { context, stages, targets } = prepare({ recipe: unpacked, folder, hub: fetched.hub }, verb, recipePath);
-    const done = await runStages(stages, targets, {
-      name: context.recipe.name,
-      recipe: fetched.pinned,
-      versions: versions(),
-      folder,
-      signal,
-      onStage: announce,
-    });
-    if (folder.writable && (done.ran.length > 0 || !existsSync(join(folder.path, REPORT)))) writeReport(folder);
+    const following = followRun(context, stages, targets, fetched.pinned);
+    let ending: "finished" | "stopped" | "failed" = "failed";
+    let done: Awaited<ReturnType<typeof runStages>>;
+    try {
+      done = await runStages(stages, targets, {
+        name: context.recipe.name,
+        recipe: fetched.pinned,
+        versions: versions(),
+        folder,
+        signal,
+        onStage: announce,
+      });
+      ending = done.finished ? "finished" : "stopped";
+      if (folder.writable && (done.ran.length > 0 || !existsSync(join(folder.path, REPORT)))) writeReport(folder);
+    } finally {
+      await following?.end(ending);
+    }
     if (!done.finished) return undefined;
     const summary = summarise(context, done.manifest);
     if (targets.includes("evaluate") && summary.models.length > 0) {

@@ -17,6 +17,7 @@ import { DEVICES } from "../runtime/device.ts";
 import { SamplerOptions } from "../sampling/options.ts";
 import { StudentSections } from "../student/options.ts";
 import * as teachers from "../teachers/index.ts";
+import { Tracking, withLogFolders } from "../tracking/options.ts";
 import * as trainers from "../trainers/index.ts";
 import type { TrainerOptions } from "../trainers/options.ts";
 import { scheduleConflict } from "../trainers/schedule.ts";
@@ -158,6 +159,7 @@ export const Recipe = z
       .strict()
       .optional()
       .describe("What the recipe's models are measured on, and how."),
+    tracking: Tracking.optional().describe("Which programs are told of the run while it goes on: tensorboard, mlflow."),
   })
   .superRefine(({ sampling, dataset, evaluation_dataset, trainer, teacher, rewards, reference, sampler }, context) => {
     const refuse = (key: string[], message: string) => context.addIssue({ code: "custom", path: key, message });
@@ -222,7 +224,7 @@ const leads = leadsIn(() => recipeSchema(Recipe));
 export function recipeOf(keys: Record<string, unknown>, where: string, folder: string): Recipe {
   const recipe = parsed(Recipe, keys, `${where} is not a valid recipe`, leads);
   const output = recipe.output ? resolve(folder, recipe.output) : resolve("runs", recipe.name);
-  return { ...mapPaths(recipe, absolute(folder)), output };
+  return { ...mapPaths(recipe, absolute(folder)), ...withLogFolders(recipe.tracking, folder), output };
 }
 
 /** Read rewards alone: a list of them, or anything with a key `rewards`, such as a recipe. */

@@ -31,7 +31,8 @@ function panel({ title, lines }: Chart, width: number): string {
   for (const [x, y] of points) {
     const column = Math.round((across * (x - first)) / (last - first || 1));
     const row = up - Math.round((up * (y - least)) / (most - least || 1));
-    cells[row >> 2]![column >> 1]! |= DOTS[row & 3]![column & 1];
+    const of = cells[row >> 2]!;
+    of[column >> 1] = of[column >> 1]! | DOTS[row & 3]![column & 1]!;
   }
   const named = lines.map(({ label, points }) => `${label} ${short(points.at(-1)![1])}`).join(", ");
   const drawn = cells.map((row, i) => {
