@@ -13,8 +13,10 @@ import type { InspectArguments } from "./commands/inspect.ts";
 import type { OptionsArguments } from "./commands/options.ts";
 import type { PlanOptions } from "./commands/plan.ts";
 import type { Verb } from "./commands/prepare.ts";
+import type { ReviewArguments } from "./commands/review.ts";
 import type { RunOptions } from "./commands/run.ts";
 import type { ScoreOptions } from "./commands/score.ts";
+import type { WatchArguments } from "./commands/watch.ts";
 import { DistillError, refusedByTheMachine } from "./core/errors.ts";
 import { ownPackage } from "./core/package.ts";
 
@@ -151,6 +153,41 @@ function programOf(signal: AbortSignal): Command {
     .action(async (runs: string[], options: CompareArguments) => {
       const { compare } = await import("./commands/compare.ts");
       compare(runs, options);
+    });
+
+  program
+    .command("report")
+    .description("Write one page about runs: results, curves, samples, costs, and where every file comes from.")
+    .argument("<runs...>", "folders of runs or pipelines, such as runs/mine")
+    .option("--html <file>", "where the page goes (report.html in the run; here for several)")
+    .action(async (runs: string[], options: { html?: string }) => {
+      const { report } = await import("./commands/report.ts");
+      report(runs, options);
+    });
+
+  program
+    .command("watch")
+    .description("Show the curves of a run while it goes on.")
+    .argument("<run>", "the folder of a run or a pipeline, such as runs/mine")
+    .option("--serve", "serve the report's page on this machine instead")
+    .option("--port <n>", "serve it on this port (a free one)")
+    .action(async (run: string, options: WatchArguments) => {
+      const { watch } = await import("./commands/watch.ts");
+      await watch(run, options, signal);
+    });
+
+  program
+    .command("review")
+    .description("Look at traces in a browser and decide which are kept, dropped or edited.")
+    .argument("<dataset>", "the folder of a run, a folder of save_to_disk, or a file: .arrow, .parquet, .jsonl")
+    .option("--port <n>", "the port on this machine (a free one)")
+    .option("--as <name>", "who decides (your user's name)")
+    .option("--export <file>", "write the decisions as lines of JSON instead")
+    .option("--import <file>", "add decisions from such a file instead")
+    .option("--argilla <file>", "write the traces with their decisions as records of Argilla instead")
+    .action(async (dataset: string, options: ReviewArguments) => {
+      const { review } = await import("./commands/review.ts");
+      await review(dataset, options, signal);
     });
 
   program

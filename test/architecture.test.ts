@@ -17,6 +17,7 @@ const TOOLS = [
   "trainers",
   "evaluation",
   "exporters",
+  "tracking",
   "recipe",
 ];
 
@@ -42,7 +43,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   trainers: [...ENGINE, "store", "data", "generation", "student", "rewards"],
   evaluation: [...ENGINE, "store", "data", "generation", "trainers", "teachers", "rewards", "sampling", "search"],
   exporters: [...ENGINE, "data", "generation", "teachers"],
+  tracking: ["store", "formats"],
   recipe: [
+    "tracking",
     "store",
     "data",
     "hub",
@@ -78,6 +81,7 @@ const FENCED: Record<string, readonly string[]> = {
     "trainers",
     "evaluation",
     "exporters",
+    "tracking",
     "recipe",
     "commands",
   ],

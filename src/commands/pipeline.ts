@@ -14,6 +14,9 @@ import { readManifest } from "../recipe/stages.ts";
 import { readRunFolder } from "../store/run-folder.ts";
 import { measurementsIn } from "./measurements.ts";
 import type { Verb } from "./prepare.ts";
+import { runsIn } from "./report/found.ts";
+import { reportPage } from "./report/page.ts";
+import { REPORT } from "./report.ts";
 import type { RunOptions } from "./run.ts";
 import { stageOf } from "./stages/evaluate.ts";
 
@@ -38,6 +41,7 @@ export async function runSteps(
     if (signal.aborted) return undefined;
   }
   if (verb === "run" || verb === "eval") printTable(pipeline);
+  if (ran.length > 0) writeWhole(join(pipeline.output, REPORT), reportPage(runsIn(pipeline.output)));
   return ran;
 }
 

@@ -1,5 +1,6 @@
 /** @file distill run, sample, train, export and eval: the stages of a recipe, as far as they are asked for and due. */
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { formatDuration } from "../core/progress.ts";
@@ -16,9 +17,11 @@ import type { Price } from "../teachers/budget.ts";
 import { measurementsIn } from "./measurements.ts";
 import { runSteps } from "./pipeline.ts";
 import { prepare, refuseOwnInputs, type Verb, weightsFor } from "./prepare.ts";
+import { REPORT, writeReport } from "./report.ts";
 import { type Context, readAllQuestions } from "./stages/context.ts";
 import { rulesIn, stageOf } from "./stages/evaluate.ts";
 import { fromHub } from "./stages/hub.ts";
+import { followRun } from "./track.ts";
 import { versions } from "./versions.ts";
 
 export const STOPPED = "Stopped. The same command continues from there.";
@@ -65,14 +68,23 @@ async function runRecipe(
     const unpacked = { ...fetched.recipe, student };
     await readAllQuestions(unpacked);
     const { context, stages, targets } = prepare({ recipe: unpacked, folder, hub: fetched.hub }, verb, recipePath);
-    const done = await runStages(stages, targets, {
-      name: context.recipe.name,
-      recipe: fetched.pinned,
-      versions: versions(),
-      folder,
-      signal,
-      onStage: announce,
-    });
+    const following = followRun(context, stages, targets, fetched.pinned);
+    let ending: "finished" | "stopped" | "failed" = "failed";
+    let done: Awaited<ReturnType<typeof runStages>>;
+    try {
+      done = await runStages(stages, targets, {
+        name: context.recipe.name,
+        recipe: fetched.pinned,
+        versions: versions(),
+        folder,
+        signal,
+        onStage: announce,
+      });
+      ending = done.finished ? "finished" : "stopped";
+      if (folder.writable && (done.ran.length > 0 || !existsSync(join(folder.path, REPORT)))) writeReport(folder);
+    } finally {
+      await following?.end(ending);
+    }
     if (!done.finished) return undefined;
     const summary = summarise(context, done.manifest);
     if (evaluationsOf(recipe).some((one) => targets.includes(stageOf(one))) && summary.measurements.length > 0) {
@@ -98,7 +110,7 @@ function summarise({ recipe, folder }: Context, { stages }: Manifest): RunSummar
     ...(recipe.sampling ? { traces: join(output, "traces"), dataset: join(output, "dataset") } : {}),
     student: join(output, "student"),
     ...(recipe.export.length > 0 ? { exports: join(output, "export") } : {}),
-    report: join(output, "evaluation", "report.md"),
+    report: `${join(output, REPORT)}, ${join(output, "evaluation", "report.md")}`,
   };
   return {
     name: recipe.name,

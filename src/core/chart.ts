@@ -1,59 +1,106 @@
-/** @file Lines over a common axis as SVG, panel under panel. */
+/** @file Lines over a common axis as SVG, panel under panel, in the colours of light or dark pages. */
 
 export type Line = { label: string; points: readonly (readonly [x: number, y: number])[] };
 export type Chart = { title: string; lines: readonly Line[] };
 
 const [WIDTH, PANEL, LEFT, RIGHT, TOP, BOTTOM] = [720, 220, 64, 24, 34, 26];
 const LINE = 16;
-const COLORS = ["#4269d0", "#e8793a", "#3a9a5b", "#9b5fc0", "#888"];
+const COLOURS = 5;
 
-/** Panels of one width, each with an axis of its own from 0 or its least value; `axis` names what they have in common. */
-export function chart(charts: readonly Chart[], axis: string): string {
-  const all = charts.flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(([x]) => x)));
-  const [first, last] = [Math.min(...all), Math.max(...all)];
-  const x = (at: number) => LEFT + ((WIDTH - LEFT - RIGHT) * (at - first)) / (last - first || 1);
-  const height = PANEL * charts.length + 30;
-  const out = charts.flatMap((one, i) => panel(one, i * PANEL, x, { first, last }));
-  out.push(text((LEFT + WIDTH - RIGHT) / 2, height - 10, axis, 'text-anchor="middle"'));
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="12">
-<rect width="100%" height="100%" fill="#fff"/>
+/** Words and lines in one colour, marked by class; a picture that stands alone goes by the system's setting. */
+const STYLE = `
+.chart { font: 12px sans-serif; color-scheme: light dark; }
+.chart text { fill: light-dark(#222, #dde); stroke: none; } .chart .dim { fill: light-dark(#555, #99a); }
+.chart .grid { stroke: light-dark(#ddd, #333845); } .chart .paper { fill: light-dark(#fff, #14161b); }
+.chart .halo { paint-order: stroke; stroke: light-dark(#fff, #14161b); stroke-width: 3px; }
+.chart .c0 { stroke: light-dark(#4269d0, #8fb0ff); } .chart .c1 { stroke: light-dark(#e8793a, #ffab7a); }
+.chart .c2 { stroke: light-dark(#3a9a5b, #74c69d); } .chart .c3 { stroke: light-dark(#9b5fc0, #d0a2f7); }
+.chart .c4 { stroke: light-dark(#777, #aaa); }
+`;
+
+/**
+ * Panels of one width, each with an axis of its own from 0 or its least value; `axis` names what they have in common. A
+ * curve of more points than there is room for is drawn by the extremes in each place.
+ */
+export function chart(charts: readonly Chart[], axis: string, width = WIDTH): string {
+  const drawn = charts.map(({ title, lines }) => ({ title, lines: lines.map((line) => finite(line)) }));
+  const [first, last] = rangeOf(drawn.flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(([x]) => x))));
+  const x = (at: number) => LEFT + ((width - LEFT - RIGHT) * (at - first)) / (last - first || 1);
+  const height = PANEL * drawn.length + 30;
+  const out = drawn.flatMap((one, i) => panel(one, i * PANEL, x, { first, last, width }));
+  out.push(text((LEFT + width - RIGHT) / 2, height - 10, axis, 'text-anchor="middle"'));
+  return `<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
+<style>${STYLE}</style>
+<rect width="100%" height="100%" class="paper"/>
 ${out.join("\n")}
 </svg>
 `;
+}
+
+const finite = ({ label, points }: Line): Line => ({
+  label,
+  points: points.filter(([x, y]) => Number.isFinite(x) && Number.isFinite(y)),
+});
+
+function rangeOf(values: readonly number[]): [least: number, most: number] {
+  let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const value of values) [least, most] = [Math.min(least, value), Math.max(most, value)];
+  return values.length > 0 ? [least, most] : [0, 1];
 }
 
 function panel(
   { title, lines }: Chart,
   offset: number,
   x: (at: number) => number,
-  { first, last }: { first: number; last: number },
+  { first, last, width }: { first: number; last: number; width: number },
 ): string[] {
-  const values = lines.flatMap(({ points }) => points.map(([, y]) => y));
-  const least = Math.min(0, ...values);
-  const step = niceStep(Math.max(...values) - least || 1);
-  const most = least + step * Math.ceil((Math.max(...values) - least || 1) / step);
+  const [low, high] = rangeOf(lines.flatMap(({ points }) => points.map(([, y]) => y)));
+  const least = Math.min(0, low);
+  const step = niceStep(high - least || 1);
+  const most = least + step * Math.ceil((high - least || 1) / step);
   const [top, bottom] = [offset + TOP, offset + PANEL - BOTTOM];
   const y = (value: number) => bottom - ((bottom - top) * (value - least)) / (most - least);
   const out = [text(LEFT, offset + 20, title, 'font-weight="bold"')];
   for (let value = least; value <= most + step / 2; value += step) {
-    out.push(line(x(first), y(value), x(last), y(value), 'stroke="#ddd"'));
-    out.push(text(LEFT - 8, y(value) + 4, String(Number(value.toPrecision(6))), 'text-anchor="end"'));
+    out.push(line(x(first), y(value), x(last), y(value), 'class="grid"'));
+    out.push(text(LEFT - 8, y(value) + 4, shortly(value, step), 'text-anchor="end"'));
   }
-  const across = niceStep(last - first || 1);
+  const across = niceStep((last - first || 1) * Math.max(1, 300 / width));
   for (let at = Math.ceil(first / across) * across; at <= last; at += across)
-    out.push(text(x(at), bottom + 16, String(at), 'text-anchor="middle" fill="#555"'));
+    out.push(text(x(at), bottom + 16, shortly(at, across), 'text-anchor="middle" class="dim"'));
   for (const [i, { label, points }] of lines.entries()) {
-    const color = COLORS[i % COLORS.length]!;
-    const path = points.map(([at, value]) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
-    out.push(`<polyline points="${path}" fill="none" stroke="${color}" stroke-width="1.5"/>`);
+    const colour = `c${i % COLOURS}`;
+    const path = thinned(points, width)
+      .map(([at, value]) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`)
+      .join(" ");
+    out.push(`<polyline points="${path}" fill="none" class="${colour}" stroke-width="1.5"/>`);
     // named where curves that rise leave room
     const named = bottom - 10 - LINE * (lines.length - 1 - i);
-    out.push(
-      text(WIDTH - RIGHT - 36, named, label, 'text-anchor="end" paint-order="stroke" stroke="#fff" stroke-width="3"'),
-    );
-    out.push(line(WIDTH - RIGHT - 30, named - 4, WIDTH - RIGHT - 8, named - 4, `stroke="${color}" stroke-width="3"`));
+    out.push(text(width - RIGHT - 36, named, label, 'text-anchor="end" class="halo"'));
+    out.push(line(width - RIGHT - 30, named - 4, width - RIGHT - 8, named - 4, `class="${colour}" stroke-width="3"`));
   }
   return out;
+}
+
+type Point = Line["points"][number];
+
+/** The least and the greatest point of each of `places` stretches, in their order. */
+function thinned(points: readonly Point[], places: number): readonly Point[] {
+  if (points.length <= 2 * places) return points;
+  const size = points.length / places;
+  return Array.from({ length: places }, (_, i) => {
+    const some = points.slice(Math.floor(i * size), Math.floor((i + 1) * size));
+    const least = some.reduce((a, b) => (b[1] < a[1] ? b : a));
+    const most = some.reduce((a, b) => (b[1] > a[1] ? b : a));
+    return least === most ? [least] : least[0] < most[0] ? [least, most] : [most, least];
+  }).flat();
+}
+
+/** A number of an axis whose steps are so large. */
+function shortly(value: number, step: number): string {
+  const exact = Number((Math.round(value / step) * step).toPrecision(6));
+  if (exact !== 0 && step < 1e-3) return exact.toExponential(1).replace(".0e", "e").replace("e-", "e−");
+  return Math.abs(exact) >= 10_000 ? `${Number((exact / 1000).toPrecision(6))}k` : String(exact);
 }
 
 /** A step of 1, 2 or 5 times a power of ten, of which `range` has four to ten. */

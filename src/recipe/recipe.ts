@@ -18,6 +18,7 @@ import { DEVICES } from "../runtime/device.ts";
 import { SamplerOptions } from "../sampling/options.ts";
 import { StudentSections } from "../student/options.ts";
 import * as teachers from "../teachers/index.ts";
+import { Tracking, withLogFolders } from "../tracking/options.ts";
 import * as trainers from "../trainers/index.ts";
 import type { TrainerOptions } from "../trainers/options.ts";
 import { scheduleConflict } from "../trainers/schedule.ts";
@@ -173,6 +174,7 @@ export const Recipe = z
     evaluation: Evaluations.optional().describe(
       "What the recipe's models are measured on, and how; a list of such where each has a name.",
     ),
+    tracking: Tracking.optional().describe("Which programs are told of the run while it goes on: tensorboard, mlflow."),
   })
   .superRefine(({ sampling, dataset, evaluation_dataset, trainer, teacher, rewards, reference, sampler }, context) => {
     const refuse = (key: string[], message: string) => context.addIssue({ code: "custom", path: key, message });
@@ -238,7 +240,7 @@ export function recipeOf(keys: Record<string, unknown>, where: string, folder: s
   const given = "evaluation" in keys ? { ...keys, evaluation: withPresets(keys.evaluation) } : keys;
   const recipe = parsed(Recipe, given, `${where} is not a valid recipe`, leads);
   const output = recipe.output ? resolve(folder, recipe.output) : resolve("runs", recipe.name);
-  return { ...mapPaths(recipe, absolute(folder)), output };
+  return { ...mapPaths(recipe, absolute(folder)), ...withLogFolders(recipe.tracking, folder), output };
 }
 
 /** Read rewards alone: a list of them, or anything with a key `rewards`, such as a recipe. */

@@ -1,5 +1,6 @@
 /** @file A row as it is trained on, in pieces that can be shown. */
 
+import { visible } from "../../core/html.ts";
 import type { Row, Segment } from "../../data/batch.ts";
 import { supervisedIn } from "../../data/example-store.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
@@ -37,10 +38,3 @@ function* texts({ tokens, supervised }: Segment, { special, token, decode }: Tok
     start = end;
   }
 }
-
-/** What a terminal or a page would not show, or would obey, as its number; newlines and tabs stay. */
-const visible = (text: string) =>
-  text.replace(
-    /[\0-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );

@@ -2,6 +2,7 @@
 
 import { DistillError } from "../../core/errors.ts";
 import { fillDataset } from "../../data/dataset-folder.ts";
+import { type Decision, decisionsInput, decisionsPlace, readDecisions, reviewed } from "../../data/decisions.ts";
 import { select } from "../../data/selection.ts";
 import { acceptedTable, inTables, readTraces, type Trace } from "../../data/traces.ts";
 import type { Stage } from "../../recipe/stages.ts";
@@ -10,14 +11,17 @@ import { type Context, NAMES, placeOf } from "./context.ts";
 
 export function selectStage(context: Context): Stage {
   const { recipe } = context;
+  const decided = (): Decision[] => readDecisions(decisionsPlace(context.folder.path));
   return {
     name: "select",
     after: ["judge"],
-    inputs: () => ({ selection: { ...recipe.selection, mix: undefined } }),
+    inputs: () => ({ selection: { ...recipe.selection, mix: undefined }, ...decisionsInput(decided()) }),
     leaves: [NAMES.dataset],
-    async run({ key, folder }) {
+    async run({ key, folder, requireUnchanged }) {
       const traces = placeOf(context, "traces");
-      const rows = select(readTraces(traces), recipe.selection);
+      const decisions = decided();
+      requireUnchanged();
+      const rows = select(reviewed(readTraces(traces), decisions), recipe.selection);
       const cut = rows.length === 0 ? cutButAccepted(readTraces(traces)) : 0;
       if (cut > 0)
         throw new DistillError(

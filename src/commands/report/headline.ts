@@ -1,0 +1,122 @@
+/** @file What was distilled, how well, and what it cost: what is read first. */
+
+import { statSync } from "node:fs";
+import { basename, join } from "node:path";
+import { escaped } from "../../core/html.ts";
+import { formatDuration } from "../../core/progress.ts";
+import type { Spent } from "../../data/journal.ts";
+import { formatBytes, percent } from "../../evaluation/report.ts";
+import type { Run } from "./found.ts";
+
+type Named = { path?: string; model?: string; type?: string; adapter?: string; config?: { model_type?: string } };
+
+/** A run in three boxes. */
+export function headline(run: Run): string {
+  return `<div class="boxes">${[what(run), how(run), cost(run)]
+    .map(([title, big, lines]) => {
+      const told = lines.filter(Boolean).map((line) => `<li>${escaped(line)}</li>`);
+      return `<div class="box"><h3>${escaped(title)}</h3><p class="big">${escaped(big)}</p><ul>${told.join("")}</ul></div>`;
+    })
+    .join("\n")}</div>`;
+}
+
+type Box = [title: string, big: string, lines: string[]];
+
+function what({ manifest: { recipe, stages } }: Run): Box {
+  const {
+    student = {},
+    teacher,
+    trainer,
+    dataset,
+    lora,
+  } = recipe as Record<"student" | "teacher" | "trainer", Named> & {
+    dataset?: { path?: unknown };
+    lora?: { r?: number };
+  };
+  const from = teacher
+    ? nameOf(teacher)
+    : dataset
+      ? `rows of ${shortened(dataset.path ?? "a program")}`
+      : "its own answers";
+  const judged = stages.judge?.result as { drawn?: number; accepted?: number } | undefined;
+  const rows = stages.select?.result?.rows;
+  const { examples, prompts, steps } = (stages.train?.result ?? {}) as Record<string, number | undefined>;
+  return [
+    "What was distilled",
+    `${from} → ${nameOf(student)}`,
+    [
+      `Trained by ${trainer?.type ?? "sft"}${lora ? `, an adapter of rank ${lora.r ?? 16}` : ""}${steps ? `, ${count(steps)} steps` : ""}.`,
+      judged?.drawn
+        ? `${count(judged.drawn)} traces drawn, ${count(judged.accepted ?? 0)} accepted (${percent((judged.accepted ?? 0) / judged.drawn)})${rows === undefined ? "" : `, ${count(Number(rows))} trained on`}.`
+        : "",
+      examples ? `${count(examples)} examples.` : prompts ? `${count(prompts)} prompts.` : "",
+    ],
+  ];
+}
+
+function how({ models, parity }: Run): Box {
+  const of = (name: string) => models.find((model) => model.name === name);
+  const [student, base, teacher] = [of("student"), of("base"), of("teacher")];
+  const exact = parity.map(({ name, identical_prompts, prompts }) => `${name} ${identical_prompts}/${prompts}`);
+  if (!student)
+    return ["How well", "not measured", exact.length > 0 ? [`Exports: ${exact.join(", ")} prompts the same.`] : []];
+  const [low, high] = student.pass_at_1_ci95;
+  return [
+    "How well",
+    `${base ? `${percent(base.pass_at_1)} → ` : ""}${percent(student.pass_at_1)}`,
+    [
+      `pass@1 of the student on ${count(student.problems)} unseen problems, 95 % interval ${percent(low)} – ${percent(high)}.`,
+      teacher ? `The teacher: ${percent(teacher.pass_at_1)}.` : "",
+      student.truncated > 0 ? `${percent(student.truncated)} of its answers were cut.` : "",
+      exact.length > 0 ? `Exports: ${exact.join(", ")} prompts continued the same.` : "",
+    ],
+  ];
+}
+
+function cost({ manifest: { stages }, exported, path }: Run): Box {
+  const seconds = Object.values(stages).reduce((sum, { seconds = 0 }) => sum + seconds, 0);
+  const {
+    tokens: sampled,
+    spent,
+    price,
+  } = (stages.sample?.result ?? {}) as {
+    tokens?: number;
+    spent?: Spent;
+    price?: { currency: string };
+  };
+  const { tokens, tokens_sampled, device, actual } = (stages.train?.result ?? {}) as {
+    tokens?: number;
+    tokens_sampled?: number;
+    device?: string;
+    actual?: { peak_rss_mb?: number };
+  };
+  const money = spent && price ? `${Number(spent.cost.toPrecision(3))} ${price.currency} paid to the teacher.` : "";
+  const sizes = exported.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`);
+  const weights = statSync(join(path, "student", "model.safetensors"), { throwIfNoEntry: false })?.size;
+  return [
+    "What it cost",
+    formatDuration(seconds),
+    [
+      [
+        sampled ? `${count(sampled)} tokens by the teacher` : "",
+        tokens_sampled ? `${count(tokens_sampled)} by the student` : "",
+        tokens ? `${count(tokens)} trained on` : "",
+      ]
+        .filter(Boolean)
+        .join(", "),
+      money,
+      device ? `On ${device}${actual?.peak_rss_mb ? `, ${count(actual.peak_rss_mb)} MB of memory at most` : ""}.` : "",
+      [weights ? `student ${formatBytes(weights)}` : "", ...sizes].filter(Boolean).join(", "),
+    ],
+  ];
+}
+
+const count = (n: number) => n.toLocaleString("en-US");
+
+function nameOf({ path, model, type, config }: Named): string {
+  if (path !== undefined) return shortened(path);
+  return model ?? (config ? `a new ${config.model_type ?? "model"}` : (type ?? "a model"));
+}
+
+const shortened = (path: unknown): string =>
+  typeof path !== "string" ? String(path) : path.startsWith("hf:") ? path.slice(3) : basename(path);

@@ -1,0 +1,183 @@
+/** @file distill review: people look at traces and have the last word. */
+
+import { existsSync, readFileSync } from "node:fs";
+import { userInfo } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import { z } from "zod";
+import { DistillError } from "../core/errors.ts";
+import { writeWhole } from "../core/files.ts";
+import {
+  type Decision,
+  DecisionKind,
+  Decision as DecisionRow,
+  decisionsPlace,
+  openDecisions,
+  parseDecisions,
+  readDecisions,
+} from "../data/decisions.ts";
+import { type Answer, type Asked, ended, Port, serveLocally } from "./local-server.ts";
+import { argillaRecord } from "./review/argilla.ts";
+import type { Line, Whole } from "./review/client.ts";
+import { reviewPage } from "./review/page.ts";
+import { completionPieces } from "./review/pieces.ts";
+import { Filter, type Rows, readRows } from "./review/rows.ts";
+import { openSession, type Session } from "./review/session.ts";
+
+export type ReviewArguments = { port?: string; as?: string; export?: string; import?: string; argilla?: string };
+
+export async function review(given: string, options: ReviewArguments, signal: AbortSignal): Promise<void> {
+  const port = Port.safeParse(options.port);
+  if (!port.success) throw new DistillError(`--port: ${port.error.issues[0]!.message}.`);
+  const reviewer = DecisionRow.shape.reviewer.safeParse(options.as ?? nameHere());
+  if (!reviewer.success) throw new DistillError(`--as: ${reviewer.error.issues[0]!.message}.`);
+  const path = placeOf(given);
+  const place = decisionsPlace(path);
+  if (options.import !== undefined) return importDecisions(options.import, place);
+  if (options.export !== undefined) return exportDecisions(options.export, readDecisions(place));
+  const rows = await readRows(path);
+  const session = openSession(place, rows);
+  try {
+    if (options.argilla !== undefined) return exportArgilla(options.argilla, rows, session);
+    const title = basename(resolve(path));
+    const server = await serveLocally(handler(title, rows, session, reviewer.data), port.data);
+    console.log(
+      `${rows.length.toLocaleString("en-US")} traces of ${path} are shown on ${server.url}\nDecisions are kept in ${place}; Ctrl-C ends the review.`,
+    );
+    await ended(signal);
+    await server.close();
+  } finally {
+    session.close();
+  }
+}
+
+/** A run where its traces were named. */
+function placeOf(given: string): string {
+  if (!existsSync(given))
+    throw new DistillError(`${given} is not there. Expected a run, such as runs/mine, or a dataset.`);
+  const path = resolve(given);
+  return basename(path) === "traces" && existsSync(join(dirname(path), "manifest.json")) ? dirname(path) : path;
+}
+
+function nameHere(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return "me"; // a user without a name, as in some containers
+  }
+}
+
+const At = z.object({ i: z.coerce.number().pipe(z.int().nonnegative()) });
+const Window = z.object({
+  from: z.coerce.number().pipe(z.int().nonnegative()),
+  count: z.coerce.number().pipe(z.int().min(1).max(500)),
+});
+const LONGEST = 2 ** 20; // characters of a text
+const Saying = At.extend({
+  reviewer: DecisionRow.shape.reviewer,
+  decision: DecisionKind,
+  edited: z.string().max(LONGEST).nullable(),
+  tags: z.array(z.string().min(1).max(60)).max(30),
+  note: z.string().max(LONGEST).nullable(),
+});
+
+function handler(title: string, rows: Rows, session: Session, reviewer: string) {
+  let known: { of: string; found: Uint32Array } | undefined;
+  /** The rows that fit, which are the same until somebody decides something. */
+  const found = (query: Record<string, string>): Uint32Array => {
+    const filter = Filter.parse(query);
+    const of = JSON.stringify([filter, filter.decided || filter.disagreement ? session.version() : 0]);
+    if (known?.of !== of) known = { of, found: rows.find(filter, session.decided) };
+    return known.found;
+  };
+  const checked = (i: number): number => {
+    if (i >= rows.length) throw new DistillError(`There are ${rows.length} rows, and no row ${i}.`);
+    return i;
+  };
+  return async ({ method, path, query, body }: Asked): Promise<Answer> => {
+    if (method === "POST" && path === "decide") {
+      const { i, ...said } = Saying.parse(await body());
+      await session.decide(checked(i), said);
+      return { json: { version: session.version() } };
+    }
+    if (method === "POST" && path === "undo") {
+      const undone = await session.undo(Saying.pick({ reviewer: true }).parse(await body()).reviewer);
+      return { json: { undone: undone ? `${undone.prompt_id}, sample ${undone.sample}` : null } };
+    }
+    if (method !== "GET") return { status: 405, error: "not a way to ask" };
+    if (path === "") return { html: reviewPage(title, rows.rules, reviewer) };
+    if (path === "version") return { json: { version: session.version() } };
+    if (path === "rows") {
+      const { from, count, ...rest } = Object.fromEntries(query);
+      const window = Window.parse({ from, count });
+      const version = session.version();
+      const fitting = found(rest);
+      const some = [...fitting.subarray(window.from, window.from + window.count)].map((i) => lineOf(i, rows, session));
+      return { json: { total: fitting.length, all: rows.length, version, counts: session.counts(), rows: some } };
+    }
+    if (path === "row") {
+      const i = checked(At.parse(Object.fromEntries(query)).i);
+      const { prompt = "", answer, completion, reason, extracted, rewards } = rows.at(i);
+      const whole: Whole = {
+        ...lineOf(i, rows, session),
+        prompt: completionPieces(prompt),
+        answer: answer ?? null,
+        pieces: completionPieces(completion),
+        completion,
+        reason: reason ?? null,
+        extracted: extracted ?? null,
+        rewards: rewards ?? {},
+        decisions: [...(session.decided(i) ?? [])],
+      };
+      return { json: whole };
+    }
+    return { status: 404, error: "nothing is there" };
+  };
+}
+
+function lineOf(i: number, rows: Rows, session: Session): Line {
+  const of = session.decided(i) ?? [];
+  return {
+    i,
+    ...rows.line(i),
+    decision: of.findLast(({ decision }) => decision !== null)?.decision ?? null,
+    edited: of.some(({ edited }) => edited !== null),
+    by: of.map(({ reviewer }) => reviewer),
+  };
+}
+
+function exportDecisions(path: string, decisions: readonly Decision[]): void {
+  writeWhole(path, decisions.map((decision) => `${JSON.stringify(decision)}\n`).join(""));
+  console.log(`${path} has ${decisions.length} decisions.`);
+}
+
+/** Decisions that are there already are not added again. */
+async function importDecisions(path: string, place: string): Promise<void> {
+  if (!existsSync(path))
+    throw new DistillError(`${path} is not there. Expected lines of JSON, as --export writes them.`);
+  const given = parseDecisions(readFileSync(path, "utf8"), path);
+  let [added, there] = [0, 0];
+  for (const reviewer of new Set(given.map(({ reviewer }) => reviewer))) {
+    const decisions = given.filter((one) => one.reviewer === reviewer);
+    const log = await openDecisions(place, reviewer);
+    try {
+      const known = new Set(log.rows.map((row) => JSON.stringify([row.time, row.prompt_id, row.sample])));
+      const fresh = decisions.filter(
+        ({ time, prompt_id, sample }) => !known.has(JSON.stringify([time, prompt_id, sample])),
+      );
+      if (fresh.length > 0) log.append(fresh);
+      added += fresh.length;
+      there += decisions.length - fresh.length;
+    } finally {
+      log.close();
+    }
+  }
+  console.log(`${added} decisions were added to ${place}${there > 0 ? `; ${there} were there` : ""}.`);
+}
+
+function exportArgilla(path: string, rows: Rows, session: Session): void {
+  const records = Array.from({ length: rows.length }, (_, i) => argillaRecord(rows.at(i), session.decided(i) ?? []));
+  writeWhole(path, `${JSON.stringify(records)}\n`);
+  console.log(
+    `${path} has ${records.length} records, ${records.filter(({ status }) => status === "completed").length} of them with decisions.`,
+  );
+}

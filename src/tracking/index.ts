@@ -1,0 +1,2 @@
+export { mlflow } from "./mlflow.ts";
+export { tensorboard } from "./tensorboard.ts";
