@@ -100,7 +100,6 @@ const FENCED: Record<string, readonly string[]> = {
   hyparquet: ["data"],
   "hyparquet-compressors": ["data"],
   "csv-parse": ["data"],
-  "@streamparser/json": ["data"],
   tinyglobby: ["data"],
   fzstd: ["data", "formats"],
   "lz4-napi": ["formats"],

@@ -10,6 +10,8 @@ export type Segment = {
   row?: number;
   /** Whether a token of the whole text stands on both sides of a boundary of what is learned, and was cut there. */
   split?: boolean;
+  /** Whether a first turn of the assistant is no part of what is learned, as nobody asked for it. */
+  unasked?: boolean;
 };
 
 /** Segments that lie one after the other in one row. */

@@ -17,6 +17,8 @@ const Findings = z.object({
   /** How many rows have a token on both sides of a boundary, and the first of them. */
   split: z.int(),
   first_split: z.string().optional(),
+  /** How many rows begin with a turn of the assistant, which is not learned. */
+  unasked: z.int(),
 });
 export type Findings = z.output<typeof Findings>;
 
@@ -33,7 +35,7 @@ const KEPT = 100;
 const HOPELESS = 1000;
 
 export function collector(): Collector {
-  const found: Findings = { rows: 0, bad: 0, why: [], unread: [], split: 0 };
+  const found: Findings = { rows: 0, bad: 0, why: [], unread: [], split: 0, unasked: 0 };
   const unread = new Set<string>();
   const refuse = (why: string): [] => {
     found.bad++;
@@ -56,6 +58,7 @@ export function collector(): Collector {
           found.split++;
           found.first_split ??= read.where;
         }
+        if (segments.some(({ unasked }) => unasked)) found.unasked++;
         return segments;
       } catch (error) {
         if (error instanceof DistillError) return refuse(error.message);
@@ -96,10 +99,18 @@ function listed(why: readonly string[], all: number, shown = SHOWN): string {
 }
 
 /** What is said of a dataset beside what is trained on, a sentence a line. */
-export function describeFindings(name: string, { rows, bad, why, unread, split, first_split }: Findings): string[] {
+export function describeFindings(
+  name: string,
+  { rows, bad, why, unread, split, first_split, unasked }: Findings,
+): string[] {
   return [
     ...(bad > 0 ? [`${bad} of ${rows} rows of ${name} cannot be used, and were left out. ${listed(why, bad, 5)}`] : []),
     ...(unread.length > 0 ? [`Not read of ${name}: ${unread.join(", ")}.`] : []),
+    ...(unasked > 0
+      ? [
+          `${unasked} of ${rows} rows of ${name} begin with a turn of the assistant, which no prompt asks for: it is not learned.`,
+        ]
+      : []),
     ...(split > 0
       ? [
           `In ${split} of ${rows} rows of ${name} a token of the whole text stands on both sides of the boundary of what is learned, and was cut there; the first is ${first_split}.`,

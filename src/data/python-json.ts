@@ -19,8 +19,13 @@ export function parseJson(text: string): unknown {
 }
 
 /** Keys of rows whose values templates write as they are. */
-const WRITTEN = new Set(["tools", "arguments", "parameters"]);
+const WRITTEN = new Set(["tools", "arguments", "parameters", "args", "kwargs", "input", "function_call"]);
 const MENTIONED = new RegExp(`"(?:${[...WRITTEN].join("|")})"`);
+
+export const isWritten = (key: string): boolean => WRITTEN.has(key);
+
+/** A number of a column of floats, as a template writes it. */
+export const asWritten = (value: number): unknown => (Number.isInteger(value) ? new Float(value) : value);
 
 /** JSON of a row: numbers are JavaScript's own, except in what a chat template may write. */
 export const parseRow = (text: string): unknown =>
@@ -31,6 +36,11 @@ function withPlainNumbers(value: unknown): unknown {
   if (typeof value === "bigint" || typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(withPlainNumbers);
   return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [key, WRITTEN.has(key) ? inner : withPlainNumbers(inner)]),
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      WRITTEN.has(key) && typeof inner === "object" && inner !== null && !(inner instanceof Float)
+        ? inner
+        : withPlainNumbers(inner),
+    ]),
   );
 }

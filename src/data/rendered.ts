@@ -11,7 +11,7 @@ type Writer = Pick<Tokenizer, "render">;
 /** A conversation as the template takes it; throws a RowFault where that would leave something out. */
 export function writable(messages: readonly Turn[], tools: readonly unknown[] | undefined, tokenizer: Writer): Turn[] {
   const calls = messages.findIndex(({ tool_calls }) => tool_calls);
-  const form = calls < 0 ? "object" : argumentsAs(tokenizer.render);
+  const form = calls < 0 ? "object" : argumentsAs(tokenizer.render, tools !== undefined);
   if (form === undefined)
     throw new RowFault(
       `turn ${calls + 1} calls tools, and the chat template writes no calls. Leave such rows out, or give a chat_template that does`,

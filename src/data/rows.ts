@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import type { DatasetPath } from "./files/places.ts";
+import { type DatasetPath, describePath } from "./files/places.ts";
 import { readRows } from "./files/read.ts";
 import * as shapes from "./shapes/index.ts";
 import type { Columns, Reading, ReadRow, Shape, TrainingRow } from "./shapes/shape.ts";
@@ -33,8 +33,10 @@ export async function* readTrainingRows(
   prefer: "messages" | "prompt" = "prompt",
   options: ReadOptions = {},
 ): AsyncGenerator<ReadingRow> {
-  const read = reader(prefer, options);
+  const { read, unseen } = reader(prefer, options);
+  let rows = 0;
   for await (const { where, value, fault } of readRows(path)) {
+    rows++;
     if (fault !== undefined) yield { where, fault };
     else
       try {
@@ -45,6 +47,11 @@ export async function* readTrainingRows(
         yield { where, fault: located(where, error) };
       }
   }
+  const missing = unseen();
+  if (rows > 0 && missing !== undefined)
+    throw new DistillError(
+      `No row of ${describePath(path)} has a column "${missing}", which dataset.columns names. Leave it out, or give its name.`,
+    );
 }
 
 const EXPECTED =
@@ -52,10 +59,12 @@ const EXPECTED =
 const QUESTIONS =
   " These are questions without completions: give them to sampling.prompts with a teacher, or to trainer.prompts of a trainer that lets the student answer";
 
+const PREFERENCES = "answers that are better or worse are for trainers that compare, which there are none of here";
+
 /** Columns that would change what is taught, and that nothing here reads; a 1 among these weights is what rows have anyway. */
 const REFUSED: Record<string, string> = {
-  chosen: "pairs of a better and a worse answer are for trainers that compare, which there are none of here",
-  rejected: "pairs of a better and a worse answer are for trainers that compare, which there are none of here",
+  chosen: PREFERENCES,
+  rejected: PREFERENCES,
   chat_template_kwargs: "all rows are rendered alike: give chat_template_kwargs in the recipe",
   functions: "tools are read from a column tools",
   images: "only text is trained on",
@@ -69,11 +78,21 @@ const REFUSED: Record<string, string> = {
   prefix: "what an answer begins with belongs to the prompt",
 };
 
+/** Columns that a row may lack. */
+const OPTIONAL = new Set(
+  Object.values<Shape>(shapes)
+    .flatMap(({ reads }) => reads)
+    .filter((name) => Object.values<Shape>(shapes).every(({ needs }) => !needs.includes(name))),
+);
+
 const KINDS = ["conversation", "pair", "tokens", "text"];
 const TURN_KEYS = ["role", "content"];
 
 /** How a value becomes a row; throws a RowFault where it does not. */
-function reader(prefer: "messages" | "prompt", { columns = {}, roles = {} }: ReadOptions): (value: unknown) => ReadRow {
+function reader(
+  prefer: "messages" | "prompt",
+  { columns = {}, roles = {} }: ReadOptions,
+): { read(value: unknown): ReadRow; unseen(): string | undefined } {
   const all = Object.values<Shape>(shapes);
   const kinds = prefer === "messages" ? KINDS : ["pair", ...KINDS];
   const ordered = [...all].sort(
@@ -87,35 +106,48 @@ function reader(prefer: "messages" | "prompt", { columns = {}, roles = {} }: Rea
       );
   const reading: Reading = { roles, turn: { role: columns.role, content: columns.content } };
   const renamed = Object.entries(columns).filter(([name]) => !TURN_KEYS.includes(name));
-  return (value) => {
+  const seen = new Set<string>();
+  const unseen = () => renamed.find(([ours, name]) => OPTIONAL.has(ours) && !seen.has(name))?.[1];
+  const read = (value: unknown): ReadRow => {
     if (!isRecord(value)) throw new RowFault(`has ${JSON.stringify(value)?.slice(0, 40)}. Expected ${EXPECTED}`);
-    const row = named(value, renamed);
+    const row = named(value, renamed, seen);
     if (row.finish_reason === "length")
       throw new RowFault(
         'was cut at a limit of tokens (its finish_reason is "length"), and would teach to stop in the middle. Leave such rows out',
       );
+    if (row.accepted === false)
+      throw new RowFault("was not accepted (its column accepted is false). Leave such rows out");
     for (const [name, why] of Object.entries(REFUSED))
       if (!isEmpty(row[name]) && row[name] !== 1) throw new RowFault(`has a column "${name}": ${why}`);
+    if (typeof row.label === "boolean") throw new RowFault(`has a column "label" that is ${row.label}: ${PREFERENCES}`);
     const shape = ordered.find(({ needs }) => needs.every((name) => row[name] !== undefined && row[name] !== null));
     if (!shape) {
-      const question = !isEmpty(row.prompt) && row.completion === undefined;
+      const almost = ordered.find(({ needs }) => needs.every((name) => name in row));
+      const absent = almost?.needs.find((name) => row[name] === null || row[name] === undefined);
+      if (absent) throw new RowFault(`has null as its ${absent}. Expected a text`);
+      const question =
+        !isEmpty(row.prompt) && Object.keys(value).every((name) => ["id", "prompt", "answer"].includes(name));
       throw new RowFault(
         `has ${Object.keys(value).join(", ") || "no columns"}. Expected ${EXPECTED}${question ? `.${QUESTIONS}` : ""}`,
       );
     }
-    const { row: read, unread = [] } = shape.read(row, reading);
+    const { row: made, unread = [] } = shape.read(row, reading);
     const others = Object.keys(row).filter((name) => !shape.needs.includes(name) && !shape.reads.includes(name));
     const own = others.filter((name) => !TRACE_COLUMNS.has(name) && !isEmpty(row[name]));
-    return { row: read, unread: [...own, ...unread.map((name) => `${shape.needs[0]}[].${name}`)] };
+    const called = own.map((name) => name || "(a column without a name)");
+    return { row: made, unread: [...called, ...unread.map((name) => `${shape.needs[0]}[].${name}`)] };
   };
+  return { read, unseen };
 }
 
 /** A row under the names that it is read for. */
-function named(value: Columns, columns: readonly (readonly [string, string])[]): Columns {
+function named(value: Columns, columns: readonly (readonly [string, string])[], seen: Set<string>): Columns {
   if (columns.length === 0) return value;
   const theirs = new Set(columns.map(([, name]) => name));
   const rest = Object.entries(value).filter(([name]) => !theirs.has(name) && !columns.some(([ours]) => ours === name));
   const read = columns.map(([ours, name]) => {
+    if (name in value) seen.add(name);
+    else if (OPTIONAL.has(ours)) return [ours, undefined];
     if (!(name in value))
       throw new RowFault(
         `has no column "${name}", which dataset.columns.${ours} names. It has ${Object.keys(value).join(", ")}`,

@@ -18,6 +18,9 @@ export const TRAIN_ON = ["completions", "last", "all"] as const;
 export const TrainOn = z.enum(TRAIN_ON);
 export type TrainOn = z.output<typeof TrainOn>;
 
+/** What is to be said of a row: whether its first turn is an assistant's, which nobody asked. */
+type Notes = { unasked: boolean };
+
 /** What is learned: a text behind a prompt, with the token that ends it unless it ends itself. */
 type Learned = { prompt: string; completion: string; stop: number };
 
@@ -57,8 +60,10 @@ function segmentsOf(row: TrainingRow, tokenizer: Tokenizer, where: string, train
       mask.push(supervised);
     }
   };
-  const parts = [...(tokenizer.template === undefined ? bare(row, tokenizer) : turns(row, tokenizer))];
-  for (const { prompt, completion, stop } of trainOn === "last" ? parts.slice(-1) : parts) {
+  if (trainOn === "all") return [wholeText(whole(row, tokenizer), tokenizer)];
+  const notes: Notes = { unasked: false };
+  const parts = tokenizer.template === undefined ? bare(row, tokenizer) : turns(row, tokenizer, trainOn, notes);
+  for (const { prompt, completion, stop } of parts) {
     lintCompletion(prompt, completion, where);
     const ids = tokenizer.encode(prompt);
     const before = withBos(ids, tokenizer);
@@ -75,8 +80,9 @@ function segmentsOf(row: TrainingRow, tokenizer: Tokenizer, where: string, train
   lintSegment(segments, tokenizer, where, tokenizer.template !== undefined);
   return segments.map(({ split, ...segment }) => ({
     tokens: segment.tokens,
-    supervised: trainOn === "all" ? segment.tokens.map((_, i) => i > 0) : segment.supervised,
+    supervised: segment.supervised,
     ...(split ? { split } : {}),
+    ...(notes.unasked ? { unasked: true } : {}),
   }));
 }
 
@@ -94,13 +100,18 @@ function* bare(row: Conversation | Pair, tokenizer: Tokenizer): Generator<Learne
 }
 
 /** Each turn of the assistant, with the text that it continues; a pair is a conversation of one. */
-function* turns(row: Conversation | Pair, tokenizer: Tokenizer): Generator<Learned> {
+function* turns(row: Conversation | Pair, tokenizer: Tokenizer, trainOn: TrainOn, notes: Notes): Generator<Learned> {
   if ("prompt" in row) requireUnrendered(row.prompt, tokenizer);
   const { messages, learn, tools } = asConversation(row);
   requireOneBeginning(messages, tokenizer);
   const written = writable(messages, tools, tokenizer);
+  const last = written.findLastIndex(({ role }) => role === "assistant");
   for (const [i, turn] of written.entries())
-    if (turn.role === "assistant" && learn?.[i] !== false) {
+    if (turn.role === "assistant" && learn?.[i] !== false && (trainOn !== "last" || i === last)) {
+      if (!written.slice(0, i).some(({ role }) => role !== "system" && role !== "developer")) {
+        notes.unasked = true; // there is no prompt that would be answered by it
+        continue;
+      }
       const prompt = tokenizer.render(written.slice(0, i), { generate: true, tools });
       const completion = completionOf(written.slice(0, i + 1), tools, prompt, tokenizer);
       yield { prompt, completion, stop: tokenizer.endOfTurn };
@@ -121,6 +132,17 @@ export function asConversation(row: Conversation | Pair): Conversation {
       { role: "assistant", content: completion },
     ],
   };
+}
+
+/** All of a row as text, as the chat template writes it. */
+function whole(row: Conversation | Pair, tokenizer: Tokenizer): string {
+  if (tokenizer.template === undefined) {
+    const [{ prompt, completion }] = [...bare(row, tokenizer)] as [Learned];
+    return prompt + continuation(prompt, completion);
+  }
+  const { messages, tools } = asConversation(row);
+  requireOneBeginning(messages, tokenizer);
+  return tokenizer.render(writable(messages, tools, tokenizer), { generate: false, tools });
 }
 
 /** A prompt that was rendered before would be rendered twice. */
@@ -146,7 +168,7 @@ function requireOneBeginning(messages: readonly Turn[], { bos, written }: Tokeni
 /** A text from its beginning to a stop token. */
 function wholeText(text: string, tokenizer: Tokenizer): Segment {
   if (text === "") throw new RowFault("has nothing to learn: its text is empty");
-  const tokens = stopped(withBos(tokenizer.encode(text), tokenizer), tokenizer.eos, tokenizer);
+  const tokens = stopped(withBos(tokenizer.encode(text), tokenizer), tokenizer.endOfTurn, tokenizer);
   return { tokens, supervised: tokens.map((_, i) => i > 0) };
 }
 

@@ -29,8 +29,14 @@ export function completionOf(
     );
   }
   if (!tool_calls && said.trim() === "") return own;
-  if (!reasoning || spoken.includes(reasoning.trim())) return spoken;
+  if (!reasoning || around(spoken, said.trim()).includes(reasoning.trim())) return spoken;
   return `<think>\n${reasoning.trim()}\n</think>\n\n${spoken.trimStart()}`;
+}
+
+/** A text without the last place of a part. */
+function around(text: string, part: string): string {
+  const at = text.lastIndexOf(part);
+  return text.slice(0, at) + text.slice(at + part.length);
 }
 
 /** What a template writes of the last turn behind a prompt, whose open think block is part of the turn. */

@@ -7,6 +7,8 @@ import { DistillError } from "../core/errors.ts";
 import { readText, UNTRUSTED_BYTES } from "../core/files.ts";
 
 export const TEMPLATE_FILE = "chat_template.jinja";
+/** Where transformers keeps templates of other names beside it. */
+const ADDITIONAL = "additional_chat_templates";
 
 /** What tokenizer_config.json may say: one template, or several by their names. */
 export const ConfiguredTemplate = z
@@ -21,7 +23,7 @@ const [DEFAULT, TOOL_USE] = ["default", "tool_use"];
  */
 export function templateIn(folder: string, configured: z.output<typeof ConfiguredTemplate>): string | undefined {
   const path = join(folder, TEMPLATE_FILE);
-  if (existsSync(path)) return readText(path, "The chat template", UNTRUSTED_BYTES);
+  if (existsSync(path)) return either(readTemplate(path), readTemplate(join(folder, ADDITIONAL, `${TOOL_USE}.jinja`)));
   if (!Array.isArray(configured)) return configured ?? undefined;
   const named = (name: string) => configured.find((one) => one.name === name)?.template;
   const [plain, withTools] = [named(DEFAULT!), named(TOOL_USE!)];
@@ -29,15 +31,30 @@ export function templateIn(folder: string, configured: z.output<typeof Configure
     throw new DistillError(
       `${join(folder, "tokenizer_config.json")} has the chat templates ${configured.map(({ name }) => name).join(", ")}, and none called ${DEFAULT}. Put the one that is meant into ${path}.`,
     );
-  return withTools === undefined ? plain : `{%- if tools %}${withTools}{%- else %}${plain}{%- endif %}`;
+  return either(plain, withTools);
 }
 
+const readTemplate = (path: string): string | undefined =>
+  existsSync(path) ? readText(path, "The chat template", UNTRUSTED_BYTES) : undefined;
+
+/** One text of a template and of the one that is taken with tools, if there is one. */
+const either = (plain: string | undefined, withTools: string | undefined): string | undefined =>
+  withTools === undefined ? plain : `{%- if tools %}${withTools}{%- else %}${plain}{%- endif %}`;
+
 /** A value that a template can be given by a recipe. */
-export const TemplateVariable = z.union([z.boolean(), z.number(), z.string().regex(/^[^\\\p{Cc}]*$/u), z.null()]);
+export const TemplateVariable = z.union([
+  z.boolean(),
+  z
+    .number()
+    .refine((value) => /^-?\d+(\.\d+)?$/.test(String(value)), "a number that can be written without an exponent"),
+  z.string().regex(/^[^\\\p{Cc}]*$/u),
+  z.null(),
+]);
 export type TemplateVariables = Readonly<Record<string, z.output<typeof TemplateVariable>>>;
 
 /** A template that sets variables by itself, so that every program that renders it renders the same. */
 export const withVariables = (template: string, variables: TemplateVariables): string =>
   Object.entries(variables)
     .map(([name, value]) => `{%- set ${name} = ${value === null ? "none" : JSON.stringify(value)} -%}`)
+    .concat(Object.keys(variables).length > 0 ? "{{ '' }}" : "") // what follows keeps its blanks
     .join("") + template;

@@ -4,16 +4,23 @@ import { toJson } from "./chat-template/text.ts";
 import { fromJson } from "./chat-template/values.ts";
 import type { ToolCall, Turn } from "./turns.ts";
 
-type Render = (messages: readonly Turn[], options: { generate: boolean }) => string;
+type Render = (
+  messages: readonly Turn[],
+  options: { generate: boolean; tools?: readonly unknown[] | undefined },
+) => string;
 
 /** In which form a template writes arguments as JSON, each once and unescaped; undefined where it writes none. */
 export type ArgumentsAs = "object" | "text" | undefined;
 
-const known = new WeakMap<Render, ArgumentsAs>();
+const known = new WeakMap<Render, Map<boolean, ArgumentsAs>>();
 
-/** Tried once, on calls of our own. */
-export function argumentsAs(render: Render): ArgumentsAs {
-  if (known.has(render)) return known.get(render);
+const TOOL = { type: "function", function: { name: "look_up", parameters: { type: "object", properties: {} } } };
+
+/** Tried once with tools and once without, on calls of our own. */
+export function argumentsAs(render: Render, withTools: boolean): ArgumentsAs {
+  const tried = known.get(render) ?? new Map<boolean, ArgumentsAs>();
+  known.set(render, tried);
+  if (tried.has(withTools)) return tried.get(withTools);
   const writes = (form: "object" | "text", content: string | null): boolean => {
     const call = {
       type: "function",
@@ -25,14 +32,16 @@ export function argumentsAs(render: Render): ArgumentsAs {
       { role: "assistant", content, tool_calls: [call] },
     ];
     try {
-      const text = render(withArguments(turns, form), { generate: false });
-      return text.includes("look_up") && /"place": ?"here"/.test(text);
+      const tools = withTools ? [TOOL] : undefined;
+      const text = render(withArguments(turns, form), { generate: false, tools });
+      const call = text.slice(text.lastIndexOf("look_up"));
+      return text.includes("look_up") && /\bplace\b.*\bhere\b/s.test(call) && !call.includes('\\"');
     } catch {
       return false; // the others are tried
     }
   };
   const found = (["object", "text"] as const).find((form) => ["", null].some((content) => writes(form, content)));
-  known.set(render, found);
+  tried.set(withTools, found);
   return found;
 }
 

@@ -42,10 +42,22 @@ const CALL = "function_call";
 
 const REASONING = ["reasoning_content", "reasoning", "thinking"];
 /** Whether a turn is trained on, as several programs call it; `masked` is the other way round. */
-const LEARN = ["weight", "train", "loss", "trainable", "training", "masked"];
-const READ = ["role", "from", "content", "value", "name", "tool_calls", "tool_call_id", ...REASONING, ...LEARN];
+const LEARN = ["weight", "train", "loss", "trainable", "training", "train_on_turn", "supervised", "masked"];
+const READ = ["role", "from", "content", "value", "name", "tool_calls", "tool_call_id", CALL, ...REASONING, ...LEARN];
 /** Keys that would change what a model is taught, and that nothing here reads. */
-const REFUSED = ["images", "image", "audio", "audios", "videos", "video", "refusal", "prefix", "train_detail"];
+const REFUSED = [
+  "images",
+  "image",
+  "audio",
+  "audios",
+  "videos",
+  "video",
+  "refusal",
+  "prefix",
+  "train_detail",
+  "mask",
+  "label",
+];
 
 /** A turn from what a row has; what is wrong with it is said with its number. */
 export function readTurn(value: unknown, number: number, roles: Roles, keys: TurnKeys): ReadTurn {
@@ -65,7 +77,8 @@ function turnOf(value: unknown, number: number, roles: Roles, keys: TurnKeys): R
   };
   const given = parsedText(value);
   if (!isRecord(given)) return refuse(`is ${brief(given)}. Expected an object with role and content`);
-  const key = (own: string | undefined, known: readonly string[]) => own ?? known.find((name) => name in given);
+  const key = (own: string | undefined, known: readonly string[]) =>
+    own ?? known.find((name) => given[name] !== undefined && given[name] !== null);
   const speaker = key(keys.role, ["role", "from"]);
   const said = key(keys.content, ["content", "value"]);
   if (speaker === undefined || typeof given[speaker] !== "string")
@@ -77,7 +90,10 @@ function turnOf(value: unknown, number: number, roles: Roles, keys: TurnKeys): R
   const role =
     roles[named] ?? (ROLES.includes(named) ? named : undefined) ?? (speaker === "from" ? SHAREGPT : {})[named];
   const learn = learnOf(given, refuse);
-  const unread = Object.keys(given).filter((name) => name !== speaker && name !== said && !READ.includes(name));
+  if (given.finish_reason === "length") refuse("was cut at a limit of tokens, and would teach to stop in the middle");
+  const unread = Object.keys(given).filter(
+    (name) => name !== speaker && name !== said && !READ.includes(name) && !isEmpty(given[name]),
+  );
   const reasoning = REASONING.filter((name) => !isEmpty(given[name]));
   if (reasoning.length > 1) refuse(`has its reasoning twice, as ${reasoning.join(" and ")}`);
   const text = said === undefined ? null : contentOf(given[said], refuse);
@@ -167,14 +183,25 @@ function argumentsIn(text: string): unknown {
   }
 }
 
+/** What arguments are called. */
+const ARGUMENTS = ["arguments", "parameters", "args", "kwargs", "input"];
+/** What else a call may have. */
+const OF_CALLS = ["id", "type", "function", "name", "index", ...ARGUMENTS];
+
 /** { function: { name, arguments } }, or the inner object alone; arguments as an object or as its JSON. */
 function toolCall(call: unknown, refuse: Refuse): ToolCall {
   const inner = isRecord(call) ? (parsedText(call.function) ?? call) : call;
   if (!isRecord(call) || !isRecord(inner) || typeof inner.name !== "string" || inner.name === "")
     return refuse(`calls ${brief(call)}. Expected { function: { name, arguments } }`);
-  if (call.type !== undefined && call.type !== null && call.type !== "function")
+  if (!isEmpty(call.type) && !["function", "tool_call", "tool_use"].includes(call.type as string))
     refuse(`calls a tool of type ${brief(call.type)}. Expected "function"`);
-  const given = inner.arguments ?? inner.parameters ?? {};
+  const other = [...Object.keys(call), ...Object.keys(inner)].find((key) => !OF_CALLS.includes(key));
+  if (other !== undefined)
+    refuse(`calls ${inner.name} with the key "${other}", which is not read. Expected name and arguments`);
+  const places = [inner, ...(inner === call ? [] : [call])];
+  const all = places.flatMap((place) => ARGUMENTS.flatMap((name) => (isEmpty(place[name]) ? [] : [place[name]])));
+  if (all.length > 1) refuse(`calls ${inner.name} with arguments under two names`);
+  const given = all[0] ?? {};
   const text = typeof given === "string" ? argumentsIn(given) : given;
   if (!isRecord(text)) refuse(`calls ${inner.name} with ${brief(given)}. Expected an object, or its JSON`);
   return {

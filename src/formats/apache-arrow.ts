@@ -12,6 +12,7 @@ export const compressionRegistry: { set(type: Arrow.CompressionType, codec: Arro
 export const {
   Binary,
   Bool,
+  DataType,
   Dictionary,
   Field,
   Float32,
@@ -27,7 +28,8 @@ export const {
   Utf8,
 } = arrow;
 
-export type { Data, DataType } from "apache-arrow";
+export type { Data } from "apache-arrow";
+export type DataType = Arrow.DataType;
 export type Field = Arrow.Field;
 export type List = Arrow.List;
 export type MessageHeader = Arrow.MessageHeader;

@@ -68,9 +68,9 @@ const AdapterConfig = LoraOptions.extend({
   init_lora_weights: InitLoraWeights,
   ensure_weight_tying: z.boolean().nullish(),
   // the tensors say which
-  target_modules: z.unknown(),
-  exclude_modules: z.unknown(),
-  layers_to_transform: z.unknown(),
+  target_modules: z.unknown().optional(),
+  exclude_modules: z.unknown().optional(),
+  layers_to_transform: z.unknown().optional(),
 });
 
 type Beside = { tensor: string; shape: readonly number[] };
@@ -126,6 +126,10 @@ export const readAdapterOptions = (folder: string): AdapterOptions => readAdapte
 /** The modules whose matrices a folder holds, and the model's own weights beside them; any other tensor is refused. */
 function tensorsIn(folder: string, use_dora: boolean): { modules: string[]; beside: Map<string, Beside> } {
   const path = join(folder, ADAPTER_WEIGHTS);
+  if (!existsSync(path))
+    throw new DistillError(
+      `${folder} holds no ${ADAPTER_WEIGHTS}.${existsSync(join(folder, "adapter_model.bin")) ? " Save it with safetensors: adapter_model.bin is a pickle, which is not read." : ""}`,
+    );
   const file = openSafetensors(path);
   file.close();
   const modules = new Set<string>();

@@ -184,6 +184,11 @@ export const Recipe = z
       ...rest
     } = componentOf(trainers as Record<string, TrainerComponent>, trainer.type, "trainer");
     const wants = needs === "dataset" || rest.dataset?.(trainer);
+    if (dataset && "weight" in dataset && dataset.weight !== undefined)
+      refuse(
+        ["dataset", "weight"],
+        "it says how often rows come beside those of others: give dataset.mix, or leave it out",
+      );
     if (sampling && dataset) refuse(["dataset"], "give either a dataset, or sampling that makes one");
     if (wants && !sampling && !dataset)
       refuse(

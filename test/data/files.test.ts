@@ -96,6 +96,52 @@ test("several files, those of a pattern and those of a folder are one dataset", 
   assert.deepEqual(await usableRows([last, first]), [PAIRS[4], PAIRS[0]]);
 });
 
+test("splits are known by the names that the hub's datasets have for them", async () => {
+  for (const [i, name] of ["training.jsonl", "rows-eval.jsonl", "a.val.jsonl"].entries())
+    write(`named/${name}`, `${lines[i]}\n`);
+  for (const [i, name] of ["train/a.csv", "testing/a.csv"].entries())
+    write(`nested/${name}`, `prompt,completion\n${i},${i}\n`);
+  const of = (path: string) => usableRows(join(folder, path));
+  assert.deepEqual(await of("named:train"), [PAIRS[0]]);
+  assert.deepEqual(await of("named:test"), [PAIRS[1]]);
+  assert.deepEqual(await of("named:validation"), [PAIRS[2]]);
+  assert.deepEqual(await of("nested:test"), [{ prompt: "1", completion: "1" }]);
+  await assert.rejects(of("nested"), /nested has the splits train, test\. Give one of them: .*nested:train/);
+  // a cache of datasets
+  for (const name of ["json-train.arrow", "json-test.arrow", "cache-0123.arrow"]) {
+    mkdirSync(join(folder, "cached"), { recursive: true });
+    copyFileSync(at("splits/train/data-00000-of-00001.arrow"), join(folder, "cached", name));
+  }
+  assert.deepEqual(await of("cached:train"), PAIRS);
+});
+
+test("a row that is no JSON, too short or too long is one bad row", async () => {
+  const faults = async (path: string) =>
+    (await allRows(path)).map((read) =>
+      "fault" in read ? read.fault.replace(/^.*?, /, "").replace(/\(.*\)/, "") : "row",
+    );
+  const table = write("UNEVEN.CSV", "prompt,completion\na,b\na\na,b,c\na,b\n");
+  const [, short, long] = await faults(table);
+  assert.match(short!, /^line 3 has 1 cells, and the first line 2\. Expected one for each column/);
+  assert.match(long!, /^line 4 has 3 cells/);
+  const array = write("comma.json", `[${lines[0]},,${lines[1]},{"a":]}]`);
+  assert.deepEqual(
+    (await faults(array)).map((fault) => fault.slice(0, 16)),
+    ["row", "row 2: not JSON ", "row", "row 4: not JSON "],
+  );
+});
+
+test("numbers in calls are those of the file, whatever kind it is", async () => {
+  const call = '{"name": "f", "arguments": {"x": 1.0, "n": 12345678901234567890, "e": 1e2}}';
+  const row = `{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "tool_calls": [${call}]}]}`;
+  const [one] = await usableRows(write("numbers.jsonl", row));
+  const [other] = await usableRows(write("numbers.json", `[\n${row}\n]`));
+  assert.deepEqual(one, other);
+  assert.ok("messages" in one! && one.messages[1]!.tool_calls);
+  const { arguments: given } = one.messages[1]!.tool_calls[0]!.function as { arguments: Record<string, unknown> };
+  assert.deepEqual([given.n, typeof given.x, typeof given.e], [12345678901234567890n, "object", "object"]);
+});
+
 test("lines of text are texts", async () => {
   assert.deepEqual(await usableRows(write("lines.txt", "one\n\ntwo\r\n")), [{ text: "one" }, { text: "two" }]);
 });
@@ -151,17 +197,31 @@ const REFUSED: Record<string, [path: () => string, sentence: RegExp]> = {
     () => write("cut.json", JSON.stringify(PAIRS, null, 1).slice(0, -30)),
     /cut\.json is cut: its array of JSON is not closed behind row 4/,
   ],
-  "an array with a comma too many": [
-    () => write("comma.json", `[${lines[0]},,${lines[1]}]`),
-    /comma\.json is not an array of JSON objects: behind row 1/,
+  "lines of lists": [
+    () => write("lists.jsonl", "[1]\n[2]\n"),
+    /lists\.jsonl is not one array of JSON: behind row 0, there is more behind its end\. Expected an array/,
   ],
   "a table with two columns of a name": [
     () => write("twice.csv", "prompt, prompt ,completion\na,b,c\n"),
     /twice\.csv, line 1: two columns are called "prompt"\. Give each a name of its own\.$/,
   ],
-  "a table with a cell too many": [
-    () => write("cells-too-many.csv", "prompt,completion\na,b\na,b,c\n"),
-    /cells-too-many\.csv is not a table of text that can be read: .*line 3/,
+  "a kind of packing that is not read": [
+    () => write("rows.jsonl.bz2", Buffer.from("425a6839314159", "hex")),
+    /rows\.jsonl\.bz2 is packed as bzip2, which is not read\. Pack it as \.gz or \.zst/,
+  ],
+  "files of several kinds": [
+    () => {
+      for (const name of ["a.jsonl", "LICENSE.txt", "b.txt"]) write(`kinds/${name}`, "{}");
+      return join(folder, "kinds");
+    },
+    /kinds holds files of several kinds, such as a\.jsonl and b\.txt\. Give those that are meant/,
+  ],
+  "files of a split beside others": [
+    () => {
+      for (const name of ["train.jsonl", "more.jsonl"]) write(`some/${name}`, "{}");
+      return join(folder, "some");
+    },
+    /some has files of the split train and files of none\. Give those that are meant/,
   ],
   "bytes that Arrow calls text": [
     () => at("not-utf8.arrow"),
@@ -197,7 +257,10 @@ const REFUSED: Record<string, [path: () => string, sentence: RegExp]> = {
     /splits has the splits train, held-out\. Give one of them: .*splits:train/,
   ],
   "a split that there is not": [() => at("splits:dev"), /has no split "dev"\. Expected one of: train, held-out/],
-  "files of several splits": [() => at("repository"), /repository has the splits test, train\. Give one of them/],
+  "files of several splits": [
+    () => at("repository"),
+    /repository has the splits train, test\. Give one of them: .*repository:train/,
+  ],
   "a split of no splits": [
     () => at("saved:train"),
     /saved has no split "train"\. It has no splits; give the folder alone/,

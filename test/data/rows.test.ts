@@ -224,6 +224,33 @@ test("what is read of a row that has several is said by who asks", async () => {
   assert.ok("tokens" in ((await read([tokens]))[0] as { row: object }).row);
 });
 
+test("arguments are read under each of their names, and beside the function", async () => {
+  const calls = [
+    { name: "f", args: { n: 1 } },
+    { name: "f", input: { n: 1 }, type: "tool_use" },
+    { function: { name: "f" }, arguments: { n: 1 } },
+    { function: { name: "f", parameters: '{"n": 1}' }, id: "1" },
+  ];
+  for (const one of calls) {
+    const [found] = await read([{ messages: [user("a"), said("b", { tool_calls: [one] })] }]);
+    assert.ok(typeof found === "object" && "messages" in found.row, String(found));
+    assert.deepEqual(found.row.messages[1]!.tool_calls![0]!.function.arguments, { n: 1 });
+  }
+});
+
+test("a trace is what was asked and what was answered; a renamed column may be missing in some rows, not in all", async () => {
+  const trace = { messages: [user("a")], completion: "b", prompt_text: "a", prompt: "a", accepted: true };
+  const [found] = await read([trace], {}, "messages");
+  assert.deepEqual(typeof found === "object" && found.row, { messages: [user("a"), said("b")] });
+  const rows = [{ ...pair, told: "Be brief." }, pair];
+  const [first, second] = await read(rows, { columns: { system: "told" } });
+  assert.deepEqual([typeof first, typeof second], ["object", "object"]);
+  await assert.rejects(
+    read(rows, { columns: { system: "toled" } }),
+    /No row of .* has a column "toled", which dataset\.columns names/,
+  );
+});
+
 test("columns and keys of turns that are not read are named", async () => {
   const [found] = await read([
     { id: 4, messages: [{ ...ASKED[0], time: "now" }, ASKED[1]], source: "me", nothing: null },
@@ -249,7 +276,10 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
     /^turn 1 has a part of type "image_url"\. Expected parts of type text\.$/,
   ],
   "a column of pictures": [{ ...pair, images: ["a.png"] }, /^has a column "images": only text is trained on\.$/],
-  "a pair of preferences": [{ prompt: "a", chosen: "b", rejected: "c" }, /^has a column "chosen": pairs of a better/],
+  "a pair of preferences": [
+    { prompt: "a", chosen: "b", rejected: "c" },
+    /^has a column "chosen": answers that are better or worse/,
+  ],
   "a weight that is a share": [
     { messages: [user("a"), said("b", { weight: 0.5 })] },
     /^turn 2 has weight 0\.5\. Expected 0 or 1/,
@@ -263,6 +293,36 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
   "a content that is an object": [
     { messages: [user("a"), { role: "tool", content: { n: 1 } }, said("b")] },
     /^turn 2 has an object as its content\. Expected a text\.$/,
+  ],
+  "a call with a key that is not read": [
+    { messages: [user("a"), said("b", { tool_calls: [{ name: "f", argument: { n: 1 } }] })] },
+    /^turn 2 calls f with the key "argument", which is not read\. Expected name and arguments\.$/,
+  ],
+  "a call with arguments twice": [
+    { messages: [user("a"), said("b", { tool_calls: [{ name: "f", args: { n: 1 }, arguments: { n: 2 } }] })] },
+    /^turn 2 calls f with arguments under two names\.$/,
+  ],
+  "a row that was rejected": [{ ...pair, accepted: false }, /^was not accepted \(its column accepted is false\)/],
+  "an answer that is called bad": [
+    { ...pair, label: false },
+    /^has a column "label" that is false: answers that are better/,
+  ],
+  "reasoning beside lists of turns": [
+    { prompt: [user("a")], completion: [said("b")], reasoning: "c" },
+    /^has a column "reasoning" beside lists of turns\. Give it to the turn/,
+  ],
+  "a turn that was cut": [
+    { messages: [user("a"), said("b", { finish_reason: "length" })] },
+    /^turn 2 was cut at a limit/,
+  ],
+  "a mask of a turn under a name that says little": [
+    { messages: [user("a"), said("b", { mask: 1 })] },
+    /^turn 2 has the key "mask", which is not read here/,
+  ],
+  "no completion": [{ prompt: "a", completion: null }, /^has null as its completion\. Expected a text\.$/],
+  "an answer of another name": [
+    { prompt: "a", output: "b" },
+    /^has prompt, output\. Expected columns .* leads to them\.$/,
   ],
   "no content": [{ messages: [user("a"), { role: "assistant", content: null }] }, /^turn 2 has no content\.$/],
   "a turn that is a text": [{ messages: ["a", "b"] }, /^turn 1 is "a"\. Expected an object with role and content/],

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TrainingRow } from "../../src/data/rows.ts";
@@ -114,6 +114,14 @@ test("turns that are not to be learned are context", () => {
   assert.match(of([], "last"), /assistant\nb<\|im_end\|>\n.*assistant\n«d<\|im_end\|>»$/s);
   assert.match(of([]), /assistant\n«b<\|im_end\|>»\n.*assistant\n«d<\|im_end\|>»$/s);
   assert.match(of([], "all"), /^<\|im_start\|>«system\n.*assistant\nb<\|im_end\|>\n.*d<\|im_end\|>»$/s);
+  assert.match(marked({ messages: messages.slice(0, 3) }, t, "all")[0]!, /user\nc<\|im_end\|>»$/);
+  assert.throws(() => of([undefined, undefined, undefined, false], "last"), /row 1 has nothing to learn/);
+  const greeted = toSegments({ messages: [said("Hello."), ...messages] }, t, "row 1");
+  assert.deepEqual([greeted.length, greeted[0]!.unasked], [1, true]);
+  assert.match(
+    marked({ messages: [said("Hello."), ...messages] }, t)[0]!,
+    /assistant\nHello\.<\|im_end\|>\n.*assistant\n«b/s,
+  );
   assert.throws(() => of([false, false, false, false]), /row 1 has nothing to learn: no token is supervised/);
 });
 
@@ -167,9 +175,40 @@ test("texts are learned from their first token on, and tokens as their mask says
   assert.throws(() => toSegments({ text: "" }, t, "row 4"), /row 4 has nothing to learn: its text is empty/);
 });
 
+test("reasoning that the answer holds as well is learned", published, () => {
+  const t = tokenizerOf("Qwen2.5");
+  const [text] = marked({ messages: [user("2+2?"), said("The answer is 4", { reasoning_content: "4" })] }, t);
+  assert.match(text!, /«<think>\n4\n<\/think>\n\nThe answer is 4<\|im_end\|>»$/);
+});
+
+test("calls are written by templates of their own kind: with tools alone, and as XML", () => {
+  const chatml = (calls: string) =>
+    `{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + (m.content or '') }}${calls}{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}`;
+  const xml = chatml(
+    "{% for c in m.tool_calls or [] %}{{ '<' + c.function.name + '>' }}{% for key, value in c.function.arguments.items() %}{{ '<' + key + '>' + value | string + '</' + key + '>' }}{% endfor %}{% endfor %}",
+  );
+  const messages = [user("Halve 4."), said("Now.", calls("halve", { n: 4 }))];
+  const [text] = marked({ messages }, tokenizerOf("SmolLM2", { chat_template: xml }));
+  assert.match(text!, /«Now\.<halve><n>4<\/n><\|im_end\|>»$/);
+  const place = join(folder, "named tools");
+  const named = [
+    { name: "default", template: chatml("") },
+    {
+      name: "tool_use",
+      template: `{{ tools | tojson }}${chatml("{% for c in m.tool_calls or [] %}{{ c | tojson }}{% endfor %}")}`,
+    },
+  ];
+  const t = loadTokenizer(writeChatTokenizer(place, "SmolLM2", { chat_template: named }));
+  assert.match(marked({ messages, tools }, t)[0]!, /«Now\.\{.*"halve".*\}<\|im_end\|>»$/);
+  assert.throws(
+    () => toSegments({ messages }, t, "row 1"),
+    /row 1, turn 2 calls tools, and the chat template writes no calls/,
+  );
+});
+
 test("variables of a template are set in it, so that every program that renders it says the same", published, () => {
   const t = tokenizerOf("Qwen3 0.6B", { chat_template_kwargs: { enable_thinking: false } });
-  assert.match(t.template!, /^\{%- set enable_thinking = false -%\}/);
+  assert.match(t.template!, /^\{%- set enable_thinking = false -%\}\{\{ '' \}\}/);
   assert.ok(t.render([user("a")], { generate: true }).endsWith("assistant\n<think>\n\n</think>\n\n"));
   const [text] = marked({ messages: [user("a"), said("b")] }, t);
   assert.match(text!, /<think>\n\n<\/think>\n\n«b<\|im_end\|>»$/);
@@ -203,6 +242,9 @@ test("the chat template is looked for as transformers does", () => {
   assert.equal(text(of("config", "b")), "b");
   assert.equal(text(of("names", named)), "d");
   assert.equal(text(of("names", named), [{}]), "t");
+  mkdirSync(join(folder, "beside/additional_chat_templates"), { recursive: true });
+  writeFileSync(join(folder, "beside/additional_chat_templates/tool_use.jinja"), "t");
+  assert.deepEqual([text(of("beside", null, "f")), text(of("beside", null, "f"), [{}])], ["f", "t"]);
   assert.equal(text(of("one name", named.slice(0, 1)), [{}]), "d");
   assert.equal(of("null", null).template, undefined);
   assert.throws(

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { DistillError } from "../../src/core/errors.ts";
@@ -90,8 +90,17 @@ test("an adapter that is written and read is the same bit for bit, in PEFT's lay
   const foreign = { base_model_name_or_path: "/root/x/base", layers_to_transform: [7], target_modules: "(a+)+$" };
   writeFileSync(join(path, ADAPTER_CONFIG), JSON.stringify({ ...config, ...foreign }));
   assert.deepEqual(readAdapterOptions(path), { ...read, target_modules });
+  // as the first versions of PEFT wrote it
+  writeFileSync(
+    join(path, ADAPTER_CONFIG),
+    JSON.stringify({ peft_type: "LORA", r: 3, lora_alpha: 5, use_rslora: true }),
+  );
+  assert.deepEqual(readAdapterOptions(path), { ...read, target_modules });
   const wide = createModel(TOY, "test", { lora: { ...read, target_modules, r: 1e9 } }).adapter!;
   assert.throws(() => [...loadAdapter(path, wide)], /has shape \[3,32\], and the model's config asks for/);
+  rmSync(join(path, ADAPTER_WEIGHTS));
+  writeFileSync(join(path, "adapter_model.bin"), "");
+  assert.throws(() => readAdapterOptions(path), /holds no adapter_model\.safetensors\. Save it with safetensors/);
 });
 
 test("A of a new adapter is uniform within 1/√in, the same for the same seed, and B is zero", async () => {

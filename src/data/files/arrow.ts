@@ -1,6 +1,6 @@
 /** @file Rows of Arrow files and streams. */
 
-import type { Table } from "../../formats/apache-arrow.ts";
+import { DataType, type Table } from "../../formats/apache-arrow.ts";
 import { arrowTables } from "../../formats/arrow.ts";
 import { mayBeCut } from "../dataset-folder.ts";
 import { requireUtf8 } from "./arrow-text.ts";
@@ -19,9 +19,18 @@ export const arrow: RowFile = {
   },
 };
 
+/** Whether numbers of a type say when: they are no text. */
+const isTime = (type: DataType): boolean =>
+  [DataType.isDate, DataType.isTimestamp, DataType.isTime, DataType.isDuration].some((is) => is(type));
+
 /** The rows of a table of which `before` come before it in the file. */
 export function* rowsIn(table: Table, path: string, before: number): Generator<Found> {
   requireUtf8(table, path);
+  const times = table.schema.fields.filter(({ type }) => isTime(type)).map(({ name }) => name);
   let row = before;
-  for (const value of table) yield { where: `${path}, row ${++row}`, value: plain(value) };
+  for (const value of table) {
+    const columns = plain(value) as Record<string, unknown>;
+    for (const name of times) if (columns[name] !== undefined) columns[name] = { time: columns[name] };
+    yield { where: `${path}, row ${++row}`, value: columns };
+  }
 }

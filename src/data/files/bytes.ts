@@ -13,7 +13,15 @@ const MAX_LINE = 256 << 20; // bytes
 /** How compressed files begin, and what the ends of their names are. */
 const GZIP = [0x1f, 0x8b];
 const ZSTD = [0x28, 0xb5, 0x2f, 0xfd];
-const PACKED = /\.(gz|zst)$/;
+const PACKED = /\.(gz|zst)$/i;
+
+/** What is known and not read. */
+const OTHERS = [
+  { name: "bzip2", magic: [0x42, 0x5a, 0x68] },
+  { name: "xz", magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a] },
+  { name: "zip", magic: [0x50, 0x4b, 0x03, 0x04] },
+  { name: "7z", magic: [0x37, 0x7a, 0xbc, 0xaf] },
+];
 
 /** A name without what a compression adds to it. */
 export const unpackedName = (path: string): string => path.replace(PACKED, "");
@@ -94,6 +102,11 @@ export async function* unpacked(path: string): AsyncGenerator<Buffer> {
     if (done) return;
     const begins = (magic: readonly number[]) => magic.every((byte, i) => first[i] === byte);
     const all = whole(first, pieces);
+    const other = OTHERS.find(({ magic }) => begins(magic));
+    if (other)
+      throw new DistillError(
+        `${path} is packed as ${other.name}, which is not read. Pack it as .gz or .zst, or unpack it.`,
+      );
     if (begins(GZIP)) yield* pipeline(all, createGunzip({ chunkSize: PIECE }), () => {}) as AsyncIterable<Buffer>;
     else if (begins(ZSTD)) yield* unzstd(all);
     else yield* all;

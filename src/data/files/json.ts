@@ -1,10 +1,10 @@
 /** @file Rows as JSON: one object a line, or an array of them over any number of lines. */
 
 import { readFileSync, statSync } from "node:fs";
-import { JSONParser } from "@streamparser/json";
 import { DistillError } from "../../core/errors.ts";
 import { parseRow } from "../python-json.ts";
 import { isRecord } from "../values.ts";
+import { arrayItems } from "./array-items.ts";
 import { lineBlocks, textBlocks } from "./bytes.ts";
 import type { Found, RowFile } from "./found.ts";
 
@@ -30,17 +30,11 @@ async function* linesOf(path: string): AsyncGenerator<Found> {
     for (const [i, line] of lines.entries()) {
       if (!line.trim()) continue;
       const where = `${path}, line ${first + i}`;
-      let found: Found;
-      try {
-        found = { where, value: parseRow(line) };
-      } catch (error) {
-        if (read === 0 && isOneObject(path))
-          throw new DistillError(
-            `${path} is one JSON object over several lines. Expected one object a line, or an array of objects.`,
-          );
-        const why = `not JSON (${(error as Error).message})`;
-        found = { where, value: undefined, fault: `${where}: ${why}. Expected one JSON object a line.` };
-      }
+      const found = parsed(where, line, "one JSON object a line");
+      if (found.fault !== undefined && read === 0 && isOneObject(path))
+        throw new DistillError(
+          `${path} is one JSON object over several lines. Expected one object a line, or an array of objects.`,
+        );
       read++;
       yield found;
     }
@@ -59,22 +53,31 @@ function isOneObject(path: string): boolean {
 
 /** The items of an array, one in memory at a time. */
 async function* itemsOf(path: string): AsyncGenerator<Found> {
-  const items: unknown[] = [];
-  const parser = new JSONParser({ paths: ["$.*"], keepStack: false });
-  parser.onValue = ({ value }) => {
-    items.push(value);
-  };
+  const items = arrayItems();
   let row = 0;
   for await (const { text } of textBlocks(path)) {
+    let found: string[];
     try {
-      parser.write(text);
+      found = items.push(text);
     } catch (error) {
       throw new DistillError(
-        `${path} is not an array of JSON objects: behind row ${row + items.length}, ${(error as Error).message}.`,
+        `${path} is not one array of JSON: behind row ${row}, ${(error as Error).message}. Expected an array of objects, or one object a line.`,
       );
     }
-    for (const value of items.splice(0)) yield { where: `${path}, row ${++row}`, value };
+    for (const item of found) {
+      const where = `${path}, row ${++row}`;
+      yield parsed(where, item, "an array of JSON objects");
+    }
   }
-  if (!parser.isEnded)
+  if (!items.ended())
     throw new DistillError(`${path} is cut: its array of JSON is not closed behind row ${row}. Get it whole.`);
+}
+
+function parsed(where: string, text: string, expected: string): Found {
+  try {
+    return { where, value: parseRow(text) };
+  } catch (error) {
+    const why = `not JSON (${(error as Error).message})`;
+    return { where, value: undefined, fault: `${where}: ${why}. Expected ${expected}.` };
+  }
 }

@@ -13,16 +13,16 @@ const ROWS = 8192;
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The library would put U+FFFD where bytes are no text. */
-const parsers: Partial<ParquetParsers> = {
-  stringFromBytes(bytes: Uint8Array | undefined) {
-    if (!bytes) return undefined;
-    try {
-      return decoder.decode(bytes);
-    } catch {
-      throw new Error("a text in it is not UTF-8");
-    }
-  },
-};
+const parsers: Partial<ParquetParsers> = { stringFromBytes: textFrom, jsonFromBytes: textFrom };
+
+function textFrom(bytes: Uint8Array | undefined) {
+  if (!bytes) return undefined;
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new Error("a text in it is not UTF-8");
+  }
+}
 
 export const parquet: RowFile = {
   endings: [".parquet"],

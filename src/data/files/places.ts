@@ -43,21 +43,17 @@ function inFolder(path: string): Place[] {
   if (existsSync(join(path, "manifest.json")) && existsSync(join(path, "dataset")))
     throw new DistillError(`${path} is the folder of a run. Give what it holds: ${join(path, "dataset")}.`);
   const files = filesIn(path);
-  if (files.length === 0)
-    throw new DistillError(
-      `${path} holds no .arrow files, and none of ${endings().join(", ")}. Expected a folder that datasets.save_to_disk wrote, or one of such files.`,
-    );
-  const splits = [...new Set(files.map(splitIn))];
+  const splits = [...new Set(files.map((file) => splitIn(file, path)))];
+  const named = splits.filter((split) => split !== undefined);
+  if (splits.length > 1 && named.length === splits.length) throw unnamed(path, named);
   if (splits.length > 1)
-    throw unnamed(
-      path,
-      splits.map((split) => split ?? "(none)"),
+    throw new DistillError(
+      `${path} has files of the split ${named.join(", ")} and files of none. Give those that are meant, as a list or a pattern such as ${join(path, "*.jsonl")}.`,
     );
   return files.map((path) => ({ path, folder: false }));
 }
 
-const isShards = (path: string): boolean =>
-  existsSync(join(path, "state.json")) || readdirSync(path).some((name) => name.endsWith(".arrow"));
+const isShards = (path: string): boolean => existsSync(join(path, "state.json"));
 
 function ofSplit(folder: string, split: string): Place[] {
   if (existsSync(join(folder, DICT))) {
@@ -66,8 +62,10 @@ function ofSplit(folder: string, split: string): Place[] {
     return [{ path: join(folder, split), folder: true }];
   }
   const files = isShards(folder) ? [] : filesIn(folder);
-  const found = files.filter((path) => splitIn(path) === split);
-  if (found.length === 0) throw unknown(folder, split, [...new Set(files.flatMap((path) => splitIn(path) ?? []))]);
+  const meant = KEYWORDS[split] ?? split;
+  const found = files.filter((path) => splitIn(path, folder) === meant);
+  if (found.length === 0)
+    throw unknown(folder, split, [...new Set(files.flatMap((path) => splitIn(path, folder) ?? []))]);
   return found.map((path) => ({ path, folder: false }));
 }
 
@@ -79,32 +77,68 @@ function splitsOfDict(folder: string): string[] {
   return splits;
 }
 
-const unnamed = (path: string, splits: readonly string[]) =>
-  new DistillError(`${path} has the splits ${splits.join(", ")}. Give one of them: ${path}:${splits[0]}.`);
+function unnamed(path: string, splits: readonly string[]): DistillError {
+  const sorted = [...splits].sort((a, b) => Number(b === "train") - Number(a === "train"));
+  return new DistillError(
+    `${path} has the splits ${sorted.join(", ")}. Give one of them: ${path}:${sorted[0]}, or a list of them all.`,
+  );
+}
 
 const unknown = (folder: string, split: string, splits: readonly string[]) =>
   new DistillError(
     `${folder} has no split "${split}". ${splits.length > 0 ? `Expected one of: ${splits.join(", ")}` : "It has no splits; give the folder alone"}.`,
   );
 
-/** Of what a repository of the hub holds, the files of rows. */
-const filesIn = (path: string): string[] =>
-  readdirSync(path, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && !entry.parentPath.slice(path.length).includes("/.") && kindOf(entry.name))
+/** The files of rows in a folder and below it, all of one kind. */
+function filesIn(path: string): string[] {
+  const files = readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !/\/[._]/.test(`${entry.parentPath.slice(path.length)}/${entry.name}`))
     .map((entry) => join(entry.parentPath, entry.name))
-    .filter((file) => !NOT_ROWS.has(basename(file)))
+    .filter((file) => kindOf(file) && !NOT_ROWS.test(basename(file)))
     .sort();
+  const kinds = [...new Set(files.map(kindOf))];
+  if (files.length === 0)
+    throw new DistillError(
+      `${path} holds no .arrow files, and none of ${endings().join(", ")}. Expected a folder that datasets.save_to_disk wrote, or one of such files.`,
+    );
+  if (kinds.length > 1)
+    throw new DistillError(
+      `${path} holds files of several kinds, such as ${kinds.map((kind) => basename(files.find((file) => kindOf(file) === kind)!)).join(" and ")}. Give those that are meant, as a list or a pattern such as ${join(path, "*.jsonl")}.`,
+    );
+  return files;
+}
 
 /** Files that lie beside rows. */
-const NOT_ROWS = new Set(["dataset_info.json", "dataset_infos.json", "requirements.txt"]);
+const NOT_ROWS = /^(?:dataset_infos?\.json|requirements\.txt|LICENSE.*|cache-.*\.arrow)$/;
 
-/** The split that the name of a file says, as those of the hub's datasets do: train-00000-of-00002.parquet. */
-const splitIn = (path: string): string | undefined =>
-  /(?:^|[-_.])(train|test|validation|valid|dev)(?:[-_.]|$)/.exec(basename(path))?.[1];
+/** What splits are called, as the hub's datasets call them. */
+const KEYWORDS: Record<string, string> = {
+  train: "train",
+  training: "train",
+  validation: "validation",
+  valid: "validation",
+  val: "validation",
+  dev: "validation",
+  test: "test",
+  testing: "test",
+  eval: "test",
+  evaluation: "test",
+};
+const KEYWORD = new RegExp(`(?:^|[-_. ])(${Object.keys(KEYWORDS).join("|")})(?:[-_. ]|$)`);
+
+/** The split that the name of a file says, train-00000-of-00002.parquet, or else the folder that it is in. */
+function splitIn(file: string, folder: string): string | undefined {
+  const parts = file.slice(folder.length + 1).split("/");
+  for (const part of parts.reverse()) {
+    const found = KEYWORD.exec(part)?.[1];
+    if (found !== undefined) return KEYWORDS[found];
+  }
+  return undefined;
+}
 
 /** The kind of file that a name says. */
 export const kindOf = (path: string): RowFile | undefined => {
-  const name = unpackedName(path);
+  const name = unpackedName(path).toLowerCase();
   return Object.values<RowFile>(kinds).find(({ endings }) => endings.some((ending) => name.endsWith(ending)));
 };
 

@@ -11,13 +11,29 @@ const MAX_RECORD = 64 << 20; // characters
 const separated = (delimiter: string, ...endings: string[]): RowFile => ({
   endings,
   async *rows(path) {
-    const columns = (names: string[]) => namesOnce(names, path);
-    const options = { columns, delimiter, info: true, skip_empty_lines: true };
-    const parser = parse({ ...options, record_delimiter: ["\r\n", "\n"], max_record_size: MAX_RECORD });
+    const parser = parse({
+      delimiter,
+      info: true,
+      skip_empty_lines: true,
+      relax_column_count: true, // a record that is too short or too long is one bad row
+      record_delimiter: ["\r\n", "\n", "\r"],
+      max_record_size: MAX_RECORD,
+    });
     pipeline(Readable.from(texts(path)), parser, () => {}); // what fails is thrown below
+    let names: readonly string[] | undefined;
     try {
-      for await (const { record, info } of parser as AsyncIterable<{ record: unknown; info: { lines: number } }>)
-        yield { where: `${path}, line ${info.lines}`, value: record };
+      for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: { lines: number } }>) {
+        const where = `${path}, line ${info.lines}`;
+        if (names === undefined) names = namesOnce(record, path);
+        else if (record.length === names.length)
+          yield { where, value: Object.fromEntries(names.map((name, i) => [name, record[i]])) };
+        else
+          yield {
+            where,
+            value: undefined,
+            fault: `${where} has ${record.length} cells, and the first line ${names.length}. Expected one for each column; a comma or a line's end inside a cell wants quotes.`,
+          };
+      }
     } catch (error) {
       if (error instanceof DistillError) throw error;
       const { message } = error as CsvError;

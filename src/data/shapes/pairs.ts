@@ -1,7 +1,7 @@
 /** @file A question and its answer, under the names that datasets have for them. */
 
 import { isEmpty, parsedText, RowFault, textOf } from "../values.ts";
-import { conversation, given, type Shape, thought } from "./shape.ts";
+import { type Columns, conversation, given, type Shape, thought } from "./shape.ts";
 
 const REASONING = ["reasoning_content", "reasoning", "thinking"];
 
@@ -13,6 +13,9 @@ export const completion: Shape = {
   read(columns, reading) {
     const [prompt, completion] = [parsedTurns(columns.prompt), parsedTurns(columns.completion)];
     if (Array.isArray(prompt) && Array.isArray(completion)) {
+      const beside = REASONING.find((name) => !isEmpty(columns[name]));
+      if (beside)
+        throw new RowFault(`has a column "${beside}" beside lists of turns. Give it to the turn that it is of`);
       const { row, unread } = conversation([...prompt, ...completion], columns, reading, "prompt and completion");
       const learned = "messages" in row ? row.messages.length - completion.length : 0;
       return "messages" in row
@@ -24,11 +27,15 @@ export const completion: Shape = {
     }
     if (Array.isArray(prompt) || Array.isArray(completion))
       throw new RowFault("has a list as one of prompt and completion, and a text as the other. Expected two of a kind");
-    if (!isEmpty(columns.tools))
-      throw new RowFault('has a column "tools" beside texts. Give messages, which tools belong to');
+    requireNoTools(columns);
     return { row: pair("prompt", "completion").of(columns) };
   },
 };
+
+function requireNoTools(columns: Columns): void {
+  if (!isEmpty(columns.tools))
+    throw new RowFault('has a column "tools" beside texts. Give messages, which tools belong to');
+}
 
 /** A list of turns is also one as JSON; another text that looks like a list is a text. */
 function parsedTurns(value: unknown): unknown {
@@ -74,13 +81,16 @@ export const instruction: Shape = {
   kind: "pair",
   rank: 1,
   needs: ["instruction", "output"],
-  reads: ["input", "system", "history", ...REASONING],
+  reads: ["input", "system", "history", "tools", ...REASONING],
   read(columns, reading) {
     const input = given(columns, "input");
     const asked = textOf(columns.instruction, "instruction") + (input === undefined ? "" : `\n${input}`);
     const one = pair("instruction", "output").of({ ...columns, instruction: asked });
     const history = parsedText(columns.history);
-    if (isEmpty(history)) return { row: one };
+    if (isEmpty(history)) {
+      requireNoTools(columns);
+      return { row: one };
+    }
     if (!Array.isArray(history)) throw new RowFault("has a history that is no list. Expected pairs of texts");
     const earlier = history.flatMap((pair, i) => {
       if (!Array.isArray(pair) || pair.length !== 2)

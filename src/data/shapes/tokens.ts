@@ -38,6 +38,7 @@ export const tokens: Shape = {
 
 function numbers(value: unknown, name: string): number[] {
   if (!Array.isArray(value)) throw new RowFault(`has ${name} that are no list. Expected a list of integers`);
+  if (value.every((item) => typeof item === "boolean")) return value.map(Number); // a mask
   const wrong = value.findIndex((item) => !Number.isSafeInteger(item));
   if (wrong >= 0) throw new RowFault(`has ${name} with ${JSON.stringify(value[wrong])}. Expected integers`);
   return value;
