@@ -1,7 +1,7 @@
 /** @file Formulas and numbers in running text. */
 
 import { isUnit } from "../reading/units.ts";
-import { PERCENT_WORDS, PREFIX_FUNCTIONS } from "../reading/words.ts";
+import { PERCENT_WORDS, PREFIX_FUNCTIONS, SCALE_WORDS } from "../reading/words.ts";
 import { withoutEnd } from "./text.ts";
 
 /** A piece of a text and where it stands. */
@@ -113,7 +113,7 @@ function wordAt(text: string, start: number, end: number): Word {
   if (OPERATORS.test(content)) return word("operator");
   if (bare === "and" || bare === "or") return word("joint");
   if (/^[A-Za-z](?:_\{?\w{1,3}\}?)?$/.test(bare) && bare !== "I") return word("letter");
-  if (isUnit(bare) || PERCENT_WORDS.has(bare)) return word("unit");
+  if (isUnit(bare) || Object.hasOwn(SCALE_WORDS, bare) || PERCENT_WORDS.has(bare)) return word("unit");
   if (/^[A-Za-z]+$/.test(bare))
     return word(PREFIX_FUNCTIONS.has(bare) || bare === "pi" || bare === "infinity" ? "letter" : "other");
   if (content.length > LONGEST || !isNumeric(bare)) return word("other");

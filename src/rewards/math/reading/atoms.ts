@@ -91,7 +91,9 @@ function command(cursor: Cursor, name: string): Node {
   if (name === "begin") return environment(cursor);
   if (Object.hasOwn(ACCENTS, name)) {
     const dressed = argument(cursor);
-    return dressed.kind === "number" ? dressed : applied(cursor, `${ACCENTS[name]}:${print(dressed)}`);
+    return dressed.kind === "number" && ACCENTS[name] === "vec"
+      ? dressed
+      : applied(cursor, `${ACCENTS[name]}:${print(dressed)}`);
   }
   if (DRESS.has(name)) return argument(cursor);
   if (["textcolor", "color", "tag", "phantom", "hspace"].includes(name)) {
