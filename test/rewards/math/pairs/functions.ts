@@ -129,3 +129,34 @@ export const marks: Maker = (random) => {
   const others = groups.filter((other) => other !== group);
   return { prediction: pick(random, pick(random, others)), answer, equal: false };
 };
+
+/** Sums of several kinks and steps; one term is replaced by what agrees with it on one side. */
+export const sums: Maker = (random) => {
+  const places = random.shuffled(Array.from({ length: 40 }, (_, i) => i - 20)).slice(0, between(random, 2, 3));
+  const terms = places.map((a) => {
+    const u = `x${plus(-a)}`;
+    return pick(random, [
+      { answer: `|${u}|`, same: [`\\max(${u}, ${a}-x)`, `|${a}-x|`], other: [u, `${a}-x`, `|x${plus(-a + 60)}|`] },
+      {
+        answer: `\\max(x, ${a})`,
+        same: [`\\frac{x${plus(a)}+|${u}|}{2}`],
+        other: ["x", `(${a})`, `\\max(x, ${a + 60})`],
+      },
+      {
+        answer: `\\lfloor x${plus(a)} \\rfloor`,
+        same: [`\\lfloor x \\rfloor ${plus(a)}`],
+        other: [`(x${plus(a)})`, `\\lceil x \\rceil ${plus(a)}`],
+      },
+      { answer: `\\sqrt{(${u})^2}`, same: [`|${u}|`], other: [`(${u})`, `(${a}-x)`] },
+    ]);
+  });
+  const equal = isHeads(random);
+  const changed = random.below(terms.length);
+  const order = random.shuffled([...terms.keys()]);
+  const prediction = order.map((i) => {
+    const { answer, same, other } = terms[i]!;
+    if (!equal && i === changed) return pick(random, other);
+    return isHeads(random) ? answer : pick(random, same);
+  });
+  return { prediction: prediction.join(" + "), answer: terms.map((term) => term.answer).join(" + "), equal };
+};

@@ -2,7 +2,7 @@
 
 import { seededRandom } from "../../../../src/core/random.ts";
 import { gradeMath } from "../../../../src/rewards/math/index.ts";
-import { bounds, kinks, marks, steps } from "./functions.ts";
+import { bounds, kinks, marks, steps, sums } from "./functions.ts";
 import { fractions, units, wholeNumbers } from "./numbers.ts";
 import type { Maker, Pair } from "./pair.ts";
 import { choices, denials, equations, exceptions, lists, sets } from "./statements.ts";
@@ -14,6 +14,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   kinks,
   bounds,
   steps,
+  sums,
   marks,
   choices,
   sets,
