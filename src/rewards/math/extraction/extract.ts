@@ -5,15 +5,8 @@ import { isCode, readAnswer } from "../reading/read.ts";
 import type { Node } from "../tree.ts";
 import { lastBox } from "./boxes.ts";
 import { withoutDenials } from "./denials.ts";
-import {
-  firstFormula,
-  formulas,
-  joinedFormulas,
-  lastFormula,
-  leadingFormula,
-  type Span,
-  withPercent,
-} from "./formulas.ts";
+import { formulas, joinedFormulas, type Span, withPercent } from "./formulas.ts";
+import { firstFormula, lastFormula, leadingFormula } from "./plain-formulas.ts";
 
 export type Place = "box" | "answer tag" | "final answer" | "answer" | "whole text" | "last formula" | "words";
 

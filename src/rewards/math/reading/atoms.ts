@@ -120,9 +120,10 @@ export function root(cursor: Cursor, name: string): Node {
 }
 
 function bigOperator(cursor: Cursor, name: string): Node {
-  const bounds: Node[] = [];
+  const bounds: (Node & { kind: "call" })[] = [];
   for (let sign = cursor.takeSign("_", "^"); sign; sign = cursor.takeSign("_", "^"))
-    bounds.push(call(sign, script(cursor)));
+    bounds.push({ kind: "call", name: sign, args: [script(cursor)] });
+  bounds.sort((a) => (a.name === "_" ? -1 : 1));
   const body = name === "sum" || name === "prod" ? term(cursor) : additive(cursor);
   return functionOf(name, [...bounds, body]);
 }
