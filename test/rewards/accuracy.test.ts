@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "../../src/core/component.ts";
 import * as rewards from "../../src/rewards/index.ts";
+import { GRADER_VERSION } from "../../src/rewards/math/index.ts";
 import type { Sample, Score } from "../../src/rewards/reward.ts";
 
 const judge = (sample: Omit<Sample, "prompt">, profile?: string): Score => {
@@ -35,4 +36,22 @@ test("a completion cut at the limit before it answered is truncated; one that an
 test("a bare answer is enough for the lenient profile only", () => {
   assert.equal(judge({ completion: "42", answer: "42" }).score, 0);
   assert.equal(judge({ completion: "42", answer: "42" }, "lenient").score, 1);
+});
+
+test("options ask for a tolerance, for the reference's precision, and for any of several references", () => {
+  const score = (options: Record<string, unknown>, given: string, answer: string) => {
+    const rule = create(rewards, { type: "accuracy", ...rewards.accuracy.options.parse(options) }, "reward");
+    return (rule({ prompt: "", completion: `\\boxed{${given}}`, answer }) as Score).score;
+  };
+  assert.equal(score({}, "3.14", "\\pi"), 0);
+  assert.equal(score({ relative_tolerance: 0.01 }, "3.14", "\\pi"), 1);
+  assert.equal(score({ precision: "reference" }, "3.14159", "3.14"), 1);
+  assert.equal(score({ percent_sign: "optional" }, "28", "28\\%"), 1);
+  assert.equal(score({ separator: "||" }, "0.5", "1 || 1/2"), 1);
+  assert.equal(score({ separator: "||" }, "0.4", "1 || 1/2"), 0);
+  assert.throws(() => rewards.accuracy.options.parse({ relative_tolerance: 2 }));
+});
+
+test("a score says which version of the grader gave it", () => {
+  assert.equal(judge({ completion: "\\boxed{42}", answer: "42" }).version, GRADER_VERSION);
 });

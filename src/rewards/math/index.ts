@@ -80,7 +80,7 @@ function graded(question: Question, answer: string): Grade {
   if (!hasForm(found.node, form)) return grade("incorrect", `the ${found.place} is no ${form}`, "form");
   const { equal, rule } = decide({ completion, answer: asked, found, reference, profile, leniency: question });
   return equal
-    ? grade("correct", `the ${found.place} equals the reference (${rule})`, rule)
+    ? grade("correct", `the ${found.place} equals the reference`, rule)
     : grade("incorrect", `the ${found.place} does not equal the reference`, rule);
 }
 

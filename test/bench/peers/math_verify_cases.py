@@ -24,7 +24,7 @@ def delimited(text):
 
 def judge(case):
     configs = [CONFIGS[name] for name in case.get("match_types") or ("latex", "expr")]
-    bare = case["style"] == "bare"
+    bare = case.get("style") == "bare"
     answer = delimited(case["answer"])
     prediction = delimited(case["prediction"]) if bare else case["prediction"]
     gold = parse(answer, configs)

@@ -153,3 +153,116 @@ test("what is too large to compute is not computed", () => {
   for (const a of towers.slice(0, 8))
     assert.notEqual(gradeMath({ completion: `\\boxed{${a}+1}`, answer: a }).verdict, "correct", a);
 });
+
+const FUNCTIONS = (
+  "\\max \\min \\log \\ln \\sin \\arctan \\gcd \\lcm \\det \\deg \\exp \\Re \\lim \\sup \\operatorname{cis} \\operatorname{sgn} floor ceil abs sqrt " +
+  "binom max min log sin gcd f g' h^{-1} \\Gamma \\log_2 \\sqrt \\sqrt[3] \\sqrt[] \\frac \\binom \\sum \\sum_{k=1} \\sum_{k=1}^{n} \\prod^n \\int_0^1 \\lim_{x\\to0} " +
+  "\\overline \\vec \\mathbf \\text \\boxed \\pmod \\bmod \\choose \\over \\not \\begin{pmatrix} \\begin{cases} \\begin{array}{c} \\mathbb d/d \\partial"
+).split(" ");
+const PARTS = [
+  ...[
+    "",
+    " ",
+    "()",
+    "( )",
+    "{}",
+    "{}{}",
+    "{1}",
+    "{}{2}",
+    "(,)",
+    "(1,)",
+    "(;)",
+    "(1,2)",
+    "(1,2,3)",
+    "[]",
+    "[1,2)",
+    "||",
+    "|x|",
+    "\\{\\}",
+    "\\{x|\\}",
+  ],
+  ...[
+    "\\{x\\in|x\\}",
+    "\\{|x>1\\}",
+    "_",
+    "^",
+    "_{}",
+    "^{}",
+    "^{-1}",
+    "^{\\prime}",
+    "'",
+    "!",
+    "!!",
+    "\\%",
+    "^\\circ",
+    "\\text{ cm}",
+    "\\text{}",
+    " apples",
+  ],
+  ...[
+    "=",
+    "=1",
+    "<",
+    "<=x<",
+    ":",
+    "1:",
+    ",",
+    ", and",
+    "or",
+    "+",
+    "-",
+    "\\pm",
+    "*",
+    "/",
+    "\\cup",
+    "\\setminus",
+    "\\in",
+    "\\in\\mathbb{R}",
+    "_8",
+    "(2)_8",
+  ],
+  ...[
+    "dx",
+    "x",
+    "12",
+    "0.\\dot{3}",
+    "0.(3)",
+    "n",
+    "\\infty",
+    "i",
+    "e",
+    "\\pi",
+    "$",
+    "\\$",
+    "€5",
+    "for all x",
+    "where",
+    "not 5",
+    "or so",
+    "\\end{pmatrix}",
+  ],
+];
+
+test("the grammar's own productions, with parts missing and empty, end in a verdict, as completion and as reference", () => {
+  const grades = (completion: string, answer: string) => {
+    const profile = completion.startsWith("\\boxed") ? "strict" : "lenient";
+    const { verdict, reason } = gradeMath({ completion, answer, profile });
+    assert.notEqual(verdict, "infra_error", `${completion} v. ${answer}: ${reason}`);
+  };
+  const random = seededRandom(11);
+  for (const name of FUNCTIONS)
+    for (const part of PARTS) {
+      const text = `${name}${part}`;
+      for (const other of ["42", `${name}(x)`]) grades(`\\boxed{${text}}`, other);
+      grades(`So the answer is ${text}, which is what we wanted.`, "42");
+      grades("\\boxed{42}", text);
+    }
+  for (let i = 0; i < 6_000; i++) {
+    let text = "";
+    const count = 1 + random.below(6);
+    for (let k = 0; k < count; k++)
+      text += `${random.below(2) ? FUNCTIONS[random.below(FUNCTIONS.length)]! : ""}${PARTS[random.below(PARTS.length)]!}`;
+    const other = i % 3 === 0 ? text : `${text}${PARTS[random.below(PARTS.length)]!}`;
+    grades(`\\boxed{${text}}`, other);
+  }
+});

@@ -29,8 +29,11 @@ export function lists(comparison: Comparison, a: Node, b: Node, depth: number): 
     list === a ? all(comparison, list.items, items, depth, rule) : all(comparison, items, list.items, depth, rule);
   if (list.items.length === 1 && list.written)
     return a.kind === "set" ? compare(list.items[0]!, other, depth + 1) : compare(other, list.items[0]!, depth + 1);
-  if (other.kind === "sequence" && !list.written && other.open === "(" && other.close === ")")
-    return inOrder(other.items, "in the same order");
+  // Two in square brackets are an interval.
+  const isTuple =
+    other.kind === "sequence" &&
+    (other.open === "(" ? other.close === ")" : other.close === "]" && other.items.length > 2);
+  if (other.kind === "sequence" && !list.written && isTuple) return inOrder(other.items, "in the same order");
   const column = other.kind === "matrix" && !list.written ? columnOf(other) : undefined;
   return column ? inOrder(column, "same entries") : undefined;
 }

@@ -33,7 +33,7 @@ const QUESTION = /(?:^|[.!?\n])([^.!?\n]{1,200}\?)(?=\s*\S)/g;
 const DOUBT = /(?<=\b(?:or|and)) (?:maybe|possibly|perhaps|probably|even)(?= )/gi;
 
 /** No denial is read further from the end. */
-const REACH = 8_000;
+const REACH = 2_000;
 
 const blank = (found: string) => " ".repeat(found.length);
 

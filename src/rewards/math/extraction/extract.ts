@@ -5,15 +5,8 @@ import { isCode, readAnswer } from "../reading/read.ts";
 import type { Node } from "../tree.ts";
 import { lastBox } from "./boxes.ts";
 import { withoutDenials } from "./denials.ts";
-import {
-  firstFormula,
-  formulas,
-  joinedFormulas,
-  lastFormula,
-  leadingFormula,
-  type Span,
-  withPercent,
-} from "./formulas.ts";
+import { formulas, joinedFormulas, type Span, withPercent } from "./formulas.ts";
+import { firstFormula, lastFormula, leadingFormula } from "./plain-formulas.ts";
 
 export type Place = "box" | "answer tag" | "final answer" | "answer" | "whole text" | "last formula" | "words";
 
@@ -25,7 +18,9 @@ export function readable(completion: string): string {
   const text = completion.slice(-LIMITS.completion);
   const thoughts = text.lastIndexOf("</think>");
   const rest = thoughts < 0 || text.slice(thoughts + 8).trim() === "" ? text : text.slice(thoughts + 8);
-  const first = /^([\s\S]*?(?:####|boxed|answer)[\s\S]*?)\n\s*\n(?:Question|Problem|Q)\s*:/i.exec(rest)?.[1] ?? rest;
+  const next = rest.search(/\n[ \t]*\n(?:Question|Problem|Q)[ \t]?:/);
+  // What answers and goes on with another question has answered before it.
+  const first = next > 0 && /####|boxed|answer/i.test(rest.slice(0, next)) ? rest.slice(0, next) : rest;
   return first
     .replace(/<\|[^|<>]{1,40}\|>|<\/?think>/g, " ")
     .replace(/(?<![\w)\]}*])\*\*(?=\S)([^*\n]{1,300}?)(?<=\S)\*\*(?![\w(\\*])/g, "$1")
@@ -59,14 +54,15 @@ export function extractLenient(completion: string, open = false): Extracted | un
   if (box) return extracted(withPercent(text, box).content, "box");
   const tail = said.slice(-TAIL);
   if (tail.trim() === "") return undefined;
-  const read = text.length <= 600 && said === text ? readAnswer(text) : undefined;
+  const read =
+    text.length <= 600 && said === text && !OPENS_SENTENCE.test(text) ? readAnswer(unexclaimed(text)) : undefined;
   if (read && read.kind !== "text") return { span: text.trim(), node: read, place: "whole text" };
   const anchored = lastAnchor(tail, ANSWER, 0);
   if (anchored && anchored.node.kind !== "text") return anchored;
   const last = lastIn(tail);
   if (last && !(last.node.kind === "symbol")) return last;
   if (anchored) return anchored;
-  return read && { span: text.trim(), node: read, place: "words" };
+  return text.length <= 600 ? { span: text.trim(), node: read ?? { kind: "text", text }, place: "words" } : undefined;
 }
 
 /** Where words may give the answer: in the box, after "answer is", as the last line, as the whole. */
@@ -85,10 +81,16 @@ export function wordsAt(completion: string): string[] {
 
 const TAIL = 6_000;
 
+/** "Il y a" and "Hay" are no products of letters. */
+const OPENS_SENTENCE = /^\s*(?!The |So |It |We |He |She |Our |My |Thus )\p{Lu}\p{Ll}{1,2} (?=[\p{L}\d])/u;
+
+/** "The answer is 42!" ends with a cry, 42! by itself is a number. */
+const unexclaimed = (text: string) => (/[A-Za-z]{3,}\s/.test(text) ? text.replace(/(?<=\d)!+\s*$/, "") : text);
+
 const EXPLICIT = /\banswer\s*:/gi;
 const FINAL = /final\s+answer\b[^\n]{0,40}?(?:\bis\b:?|:)/gi;
 const ANSWER =
-  /\b(?:answer|solution|result)\b[^.\n$\\]{0,40}?(?:\b(?:is|are|be|equals)\b:?|:|=)|\banswers?\s(?=\$|\\[([])|####|(?:答案|答|结果)[是为]?[：:]?|答え[は：:]|정답[은는:：]?|(?:réponse|respuesta|resposta|risposta|antwort|ответ|odpowiedź|cevap|الإجابة|الجواب|उत्तर)\s?(?:finale?\s)?(?:est|es|é|è|ist|هي|هو|है)?\s?[:：]?/giu;
+  /\b(?:answer|solution|result)s?\b[^.\n$\\]{0,40}?(?:\b(?:is|are|be|equals)\b:?|:|=)|\banswers?\s(?=\$|\\[([])|####|(?:答案|答|结果)[是为]?[：:]?|答え[は：:]|정답[은는:：]?|(?:réponse|respuesta|resposta|risposta|antwort|ответ|odpowiedź|cevap|الإجابة|الجواب|उत्तर)\s?(?:finale?\s)?(?:est|es|é|è|ist|هي|هو|है)?\s?[:：]?/giu;
 
 function lastTagged(text: string): string | undefined {
   const end = text.lastIndexOf("</answer>");

@@ -40,7 +40,9 @@ function essential(text: string): string {
     .trim();
   const quoted = /^(?:\*\*|["“”`'])(.*?)(?:\*\*|["“”`'])$/.exec(bare)?.[1] ?? bare;
   const ended = withoutEnd(quoted, ".。 ").trim();
-  const words = /^[^\d\\]*\p{L}{3,}!+$|^(?:yes|no)!+$/iu.test(ended) ? withoutEnd(ended, "! ") : ended;
+  // 100! is a number, "Yes!" a word.
+  const exclaimed = ended.endsWith("!") && ended.length < 200 && /^(?:[^\d\\]*\p{L}{3}|yes|no)!+$/iu.test(ended);
+  const words = exclaimed ? withoutEnd(ended, "! ") : ended;
   return (
     words
       .replace(/\s*([;:=<>+\-*/()|^_{}])\s*/g, "$1")

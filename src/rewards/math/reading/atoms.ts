@@ -91,7 +91,9 @@ function command(cursor: Cursor, name: string): Node {
   if (name === "begin") return environment(cursor);
   if (Object.hasOwn(ACCENTS, name)) {
     const dressed = argument(cursor);
-    return dressed.kind === "number" ? dressed : applied(cursor, `${ACCENTS[name]}:${print(dressed)}`);
+    return dressed.kind === "number" && ACCENTS[name] === "vec"
+      ? dressed
+      : applied(cursor, `${ACCENTS[name]}:${print(dressed)}`);
   }
   if (DRESS.has(name)) return argument(cursor);
   if (["textcolor", "color", "tag", "phantom", "hspace"].includes(name)) {
@@ -118,9 +120,10 @@ export function root(cursor: Cursor, name: string): Node {
 }
 
 function bigOperator(cursor: Cursor, name: string): Node {
-  const bounds: Node[] = [];
+  const bounds: (Node & { kind: "call" })[] = [];
   for (let sign = cursor.takeSign("_", "^"); sign; sign = cursor.takeSign("_", "^"))
-    bounds.push(call(sign, script(cursor)));
+    bounds.push({ kind: "call", name: sign, args: [script(cursor)] });
+  bounds.sort((a) => (a.name === "_" ? -1 : 1));
   const body = name === "sum" || name === "prod" ? term(cursor) : additive(cursor);
   return functionOf(name, [...bounds, body]);
 }

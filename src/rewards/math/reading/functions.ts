@@ -44,7 +44,7 @@ const SEVERAL: Readonly<Record<string, [least: number, most: number]>> = {
 /** A function of its arguments; one without any, or with too many, is no value. */
 export function functionOf(name: string, args: readonly Node[]): Node {
   const known = PREFIX_FUNCTIONS.has(name) || BRACKET_FUNCTIONS.has(name);
-  const [least, most] = SEVERAL[name] ?? (known ? [1, 1] : [1, 64]);
+  const [least, most] = SEVERAL[name] ?? (name.endsWith(" base") ? [2, 64] : known ? [1, 1] : [1, 64]);
   if (args.length < least || args.length > most) return unreadable(`${name} has not ${args.length} arguments`);
   const [first, ...others] = args;
   // Of one set: \max S.

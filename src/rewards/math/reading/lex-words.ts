@@ -73,9 +73,11 @@ export function lexWord(word: string, tokens: readonly Token[], space: boolean, 
   else if (word.length > 1 && GREEK.has(word)) push({ type: "symbol", name: word });
   else if (word.length > 1 && isUnit(word) && isSignToken(last, "/")) push({ type: "unit", name: word });
   else if (word === "U" && last?.type === "close") push({ type: "sign", sign: "union" });
-  else if (word === "x" && last?.type === "number" && /^\s*10\s?\^/.test(after)) push({ type: "sign", sign: "*" });
+  else if (word === "x" && last?.type === "number" && (/^\s*10\s?\^/.test(after) || /^\s?\d/.test(after)))
+    push({ type: "sign", sign: "*" });
   else if (STOP_WORDS.has(lower) && /^.[a-z]+$/.test(word)) push({ type: "word", text: word });
-  else if (isValue(last) && space && NOUNS.has(word)) push({ type: "word", text: word });
+  else if (isValue(last) && space && (NOUNS.has(word) || (/^[a-z]{2,3}$/.test(word) && /^ [a-z]{3}/.test(after))))
+    push({ type: "word", text: word });
   else if (word.length <= 3) for (const name of word) push({ type: "symbol", name });
   else push({ type: "word", text: word });
 }

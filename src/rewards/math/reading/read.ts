@@ -7,6 +7,7 @@ import { type Node, number } from "../tree.ts";
 import { numberInWords } from "./number-words.ts";
 import { parse } from "./parse.ts";
 import { Unreadable } from "./tokens.ts";
+import { isUnit } from "./units.ts";
 
 /** The tree of an answer; words where it is no mathematics. */
 export function readAnswer(source: string): Node {
@@ -39,7 +40,8 @@ const combinations = (text: string) =>
 /** A text with words in brackets at its end: a unit, a remark, or the number again in words. */
 function parsed(text: string): Node {
   const [, value, remark] = /^(.*?\S)\s+(?:\\text\s?\{\s*)?\(([A-Za-z][A-Za-z ,.'-]{2,60})\)\s*\}?$/s.exec(text) ?? [];
-  if (value === undefined || remark === undefined || /^[a-z]+\s[a-z]$/i.test(remark)) return parse(text);
+  const isRemark = remark !== undefined && !/ -/.test(remark) && (/[a-z]{4}/i.test(remark) || isUnit(remark));
+  if (value === undefined || !isRemark) return parse(text);
   const inWords = numberInWords(remark);
   if (inWords === undefined) return parse(`${value} \\text{${remark}}`);
   const node = parse(value);
