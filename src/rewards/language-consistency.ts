@@ -8,7 +8,7 @@ export const languageOption = z
   .default("auto")
   .describe("The target language, ISO 639-1; auto is the prompt's.");
 
-/** Words of the reasoning in the target language and all words; a sentence where that cannot be told. */
+/** Words of the reasoning in the target language and all words; a sentence where that cannot be told, which then asks nothing. */
 export function reasoningWords({ prompt, completion }: Sample, option: string) {
   const language = option === "auto" ? detectLanguage(prompt) : option;
   if (language === undefined) return "the prompt's language cannot be told";
@@ -28,7 +28,7 @@ export const language_consistency = defineReward({
     ({ language }) =>
     (sample) => {
       const words = reasoningWords(sample, language);
-      if (typeof words === "string") return { score: null, reason: words };
+      if (typeof words === "string") return { score: null, asksNothing: true, reason: words };
       return { score: words.share, reason: `${words.target} of ${words.total} words are ${words.language}` };
     },
 });

@@ -77,12 +77,23 @@ const LATIN: Record<string, { words: string; letters: string }> = {
   },
 };
 
+/** Words of exercises that are hardly ever written in another language. */
+const ASKING: Record<string, string> = {
+  en: "compute evaluate find solve simplify determine calculate prove show factor expand express convert given let suppose how many what sum product value",
+  de: "berechne bestimme löse vereinfache beweise zeige finde gegeben sei",
+  fr: "calculer calculez déterminer trouver trouvez résoudre simplifier soit montrer",
+  es: "calcula calcule determina encuentra halla resuelve simplifica demuestra sea",
+  it: "calcola determina trova risolvi semplifica dimostra sia",
+  pt: "calcule determine encontre resolva simplifique prove seja",
+};
+
 export const LANGUAGES = [...Object.keys(LATIN), ...Object.keys(SCRIPTS)];
 
 const VOTES = new Map<string, string[]>();
 const LETTERS = new Map<string, string[]>();
 for (const [language, { words, letters }] of Object.entries(LATIN)) {
-  for (const word of words.split(" ")) VOTES.set(word, [...(VOTES.get(word) ?? []), language]);
+  for (const word of `${words} ${ASKING[language] ?? ""}`.trim().split(" "))
+    VOTES.set(word, [...(VOTES.get(word) ?? []), language]);
   for (const letter of letters) LETTERS.set(letter, [...(LETTERS.get(letter) ?? []), language]);
 }
 
@@ -124,15 +135,31 @@ export function detectLanguage(text: string): string | undefined {
   return Object.keys(SCRIPTS).find((language) => SCRIPTS[language]!.includes(script));
 }
 
+/** A Han word in Japanese, such as an answer, may stand without kana; a longer run of signs is a Chinese sentence. */
+const LONGEST_HAN_WORD = 6;
+/** Signs that Chinese writes all the time, and Japanese does not. */
+const CHINESE = /[们这那么吗呢吧们个说对时间还没过为来给让从两边应该够]|我们|所以|因为|就是|可以|等于|得到|一个/;
+
+/** Whether a sentence's Han signs are those of the language: Japanese mixes them with kana, and Korean hardly writes any. */
+function ownHan(words: readonly Word[], sentence: string, language: string): boolean {
+  if (language !== "ja") return language === "zh";
+  const kana = words.filter(({ script }) => script === "Hiragana" || script === "Katakana").length;
+  const han = words.filter(({ script }) => script === "Han").length;
+  return kana > 0 ? kana > 0.1 * han : han <= LONGEST_HAN_WORD && !CHINESE.test(sentence);
+}
+
 /**
  * How many of the words of a text are in a language. A word belongs by its script; in Latin script a whole sentence goes
- * to another language where more in it speaks for that one than for the language itself.
+ * to another language where more in it speaks for that one than for the language itself. Han signs are Chinese but where a
+ * sentence is Japanese.
  */
 export function countWords(text: string, language: string): { target: number; total: number } {
   const counts = { target: 0, total: 0 };
-  for (const sentence of prose(text).split(/[.!?。！？;:\n]+/)) {
+  for (const sentence of prose(text).split(/[.!?。！？;:：；，\n]+/)) {
     const words = wordsOf(sentence);
-    const scripts = SCRIPTS[language] ?? ["Latin"];
+    const scripts = (SCRIPTS[language] ?? ["Latin"]).filter(
+      (script) => script !== "Han" || ownHan(words, sentence, language),
+    );
     const own = words.filter(({ script }) => scripts.includes(script));
     counts.total += words.length;
     const sums = language in LATIN ? votes(own) : new Map<string, number>();

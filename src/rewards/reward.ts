@@ -21,6 +21,8 @@ export type Sample = {
 export type Score = {
   /** Usually 0 … 1; null is "cannot say" and is left out of sums. */
   score: number | null;
+  /** The rule does not apply to this sample, so its `at_least` asks nothing of it. */
+  asksNothing?: true;
   /** Only from rules that judge correctness. */
   verdict?: Verdict;
   /** The span of the completion that was compared. */
@@ -38,6 +40,8 @@ export type RewardComponent<Options extends z.ZodObject = any> = Component<Optio
   ofGroup?: boolean;
   /** It is nothing without a reference: prompts without an answer are refused before anything is drawn. */
   needsAnswer?: boolean;
+  /** Which edition of the rule gave a verdict: raised where the same completion may get another one; 1 unless given. */
+  version?: number;
   /** It has processes or a program of its own, so it stays on the thread that asks, and is in no pool. */
   ownThread?: boolean;
 };
