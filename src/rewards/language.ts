@@ -1,5 +1,9 @@
-/** @file Which language a text is in: by script, and for languages in Latin script by their commonest words and letters. */
+/**
+ * @file Which language a text is in: by script, and for languages in Latin script by n-grams and, where a text is too short for
+ * those, by their commonest words and letters.
+ */
 
+import { latinLanguage, loadDetector } from "./latin.ts";
 import { prose } from "./parts.ts";
 
 /** Scripts of the languages that a script tells apart. */
@@ -89,6 +93,9 @@ const ASKING: Record<string, string> = {
 
 export const LANGUAGES = [...Object.keys(LATIN), ...Object.keys(SCRIPTS)];
 
+/** Load what `detectLanguage` and `countWords` use; undefined where it is there. */
+export const loadLanguages = () => loadDetector(Object.keys(LATIN));
+
 const VOTES = new Map<string, string[]>();
 const LETTERS = new Map<string, string[]>();
 for (const [language, { words, letters }] of Object.entries(LATIN)) {
@@ -123,6 +130,18 @@ function votes(words: readonly Word[]): Map<string, number> {
   return sums;
 }
 
+const joined = (words: readonly Word[]) => words.map(({ text }) => text).join(" ");
+
+/** Whether a sentence in Latin script is in another language than this one. One word's vote is no evidence. */
+function isForeign(words: readonly Word[], language: string): boolean {
+  const sums = votes(words);
+  const own = sums.get(language) ?? 0;
+  const other = words.length > 2 ? latinLanguage(joined(words)) : undefined;
+  if (other === language) return false;
+  if (other !== undefined && (sums.get(other) ?? 0) >= own) return true;
+  return Math.max(0, ...[...sums].filter(([name]) => name !== language).map(([, sum]) => sum)) > Math.max(1, own);
+}
+
 /** The language that most of a text is in; undefined where nothing tells. */
 export function detectLanguage(text: string): string | undefined {
   const words = wordsOf(prose(text));
@@ -130,7 +149,10 @@ export function detectLanguage(text: string): string | undefined {
   const scripts = SCRIPT_NAMES.map((name) => [name, count([name])] as const).sort((a, b) => b[1] - a[1]);
   const [script, most] = scripts[0]!;
   if (most === 0) return undefined;
-  if (script === "Latin") return [...votes(words)].sort((a, b) => b[1] - a[1])[0]?.[0];
+  if (script === "Latin") {
+    const latin = words.filter(({ script }) => script === "Latin");
+    return latinLanguage(joined(latin)) ?? [...votes(latin)].sort((a, b) => b[1] - a[1])[0]?.[0];
+  }
   if (script === "Han") return count(["Hiragana", "Katakana"]) > 0.1 * most ? "ja" : "zh";
   return Object.keys(SCRIPTS).find((language) => SCRIPTS[language]!.includes(script));
 }
@@ -162,10 +184,7 @@ export function countWords(text: string, language: string): { target: number; to
     );
     const own = words.filter(({ script }) => scripts.includes(script));
     counts.total += words.length;
-    const sums = language in LATIN ? votes(own) : new Map<string, number>();
-    const others = [...sums].filter(([other]) => other !== language).map(([, sum]) => sum);
-    // one word's vote is no evidence
-    if (Math.max(0, ...others) > Math.max(1, sums.get(language) ?? 0)) continue;
+    if (language in LATIN && isForeign(own, language)) continue;
     counts.target += own.length;
   }
   return counts;

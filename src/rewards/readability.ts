@@ -4,7 +4,7 @@
  */
 
 import { z } from "zod";
-import { languageOption, reasoningWords } from "./language-consistency.ts";
+import { languageOption, ofLanguages, reasoningWords } from "./language-consistency.ts";
 import { answerPart, reasoningPart, repeatedShare, splitWords } from "./parts.ts";
 import { defineReward, type Score } from "./reward.ts";
 
@@ -17,13 +17,13 @@ export const mixed_language = defineReward({
       min_share: z.number().min(0).max(1).default(0.95).describe("The least share of its words."),
     })
     .describe("1 iff at least min_share of the reasoning's words are in the target language."),
-  create:
-    ({ language, min_share }) =>
-    (sample) => {
+  version: 2,
+  create: ({ language, min_share }) =>
+    ofLanguages((sample) => {
       const words = reasoningWords(sample, language);
       if (typeof words === "string") return { score: null, asksNothing: true, reason: words };
       return keep(words.share >= min_share, `${words.target} of ${words.total} words are ${words.language}`);
-    },
+    }),
 });
 
 export const long_paragraphs = defineReward({
