@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { DistillError } from "../core/errors.ts";
 import { startCount } from "../core/progress.ts";
+import { PUBLISHED, publishedTests } from "../core/published.ts";
 import { type Judgement, VERDICTS, type Verdict } from "../core/trace.ts";
 import { writeDataset } from "../data/dataset-folder.ts";
 import { columnsOf, readTables, type Table, tableOf } from "../data/tables.ts";
@@ -153,12 +154,16 @@ function samplesOf(dataset: string, table: Table): Sample[] {
       table.getChild(name) ?? undefined,
     ]),
   );
+  const published = PUBLISHED.flatMap((name) => {
+    const column = table.getChild(name);
+    return column ? [[name, column] as const] : [];
+  });
   if (!columns.completion)
     throw new DistillError(
       `${dataset} has the columns ${table.schema.fields.map(({ name }) => name).join(", ")}. Expected "completion" and, where there is a reference, "answer".`,
     );
   return Array.from({ length: table.numRows }, (_, i) => {
-    const answer = columns.answer?.get(i) ?? undefined;
+    const answer = columns.answer?.get(i) ?? publishedTests(plain(published, i));
     const finish_reason = columns.finish_reason?.get(i);
     const error = columns.error?.get(i) ?? undefined;
     const num_tokens = columns.num_tokens?.get(i) ?? columns.token_ids?.get(i)?.length;
@@ -172,6 +177,10 @@ function samplesOf(dataset: string, table: Table): Sample[] {
     };
   });
 }
+
+/** Columns of one row as JSON would have them. */
+const plain = (columns: readonly (readonly [string, { get(row: number): unknown }])[], row: number) =>
+  JSON.parse(JSON.stringify(Object.fromEntries(columns.map(([name, column]) => [name, column.get(row)]))));
 
 /** What an earlier judge said of these rows, where it is one of our verdicts. */
 function verdictsIn(table: Table): (Side | undefined)[] | undefined {
