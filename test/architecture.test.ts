@@ -97,6 +97,7 @@ const FENCED: Record<string, readonly string[]> = {
   "@pydantic/genai-prices": ["teachers"],
   "quickjs-emscripten": ["rewards"],
   pyodide: ["rewards"],
+  "eld/small": ["rewards"],
   hyparquet: ["data"],
   "hyparquet-compressors": ["data"],
   "csv-parse": ["data"],

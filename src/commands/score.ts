@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { DistillError } from "../core/errors.ts";
 import { startCount } from "../core/progress.ts";
+import { PUBLISHED, publishedTests } from "../core/published.ts";
 import { type Judgement, VERDICTS, type Verdict } from "../core/trace.ts";
 import { writeDataset } from "../data/dataset-folder.ts";
 import { columnsOf, readTables, type Table, tableOf } from "../data/tables.ts";
@@ -11,7 +12,7 @@ import { readRewards } from "../recipe/recipe.ts";
 import { changesText, countChanges, type Side } from "../rewards/changes.ts";
 import { requireConsent } from "../rewards/consent.ts";
 import { createRewards, type RewardSpec } from "../rewards/create.ts";
-import { judgeGroup } from "../rewards/judge.ts";
+import { judgeGroup, type WeightedReward } from "../rewards/judge.ts";
 import { openPool } from "../rewards/pool.ts";
 import { mostFrequent } from "../rewards/reasons.ts";
 import type { Sample } from "../rewards/reward.ts";
@@ -38,7 +39,7 @@ export async function score(
   const failures = new Map<string, number>();
 
   async function* scored(): AsyncGenerator<Table> {
-    const batches = ahead(readTables(dataset), judging.width, async (table) => {
+    const batches = ahead(readTables(dataset), judging, async (table) => {
       const samples = samplesOf(dataset, table);
       const [after, before] = await Promise.all([
         judging.judge(samples, table),
@@ -90,40 +91,57 @@ export async function score(
 type Judge = {
   judge(samples: readonly Sample[], table: Table): Promise<Judgement[]>;
   width: number;
+  /** Whether what is said of a table hangs on rows that come after it. */
+  waits?(table: Table): boolean;
   close(): Promise<void>;
 };
 
 async function openJudge(dataset: string, specs: readonly RewardSpec[]): Promise<Judge> {
   const rewards = await createRewards(specs); // what is wrong with them is said before anything is read
   if (!rewards.some(({ ofGroup }) => ofGroup)) return openPool(specs);
-  // rules that compare the samples of a prompt need all of them, wherever in the dataset they stand
-  const groups = new Map<string, { sample: Sample; row: number }[]>();
-  let rows = 0;
-  for await (const table of readTables(dataset)) {
-    const ids = table.getChild("prompt_id");
-    for (const [i, sample] of samplesOf(dataset, table).entries()) {
-      const key: string = ids ? String(ids.get(i)) : sample.prompt;
-      const group = groups.get(key);
-      if (group) group.push({ sample, row: rows + i });
-      else groups.set(key, [{ sample, row: rows + i }]);
-    }
-    rows += table.numRows;
-  }
-  const judgements: Judgement[] = [];
-  for (const group of groups.values()) {
-    const given = await judgeGroup(
-      rewards,
-      group.map(({ sample }) => sample),
-    );
-    for (const [i, { row }] of group.entries()) judgements[row] = given[i]!;
-  }
-  let next = 0;
+  return openGroups(dataset, rewards);
+}
+
+/**
+ * Rules that compare the samples of a prompt need all of them, wherever in the dataset they stand. A first reading counts them,
+ * so that a prompt is judged and let go as soon as its last sample is there.
+ */
+async function openGroups(dataset: string, rewards: readonly WeightedReward[]): Promise<Judge> {
+  const keysOf = (table: Table) => {
+    const key = table.getChild("prompt_id") ?? table.getChild("prompt");
+    return Array.from({ length: table.numRows }, (_, i) => String(key?.get(i) ?? ""));
+  };
+  const missing = new Map<string, number>();
+  for await (const table of readTables(dataset))
+    for (const key of keysOf(table)) missing.set(key, (missing.get(key) ?? 0) + 1);
+
+  type Member = { sample: Sample; table: Table; give(judgement: Judgement): void };
+  const groups = new Map<string, Member[]>();
+  const unseen = new WeakMap<Table, number>(); // rows whose prompt has samples that were not read yet
   return {
-    judge: async (samples) => {
-      next += samples.length;
-      return judgements.slice(next - samples.length, next);
+    judge(samples, table) {
+      unseen.set(table, samples.length);
+      return Promise.all(
+        keysOf(table).map((key, i) => {
+          const left = missing.get(key)! - 1;
+          missing.set(key, left);
+          return new Promise<Judgement>((give, fail) => {
+            const group = groups.get(key) ?? [];
+            group.push({ sample: samples[i]!, table, give });
+            groups.set(key, group);
+            if (left > 0) return;
+            groups.delete(key);
+            for (const { table } of group) unseen.set(table, unseen.get(table)! - 1);
+            const asked = group.map(({ sample }) => sample);
+            judgeGroup(rewards, asked).then((judged) => {
+              for (const [i, { give }] of group.entries()) give(judged[i]!);
+            }, fail);
+          });
+        }),
+      );
     },
-    width: 1,
+    width: 2,
+    waits: (table) => (unseen.get(table) ?? 0) > 0,
     close: async () => {},
   };
 }
@@ -136,12 +154,16 @@ function samplesOf(dataset: string, table: Table): Sample[] {
       table.getChild(name) ?? undefined,
     ]),
   );
+  const published = PUBLISHED.flatMap((name) => {
+    const column = table.getChild(name);
+    return column ? [[name, column] as const] : [];
+  });
   if (!columns.completion)
     throw new DistillError(
       `${dataset} has the columns ${table.schema.fields.map(({ name }) => name).join(", ")}. Expected "completion" and, where there is a reference, "answer".`,
     );
   return Array.from({ length: table.numRows }, (_, i) => {
-    const answer = columns.answer?.get(i) ?? undefined;
+    const answer = columns.answer?.get(i) ?? publishedTests(plain(published, i));
     const finish_reason = columns.finish_reason?.get(i);
     const error = columns.error?.get(i) ?? undefined;
     const num_tokens = columns.num_tokens?.get(i) ?? columns.token_ids?.get(i)?.length;
@@ -156,6 +178,10 @@ function samplesOf(dataset: string, table: Table): Sample[] {
   });
 }
 
+/** Columns of one row as JSON would have them. */
+const plain = (columns: readonly (readonly [string, { get(row: number): unknown }])[], row: number) =>
+  JSON.parse(JSON.stringify(Object.fromEntries(columns.map(([name, column]) => [name, column.get(row)]))));
+
 /** What an earlier judge said of these rows, where it is one of our verdicts. */
 function verdictsIn(table: Table): (Side | undefined)[] | undefined {
   const verdicts = table.getChild("verdict");
@@ -168,18 +194,18 @@ function verdictsIn(table: Table): (Side | undefined)[] | undefined {
   });
 }
 
-/** What comes of each item, in order, with up to `width` under way. */
+/** What comes of each item, in order, with up to `width` under way, or as many as the first one waits for. */
 async function* ahead<Item, Result>(
   items: AsyncIterable<Item>,
-  width: number,
+  { width, waits }: { width: number; waits?(item: Item): boolean },
   work: (item: Item) => Promise<Result>,
 ): AsyncGenerator<Result> {
-  const running: Promise<Result>[] = [];
+  const running: { item: Item; result: Promise<Result> }[] = [];
   for await (const item of items) {
     const result = work(item);
     result.catch(() => {}); // it is told of when its turn comes
-    running.push(result);
-    if (running.length >= width) yield running.shift()!;
+    running.push({ item, result });
+    while (running.length >= width && !waits?.(running[0]!.item)) yield running.shift()!.result;
   }
-  while (running.length > 0) yield running.shift()!;
+  while (running.length > 0) yield running.shift()!.result;
 }

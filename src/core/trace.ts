@@ -50,5 +50,7 @@ export type Judgement = {
   extracted: string | null;
   /** Why it was not accepted, or what made it correct. */
   reason: string;
+  /** The rule that gave the verdict, and its edition: "accuracy 1"; null where none gave one. */
+  version?: string | null;
   accepted: boolean;
 };

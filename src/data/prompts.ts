@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { create, oneOf } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
+import { publishedTests } from "../core/published.ts";
 import type { Prompt } from "../core/trace.ts";
 import { DatasetPath, describePath, placesOf } from "./files/places.ts";
 import { readRows } from "./files/read.ts";
@@ -46,7 +47,7 @@ const CONVERSATIONS =
 const EXPECTED = '"prompt" (text) and, where there is a reference, "answer" (text)';
 
 /** What a question is called, in the order in which it is looked for. */
-const QUESTION = ["prompt", "question", "problem", "query", "instruction"];
+const QUESTION = ["prompt", "question", "problem", "query", "instruction", "question_content"];
 /** Columns that would be part of a question, and are not read. */
 const REFUSED = ["system", "input", "tools", "images", "image"];
 
@@ -103,7 +104,8 @@ function promptIn(value: unknown, columns: Record<string, string>, line: () => s
     throw new RowFault(
       `has ${Object.keys(value).join(", ") || "no columns"}. Expected ${EXPECTED}${hasMessages(value) ? `.${CONVERSATIONS}` : ""}`,
     );
-  const [id, answer] = [value[columns.id ?? "id"], value[columns.answer ?? "answer"]];
+  const id = value[columns.id ?? "id"];
+  const answer = value[columns.answer ?? "answer"] ?? (columns.answer ? undefined : publishedTests(value));
   return {
     id: isEmpty(id) ? `line-${line()}` : textOf(id, "id"),
     prompt: textOf(value[named], named),

@@ -51,7 +51,7 @@ export const accuracy = defineReward({
       if (answer === undefined)
         return { score: null, verdict: "unknown", extracted: null, reason: "there is no reference" };
       const references = separator ? answer.split(separator) : answer;
-      const { verdict, extracted, reason, version } = gradeMath({
+      const { verdict, extracted, reason } = gradeMath({
         completion,
         answer: references,
         profile,
@@ -64,9 +64,8 @@ export const accuracy = defineReward({
           verdict: "truncated",
           extracted,
           reason: "the completion was cut before it answered",
-          version,
         };
-      return { score: SCORES[verdict], verdict, extracted, reason, version };
+      return { score: SCORES[verdict], verdict, extracted, reason };
     };
   },
 });

@@ -4,28 +4,20 @@ import { z } from "zod";
 import { fencedBlocks } from "./fences.ts";
 import { outputDifference } from "./output.ts";
 import { answerPart } from "./parts.ts";
+import { programIn } from "./program.ts";
+import { readTests, type Tests } from "./published-tests.ts";
 import { defineReward, type Score } from "./reward.ts";
 import { openBubblewrap } from "./sandbox/bubblewrap.ts";
 import { openSandbox, type Request, type Sandbox } from "./sandbox/process.ts";
 import type { Language, Limits, Outcome } from "./sandbox/protocol.ts";
 
-const LABELS: Record<string, Language> = {
-  ...{ python: "python", python3: "python", py: "python" },
-  ...{ javascript: "javascript", js: "javascript", node: "javascript", mjs: "javascript" },
-};
-
 const language = z.enum(["python", "javascript"]);
-const stdinTest = z.strictObject({ input: z.string(), output: z.string() });
-const reference = z.union([
-  z.strictObject({ language: language.optional(), stdin_tests: z.array(stdinTest).min(1) }),
-  z.strictObject({ language: language.optional(), assertions: z.array(z.string().min(1)).min(1) }),
-]);
-type Reference = z.output<typeof reference>;
 
 const MAX_REFERENCE = 64 << 20;
 
 /**
- * Runs the last fenced block of the asked language that follows the reasoning. `answer` is JSON, one of
+ * Runs the program that a completion holds after its reasoning (see program.ts). `answer` is JSON: a row of LiveCodeBench,
+ * HumanEval, MBPP or APPS as it is published (see published-tests.ts), or one of
  *
  *     {"language": "python", "stdin_tests": [{"input": "1 2\n", "output": "3\n"}, …]}
  *     {"language": "javascript", "assertions": ["assert.strictEqual(add(1, 2), 3)", …]}
@@ -33,16 +25,18 @@ const MAX_REFERENCE = 64 << 20;
  * with `language` optional. An assertion is a piece of code that throws where the program is wrong (`assert` in Python;
  * `assert` and its methods in JavaScript). It runs in an interpreter of its own, where the names that the program defines
  * are references: calls go to the program's interpreter and plain values come back, so the program sees neither the
- * expected values nor the comparison. Objects without a plain value equal none. A test should define or import what it
- * uses beside the program: a name that only the program has is the program's.
+ * expected values nor the comparison. Objects without a plain value equal none; a callback or an object of its own that a
+ * test hands over is called back. A test should define or import what it uses beside the program: a name that only the
+ * program has is the program's, and its `__main__` guard is not run.
  *
- * Score: the share of tests passed, or 1 for all and 0 otherwise. Every test runs in fresh interpreters. A limit reached
- * is a failed test; a sandbox that fails is `infra_error` with score null; an answer that is no tests is `unknown`.
- * Source: DeepSeek-R1 2.2.2 (tests as the reward for code).
+ * Score: the share of tests passed, or 1 for all and 0 otherwise. No test sees what another left behind. A limit reached
+ * is a failed test; a sandbox that fails is `infra_error` with score null; an answer that is no tests is `unknown`, and so
+ * is a test that needs what is not there. Source: DeepSeek-R1 2.2.2 (tests as the reward for code).
  */
 export const code = defineReward({
   needsAnswer: true,
   ownThread: true,
+  version: "2",
   options: z
     .strictObject({
       language: language.default("python").describe("The program's language where the reference does not say it."),
@@ -50,7 +44,7 @@ export const code = defineReward({
         .enum(["share", "all"])
         .default("share")
         .describe("The share of tests that pass, or 1 for all and 0 otherwise."),
-      time_limit: z.number().positive().default(6).describe("Seconds for one test."),
+      time_limit: z.number().positive().default(6).describe("Seconds of a program's own time for one test."),
       memory_mb: z.int().min(64).max(4096).default(512).describe("Megabytes for one test."),
       output_limit: z
         .int()
@@ -58,19 +52,21 @@ export const code = defineReward({
         .default(1 << 20)
         .describe("Bytes that a program may print."),
       numbers: z
-        .enum(["text", "value"])
-        .default("text")
-        .describe("Whether numbers in an output are compared as they are written, or by value."),
+        .enum(["text", "decimal", "value"])
+        .optional()
+        .describe(
+          "Whether numbers in an output are compared as they are written, as exact decimals, or within the tolerance; decimal for rows of LiveCodeBench and APPS unless given, otherwise text.",
+        ),
       tolerance: z.number().min(0).default(1e-6).describe("How far values may be apart, relative to the larger."),
       processes: z
         .int()
         .positive()
         .default(1)
-        .describe("Programs that run at once; each WebAssembly interpreter takes some 200 MB."),
+        .describe("Programs that run at once; each WebAssembly interpreter takes some 300 MB."),
       engine: z
         .enum(["auto", "wasm", "bubblewrap"])
         .default("auto")
-        .describe("auto takes bubblewrap with the system's python3 for Python's stdin tests where both work."),
+        .describe("auto takes bubblewrap with the system's python3 for Python where both work."),
     })
     .describe("The share of tests that the last block of code passes, in a sandbox."),
   create(options) {
@@ -81,48 +77,62 @@ export const code = defineReward({
     };
     const run = runner(options);
     return async ({ completion, answer, finish_reason }) => {
-      const tests = readReference(answer);
+      const tests = testsIn(answer);
       if (typeof tests === "string") return { score: null, verdict: "unknown", reason: tests };
       const asked = tests.language ?? options.language;
-      const program = programOf(completion, asked);
+      const { before = "", names } = tests;
+      const program = programIn(completion, { language: asked, names }) ?? continued(completion, before, names);
       if (program === undefined) {
         if (finish_reason === "length") return { score: 0, verdict: "truncated", reason: "cut before a program" };
         return { score: 0, verdict: "incorrect", extracted: null, reason: `no fenced block of ${asked}` };
       }
-      return judge(tests, program, (request) => run(asked, request), { ...options, limits });
+      const numbers = options.numbers ?? tests.numbers ?? "text";
+      const judged = await judge(tests, program, (request) => run(asked, request), { ...options, numbers, limits });
+      const cut = judged.verdict === "incorrect" && finish_reason === "length" && isOpen(completion);
+      return cut ? { ...judged, verdict: "truncated", reason: "cut inside the program" } : judged;
     };
   },
 });
 
-function readReference(answer: string | undefined): Reference | string {
+const isOpen = (completion: string) => fencedBlocks(completion).at(-1)?.closed === false;
+
+function testsIn(answer: string | undefined): Tests | string {
   if (answer === undefined) return "no tests";
   if (answer.length > MAX_REFERENCE) return "the tests are too long";
   try {
-    const parsed = reference.safeParse(JSON.parse(answer));
-    return parsed.success ? parsed.data : "the answer holds no stdin_tests or assertions";
+    return readTests(JSON.parse(answer));
   } catch {
     return "the answer is not JSON";
   }
 }
 
-const programOf = (completion: string, asked: Language) =>
-  fencedBlocks(answerPart(completion)).findLast((block) => LABELS[block.language] === asked)?.code;
+/** A text without a block may continue the beginning of a function, as models without a chat template do. */
+function continued(completion: string, before: string, [name]: readonly string[]): string | undefined {
+  if (name === undefined || !before.includes(`def ${name}`)) return undefined;
+  const body = answerPart(completion);
+  if (fencedBlocks(body).length > 0) return undefined;
+  const isCode = /^(?:[ \t]+\S|\s*(?:def|from|import|class|return)\b)/.test(body.replace(/^\s*\n/, ""));
+  return isCode ? body : undefined;
+}
 
-type Judging = { score: "share" | "all"; limits: Limits; numbers: "text" | "value"; tolerance: number };
+type Judging = {
+  score: "share" | "all";
+  limits: Limits;
+  numbers: "text" | "decimal" | "value";
+  tolerance: number;
+};
 
 async function judge(
-  tests: Reference,
-  program: string,
+  tests: Tests,
+  solution: string,
   run: (request: Request) => Promise<Outcome>,
   options: Judging,
 ): Promise<Score> {
   const { limits } = options;
+  const program = tests.before ? joined(tests.before, solution) : solution;
   const requests: { request: Request; output?: string }[] =
-    "stdin_tests" in tests
-      ? tests.stdin_tests.map(({ input, output }) => ({
-          request: { kind: "stdin", program, stdin: input, limits },
-          output,
-        }))
+    "stdin" in tests
+      ? tests.stdin.map(({ input, output }) => ({ request: { kind: "stdin", program, stdin: input, limits }, output }))
       : tests.assertions.map((test) => ({ request: { kind: "assertion", program, test, limits } }));
 
   let passed = 0;
@@ -130,9 +140,9 @@ async function judge(
   for (const [i, { request, output }] of requests.entries()) {
     const outcome = await run(request);
     if (outcome.status === "crashed")
-      return { score: null, verdict: "infra_error", extracted: program, reason: outcome.reason };
+      return { score: null, verdict: "infra_error", extracted: solution, reason: outcome.reason };
     if (outcome.status === "unreadable")
-      return { score: null, verdict: "unknown", extracted: program, reason: outcome.reason };
+      return { score: null, verdict: "unknown", extracted: solution, reason: outcome.reason };
     const failure =
       outcome.status !== "finished"
         ? outcome.reason
@@ -147,9 +157,15 @@ async function judge(
   return {
     score: options.score === "all" ? Number(all) : passed / requests.length,
     verdict: all ? "correct" : "incorrect",
-    extracted: program,
+    extracted: solution,
     reason: all ? `${passed} of ${requests.length} tests passed` : reason,
   };
+}
+
+/** Imports from the future come first in a file. */
+function joined(before: string, solution: string): string {
+  const future = solution.match(/^from __future__ import .*$/gm) ?? [];
+  return [...future, before, solution.replace(/^from __future__ import .*$/gm, "")].join("\n");
 }
 
 /** Opens each engine when it is first needed. */
@@ -157,7 +173,7 @@ function runner({ engine, processes, memory_mb }: { engine: string; processes: n
   const sandboxes: Partial<Record<Language, Sandbox>> = {};
   let bubblewrap: ReturnType<typeof openBubblewrap> | undefined;
   return async (asked: Language, request: Request): Promise<Outcome> => {
-    if (asked === "python" && request.kind === "stdin" && engine !== "wasm") {
+    if (asked === "python" && engine !== "wasm") {
       bubblewrap ??= openBubblewrap(processes);
       const sandbox = await bubblewrap;
       if (sandbox) return sandbox.run(request);

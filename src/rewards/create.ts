@@ -37,10 +37,11 @@ export type RewardSpec = { type: string; name?: string | undefined; weight: numb
 
 const isModule = (spec: RewardSpec): spec is RewardSpec & { path: string } => spec.type === "module";
 
-/** What judgements hang on: the specs, and the content of a module's files in place of where they lie. */
+/** What judgements hang on: the specs, the editions of their rules, and the content of a module's files in place of where they lie. */
 export const rewardsInput = (specs: readonly RewardSpec[]): unknown[] =>
   specs.map((spec) => {
-    if (!isModule(spec)) return spec;
+    const { version = "1" } = builtIn(spec.type) ?? {};
+    if (!isModule(spec)) return version === "1" ? spec : { ...spec, version };
     const { path, ...rest } = spec;
     if (!existsSync(path)) throw new DistillError(`Reward module not found: ${path}.`);
     const [own, ...imported] = filesOfModule(path).map(sha256) as [string, ...string[]];

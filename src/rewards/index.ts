@@ -13,3 +13,4 @@ export { reasoning_steps } from "./reasoning-steps.ts";
 export { repetition_penalty } from "./repetition-penalty.ts";
 export { soft_overlong } from "./soft-overlong.ts";
 export { tag_count } from "./tag-count.ts";
+export { think_format } from "./think-format.ts";

@@ -1,6 +1,7 @@
 /** @file Several rewards as one judgement of a completion. */
 
 import type { Judgement } from "../core/trace.ts";
+import { withoutEndOfTurn } from "./end-of-turn.ts";
 import type { Reward, Sample, Score } from "./reward.ts";
 
 /** A reward with its place in the sum. */
@@ -19,6 +20,7 @@ export type WeightedReward = {
   needsAnswer?: boolean | undefined;
   /** Whether two answers that it extracted are one. */
   same?: ((a: string, b: string) => boolean) | undefined;
+  /** Of the rule. */
   version?: string | undefined;
 };
 
@@ -28,7 +30,8 @@ export type WeightedReward = {
  * high as it must be. A rule that throws says nothing of that sample but infra_error.
  */
 export async function judgeGroup(rewards: readonly WeightedReward[], samples: readonly Sample[]): Promise<Judgement[]> {
-  const drawn = samples.filter(({ error }) => error === undefined); // what could not be drawn is in no group
+  // what could not be drawn is in no group
+  const drawn = samples.filter(({ error }) => error === undefined).map(answered);
   let group = drawn;
   const scores: Score[][] = drawn.map(() => []);
   for (const { reward } of rewards) {
@@ -47,7 +50,7 @@ export async function judgeGroup(rewards: readonly WeightedReward[], samples: re
 /** Judge a completion whose group is not there yet: what rules of a group will say is left open and asks nothing of it. */
 export async function judge(rewards: readonly WeightedReward[], sample: Sample): Promise<Judgement> {
   if (sample.error !== undefined) return notDrawn(rewards, sample.error);
-  let seen = sample;
+  let seen = answered(sample);
   const scores: Score[] = [];
   for (const { reward, ofGroup } of rewards) {
     const given = ofGroup ? OPEN : asked(() => reward(seen));
@@ -57,6 +60,12 @@ export async function judge(rewards: readonly WeightedReward[], sample: Sample):
     seen = withVerdict(seen, score);
   }
   return judgement(rewards, scores);
+}
+
+/** A sample as rules see it. */
+function answered(sample: Sample): Sample {
+  const completion = withoutEndOfTurn(sample.completion);
+  return completion === sample.completion ? sample : { ...sample, completion };
 }
 
 /** What a rule says. One that throws has failed itself, not the completion. */
@@ -81,10 +90,11 @@ const notDrawn = (rewards: readonly WeightedReward[], error: string): Judgement 
   verdict: "infra_error",
   extracted: null,
   reason: error,
+  version: null,
   accepted: false,
 });
 
-const OPEN: Score = { score: null, reason: "said when all samples of the prompt are there" };
+const OPEN: Score = { score: null, asksNothing: true, reason: "said when all samples of the prompt are there" };
 
 const withVerdict = (sample: Sample, { verdict }: Score): Sample =>
   sample.verdict === undefined && verdict !== undefined ? { ...sample, verdict } : sample;
@@ -94,7 +104,7 @@ function judgement(rewards: readonly WeightedReward[], scores: readonly Score[])
   const broken = scores.findIndex(({ verdict }) => verdict === "infra_error");
   const judging = broken >= 0 ? broken : scores.findIndex(({ verdict }) => verdict !== undefined);
   const tooLow = ({ at_least }: WeightedReward, score: Score) =>
-    at_least !== undefined && score !== OPEN && (score.score === null || score.score < at_least);
+    at_least !== undefined && !score.asksNothing && (score.score === null || score.score < at_least);
   const failing =
     judging >= 0 && scores[judging]!.verdict !== "correct"
       ? judging
@@ -113,6 +123,7 @@ function judgement(rewards: readonly WeightedReward[], scores: readonly Score[])
     verdict: scores[judging]?.verdict ?? "unknown",
     extracted: scores[judging]?.extracted ?? null,
     reason: rewards.length > 0 ? `${rewards[deciding]!.name}: ${scores[deciding]!.reason}` : "nothing was asked",
+    version: judging < 0 ? null : `${rewards[judging]!.name} ${rewards[judging]!.version ?? "1"}`,
     accepted: failing < 0,
   };
 }

@@ -1,5 +1,9 @@
-/** @file Which language a text is in: by script, and for languages in Latin script by their commonest words and letters. */
+/**
+ * @file Which language a text is in: by script, and for languages in Latin script by n-grams and, where a text is too short for
+ * those, by their commonest words and letters.
+ */
 
+import { latinLanguage, loadDetector } from "./latin.ts";
 import { prose } from "./parts.ts";
 
 /** Scripts of the languages that a script tells apart. */
@@ -77,12 +81,26 @@ const LATIN: Record<string, { words: string; letters: string }> = {
   },
 };
 
+/** Words of exercises that are hardly ever written in another language. */
+const ASKING: Record<string, string> = {
+  en: "compute evaluate find solve simplify determine calculate prove show factor expand express convert given let suppose how many what sum product value",
+  de: "berechne bestimme löse vereinfache beweise zeige finde gegeben sei",
+  fr: "calculer calculez déterminer trouver trouvez résoudre simplifier soit montrer",
+  es: "calcula calcule determina encuentra halla resuelve simplifica demuestra sea",
+  it: "calcola determina trova risolvi semplifica dimostra sia",
+  pt: "calcule determine encontre resolva simplifique prove seja",
+};
+
 export const LANGUAGES = [...Object.keys(LATIN), ...Object.keys(SCRIPTS)];
+
+/** Load what `detectLanguage` and `countWords` use; undefined where it is there. */
+export const loadLanguages = () => loadDetector(Object.keys(LATIN));
 
 const VOTES = new Map<string, string[]>();
 const LETTERS = new Map<string, string[]>();
 for (const [language, { words, letters }] of Object.entries(LATIN)) {
-  for (const word of words.split(" ")) VOTES.set(word, [...(VOTES.get(word) ?? []), language]);
+  for (const word of `${words} ${ASKING[language] ?? ""}`.trim().split(" "))
+    VOTES.set(word, [...(VOTES.get(word) ?? []), language]);
   for (const letter of letters) LETTERS.set(letter, [...(LETTERS.get(letter) ?? []), language]);
 }
 
@@ -112,6 +130,18 @@ function votes(words: readonly Word[]): Map<string, number> {
   return sums;
 }
 
+const joined = (words: readonly Word[]) => words.map(({ text }) => text).join(" ");
+
+/** Whether a sentence in Latin script is in another language than this one. One word's vote is no evidence. */
+function isForeign(words: readonly Word[], language: string): boolean {
+  const sums = votes(words);
+  const own = sums.get(language) ?? 0;
+  const other = words.length > 2 ? latinLanguage(joined(words)) : undefined;
+  if (other === language) return false;
+  if (other !== undefined && (sums.get(other) ?? 0) >= own) return true;
+  return Math.max(0, ...[...sums].filter(([name]) => name !== language).map(([, sum]) => sum)) > Math.max(1, own);
+}
+
 /** The language that most of a text is in; undefined where nothing tells. */
 export function detectLanguage(text: string): string | undefined {
   const words = wordsOf(prose(text));
@@ -119,26 +149,42 @@ export function detectLanguage(text: string): string | undefined {
   const scripts = SCRIPT_NAMES.map((name) => [name, count([name])] as const).sort((a, b) => b[1] - a[1]);
   const [script, most] = scripts[0]!;
   if (most === 0) return undefined;
-  if (script === "Latin") return [...votes(words)].sort((a, b) => b[1] - a[1])[0]?.[0];
+  if (script === "Latin") {
+    const latin = words.filter(({ script }) => script === "Latin");
+    return latinLanguage(joined(latin)) ?? [...votes(latin)].sort((a, b) => b[1] - a[1])[0]?.[0];
+  }
   if (script === "Han") return count(["Hiragana", "Katakana"]) > 0.1 * most ? "ja" : "zh";
   return Object.keys(SCRIPTS).find((language) => SCRIPTS[language]!.includes(script));
 }
 
+/** A Han word in Japanese, such as an answer, may stand without kana; a longer run of signs is a Chinese sentence. */
+const LONGEST_HAN_WORD = 6;
+/** Signs that Chinese writes all the time, and Japanese does not. */
+const CHINESE = /[们这那么吗呢吧们个说对时间还没过为来给让从两边应该够]|我们|所以|因为|就是|可以|等于|得到|一个/;
+
+/** Whether a sentence's Han signs are those of the language: Japanese mixes them with kana, and Korean hardly writes any. */
+function ownHan(words: readonly Word[], sentence: string, language: string): boolean {
+  if (language !== "ja") return language === "zh";
+  const kana = words.filter(({ script }) => script === "Hiragana" || script === "Katakana").length;
+  const han = words.filter(({ script }) => script === "Han").length;
+  return kana > 0 ? kana > 0.1 * han : han <= LONGEST_HAN_WORD && !CHINESE.test(sentence);
+}
+
 /**
  * How many of the words of a text are in a language. A word belongs by its script; in Latin script a whole sentence goes
- * to another language where more in it speaks for that one than for the language itself.
+ * to another language where more in it speaks for that one than for the language itself. Han signs are Chinese but where a
+ * sentence is Japanese.
  */
 export function countWords(text: string, language: string): { target: number; total: number } {
   const counts = { target: 0, total: 0 };
-  for (const sentence of prose(text).split(/[.!?。！？;:\n]+/)) {
+  for (const sentence of prose(text).split(/[.!?。！？;:：；，\n]+/)) {
     const words = wordsOf(sentence);
-    const scripts = SCRIPTS[language] ?? ["Latin"];
+    const scripts = (SCRIPTS[language] ?? ["Latin"]).filter(
+      (script) => script !== "Han" || ownHan(words, sentence, language),
+    );
     const own = words.filter(({ script }) => scripts.includes(script));
     counts.total += words.length;
-    const sums = language in LATIN ? votes(own) : new Map<string, number>();
-    const others = [...sums].filter(([other]) => other !== language).map(([, sum]) => sum);
-    // one word's vote is no evidence
-    if (Math.max(0, ...others) > Math.max(1, sums.get(language) ?? 0)) continue;
+    if (language in LATIN && isForeign(own, language)) continue;
     counts.target += own.length;
   }
   return counts;

@@ -1,8 +1,11 @@
 /** @file Whether a program printed what it should. */
 
 export type OutputOptions = {
-  /** "text": numbers are compared as they are written; "value": within the tolerance where both are decimal numbers. */
-  numbers: "text" | "value";
+  /**
+   * "text": numbers are compared as they are written; "decimal": words that are decimal numbers by their exact value;
+   * "value": within the tolerance.
+   */
+  numbers: "text" | "decimal" | "value";
   tolerance: number;
 };
 
@@ -15,7 +18,7 @@ export function outputDifference(actual: string, expected: string, options: Outp
   for (let i = 0; i < Math.max(found.length, wanted.length); i++) {
     const [a, b] = [found[i], wanted[i]];
     if (a === undefined || b === undefined) return `${found.length} lines, expected ${wanted.length}`;
-    if (a !== b && !(options.numbers === "value" && sameNumbers(a, b, options.tolerance)))
+    if (a !== b && !(options.numbers !== "text" && sameNumbers(a, b, options)))
       return `line ${i + 1} is ${brief(a)}, expected ${brief(b)}`;
   }
   return undefined;
@@ -27,11 +30,26 @@ function linesOf(text: string): string[] {
   return lines;
 }
 
-function sameNumbers(a: string, b: string, tolerance: number): boolean {
+function sameNumbers(a: string, b: string, { numbers, tolerance }: OutputOptions): boolean {
   const [found, wanted] = [a.trim().split(/\s+/), b.trim().split(/\s+/)];
-  return (
-    found.length === wanted.length && found.every((word, i) => word === wanted[i] || near(word, wanted[i]!, tolerance))
-  );
+  const equal = (word: string, other: string) =>
+    numbers === "decimal"
+      ? exactly(word) !== undefined && exactly(word) === exactly(other)
+      : near(word, other, tolerance);
+  return found.length === wanted.length && found.every((word, i) => word === wanted[i] || equal(word, wanted[i]!));
+}
+
+const LARGEST_EXPONENT = 10_000;
+
+/** One text for each decimal number, however it is written: 1.50, +1.5 and 15e-1 are 15e-1. */
+function exactly(word: string): string | undefined {
+  const [, sign = "", whole = "", fraction = "", power = "0"] =
+    /^([+-]?)(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?$/.exec(word) ?? [];
+  if (whole + fraction === "" || Math.abs(Number(power)) > LARGEST_EXPONENT) return undefined;
+  const digits = (whole + fraction).replace(/^0+/, "");
+  const kept = digits.replace(/0+$/, "");
+  if (kept === "") return "0";
+  return `${sign === "-" ? "-" : ""}${kept}e${Number(power) - fraction.length + digits.length - kept.length}`;
 }
 
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;

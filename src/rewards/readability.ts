@@ -4,7 +4,7 @@
  */
 
 import { z } from "zod";
-import { languageOption, reasoningWords } from "./language-consistency.ts";
+import { languageOption, ofLanguages, reasoningWords } from "./language-consistency.ts";
 import { answerPart, reasoningPart, repeatedShare, splitWords } from "./parts.ts";
 import { defineReward, type Score } from "./reward.ts";
 
@@ -17,13 +17,13 @@ export const mixed_language = defineReward({
       min_share: z.number().min(0).max(1).default(0.95).describe("The least share of its words."),
     })
     .describe("1 iff at least min_share of the reasoning's words are in the target language."),
-  create:
-    ({ language, min_share }) =>
-    (sample) => {
+  version: "2",
+  create: ({ language, min_share }) =>
+    ofLanguages((sample) => {
       const words = reasoningWords(sample, language);
-      if (typeof words === "string") return { score: null, reason: words };
+      if (typeof words === "string") return { score: null, asksNothing: true, reason: words };
       return keep(words.share >= min_share, `${words.target} of ${words.total} words are ${words.language}`);
-    },
+    }),
 });
 
 export const long_paragraphs = defineReward({
@@ -33,7 +33,7 @@ export const long_paragraphs = defineReward({
   create:
     ({ max_characters }) =>
     ({ completion }) => {
-      const paragraphs = reasoningPart(completion).split(/\n[ \t]*\n/);
+      const paragraphs = reasoningPart(completion).split(/\r?\n[ \t]*\r?\n/);
       const longest = Math.max(...paragraphs.map((paragraph) => paragraph.trim().length));
       return keep(longest <= max_characters, `the longest paragraph has ${longest} characters`);
     },
@@ -72,7 +72,7 @@ export const repetition = defineReward({
     ({ completion }) => {
       const share = repeatedShare(splitWords(completion), ngram_size);
       if (share > max_share) return keep(false, `${(share * 100).toFixed(1)} % of ${ngram_size}-grams repeat another`);
-      const lines = completion.split("\n").flatMap((line) => line.trim() || []);
+      const lines = completion.split(/\r?\n/).flatMap((line) => line.trim() || []);
       const tail = lines.length - 1 - lines.findLastIndex((line) => line !== lines.at(-1));
       if (tail >= max_tail) return keep(false, `it ends in ${tail} copies of one line`);
       return keep(true, `${(share * 100).toFixed(1)} % of ${ngram_size}-grams repeat another`);

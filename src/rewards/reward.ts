@@ -21,14 +21,14 @@ export type Sample = {
 export type Score = {
   /** Usually 0 … 1; null is "cannot say" and is left out of sums. */
   score: number | null;
+  /** The rule does not apply to this sample, so its `at_least` asks nothing of it. */
+  asksNothing?: true;
   /** Only from rules that judge correctness. */
   verdict?: Verdict;
   /** The span of the completion that was compared. */
   extracted?: string | null;
   /** Why, in a few words. */
   reason: string;
-  /** Of the rule, where it may come to say something else of the same completion. */
-  version?: string;
 };
 
 /** `group` holds all samples of the same prompt, this one too, for rules that compare them. */
@@ -44,7 +44,7 @@ export type RewardComponent<Options extends z.ZodObject = any> = Component<Optio
   ownThread?: boolean;
   /** Whether two answers that it extracted are one; those with the same text unless given. */
   same?: (a: string, b: string) => boolean;
-  /** Raised whenever what it says of a completion may change. */
+  /** Which edition of the rule it is: raised whenever what it says of a completion may change; 1 unless given. */
   version?: string;
 };
 

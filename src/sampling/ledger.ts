@@ -8,6 +8,7 @@ import type { Table } from "../data/tables.ts";
 import { type Draw, drawsTable, generatedTokens, rowsIn, type Verdicts, verdictsTable } from "../data/traces.ts";
 import { judge, type WeightedReward } from "../rewards/judge.ts";
 import type { Sample } from "../rewards/reward.ts";
+import { inOrder } from "./in-order.ts";
 
 export type TraceLedger = {
   /** Keep what was drawn; the number of the first of them. When this returns it is on the disk. */
@@ -115,6 +116,8 @@ function walk(verdicts: Ledger): { peek(): Verdicts | undefined; next(): void } 
 }
 
 const PIECE = 64;
+/** Traces that are judged at once, by rules that have processes of their own. */
+const AT_ONCE = 16;
 
 async function judgeMissing(
   draws: Ledger,
@@ -131,6 +134,11 @@ async function judgeMissing(
     if (pending.length > 0) keep(pending);
     pending = [];
   };
+  const judging = inOrder<Verdicts>((verdict) => {
+    pending.push(verdict);
+    onJudged?.(verdict.row + 1, draws.rows);
+    if (pending.length >= PIECE) flush();
+  });
   try {
     for (const { first, table } of draws.tables()) {
       if (first + table.numRows <= last + 1) continue;
@@ -141,11 +149,11 @@ async function judgeMissing(
         if (signal?.aborted) return false;
         const known = answers(draw);
         const answer = known === undefined ? draw.answer : known;
-        pending.push({ row, answer, ...(await judge(rewards, sampleOf({ ...draw, answer }))) });
-        onJudged?.(row + 1, draws.rows);
-        if (pending.length >= PIECE) flush();
+        judging.add(judge(rewards, sampleOf({ ...draw, answer })).then((judged) => ({ row, answer, ...judged })));
+        await judging.until(AT_ONCE);
       }
     }
+    await judging.until(0);
     return true;
   } finally {
     flush();

@@ -2,15 +2,16 @@
 
 import { DistillError } from "../core/errors.ts";
 import { startProgress } from "../core/progress.ts";
-import type { Prompt } from "../core/trace.ts";
+import type { Judgement, Prompt } from "../core/trace.ts";
 import { nothingSpent, openJournal, type Spent } from "../data/journal.ts";
-import { generatedTokens } from "../data/traces.ts";
+import { type Draw, generatedTokens } from "../data/traces.ts";
 import { judge, type WeightedReward } from "../rewards/judge.ts";
 import { type Budget, openBudget, type Price, type Reservation } from "../teachers/budget.ts";
 import type { Finished, Teacher } from "../teachers/teacher.ts";
 import { drawOf, type Request, requestFor } from "./draw.ts";
 import { countedSamples, drawnIn, noteDrawn } from "./drawn.ts";
 import { ENOUGH, type Forecast, forecast, type Measured } from "./forecast.ts";
+import { inOrder } from "./in-order.ts";
 import { type LedgerPlace, openTraceLedger, sampleOf } from "./ledger.ts";
 import { answersOf, type SamplerOptions, wantedOf } from "./options.ts";
 import { pendingTraces } from "./pending.ts";
@@ -75,6 +76,7 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
   const start = performance.now();
   let [generated, exhausted] = [0, undefined as string | undefined]; // by this run, in the calls before
   const pending = pendingTraces(ledger);
+  let noted: Promise<unknown> | undefined;
   try {
     for (; schedule.ready > 0 && !signal?.aborted && exhausted === undefined; schedule.refill()) {
       const had = counts.drawn;
@@ -99,32 +101,40 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
         ...(journal ? { journal } : {}),
         budget,
       });
-      for await (const outcome of named(finished, asked)) {
-        const { next, request, reservation } = asked[outcome.index]!;
-        const draw = drawOf(teacher, options, next, request, outcome);
-        const { id } = next.prompt;
-        if (draw.error !== null) failed.set(id, draw.error);
-        reservation?.settle({ prompt_tokens: draw.prompt_tokens, completion_tokens: generatedTokens(draw) });
-        pending.draw(draw);
-        const judged = await judge(run.rewards, sampleOf(draw));
+      const judging = inOrder<Judged>(({ draw, next, judged, index }) => {
         pending.judge({ answer: draw.answer, ...judged });
-        noteDrawn(drawn, id, next.sample, judged.accepted);
+        noteDrawn(drawn, next.prompt.id, next.sample, judged.accepted);
         schedule.judged(next.prompt);
         tokens += generatedTokens(draw);
         counts.drawn++;
         if (judged.accepted) counts.accepted++;
-        if (!foreseen && outcome.index < ENOUGH) {
+        if (!foreseen && index < ENOUGH) {
           measured.answers++;
           if (judged.accepted) measured.accepted++;
           measured.prompt_tokens += draw.prompt_tokens;
           measured.completion_tokens += generatedTokens(draw);
           if (measured.answers === ENOUGH) {
             foreseen = forecast(prompts.length, measured, wanted, run.price);
-            await journal?.note(FORESEEN, foreseen);
+            noted = journal?.note(FORESEEN, foreseen);
           }
         }
         onTokens(running);
+      });
+      for await (const outcome of named(finished, asked)) {
+        const { next, request, reservation } = asked[outcome.index]!;
+        const draw = drawOf(teacher, options, next, request, outcome);
+        if (draw.error !== null) failed.set(next.prompt.id, draw.error);
+        reservation?.settle({ prompt_tokens: draw.prompt_tokens, completion_tokens: generatedTokens(draw) });
+        pending.draw(draw);
+        judging.add(
+          judge(run.rewards, sampleOf(draw)).then((judged) => ({ draw, next, judged, index: outcome.index })),
+        );
+        // rules that take their time run beside the teacher, as long as it has something to do without them
+        await judging.until(schedule.ready > 0 ? MOST_OPEN : 0);
       }
+      if (signal?.aborted) judging.tell();
+      else await judging.until(0);
+      await noted;
       generated += running;
       if (counts.drawn === had && !signal?.aborted) exhausted = refusalOf(run, budget, asked, schedule);
     }
@@ -149,6 +159,11 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
     ...(exhausted === undefined ? {} : { exhausted }),
   };
 }
+
+/** Answers that wait for their verdict at once. */
+const MOST_OPEN = 256;
+
+type Judged = { draw: Draw; next: Next; judged: Judgement; index: number };
 
 /** What the journal calls it. */
 const FORESEEN = "forecast";

@@ -43,10 +43,11 @@ test("rows of JSON lines are judged on several threads and come back in their or
     rows.map(({ verdict }) => verdict),
     ROWS.map((_, i) => expected(i)),
   );
-  const { verdict, accepted, reward, extracted, reason, rewards: scores, ...row } = rows[2]!;
+  const { verdict, accepted, reward, extracted, reason, version, rewards: scores, ...row } = rows[2]!;
   assert.deepEqual(row, ROWS[2]);
   assert.deepEqual([verdict, accepted, reward, extracted, scores], ["correct", true, 1, "2", { accuracy: 1 }]);
   assert.match(String(reason), /^accuracy: /);
+  assert.match(String(version), /^accuracy \d+$/);
   const again = await distill("score", dataset, "--rewards", rewards, "--output", output);
   assert.equal(again.code, 1);
   assert.match(again.err, /is there already/);
@@ -89,7 +90,7 @@ test("traces of a run are compared with the verdicts that they have, and nothing
   const drawn = (row: object) => ({ ...row, ...Object.fromEntries(JUDGED.map((name) => [name, 0])) });
   assert.deepEqual(rows.map(drawn), traces.map(drawn));
 });
-const JUDGED = ["rewards", "reward", "verdict", "extracted", "reason", "accepted"];
+const JUDGED = ["rewards", "reward", "verdict", "extracted", "reason", "version", "accepted"];
 
 test("rules that compare the samples of a prompt see all of them, wherever they stand", async () => {
   const rows = [

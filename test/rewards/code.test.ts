@@ -420,7 +420,7 @@ for (const { name, judge, language, skip } of ENGINES)
         });
     });
 
-test("the last closed block of the asked language after the reasoning is the program", async () => {
+test("the last block of the asked language after the reasoning is the program", async () => {
   const answer = JSON.stringify({ stdin_tests: [{ input: "", output: "2" }] });
   const judge = (completion: string, finish_reason: "stop" | "length" = "stop") =>
     javascript({ prompt: "", completion, answer, finish_reason });
@@ -433,7 +433,7 @@ test("the last closed block of the asked language after the reasoning is the pro
     "no fenced block of javascript",
   );
   assert.equal((await judge(`<think>${block("js", "console.log(2)")}`)).reason, "no fenced block of javascript");
-  assert.equal((await judge("```js\nconsole.log(2)")).verdict, "incorrect");
+  assert.equal((await judge("```js\nconsole.log(2)")).verdict, "correct");
   assert.equal((await judge("```js\nconsole.log(", "length")).verdict, "truncated");
 });
 

@@ -8,11 +8,13 @@ import { DistillError } from "../../src/core/errors.ts";
 import { createRewards } from "../../src/rewards/create.ts";
 import * as rewards from "../../src/rewards/index.ts";
 import { judge as judgeAlone, judgeGroup, type WeightedReward } from "../../src/rewards/judge.ts";
-import { detectLanguage } from "../../src/rewards/language.ts";
+import { countWords, detectLanguage, loadLanguages } from "../../src/rewards/language.ts";
 import { openPool } from "../../src/rewards/pool.ts";
 import type { Reward, RewardComponent, Sample, Score } from "../../src/rewards/reward.ts";
 import { costOf, tooLong } from "../support/pace.ts";
 import { scratch } from "../support/students.ts";
+
+await loadLanguages(); // after which rules of languages answer at once
 
 const made = (rule: Component<z.ZodObject, Reward>, options: object = {}) => rule.create(rule.options.parse(options));
 
@@ -218,6 +220,104 @@ test("languages are told apart", () => {
   assert.equal(detectLanguage("$x^2 + 4$"), undefined);
 });
 
+test("Chinese in the reasoning for a Japanese or Korean prompt is not their language", () => {
+  const { language_consistency, mixed_language } = rewards;
+  const share = (prompt: string, reasoning: string) =>
+    judge(language_consistency, { prompt, completion: `<think>${reasoning}</think>42` }).score!;
+  const [japanese, korean] = ["三つの数の和はいくつですか。", "세 수의 합은 얼마입니까?"];
+  const chinese = "首先我们计算三个数的和。所以答案是四十二，因为每个数等于十四。";
+  assert.equal(share(japanese, chinese), 0);
+  assert.equal(share(korean, chinese), 0);
+  assert.equal(share(japanese, "まず三つの数を足します。合計：四十二。よって、答えは四十二です。"), 1);
+  assert.equal(share(korean, "먼저 세 수를 더합니다. 그래서 답은 사십이입니다."), 1);
+  const half = share(japanese, "まず三つの数を足します。然后我们把结果加起来就可以得到答案。");
+  assert.ok(half > 0.2 && half < 0.7, String(half));
+  assert.equal(judge(mixed_language, { prompt: korean, completion: `<think>${chinese}</think>42` }).score, 0);
+});
+
+test("a terse prompt has a language, and what cannot be told asks nothing", async () => {
+  for (const prompt of ["Compute $\\binom53$.", "Evaluate $2 + 2$.", "Solve $x^2 = 4$ for $x$.", "Simplify."])
+    assert.equal(detectLanguage(prompt), "en", prompt);
+  assert.equal(detectLanguage("Berechne $3!$."), "de");
+  const rules: WeightedReward[] = [
+    { name: "language_consistency", reward: made(rewards.language_consistency), weight: 1, at_least: 1 },
+    { name: "mixed_language", reward: made(rewards.mixed_language), weight: 1, at_least: 1 },
+  ];
+  const completion = "<think>We add the numbers and then we are done.</think>4";
+  const open = await judgeAlone(rules, { prompt: "$\\binom53 = ?$", completion });
+  assert.deepEqual([open.accepted, open.reward], [true, null]);
+  const wrong = await judgeAlone(rules, { prompt: "Berechne $3!$.", completion });
+  assert.deepEqual([wrong.accepted, wrong.rewards.mixed_language], [false, 0]);
+  // a rule that could not count is no rule that does not apply
+  const counting = [
+    { name: "cosine_length", reward: made(rewards.cosine_length, { max_len: 10 }), weight: 1, at_least: 0 },
+  ];
+  assert.equal((await judgeAlone(counting, { prompt: "", completion })).accepted, false);
+});
+
+test("languages that share letters are told apart sentence by sentence", () => {
+  const count = (text: string, language: string) => countWords(text, language);
+  const german = "Zuerst berechnen Tom und Anna gemeinsam beide Zahlen.";
+  assert.deepEqual(count(german, "de"), { target: 8, total: 8 });
+  assert.deepEqual(count(german, "en"), { target: 0, total: 8 });
+  const english = "Gcd of both: twelve apples minus seven apples leaves five apples.";
+  assert.equal(count(english, "en").target, count(english, "en").total);
+});
+
+test("a token that ends the turn is no part of the answer", async () => {
+  const rule = (type: keyof typeof rewards, options: object = {}): WeightedReward[] => [
+    { name: type, reward: made(rewards[type] as Component<z.ZodObject, Reward>, options), weight: 1 },
+  ];
+  for (const end of ["<|im_end|>", "<｜end▁of▁sentence｜>\n", "<|eot_id|><|end_of_text|>", "</s>", "<end_of_turn>\n"]) {
+    const format = await judgeAlone(rule("format"), {
+      prompt: "",
+      completion: `<think>a</think><answer>4</answer>${end}`,
+    });
+    assert.equal(format.reward, 1, end);
+    const exact = await judgeAlone(rule("exact_match"), {
+      prompt: "",
+      completion: `<think>a</think>\n4${end}`,
+      answer: "4",
+    });
+    assert.deepEqual([exact.verdict, exact.extracted], ["correct", "4"], end);
+    const empty = await judgeAlone(rule("think_format"), { prompt: "", completion: `<think>a</think>\n${end}` });
+    assert.equal(empty.reward, 0, end);
+  }
+  const inside = await judgeAlone(rule("exact_match"), { prompt: "", completion: "<s>4</s>", answer: "<s>4</s>" });
+  assert.equal(inside.verdict, "correct");
+});
+
+test("think_format is one block of thought that is not empty, then an answer", () => {
+  const score = (completion: string, think_prefilled = false) =>
+    judge(rewards.think_format, { completion }, { think_prefilled }).score;
+  for (const right of ["<think>\na\n</think>\n\n4", "\n<think>a < b</think>4 <answer>"])
+    assert.equal(score(right), 1, right);
+  assert.equal(score("a\n</think>\n4"), 0);
+  assert.equal(score("a\n</think>\n4", true), 1);
+  assert.equal(score("<think>a\n</think>\n4", true), 1);
+  for (const wrong of [
+    ...["", "4", "<think></think>4", "<think>\n\n</think>\n4", "<think>a</think>", "<think>a</think> \n", "<think>a"],
+    ...[
+      "So <think>a</think>4",
+      "<think>a<think>b</think>4",
+      "<think>a</think>4</think>",
+      "<think>a</think><think>b</think>4",
+    ],
+    "</think>4",
+  ]) {
+    assert.equal(score(wrong), 0, wrong);
+    if (!wrong.startsWith("So")) assert.equal(score(wrong, true), 0, wrong);
+  }
+});
+
+test("a verdict names the rule that gave it and the rule's edition", async () => {
+  const [rule] = await createRewards([{ type: "exact_match", weight: 1 }]);
+  const sample = { prompt: "", completion: "4", answer: "4" };
+  assert.equal((await judgeAlone([rule!], sample)).version, "exact_match 1");
+  assert.equal((await judgeAlone([{ ...rule!, version: 3 }], sample)).version, "exact_match 3");
+  assert.equal((await judgeAlone([], sample)).version, null);
+});
+
 test("each readability filter gives 1 or 0 with its reason", () => {
   const { mixed_language, long_paragraphs, code_blocks, repetition, truncation } = rewards;
   const think = (reasoning: string, answer = "\n42") => ({ completion: `<think>\n${reasoning}\n</think>${answer}` });
@@ -234,6 +334,8 @@ test("each readability filter gives 1 or 0 with its reason", () => {
   const long = judge(long_paragraphs, think("a".repeat(101)), { max_characters: 100 });
   assert.deepEqual(long, { score: 0, reason: "the longest paragraph has 101 characters" });
   assert.equal(judge(long_paragraphs, think("short", "a".repeat(5000))).score, 1);
+  const lines = think(`${"a".repeat(60)}\r\n\r\n${"b".repeat(60)}\r\n  \r\nc`);
+  assert.equal(judge(long_paragraphs, lines, { max_characters: 100 }).score, 1);
 
   assert.equal(judge(code_blocks, think("plain", "\n```python\nprint(1)\n```")).score, 1);
   assert.equal(judge(code_blocks, think("```python\nprint(1)\n```")).score, 0);

@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import { readPrompts } from "../../src/data/prompts.ts";
 import type { Trace } from "../../src/data/traces.ts";
 import { createRewards, RewardSpecs } from "../../src/rewards/create.ts";
+import type { WeightedReward } from "../../src/rewards/judge.ts";
 import { traceRows } from "../../src/sampling/drawn.ts";
 import { openTraceLedger } from "../../src/sampling/ledger.ts";
 import { answersOf, SamplerOptions, wantedOf } from "../../src/sampling/options.ts";
@@ -70,4 +71,42 @@ test("sampling with a limit that is stopped goes on to the same traces", async (
   const whole = await drawn("stopped", { max_accepted: 1 });
   assert.ok(part.length <= whole.length);
   assert.deepEqual(keys(whole), keys(await drawn("limited", { max_accepted: 1 })));
+});
+
+test("a rule that takes its time runs beside the teacher, and its verdicts keep to their draws", async () => {
+  let [open, most, drawing] = [0, 0, true];
+  let whileDrawing = 0;
+  const slow: WeightedReward = {
+    name: "slow",
+    weight: 1,
+    async reward({ completion }) {
+      most = Math.max(most, ++open);
+      // the first answers take longest
+      for (let turns = 200 - judgedSoFar++ * 4; turns > 0; turns--)
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      open--;
+      if (drawing) whileDrawing++;
+      return { score: completion.length, verdict: "correct", reason: "counted" };
+    },
+  };
+  let judgedSoFar = 0;
+  const watched: Teacher = {
+    ...teacher,
+    async *generate(...args) {
+      yield* teacher.generate(...args);
+      drawing = false;
+    },
+  };
+  const ledger = placeIn(join(folder, "slow"));
+  const { accepted } = await sample({ teacher: watched, prompts, rewards: [slow], options, ledger });
+  assert.equal(accepted, prompts.length * 4);
+  assert.ok(most > 4, `${most} were judged at once`);
+  assert.ok(whileDrawing > 0, "some verdict was there before the last answer");
+  const wanted = wantedOf(prompts, options);
+  const opened = (await openTraceLedger(ledger, [slow], answersOf(wanted)))!;
+  try {
+    for (const { completion, reward } of traceRows(opened, wanted)) assert.equal(reward, completion.length);
+  } finally {
+    opened.close();
+  }
 });

@@ -61,11 +61,12 @@ function findCommand() {
       .trim()
       .split("\n") as [string, ...string[]];
     const own = [...new Set(prefixes)].filter((prefix) => !prefix.startsWith("/usr"));
-    const binds = ["/usr", "/lib", "/lib64", ...own]
+    const system = ["/usr", "/lib", "/lib64"]
       .filter((path) => existsSync(path))
       .flatMap((path) =>
         lstatSync(path).isSymbolicLink() ? ["--symlink", readlinkSync(path), path] : ["--ro-bind", path, path],
       );
+    const binds = [...system, ...own.flatMap((path) => ["--ro-bind", path, path])];
     const args = (folder: string) => [
       ...["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "sandbox"],
       ...binds,

@@ -13,22 +13,17 @@ const speak = (...request) => {
   if (answer.error) throw makeError(...answer.error);
   return answer;
 };
-const update = (before, after) => {
-  if (Array.isArray(before)) before.splice(0, before.length, ...after);
-  else if (before instanceof Map) { before.clear(); for (const [k, v] of after) before.set(k, v); }
-  else if (before instanceof Set) { before.clear(); for (const v of after) before.add(v); }
-  else if (typeof before === "object" && before !== null && !numbers.has(before)) {
-    for (const key of Object.keys(before)) if (!(key in after)) delete before[key];
-    Object.assign(before, after);
-  }
-};
-const find = ({ r: [number, callable] }) => {
+const lent = [];
+const find = ({ r, y }) => {
+  if (y) return lent[y[0]];
+  const [number, callable] = r;
   const at = (value) => ({ r: [number, callable], ...value });
   const self = callable ? function () {} : {};
   const remote = new Proxy(self, {
     apply(_, owner, args) {
       const answer = speak("call", at(), encode(numbers.has(owner) ? owner : undefined), encode(args));
-      if (answer.args) decode(answer.args).forEach((after, i) => update(args[i], after));
+      if (answer.args) decode(answer.args).forEach((after, i) => args[i] === after || update(args[i], after));
+      if ("same" in answer) return args[answer.same];
       if (answer.rejected) return Promise.reject(makeError(...answer.rejected));
       return "resolved" in answer ? Promise.resolve(decode(answer.resolved)) : decode(answer.value);
     },
@@ -47,9 +42,24 @@ const find = ({ r: [number, callable] }) => {
   numbers.set(remote, [number, callable]);
   return remote;
 };
-const { encode, decode } = makeCodec(() => {
-  throw new TypeError("a test can pass only plain values to the program");
+// What has no plain value is lent: the program's calls come back here. Of functions it sees nothing but what they return.
+const { encode, decode } = makeCodec((value) => {
+  if (typeof value === "symbol") return { r: undefined, s: 0 };
+  lent.push(value);
+  const iterable = typeof value !== "function" && typeof value[Symbol.iterator] === "function";
+  return { l: [lent.length - 1, typeof value === "function" ? 1 : 0, iterable ? 1 : 0] };
 }, find, (value) => numbers.get(value));
+const visible = (target, key) => typeof target !== "function" && key !== "constructor" && key !== "__proto__";
+const lending = {
+  call: (f, self, args) => ({ result: Reflect.apply(f, self, args), args }),
+  construct: (f, args) => Reflect.construct(f, args),
+  get: (target, key) => (visible(target, key) ? target[key] : undefined),
+  set: (target, key, value) => { if (visible(target, key)) target[key] = value; return true; },
+  has: (target, key) => visible(target, key) && key in target,
+  keys: (target) => (typeof target === "function" ? [] : Object.keys(target)),
+  iterate: (target) => { const steps = target[Symbol.iterator](); return { next: () => steps.next() }; },
+};
+let open;
 
 class AssertionError extends Error { get name() { return "AssertionError"; } }
 const brief = (value) => { try { return String(typeof value === "object" ? JSON.stringify(value) : value).slice(0, 80); } catch { return "?"; } };
@@ -110,7 +120,23 @@ globalThis.require = (name) => {
   throw new Error("Cannot find module '" + name + "'");
 };
 const state = {};
+const failure = (error) => ({ error: error instanceof Error ? [String(error.name), String(error.message).slice(0, 300)] : ["Error", String(error)] });
 return {
+  /** What the program asks of something that was lent to it; "" where a promise has yet to settle. */
+  lend(request) {
+    try {
+      const [op, target, ...operands] = JSON.parse(request);
+      if (!target?.y || !Object.hasOwn(lending, op)) throw new TypeError("nothing of the test");
+      const made = lending[op](decode(target), ...operands.map(decode));
+      if (op !== "call") return JSON.stringify({ value: encode(made) });
+      const args = encode(made.args);
+      if (!(made.result instanceof Promise)) return JSON.stringify({ value: encode(made.result), args });
+      open = { args };
+      made.result.then((value) => { open.resolved = encode(value); }, (error) => { open.rejected = failure(error).error; });
+      return "";
+    } catch (error) { return JSON.stringify(failure(error)); }
+  },
+  lent: () => ("resolved" in open || "rejected" in open ? JSON.stringify(open) : ""),
   names: () => JSON.stringify(Object.getOwnPropertyNames(globalThis)),
   define(name, answer) { Object.defineProperty(globalThis, name, { value: decode(JSON.parse(answer)), configurable: true, writable: true }); },
   watch(promise) { promise.then(() => { state.passed = true; }, (error) => { state.failed = (error?.name ?? "Error") + ": " + (error?.message ?? error); }); },

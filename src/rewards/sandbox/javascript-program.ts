@@ -4,7 +4,7 @@ import { CODEC } from "./javascript-codec.ts";
 
 export const PROGRAM = `(() => {
 "use strict";
-const { print, input, leave } = __host;
+const { print, input, leave, back } = __host;
 delete globalThis.__host;
 const { parse, stringify } = JSON;
 ${CODEC}
@@ -121,8 +121,47 @@ globalThis.module = { exports: {} };
 globalThis.exports = globalThis.module.exports;
 
 const kept = [];
-const keep = (value) => { kept.push(value); return { r: [kept.length - 1, typeof value === "function" ? 1 : 0] }; };
-const { encode, decode } = makeCodec(keep, (value) => kept[value.r[0]]);
+const keep = (value) => { if (foreign.has(value)) return { y: [foreign.get(value)] }; kept.push(value); return { r: [kept.length - 1, typeof value === "function" ? 1 : 0] }; };
+const foreign = new WeakMap();
+const ask = (...request) => {
+  const answer = parse(back(stringify(request)));
+  if (answer.error) throw makeError(...answer.error);
+  return answer;
+};
+/** An object or a function of the test's, by reference. */
+const borrow = ({ r, l }) => {
+  if (r) return kept[r[0]];
+  const [number, callable, iterable] = l;
+  const at = { y: [number] };
+  const target = callable ? function () {} : {};
+  const proxy = new Proxy(target, {
+    apply(_, owner, args) {
+      const answer = ask("call", at, encode(foreign.has(owner) ? owner : undefined), encode(args));
+      decode(answer.args).forEach((after, i) => args[i] === after || update(args[i], after));
+      if (answer.rejected) return Promise.reject(makeError(...answer.rejected));
+      return "resolved" in answer ? Promise.resolve(decode(answer.resolved)) : decode(answer.value);
+    },
+    construct: (_, args) => decode(ask("construct", at, encode(args)).value),
+    get(_, key) {
+      if (key === Symbol.iterator) return iterable ? function* () {
+        const steps = decode(ask("iterate", at).value);
+        for (let step = steps.next(); !step.done; step = steps.next()) yield step.value;
+      } : undefined;
+      if (typeof key === "symbol") return undefined;
+      if (callable) return key === "call" ? (self, ...args) => proxy(...args) : key === "apply" ? (self, args) => proxy(...args) : key === "bind" ? (self, ...first) => (...args) => proxy(...first, ...args) : target[key];
+      return decode(ask("get", at, encode(key)).value);
+    },
+    set: (_, key, value) => decode(ask("set", at, encode(key), encode(value)).value),
+    has: (_, key) => typeof key === "string" && decode(ask("has", at, encode(key)).value),
+    ...(callable ? {} : {
+      ownKeys: () => decode(ask("keys", at).value),
+      getOwnPropertyDescriptor: (_, key) => ({ value: proxy[key], enumerable: true, configurable: true, writable: true }),
+    }),
+  });
+  foreign.set(proxy, number);
+  return proxy;
+};
+const { encode, decode } = makeCodec(keep, borrow, (value) => (typeof value === "object" && value !== null) || typeof value === "function" ? foreign.has(value) ? { y: [foreign.get(value)] } : undefined : undefined);
 const operations = {
   call: (f, self, args) => { const result = Reflect.apply(f, self, args); return { result, args }; },
   construct: (f, args) => Reflect.construct(f, args),
@@ -149,8 +188,10 @@ return {
       const [op, ...operands] = parse(request);
       const made = operations[op](...operands.map(decode));
       if (op !== "call") return stringify({ value: encode(made) });
-      const settled = settle(made.result);
+      const same = made.args.findIndex((arg) => arg === made.result && typeof arg === "object" && arg !== null && !foreign.has(arg));
       const args = encode(made.args);
+      if (same >= 0) return stringify({ same, args });
+      const settled = settle(made.result);
       if (!settled.slot) return stringify({ ...settled, args });
       pending = { ...settled, args };
       return "";

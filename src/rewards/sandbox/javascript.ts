@@ -110,7 +110,15 @@ function unwrap(context: QuickJSContext, result: ReturnType<QuickJSContext["eval
 
 async function openProgram() {
   const machine = await openMachine();
-  const state = { stdin: "", chunks: [] as string[], room: 0, over: false, exit: undefined as number | undefined };
+  const state = {
+    stdin: "",
+    chunks: [] as string[],
+    room: 0,
+    over: false,
+    exit: undefined as number | undefined,
+    /** What the test lends, while there is one. */
+    lend: undefined as ((request: string) => string) | undefined,
+  };
   install(machine, PROGRAM, {
     input: () => state.stdin,
     print(read) {
@@ -122,6 +130,7 @@ async function openProgram() {
       if (!state.over) state.chunks.push(text);
       return undefined;
     },
+    back: (request) => state.lend?.(request()) ?? '{"error":["Error","there is no test"]}',
     leave(code) {
       state.exit = Number(code());
       return undefined;
@@ -167,6 +176,7 @@ function runJob(
     unwrap(machine.context, machine.context.evalCode(asScript(job.program), "main.js"));
     drain(machine, stopped);
     if (job.kind === "stdin" || stopped()) return ended({ status: "finished", stdout: state.chunks.join("") });
+    state.lend = (request) => lend(judge!, request);
     return ended(runTest(machine, judge!, job.test, stopped));
   } catch (error) {
     if (error instanceof Ended) return ended(error.outcome);
@@ -181,6 +191,18 @@ function drain(machine: Machine, stopped: () => boolean) {
     const done = machine.runtime.executePendingJobs();
     if (done.error) unwrap(machine.context, done as never);
   } while (!stopped() && machine.call("tick") === "true");
+}
+
+/** Something of the test's is called by the program. */
+function lend(judge: Machine, request: string): string {
+  try {
+    const answer = judge.call("lend", judge.context.newString(request));
+    if (answer !== "") return answer;
+    judge.runtime.executePendingJobs();
+    return judge.call("lent") || '{"error":["Error","a promise never settled"]}';
+  } catch {
+    return '{"error":["Error","the test cannot be asked"]}';
+  }
 }
 
 function runTest(program: Machine, judge: Machine, test: string, stopped: () => boolean): Outcome {

@@ -37,10 +37,10 @@ channel = open_channel(os.read, os.write, json.dumps, json.loads)
 TYPES = {"str", "int", "float", "bool", "list", "dict", "set", "tuple", "frozenset", "bytes", "bytearray", "complex", "range", "object", "type"}
 NAMED = {"deque": collections.deque, "Counter": collections.Counter, "OrderedDict": collections.OrderedDict}
 
-def make_codec(keep, find, named):
+def make_codec(keep, find, named, deep=ValueError):
     """keep(value) writes a reference to what has no plain value, find(reference) reads one, named(text) what a global is."""
     def encode(value, depth=0):
-        if depth > 200: raise ValueError("a value is nested too deeply")
+        if depth > 200: raise deep("a value is nested too deeply")
         down = lambda items: [encode(item, depth + 1) for item in items]
         if value is None or value is True or value is False: return value
         kind = type(value)

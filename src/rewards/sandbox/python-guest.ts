@@ -249,7 +249,7 @@ def named(text):
     if module != "builtins" or name not in TYPES: raise TypeError("no such type")
     return getattr(builtins, name)
 
-encode, decode = make_codec(keep, find, named)
+encode, decode = make_codec(keep, find, named, Untestable)
 
 def hidden(target, name):
     return not isinstance(name, str) or name.startswith("_") or isinstance(target, PLAIN_CODE)

@@ -1,0 +1,303 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { code } from "../../src/rewards/code.ts";
+import type { Reward } from "../../src/rewards/reward.ts";
+import { openBubblewrap } from "../../src/rewards/sandbox/bubblewrap.ts";
+
+const LIMITS = { time_limit: 4, memory_mb: 256, output_limit: 100_000 };
+const reward = (options: object) => code.create(code.options.parse({ ...LIMITS, ...options }));
+const hasBubblewrap = await openBubblewrap(1).then((sandbox) => {
+  sandbox?.close();
+  return sandbox !== undefined;
+});
+
+const PYTHONS: { name: string; judge: Reward; skip: boolean | string }[] = [
+  { name: "Python in WebAssembly", judge: reward({ engine: "wasm" }), skip: false },
+  {
+    name: "Python under bubblewrap",
+    judge: reward({ engine: "bubblewrap" }),
+    skip: hasBubblewrap ? false : "bubblewrap with python3 does not work here",
+  },
+];
+const javascript = reward({ language: "javascript" });
+
+const asserting = (judge: Reward, language: string, program: string, ...assertions: string[]) =>
+  judge({
+    prompt: "",
+    completion: `\`\`\`${language}\n${program}\n\`\`\``,
+    answer: JSON.stringify({ language, assertions }),
+  });
+
+/** Right programs, and tests that hand them what has no plain value. With `wrong` in place of `right` none may pass. */
+const KINDS: Record<string, { program: string; right: string; wrong: string; test: string }> = {
+  "a callback": {
+    program: "def apply(f, xs): return [f(RIGHT) for x in xs]",
+    right: "x",
+    wrong: "x + 1",
+    test: "assert apply(lambda x: x * 2, [1, 2, 3]) == [2, 4, 6]",
+  },
+  "a callback that keeps a list of what it was called with": {
+    program: "def each(f, n):\n    for i in range(RIGHT): f(i, [i])",
+    right: "n",
+    wrong: "n + 1",
+    test: "seen = []\ndef note(i, items):\n    seen.append((i, items))\neach(note, 3)\nassert seen == [(0, [0]), (1, [1]), (2, [2])]",
+  },
+  "a callback that raises": {
+    program: "def safely(f):\n    try: return f()\n    except KeyError: return RIGHT",
+    right: "7",
+    wrong: "8",
+    test: "def fail(): raise KeyError('no')\nassert safely(fail) == 7",
+  },
+  "a function of the standard library": {
+    program: "import functools\ndef fold(f, xs, key=None): return functools.reduce(f, sorted(xs, key=key)) RIGHT",
+    right: "",
+    wrong: "+ 1",
+    test: "import operator, math\nassert fold(operator.mul, [2, 3, 4], key=abs) == 24",
+  },
+  "a type": {
+    program: "def convert(kind, x): return kind(x) RIGHT",
+    right: "",
+    wrong: "* 2",
+    test: "assert convert(int, '3') == 3 and convert(float, '0.5') == 0.5",
+  },
+  "a linked list of the test's own class": {
+    program: `
+class Solution:
+    def reverse(self, head):
+        back = None
+        while head:
+            head.next, back, head = back, head, head.next
+        return RIGHT`,
+    right: "back",
+    wrong: "head",
+    test: `
+class ListNode:
+    def __init__(self, val=0, next=None):
+        self.val, self.next = val, next
+head = ListNode(1, ListNode(2, ListNode(3)))
+node, values = Solution().reverse(head), []
+while node:
+    values.append(node.val)
+    node = node.next
+assert values == [3, 2, 1]`,
+  },
+  "a linked list whose class both sides have": {
+    program: `
+class ListNode:
+    def __init__(self, val=0, next=None):
+        self.val, self.next = val, next
+def double(head):
+    start = at = ListNode()
+    while head:
+        at.next = ListNode(head.val RIGHT)
+        at, head = at.next, head.next
+    return start.next`,
+    right: "* 2",
+    wrong: "* 3",
+    test: `
+class ListNode:
+    def __init__(self, val=0, next=None):
+        self.val, self.next = val, next
+made = double(ListNode(1, ListNode(2)))
+assert (made.val, made.next.val, made.next.next) == (2, 4, None)`,
+  },
+  "a tree": {
+    program: "def depth(root): return 0 if root is None else 1 + max(depth(root.left), depth(root.right)) RIGHT",
+    right: "",
+    wrong: "+ 1",
+    test: "class T:\n    def __init__(self, left=None, right=None): self.left, self.right = left, right\nassert depth(T(T(None, T()))) == 3",
+  },
+  "an object with operators": {
+    program: "def total(xs): return sum(xs[1:], xs[0]) RIGHT",
+    right: "",
+    wrong: "+ xs[0]",
+    test: `
+class Money:
+    def __init__(self, n): self.n = n
+    def __add__(self, other): return Money(self.n + other.n)
+    def __eq__(self, other): return self.n == other.n
+assert total([Money(1), Money(2)]) == Money(3)`,
+  },
+  "an iterator": {
+    program: "import itertools\ndef first(xs, n): return list(itertools.islice(xs, RIGHT))",
+    right: "n",
+    wrong: "n + 1",
+    test: "def count():\n    n = 0\n    while True:\n        yield n\n        n += 1\nassert first(count(), 3) == [0, 1, 2] and first(iter('abc'), 2) == ['a', 'b']",
+  },
+  dates: {
+    program: "import datetime\ndef later(day, by): return day + by RIGHT",
+    right: "",
+    wrong: "+ by",
+    test: "from datetime import date, datetime, timedelta\nassert later(date(2024, 2, 28), timedelta(days=2)) == date(2024, 3, 1)\nassert later(datetime(2024, 1, 1, 5), timedelta(hours=1)).hour == 6",
+  },
+  "containers of the standard library": {
+    program: "def rotate(d): d.rotate(RIGHT)\ndef most(c): return c.most_common(1)[0][0]",
+    right: "1",
+    wrong: "2",
+    test: "from collections import Counter, deque\nd = deque([1, 2, 3])\nrotate(d)\nassert d == deque([3, 1, 2]) and most(Counter('abb')) == 'b'",
+  },
+  "a list that is returned": {
+    program: "def same(xs):\n    xs.append(1)\n    return RIGHT",
+    right: "xs",
+    wrong: "list(xs)",
+    test: "xs = []\nassert same(xs) is xs and xs == [1]",
+  },
+  "a coroutine": {
+    program: "import asyncio\nasync def twice(x):\n    await asyncio.sleep(0.01)\n    return x * RIGHT",
+    right: "2",
+    wrong: "3",
+    test: "import asyncio\nassert asyncio.run(twice(2)) == 4\nasync def both(): return await asyncio.gather(twice(1), twice(2))\nassert asyncio.run(both()) == [2, 4]",
+  },
+  "arithmetic with an object of the program": {
+    program:
+      "class V:\n    def __init__(self, x): self.x = x\n    def __mul__(self, n): return V(self.x * RIGHT)\n    __rmul__ = __mul__",
+    right: "n",
+    wrong: "(n + 1)",
+    test: "assert (V(2) * 3).x == 6 and (3 * V(2)).x == 6",
+  },
+  "a context manager of the program": {
+    program: "class Open:\n    def __enter__(self): return RIGHT\n    def __exit__(self, *failure): pass",
+    right: "5",
+    wrong: "6",
+    test: "with Open() as value: assert value == 5",
+  },
+  "a name of a function": {
+    program: "def RIGHT(): pass\nf = locals()[[n for n in locals() if n in ('g', 'h')][0]]",
+    right: "g",
+    wrong: "h",
+    test: "assert f.__name__ == 'g'",
+  },
+  "a guard for running as a program": {
+    program:
+      "def f(x): return x RIGHT\nif __name__ == '__main__':\n    print(f(int(input())))\n    raise SystemExit(1)",
+    right: "+ 1",
+    wrong: "+ 2",
+    test: "assert f(1) == 2",
+  },
+  "recursion through a cache": {
+    program:
+      "import sys\nfrom functools import lru_cache\nsys.setrecursionlimit(100_000)\n@lru_cache(maxsize=None)\ndef f(n): return 0 if n == 0 else f(n - 1) + RIGHT",
+    right: "1",
+    wrong: "2",
+    test: "assert f(8000) == 8000",
+  },
+};
+
+for (const { name, judge, skip } of PYTHONS) {
+  test(`${name}: what a test hands over works, and a wrong program is wrong`, { skip }, async (t) => {
+    for (const [kind, { program, right, wrong, test }] of Object.entries(KINDS))
+      await t.test(kind, async () => {
+        const good = await asserting(judge, "python", program.replace("RIGHT", right), test);
+        assert.deepEqual([good.score, good.verdict], [1, "correct"], good.reason);
+        const bad = await asserting(judge, "python", program.replace("RIGHT", wrong), test);
+        assert.deepEqual([bad.score, bad.verdict], [0, "incorrect"], bad.reason);
+      });
+  });
+
+  test(`${name}: a program cannot look into what a test lends`, { skip }, async () => {
+    const tests = [
+      "expected = 12345\ndef check(x): return x\nassert f(check) == expected",
+      "class Case:\n    _expected = 12345\n    def go(self): return self._expected and 0\nassert f(Case()) == Case._expected",
+      "def values():\n    secret = 12345\n    yield 1\nassert f(values()) == 12345",
+    ];
+    const cheats = [
+      "def f(g): return g.__globals__['expected']",
+      "def f(g): return g.__code__.co_consts",
+      "def f(g): return g._expected",
+      "def f(g): return g.go.__func__.__globals__",
+      "def f(g):\n    next(g)\n    return g.gi_frame.f_locals['secret']",
+      "def f(g): return type(g)._expected",
+      "def f(g): return object.__getattribute__(g, '_expected')",
+      "def f(g):\n    import gc\n    return [x for x in gc.get_objects() if isinstance(x, str) and '12345' in x] and 12345",
+      `def f(g):
+    import os
+    os.write(3, b'?["getattr",{"yours":0},{"str":"_expected"}]\\n')
+    return int(os.read(3, 1000).decode().split('"int": "')[1].split('"')[0], 16)`,
+      `def f(g):
+    import os
+    os.write(3, b'.{"passed": true}\\n')
+    return 0`,
+      'def f(g):\n    import os\n    os.write(3, b\'!{"result":{"yours":0},"args":{"list":[]},"same":null,"kwargs":{"dict":[]}}\\n\')\n    return g',
+    ];
+    for (const test of tests)
+      for (const program of cheats) {
+        const { score, verdict, reason } = await asserting(judge, "python", program, test);
+        assert.deepEqual([score, verdict], [0, "incorrect"], `${program}\n${test}\n${reason}`);
+      }
+  });
+
+  test(`${name}: what a test needs and is not there is unknown, not the program's fault`, { skip }, async () => {
+    const program = "class A: pass\ndef f(x): return x\nimport json\ndef g(): raise ModuleNotFoundError('no_such')";
+    for (const test of [
+      "import no_such_module\nassert f(1) == 1",
+      "class B(A): pass",
+      "f(json)\nimport os\nf(os)",
+      "((",
+      "x = []\nfor i in range(400): x = [x]\nf(x)",
+    ]) {
+      const { score, verdict, reason } = await asserting(judge, "python", program, test);
+      assert.deepEqual([score, verdict], [null, "unknown"], `${test}: ${reason}`);
+    }
+    const { verdict } = await asserting(judge, "python", program, "g()");
+    assert.equal(verdict, "incorrect");
+  });
+}
+
+test("JavaScript: what a test hands over works, and a wrong program is wrong", async () => {
+  const kinds: Record<string, [program: string, right: string, wrong: string, test: string]> = {
+    "a callback": [
+      "const map = (xs, f) => xs.map((x, i) => f(RIGHT, i));",
+      "x",
+      "x + 1",
+      "assert.deepStrictEqual(map([1, 2], (x, i) => x * 10 + i), [10, 21])",
+    ],
+    "a callback that keeps": [
+      "function each(xs, f) { for (const x of xs) f(RIGHT); }",
+      "x",
+      "[x]",
+      "const seen = []; each([1, 2], (x) => { seen.push(x); }); assert.deepStrictEqual(seen, [1, 2])",
+    ],
+    "a callback that throws": [
+      "const safely = (f) => { try { return f(); } catch (e) { return e.message + RIGHT; } };",
+      "''",
+      "'!'",
+      "assert.equal(safely(() => { throw new TypeError('no'); }), 'no')",
+    ],
+    "a callback of promises": [
+      "async function later(f) { return (await f(2)) RIGHT; }",
+      "",
+      "+ 1",
+      "assert.equal(await later(async (x) => { await null; return x * 2; }), 4)",
+    ],
+    "an object of an own class": [
+      "function reverse(head) { let back = null; while (head) { const next = head.next; head.next = back; back = head; head = next; } return RIGHT; }",
+      "back",
+      "head",
+      "class ListNode { constructor(val, next = null) { this.val = val; this.next = next; } }\nlet node = reverse(new ListNode(1, new ListNode(2))); const all = []; while (node) { all.push(node.val); node = node.next; } assert.deepEqual(all, [2, 1])",
+    ],
+    "an iterator": [
+      "const sum = (xs) => { let s = 0; for (const x of xs) s += x; return s RIGHT; };",
+      "",
+      "+ 1",
+      "function* count() { yield 1; yield 2; } assert.equal(sum(count()), 3)",
+    ],
+    "a date and a pattern": [
+      "const f = (day, p) => day.getFullYear() + (p.test('ab') ? 1 : 0) RIGHT;",
+      "",
+      "+ 1",
+      "assert.equal(f(new Date(Date.UTC(2024, 5, 1)), /b$/), 2025)",
+    ],
+    "debounced calls": [
+      "const once = (f) => { let done = false; return (...args) => { if (!done) { done = RIGHT; return f(...args); } }; };",
+      "true",
+      "false",
+      "let n = 0; const g = once(() => ++n); g(); g(); assert.equal(n, 1)",
+    ],
+  };
+  for (const [kind, [program, right, wrong, test]] of Object.entries(kinds)) {
+    const good = await asserting(javascript, "javascript", program.replace("RIGHT", right), test);
+    assert.deepEqual([good.score, good.verdict], [1, "correct"], `${kind}: ${good.reason}`);
+    const bad = await asserting(javascript, "javascript", program.replace("RIGHT", wrong), test);
+    assert.deepEqual([bad.score, bad.verdict], [0, "incorrect"], `${kind}: ${bad.reason}`);
+  }
+});
