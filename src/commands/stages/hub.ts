@@ -10,6 +10,7 @@ import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from "../../models/adapter-folder.ts"
 import { readIndex } from "../../models/load.ts";
 import type { PathKind } from "../../recipe/places.ts";
 import { mapPaths, type Recipe } from "../../recipe/recipe.ts";
+import { formatOf } from "../../student/packed/format.ts";
 import * as teachers from "../../teachers/index.ts";
 import type { ModelFile, TeacherComponent } from "../../teachers/teacher.ts";
 
@@ -95,7 +96,7 @@ function typeOf({ teacher, evaluation }: Recipe, path: string): string {
 const NEEDS: Record<HubKind, Need> = {
   async student(revision, { file }, weights) {
     if (file !== undefined) {
-      await revision.need([file]);
+      await revision.need([file, ...placed(dirname(file), formatOf(file)?.beside(basename(file)) ?? [])]);
       return file;
     }
     await revision.need(["config.json"]);
@@ -126,13 +127,10 @@ const NEEDS: Record<HubKind, Need> = {
     }
     const file = reference.file ?? onlyFile(kind, reference, await revision.files(""));
     if (!weights) return file;
-    await revision.need([file]);
     const { beside, above = [] } = kind;
     const folder = dirname(file);
-    const placed = (folder: string, names: readonly string[]) =>
-      names.map((name) => (folder === "." ? name : `${folder}/${name}`));
     const names = beside ? beside(basename(file), await revision.files(folder === "." ? "" : folder)) : [];
-    await revision.need(placed(folder, names));
+    await revision.need([file, ...placed(folder, names)]);
     await revision.need(placed(dirname(folder), above), true);
     return file;
   },
@@ -146,6 +144,10 @@ const NEEDS: Record<HubKind, Need> = {
     return file;
   },
 };
+
+/** Names in a folder as the repository has them. */
+const placed = (folder: string, names: readonly string[]): string[] =>
+  names.map((name) => (folder === "." ? name : `${folder}/${name}`));
 
 function refuseFile(what: string, file: string | undefined): void {
   if (file !== undefined)
