@@ -1,6 +1,7 @@
 /** @file Reads GGUF. Everything a header says is checked against the file before it is used. */
 
-import { closeSync, fstatSync, openSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { readAt } from "../core/files.ts";
 import { GGML_TYPES, type GgmlType, ggmlBytes } from "./ggml.ts";
@@ -67,6 +68,7 @@ function readHeader(path: string, file: number) {
     throw new DistillError(`${path} is not a valid GGUF file: ${what}.`);
   };
   const stats = fstatSync(file);
+  if (stats.isDirectory()) throw new DistillError(`${path} is a folder. Expected a GGUF file${inside(path)}.`);
   if (!stats.isFile()) bad("it is not a file");
   const size = stats.size;
   const cursor = headerCursor(path, file, size, bad);
@@ -133,6 +135,13 @@ function readHeader(path: string, file: number) {
       return { type: "array", of, value: Array.from({ length: count }, () => text(`an element of "${key}"`)) };
     return { type: "array", of, value: Array.from({ length: count }, () => cursor.number(of)) } as MetadataValue;
   }
+}
+
+/** The first GGUF file of a folder, as a proposal. */
+function inside(folder: string): string {
+  const found = readdirSync(folder).sort();
+  const file = found.find((name) => name.endsWith(".gguf"));
+  return file ? `, such as ${join(folder, file)}` : "";
 }
 
 /** Where a tensor is in the file, if it can be there. */

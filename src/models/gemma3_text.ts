@@ -23,7 +23,9 @@ const Config = z
     rope_parameters: z
       .looseObject({ full_attention: LinearRopeScaling.nullish(), sliding_attention: LinearRopeScaling.nullish() })
       .nullish(),
-    tie_word_embeddings: z.literal(true).default(true),
+    tie_word_embeddings: z
+      .literal(true, "must be true, and the weights have no lm_head.weight that differs from the embedding")
+      .default(true),
     hidden_activation: z.literal("gelu_pytorch_tanh").default("gelu_pytorch_tanh"),
     query_pre_attn_scalar: z.number().positive().default(256),
     sliding_window: size.default(4096),

@@ -11,6 +11,7 @@ import { openSafetensors, type SafetensorsFile, safetensorsHeader } from "../for
 import type { GgufLayout } from "./gguf.ts";
 import * as families from "./index.ts";
 import type { Family, Model, ModelOptions, Parameter } from "./model.ts";
+import { hasOtherHead } from "./tied-head.ts";
 
 /** What config.json holds, all of its keys kept. */
 export type ModelConfig = { model_type: string; [key: string]: unknown };
@@ -50,8 +51,25 @@ function familyOf(config: unknown, source: string): { family: Family; parsed: un
   return { family, parsed: parsed.data };
 }
 
-export const readConfig = (folder: string): ModelConfig =>
-  readJson(join(folder, "config.json"), "The model's config.json", UNTRUSTED_BYTES) as ModelConfig;
+/** The config in a folder. A head that differs from the embedding is not tied to it, whatever the config says. */
+export function readConfig(folder: string): ModelConfig {
+  const path = join(folder, "config.json");
+  const config = readJson(path, "The model's config.json", UNTRUSTED_BYTES) as ModelConfig;
+  if (config?.tie_word_embeddings === false || !otherHeadIn(folder)) return config;
+  return { ...config, tie_word_embeddings: false };
+}
+
+function otherHeadIn(folder: string): boolean {
+  try {
+    return existsSync(folder) && hasWeights(folder) && hasOtherHead(locator(folder, () => undefined));
+  } catch (error) {
+    if (error instanceof DistillError) return false; // said where the weights are loaded
+    throw error;
+  }
+}
+
+const hasWeights = (folder: string): boolean =>
+  ["model.safetensors", "model.safetensors.index.json"].some((name) => existsSync(join(folder, name)));
 
 /** Write the config of a model with weights of its own: it is no longer the one that `_name_or_path` names. */
 export const writeConfig = (folder: string, { _name_or_path, ...config }: ModelConfig): void =>
@@ -116,17 +134,17 @@ export function readIndex(folder: string): Record<string, string> {
   return index.data.weight_map;
 }
 
-/** Which file holds a tensor. */
-function locator(folder: string): (name: string) => string {
+/** Which file holds a tensor; what `absent` gives for one that the index does not name. */
+function locator<Absent = never>(
+  folder: string,
+  absent: (name: string) => Absent = (name) => {
+    throw new DistillError(`${join(folder, "model.safetensors.index.json")} does not say where "${name}" is.`);
+  },
+): (name: string) => string | Absent {
   const single = join(folder, "model.safetensors");
-  const indexPath = `${single}.index.json`;
   if (existsSync(single)) return () => single;
   const files = readIndex(folder);
-  return (name) => {
-    const file = files[name];
-    if (!file) throw new DistillError(`${indexPath} does not say where "${name}" is.`);
-    return join(folder, file);
-  };
+  return (name) => (files[name] ? join(folder, files[name]) : absent(name));
 }
 
 function readWeight(path: string, file: SafetensorsFile, { name, shape }: Parameter): Float32Array {

@@ -1,7 +1,7 @@
 /** @file A student given as one file, or as a folder and an adapter, becomes an HF folder, which everything else starts from. */
 
 import { copyFileSync, existsSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { contentHash } from "../core/hash.ts";
 import { TOKENIZER_FILES } from "../data/tokenizer.ts";
@@ -12,7 +12,7 @@ import type { Model } from "../models/model.ts";
 import { saveWeights } from "../models/save.ts";
 import { openRunFolder, type RunFolder, readRunFolder } from "../store/run-folder.ts";
 import type { StudentOptions, StudentSections } from "./options.ts";
-import { describeFormats, formatOf } from "./packed/format.ts";
+import { describeFormats, formatOf, type PackedFormat } from "./packed/format.ts";
 
 /** What a run keeps of it, by name in its folder. */
 export const UNPACKED = { base: "base", merged: "base-with-adapter" } as const;
@@ -62,7 +62,7 @@ export async function unpackStudent(
   if (statSync(path).isFile()) {
     const format = formatOf(path);
     if (!format) throw new DistillError(`Student ${path} is a file. Expected an HF folder, or ${describeFormats()}.`);
-    const key = folder.hashes.file(path);
+    const key = keyOf(path, format, folder);
     const made = await has(UNPACKED.base, key, async () => {
       console.error(`Unpacking ${path} into ${join(folder.path, UNPACKED.base)}.`);
       await folder.writeFolder(UNPACKED.base, key, (into) => format.unpack(student.path, into));
@@ -81,6 +81,13 @@ export async function unpackStudent(
   });
   if (!merged) return undefined;
   return lora ? { ...student, path } : { path: merged };
+}
+
+/** The hash of a model's file; of several, of all that are there. */
+function keyOf(path: string, { beside }: PackedFormat, { hashes }: RunFolder): string {
+  const others = beside(basename(path)).map((name) => join(dirname(path), name));
+  const there = others.filter((place) => existsSync(place));
+  return there.length === 0 ? hashes.file(path) : contentHash([path, ...there].map(hashes.file));
 }
 
 /** The model in the folder `path` with an adapter merged into it, as a folder of its own. */

@@ -9,11 +9,13 @@ import { z } from "zod";
 import { notContent } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { templateOf } from "../data/templates.ts";
+import type { Metadata } from "../formats/gguf.ts";
+import { otherPieces } from "../formats/gguf-split.ts";
 import { forRequest, notFinite } from "../generation/finite.ts";
 import { addonOf } from "./llama-cpp/addon.ts";
 import { inBackground, type Work, type WorkOptions } from "./llama-cpp/background.ts";
 import { decode, type EngineOptions } from "./llama-cpp/engine.ts";
-import { contextOf, familyModel, metadataOf, ownTemplate, pieces, readMetadata } from "./llama-cpp/file.ts";
+import { contextOf, familyModel, metadataOf, ownTemplate, readMetadata } from "./llama-cpp/file.ts";
 import { score } from "./llama-cpp/scoring.ts";
 import { contextMemory, fittingSequences, type Memory, megabytes } from "./llama-cpp/sequences.ts";
 import { GPUS, type Started, startLlama } from "./llama-cpp/start.ts";
@@ -44,7 +46,7 @@ export const llama_cpp = defineTeacher({
     format: "GGUF",
     ending: ".gguf",
     example: "model-q8_0.gguf",
-    beside: pieces,
+    beside: otherPieces,
     template: (path) => ownTemplate(metadataOf(path)),
   },
   create: open,
@@ -55,6 +57,7 @@ export const llama_cpp = defineTeacher({
 async function open(options: Options): Promise<Teacher> {
   const { path, context_size } = options;
   const metadata = readMetadata(path);
+  sayBeyond(metadata, options);
   const hashing = sha256(path);
   hashing.catch(() => {}); // it is awaited once the model is loaded
   const started = await startLlama(options.gpu);
@@ -153,6 +156,18 @@ async function open(options: Options): Promise<Teacher> {
     await dispose();
     throw error;
   }
+}
+
+const said = new Set<string>();
+
+/** Say, once, that texts may become longer than those that a model was trained on. */
+function sayBeyond(metadata: Metadata, { path, context_size }: Options): void {
+  const trained = metadata.get(`${metadata.get("general.architecture")!.value}.context_length`)?.value;
+  if (typeof trained !== "number" || context_size <= trained) return;
+  const sentence = `context_size is ${context_size}, and ${basename(path)} was trained on texts of at most ${trained} tokens: what it says beyond them is hardly ever good.`;
+  if (said.has(sentence)) return;
+  said.add(sentence);
+  console.error(sentence);
 }
 
 /** Up to this size of the file, in bytes, a model is small. */

@@ -314,7 +314,7 @@ test("a verdict names the rule that gave it and the rule's edition", async () =>
   const [rule] = await createRewards([{ type: "exact_match", weight: 1 }]);
   const sample = { prompt: "", completion: "4", answer: "4" };
   assert.equal((await judgeAlone([rule!], sample)).version, "exact_match 1");
-  assert.equal((await judgeAlone([{ ...rule!, version: 3 }], sample)).version, "exact_match 3");
+  assert.equal((await judgeAlone([{ ...rule!, version: "3" }], sample)).version, "exact_match 3");
   assert.equal((await judgeAlone([], sample)).version, null);
 });
 

@@ -17,6 +17,7 @@ import {
   type Recipe,
   scorersOf,
 } from "../../recipe/recipe.ts";
+import { formatOf } from "../../student/packed/format.ts";
 import * as teachers from "../../teachers/index.ts";
 import type { ModelFile, TeacherComponent } from "../../teachers/teacher.ts";
 
@@ -126,7 +127,7 @@ const teachersOf = (recipe: Recipe): Named[] => [
 const NEEDS: Record<HubKind, Need> = {
   async student(revision, { file }, weights) {
     if (file !== undefined) {
-      await revision.need([file]);
+      await revision.need([file, ...placed(dirname(file), formatOf(file)?.beside(basename(file)) ?? [])]);
       return file;
     }
     await revision.need(["config.json"]);
@@ -158,13 +159,10 @@ const NEEDS: Record<HubKind, Need> = {
     }
     const file = reference.file ?? onlyFile(kind, reference, await revision.files(""));
     if (!weights) return file;
-    await revision.need([file]);
     const { beside, above = [] } = kind;
     const folder = dirname(file);
-    const placed = (folder: string, names: readonly string[]) =>
-      names.map((name) => (folder === "." ? name : `${folder}/${name}`));
     const names = beside ? beside(basename(file), await revision.files(folder === "." ? "" : folder)) : [];
-    await revision.need(placed(folder, names));
+    await revision.need([file, ...placed(folder, names)]);
     await revision.need(placed(dirname(folder), above), true);
     return file;
   },
@@ -178,6 +176,10 @@ const NEEDS: Record<HubKind, Need> = {
     return file;
   },
 };
+
+/** Names in a folder as the repository has them. */
+const placed = (folder: string, names: readonly string[]): string[] =>
+  names.map((name) => (folder === "." ? name : `${folder}/${name}`));
 
 function refuseFile(what: string, file: string | undefined): void {
   if (file !== undefined)

@@ -10,6 +10,8 @@ import * as formats from "./index.ts";
 export type PackedFormat = {
   /** How the names of its files end. */
   ending: string;
+  /** The names of the other files of the model in a file of this name. */
+  beside(name: string): string[];
   /** Write the model at `path` as an HF folder: config.json, float32 weights, tokenizer and chat template. */
   unpack(path: string, folder: string): Promise<void>;
   /** The files of its tokenizer folder, by name. */

@@ -2,6 +2,7 @@ import { basename, join } from "node:path";
 import { writeWhole } from "../../core/files.ts";
 import { tokenizerFromGguf } from "../../data/gguf-tokenizer.ts";
 import { openGguf } from "../../formats/gguf-reader.ts";
+import { openGgufModel, otherPieces } from "../../formats/gguf-split.ts";
 import { configFromGguf, weightsFromGguf } from "../../models/from-gguf.ts";
 import { createModel } from "../../models/load.ts";
 import { saveWeights } from "../../models/save.ts";
@@ -9,8 +10,9 @@ import type { PackedFormat } from "./format.ts";
 
 export const gguf: PackedFormat = {
   ending: ".gguf",
+  beside: otherPieces,
   async unpack(path, folder) {
-    const file = openGguf(path);
+    const file = openGgufModel(path);
     try {
       const config = configFromGguf(file, path);
       const tokenizer = tokenizerFromGguf(file.metadata, path);

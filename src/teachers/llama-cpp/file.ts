@@ -3,20 +3,10 @@
 import { DistillError } from "../../core/errors.ts";
 import type { Metadata } from "../../formats/gguf.ts";
 import { openGguf } from "../../formats/gguf-reader.ts";
+import { openGgufModel } from "../../formats/gguf-split.ts";
 import { configFromGguf, weightsFromGguf } from "../../models/from-gguf.ts";
 import type { TeacherModel } from "../teacher.ts";
 import { vocabularyOf } from "./vocabulary.ts";
-
-/** The other files of a model in several, which llama.cpp finds by their names. */
-export function pieces(name: string, names: readonly string[]): string[] {
-  const [, stem, count] = /^(.*)-\d{5}-of-(\d{5})\.gguf$/.exec(name) ?? [];
-  if (stem === undefined) return [];
-  const isPiece = (other: string) =>
-    other.startsWith(`${stem}-`) && other.slice(stem.length).match(PIECE)?.[1] === count;
-  return names.filter((other) => other !== name && isPiece(other));
-}
-
-const PIECE = /^-\d{5}-of-(\d{5})\.gguf$/;
 
 /** Its chat template, where it has one. */
 export function ownTemplate(metadata: Metadata): string | undefined {
@@ -40,7 +30,8 @@ export function metadataOf(path: string): Metadata {
 
 /** What the file says of itself, once it is known that it can be loaded: llama.cpp ends the process over some broken files. */
 export function readMetadata(path: string): Metadata {
-  const metadata = metadataOf(path);
+  const { metadata, close } = openGgufModel(path);
+  close();
   if (metadata.get("general.architecture")?.type !== "string")
     throw new DistillError(`${path} is a GGUF file without "general.architecture"; it is not a model.`);
   const tokens = metadata.get("tokenizer.ggml.tokens");
@@ -54,13 +45,13 @@ export function readMetadata(path: string): Metadata {
 
 /** The model as ours, or why it is of no family that is. */
 export function familyModel(path: string): TeacherModel | string {
-  const file = openGguf(path);
+  const file = openGgufModel(path);
   try {
     return {
       config: configFromGguf(file, path),
       source: path,
       *weights() {
-        const opened = openGguf(path);
+        const opened = openGgufModel(path);
         try {
           yield* weightsFromGguf(opened, path);
         } finally {

@@ -160,6 +160,47 @@ test("the arithmetic recipe's tokenizer is the same in llama.cpp, its stop token
   assert.equal(model.detokenize(model.tokenize("1 ?\n2 .", true)), "1 ?\n2 ");
 });
 
+test("llama.cpp stops at the token with which the student's template ends a turn, whatever it is called", async () => {
+  const path = next();
+  const chat_template =
+    "{% for m in messages %}{{ m.role }}: {{ m.content }}[STOP]{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+  const size = writeTokenizer(path, {
+    characters: BYTE_CHARACTERS,
+    pre_tokenizer: BYTE_LEVEL,
+    added: [
+      ["<eos>", true],
+      ["[STOP]", true],
+      ["[OTHER]", true],
+    ],
+    config: { chat_template },
+  });
+  const { stops, encode } = loadTokenizer(path);
+  const [eos, stop, other] = ["<eos>", "[STOP]", "[OTHER]"].map((text) => encode(text)[0]!);
+  assert.deepEqual(stops, [eos, stop]);
+  const model = await vocabulary(path, size);
+  for (const token of stops) assert.ok(model.isEogToken(token as never), `${token}`);
+  assert.ok(!model.isEogToken(other as never));
+});
+
+test("pieces of SentencePiece that stand for blanks are made of blanks", async () => {
+  const path = next();
+  const size = writeTokenizer(path, {
+    ...SENTENCE_PIECE,
+    characters: [...BYTES, ..."▁abhetr\n"],
+    words: ["▁▁", "▁▁▁", "▁▁▁▁", "the", "▁the"],
+    added: [
+      ["<eos>", true],
+      ["▁▁", false],
+      ["▁▁▁", false],
+      ["▁▁▁▁", false],
+    ],
+  });
+  const [model, tokenizer] = [await vocabulary(path, size), loadTokenizer(path)];
+  assert.equal(tokenizer.encode("a   the").length, 3);
+  for (const text of texts(" abhetr\n")) assert.deepEqual(model.tokenize(text, true), tokenizer.encode(text));
+  assert.equal(model.detokenize(model.tokenize("a   b", true)), "a   b");
+});
+
 test("a BOS token, a pad token and a chat template come along", () => {
   const path = next();
   const chat_template = "{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}";
@@ -205,6 +246,23 @@ const REFUSED: Record<string, [spec: Partial<TokenizerSpec>, message: RegExp]> =
       },
     },
     /make "ab" early and late/,
+  ],
+  "runs that do not grow from the left": [
+    {
+      ...SENTENCE_PIECE,
+      characters: ["a"],
+      model: {
+        byte_fallback: true,
+        merges: [
+          ["a", "a"],
+          ["a", "aa"],
+          ["aa", "aa"],
+          ["aa", "a"],
+        ],
+        vocab: { "<eos>": 0, a: 1, aa: 2, aaa: 3, aaaa: 4 },
+      },
+    },
+    /make "aa" early and late/,
   ],
   "merges that leave out a way": [
     { ...SENTENCE_PIECE, characters: [..."abc"], words: ["ab", "bc", "abc"], every_way: false },

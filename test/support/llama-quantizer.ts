@@ -1,0 +1,22 @@
+/** @file llama.cpp's own quantiser, in the library that node-llama-cpp brings, called by Python. */
+
+import { execFileSync } from "node:child_process";
+
+const SCRIPT = "test/support/llama_quantize.py";
+
+/** Why it cannot be called here, or false. */
+export function whyNoQuantiser(): string | false {
+  if (process.platform !== "linux" || process.arch !== "x64") return "it is called on Linux with x86-64 alone";
+  try {
+    execFileSync("python3", ["--version"], { stdio: "ignore" });
+    return false;
+  } catch {
+    return "there is no Python";
+  }
+}
+
+/** Quantise a GGUF file; `embedding` is the ggml type of embedding and head, llama.cpp's choice unless given. */
+export function writeAsLlamaCppDoes(source: string, target: string, fileType: number, embedding?: number): void {
+  const more = embedding === undefined ? [] : [String(embedding)];
+  execFileSync("python3", [SCRIPT, source, target, String(fileType), ...more], { stdio: "pipe" });
+}
