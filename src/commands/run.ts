@@ -1,5 +1,6 @@
 /** @file distill run, sample, train, export and eval: the stages of a recipe, as far as they are asked for and due. */
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { formatDuration } from "../core/progress.ts";
@@ -14,9 +15,10 @@ import { describeSpent, type Forecast } from "../sampling/forecast.ts";
 import { openRunFolder } from "../store/run-folder.ts";
 import { unpackStudent } from "../student/unpack.ts";
 import type { Price } from "../teachers/budget.ts";
+import { modelCard } from "./card.ts";
 import { runSteps } from "./pipeline.ts";
 import { prepare, refuseOwnInputs, type Verb, weightsFor } from "./prepare.ts";
-import { type Context, readAllQuestions } from "./stages/context.ts";
+import { type Context, placeOf, readAllQuestions } from "./stages/context.ts";
 import { fromHub } from "./stages/hub.ts";
 import { versions } from "./versions.ts";
 
@@ -74,6 +76,8 @@ async function runRecipe(
     });
     if (!done.finished) return undefined;
     const summary = summarise(context, done.manifest);
+    if (folder.writable && existsSync(placeOf(context, "student")))
+      folder.writeFile("README.md", modelCard(context, fetched.pinned, done.manifest));
     if (targets.includes("evaluate") && summary.models.length > 0) {
       // of a disk that can only be read nothing but this would be missing
       if (folder.writable) folder.writeFile("evaluation/report.md", markdownReport(summary));

@@ -26,6 +26,8 @@ type TypeName = keyof typeof TYPES;
 export const GGUF_TYPES = Object.keys(TYPES) as [TypeName, ...TypeName[]];
 
 export const gguf = defineExporter({
+  usage: ([file], repository) =>
+    `llama.cpp:\n\n\`\`\`sh\nllama-cli -hf ${repository} --hf-file ${basename(file!.path)} --jinja\n\`\`\``,
   options: z
     .object({
       types: z.array(z.enum(GGUF_TYPES)).min(1).describe("A file model-<type>.gguf for each."),

@@ -27,6 +27,8 @@ export const FILES: Record<ExportDtype, string> = {
 const BYTES = { "1.20": "4+4", "1.22": "8" } as const;
 
 export const onnx = defineExporter({
+  usage: ([file], repository) =>
+    `transformers.js, in Node and in browsers:\n\n\`\`\`js\nimport { pipeline } from "@huggingface/transformers";\nconst generator = await pipeline("text-generation", "${repository}", { dtype: "${file!.name.replace("onnx-", "")}" });\nconsole.log(await generator([{ role: "user", content: "…" }], { max_new_tokens: 512 }));\n\`\`\``,
   options: z
     .object({
       dtypes: z

@@ -40,7 +40,7 @@ const onnxruntimePython = (version: string): Program => ({
     inProcess(asked, async (job) => {
       const found = python(`onnxruntime-${version}`, [`onnxruntime==${version}`, "onnx", "tokenizers", "numpy"]);
       if (typeof found === "string") return found;
-      const { stdout } = await run(found.python, [resolve("test/exports/onnxruntime.py"), job], MOST);
+      const { stdout } = await run(found.python, [resolve("test/exports/python_child.py"), job], MOST);
       return JSON.parse(stdout.trim().split("\n").at(-1)!) as Answer[];
     }),
 });

@@ -1,4 +1,4 @@
-"""Continues texts greedily with onnxruntime alone: python onnxruntime.py JOB.json, answers as JSON on the last line."""
+"""Continues texts greedily with onnxruntime alone: python python_child.py JOB.json, answers as JSON on the last line."""
 
 import json
 import sys
