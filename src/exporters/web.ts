@@ -35,7 +35,7 @@ export const web = defineExporter({
         throw new DistillError(
           "The student has no chat template, and the page asks through one. Give the recipe chat_template.",
         );
-      const files = await onnx.create({ dtypes, max_file_bytes: 1_900_000_000, onnxruntime: "1.22" })(
+      const files = await onnx.create({ dtypes, max_file_bytes: 1_900_000_000, transformers_js: 4 })(
         source,
         join(output, "model"),
       );

@@ -38,7 +38,7 @@ try {
     const formats = new Set(chosen.map(({ format }) => format));
     const written = [
       ...(formats.has("onnx")
-        ? await onnx.create({ dtypes: [...DTYPES], max_file_bytes: 1e9, onnxruntime: "1.20" })(
+        ? await onnx.create({ dtypes: [...DTYPES], max_file_bytes: 1e9, transformers_js: 3 })(
             { folder },
             join(place, "onnx"),
           )
@@ -48,7 +48,7 @@ try {
     for (const { name: file, path } of written) {
       const [format, dtype] = file.split("-") as ["onnx" | "gguf", string];
       const asked = { path, dtype, folder: format === "onnx" ? join(place, "onnx") : folder, texts, max_new_tokens };
-      cases[format].push({ student: name, asked, expected: await expectedOf(asked) });
+      cases[format].push({ student: name, asked, expected: await expectedOf(asked, folder) });
     }
     const ended = cases.onnx
       .concat(cases.gguf)
@@ -81,7 +81,7 @@ try {
     }
     const ties = new Map<string, number>();
     for (const [i, { student, asked: one, expected }] of asked.entries()) {
-      const found = compared(one, expected, answers[i] ?? { error: "no answer" }, stops);
+      const found = compared(expected, answers[i] ?? { error: "no answer" }, stops);
       if ("wrong" in found) {
         problems.push(`${label}, ${student}, ${one.dtype}: ${found.wrong}`);
         cells.set(one.dtype, "✗");
