@@ -116,7 +116,7 @@ function writeModel(
  */
 function settings(dtypes: readonly ExportDtype[], dataFiles: Record<string, number>): object {
   const defaults = dtypes.includes("fp32") && dtypes.includes("q8");
-  const halves = dtypes.filter((dtype) => computedIn(dtype) === "float16");
+  const halves = DTYPES.filter((dtype) => dtypes.includes(dtype) && computedIn(dtype) === "float16");
   const split = Object.values(FILES).filter((file) => dataFiles[file]);
   return {
     ...(defaults ? {} : { dtype: dtypes[0] }),

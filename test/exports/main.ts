@@ -62,13 +62,14 @@ try {
   const problems: string[] = [];
   const rows: { format: string; label: string; cells: Map<string, string> }[] = [];
   for (const program of chosen) {
-    const { format, lacks = {}, stops } = program;
-    const asked = cases[format].filter(({ asked: { dtype } }) => !(dtype in lacks));
+    const { format, lacks = {}, knows, stops } = program;
+    const known = cases[format].filter(({ student }) => knows?.includes(student) ?? true);
+    const asked = known.filter(({ asked: { dtype } }) => !(dtype in lacks));
     const cells = new Map(Object.keys(lacks).map((dtype) => [dtype, "–"]));
     const answers = await program
       .answer(asked.map(({ asked }) => asked))
       .catch((error: Error) => `it failed: ${error.message.trim().split("\n").at(-1)!.slice(0, 200)}`);
-    const label = labelOf(program);
+    const label = `${labelOf(program)}${knows ? `, ${knows.join(", ")}` : ""}`;
     for (const [dtype, why] of Object.entries(lacks)) console.log(`${label}: ${dtype} skipped, ${why}.`);
     if (typeof answers === "string") {
       console.log(`${label}: skipped, ${answers}.`);

@@ -59,6 +59,7 @@ const own = { version: versionIn("node_modules", "@huggingface/transformers") };
 const transformersNode = (version: string): Program => ({
   name: "transformers.js in Node",
   version,
+  ...(version === "3.0.2" ? { knows: ["llama", "qwen2", "trained"] } : {}),
   format: "onnx",
   stops: true,
   answer: (asked) =>
