@@ -13,6 +13,7 @@ import type { InspectArguments } from "./commands/inspect.ts";
 import type { OptionsArguments } from "./commands/options.ts";
 import type { PlanOptions } from "./commands/plan.ts";
 import type { Verb } from "./commands/prepare.ts";
+import type { PushArguments } from "./commands/push.ts";
 import type { ReviewArguments } from "./commands/review.ts";
 import type { RunOptions } from "./commands/run.ts";
 import type { ScoreOptions } from "./commands/score.ts";
@@ -188,6 +189,21 @@ function programOf(signal: AbortSignal): Command {
     .action(async (dataset: string, options: ReviewArguments) => {
       const { review } = await import("./commands/review.ts");
       await review(dataset, options, signal);
+    });
+
+  program
+    .command("push")
+    .description("Put a run's student, its exports and its card on the hub.")
+    .argument("<run>", "the folder of a run, such as runs/mine")
+    .argument("<name>", "owner/name of the repository, which is made where there is none")
+    .option("--dry-run", "say which files would go where, and send nothing")
+    .option("--private", "make the repository a private one")
+    .option("--branch <name>", "the branch that is committed to (main)")
+    .option("--message <text>", "the title of the commit")
+    .option("--without <parts...>", "leave out student, adapter, onnx, gguf, ollama or web")
+    .action(async (run: string, name: string, given: PushArguments) => {
+      const { push } = await import("./commands/push.ts");
+      await push(run, name, given, signal);
     });
 
   program

@@ -12,7 +12,10 @@ import { modelsAt, openModel } from "./chat/models.ts";
 
 const { temperature, top_p, top_k, min_p, max_completion_length, seed } = SamplerOptions.shape;
 const number = <Schema extends z.ZodType>(schema: Schema) =>
-  z.preprocess((given) => (typeof given === "string" && given.trim() !== "" ? Number(given) : given), schema);
+  z.preprocess(
+    (given) => (typeof given === "string" && /\d/.test(given) && !Number.isNaN(Number(given)) ? Number(given) : given),
+    schema,
+  );
 
 const Options = z.object({
   model: z.string().min(1).optional(),

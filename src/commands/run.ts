@@ -14,11 +14,12 @@ import { describeSpent, type Forecast } from "../sampling/forecast.ts";
 import { openRunFolder } from "../store/run-folder.ts";
 import { unpackStudent } from "../student/unpack.ts";
 import type { Price } from "../teachers/budget.ts";
+import { modelCard } from "./card.ts";
 import { measurementsIn } from "./measurements.ts";
 import { runSteps } from "./pipeline.ts";
 import { prepare, refuseOwnInputs, type Verb, weightsFor } from "./prepare.ts";
 import { REPORT, writeReport } from "./report.ts";
-import { type Context, readAllQuestions } from "./stages/context.ts";
+import { type Context, placeOf, readAllQuestions } from "./stages/context.ts";
 import { rulesIn, stageOf } from "./stages/evaluate.ts";
 import { fromHub } from "./stages/hub.ts";
 import { followRun } from "./track.ts";
@@ -87,6 +88,8 @@ async function runRecipe(
     }
     if (!done.finished) return undefined;
     const summary = summarise(context, done.manifest);
+    if (folder.writable && existsSync(placeOf(context, "student")))
+      folder.writeFile("README.md", modelCard(context, fetched.pinned, done.manifest));
     if (evaluationsOf(recipe).some((one) => targets.includes(stageOf(one))) && summary.measurements.length > 0) {
       // of a disk that can only be read nothing but this would be missing
       if (folder.writable) folder.writeFile("evaluation/report.md", markdownReport(summary));

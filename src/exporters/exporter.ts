@@ -27,4 +27,10 @@ export type Exported = {
 /** Writes into the folder `output`; each file whole or not at all. */
 export type Exporter = (source: Source, output: string) => Promise<Exported[]>;
 
-export const defineExporter = <Options extends z.ZodObject>(exporter: Component<Options, Exporter>) => exporter;
+/** What runs the files that were written, as Markdown for the model's card; `repository` is where they lie, as owner/name. */
+export type Usage = (files: readonly { name: string; path: string }[], repository: string) => string;
+
+// biome-ignore lint/suspicious/noExplicitAny: each component checks its own options.
+export type ExporterComponent<Options extends z.ZodObject = any> = Component<Options, Exporter> & { usage: Usage };
+
+export const defineExporter = <Options extends z.ZodObject>(exporter: ExporterComponent<Options>) => exporter;

@@ -16,6 +16,8 @@ import { ggufTokenizer } from "./gguf/tokenizer.ts";
 import { fileType, GGUF_TYPES, TensorTypes, type TypeName, typeOf } from "./gguf/types.ts";
 
 export const gguf = defineExporter({
+  usage: ([file], repository) =>
+    `llama.cpp:\n\n\`\`\`sh\nllama-cli -hf ${repository} --hf-file ${basename(file!.path)} --jinja\n\`\`\``,
   options: z
     .object({
       types: z.array(z.enum(GGUF_TYPES)).min(1).describe("A file model-<type>.gguf for each."),

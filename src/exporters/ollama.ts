@@ -13,6 +13,8 @@ import { type Command, writeModelfile } from "./ollama/modelfile.ts";
 import { ollamaTemplate } from "./ollama/template.ts";
 
 export const ollama = defineExporter({
+  usage: (_, repository) =>
+    `Ollama:\n\n\`\`\`sh\nhf download ${repository} --include "ollama/*" --local-dir .\nollama create mine -f ollama/Modelfile && ollama run mine\n\`\`\``,
   options: z
     .object({
       type_of_weights: z.enum(GGUF_TYPES).default("q8_0").describe("The type of weights of the GGUF file."),

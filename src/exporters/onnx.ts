@@ -23,10 +23,15 @@ export const FILES: Record<ExportDtype, string> = {
   q4f16: "model_q4f16.onnx",
 };
 
-/** How versions of ONNX Runtime multiply by bytes: those before 1.22 have products of 4 bits alone. */
-const BYTES = { "1.20": "4+4", "1.22": "8" } as const;
+/**
+ * What files are written with for transformers.js from a version on: its ONNX Runtime before 1.22 has products of 4 bits
+ * alone, and it gave no num_logits_to_keep before version 4.
+ */
+const SINCE = { 3: { bytes: "4+4", keeps: false }, 4: { bytes: "8", keeps: true } } as const;
 
 export const onnx = defineExporter({
+  usage: ([file], repository) =>
+    `transformers.js, in Node and in browsers:\n\n\`\`\`js\nimport { pipeline } from "@huggingface/transformers";\nconst generator = await pipeline("text-generation", "${repository}", { dtype: "${file!.name.replace("onnx-", "")}" });\nconsole.log(await generator([{ role: "user", content: "…" }], { max_new_tokens: 512 }));\n\`\`\``,
   options: z
     .object({
       dtypes: z
@@ -40,14 +45,16 @@ export const onnx = defineExporter({
         .max(2 ** 31 - 1)
         .default(1_900_000_000)
         .describe("The most bytes of a file: browsers and protobuf stop at 2 GiB."),
-      onnxruntime: z
-        .enum(Object.keys(BYTES) as [keyof typeof BYTES, ...(keyof typeof BYTES)[]])
-        .default("1.20")
-        .describe("The oldest ONNX Runtime that is to load the files; from 1.22 on q8 reads prompts faster."),
+      transformers_js: z
+        .literal([3, 4])
+        .default(3)
+        .describe(
+          "The oldest transformers.js that is to run the files: 3, with ONNX Runtime 1.20; or 4, with 1.22, where prompts are read faster.",
+        ),
     })
     .describe("ONNX files in the layout that transformers.js loads."),
   create:
-    ({ dtypes, max_file_bytes, onnxruntime }) =>
+    ({ dtypes, max_file_bytes, transformers_js }) =>
     async ({ folder }, output) => {
       const config = readConfig(folder);
       const tokenizer = tokenizerFiles(folder, config);
@@ -63,7 +70,7 @@ export const onnx = defineExporter({
             dtype,
             join(temporary, "onnx", file),
             max_file_bytes,
-            BYTES[onnxruntime],
+            transformers_js,
           );
           if (files > 0) dataFiles[file] = files;
           exported.push({ name: `onnx-${dtype}`, path: join(output, "onnx", file), bytes });
@@ -85,11 +92,12 @@ function writeModel(
   dtype: ExportDtype,
   path: string,
   limit: number,
-  bytes: "8" | "4+4",
+  transformers_js: keyof typeof SINCE,
 ) {
+  const { bytes, keeps } = SINCE[transformers_js];
   const type = computedIn(dtype);
   const model = createModel(config, join(folder, "config.json"), { dtype: type });
-  const decoder = decoderOf(model, type);
+  const decoder = decoderOf(model, type, { keeps });
   const names = Object.keys(decoder.outputs);
   const { outputs, stored } = store(Object.values(decoder.outputs), model, dtype, bytes);
   const emitted = emitModel(Object.fromEntries(outputs.map((value, i) => [names[i]!, value])), targets.portable);
@@ -102,12 +110,20 @@ function writeModel(
   return writeOnnx(path, { ...emitted, input }, tensors, contents(), limit);
 }
 
-/** What transformers.js must know before it loads a file: which are split, and which to take where its defaults are missing. */
+/**
+ * What transformers.js must know before it loads a file: which are split, which to take where its defaults are missing, and
+ * what their caches are in.
+ */
 function settings(dtypes: readonly ExportDtype[], dataFiles: Record<string, number>): object {
   const defaults = dtypes.includes("fp32") && dtypes.includes("q8");
+  const halves = DTYPES.filter((dtype) => dtypes.includes(dtype) && computedIn(dtype) === "float16");
   const split = Object.values(FILES).filter((file) => dataFiles[file]);
   return {
     ...(defaults ? {} : { dtype: dtypes[0] }),
+    // before 4.1 it does not ask the file in what the cache is
+    ...(halves.length > 0
+      ? { kv_cache_dtype: Object.fromEntries(halves.map((dtype) => [dtype, computedIn(dtype)])) }
+      : {}),
     ...(split.length > 0
       ? { use_external_data_format: Object.fromEntries(split.map((file) => [file, dataFiles[file]])) }
       : {}),

@@ -14,6 +14,8 @@ import { pageHtml } from "./web/page.ts";
 import { CHAT, WORKER } from "./web/scripts.ts";
 
 export const web = defineExporter({
+  usage: (_, repository) =>
+    `In a browser, served from your own machine:\n\n\`\`\`sh\nhf download ${repository} --include "web/*" --local-dir .\npython3 -m http.server --directory web\n\`\`\``,
   options: z
     .object({
       dtypes: z
@@ -33,7 +35,7 @@ export const web = defineExporter({
         throw new DistillError(
           "The student has no chat template, and the page asks through one. Give the recipe chat_template.",
         );
-      const files = await onnx.create({ dtypes, max_file_bytes: 1_900_000_000, onnxruntime: "1.22" })(
+      const files = await onnx.create({ dtypes, max_file_bytes: 1_900_000_000, transformers_js: 4 })(
         source,
         join(output, "model"),
       );

@@ -171,6 +171,15 @@ export const Recipe = z
     trainer: Trainer.describe("What the student learns from, and how."),
     export: z.array(oneOf(exporters)).default([]).describe("The files that are written of the trained student."),
     parity: ParityOptions.strict().prefault({}).describe("How exports are compared with the weights they are made of."),
+    card: z
+      .strictObject({
+        title: text.optional().describe("Its heading; the run's name unless given."),
+        description: text.optional().describe("A paragraph below the heading."),
+        license: text.optional().describe("The hub's name of a licence, such as apache-2.0; the base's unless given."),
+        language: z.array(text).min(1).optional().describe("Codes of languages, such as en; the base's unless given."),
+      })
+      .default({})
+      .describe("What the model's card says that the run does not know."),
     evaluation: Evaluations.optional().describe(
       "What the recipe's models are measured on, and how; a list of such where each has a name.",
     ),

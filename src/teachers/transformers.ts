@@ -24,6 +24,9 @@ const DTYPES: Record<string, string> = {
   "model_q4f16.onnx": "q4f16",
 };
 
+/** The most logits that are computed at once, where a file gives those of every token. */
+const LOGITS = 2 ** 26;
+
 /** The folder of the model whose file is onnx/…. */
 const folderOf = (path: string) => dirname(dirname(resolve(path)));
 
@@ -83,12 +86,17 @@ export const transformers = defineTeacher({
     });
     type Cache = Record<string, InstanceType<typeof Tensor>>;
 
-    /** The logits behind the last of each row's new tokens, [rows, vocab], and the cache with them. */
-    async function step(rows: readonly Row[], tokens: readonly (readonly number[])[], past: Cache | undefined) {
+    /** The logits after each row's last new token, [rows, vocab], and the cache with them; `unread` tokens come later. */
+    async function step(
+      rows: readonly Row[],
+      tokens: readonly (readonly number[])[],
+      past: Cache | undefined,
+      unread = 0,
+    ) {
       const int64 = (values: readonly (readonly number[])[]) =>
         new Tensor("int64", BigInt64Array.from(values.flat(), BigInt), [values.length, values[0]!.length]);
-      const lengths = rows.map(({ ids }) => ids.length);
-      const longest = Math.max(...rows.map(({ ids, padding }) => ids.length + padding));
+      const lengths = rows.map(({ ids }) => ids.length - unread);
+      const longest = Math.max(...rows.map(({ ids, padding }) => ids.length + padding)) - unread;
       const output = await model({
         input_ids: int64(tokens),
         attention_mask: int64(
@@ -99,8 +107,13 @@ export const transformers = defineTeacher({
         ...(past ? { past_key_values: past } : {}),
       });
       const present = Object.entries(output as Cache).filter(([name]) => name.startsWith("present"));
+      const { data, dims } = (output as { logits: InstanceType<typeof Tensor> }).logits;
+      const [, length, vocab] = dims as [number, number, number];
+      const last = rows.map((_, r) =>
+        (data as Float32Array).subarray(((r + 1) * length - 1) * vocab, (r + 1) * length * vocab),
+      );
       return {
-        logits: (output as { logits: InstanceType<typeof Tensor> }).logits,
+        logits: last,
         past: Object.fromEntries(present.map(([name, value]) => [name.replace("present", "past_key_values"), value])),
       };
     }
@@ -151,14 +164,19 @@ export const transformers = defineTeacher({
       });
       let tokens = rows.map(({ ids, padding }) => [...Array<number>(padding).fill(tokenizer.eos), ...ids]);
       let past: Cache | undefined;
+      // a file may give the logits of every token that it reads: long prompts are read in parts
+      const part = Math.max(1, Math.floor(LOGITS / (rows.length * tokenizer.size)));
+      while (tokens[0] && tokens[0].length > part) {
+        const read = tokens.map((row) => row.slice(0, part));
+        past = (await step(rows, read, past, tokens[0].length - part)).past;
+        tokens = tokens.map((row) => row.slice(part));
+      }
       while (rows.length > 0 && !options.signal?.aborted) {
         const result = await step(rows, tokens, past);
         past = result.past;
-        const logits = result.logits.data as Float32Array;
-        const width = logits.length / rows.length;
         const open: number[] = [];
         for (const [i, row] of rows.entries()) {
-          const token = drawToken(logits.subarray(i * width, (i + 1) * width), options, row.uniform);
+          const token = drawToken(result.logits[i]!, options, row.uniform);
           if (token === undefined) throw notFinite(path, forRequest(row.request, row.index));
           row.ids.push(token);
           count();

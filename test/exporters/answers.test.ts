@@ -22,7 +22,7 @@ const LENGTH = 160;
 
 before(async () => {
   await writeFolder(STUDENT, (into) => packed.unpack("data/models/stories-teacher-q8_0.gguf", into));
-  await onnx.create({ dtypes: ["fp32", "q8", "q4"], max_file_bytes: 1e9, onnxruntime: "1.20" })(
+  await onnx.create({ dtypes: ["fp32", "q8", "q4"], max_file_bytes: 1e9, transformers_js: 3 })(
     { folder: STUDENT },
     models.onnx,
   );

@@ -21,8 +21,8 @@ const OPTIONS: Record<keyof typeof exporters, [object, object]> = {
     { title: "A", max_new_tokens: 8, dtypes: ["q4f16", "q8"] },
   ],
   onnx: [
-    { dtypes: DTYPES, max_file_bytes: 100_000, onnxruntime: "1.22" },
-    { dtypes: DTYPES.toReversed(), max_file_bytes: 100_000, onnxruntime: "1.22" },
+    { dtypes: DTYPES, max_file_bytes: 100_000, transformers_js: 4 },
+    { dtypes: DTYPES.toReversed(), max_file_bytes: 100_000, transformers_js: 4 },
   ],
 };
 

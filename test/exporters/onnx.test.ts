@@ -58,7 +58,7 @@ function exported(name: string, dtypes: readonly ExportDtype[] = DTYPES): Promis
     const student = join(folder, `student ${name}`);
     const output = join(folder, `export ${name}`);
     await writeStudent(student, STUDENTS[name]);
-    await onnx.create({ dtypes: [...dtypes], max_file_bytes: 1e9, onnxruntime: "1.20" })({ folder: student }, output);
+    await onnx.create({ dtypes: [...dtypes], max_file_bytes: 1e9, transformers_js: 3 })({ folder: student }, output);
     return { student, output };
   };
   const known = made.get(name) ?? make();
@@ -204,8 +204,10 @@ test("what a token sees depends on distance, not on position, however far", asyn
   await model.release();
 });
 
-test("only the last logits are computed where only they are asked for", async () => {
-  const { output } = await exported("grouped queries, tied");
+test("for transformers.js 4 only the last logits are computed where only they are asked for", async () => {
+  const { student } = await exported("grouped queries, tied");
+  const output = join(folder, "for version 4");
+  await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, transformers_js: 4 })({ folder: student }, output);
   const device = await testDevice();
   const model = await device.load(join(output, "onnx", "model.onnx"));
   const { logits } = await step(model, [text]);
@@ -276,7 +278,7 @@ test("a file has each weight once, in the bytes of its dtype", async () => {
 test("weights beyond the limit go to data files, which transformers.js is told of and finds", async () => {
   const { student, output: whole } = await exported("grouped queries, tied");
   const output = join(folder, "split");
-  const [file] = await onnx.create({ dtypes: ["q8"], max_file_bytes: 8192, onnxruntime: "1.20" })(
+  const [file] = await onnx.create({ dtypes: ["q8"], max_file_bytes: 8192, transformers_js: 3 })(
     { folder: student },
     output,
   );
@@ -306,7 +308,7 @@ test("the tokenizer goes along, with its chat template where transformers.js rea
   await writeStudent(student);
   writeFileSync(join(student, "chat_template.jinja"), "{% for m in messages %}{{ m.content }}<think>{% endfor %}");
   const output = join(folder, "export with template");
-  await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, onnxruntime: "1.20" })({ folder: student }, output);
+  await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, transformers_js: 3 })({ folder: student }, output);
   const tokenizer = await AutoTokenizer.from_pretrained(output);
   const messages = [{ role: "user", content: "12*34+5=?" }];
   assert.equal(tokenizer.apply_chat_template(messages, { tokenize: false }), "12*34+5=?<think>");
@@ -330,7 +332,7 @@ test("a batch as transformers.js's own tokenizer pads it is continued like its t
 
 test("nodes come after what they need, so that every reader of ONNX takes the file", async () => {
   const model = createModel(readConfig((await exported("grouped queries, tied")).student), "student");
-  const { outputs } = decoderOf(model, "float32");
+  const { outputs } = decoderOf(model, "float32", { keeps: true });
   const { node, input, initializer } = emitModel(outputs, targets.portable);
   const known = new Set([...input, ...initializer].map(({ name }) => name));
   for (const { opType, input, output } of node) {
@@ -342,7 +344,7 @@ test("nodes come after what they need, so that every reader of ONNX takes the fi
 
 test("a student that lacks something is refused in a sentence, and no export is left", async () => {
   const output = join(folder, "refused");
-  const exporter = onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, onnxruntime: "1.20" });
+  const exporter = onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, transformers_js: 3 });
   const refused = async (change: (student: string) => void, message: RegExp) => {
     const student = join(folder, "lacking");
     rmSync(student, { recursive: true, force: true });
@@ -380,7 +382,7 @@ test("a student that lacks something is refused in a sentence, and no export is 
 test("an export replaces an earlier one, and nothing else", async () => {
   const { student } = await exported("grouped queries, tied");
   const output = join(folder, "again");
-  const exporter = onnx.create({ dtypes: ["q4"], max_file_bytes: 1e9, onnxruntime: "1.20" });
+  const exporter = onnx.create({ dtypes: ["q4"], max_file_bytes: 1e9, transformers_js: 3 });
   await exporter({ folder: student }, output);
   await exporter({ folder: student }, output);
   writeFileSync(join(output, "notes.txt"), "mine");
@@ -392,7 +394,7 @@ test("weights that half precision cannot hold are refused by name", async () => 
   const student = join(folder, "large");
   await writeStudent(student, { initializer_range: 1e5 });
   await assert.rejects(
-    onnx.create({ dtypes: ["fp16"], max_file_bytes: 1e9, onnxruntime: "1.20" })(
+    onnx.create({ dtypes: ["fp16"], max_file_bytes: 1e9, transformers_js: 3 })(
       { folder: student },
       join(folder, "large export"),
     ),

@@ -24,7 +24,7 @@ const options = { stops: tokenizer.stops, max_completion_length: 16 };
 
 before(async () => {
   await writeStudent(student);
-  await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, onnxruntime: "1.20" })({ folder: student }, output);
+  await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, transformers_js: 3 })({ folder: student }, output);
 });
 
 async function reportOf(file: string) {

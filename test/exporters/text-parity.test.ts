@@ -111,7 +111,7 @@ test("both formats of an export are read from text by their programs, and an exp
   const student = join(folder, "student");
   await writeStudent(student);
   const [file] = await gguf.create({ types: ["f32"] })({ folder: student }, join(folder, "gguf"));
-  const [other] = await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, onnxruntime: "1.20" })(
+  const [other] = await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, transformers_js: 3 })(
     { folder: student },
     join(folder, "onnx"),
   );

@@ -2,12 +2,12 @@
 
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { openRunner } from "../../src/exporters/runners/open.ts";
+import { openReferenceRunner } from "../../src/exporters/runners/reference.ts";
 import type { Runner } from "../../src/exporters/runners/runner.ts";
 import type { Answer, Asked } from "./job.ts";
 
-/** How far apart two logits may be for programs to choose differently: what their kernels round by. */
-const TIE: Record<string, number> = { fp32: 1e-3, f32: 0.02, fp16: 0.05, f16: 0.05, bf16: 0.1, q8: 0.2, q8_0: 0.1 };
-const COARSE_TIE = 0.4;
+/** What kernels round by in full precision; llama.cpp keeps its cache in halves. */
+const ROUNDING = { onnx: 1e-3, gguf: 0.02 };
 
 export type Expected = {
   encoded: number[][];
@@ -16,13 +16,18 @@ export type Expected = {
   stopped: (number | undefined)[];
   /** By how much the first token of a place is likelier than another one. */
   gap(text: number, place: number, token: number): number;
+  /** What a gap there may be at a tie: twice what the file's precision moves the place's logits by. */
+  tie(text: number, place: number): number;
 };
 
-export async function expectedOf({ path, folder, texts, max_new_tokens }: Asked): Promise<Expected> {
+/** What our runner of the file says; `weights` is the folder that the file was made of. */
+export async function expectedOf({ path, folder, texts, max_new_tokens }: Asked, weights: string): Promise<Expected> {
   const tokenizer = loadTokenizer(folder);
   const runner: Runner = await openRunner(path);
   const encoded = texts.map((text) => tokenizer.encode(text));
   const rows: Float32Array[][] = [];
+  const moved: number[][] = [];
+  const reference = await openReferenceRunner(weights);
   const continued: number[][] = [];
   for (const prompt of encoded) {
     const [said, seen]: [number[], Float32Array[]] = [[], []];
@@ -34,23 +39,29 @@ export async function expectedOf({ path, folder, texts, max_new_tokens }: Asked)
     }
     continued.push(said);
     rows.push(seen);
+    const exact = await reference.logits([...prompt, ...said].slice(0, -1));
+    const width = exact.length / (prompt.length + said.length - 1);
+    moved.push(
+      seen.map((row, i) => {
+        const at = (prompt.length - 1 + i) * width;
+        return row.reduce((most, x, token) => Math.max(most, Math.abs(x - exact[at + token]!)), 0);
+      }),
+    );
   }
   await runner.close();
+  await reference.close();
   const stopped = continued.map((said) => (tokenizer.stops.includes(said.at(-1)!) ? said.at(-1) : undefined));
   const gap = (text: number, place: number, token: number) => {
     const row = rows[text]![place]!;
     return row[continued[text]![place]!]! - row[token]!;
   };
-  return { encoded, continued, stopped, gap };
+  const rounding = path.endsWith(".gguf") ? ROUNDING.gguf : ROUNDING.onnx;
+  const tie = (text: number, place: number) => Math.max(rounding, 2 * moved[text]![place]!);
+  return { encoded, continued, stopped, gap, tie };
 }
 
 /** What is wrong with an answer, or how many of its texts leave ours at a tie. */
-export function compared(
-  asked: Asked,
-  expected: Expected,
-  answer: Answer,
-  stops: boolean,
-): { wrong: string } | { ties: number } {
+export function compared(expected: Expected, answer: Answer, stops: boolean): { wrong: string } | { ties: number } {
   if ("error" in answer) return { wrong: answer.error };
   const { encoded, continued } = answer;
   if (encoded && JSON.stringify(encoded) !== JSON.stringify(expected.encoded))
@@ -71,9 +82,9 @@ export function compared(
     if (place < 0) return { wrong: `it goes on behind the stop token ${ours.at(-1)}: ${theirs}` };
     if (whole[place] === undefined) return { wrong: `it ends after ${place} of ${ours.length} tokens: ${theirs}` };
     const gap = expected.gap(i, place, whole[place]!);
-    if (!(gap < (TIE[asked.dtype] ?? COARSE_TIE)))
+    if (!(gap < expected.tie(i, place)))
       return {
-        wrong: `it says ${whole[place]} for ${ours[place]} at token ${place}, which is likelier by ${gap.toFixed(3)} logits`,
+        wrong: `it says ${whole[place]} for ${ours[place]} at token ${place}, which is likelier by ${gap.toFixed(3)}, and the precision moves logits there by ${(expected.tie(i, place) / 2).toFixed(3)}`,
       };
     ties++;
   }

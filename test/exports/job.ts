@@ -23,6 +23,8 @@ export type Program = {
   format: "onnx" | "gguf";
   /** The precisions that it has no kernels for, each with the reason. */
   lacks?: Record<string, string>;
+  /** The students whose family it knows; all unless given. */
+  knows?: readonly string[];
   /** Whether it ends a text by itself. */
   stops: boolean;
   answer(asked: readonly Asked[]): Promise<Answer[] | string>;

@@ -39,7 +39,7 @@ try {
     const formats = new Set(chosen.map(({ format }) => format));
     const written = [
       ...(formats.has("onnx")
-        ? await onnx.create({ dtypes: [...DTYPES], max_file_bytes: 1e9, onnxruntime: "1.20" })(
+        ? await onnx.create({ dtypes: [...DTYPES], max_file_bytes: 1e9, transformers_js: 3 })(
             { folder },
             join(place, "onnx"),
           )
@@ -49,7 +49,7 @@ try {
     for (const { name: file, path } of written) {
       const [format, dtype] = file.split("-") as ["onnx" | "gguf", string];
       const asked = { path, dtype, folder: format === "onnx" ? join(place, "onnx") : folder, texts, max_new_tokens };
-      cases[format].push({ student: name, asked, expected: await expectedOf(asked) });
+      cases[format].push({ student: name, asked, expected: await expectedOf(asked, folder) });
     }
     const ended = cases.onnx
       .concat(cases.gguf)
@@ -63,13 +63,14 @@ try {
   const problems: string[] = [];
   const rows: { format: string; label: string; cells: Map<string, string> }[] = [];
   for (const program of chosen) {
-    const { format, lacks = {}, stops } = program;
-    const asked = cases[format].filter(({ asked: { dtype } }) => !(dtype in lacks));
+    const { format, lacks = {}, knows, stops } = program;
+    const known = cases[format].filter(({ student }) => knows?.includes(student) ?? true);
+    const asked = known.filter(({ asked: { dtype } }) => !(dtype in lacks));
     const cells = new Map(Object.keys(lacks).map((dtype) => [dtype, "–"]));
     const answers = await program
       .answer(asked.map(({ asked }) => asked))
       .catch((error: Error) => `it failed: ${error.message.trim().split("\n").at(-1)!.slice(0, 200)}`);
-    const label = labelOf(program);
+    const label = `${labelOf(program)}${knows ? `, ${knows.join(", ")}` : ""}`;
     for (const [dtype, why] of Object.entries(lacks)) console.log(`${label}: ${dtype} skipped, ${why}.`);
     if (typeof answers === "string") {
       console.log(`${label}: skipped, ${answers}.`);
@@ -82,7 +83,7 @@ try {
     }
     const ties = new Map<string, number>();
     for (const [i, { student, asked: one, expected }] of asked.entries()) {
-      const found = compared(one, expected, answers[i] ?? { error: "no answer" }, stops);
+      const found = compared(expected, answers[i] ?? { error: "no answer" }, stops);
       if ("wrong" in found) {
         problems.push(`${label}, ${student}, ${one.dtype}: ${found.wrong}`);
         cells.set(one.dtype, "✗");

@@ -40,7 +40,7 @@ const onnxruntimePython = (version: string): Program => ({
     inProcess(asked, async (job) => {
       const found = python(`onnxruntime-${version}`, [`onnxruntime==${version}`, "onnx", "tokenizers", "numpy"]);
       if (typeof found === "string") return found;
-      const { stdout } = await run(found.python, [resolve("test/exports/onnxruntime.py"), job], MOST);
+      const { stdout } = await run(found.python, [resolve("test/exports/python_child.py"), job], MOST);
       return JSON.parse(stdout.trim().split("\n").at(-1)!) as Answer[];
     }),
 });
@@ -59,6 +59,7 @@ const own = { version: versionIn("node_modules", "@huggingface/transformers") };
 const transformersNode = (version: string): Program => ({
   name: "transformers.js in Node",
   version,
+  ...(version === "3.0.2" ? { knows: ["llama", "qwen2", "trained"] } : {}),
   format: "onnx",
   stops: true,
   answer: (asked) =>

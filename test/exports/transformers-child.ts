@@ -6,9 +6,9 @@ import { pathToFileURL } from "node:url";
 import type { Answer, Asked } from "./job.ts";
 
 const [entry, job, out] = process.argv.slice(2) as [string, string, string];
-const { AutoModelForCausalLM, AutoTokenizer, env } = (await import(
-  pathToFileURL(entry).href
-)) as typeof import("@huggingface/transformers");
+type Module = typeof import("@huggingface/transformers");
+const module = (await import(pathToFileURL(entry).href)) as Module & { default?: Module };
+const { AutoModelForCausalLM, AutoTokenizer, env } = module.env ? module : module.default!; // of CommonJS
 env.allowRemoteModels = false;
 
 async function answer({ folder, dtype, texts, max_new_tokens }: Asked): Promise<Answer> {

@@ -213,7 +213,7 @@ for (const [name, reference] of Object.entries(cases)) {
 
   test(`${name}: the ONNX export passes the gate at 1e-6, and transformers.js continues a text as the weights do`, async () => {
     const path = await modelFolder(name, config);
-    const [file] = await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, onnxruntime: "1.20" })(
+    const [file] = await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, transformers_js: 3 })(
       { folder: path },
       `${path}-onnx`,
     );

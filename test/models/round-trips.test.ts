@@ -93,7 +93,7 @@ for (const type of Object.keys(families))
     const output = fresh();
     const files = [
       ...(await gguf.create({ types: ["f32", "q8_0"] })({ folder: source }, join(output, "gguf"))),
-      ...(await onnx.create({ dtypes: ["fp32", "q8"], max_file_bytes: 1e9, onnxruntime: "1.20" })(
+      ...(await onnx.create({ dtypes: ["fp32", "q8"], max_file_bytes: 1e9, transformers_js: 3 })(
         { folder: source },
         join(output, "onnx"),
       )),

@@ -103,7 +103,7 @@ for (const [name, [, weight, elements]] of Object.entries(DAMAGE))
       },
     });
     const output = join(folder, `onnx ${name}`);
-    await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, onnxruntime: "1.20" })({ folder: student }, output);
+    await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, transformers_js: 3 })({ folder: student }, output);
     const teacher = await transformers.create(
       transformers.options.parse({ path: join(output, "onnx/model.onnx"), sequences: 4, context_size: 256 }),
     );

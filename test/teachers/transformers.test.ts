@@ -15,7 +15,7 @@ let other: Teacher;
 
 before(async () => {
   const { source, path } = await writeToy(folder);
-  await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, onnxruntime: "1.20" })(
+  await onnx.create({ dtypes: ["fp32"], max_file_bytes: 1e9, transformers_js: 3 })(
     { folder: source },
     join(folder, "onnx"),
   );

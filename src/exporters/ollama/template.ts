@@ -64,8 +64,8 @@ function partsOf(write: Write): Parts {
   const asked = write([user(u)], true);
   const plain = write([user(u)], false);
   if (!asked.startsWith(plain)) return refuse("with a generation prompt it writes other turns than without");
-  const [, between, ,] = around(write([user(u), assistant(ANSWER)], false), u, ANSWER);
-  const [, , next] = around(write([user(u), assistant(ANSWER), user(v)], false), u, ANSWER, v);
+  // an answer as it stands between questions: some templates write the last one otherwise, and none is last where one is asked
+  const [, between, next] = around(write([user(u), assistant(ANSWER), user(v)], false), u, ANSWER, v);
   const [, , ends] = around(write([user(u), assistant(ANSWER)], false), u, ANSWER);
   const assistantBefore = behind(between!, userBehind, "what a user says ends otherwise before an answer than alone");
   const userBefore = behind(next!, ends!, "an answer ends otherwise before a question than at the end");

@@ -8,8 +8,11 @@ import { position } from "../../ops/movement.ts";
 
 export type Decoder = { inputs: readonly Value[]; outputs: Record<string, Value> };
 
-/** Names, shapes and order are those of transformers.js; logits are float32 whatever the model computes in. */
-export function decoderOf(model: Model, dtype: "float32" | "float16"): Decoder {
+/**
+ * Names, shapes and order are those of transformers.js; logits are float32 whatever the model computes in. They are those
+ * after each new token, or with `keeps` after as many of the last ones as the input num_logits_to_keep says.
+ */
+export function decoderOf(model: Model, dtype: "float32" | "float16", { keeps }: { keeps: boolean }): Decoder {
   const { layers, num_key_value_heads, head_dim } = model.cache;
   const cacheShape = ["batch_size", num_key_value_heads, "past_sequence_length", head_dim];
   const past = (i: number, part: "key" | "value") => input(`past_key_values.${i}.${part}`, dtype, cacheShape);
@@ -21,7 +24,7 @@ export function decoderOf(model: Model, dtype: "float32" | "float16"): Decoder {
   };
   const num_logits_to_keep = input("num_logits_to_keep", "int64", []);
   const { hidden, present } = model.decode(tokens);
-  const logits = linear(lastOf(hidden, num_logits_to_keep), model.head);
+  const logits = linear(keeps ? lastOf(hidden, num_logits_to_keep) : hidden, model.head);
   const { input_ids, attention_mask, position_ids } = tokens;
   return {
     inputs: [
@@ -29,7 +32,7 @@ export function decoderOf(model: Model, dtype: "float32" | "float16"): Decoder {
       attention_mask,
       position_ids,
       ...tokens.past.flatMap(({ key, value }) => [key, value]),
-      num_logits_to_keep,
+      ...(keeps ? [num_logits_to_keep] : []),
     ],
     outputs: {
       logits: dtype === "float32" ? logits : Cast(logits, { to: "float32" }),

@@ -8,7 +8,7 @@ import { rewrite } from "../../graph/rewrite.ts";
 import { elements } from "../../graph/shape.ts";
 import { constant, type DType, input, scalar, toposort, type Value } from "../../graph/value.ts";
 import type { Model, Parameter } from "../../models/model.ts";
-import { Cast, Gather, MatMul, MatMulNBits, Mul, Reshape, Sub, Transpose } from "../../ops/index.ts";
+import { Cast, Concat, Gather, MatMul, MatMulNBits, Mul, Reshape, Sub, Transpose } from "../../ops/index.ts";
 
 export const DTYPES = ["fp32", "fp16", "q8", "q4", "q4f16"] as const;
 export type ExportDtype = (typeof DTYPES)[number];
@@ -137,7 +137,11 @@ function inBlocks({ name, shape }: Parameter, integers: Integers, type: FloatTyp
       // the low half of each byte meets x / 16, the high one x
       const wide = Mul(Reshape(x, { shape: [...x.shape, 1] }), constant([1 / SIXTEEN, 1], x.dtype));
       const twice = Reshape(wide, { shape: [...x.shape.slice(0, -1), 2 * columns] });
-      return MatMulNBits(twice, packed, scales, { bits: 4, block_size: 2 * BLOCK_SIZE });
+      // blocks of 32 again, with a scale for each of two: some kernels of browsers are wrong for blocks of 64
+      const each = Reshape(scales, { shape: [rows, blocks, 1] });
+      const doubled = Reshape(Concat(each, each, { axis: 2 }), { shape: [rows, 2 * blocks] });
+      const bytes = Reshape(packed, { shape: [rows, 2 * blocks, BLOCK_SIZE / 2] });
+      return MatMulNBits(twice, bytes, doubled, { bits: 4, block_size: BLOCK_SIZE });
     },
     gather(indices) {
       const whole = Cast(Gather(packed, indices), { to: type }); // [..., blocks, block_size]

@@ -24,6 +24,7 @@ export async function openOnnxRunner(path: string, deviceName: DeviceName = "cpu
     if (past.length === 0 || !model.outputs.some(({ name }) => name === "logits"))
       throw new DistillError(`${path} is not a decoder with a cache: expected past_key_values inputs and logits.`);
 
+    const keeps = model.inputs.some(({ name }) => name === "num_logits_to_keep");
     const empty = Object.fromEntries(
       past.map(({ name, elemType, shape }) => {
         const sizes = shape.map((size) => (typeof size === "number" ? size : size === "batch_size" ? 1 : 0));
@@ -38,7 +39,7 @@ export async function openOnnxRunner(path: string, deviceName: DeviceName = "cpu
         input_ids: row(tokens),
         attention_mask: row(new Array(end).fill(1)),
         position_ids: row(tokens.map((_, i) => start + i)),
-        num_logits_to_keep: tensor("int64", [], [keep]),
+        ...(keeps ? { num_logits_to_keep: tensor("int64", [], [keep]) } : {}),
         ...cache,
       });
       const next = Object.entries(present).map(([name, value]) => [name.replace("present", "past_key_values"), value]);

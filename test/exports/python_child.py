@@ -1,4 +1,4 @@
-"""Continues texts greedily with onnxruntime alone: python onnxruntime.py JOB.json, answers as JSON on the last line."""
+"""Continues texts greedily with onnxruntime alone: python python_child.py JOB.json, answers as JSON on the last line."""
 
 import json
 import sys
@@ -31,7 +31,6 @@ def answer(asked):
                 "input_ids": np.array([new], np.int64),
                 "attention_mask": np.ones([1, length], np.int64),
                 "position_ids": np.arange(length - len(new), length, dtype=np.int64)[None],
-                "num_logits_to_keep": np.array(1, np.int64),
                 **cache,
             }
             result = dict(zip(outputs, session.run(None, feeds)))
