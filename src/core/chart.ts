@@ -46,6 +46,11 @@ function panel(
     const color = COLORS[i % COLORS.length]!;
     const path = points.map(([at, value]) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
     out.push(`<polyline points="${path}" fill="none" stroke="${color}" stroke-width="1.5"/>`);
+    // a line of one point would not be seen
+    if (points.length === 1) {
+      const [[at, value]] = points as [readonly [number, number]];
+      out.push(`<circle cx="${number(x(at))}" cy="${number(y(value))}" r="3" fill="${color}"/>`);
+    }
     // named where curves that rise leave room
     const named = bottom - 10 - LINE * (lines.length - 1 - i);
     out.push(
