@@ -117,11 +117,13 @@ export async function evaluateModel(run: EvaluationRun): Promise<ModelReport | u
     k: options.num_generations,
     pass_at: run.pass_at,
   });
+  const tokens_per_s = state.tokens / state.seconds;
   state.report = {
     name,
     ...metrics,
-    tokens_per_s: state.tokens / state.seconds,
-    seconds_per_problem: state.seconds / metrics.problems,
+    tokens_per_s,
+    // some may have been drawn before, by a measurement with other rules
+    ...(tokens_per_s > 0 ? { seconds_per_problem: (metrics.mean_tokens * metrics.k) / tokens_per_s } : {}),
     bytes,
     versions: {
       grader: judging.version === undefined ? judging.name : `${judging.name} ${judging.version}`,
