@@ -3,7 +3,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readTraces } from "../../src/data/traces.ts";
-import { distill } from "../support/cli.ts";
+import { distill, withEnvironment } from "../support/cli.ts";
+import { startHub } from "../support/hub.ts";
 import { MODELS, recipe, STORIES } from "../support/recipes.ts";
 import { startServer } from "../support/server.ts";
 import { scratch } from "../support/students.ts";
@@ -147,6 +148,58 @@ test("a model behind a server is measured by its address; it cannot go on with b
   } finally {
     await server.close();
   }
+});
+
+test("benchmarks and models are fetched from the hub by their names there, in one command", async () => {
+  const hub = await startHub();
+  hub.commit("some/stories", { "stories-q8_0.gguf": readFileSync(TEACHER) });
+  const maths = {
+    problem: "What is $1+1$?",
+    solution: "$\\boxed{2}$",
+    answer: "2",
+    subject: "Algebra",
+    level: 1,
+    unique_id: "test/1",
+  };
+  hub.commit("datasets/HuggingFaceH4/MATH-500", { "test.jsonl": `${JSON.stringify(maths)}\n` });
+  const wrong = [1, 2, 3].map((i) => `Incorrect Answer ${i}`);
+  const csv = `Record ID,Question,Correct Answer,${wrong.join(",")}\nr1,"Which, of these?",a,b,c,d\n`;
+  hub.commit("datasets/Idavidrein/gpqa", { "gpqa_diamond.csv": csv });
+  const live = (id: string) => ({
+    question_id: id,
+    question_content: "Print 1.",
+    public_test_cases: JSON.stringify([{ input: "", output: "1", testtype: "stdin" }]),
+  });
+  const files = Object.fromEntries([4, 5].map((i) => [`test${i}.jsonl`, `${JSON.stringify(live(`q${i}`))}\n`]));
+  hub.commit("datasets/livecodebench/code_generation_lite", files);
+  const folder = scratch();
+  const output = join(folder, "run");
+  const env = { HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: join(folder, "cache"), HF_TOKEN: "", HF_HUB_OFFLINE: "" };
+  const names = ["math_500", "gpqa_diamond", "livecodebench"];
+  const { code, err } = await withEnvironment(env, () =>
+    distill(
+      ...["eval", "--model", "hf:some/stories:stories-q8_0.gguf", "--output", output],
+      ...names.flatMap((name) => ["--preset", name]),
+      ...["num_generations=1", ...SHORT, "max_completion_length=8"],
+    ),
+  );
+  assert.equal(code, 0, err);
+  const found = names.map((name) => reportOf(output, name).models[0]);
+  assert.deepEqual(
+    found.map(({ problems, versions }) => [problems, versions.grader.split(" ")[0]]),
+    [
+      [1, "accuracy"],
+      [1, "multiple_choice"],
+      [2, "code"],
+    ],
+  );
+  const [asked] = [...readTraces(join(output, "evaluation/math_500/traces", found[0].name))];
+  assert.deepEqual([asked!.prompt_id, asked!.temperature, asked!.top_p], ["test/1", 0.6, 0.95]);
+  const { recipe } = JSON.parse(readFileSync(join(output, "manifest.json"), "utf8"));
+  assert.match(
+    recipe.evaluation[2].prompts.path[1],
+    /^hf:datasets\/livecodebench\/code_generation_lite@[0-9a-f]{40}:test5\.jsonl$/,
+  );
 });
 
 test("several measurements of a recipe are stages of their own, and a rule of correctness is one's own", async () => {
