@@ -117,6 +117,10 @@ export async function evaluateModel(run: EvaluationRun): Promise<ModelReport | u
     k: options.num_generations,
     pass_at: run.pass_at,
   });
+  if (metrics.unjudged === 1)
+    throw new DistillError(
+      `${name} cannot be measured: the rule ${judging.name} judged none of its ${traces.length} answers (${traces[0]!.reason}). Name a rule that judges correctness, such as accuracy; the answers are kept.`,
+    );
   const tokens_per_s = state.tokens / state.seconds;
   state.report = {
     name,

@@ -273,6 +273,19 @@ test("what is wrong is one sentence: columns, references, names, addresses", asy
     plain,
     "correctness={type: multiple_choice}",
   );
+  const eight = ["max_completion_length=8", "num_generations=2"];
+  await refused(
+    /pass_at asks for pass@8, and num_generations is 2/,
+    ...model,
+    "--data",
+    plain,
+    "pass_at=[8]",
+    ...eight,
+  );
+  await refused(
+    /the rule format judged none of its 2 answers/,
+    ...[...model, "--data", plain, "correctness={type: format}", ...eight],
+  );
   await refused(/There is no preset "gsm"/, ...model, "--preset", "gsm", "--data", plain);
   await refused(/There is no model nothing\.gguf/, "--model", "nothing.gguf", "--preset", "gsm8k");
   await refused(/Nothing says what is asked/, ...model);
