@@ -1,6 +1,5 @@
 /** @file distill compare: what changed in the recipes of runs, beside what changed in their results. */
 
-import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { alignedTable } from "../core/table.ts";
@@ -10,6 +9,7 @@ import type { ModelReport } from "../evaluation/evaluate.ts";
 import { gainText, type Measurement, percent } from "../evaluation/report.ts";
 import { differences, type Manifest, readManifest } from "../recipe/stages.ts";
 import { readRunFolder } from "../store/run-folder.ts";
+import { readState } from "../store/state.ts";
 
 export type CompareArguments = { model?: string; json?: boolean };
 
@@ -53,9 +53,8 @@ const called = (name: string) => (name === "" ? "evaluation" : name);
 
 function readRun(path: string): Run {
   const place = resolve(path);
-  const manifest = existsSync(join(place, "manifest.json"))
-    ? readManifest(readRunFolder(place, basename(place)))
-    : undefined;
+  const { name } = (readState(join(place, "manifest.json"))?.state ?? {}) as { name?: string };
+  const manifest = name === undefined ? undefined : readManifest(readRunFolder(place, name));
   if (!manifest)
     throw new DistillError(`${path} is no folder of a run: it has no manifest.json. Expected such as runs/NAME.`);
   const measured = new Map(

@@ -74,6 +74,11 @@ function panel(
       .map(([at, value]) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`)
       .join(" ");
     out.push(`<polyline points="${path}" fill="none" class="${colour}" stroke-width="1.5"/>`);
+    // a line of one point would not be seen
+    if (points.length === 1) {
+      const [[at, value]] = points as [readonly [number, number]];
+      out.push(`<circle cx="${x(at).toFixed(1)}" cy="${y(value).toFixed(1)}" r="3" class="${colour}"/>`);
+    }
     // named where curves that rise leave room
     const named = bottom - 10 - LINE * (lines.length - 1 - i);
     out.push(text(width - RIGHT - 36, named, label, 'text-anchor="end" class="halo"'));

@@ -13,13 +13,21 @@ import type { Split } from "./generators/generator.ts";
 import * as generators from "./generators/index.ts";
 import { isEmpty, isRecord, located, parsedText, RowFault, textOf } from "./values.ts";
 
+const column = (what: string) =>
+  z.string().min(1).optional().describe(`The column ${what}; of the same name unless given.`);
+
 /** Where questions come from: the first `limit` lines of a file or rows of a folder of save_to_disk, or `rows` problems of a generator. */
 export const PromptSource = z.union([
   z.strictObject({
     path: DatasetPath.describe("Files of questions, in any format of a dataset's, or hf:datasets/owner/name:file."),
     limit: z.int().positive().optional().describe("The first so many of them; all unless given."),
     columns: z
-      .partialRecord(z.enum(["prompt", "answer", "id", "choices"]), z.string().min(1))
+      .strictObject({
+        prompt: column("of the question"),
+        answer: column("of the reference"),
+        id: column("that names the question"),
+        choices: column("of the choices, of the form multiple_choice"),
+      })
       .optional()
       .describe("What the columns prompt, answer, id and, of multiple choice, choices are called there."),
     form: z
@@ -59,6 +67,8 @@ export const readPrompts = async (source: PromptSource, split: Split): Promise<P
 export const describeSource = (source: PromptSource): string =>
   "path" in source ? describePath(source.path) : `the generator ${source.generate.type}`;
 
+type Columns = { [name in "prompt" | "answer" | "id" | "choices"]?: string | undefined };
+
 export type QuestionFiles = Extract<PromptSource, { path: unknown }>;
 
 /** The questions in files. */
@@ -95,7 +105,7 @@ export async function readQuestions({
   return [...prompts.values()];
 }
 
-function promptIn(value: unknown, columns: Record<string, string>, line: () => string): Prompt {
+function promptIn(value: unknown, columns: Columns, line: () => string): Prompt {
   if (!isRecord(value)) throw new RowFault(`is ${JSON.stringify(value)?.slice(0, 40)}. Expected ${EXPECTED}`);
   const refused = REFUSED.find((name) => !isEmpty(value[name]) && !Object.values(columns).includes(name));
   if (refused) throw new RowFault(`has a column "${refused}", which is not read of questions. Put it into the prompt`);
@@ -114,16 +124,11 @@ function promptIn(value: unknown, columns: Record<string, string>, line: () => s
 }
 
 /** A row of a published form, whose columns may be called otherwise. */
-function promptOf(
-  value: unknown,
-  name: keyof typeof forms,
-  columns: Record<string, string>,
-  line: () => string,
-): Prompt {
+function promptOf(value: unknown, name: keyof typeof forms, columns: Columns, line: () => string): Prompt {
   if (!isRecord(value))
     throw new RowFault(`is ${JSON.stringify(value)?.slice(0, 40)}. Expected a row of the form ${name}`);
   const row = { ...value };
-  for (const [column, called] of Object.entries(columns)) row[column] = value[called];
+  for (const [column, called] of Object.entries(columns)) if (called !== undefined) row[column] = value[called];
   const form: Form = forms[name];
   requireColumns(row, name, form);
   const { id = isEmpty(row.id) ? `line-${line()}` : textOf(row.id, "id"), ...read } = form.read(row);

@@ -117,11 +117,17 @@ export async function evaluateModel(run: EvaluationRun): Promise<ModelReport | u
     k: options.num_generations,
     pass_at: run.pass_at,
   });
+  if (metrics.unjudged === 1)
+    throw new DistillError(
+      `${name} cannot be measured: the rule ${judging.name} judged none of its ${traces.length} answers (${traces[0]!.reason}). Name a rule that judges correctness, such as accuracy; the answers are kept.`,
+    );
+  const tokens_per_s = state.tokens / state.seconds;
   state.report = {
     name,
     ...metrics,
-    tokens_per_s: state.tokens / state.seconds,
-    seconds_per_problem: state.seconds / metrics.problems,
+    tokens_per_s,
+    // some may have been drawn before, by a measurement with other rules
+    ...(tokens_per_s > 0 ? { seconds_per_problem: (metrics.mean_tokens * metrics.k) / tokens_per_s } : {}),
     bytes,
     versions: {
       grader: judging.version === undefined ? judging.name : `${judging.name} ${judging.version}`,

@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { create } from "../../core/component.ts";
+import { DistillError } from "../../core/errors.ts";
 import { contentHash } from "../../core/hash.ts";
 import { curvesOf, curvesPicture } from "../../evaluation/curves.ts";
 import { evaluateModel, type ModelReport, withGains } from "../../evaluation/evaluate.ts";
@@ -52,6 +53,11 @@ export function measureStage(
   { after, inputs, chosen, base }: Measured,
 ): Stage {
   const { name: called, source, models: wanted, weights, rules, pass_at, search, options } = partsOf(evaluation);
+  const beyond = pass_at?.find((k) => k > options.num_generations);
+  if (beyond !== undefined)
+    throw new DistillError(
+      `evaluation.pass_at asks for pass@${beyond}, and num_generations is ${options.num_generations}. Draw as many samples, or ask for less.`,
+    );
   const prompts = () => questions(source, "test", rules);
   const place = placeOf(called);
   const REPORT = `${place}/report.json`;
