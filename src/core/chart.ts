@@ -74,10 +74,13 @@ function panel(
       .map(([at, value]) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`)
       .join(" ");
     out.push(`<polyline points="${path}" fill="none" class="${colour}" stroke-width="1.5"/>`);
-    // named where curves that rise leave room
-    const named = bottom - 10 - LINE * (lines.length - 1 - i);
-    out.push(text(width - RIGHT - 36, named, label, 'text-anchor="end" class="halo"'));
-    out.push(line(width - RIGHT - 30, named - 4, width - RIGHT - 8, named - 4, `class="${colour}" stroke-width="3"`));
+    if (lines.length === 1) out.push(text(width - RIGHT, offset + 20, label, 'text-anchor="end" class="dim"'));
+    else {
+      // named where curves that rise leave room
+      const named = bottom - 10 - LINE * (lines.length - 1 - i);
+      out.push(text(width - RIGHT - 36, named, label, 'text-anchor="end" class="halo"'));
+      out.push(line(width - RIGHT - 30, named - 4, width - RIGHT - 8, named - 4, `class="${colour}" stroke-width="3"`));
+    }
   }
   return out;
 }

@@ -35,7 +35,7 @@ ${choice("decided", "decided", { no: "not yet", any: "by somebody", keep: "kept"
     title: `Review of ${title}`,
     css: CSS,
     body,
-    policy: `script-src 'nonce-${nonce}'; connect-src 'self'`,
+    policy: `script-src 'nonce-${nonce}'; connect-src 'self'; img-src data:`,
     head: '<link rel="icon" href="data:,">\n',
   });
 }
