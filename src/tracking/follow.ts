@@ -56,7 +56,7 @@ function followOne(
       down = false;
       return true;
     } catch (error) {
-      if (!down && !stop.aborted)
+      if (!down)
         say(
           `${name} at ${tracker.place} cannot be told: ${reasonOf(error)}. The run goes on; what it misses is kept, and told later.`,
         );
@@ -66,13 +66,13 @@ function followOne(
   };
   const cycle = (async () => {
     for (let wait = interval; !stop.aborted; ) {
-      wait = (await tell(undefined, stop)) ? interval : Math.min(SLOWEST, 2 * wait);
+      wait = (await tell(undefined, new AbortController().signal)) ? interval : Math.min(SLOWEST, 2 * wait);
       await sleep(wait, undefined, { signal: stop, ref: false }).catch(() => {});
     }
   })();
   return {
     async finish(ending: NonNullable<Told["ending"]>, patience: number): Promise<void> {
-      await cycle;
+      await cycle; // what is under way is not cut: nobody would know whether it came
       const was = down;
       const done = await tell(ending, AbortSignal.timeout(patience));
       if (!done && !was)
