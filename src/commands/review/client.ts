@@ -242,7 +242,7 @@ export function client(browser: Browser): void {
         row.extracted === null ? "" : `  answered ${row.extracted}`,
       ),
       make("div", "prompt", ...row.prompt.map(piece)),
-      make("div", "completion", ...row.pieces.map(piece)),
+      make("div", "completion", ...row.pieces.map(trimmed).map(piece)),
       ...(edited ? [make("h3", "", `Edited by ${edited.reviewer}`), make("pre", "completion", edited.edited!)] : []),
       ...row.decisions.map((one) =>
         make(
@@ -262,6 +262,11 @@ export function client(browser: Browser): void {
       ),
       ...(own ? [] : [make("p", "dim", "You have not decided.")]),
     ];
+  }
+
+  /** Without the empty lines that stand between what is drawn in blocks anyway. */
+  function trimmed(one: Piece): Piece {
+    return one.kind === "text" ? { ...one, text: one.text.replace(/^\n+|\n+$/g, "\n").replace(/^\n/, "") } : one;
   }
 
   function piece(one: Piece | TextPiece): Element {
