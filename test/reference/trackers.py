@@ -73,7 +73,7 @@ uri = f"http://127.0.0.1:{port}"
             "trainer": {
                 "max_length": 128,
                 "per_device_train_batch_size": 8,
-                "max_steps": 900,
+                "max_steps": 1500,
                 "save_steps": 50,
                 "logging_steps": 1,
                 "eval_steps": 100,
@@ -135,7 +135,7 @@ try:
     assert found.info.status == "FINISHED", found.info.status
     assert sorted(point.step for point in history) == sorted(losses), "each step once"
     assert all(abs(point.value - losses[point.step]) < 1e-12 for point in history)
-    assert found.data.params["trainer.max_steps"] == "900"
+    assert found.data.params["trainer.max_steps"] == "1500"
     artefacts = sorted(file.path for file in client.list_artifacts(found.info.run_id))
     report = Path(client.download_artifacts(found.info.run_id, "report.html", str(WORK))).read_bytes()
     assert report == (run / "report.html").read_bytes()
