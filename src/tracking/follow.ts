@@ -44,6 +44,7 @@ function followOne(
 ) {
   let state: unknown = readState(memory)?.state;
   let down = false;
+  let reason = "";
   let progressed = () => {};
   const remember = (next: object) => {
     state = next;
@@ -58,9 +59,10 @@ function followOne(
       down = false;
       return true;
     } catch (error) {
+      reason = reasonOf(error);
       if (!down)
         say(
-          `${name} at ${tracker.place} cannot be told: ${reasonOf(error)}. The run goes on; what it misses is kept, and told later.`,
+          `${name} at ${tracker.place} cannot be told: ${reason}. The run goes on; what it misses is kept, and told later.`,
         );
       down = true;
       return false;
@@ -84,7 +86,8 @@ function followOne(
       progressed();
       const done = await tell(ending, cut.signal);
       clearTimeout(timer);
-      if (!done) say(`${name} at ${tracker.place} does not have all of the run. The same command tells it the rest.`);
+      if (!done)
+        say(`${name} at ${tracker.place} does not have all of the run: ${reason}. The same command tells it the rest.`);
     },
   };
 }
