@@ -79,10 +79,13 @@ function panel(
       const [[at, value]] = points as [readonly [number, number]];
       out.push(`<circle cx="${x(at).toFixed(1)}" cy="${y(value).toFixed(1)}" r="3" class="${colour}"/>`);
     }
-    // named where curves that rise leave room
-    const named = bottom - 10 - LINE * (lines.length - 1 - i);
-    out.push(text(width - RIGHT - 36, named, label, 'text-anchor="end" class="halo"'));
-    out.push(line(width - RIGHT - 30, named - 4, width - RIGHT - 8, named - 4, `class="${colour}" stroke-width="3"`));
+    if (lines.length === 1) out.push(text(width - RIGHT, offset + 20, label, 'text-anchor="end" class="dim"'));
+    else {
+      // named where curves that rise leave room
+      const named = bottom - 10 - LINE * (lines.length - 1 - i);
+      out.push(text(width - RIGHT - 36, named, label, 'text-anchor="end" class="halo"'));
+      out.push(line(width - RIGHT - 30, named - 4, width - RIGHT - 8, named - 4, `class="${colour}" stroke-width="3"`));
+    }
   }
   return out;
 }

@@ -13,13 +13,13 @@ export type Followed = {
 };
 
 export type Following = {
-  /** Tell the rest, as far as that can be done within some seconds. */
+  /** Tell the rest, for as long as some of it comes through every few seconds. */
   end(ending: NonNullable<Told["ending"]>): Promise<void>;
 };
 
 const INTERVAL = 5000; // ms from one look to the next
 const SLOWEST = 60_000; // ms between tries at what does not answer
-const PATIENCE = 20_000; // ms for the end
+const PATIENCE = 20_000; // ms at the end without anything that comes through
 
 /** Follow a run until it ends. `told` says what there is to tell now; `say` hears a sentence now and then. */
 export function follow(
@@ -44,8 +44,11 @@ function followOne(
 ) {
   let state: unknown = readState(memory)?.state;
   let down = false;
+  let reason = "";
+  let progressed = () => {};
   const remember = (next: object) => {
     state = next;
+    progressed();
     writeWhole(memory, encodeState(next));
   };
   /** Whether it could be told. The first failure is said, and the first time that it works again. */
@@ -56,9 +59,10 @@ function followOne(
       down = false;
       return true;
     } catch (error) {
-      if (!down && !stop.aborted)
+      reason = reasonOf(error);
+      if (!down)
         say(
-          `${name} at ${tracker.place} cannot be told: ${reasonOf(error)}. The run goes on; what it misses is kept, and told later.`,
+          `${name} at ${tracker.place} cannot be told: ${reason}. The run goes on; what it misses is kept, and told later.`,
         );
       down = true;
       return false;
@@ -66,17 +70,24 @@ function followOne(
   };
   const cycle = (async () => {
     for (let wait = interval; !stop.aborted; ) {
-      wait = (await tell(undefined, stop)) ? interval : Math.min(SLOWEST, 2 * wait);
+      wait = (await tell(undefined, new AbortController().signal)) ? interval : Math.min(SLOWEST, 2 * wait);
       await sleep(wait, undefined, { signal: stop, ref: false }).catch(() => {});
     }
   })();
   return {
     async finish(ending: NonNullable<Told["ending"]>, patience: number): Promise<void> {
-      await cycle;
-      const was = down;
-      const done = await tell(ending, AbortSignal.timeout(patience));
-      if (!done && !was)
-        say(`${name} at ${tracker.place} does not have all of the run. The same command tells it the rest.`);
+      await cycle; // what is under way is not cut: nobody would know whether it came
+      const cut = new AbortController();
+      let timer: NodeJS.Timeout | undefined;
+      progressed = () => {
+        clearTimeout(timer);
+        timer = setTimeout(() => cut.abort(new Error("it takes too long")), patience);
+      };
+      progressed();
+      const done = await tell(ending, cut.signal);
+      clearTimeout(timer);
+      if (!done)
+        say(`${name} at ${tracker.place} does not have all of the run: ${reason}. The same command tells it the rest.`);
     },
   };
 }

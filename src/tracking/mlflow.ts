@@ -16,6 +16,8 @@ const State = z.object({
   /** The checksum of each file that was sent. */
   files: z.record(z.string(), z.string()),
   status: z.string(),
+  /** The time of points of which nobody knows whether they came: told again with it, they are the same points. */
+  sending: z.number().nullable(),
 });
 type State = z.output<typeof State>;
 
@@ -107,7 +109,7 @@ export const mlflow = defineTracker({
             )
           ).run;
         const { run_id, artifact_uri } = made.info;
-        const nothing = { steps: {}, params: {}, results: {}, files: {}, tags: "", status: "RUNNING" };
+        const nothing = { steps: {}, params: {}, results: {}, files: {}, tags: "", status: "RUNNING", sending: null };
         return { run_id, artifact_uri, series: told.series, ...nothing };
       }
 
@@ -148,7 +150,11 @@ export const mlflow = defineTracker({
             await post("runs/log-batch", { run_id, tags: pairs(some) }, signal);
           keep({ tags: contentHash(tags) });
         }
-        const timestamp = Date.now();
+        const time = () => {
+          const timestamp = state!.sending ?? Date.now();
+          keep({ sending: timestamp });
+          return timestamp;
+        };
         const rows = told.metrics.flatMap(({ step = 0, ...metric }) =>
           Object.entries(metric).flatMap(([key, value]) =>
             typeof value === "number" && step > (state!.steps[key] ?? -1)
@@ -157,18 +163,20 @@ export const mlflow = defineTracker({
           ),
         );
         for (const some of inPieces(rows, METRICS)) {
+          const timestamp = time();
           const metrics = some.map(({ key, value, step }) => ({ key, value, step, timestamp }));
           await post("runs/log-batch", { run_id, metrics }, signal);
           const steps = { ...state.steps };
           for (const { name, step } of some) steps[name] = Math.max(steps[name] ?? -1, step);
-          keep({ steps });
+          keep({ steps, sending: null });
         }
         const last = told.metrics.at(-1)?.step ?? 0;
         const results = Object.entries(told.results).filter(([name, value]) => state!.results[name] !== value);
         for (const some of inPieces(results, METRICS)) {
+          const timestamp = time();
           const metrics = some.map(([name, value]) => ({ key: keyOf(name), value, step: last, timestamp }));
           await post("runs/log-batch", { run_id, metrics }, signal);
-          keep({ results: { ...state.results, ...Object.fromEntries(some) } });
+          keep({ results: { ...state.results, ...Object.fromEntries(some) }, sending: null });
         }
         if (artifacts && told.ending) await sendFiles(told, state, keep, signal);
         if (status !== state.status) {

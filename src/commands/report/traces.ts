@@ -50,6 +50,7 @@ export function traceFacts(folder: string): TraceFacts | undefined {
       const kind = ends!.get(i) === "length" ? "truncated" : KINDS.find((kind) => kind === verdict);
       if (!kind || samples[kind].length >= SHOWN) continue;
       const [row] = rowsIn<Trace>(table.slice(i, i + 1));
+      if (samples[kind].some(({ prompt_id }) => prompt_id === row!.prompt_id)) continue;
       samples[kind].push({ ...row!, tokens });
     }
   }
@@ -83,5 +84,5 @@ function histogram(lengths: readonly number[], accepted: readonly boolean[]): Tr
     bar.count++;
     if (accepted[i]) bar.accepted++;
   }
-  return bars;
+  return bars.slice(bars.findIndex(({ count }) => count > 0));
 }

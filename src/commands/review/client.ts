@@ -91,7 +91,8 @@ export function client(browser: Browser): void {
   let shown: Whole | undefined;
   let version = -1;
   let asking = 0;
-  let blocks = new Map<number, Line[] | "coming">();
+  type Block = { coming: Promise<Line[] | undefined>; lines?: Line[] };
+  let blocks = new Map<number, Block>();
   /** What was said and is not known to be kept. */
   let unsaved = 0;
 
@@ -129,26 +130,34 @@ export function client(browser: Browser): void {
       true,
     );
 
-  async function load(block: number): Promise<void> {
-    if (blocks.has(block)) return;
+  /** The lines of a block; asked for once. */
+  function load(block: number): Promise<Line[] | undefined> {
+    const known = blocks.get(block);
+    if (known) return known.coming;
     const mine = blocks;
-    mine.set(block, "coming");
-    const found = await ask<{
-      total: number;
-      all: number;
-      version: number;
-      rows: Line[];
-      counts: { keep: number; drop: number };
-    }>(`rows?from=${block * BLOCK}&count=${BLOCK}&${query()}`);
-    if (mine !== blocks) return;
-    mine.set(block, found.rows);
-    total = found.total;
-    version = found.version;
-    inner.style.height = `${total * ROW}px`;
-    say(
-      `${found.total.toLocaleString()} of ${found.all.toLocaleString()} · kept ${found.counts.keep.toLocaleString()} · dropped ${found.counts.drop.toLocaleString()}`,
-    );
-    draw();
+    const entry: Block = { coming: Promise.resolve(undefined) };
+    mine.set(block, entry);
+    entry.coming = (async () => {
+      type Found = {
+        total: number;
+        all: number;
+        version: number;
+        rows: Line[];
+        counts: { keep: number; drop: number };
+      };
+      const found = await ask<Found>(`rows?from=${block * BLOCK}&count=${BLOCK}&${query()}`);
+      if (mine !== blocks) return undefined;
+      entry.lines = found.rows;
+      total = found.total;
+      version = found.version;
+      inner.style.height = `${total * ROW}px`;
+      say(
+        `${found.total.toLocaleString()} of ${found.all.toLocaleString()} · kept ${found.counts.keep.toLocaleString()} · dropped ${found.counts.drop.toLocaleString()}`,
+      );
+      draw();
+      return found.rows;
+    })();
+    return entry.coming;
   }
 
   function draw(): void {
@@ -158,7 +167,7 @@ export function client(browser: Browser): void {
     for (let n = first; n < last; n++) {
       const block = blocks.get(Math.floor(n / BLOCK));
       if (!block) void load(Math.floor(n / BLOCK)).catch(failed);
-      const line = block && block !== "coming" ? block[n % BLOCK] : undefined;
+      const line = block?.lines?.[n % BLOCK];
       const node = line
         ? make(
             "div",
@@ -197,9 +206,7 @@ export function client(browser: Browser): void {
   async function show(): Promise<void> {
     const asked = ++asking;
     const n = selected;
-    await load(Math.floor(n / BLOCK));
-    const block = blocks.get(Math.floor(n / BLOCK));
-    const line = block && block !== "coming" ? block[n % BLOCK] : undefined;
+    const line = (await load(Math.floor(n / BLOCK)))?.[n % BLOCK];
     if (!line) return;
     const whole = await ask<Whole>(`row?i=${line.i}`);
     if (asked !== asking) return; // another one was selected meanwhile
@@ -235,7 +242,7 @@ export function client(browser: Browser): void {
         row.extracted === null ? "" : `  answered ${row.extracted}`,
       ),
       make("div", "prompt", ...row.prompt.map(piece)),
-      make("div", "completion", ...row.pieces.map(piece)),
+      make("div", "completion", ...row.pieces.map(trimmed).map(piece)),
       ...(edited ? [make("h3", "", `Edited by ${edited.reviewer}`), make("pre", "completion", edited.edited!)] : []),
       ...row.decisions.map((one) =>
         make(
@@ -255,6 +262,11 @@ export function client(browser: Browser): void {
       ),
       ...(own ? [] : [make("p", "dim", "You have not decided.")]),
     ];
+  }
+
+  /** Without the empty lines that stand between what is drawn in blocks anyway. */
+  function trimmed(one: Piece): Piece {
+    return one.kind === "text" ? { ...one, text: one.text.replace(/^\n+|\n+$/g, "\n").replace(/^\n/, "") } : one;
   }
 
   function piece(one: Piece | TextPiece): Element {

@@ -35,7 +35,7 @@ ${choice("decided", "decided", { no: "not yet", any: "by somebody", keep: "kept"
     title: `Review of ${title}`,
     css: CSS,
     body,
-    policy: `script-src 'nonce-${nonce}'; connect-src 'self'`,
+    policy: `script-src 'nonce-${nonce}'; connect-src 'self'; img-src data:`,
     head: '<link rel="icon" href="data:,">\n',
   });
 }
@@ -63,4 +63,4 @@ footer { border-top: 1px solid var(--line); display: flex; flex-wrap: wrap; gap:
 kbd { font: 600 12px ui-monospace, monospace; border: 1px solid var(--line); border-radius: .25rem; padding: 0 .25rem; }
 #editor { position: fixed; inset: 8vh 5vw; background: var(--panel); border: 1px solid var(--line); border-radius: .6rem; padding: 1rem; display: flex; flex-direction: column; gap: .5rem; z-index: 2; }
 #editor[hidden] { display: none; } #editor p { margin: 0; } textarea { flex: 1; font: 13px/1.5 ui-monospace, monospace; }
-@media (max-width: 700px) { main { grid-template-columns: 1fr; grid-template-rows: 2fr 3fr; } #list { border-right: 0; border-bottom: 1px solid var(--line); } }`;
+@media (max-width: 700px) { #status { order: 1; flex-basis: 100%; } main { grid-template-columns: 1fr; grid-template-rows: 2fr 3fr; } #list { border-right: 0; border-bottom: 1px solid var(--line); } }`;
