@@ -50,5 +50,7 @@ export type Judgement = {
   extracted: string | null;
   /** Why it was not accepted, or what made it correct. */
   reason: string;
+  /** Of the rule that judged correctness, where it has versions. */
+  rule_version?: string | null;
   accepted: boolean;
 };

@@ -75,7 +75,7 @@ const optional = (rows: readonly Rollout[], types: Partial<Record<keyof Rollout,
 
 /** A row as it was kept. */
 export function rolloutOf(row: Rollout & Partial<Judgement>): Rollout {
-  const { rewards, reward, verdict, extracted, reason, accepted, ...rollout } = row;
+  const { rewards, reward, verdict, extracted, reason, rule_version = null, accepted, ...rollout } = row;
   return rewards === undefined
     ? rollout
     : {
@@ -86,6 +86,7 @@ export function rolloutOf(row: Rollout & Partial<Judgement>): Rollout {
           verdict: verdict!,
           extracted: extracted!,
           reason: reason!,
+          rule_version,
           accepted: accepted!,
         },
       };

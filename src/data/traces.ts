@@ -134,6 +134,7 @@ export function judgedColumns(judged: readonly Judgement[]): Record<string, Data
     verdict: column(new Utf8(), judged, "verdict"),
     extracted: column(new Utf8(), judged, "extracted"),
     reason: column(new Utf8(), judged, "reason"),
+    rule_version: column(new Utf8(), judged, "rule_version"),
     accepted: column(new Bool(), judged, "accepted"),
   };
 }

@@ -108,6 +108,7 @@ function judgement(rewards: readonly WeightedReward[], scores: readonly Score[])
     verdict: scores[judging]?.verdict ?? "unknown",
     extracted: scores[judging]?.extracted ?? null,
     reason: rewards.length > 0 ? `${rewards[deciding]!.name}: ${scores[deciding]!.reason}` : "nothing was asked",
+    rule_version: scores[judging]?.version ?? null,
     accepted: failing < 0,
   };
 }

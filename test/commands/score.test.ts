@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { writeDataset } from "../../src/data/dataset-folder.ts";
 import { readTables, type Table } from "../../src/data/tables.ts";
 import { inTables, type Trace, tracesTable } from "../../src/data/traces.ts";
+import { GRADER_VERSION } from "../../src/rewards/math/index.ts";
 import { distill } from "../support/cli.ts";
 import { scratch } from "../support/students.ts";
 import { trace } from "../support/traces.ts";
@@ -43,9 +44,10 @@ test("rows of JSON lines are judged on several threads and come back in their or
     rows.map(({ verdict }) => verdict),
     ROWS.map((_, i) => expected(i)),
   );
-  const { verdict, accepted, reward, extracted, reason, rewards: scores, ...row } = rows[2]!;
+  const { verdict, accepted, reward, extracted, reason, rule_version, rewards: scores, ...row } = rows[2]!;
   assert.deepEqual(row, ROWS[2]);
   assert.deepEqual([verdict, accepted, reward, extracted, scores], ["correct", true, 1, "2", { accuracy: 1 }]);
+  assert.equal(rule_version, GRADER_VERSION);
   assert.match(String(reason), /^accuracy: /);
   const again = await distill("score", dataset, "--rewards", rewards, "--output", output);
   assert.equal(again.code, 1);
@@ -89,7 +91,7 @@ test("traces of a run are compared with the verdicts that they have, and nothing
   const drawn = (row: object) => ({ ...row, ...Object.fromEntries(JUDGED.map((name) => [name, 0])) });
   assert.deepEqual(rows.map(drawn), traces.map(drawn));
 });
-const JUDGED = ["rewards", "reward", "verdict", "extracted", "reason", "accepted"];
+const JUDGED = ["rewards", "reward", "verdict", "extracted", "reason", "rule_version", "accepted"];
 
 test("rules that compare the samples of a prompt see all of them, wherever they stand", async () => {
   const rows = [

@@ -37,6 +37,7 @@ export const trace = (prompt_id: string, sample: number, changes: Partial<Trace>
   verdict: "correct",
   extracted: "4",
   reason: "accuracy: equal",
+  rule_version: "2",
   accepted: true,
   ...changes,
 });

@@ -54,11 +54,11 @@ export function extractLenient(completion: string, open = false): Extracted | un
   if (box) return extracted(withPercent(text, box).content, "box");
   const tail = said.slice(-TAIL);
   if (tail.trim() === "") return undefined;
-  const read =
-    text.length <= 600 && said === text && !OPENS_SENTENCE.test(text) ? readAnswer(unexclaimed(text)) : undefined;
-  if (read && read.kind !== "text") return { span: text.trim(), node: read, place: "whole text" };
   const anchored = lastAnchor(tail, ANSWER, 0);
   if (anchored && anchored.node.kind !== "text") return anchored;
+  const isWhole = text.length <= 600 && said === text && !OPENS_SENTENCE.test(text);
+  const read = isWhole ? readAnswer(unexclaimed(text)) : undefined;
+  if (read && read.kind !== "text") return { span: text.trim(), node: read, place: "whole text" };
   const last = lastIn(tail);
   if (last && !(last.node.kind === "symbol")) return last;
   if (anchored) return anchored;
