@@ -136,7 +136,8 @@ function followedBy(text: string, from: number): Said | undefined {
   const [before, after] = number
     ? [text.slice(start, number.start), text.slice(number.end, number.end + 12)]
     : ["", ""];
-  const isChanged = !isHarmless(before.replace(/\b(?:is|are|was)\b/g, " ")) || CHANGED_AFTER.test(after);
+  const isChanged =
+    !isHarmless(before.replace(/\b(?:is|are|was|but|instead|actually|however)\b/g, " ")) || CHANGED_AFTER.test(after);
   if (number && !isChanged) return number;
   if (number) return { content: text.slice(start, end).trim(), start, end, decisive: true };
   if (formula >= 0) return joinedFormulas(text, all, formula, 1);
