@@ -31,7 +31,10 @@ export function series(forms: Forms, called: string, args: readonly Node[]): Fra
   const { add, constant, form, multiply, name, opaque, rational } = forms;
   const [lower, upper, body] = args;
   const start = lower?.kind === "call" && lower.name === "_" ? lower.args[0]! : undefined;
-  const end = upper?.kind === "call" && upper.name === "^" ? rational(form(upper.args[0]!)) : undefined;
+  const end =
+    upper?.kind === "call" && upper.name === "^" && !isInfinite(upper.args[0])
+      ? rational(form(upper.args[0]!))
+      : undefined;
   const bound =
     start?.kind === "relation" && start.ops[0] === "=" && start.parts[0]!.kind === "symbol"
       ? start.parts[0]

@@ -10,7 +10,7 @@ import { ALL_REALS, columnOf, expanded, mergedSets } from "./rewrite.ts";
 export function plusMinus(comparison: Comparison, a: Node, b: Node, depth: number): Rule {
   const [x, y] = [expanded(a), expanded(b)];
   if (x.kind === "set" && y.kind === "set") return matching(comparison, x.items, y.items, depth, true) && "both signs";
-  return lists(comparison, x, y, depth);
+  return comparison.compare(x, y, depth + 1);
 }
 
 /** Two lists, or a list and what may say the same. */

@@ -26,7 +26,9 @@ export function expanded(node: Node): Node {
   }
   if (!hasPlusMinus(node)) return node;
   const items = [withSigns(node, 1), withSigns(node, -1)];
-  return { kind: "set", written: false, joint: "or", items };
+  // x ≠ ±2 is neither.
+  const joint = node.kind === "relation" && node.ops.includes("!=") ? "and" : "or";
+  return { kind: "set", written: false, joint, items };
 }
 
 /** The tree with its upper (1) or lower (−1) signs. */

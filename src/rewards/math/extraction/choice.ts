@@ -1,6 +1,7 @@
 /** @file Letters of multiple choice: which an answer is, and which a completion chooses. */
 
 import { lastBox } from "./boxes.ts";
+import { withoutDoubt } from "./denials.ts";
 import { plainWords } from "./text.ts";
 
 const JOINT = "(?:\\s*[,;、/&]\\s*(?:and\\s|or\\s)?\\s*|\\s+(?:and|or|et|ou|und|oder|y|o)\\s+|\\s*[和与及或]\\s*|\\s+)";
@@ -14,7 +15,10 @@ const OPEN = "?";
 /** The letters, where a text is nothing but letters: C, (C), A and D, ABD. */
 export function lettersOnly(text: string): string | undefined {
   if (text.length > 80) return undefined;
-  const words = plainWords(text).replace(/^(?:options?|choices?|answers?)\s*:?\s+(?=\(?[A-J])/i, "");
+  const words = plainWords(text.replace(/\\[{}]/g, " ")).replace(
+    /^(?:options?|choices?|answers?)\s*:?\s+(?=\(?[A-J])/i,
+    "",
+  );
   if (/^[A-J]{2,6}$/.test(words)) return isAscending(words) ? words : undefined;
   if (!ONLY_LETTERS.test(words)) return undefined;
   const found = [...new Set(words.match(/[A-J]/g))].sort().join("");
@@ -69,7 +73,7 @@ const SMALL = /^\s*(?:\bis\b|:|=)?\s*(?:is|:)?\s*\(?([a-h])\)?\s*(?:[.,;]|\n|$)/
 
 /** The letters that a completion chooses: after "answer", in its box, at its start, at its end. */
 export function findChoice(completion: string): string | undefined {
-  let text = completion.slice(-6_000);
+  let text = withoutDoubt(completion.slice(-6_000));
   for (const pattern of REJECTED) text = text.replace(pattern, (found) => " ".repeat(found.length));
   const box = lastBox(text);
   const boxed = box && choiceIn(box.content);

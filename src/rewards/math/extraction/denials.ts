@@ -5,14 +5,14 @@ const raw = String.raw;
 /** A number or a formula, as what is denied. */
 const VALUE = raw`(?:\$[^$\n]{1,80}\$|\\\([^\n]{1,80}?\\\)|\*\*[^*\n]{1,40}\*\*|[-+−]?[\d\\][^\s,;!?，。；！？]{0,80}?(?=[.,;!?)]?(?:\s|$)|[，。；！？)]))`;
 const NOT = raw`(?:\b(?:is|are|was|were|does|do|could|would|should|must|may|might|will|can)\s?n[’']?t|\bcannot|\bcan not|\bcan[’']t|\bnot|\bnever|\bneither|\bno longer|\banything but|\brather than|\binstead of|\breject(?:s|ed)?|\bdiscard(?:s|ed)?)`;
-const FILLING = raw`(?:\s+(?:be|equal(?:\s+to)?|simply|just|the|an?|answer|value|is))*`;
+const FILLING = raw`(?:\s+(?:be|equal(?:\s+to)?|simply|just|really|exactly|actually|quite|even|necessarily|truly|the|an?|answer|value|is))*`;
 const ANSWER = raw`(?:\b(?:answer|result|solution|value)\b[^.,;!?\n\d]{0,20}?\s)`;
 const COMPARED = raw`(?:(?:more|less|greater|larger|smaller|fewer|higher|lower) than(?: or equal to)?|at (?:least|most)|up to|over|under|above|below|nearly|almost)`;
 
 const DENIED: readonly RegExp[] = [
   // The answer is not (equal to) 42 or 43; it cannot be 42; 41, not 42; rather than 42.
-  raw`${NOT}${FILLING}\s+${VALUE}(?:\s+(?:or|nor)\s+${VALUE})*`,
-  raw`(?:n['’]est pas|n['’]est plus|no es|não é|non è|ist nicht|не(?: равен)?|不是|不等于|ではない)\s*:?\s*${VALUE}`,
+  raw`${NOT}${FILLING}\s+${VALUE}(?:\s*,\s*${VALUE})*(?:\s*,?\s+(?:or|nor)\s+${VALUE})*`,
+  raw`(?:n['’]est pas|n['’]est plus|no es|não é|non è|ist nicht|\bnicht|\bpas|не(?: равен)?|并不是|不是|不等于|ではない)\s*:?\s*${VALUE}`,
   // 42 is not the answer; 42 would be wrong; 42 is too large.
   raw`${VALUE}\s*,?\s*(?:(?:but|which|that|it|this)\s+)?(?:is|was|are|were|would be|can|could|cannot|can[’']t|seems)\s?(?:n[’']t|not|incorrect|wrong|false|impossible|too|invalid|rejected|extraneous|out)\b[^.,;!?\n]*`,
   raw`${VALUE}\s*(?:是错的|不对|不是答案|ist falsch|es incorrecto|est faux|неверно)`,
@@ -34,6 +34,9 @@ const DOUBT = /(?<=\b(?:or|and)) (?:maybe|possibly|perhaps|probably|even)(?= )/g
 
 /** No denial is read further from the end. */
 const REACH = 2_000;
+
+/** The text without doubt between what is joined. */
+export const withoutDoubt = (text: string): string => text.replace(DOUBT, blank);
 
 const blank = (found: string) => " ".repeat(found.length);
 

@@ -1,11 +1,12 @@
 /** @file Where a completion gives its answer. */
 
 import { LIMITS } from "../limits.ts";
+import { isHarmless } from "../reading/prose.ts";
 import { isCode, readAnswer } from "../reading/read.ts";
 import type { Node } from "../tree.ts";
 import { lastBox } from "./boxes.ts";
 import { withoutDenials } from "./denials.ts";
-import { formulas, joinedFormulas, type Span, withPercent } from "./formulas.ts";
+import { formulas, joinedFormulas, type Said, type Span, withPercent } from "./formulas.ts";
 import { firstFormula, lastFormula, leadingFormula } from "./plain-formulas.ts";
 
 export type Place = "box" | "answer tag" | "final answer" | "answer" | "whole text" | "last formula" | "words";
@@ -50,15 +51,15 @@ export function extractLenient(completion: string, open = false): Extracted | un
   // "Final answer: the digits are … Answer: 9"
   const later = final && lastAnchor(said, EXPLICIT, final.end);
   if (later && later.node.kind !== "text") return later;
-  if (final && final.node.kind !== "text") return final;
+  if (final && (final.decisive || final.node.kind !== "text")) return final;
   if (box) return extracted(withPercent(text, box).content, "box");
   const tail = said.slice(-TAIL);
   if (tail.trim() === "") return undefined;
-  const read =
-    text.length <= 600 && said === text && !OPENS_SENTENCE.test(text) ? readAnswer(unexclaimed(text)) : undefined;
-  if (read && read.kind !== "text") return { span: text.trim(), node: read, place: "whole text" };
   const anchored = lastAnchor(tail, ANSWER, 0);
-  if (anchored && anchored.node.kind !== "text") return anchored;
+  if (anchored && (anchored.decisive || anchored.node.kind !== "text")) return anchored;
+  const isWhole = text.length <= 600 && said === text && !OPENS_SENTENCE.test(text);
+  const read = isWhole ? readAnswer(unexclaimed(text)) : undefined;
+  if (read && read.kind !== "text") return { span: text.trim(), node: read, place: "whole text" };
   const last = lastIn(tail);
   if (last && !(last.node.kind === "symbol")) return last;
   if (anchored) return anchored;
@@ -104,34 +105,47 @@ function extracted(span: string, place: Place): Extracted {
 }
 
 /** What follows the last anchor that begins at `from` or later and has something after it. */
-function lastAnchor(text: string, anchor: RegExp, from: number): (Extracted & { end: number }) | undefined {
+function lastAnchor(
+  text: string,
+  anchor: RegExp,
+  from: number,
+): (Extracted & { end: number; decisive: boolean }) | undefined {
   const start = Math.max(from, text.length - TAIL);
   const found = [...text.slice(start).matchAll(anchor)].slice(-4).reverse();
   for (const match of found) {
     const after = start + match.index + match[0].length;
     const place = anchor === FINAL ? "final answer" : "answer";
     const answer = followedBy(text, after);
-    if (answer) return { ...extracted(answer.content, place), end: after };
+    if (answer) return { ...extracted(answer.content, place), end: after, decisive: answer.decisive ?? false };
   }
   return undefined;
 }
 
 /** The formula right after a place, or the first one of the clause that begins there, or its words. */
-function followedBy(text: string, from: number): Span | undefined {
+function followedBy(text: string, from: number): Said | undefined {
   const skipped = /^(?:[\s:"“*]|\\")*/.exec(text.slice(from, from + 40))![0].length;
   const start = from + skipped;
   const all = formulas(text.slice(start, start + 2_500)).map((span) => moved(span, start));
   if (all[0]?.start === start) return joinedFormulas(text, all, 0, 1);
   const end = clauseEnd(text, start);
   const leading = leadingFormula(text, start, end);
-  if (leading) return leading;
+  if (leading && !CHANGED_AFTER.test(text.slice(leading.end, leading.end + 12))) return leading;
   const formula = all.findIndex((span) => span.start < end);
   const number = firstFormula(text, start, formula < 0 ? end : all[formula]!.start);
-  if (number) return number;
+  // "half of 7", "negative 7", "7 squared"
+  const [before, after] = number
+    ? [text.slice(start, number.start), text.slice(number.end, number.end + 12)]
+    : ["", ""];
+  const isChanged =
+    !isHarmless(before.replace(/\b(?:is|are|was|but|instead|actually|however)\b/g, " ")) || CHANGED_AFTER.test(after);
+  if (number && !isChanged) return number;
+  if (number) return { content: text.slice(start, end).trim(), start, end, decisive: true };
   if (formula >= 0) return joinedFormulas(text, all, formula, 1);
   const words = text.slice(start, end).trim();
   return words === "" || words.length > 80 ? undefined : { content: words, start, end };
 }
+
+const CHANGED_AFTER = /^\s+(?:squared|cubed|factorial|halves|thirds|doubled)\b/;
 
 const moved = (span: Span, by: number): Span => ({ ...span, start: span.start + by, end: span.end + by });
 

@@ -3,6 +3,9 @@
 /** A piece of a text and where it stands. */
 export type Span = { content: string; start: number; end: number };
 
+/** A piece that is the answer even where it reads as words. */
+export type Said = Span & { decisive?: boolean };
+
 /** Characters of a formula that are read. */
 export const LONGEST = 2_000;
 

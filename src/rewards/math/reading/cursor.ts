@@ -2,7 +2,7 @@
 
 import { Beyond, LIMITS } from "../limits.ts";
 import { lex } from "./lex.ts";
-import { type Token, Unreadable } from "./tokens.ts";
+import { isSignToken, type Token, Unreadable } from "./tokens.ts";
 
 export type Cursor = ReturnType<typeof openCursor>;
 
@@ -75,7 +75,14 @@ export function openCursor(source: string) {
         end++;
       const kept = tokens
         .slice(at, end)
-        .filter((token) => !(token.type === "sign" && (token.sign === "&" || token.sign === "newline")));
+        .filter((token) => !isSignToken(token, "&"))
+        // A line that begins with = goes on, another one says something else.
+        .flatMap((token, i, all) => {
+          if (!isSignToken(token, "newline")) return [token];
+          const next = all[i + 1];
+          const goesOn = i === 0 || !next || next.type === "relation" || next.type === "sign";
+          return goesOn ? [] : [{ type: "sign" as const, sign: ",", space: true }];
+        });
       tokens.splice(at, end - at, ...kept);
     },
     nested: <T>(inner: () => T): T => {

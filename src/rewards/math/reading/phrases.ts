@@ -83,6 +83,7 @@ export function unitOf(cursor: Cursor, value: Node): Node | undefined {
     skip();
     if (next!.type === "unit" && next!.name === "degree" && peek()?.type !== "word") break;
   }
+  if (parts.every((part) => part === "squared" || part === "cubed")) return unreadable("a power in words");
   return withUnit(value, parts.join(" "));
 }
 

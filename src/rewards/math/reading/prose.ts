@@ -6,7 +6,7 @@ const table = (words: string): ReadonlySet<string> => new Set(words.trim().split
 
 /** Words that may stand before a value and say nothing. */
 const INTRODUCING = table(`
-  the all final answer result solution value is are equals equal to so thus hence therefore we get have it total of
+  the all base final answer result solution value is are equals equal to so thus hence therefore we get have it total of
   approximately about around roughly approx approx. exactly nearly circa ca our that this he she they there will be
   has gets needs costs makes sum final: answer: is: =
   约 大约 约为 答 答案 答案是 共 等于 为 是`);
@@ -54,6 +54,6 @@ export function isHarmless(text: string): boolean {
 
 /** Whether words only say of which letters the answer holds: "for all x", "where c is a constant". */
 export const opensQualifier = (text: string): boolean =>
-  /^\s*,?\s*(?:for (?:all|any|every|each|some|arbitrary)\b|for (?:real|integer|positive|nonnegative|non-negative|natural|constants?)\b|where\b|∀|с любым|pour tout|für alle|para todo|对于?任意|其中)/i.test(
+  /^\s*,?\s*(?:for (?:all|any|every|each|some|arbitrary)\b|for (?:real|integer|positive|nonnegative|non-negative|natural|constants?)\b|where\b|for$|∀|с любым|pour tout|für alle|para todo|对于?任意|其中)/i.test(
     text,
   );

@@ -22,13 +22,20 @@ export function readAnswer(source: string): Node {
   if (inWords !== undefined) return number(integer(inWords));
   if (isCode(text)) return { kind: "text", text: source };
   try {
-    return parsed(describedNumbers(text) ?? combinations(text));
+    return parsed(describedNumbers(text) ?? combinations(withoutBrackets(text)));
   } catch (error) {
     // What is no mathematics, or too much of it, is compared as words.
     if (error instanceof Unreadable || error instanceof Beyond) return { kind: "text", text };
     throw error;
   }
 }
+
+/** A letter's kind of number in brackets at the end: (k ∈ ℤ). */
+const withoutBrackets = (text: string) =>
+  text.replace(
+    /[\\ ,;]*\(\s?([a-zA-Z](?:\s?,\s?[a-zA-Z])*)\s?(\\in|∈)\s?(\\mathbb\s?\{?[ZNRQC]\}?|[ℤℕℝℚZNRQ])\s?\)$/,
+    ", $1 $2 $3",
+  );
 
 /** C_5^2, C(5,2) and _5C_2 count choices where both are numbers. */
 const combinations = (text: string) =>

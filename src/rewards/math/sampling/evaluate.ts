@@ -114,7 +114,8 @@ function series(node: Node & { kind: "call" }, point: Point): Value {
   const [first, last] = [evaluate(start.parts[1]!, point), evaluate(upper.args[0], point)];
   const terms = last.re - first.re + 1;
   if (![first, last].every(({ re, im, error }) => im === 0 && error === 0 && Number.isInteger(re))) return UNDEFINED;
-  if (terms < 0 || terms > TERMS) return UNDEFINED;
+  // An empty sum says nothing of its formula: n may start at 1.
+  if (terms < 1 || terms > TERMS) return UNDEFINED;
   const values = new Map(point.symbols);
   const inner: Point = { ...point, symbols: values };
   let result = real(node.name === "sum" ? 0 : 1, 0);
