@@ -4,6 +4,7 @@ import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { openBubblewrap } from "../../src/rewards/sandbox/bubblewrap.ts";
 import { openSandbox, type Request, type Sandbox } from "../../src/rewards/sandbox/process.ts";
+import { processorTime } from "./processor-time.ts";
 
 const { values } = parseArgs({
   options: { programs: { type: "string", default: "200" }, processes: { type: "string", default: "2" } },
@@ -60,15 +61,18 @@ async function measure(name: string, open: () => Promise<Sandbox | undefined>, l
   const kinds = kindsOf(language);
   const start = performance.now();
   const sandbox = await open();
-  if (!sandbox) return console.log(`| ${name} | does not work here | | |`);
+  if (!sandbox) return console.log(`| ${name} | does not work here | | | | |`);
   await right(sandbox, kinds[0]!);
   const cold = seconds(start);
   const rates: string[] = [];
   for (const kind of kinds) {
     await Promise.all(Array.from({ length: 2 * processes }, () => right(sandbox, kind))); // every process has started
+    const before = processorTime();
     const warm = performance.now();
     await Promise.all(Array.from({ length: programs }, () => right(sandbox, kind)));
     rates.push((programs / seconds(warm)).toFixed(0));
+    const after = processorTime();
+    rates.push(before === undefined || after === undefined ? "–" : ((after - before) / programs).toFixed(1));
   }
   sandbox.close();
   console.log(`| ${name} | ${cold.toFixed(1)} | ${rates.join(" | ")} |`);
@@ -79,7 +83,7 @@ console.log(
   `${processor?.model}, ${cpus().length} cores, load ${loadavg()[0]!.toFixed(1)}, Node ${process.version}; ${processes} processes, ${programs} programs of each kind\n`,
 );
 console.log(
-  "| sandbox | s from its start to the first verdict | programs/s, from an input | programs/s, called by a test |\n|---|---|---|---|",
+  "| sandbox | s from its start to the first verdict | programs/s, from an input | ms of processors each | programs/s, called by a test | ms of processors each |\n|---|---|---|---|---|---|",
 );
 await measure(
   "Python in WebAssembly",
