@@ -10,6 +10,8 @@ export type Source = {
   name?: string;
   /** The model that it was trained from, as the hub has it: owner/name. */
   base?: string;
+  /** The adapter that was trained, as PEFT lays it out, and the model that it is beside. */
+  adapter?: { folder: string; base: string };
 };
 
 export type Exported = {
@@ -18,6 +20,8 @@ export type Exported = {
   /** The file or the folder to load. */
   path: string;
   bytes: number;
+  /** The folder of the model that a file needs beside it; others are whole. */
+  base?: string;
   /** What is not as the name says, a sentence each. */
   notes?: readonly string[];
 };

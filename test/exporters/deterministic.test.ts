@@ -7,11 +7,13 @@ import { sha256 } from "../../src/core/hash.ts";
 import { GGUF_TYPES } from "../../src/exporters/gguf/types.ts";
 import type * as exporters from "../../src/exporters/index.ts";
 import { DTYPES } from "../../src/exporters/onnx/storage.ts";
+import { writeAdapter } from "../support/lora.ts";
 import { scratch, writeStudent } from "../support/students.ts";
 
 /** Everything that each exporter can write, in an order and in the other one. */
 const OPTIONS: Record<keyof typeof exporters, [object, object]> = {
   gguf: [{ types: GGUF_TYPES }, { types: GGUF_TYPES.toReversed() }],
+  gguf_lora: [{ types: ["f16", "f32"] }, { types: ["f32", "f16"] }],
   onnx: [
     { dtypes: DTYPES, max_file_bytes: 100_000 },
     { dtypes: DTYPES.toReversed(), max_file_bytes: 100_000 },
@@ -24,6 +26,7 @@ const other = join(folder, "other");
 before(async () => {
   await writeStudent(student);
   await writeStudent(other, { hidden_size: 64, num_hidden_layers: 1, tie_word_embeddings: false }, 4);
+  for (const base of [student, other]) await writeAdapter(`${base}-adapter`, base);
 });
 
 /** The hash of every file of an export that a process of its own made. */
@@ -40,6 +43,6 @@ function exported(exporter: string, name: string, options: object, ...before: st
 for (const [exporter, [options, turned]] of Object.entries(OPTIONS))
   test(`${exporter} writes the same bytes whatever its process compiled and exported before, in whichever order`, () => {
     const fresh = exported(exporter, "fresh", options);
-    assert.ok(Object.keys(fresh).length >= 4);
+    assert.ok(Object.keys(fresh).length >= 2);
     assert.deepEqual(exported(exporter, "used", turned, other), fresh);
   });
