@@ -10,6 +10,8 @@ export type Source = {
   name?: string;
   /** The model that it was trained from, as the hub has it: owner/name. */
   base?: string;
+  /** The adapter that was trained, as PEFT lays it out, and the model that it is beside. */
+  adapter?: { folder: string; base: string };
 };
 
 export type Exported = {
@@ -20,6 +22,8 @@ export type Exported = {
   bytes: number;
   /** The export whose weights it has too, where it has another name: its limit at the gate, and measured once for both. */
   same_as?: string;
+  /** The folder of the model that a file needs beside it; others are whole. */
+  base?: string;
   /** What is not as the name says, a sentence each. */
   notes?: readonly string[];
 };

@@ -27,6 +27,8 @@ export const MAX_MEAN_KL: Record<string, number> = {
   "gguf-q5_0": 0.3,
   "gguf-q4_k_m": 0.5,
   "gguf-q4_0": 0.5,
+  "gguf_lora-f32": 1e-4,
+  "gguf_lora-f16": 1e-3,
   "onnx-fp32": 1e-4,
   "onnx-fp16": 1e-3,
   "onnx-q8": 1e-2,

@@ -24,8 +24,8 @@ export type LlamaScorer = {
   close(): Promise<void>;
 };
 
-/** Open a GGUF file for scoring on the CPU: no flash attention and a float32 cache, whose rounding would hide the file's. */
-export async function openLlamaScorer(path: string): Promise<LlamaScorer> {
+/** Open a GGUF file, and an adapter to it, for scoring on the CPU: no flash attention and a float32 cache, whose rounding would hide the file's. */
+export async function openLlamaScorer(path: string, lora?: string): Promise<LlamaScorer> {
   const { LlamaLogLevel } = await import("node-llama-cpp"); // slow to load
   const llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error });
   const model = await llama.loadModel({ modelPath: path });
@@ -37,6 +37,7 @@ export async function openLlamaScorer(path: string): Promise<LlamaScorer> {
         contextSize: tokens.length + MARGIN,
         batchSize: BATCH,
         ...threads,
+        ...(lora ? { lora } : {}),
         flashAttention: false,
         experimentalKvCacheKeyType: "F32",
         experimentalKvCacheValueType: "F32",

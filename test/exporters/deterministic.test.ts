@@ -7,6 +7,7 @@ import { sha256 } from "../../src/core/hash.ts";
 import { GGUF_TYPES } from "../../src/exporters/gguf/types.ts";
 import type * as exporters from "../../src/exporters/index.ts";
 import { DTYPES } from "../../src/exporters/onnx/storage.ts";
+import { writeAdapter } from "../support/lora.ts";
 import { scratch, writeStudent } from "../support/students.ts";
 
 /** Everything that each exporter can write, in an order and in the other one. */
@@ -20,6 +21,7 @@ const OPTIONS: Record<keyof typeof exporters, [object, object]> = {
     { dtypes: ["q4f16", "q8"], max_new_tokens: 8, title: "A" },
     { title: "A", max_new_tokens: 8, dtypes: ["q4f16", "q8"] },
   ],
+  gguf_lora: [{ types: ["f16", "f32"] }, { types: ["f32", "f16"] }],
   onnx: [
     { dtypes: DTYPES, max_file_bytes: 100_000, transformers_js: 4 },
     { dtypes: DTYPES.toReversed(), max_file_bytes: 100_000, transformers_js: 4 },
@@ -34,6 +36,7 @@ before(async () => {
   await writeStudent(other, { hidden_size: 64, num_hidden_layers: 1, tie_word_embeddings: false }, 4);
   for (const place of [student, other])
     writeFileSync(join(place, "chat_template.jinja"), "{% for m in messages %}{{ m.content }}={% endfor %}");
+  for (const base of [student, other]) await writeAdapter(`${base}-adapter`, base);
 });
 
 /** The hash of every file of an export that a process of its own made. */

@@ -164,7 +164,7 @@ const LIES: [name: string, file: () => string, message: RegExp][] = [
     /the tensor "t" twice/,
   ],
   ["a missing file", () => join(folder, "missing"), /Cannot open/],
-  ["a folder", () => folder, /it is not a file/],
+  ["a folder", () => folder, /is a folder\. Expected a GGUF file/],
 ];
 
 for (const [name, file, message] of LIES)

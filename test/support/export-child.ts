@@ -10,6 +10,9 @@ import { tokenInputs } from "../../src/generation/tokens.ts";
 import { createModel, readConfig } from "../../src/models/load.ts";
 import { linear } from "../../src/nn/linear.ts";
 
+/** A student, with the adapter beside its folder. */
+const sourceOf = (folder: string) => ({ folder, adapter: { folder: `${folder}-adapter`, base: folder } });
+
 const [type, folder, output, options, other] = process.argv.slice(2) as [string, string, string, string, string?];
 const exporter = create(exporters, { type, ...JSON.parse(options) }, "exporter");
 
@@ -19,6 +22,6 @@ if (other) {
     const hidden = model.hidden(tokenInputs(batchShape(1, length, model.head.shape[0] as number)));
     emit({ logits: linear(hidden, model.head) }, targets.cpu);
   }
-  await exporter({ folder: other }, join(output, "other"));
+  await exporter(sourceOf(other), join(output, "other"));
 }
-await exporter({ folder }, join(output, "export"));
+await exporter(sourceOf(folder), join(output, "export"));

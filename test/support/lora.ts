@@ -1,9 +1,19 @@
 /** @file Small models with adapters. */
 
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { seededRandom } from "../../src/core/random.ts";
 import type { Batch } from "../../src/data/batch.ts";
 import { tokenFeeds, tokenInputs } from "../../src/generation/tokens.ts";
-import { createModel, initialWeights, type ModelConfig, type Weight } from "../../src/models/load.ts";
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapterConfig } from "../../src/models/adapter-folder.ts";
+import {
+  createModel,
+  initialWeights,
+  type ModelConfig,
+  readConfig,
+  saveTensors,
+  type Weight,
+} from "../../src/models/load.ts";
 import { LoraOptions } from "../../src/models/lora.ts";
 import type { Model, ModelOptions } from "../../src/models/model.ts";
 import { linear } from "../../src/nn/linear.ts";
@@ -42,4 +52,19 @@ export async function logitsOf(device: Device, model: Model, batch: Batch): Prom
   const { logits } = await program.run(tokenFeeds(batch));
   await program.release();
   return logits!.data as Float32Array;
+}
+
+/** An adapter at random to the model in the folder `base`, as PEFT lays one out. */
+export async function writeAdapter(folder: string, base: string, lora: Partial<LoraOptions> = {}): Promise<string> {
+  const options = LoraOptions.parse({ r: 4, lora_alpha: 6, target_modules: "all-linear", ...lora });
+  const model = createModel(readConfig(base), base, { lora: options });
+  const weights = new Map([...randomAdapter(model)].map(({ name, data }) => [name, data]));
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, ADAPTER_CONFIG), JSON.stringify(adapterConfig(model.adapter!, base)));
+  const { parameters, saved, tensorNames } = model.adapter!;
+  for (const { name, data } of initialWeights({ ...model, parameters: saved }, 3))
+    for (const tensor of tensorNames(name)) weights.set(tensor, data);
+  const beside = saved.flatMap(({ name, shape }) => tensorNames(name).map((tensor) => ({ name: tensor, shape })));
+  await saveTensors(join(folder, ADAPTER_WEIGHTS), [...parameters, ...beside], async (name) => weights.get(name)!);
+  return folder;
 }

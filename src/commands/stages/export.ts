@@ -1,5 +1,7 @@
 /** @file The student as files for llama.cpp and transformers.js, each compared with the trained weights. */
 
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "../../core/component.ts";
 import { startProgress } from "../../core/progress.ts";
@@ -54,10 +56,12 @@ export function exportStage(context: Context): Stage {
 }
 
 /** The student with its name, and that of the model on the hub that it was trained from. */
-function described({ recipe, hub }: Context, folder: string): Source {
-  const { student, name } = recipe;
-  const base = "path" in student ? hubName(student.path, hub) : undefined;
-  return { folder, name, ...(base ? { base } : {}) };
+function described(context: Context, folder: string): Source {
+  const { student, name, lora } = context.recipe;
+  if (!("path" in student)) return { folder, name };
+  const base = hubName(student.path, context.hub);
+  const adapter = lora && { folder: placeOf(context, "adapter"), base: student.path };
+  return { folder, name, ...(base ? { base } : {}), ...(adapter ? { adapter } : {}) };
 }
 
 const PARITY = `${NAMES.export}/parity.json`;
@@ -93,21 +97,37 @@ async function compareAll(
   const reports: ParityReport[] = [];
   const progress = startProgress("compare", exported.length * prompts.length, "text");
   try {
-    for (const [i, { name, path }] of exported.entries()) {
+    for (const [i, { name, path, base }] of exported.entries()) {
       if (signal.aborted) return undefined;
       progress.update(i * prompts.length, name);
-      const runner = await openRunner(path);
+      const beside = base ? await baseFile(base) : undefined;
+      const runner = await openRunner(path, beside?.path);
       try {
         const onText = (texts: number) => progress.update(i * prompts.length + texts, name);
         reports.push(await compareRunner(name, runner, continuations, onText));
       } finally {
         await runner.close();
+        beside?.remove();
       }
     }
   } finally {
     progress.end();
   }
   return reports;
+}
+
+/** The model that an adapter is beside, as llama.cpp reads it, for a while. */
+async function baseFile(folder: string): Promise<{ path: string; remove(): void }> {
+  const temporary = mkdtempSync(join(tmpdir(), "distill-base-"));
+  const remove = () => rmSync(temporary, { recursive: true, force: true });
+  try {
+    const spec = { type: "gguf", types: ["f32"] } as { type: string };
+    const [file] = await create(exporters, spec, "exporter")({ folder }, temporary);
+    return { path: file!.path, remove };
+  } catch (error) {
+    remove();
+    throw error;
+  }
 }
 
 /** What programs make of texts, and of the student's own prompts, through each file; false where it was stopped. */
@@ -119,9 +139,10 @@ async function compareTexts(
   signal: AbortSignal,
 ): Promise<boolean> {
   const texts = [...asked, ...textsToEncode(count, tokenizer.added)];
-  const progress = startProgress("encode", exported.length, "file");
+  const whole = exported.filter(({ base }) => !base); // an adapter has no tokenizer
+  const progress = startProgress("encode", whole.length, "file");
   try {
-    for (const [i, { name, path }] of exported.entries()) {
+    for (const [i, { name, path }] of whole.entries()) {
       if (signal.aborted) return false;
       const encoder = await runnerOf(path).openEncoder?.(path);
       try {

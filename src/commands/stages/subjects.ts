@@ -62,7 +62,8 @@ function subjectsOf(context: Context, evaluation: Evaluation, files: readonly Ex
         },
       ]
     : [];
-  const exported = files.map(({ name, path, bytes }): Subject => {
+  const whole = files.filter(({ base }) => !base);
+  const exported = whole.map(({ name, path, bytes }): Subject => {
     const absolute = join(output, path);
     return {
       name: `student-${name}`,

@@ -3,4 +3,8 @@ import { openLlamaScorer } from "../../teachers/llama-logits.ts";
 import type { FileRunner } from "./runner.ts";
 
 /** A GGUF file as llama.cpp computes it. */
-export const gguf: FileRunner = { ending: ".gguf", open: openLlamaScorer, openEncoder: openLlamaEncoder };
+export const gguf: FileRunner = {
+  ending: ".gguf",
+  open: (path, base) => (base ? openLlamaScorer(base, path) : openLlamaScorer(path)),
+  openEncoder: openLlamaEncoder,
+};

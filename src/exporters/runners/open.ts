@@ -3,7 +3,7 @@ import * as runners from "./index.ts";
 import type { FileRunner, Runner } from "./runner.ts";
 
 /** The runner for an exported file, by the ending of its name. */
-export const openRunner = (path: string): Promise<Runner> => runnerOf(path).open(path);
+export const openRunner = (path: string, base?: string): Promise<Runner> => runnerOf(path).open(path, base);
 
 /** What runs files of this ending. */
 export function runnerOf(path: string): FileRunner {

@@ -40,7 +40,8 @@ export type TextEncoder = {
 export type FileRunner = {
   /** How their names end. */
   ending: string;
-  open(path: string): Promise<Runner>;
+  /** `base` is a file of the model that the one at `path` is an adapter to. */
+  open(path: string, base?: string): Promise<Runner>;
   /** What the program that loads the file makes of texts; nothing where none reads texts from it. */
   openEncoder?(path: string): Promise<TextEncoder>;
 };

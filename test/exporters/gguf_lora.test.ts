@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { gguf } from "../../src/exporters/gguf.ts";
+import { gguf_lora } from "../../src/exporters/gguf_lora.ts";
+import { openRunner } from "../../src/exporters/runners/open.ts";
+import { openReferenceRunner } from "../../src/exporters/runners/reference.ts";
+import { openRunFolder } from "../../src/store/run-folder.ts";
+import { unpackStudent } from "../../src/student/unpack.ts";
+import { writeAdapter } from "../support/lora.ts";
+import { writeModel } from "../support/models.ts";
+import { scratch } from "../support/students.ts";
+import { relativeDifference, TOY } from "../support/training.ts";
+
+const folder = scratch();
+const tokens = Array.from({ length: 24 }, (_, i) => (7 * i + 3) % 40);
+const untied = { ...TOY, tie_word_embeddings: false };
+const ADAPTERS = {
+  "all linear layers": { config: TOY, lora: {} },
+  "a head of its own too": { config: untied, lora: { target_modules: ["q_proj", "k_proj", "lm_head"] } },
+  "scalings of their own": {
+    config: TOY,
+    lora: { use_rslora: true, rank_pattern: { q_proj: 2 }, alpha_pattern: { v_proj: 3 } },
+  },
+};
+
+for (const [name, { config, lora }] of Object.entries(ADAPTERS))
+  test(`llama.cpp computes with the adapter what the merged student does: ${name}`, async () => {
+    const base = await writeModel(join(folder, name), config);
+    const adapter = await writeAdapter(join(folder, `${name} adapter`), base, lora);
+    const run = await openRunFolder(join(folder, `${name} run`), "x");
+    const merged = await unpackStudent({ student: { path: base, adapter } }, run, true);
+    run.close();
+    const reference = await openReferenceRunner((merged as { path: string }).path);
+    const [whole] = await gguf.create({ types: ["f32"] })({ folder: base }, join(folder, `${name} gguf`));
+    const files = await gguf_lora.create({ types: ["f32", "f16"] })(
+      { folder: base, adapter: { folder: adapter, base } },
+      join(folder, `${name} lora`),
+    );
+    const expected = await reference.logits(tokens);
+    const plain = await openRunner(whole!.path);
+    assert.ok(
+      relativeDifference(await plain.logits(tokens), expected) > 0.05,
+      "the adapter changes what the model says",
+    );
+    await plain.close();
+    for (const [i, { path }] of files.entries()) {
+      const runner = await openRunner(path, whole!.path);
+      const difference = relativeDifference(await runner.logits(tokens), expected);
+      assert.ok(difference < [1e-4, 5e-3][i]!, `${path}: ${difference}`);
+      await runner.close();
+    }
+    await reference.close();
+  });
+
+test("an adapter that llama.cpp cannot have is refused, and so is a student without one", async () => {
+  const base = await writeModel(join(folder, "base"), TOY);
+  const refused = async (name: string, lora: object, message: RegExp) => {
+    const adapter = await writeAdapter(join(folder, name), base, lora);
+    await assert.rejects(
+      gguf_lora.create({ types: ["f16"] })(
+        { folder: base, adapter: { folder: adapter, base } },
+        join(folder, "refused"),
+      ),
+      { name: "DistillError", message },
+    );
+  };
+  await refused("dora", { use_dora: true }, /has no equal in llama\.cpp: it is DoRA's\. Export gguf/);
+  await refused(
+    "saved",
+    { modules_to_save: ["embed_tokens"] },
+    /holds weights of the model itself \(modules_to_save\)/,
+  );
+  await assert.rejects(gguf_lora.create({ types: ["f16"] })({ folder: base }, join(folder, "refused")), {
+    name: "DistillError",
+    message: /gguf_lora writes an adapter, and there is none/,
+  });
+});
