@@ -1,6 +1,5 @@
 /** @file distill run, sample, train, export and eval: the stages of a recipe, as far as they are asked for and due. */
 
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { formatDuration } from "../core/progress.ts";
@@ -18,7 +17,7 @@ import type { Price } from "../teachers/budget.ts";
 import { modelCard } from "./card.ts";
 import { runSteps } from "./pipeline.ts";
 import { prepare, refuseOwnInputs, type Verb, weightsFor } from "./prepare.ts";
-import { type Context, placeOf, readAllQuestions } from "./stages/context.ts";
+import { type Context, readAllQuestions } from "./stages/context.ts";
 import { fromHub } from "./stages/hub.ts";
 import { versions } from "./versions.ts";
 
@@ -76,7 +75,7 @@ async function runRecipe(
     });
     if (!done.finished) return undefined;
     const summary = summarise(context, done.manifest);
-    if (folder.writable && existsSync(placeOf(context, "student")))
+    if (folder.writable && targets.some((target) => target !== "select"))
       folder.writeFile("README.md", modelCard(context, fetched.pinned, done.manifest));
     if (targets.includes("evaluate") && summary.models.length > 0) {
       // of a disk that can only be read nothing but this would be missing
