@@ -267,10 +267,10 @@ test(
         assert.equal(await tab.value("document.documentElement.scrollWidth <= innerWidth"), true, name);
       }
       // but that the server which was killed did not answer
-    assert.deepEqual(
-      tab.complaints.filter((complaint) => !complaint.includes("ERR_CONNECTION_REFUSED")),
-      [],
-    );
+      assert.deepEqual(
+        tab.complaints.filter((complaint) => !complaint.includes("ERR_CONNECTION_REFUSED")),
+        [],
+      );
       await end(running);
     } finally {
       await tab.close();
