@@ -88,7 +88,7 @@ async function runRecipe(
     }
     if (!done.finished) return undefined;
     const summary = summarise(context, done.manifest);
-    if (folder.writable && existsSync(placeOf(context, "student")))
+    if (folder.writable && done.manifest.stages.train?.finished_at && existsSync(placeOf(context, "student")))
       folder.writeFile("README.md", modelCard(context, fetched.pinned, done.manifest));
     if (evaluationsOf(recipe).some((one) => targets.includes(stageOf(one))) && summary.measurements.length > 0) {
       // of a disk that can only be read nothing but this would be missing
