@@ -145,7 +145,7 @@ const content = (path: string) => readFileSync(path).toString("latin1");
 const measured = (output: string) =>
   JSON.stringify(
     (JSON.parse(readFileSync(join(output, "evaluation/report.json"), "utf8")).models as Record<string, unknown>[]).map(
-      ({ tokens_per_s: _, ...model }) => model,
+      ({ tokens_per_s: _, seconds_per_problem: __, ...model }) => model,
     ),
   );
 
