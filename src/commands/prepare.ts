@@ -3,7 +3,8 @@
 import { existsSync, realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { evaluationsOf, mapPaths, type Recipe } from "../recipe/recipe.ts";
+import { mapPaths } from "../recipe/paths.ts";
+import { evaluationsOf, type Recipe } from "../recipe/recipe.ts";
 import type { Stage } from "../recipe/stages.ts";
 import { type Context, NAMES, trainerOf } from "./stages/context.ts";
 import { evaluateStage } from "./stages/evaluate.ts";

@@ -2,17 +2,13 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { componentOf, oneOf } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
-import { DatasetPath } from "../data/files/places.ts";
-import * as generators from "../data/generators/index.ts";
 import { PromptSource } from "../data/prompts.ts";
-import { ReadOptions } from "../data/rows.ts";
 import { SelectionOptions } from "../data/selection.ts";
 import { EvaluationOptions } from "../evaluation/options.ts";
 import { expanded } from "../evaluation/presets.ts";
 import { GGUF_TYPES } from "../exporters/gguf/types.ts";
 import * as exporters from "../exporters/index.ts";
 import { ParityOptions } from "../exporters/limits.ts";
-import { isHubReference, parseHubReference } from "../hub/reference.ts";
 import { RewardSpecs } from "../rewards/create.ts";
 import { DEVICES } from "../runtime/device.ts";
 import { SamplerOptions } from "../sampling/options.ts";
@@ -24,67 +20,16 @@ import type { TrainerOptions } from "../trainers/options.ts";
 import { scheduleConflict } from "../trainers/schedule.ts";
 import type { Trainer as TrainerComponent } from "../trainers/trainer.ts";
 import { type ValidationOptions, validationConflict } from "../trainers/validation.ts";
+import { Dataset, EvaluationDataset, OneDataset } from "./datasets.ts";
 import { readKeys, readYaml } from "./keys.ts";
 import { leadsIn } from "./leads.ts";
 import { parsed } from "./parsed.ts";
-import { isRecord, type PathKind, PLACES, placed } from "./places.ts";
+import { absolute, mapPaths, withPath } from "./paths.ts";
+import { isRecord } from "./places.ts";
 import { recipeSchema } from "./schema.ts";
 
 const text = z.string().min(1);
-const seed = z.int().nonnegative().default(0).describe("Of its random numbers.");
 const { student, tokenizer, chat_template, chat_template_kwargs, lora } = StudentSections.shape;
-
-const weight = z
-  .number()
-  .positive()
-  .optional()
-  .describe("How often each of its rows comes in a mix: 0.5 is every other one, by chance, and 2 is twice each.");
-
-/** Rows of a training dataset, from a file or from a program that writes them. */
-const OneDataset = z.union([
-  z.strictObject({
-    path: DatasetPath.describe(
-      "A file or several, a pattern, a folder of save_to_disk, FOLDER:SPLIT, or hf:datasets/owner/name:file.",
-    ),
-    limit: z.int().positive().optional().describe("The first so many of its rows; all unless given."),
-    ...ReadOptions.shape,
-    weight,
-  }),
-  z.strictObject({
-    generate: oneOf(generators).describe("The program that writes the rows."),
-    rows: z.int().positive().describe("How many rows it writes."),
-    seed,
-    weight,
-  }),
-]);
-const Dataset = z.union([
-  OneDataset,
-  z.strictObject({
-    mix: z.array(OneDataset).min(1).describe("Several datasets, whose rows come as often as their weights say."),
-  }),
-]);
-
-/** Rows that the student's loss is measured on: a dataset of its own, or a share of the rows that are then not trained on. */
-const EvaluationDataset = z.preprocess(
-  (given, context) => {
-    const keys = Object.keys(given ?? {});
-    const other = keys.find((key) => ["path", "generate", "mix"].includes(key));
-    if (keys.includes("split") && other)
-      context.addIssue(`give either split, a share of the rows that are trained on, or ${other}, rows of its own`);
-    return given;
-  },
-  z.union([
-    ...Dataset.options,
-    z.strictObject({
-      split: z
-        .number()
-        .gt(0, "give a share above 0")
-        .lt(1, "give a share below 1")
-        .describe("The share of the rows that are trained on that is left out for it."),
-      seed,
-    }),
-  ]),
-);
 
 /** Problems that models are measured on. */
 export const Evaluation = EvaluationOptions.extend({
@@ -268,115 +213,3 @@ export function readRewards(path: string): z.output<typeof RewardSpecs> {
 }
 
 const Rewards = z.strictObject({ rewards: RewardSpecs });
-
-/** The recipe with every path that it reads from changed. */
-export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) => string): Recipe {
-  const placed = <Section extends object>(section: Section, kind: PathKind) => withPath(section, kind, change);
-  const asking = <Section extends { prompts: object }>(section: Section): Section => ({
-    ...section,
-    prompts: placed(section.prompts, "data"),
-  });
-  const mixed = <One extends object>(dataset: One): One =>
-    "mix" in dataset
-      ? { ...dataset, mix: (dataset.mix as object[]).map((one) => placed(one, "data")) }
-      : placed(dataset, "data");
-  const { teacher, sampling, rewards, dataset, evaluation_dataset, selection, evaluation } = recipe;
-  const trainer = recipe.trainer as Recipe["trainer"] & { prompts?: object; eval_prompts?: object };
-  return {
-    ...recipe,
-    student: placed(recipe.student, "student"),
-    ...(recipe.tokenizer ? { tokenizer: change(recipe.tokenizer, "tokenizer") } : {}),
-    ...(teacher ? { teacher: placed(teacher, "teacher") } : {}),
-    ...(sampling ? { sampling: asking(sampling) } : {}),
-    ...(rewards ? { rewards: rewards.map((reward) => placed(reward, "reward")) } : {}),
-    ...(dataset ? { dataset: mixed(dataset) } : {}),
-    ...(evaluation_dataset ? { evaluation_dataset: mixed(evaluation_dataset) } : {}),
-    selection: { ...selection, ...(selection.mix ? { mix: selection.mix.map((one) => placed(one, "data")) } : {}) },
-    ...(evaluation
-      ? {
-          evaluation: Array.isArray(evaluation)
-            ? evaluation.map((one) => mapEvaluation(one, change))
-            : mapEvaluation(evaluation, change),
-        }
-      : {}),
-    ...(recipe.reference ? { reference: placed(recipe.reference, "student") } : {}),
-    trainer: {
-      ...trainer,
-      ...(trainer.prompts ? { prompts: placed(trainer.prompts, "data") } : {}),
-      ...(trainer.eval_prompts ? { eval_prompts: placed(trainer.eval_prompts, "data") } : {}),
-    },
-  };
-}
-
-type Change = (path: string, kind: PathKind) => string;
-
-/** A measurement with every path that it reads from changed. */
-export function mapEvaluation<Of extends Evaluation>(section: Of, change: Change): Of {
-  const { prompts, models, correctness, rewards, search } = section;
-  const ruled = <Rule extends object>(rule: Rule): Rule => withPath(rule, "reward", change);
-  return {
-    ...section,
-    prompts: withPath(prompts, "data", change),
-    ...(models
-      ? { models: models.map((one) => (typeof one === "string" ? one : withPath(one, "teacher", change))) }
-      : {}),
-    ...(correctness ? { correctness: ruled(correctness) } : {}),
-    ...(rewards ? { rewards: rewards.map(ruled) } : {}),
-    ...(search ? { search: search.map((one) => mapSearch(one, change)) } : {}),
-  };
-}
-
-type SearchSpec = NonNullable<Evaluation["search"]>[number];
-type ScorerSpec = { type: string; teacher?: object; rewards?: object[] };
-
-/** The scorers that a search names. */
-export const scorersOf = (search: object): ScorerSpec[] => {
-  const { by = [], scorer } = search as { by?: unknown[]; scorer?: unknown };
-  return [...by, scorer].filter((one): one is ScorerSpec => isRecord(one));
-};
-
-function mapSearch(search: SearchSpec, change: Change): SearchSpec {
-  const scored = (one: unknown): unknown => {
-    if (!isRecord(one)) return one;
-    const { teacher, rewards } = one as ScorerSpec;
-    return {
-      ...one,
-      ...(teacher ? { teacher: withPath(teacher, "teacher", change) } : {}),
-      ...(rewards ? { rewards: rewards.map((rule) => withPath(rule, "reward", change)) } : {}),
-    };
-  };
-  const { by, scorer } = search as { by?: unknown[]; scorer?: unknown };
-  return {
-    ...search,
-    ...(by ? { by: by.map(scored) } : {}),
-    ...(scorer ? { scorer: scored(scorer) } : {}),
-  } as SearchSpec;
-}
-
-/** A section with its places, where it has any, changed. */
-function withPath<Section extends object>(
-  section: Section,
-  kind: PathKind,
-  change: (path: string, kind: PathKind) => string,
-): Section {
-  const changed = (key: string, value: unknown): unknown =>
-    typeof value === "string"
-      ? change(value, PLACES[key as keyof typeof PLACES] ?? kind)
-      : Array.isArray(value)
-        ? value.map((one) => changed(key, one))
-        : value;
-  return {
-    ...section,
-    ...Object.fromEntries(
-      Object.entries(section).flatMap(([key, value]) => (key in PLACES ? [[key, changed(key, value)]] : [])),
-    ),
-  };
-}
-
-/** Paths in a recipe are relative to its folder; references to the hub stay what they are. */
-export const absolute = (folder: string) => (path: string, kind: PathKind) => {
-  if (kind === "reward") return resolve(folder, path);
-  if (!isHubReference(path)) return placed(path, folder);
-  parseHubReference(path);
-  return path;
-};

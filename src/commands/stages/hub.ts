@@ -8,15 +8,9 @@ import { formatHubReference, type HubReference, isHubReference, parseHubReferenc
 import type { HubRevision } from "../../hub/revision.ts";
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from "../../models/adapter-folder.ts";
 import { readIndex } from "../../models/load.ts";
+import { mapEvaluation, mapPaths, scorersOf } from "../../recipe/paths.ts";
 import type { PathKind } from "../../recipe/places.ts";
-import {
-  type Evaluation,
-  evaluationsOf,
-  mapEvaluation,
-  mapPaths,
-  type Recipe,
-  scorersOf,
-} from "../../recipe/recipe.ts";
+import { type Evaluation, evaluationsOf, type Recipe } from "../../recipe/recipe.ts";
 import { formatOf } from "../../student/packed/format.ts";
 import * as teachers from "../../teachers/index.ts";
 import type { ModelFile, TeacherComponent } from "../../teachers/teacher.ts";
