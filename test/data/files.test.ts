@@ -113,6 +113,12 @@ test("splits are known by the names that the hub's datasets have for them", asyn
     copyFileSync(at("splits/train/data-00000-of-00001.arrow"), join(folder, "cached", name));
   }
   assert.deepEqual(await of("cached:train"), PAIRS);
+  // what .map left beside its dataset holds the same rows again
+  for (const name of ["rows.arrow", "cache-0123.arrow"]) {
+    mkdirSync(join(folder, "mapped"), { recursive: true });
+    copyFileSync(at("splits/train/data-00000-of-00001.arrow"), join(folder, "mapped", name));
+  }
+  assert.deepEqual(await of("mapped"), PAIRS);
 });
 
 test("a row that is no JSON, too short or too long is one bad row", async () => {
