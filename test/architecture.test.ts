@@ -88,6 +88,7 @@ const FENCED: Record<string, readonly string[]> = {
   "apache-arrow": ["formats", "data"],
   protobufjs: ["formats"],
   "onnxruntime-node": ["runtime"],
+  koffi: ["runtime"],
   "@huggingface/tokenizers": ["data"],
   "@huggingface/jinja": ["data"],
   "@huggingface/hub": ["hub"],

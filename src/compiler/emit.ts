@@ -16,9 +16,9 @@ import { substitute } from "../graph/rewrite.ts";
 import { elements } from "../graph/shape.ts";
 import { type DType, input, type Value } from "../graph/value.ts";
 import { After, resolve } from "../ops/after.ts";
-import { Part, Scan } from "../ops/index.ts";
+import { Cast, Part, Scan } from "../ops/index.ts";
 import type { Trace } from "../ops/scan.ts";
-import { countKernels } from "./kernels.ts";
+import { countKernels, launched } from "./kernels.ts";
 import { asOrdered, backwards, eachAfterItsInputs, type Listing } from "./listing.ts";
 import { lower } from "./lower.ts";
 import { schedule } from "./schedule.ts";
@@ -35,9 +35,12 @@ export type Emitted = {
   readonly kernels: number;
 };
 
-/** Emit the program that computes `outputs`, in their order as far as they do not depend on each other. */
-export function emit(outputs: Record<string, Value>, target: Target): Emitted {
-  const { model, kernels } = build(outputs, target, backwards);
+/**
+ * Emit the program that computes `outputs`, in their order as far as they do not depend on each other. Where its launches are
+ * to be repeated, a kernel writes each output: copies are not repeated.
+ */
+export function emit(outputs: Record<string, Value>, target: Target, { repeated = false } = {}): Emitted {
+  const { model, kernels } = build(outputs, target, backwards, { repeated });
   return { bytes: encodeOnnx(model), inputs: model.input, outputs: model.output, nodes: countNodes(model), kernels };
 }
 
@@ -55,15 +58,16 @@ export const emitModel = (
   outputs: Record<string, Value>,
   target: Target,
   { listing = asOrdered, scope = "" }: { listing?: Listing; scope?: string } = {},
-): OnnxModel => build(outputs, target, listing, scope).model;
+): OnnxModel => build(outputs, target, listing, { scope }).model;
 
 function build(
   outputs: Record<string, Value>,
   target: Target,
   listing: Listing,
-  scope = "",
+  { scope = "", repeated = false }: { scope?: string; repeated?: boolean },
 ): { model: OnnxModel; kernels: number } {
-  const { order, listed, outputs: values } = schedule(ownNodes(lower(Object.values(outputs), target)), listing);
+  const own = ownNodes(lower(Object.values(outputs), target));
+  const { order, listed, outputs: values } = schedule(repeated ? own.map(byKernel) : own, listing);
   const names = nameValues(order, Object.keys(outputs), values, scope);
   const initializer = new Map<string, OnnxTensor>();
   const nameConstant = constantNames(scope);
@@ -108,6 +112,9 @@ function ownNodes(outputs: readonly Value[]): Value[] {
     return value;
   });
 }
+
+/** An output as a kernel of its own computes it, where ONNX Runtime would copy. */
+const byKernel = (value: Value): Value => (launched(value) === 0 ? Cast(value, { to: value.dtype }) : value);
 
 const Identity: Unary = defineOp("Identity", {
   infer: (_, { dtype, shape }) => ({ dtype, shape }),

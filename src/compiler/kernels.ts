@@ -5,6 +5,8 @@
 
 import type { Value } from "../graph/value.ts";
 
+/** The kernels that a value launches. */
+export const launched = ({ node }: Value): number => (node ? (node.op.launches?.(node.attrs, node.inputs) ?? 1) : 0);
+
 /** The kernels that the values of a program launch. */
-export const countKernels = (order: readonly Value[]): number =>
-  order.reduce((sum, { node }) => sum + (node ? (node.op.launches?.(node.attrs, node.inputs) ?? 1) : 0), 0);
+export const countKernels = (order: readonly Value[]): number => order.reduce((sum, value) => sum + launched(value), 0);

@@ -3,11 +3,8 @@
 import type { OpInfo, TargetName } from "../graph/op.ts";
 import type { DType } from "../graph/value.ts";
 
-/**
- * Where states are between runs. "shared": in host memory, where programs compute. "device": on the device. "copied": in
- * host memory, and each run copies those that it reads to the device, and those that it gives back to the host.
- */
-export type Residency = "shared" | "device" | "copied";
+/** Where states are between runs. "shared": in host memory, where programs compute. "device": on the device. */
+export type Residency = "shared" | "device";
 
 export type Target = {
   readonly name: TargetName;
@@ -66,7 +63,7 @@ const cuda: Target = {
   fewKernels: true,
   accumulates: 0,
   widens: cpu.widens,
-  residency: "copied",
+  residency: "device",
 };
 
 /** Files that other programs load on a provider of their choice: what all of them have, from ONNX Runtime 1.20 on. */

@@ -1,9 +1,12 @@
 /** @file The tokens of a batch as a program reads them: the inputs of its graph, and the tensors for them. */
 
 import type { Batch, BatchShape } from "../data/batch.ts";
-import { input } from "../graph/value.ts";
+import { rewrite } from "../graph/rewrite.ts";
+import { constant, input, type Value } from "../graph/value.ts";
 import type { Tokens } from "../models/model.ts";
 import { type Tensor, tensor } from "../runtime/tensor.ts";
+
+const KEY_START = "key_start_";
 
 /** The inputs of a program that reads a batch's tokens. */
 export function tokenInputs({ rows, length, block }: BatchShape): Tokens {
@@ -14,9 +17,16 @@ export function tokenInputs({ rows, length, block }: BatchShape): Tokens {
     input_ids: input("input_ids", "int32", [rows * length]),
     positions: input("positions", "int64", [rows, length]),
     segmentStarts: input("segment_starts", "float32", [rows, length, 1, 1]),
-    keyStarts: Array.from({ length: Math.ceil(length / block) - 1 }, (_, i) => input(`key_start_${i}`, "int64", [1])),
+    keyStarts: Array.from({ length: Math.ceil(length / block) - 1 }, (_, i) => input(`${KEY_START}${i}`, "int64", [1])),
   };
 }
+
+/**
+ * `outputs` of a program whose sizes are the same for every batch: each block of attention reads all keys before it, and masks
+ * hide those that it must not see.
+ */
+export const readingAllKeys = (outputs: readonly Value[]): Value[] =>
+  rewrite(outputs, ({ node, name }) => (!node && name?.startsWith(KEY_START) ? constant([0], "int64") : undefined));
 
 /** The tensors for tokenInputs. */
 export function tokenFeeds({
@@ -30,6 +40,6 @@ export function tokenFeeds({
     input_ids: tensor("int32", [rows * length], input_ids),
     positions: tensor("int64", [rows, length], positions),
     segment_starts: tensor("float32", [rows, length, 1, 1], segmentStarts),
-    ...Object.fromEntries(keyStarts.map((start, i) => [`key_start_${i}`, tensor("int64", [1], [start])])),
+    ...Object.fromEntries(keyStarts.map((start, i) => [`${KEY_START}${i}`, tensor("int64", [1], [start])])),
   };
 }

@@ -1,7 +1,6 @@
 /** @file Devices as the rest of the toolkit sees them: programs and named state, all work in a worker thread. */
 
 import { Worker } from "node:worker_threads";
-import { type Accumulation, COUNT, emitAccumulation } from "../compiler/accumulation.ts";
 import { emit } from "../compiler/emit.ts";
 import { emitLoop } from "../compiler/loop.ts";
 import { type Residency, type Target, targets } from "../compiler/targets.ts";
@@ -9,17 +8,19 @@ import { DistillError } from "../core/errors.ts";
 import type { OnnxValueInfo } from "../formats/onnx.ts";
 import type { Value } from "../graph/value.ts";
 import { namingKernel } from "./missing-kernel.ts";
+import { OrtLibrary } from "./ort/library.ts";
 import {
   type Answer,
   type Bindings,
   type CompileOptions,
+  type HostOptions,
   type LoopRun,
   type Method,
   PROVIDERS,
   type Provider,
   type Requests,
 } from "./protocol.ts";
-import { stack, type Tensor, tensor } from "./tensor.ts";
+import type { Tensor } from "./tensor.ts";
 
 export const DEVICES = [...PROVIDERS, "auto"] as const;
 export type DeviceName = (typeof DEVICES)[number];
@@ -31,9 +32,9 @@ export type DeviceOptions = {
   strict?: boolean;
   /** Write ONNX Runtime's profile of every session to files that start so. */
   profile?: string;
-  /** Treat states as those of a device that keeps them so: the CPU stands in for CUDA with "copied". */
-  residency?: Exclude<Residency, "device">;
-};
+  /** Treat states as those of a device that keeps them so: the CPU stands in for a GPU with "device". */
+  residency?: Residency;
+} & Pick<HostOptions, "tf32" | "device_id" | "memory_limit">;
 
 /** A compiled graph without weights. Its inputs are fed, or read from the device's states of the same names. */
 export type Program = {
@@ -44,12 +45,6 @@ export type Program = {
   /** Run once. Returns the outputs that are not kept on the device. */
   run(feeds: Record<string, Tensor>, bindings?: Bindings): Promise<Record<string, Tensor>>;
   release(): Promise<void>;
-};
-
-/** A program that takes several micro-batches in one run; see Accumulation. */
-export type BatchedProgram = Omit<Program, "run"> & {
-  /** Run once, with the inputs that each micro-batch has of its own. */
-  run(batches: readonly Record<string, Tensor>[], bindings?: Bindings): Promise<Record<string, Tensor>>;
 };
 
 /** An elementwise program over states in host memory. */
@@ -73,12 +68,17 @@ export async function openDevice(name: DeviceName, options: DeviceOptions = {}):
   return name === "auto" ? fastest(options) : Device.open(name, options);
 }
 
+/** Threads of the process's programs: those that its first device was opened with. */
+let pool: number | undefined;
+
 export class Device {
   readonly name: Provider;
   readonly target: Target;
   readonly #worker: Worker;
   readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   #calls = 0;
+  /** Where the worker's ONNX Runtime looks whether its runs are to stop. */
+  #stop: bigint | undefined;
 
   private constructor(name: Provider, residency: Residency | undefined) {
     this.name = name;
@@ -103,11 +103,13 @@ export class Device {
 
   static async open(
     name: Provider,
-    { threads = 0, strict = false, profile, residency }: DeviceOptions,
+    { threads = 0, strict = false, residency, ...options }: DeviceOptions,
   ): Promise<Device> {
+    OrtLibrary.open(); // in this thread too, so that no worker that ends unloads it
     const device = new Device(name, residency);
+    pool ??= threads;
     try {
-      await device.#call("open", { provider: name, threads, strict, profile });
+      device.#stop = await device.#call("open", { provider: name, threads, strict, pool, ...options });
     } catch (error) {
       await device.#worker.terminate();
       throw error;
@@ -122,8 +124,9 @@ export class Device {
 
   /** Compile the program that computes `outputs`, in their order as far as they do not depend on each other. */
   async compile(outputs: Record<string, Value>, options: Partial<CompileOptions> = {}): Promise<Program> {
-    const { bytes, nodes, kernels, ...types } = emit(outputs, this.target);
-    const opened = this.#call("compile", { bytes, ...types, keep: [], ...options, frozen: [] });
+    const repeated = options.capture ?? false;
+    const { bytes, nodes, kernels, ...types } = emit(outputs, this.target, { repeated });
+    const opened = this.#call("compile", { bytes, ...types, keep: [], ...options });
     return this.#program(await opened.catch(this.#naming(outputs)), nodes, kernels);
   }
 
@@ -132,7 +135,7 @@ export class Device {
     const failure = async (y: Value): Promise<Error | undefined> => {
       try {
         const { bytes, inputs, outputs } = emit({ y }, this.target);
-        const request = { bytes, inputs, outputs, keep: [], frozen: [], quiet: true };
+        const request = { bytes, inputs, outputs, keep: [], quiet: true };
         await this.#call("release", { program: await this.#call("compile", request) });
         return undefined;
       } catch (error) {
@@ -141,33 +144,6 @@ export class Device {
     };
     return async (error) => {
       throw await namingKernel(error, Object.values(outputs), this, failure);
-    };
-  }
-
-  /** Compile the program that computes `accumulation` for any number of micro-batches in one run. */
-  async compileAccumulation(
-    accumulation: Accumulation,
-    { keep = [] }: Partial<CompileOptions> = {},
-  ): Promise<BatchedProgram> {
-    const { bytes, nodes, sizes, ...types } = emitAccumulation(accumulation, this.target);
-    const opened = this.#call("compile", { bytes, ...types, keep });
-    const naming = this.#naming({ ...accumulation.sums, ...accumulation.each });
-    const program = this.#program(await opened.catch(naming), nodes, 0);
-    const stacked = types.inputs.filter(({ name }) => accumulation.batched.has(name));
-    return {
-      ...program,
-      run(batches, bindings) {
-        const counts = [...sizes].map(([name, of]): [string, Tensor] => {
-          const each = batches.map((feeds) => feeds[of]!.shape[0]!);
-          return [name, tensor("int64", [batches.length, 1], each)];
-        });
-        const feeds = {
-          [COUNT]: tensor("int64", [], [batches.length]),
-          ...Object.fromEntries(stacked.map(({ name }) => [name, stack(batches.map((feeds) => feeds[name]!))])),
-          ...Object.fromEntries(counts),
-        };
-        return program.run(feeds, bindings);
-      },
     };
   }
 
@@ -213,6 +189,16 @@ export class Device {
   /** Free states. */
   forget(...names: string[]): Promise<void> {
     return this.#call("forget", { names });
+  }
+
+  /** Have the run that is under way end with an error, and every later one, until `proceed`. What it was to write is undefined. */
+  interrupt(): void {
+    if (this.#stop !== undefined) OrtLibrary.open().call("RunOptionsSetTerminate", this.#stop);
+  }
+
+  /** Let programs run again. */
+  proceed(): Promise<undefined> {
+    return this.#call("proceed", undefined);
   }
 
   /** The process's largest resident set so far, in MiB. */

@@ -5,7 +5,7 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { readJson } from "../core/files.ts";
-import { packageRoot } from "./cuda.ts";
+import { packageRoot } from "./ort/library.ts";
 
 const LIBRARIES = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"];
 

@@ -20,29 +20,9 @@ export async function measureMatMul(
     await device.write(name, tensor(dtype, shape, dtype === "float16" ? Uint16Array.from(values, toFloat16) : values));
   }
   const b = input("b", dtype, shape);
-  const ms = await timeOfOne(device, runs, (products) => {
-    let y = input("a", dtype, shape);
-    for (let i = 0; i < products; i++) y = MatMul(y, b);
-    return y;
-  });
+  const ms = await medianTime(device, runs, MatMul(input("a", dtype, shape), b));
   await device.forget("a", "b");
   return (2 * size ** 3) / ms / 1e6;
-}
-
-/** A difference in time between runs that says what was computed, not how the runs differed; in ms. */
-const PLAIN = 20;
-
-/**
- * The median time of what `chain` does once, in ms, from states to a matrix. Where a run copies its states to the device, what
- * a longer chain takes beyond the shortest.
- */
-async function timeOfOne(device: Device, runs: number, chain: (length: number) => Value): Promise<number> {
-  const shortest = await medianTime(device, runs, chain(1));
-  if (device.target.residency !== "copied") return shortest;
-  for (let more = 16; ; more *= 4) {
-    const difference = (await medianTime(device, runs, chain(1 + more))) - shortest;
-    if (difference >= PLAIN || more >= 1024) return Math.max(difference, 1e-3) / more;
-  }
 }
 
 async function medianTime(device: Device, runs: number, y: Value): Promise<number> {
@@ -63,12 +43,11 @@ async function compileProbe(device: Device, y: Value) {
     (part, size, axis) => slice(part, axis, (size as number) - 1, size as number),
     y,
   );
-  const copied = device.target.residency === "copied"; // a result would cross the bus
-  const program = await device.compile({ ...(copied ? {} : { y }), element }, { keep: copied ? [] : ["y"] });
+  const program = await device.compile({ y, element }, { keep: ["y"] });
   return {
     run: program.run,
     async end() {
-      if (!copied) await device.forget("y");
+      await device.forget("y");
       await program.release();
     },
   };
@@ -95,28 +74,18 @@ export async function measureRates(device: Device): Promise<Rates> {
   const size = 512;
   const shape = [1 << 10, 1 << 10];
   const [a, b] = [input("a", "float32", shape), input("b", "float32", shape)];
-  const chain = (length: number) => {
-    let y = Mul(a, b);
-    for (let i = 1; i < CHAIN * length; i++) y = i % 2 === 0 ? Mul(y, b) : Add(y, a);
-    return y;
-  };
+  let chain = Mul(a, b);
+  for (let i = 1; i < CHAIN; i++) chain = i % 2 === 0 ? Mul(chain, b) : Add(chain, a);
   const bytes = 3 * CHAIN * (4 << 20);
   const write = async (shape: number[]) => {
     for (const name of ["a", "b"])
       await device.write(name, tensor("float32", shape, new Float32Array(shape[0]! * shape[1]!).fill(0.5)));
   };
-  if (device.target.residency === "copied") {
-    const matmul_gflops = await measureMatMul(device, { size });
-    await write(shape);
-    const elementwise_gb_s = bytes / (await timeOfOne(device, 11, chain)) / 1e6;
-    await device.forget("a", "b");
-    return { matmul_gflops, elementwise_gb_s };
-  }
   await write([size, size]);
   const [left, right] = [input("a", "float32", [size, size]), input("b", "float32", [size, size])];
   const products = await runsPerSecond(await compileProbe(device, MatMul(left, right)));
   await write(shape);
-  const chains = await runsPerSecond(await compileProbe(device, ReduceSum(chain(1), { axes: [0, 1] })));
+  const chains = await runsPerSecond(await compileProbe(device, ReduceSum(chain, { axes: [0, 1] })));
   await device.forget("a", "b");
   return { matmul_gflops: (products * 2 * size ** 3) / 1e9, elementwise_gb_s: (chains * bytes) / 1e9 };
 }

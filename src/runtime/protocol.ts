@@ -15,6 +15,14 @@ export type HostOptions = {
   strict: boolean;
   /** Write ONNX Runtime's profile of every session to files that start so. */
   profile?: string | undefined;
+  /** Threads that all sessions of the process compute with, unless they are to have another number. */
+  pool: number;
+  /** On CUDA: multiply float32 in TF32. */
+  tf32?: boolean | undefined;
+  /** On CUDA: which card, from 0. */
+  device_id?: number | undefined;
+  /** On CUDA: bytes of the card's memory that each session takes at most. */
+  memory_limit?: number | undefined;
 };
 
 export type CompileOptions = {
@@ -27,10 +35,9 @@ export type CompileOptions = {
   grow?: Readonly<Record<string, string>>;
   /** Threads within an op on the CPU, where they are not the device's. */
   threads?: number;
+  /** Have a GPU repeat the launches of the first run of the same tensors. All sizes are fixed, and no state is both read and written. */
+  capture?: boolean;
 };
-
-/** The data files that a program names, each the bytes of the state of that name, which it has read for good. */
-export type Frozen = { frozen: readonly string[] };
 
 /** Which states a run reads and writes, where they are not called like the program's inputs and outputs. */
 export type Bindings = {
@@ -46,7 +53,10 @@ export type Bindings = {
 export type LoopRun = Bindings & { scalars?: Record<string, number> };
 
 export type Requests = {
-  open: { request: HostOptions; response: undefined };
+  /** Answers where another thread may say that runs are to stop: the address of ONNX Runtime's run options. */
+  open: { request: HostOptions; response: bigint };
+  /** Let runs go on after one was stopped. */
+  proceed: { request: undefined; response: undefined };
   compile: {
     request: {
       bytes: Uint8Array;
@@ -54,8 +64,7 @@ export type Requests = {
       inputs: readonly OnnxValueInfo[];
       /** Print nothing where it does not open. */
       quiet?: boolean;
-    } & CompileOptions &
-      Frozen;
+    } & CompileOptions;
     response: number;
   };
   load: {

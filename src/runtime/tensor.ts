@@ -41,6 +41,10 @@ function fromNumbers(dtype: DType, data: readonly number[]): TensorData {
   return dtype === "int64" ? BigInt64Array.from(data, BigInt) : (ARRAYS[dtype] as typeof Float32Array).from(data);
 }
 
+/** Zeros for a tensor. */
+export const emptyData = (dtype: DType, shape: readonly number[]): TensorData =>
+  new ARRAYS[dtype](shape.reduce((a, b) => a * b, 1));
+
 export const scalarTensor = (value: number, dtype: DType = "float32"): Tensor => tensor(dtype, [], [value]);
 
 /** Tensors as one [tensors, …]. Those that are shorter than the longest along the first axis are padded with zeros. */

@@ -8,9 +8,11 @@ import type { Answer, Call, HostOptions, Method, Requests } from "./protocol.ts"
 let host: Host;
 
 const handlers: { [M in Method]: (request: Requests[M]["request"]) => Promise<unknown> | unknown } = {
-  open: async (options: HostOptions) => {
-    host = await Host.open(options);
+  open: (options: HostOptions) => {
+    host = Host.open(options);
+    return host.stop;
   },
+  proceed: () => host.proceed(),
   compile: (request) => host.compile(request),
   load: ({ path }) => host.load(path),
   compileLoop: (loop) => host.loops.compile(loop),

@@ -1,6 +1,5 @@
 /** @file Scalars that are summed over micro-batches, the gradients of the first, and their norm, for states in host memory. */
 
-import type { Accumulation } from "../compiler/accumulation.ts";
 import { input, type Value } from "../graph/value.ts";
 import { Add, Mul } from "../ops/index.ts";
 import type { Device } from "../runtime/device.ts";
@@ -20,34 +19,24 @@ type Sums = Pick<Backward, "nodes" | "kernels"> & {
   run(batches: readonly Record<string, Tensor>[]): Promise<number[]>;
 };
 
-/**
- * Compile the programs of `scalars` and of gradients, which become states of the names that they have in `gradients`. Of the
- * inputs, those that are batched are fed for each micro-batch and all others are states, of which those that are
- * frozen keep their values as long as the programs are used.
- */
+/** Compile the programs of `scalars` and of gradients, which become states of the names that they have in `gradients`. */
 export async function compileBackward(
   device: Device,
   scalars: Record<string, Value>,
   gradients: Record<string, Value>,
-  { batched, frozen }: { batched: ReadonlySet<string>; frozen: ReadonlySet<string> },
 ): Promise<Backward> {
   const names = Object.keys(gradients);
-  const sums =
-    device.target.residency === "copied"
-      ? await oneRun(device, { sums: gradients, each: scalars, batched, frozen })
-      : await runForEach(device, scalars, gradients);
+  const sums = await runForEach(device, scalars, gradients);
   const gradient = input("gradient", "float32", ["size"]);
   const squares = await device.compileLoop({}, Mul(gradient, gradient));
-  let old: readonly string[] = [];
   return {
     nodes: sums.nodes,
     kernels: (microBatches) => ({ ...sums.kernels(microBatches), norm: names.length * squares.kernels }),
     async run(batches) {
-      await device.forget(...old); // so that they are not there twice
-      old = [];
-      const summed = await sums.run(batches);
-      old = names;
-      return { scalars: summed, squares: await squares.run(names.map((gradient) => ({ reads: { gradient } }))) };
+      return {
+        scalars: await sums.run(batches),
+        squares: await squares.run(names.map((gradient) => ({ reads: { gradient } }))),
+      };
     },
   };
 }
@@ -82,28 +71,6 @@ async function runForEach(
         await device.forget(...names.map(partOf));
       }
       return sums;
-    },
-  };
-}
-
-/**
- * One run for all micro-batches: weights go to the device and gradients come back once, however many there are; weights that
- * never change are there already.
- *
- * The optimizer stays on the host with its states, which would cross the bus both ways. For 135 M weights of 4 bytes, weights
- * in and gradients out are 1.08 GB a step; weights and both moments in and out would be 3.24 GB: 0.03 s and 0.10 s at the
- * 31.5 GB/s of 16 lanes of PCIe 4.0, a few times that from pageable memory.
- */
-async function oneRun(device: Device, accumulation: Accumulation): Promise<Sums> {
-  const program = await device.compileAccumulation(accumulation, { keep: Object.keys(accumulation.sums) });
-  return {
-    nodes: program.nodes,
-    kernels: () => ({}), // a provider that is not counted
-    async run(batches) {
-      const given = await program.run(batches);
-      return Object.keys(accumulation.each).map((name) =>
-        (given[name]!.data as Float32Array).reduce((a, b) => a + b, 0),
-      );
     },
   };
 }

@@ -95,8 +95,6 @@ export async function compileTraining<Batch>(
   const graph = {
     scalars: named(names, computedIn) as LossGraph["scalars"],
     gradients: named(Object.keys(grads), computedIn.slice(names.length).map(widened)),
-    batched: new Set(read.filter((name) => !frozen.has(name) && name !== scale?.name)),
-    frozen,
   };
   const layout = await compileLayout(device, graph, parameters, { ...options, half }, initial);
   const ask = (batches: readonly Batch[], { masks = [], ...settings }: StepSettings): Promise<void> =>

@@ -4,7 +4,7 @@ import { emitLoop, PAGE } from "../../src/compiler/loop.ts";
 import { input, scalar, type Value } from "../../src/graph/value.ts";
 import { adamW } from "../../src/nn/adamw.ts";
 import * as ops from "../../src/ops/index.ts";
-import { Add, Div, Exp, Mul, Neg, ReduceSum, Sqrt, Sub } from "../../src/ops/index.ts";
+import { Add, Div, Exp, Mul, Neg, Sqrt, Sub } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { LoopInstance, LoopThreads } from "../../src/runtime/loops.ts";
 import { scalarTensor, tensor, toNumbers } from "../../src/runtime/tensor.ts";
@@ -207,13 +207,9 @@ test("what a loop cannot be run for is told before any state moves", async () =>
     ]),
     /takes part in two runs/,
   );
-  await assert.rejects(loop.run([{ scalars, reads: { x: "i" }, writes: { next: "i" } }]), /"i" is int32 in cpu/);
+  await assert.rejects(loop.run([{ scalars, reads: { x: "i" }, writes: { next: "i" } }]), /"i" is int32/);
   await assert.rejects(loop.run([{ scalars, writes: { next: "z" } }]), /"z", which is neither fed nor among/);
   assert.equal((await device.read("x")).data[299_999], 1);
-  const frozen = new Set(["x"]);
-  const sum = ReduceSum(Mul(input("x", "float32", [300_000]), input("y", "float32", [300_000])), { axes: [0] });
-  await device.compileAccumulation({ sums: { sum }, each: {}, batched: new Set(["y"]), frozen });
-  await assert.rejects(loop.run([{ scalars, writes }]), /"x" is frozen/);
   await device.close();
 });
 

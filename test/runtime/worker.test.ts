@@ -51,16 +51,12 @@ test("a program that lacks an input says which", async () => {
   await device.close();
 });
 
-test("the memory of what a program gave is free once it is forgotten or replaced, but for what another program reads", async () => {
+test("the memory of what a program gave is free once it is forgotten or replaced", async () => {
   const device = await openDevice("cpu");
   const size = [2 ** 24]; // 64 MB
   const program = await device.compile({ y: Neg(input("x", "float32", size)) }, { keep: ["y"] });
   await device.write("x", tensor("float32", size, new Float32Array(size[0]!).fill(1)));
   await program.run({});
-  const reader = await device.compileAccumulation(
-    { sums: { z: Neg(input("y", "float32", size)) }, each: {}, batched: new Set(), frozen: new Set(["y"]) },
-    { keep: ["z"] },
-  );
   const resident = () => process.memoryUsage.rss() / 2 ** 20;
   await device.forget("y");
   await program.run({});
@@ -69,8 +65,5 @@ test("the memory of what a program gave is free once it is forgotten or replaced
   assert.ok(resident() < one + 32, `${resident()} MB after a state was replaced, ${one} MB before`);
   await device.forget("y");
   assert.ok(resident() < one - 32, `${resident()} MB after a state was forgotten, ${one} MB before`);
-  await reader.run([{}]);
-  const { data } = await device.read("z");
-  assert.ok(data.every((element) => element === 1));
   await device.close();
 });

@@ -49,7 +49,7 @@ type Case = (typeof CASES)[string];
 async function train(
   { model: made, freeze = [] }: Case,
   output: string,
-  residency: "shared" | "copied",
+  residency: "shared" | "device",
 ): Promise<number> {
   const device = await openDevice("cpu", { residency });
   const model = createModel(TOY, "The test's config", made);
@@ -73,18 +73,24 @@ function results({ weights }: Case, output: string) {
 }
 
 for (const [name, what] of Object.entries(CASES))
-  test(`${name}: where states are copied, training and going on from a checkpoint give what they give elsewhere, bit for bit`, async () => {
-    const [elsewhere, copied] = [mkdtempSync(join(tmpdir(), "sft-")), mkdtempSync(join(tmpdir(), "sft-"))];
+  test(`${name}: where states stay on a device, training gives what it gives elsewhere, and going on from a checkpoint the same bits`, async () => {
+    const [elsewhere, device] = [mkdtempSync(join(tmpdir(), "sft-")), mkdtempSync(join(tmpdir(), "sft-"))];
     const tokens = await train(what, elsewhere, "shared");
     assert.ok(tokens > 0);
-    await train(what, copied, "copied");
-    const expected = results(what, elsewhere);
+    await train(what, device, "device");
+    const [expected, found] = [results(what, elsewhere), results(what, device)];
     assert.equal(expected.metrics.length, 7);
     assert.ok(expected.metrics[6].loss < expected.metrics[0].loss);
-    assert.deepEqual(results(what, copied), expected);
+    for (const [i, { loss, grad_norm }] of expected.metrics.entries()) {
+      assert.ok(
+        Math.abs(found.metrics[i].loss - loss) < 1e-3 * loss,
+        `step ${i + 1}: ${found.metrics[i].loss}, ${loss}`,
+      );
+      assert.ok(Math.abs(found.metrics[i].grad_norm - grad_norm) < 1e-2 * grad_norm, `step ${i + 1}`);
+    }
 
-    for (const step of [6, 7]) rmSync(join(copied, "checkpoints", `step-${step}`), { recursive: true });
-    assert.deepEqual(checkpointSteps(copied), [2, 4]);
-    assert.equal(await train(what, copied, "copied"), tokens);
-    assert.deepEqual(results(what, copied), expected);
+    for (const step of [6, 7]) rmSync(join(device, "checkpoints", `step-${step}`), { recursive: true });
+    assert.deepEqual(checkpointSteps(device), [2, 4]);
+    assert.equal(await train(what, device, "device"), tokens);
+    assert.deepEqual(results(what, device), found);
   });

@@ -36,7 +36,7 @@ const OPTIONS = {
 const devices: Record<string, Device> = {};
 before(async () => {
   devices.shared = await openDevice("cpu", { residency: "shared" });
-  devices.copied = await openDevice("cpu", { residency: "copied" });
+  devices.device = await openDevice("cpu", { residency: "device" });
 });
 after(async () => {
   for (const device of Object.values(devices)) await device.close();
@@ -69,7 +69,7 @@ async function train(
 
 const CASES_OF_MODELS: Record<string, Made> = {
   "all weights": {},
-  "all weights, where states are copied": { device: "copied" },
+  "all weights, where states stay on a device": { device: "device" },
   "an adapter with dropout beside weights in 8 bits": {
     model: { lora: LoraOptions.parse({ r: 4, lora_dropout: 0.25 }), base: () => "q8_0" },
   },

@@ -4,6 +4,7 @@
  * that nothing waits for it. What forward and backward read are copies, one a weight and in their precision.
  */
 
+import { readingAllKeys } from "../../generation/tokens.ts";
 import type { DType } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
 import { adamWOfFlat, FACTORS } from "../../nn/adamw.ts";
@@ -46,7 +47,11 @@ export async function flatLayout(
   size = FLAT,
 ): Promise<Layout> {
   const names = Object.keys(scalars);
-  const backward = await device.compile({ ...gradients, ...scalars }, { keep: [...Object.keys(gradients), ...names] });
+  // its launches can be repeated, since what it reads and writes stays where it is
+  const keep = [...Object.keys(gradients), ...names];
+  const values = readingAllKeys([...Object.values(gradients), ...Object.values(scalars)]);
+  const outputs = Object.fromEntries(keep.map((name, i) => [name, values[i]!]));
+  const backward = await device.compile(outputs, { keep, capture: true });
   const flats = layOut(parameters, size);
   const working: DType = options.half ? "float16" : "float32";
   const compileUpdate = (options: { decays: boolean; size?: number }): Promise<Program> => {
@@ -93,7 +98,6 @@ export async function flatLayout(
           const names = parameters.map(({ name }) => gradientName(name));
           const program = k === 0 ? gathered[i]!.first : gathered[i]!.next;
           await program.run({}, { reads: { ...operands(names), sum: grad }, writes: { flat: grad } });
-          await device.forget(...names);
         }
         if (k > 0) await addScalars.run({}, { writes: toSums });
       }

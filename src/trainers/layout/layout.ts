@@ -50,9 +50,6 @@ export const INITIAL_STATE: OptimizerState = {
 export type LossGraph = {
   scalars: { loss: Value } & Record<string, Value>;
   gradients: Record<string, Value>;
-  /** Of the inputs of the scalars: those that are fed for each micro-batch, and states that keep their values. */
-  batched: ReadonlySet<string>;
-  frozen: ReadonlySet<string>;
 };
 
 export type StepSettings = {

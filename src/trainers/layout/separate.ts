@@ -19,12 +19,12 @@ import {
 
 export async function separateLayout(
   device: Device,
-  { scalars, gradients, ...inputs }: LossGraph,
+  { scalars, gradients }: LossGraph,
   parameters: readonly Parameter[],
   options: LayoutOptions,
   initial: OptimizerState = INITIAL_STATE,
 ): Promise<Layout> {
-  const backward = await compileBackward(device, scalars, gradients, inputs);
+  const backward = await compileBackward(device, scalars, gradients);
   const update = await device.compileLoop(adamW(options));
   const names = Object.keys(scalars).slice(1);
   let report: Report = { ...initial, loss: Number.NaN, metrics: {}, grad_norm: Number.NaN };
