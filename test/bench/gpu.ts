@@ -1,9 +1,9 @@
 /**
- * @file npm run bench:gpu: a training step on a GPU, in float32 and half precision, and a plain 4096³ MatMul, against
- * PyTorch's eager step on the same card where Python, given by --python, has torch with CUDA. Prints tables for
- * test/bench/results. Options: --device webgpu|cuda, --shape NAME and --precision fp32|fp16 (may be repeated), --steps N,
- * --micro-batches N a step, --python PATH, --profile PREFIX of ONNX Runtime's profiles, --json; --toy runs small shapes, on
- * software Vulkan too.
+ * @file npm run bench:gpu: training steps on a GPU, in several precisions and of several micro-batches, the sampler's decode
+ * steps, and a plain 4096³ MatMul, against PyTorch on the same card where Python, given by --python, has torch with CUDA.
+ * Prints tables for test/bench/results. Options, of which the first four may be repeated: --shape NAME, --precision
+ * fp32|tf32|fp16, --micro-batches N a step, --decode SEQUENCES; --device webgpu|cuda, --steps N, --python PATH, --compile for
+ * torch.compile too, --profile PREFIX of ONNX Runtime's profiles, --json; --toy runs small shapes, on software Vulkan too.
  */
 
 import { execFileSync } from "node:child_process";
@@ -12,10 +12,12 @@ import { parseArgs } from "node:util";
 import { ownPackage } from "../../src/core/package.ts";
 import { seededRandom } from "../../src/core/random.ts";
 import { batchShape, layOut } from "../../src/data/batch.ts";
+import { openSampler } from "../../src/generation/sampler.ts";
 import { createModel, initialWeights } from "../../src/models/load.ts";
+import { LoraOptions } from "../../src/models/lora.ts";
 import { type DeviceName, openDevice } from "../../src/runtime/device.ts";
 import { measureMatMul } from "../../src/runtime/probe.ts";
-import { tensor } from "../../src/runtime/tensor.ts";
+import { writeWeight } from "../../src/trainers/checkpoint.ts";
 import { type Precision, whyNoHalf } from "../../src/trainers/precision.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
 import { nextToken } from "../../src/trainers/supervised.ts";
@@ -25,9 +27,11 @@ const { values: options } = parseArgs({
   options: {
     device: { type: "string", default: "webgpu" },
     shape: { type: "string", multiple: true },
-    precision: { type: "string", multiple: true, default: ["fp32", "fp16"] },
+    precision: { type: "string", multiple: true },
     steps: { type: "string", default: "10" },
-    "micro-batches": { type: "string", default: "1" },
+    "micro-batches": { type: "string", multiple: true, default: ["1"] },
+    decode: { type: "string", multiple: true, default: [] },
+    compile: { type: "boolean", default: false },
     profile: { type: "string" },
     python: { type: "string", default: ".venv/bin/python" },
     toy: { type: "boolean", default: false },
@@ -39,18 +43,37 @@ const names = options.shape ?? Object.keys(shapes);
 for (const name of names)
   if (!shapes[name]) throw new Error(`Unknown shape "${name}". Expected one of: ${Object.keys(shapes).join(", ")}.`);
 const matmul = options.toy ? 256 : 4096;
-const microBatches = Number(options["micro-batches"]);
+const microBatches = options["micro-batches"].map(Number);
 
-type Step = { shape: string; precision: string; tokens_per_s: number; tflops: number; kernels: number; loss: number };
+/** ONNX Runtime's CUDA multiplies float32 in TF32 unless told not to; WebGPU has no such thing. */
+type Kind = Precision | "tf32";
+const precisions = (options.precision ??
+  (options.device === "cuda" ? ["fp32", "tf32", "fp16"] : ["fp32", "fp16"])) as Kind[];
+
+type Step = {
+  shape: string;
+  precision: string;
+  micro_batches: number;
+  tokens_per_s: number;
+  tflops: number;
+  kernels: number;
+  nodes: number;
+  loss: number;
+  memory_mb: number | null;
+};
+type Decode = { shape: string; sequences: number; tokens_per_s: number };
 type MatMul = { precision: string; tflops: number };
-type Peer = { device: string; matmul: MatMul[]; steps: Omit<Step, "kernels" | "loss">[] };
+type Peer = { device: string; matmul: MatMul[]; steps: Omit<Step, "kernels" | "nodes" | "loss">[] };
 
 const steps: Step[] = [];
+const decodes: Decode[] = [];
 const matmuls: MatMul[] = [];
-for (const precision of options.precision as Precision[]) {
+for (const precision of precisions) {
   if (!(await product(precision))) continue;
-  for (const name of names) steps.push(await train(name, shapes[name]!, precision));
+  for (const name of names) steps.push(...(await train(name, shapes[name]!, precision)));
 }
+for (const name of names)
+  for (const sequences of options.decode.map(Number)) decodes.push(await decode(name, shapes[name]!, sequences));
 const peer = pytorch();
 const versions = {
   node: process.version,
@@ -59,12 +82,13 @@ const versions = {
   device: options.device,
   pytorch: peer?.device ?? null,
 };
-if (options.json) console.log(JSON.stringify({ versions, matmul: { size: matmul, ours: matmuls }, steps, peer }));
+if (options.json)
+  console.log(JSON.stringify({ versions, matmul: { size: matmul, ours: matmuls }, steps, decodes, peer }));
 else print();
 
 /** A plain product; false where the device has no such precision. */
-async function product(precision: Precision): Promise<boolean> {
-  const device = await openDevice(options.device as DeviceName, { strict: true });
+async function product(precision: Kind): Promise<boolean> {
+  const device = await openDevice(options.device as DeviceName, { strict: true, tf32: precision === "tf32" });
   try {
     const reason = precision === "fp16" ? await whyNoHalf(device) : undefined;
     if (reason !== undefined) {
@@ -80,69 +104,119 @@ async function product(precision: Precision): Promise<boolean> {
   }
 }
 
-async function train(name: string, { config, rows, length }: BenchShape, precision: Precision): Promise<Step> {
+/** A device with a model of random weights. */
+async function prepare(name: string, { config, lora }: BenchShape, precision: Kind) {
+  const device = await openDevice(options.device as DeviceName, {
+    strict: options.device === "webgpu",
+    tf32: precision === "tf32",
+    ...(options.profile ? { profile: `${options.profile}_${name}_${precision}` } : {}),
+  });
+  const model = createModel(config, name, lora ? { lora: LoraOptions.parse(lora) } : {});
+  for (const weight of initialWeights(model, 1)) await writeWeight(device, model, weight);
+  const { adapter } = model;
+  if (adapter)
+    for (const weight of initialWeights({ ...model, ...adapter }, 1)) await writeWeight(device, model, weight);
+  return { device, model, trained: adapter?.parameters ?? model.parameters };
+}
+
+async function train(name: string, bench: BenchShape, precision: Kind): Promise<Step[]> {
+  const { config, rows, length } = bench;
   const began = performance.now();
   const say = (what: string) =>
     console.error(`${name} ${precision}: ${what} after ${((performance.now() - began) / 1000).toFixed(1)} s`);
-  const device = await openDevice(options.device as DeviceName, {
-    strict: options.device === "webgpu",
-    ...(options.profile ? { profile: `${options.profile}_${name}_${precision}` } : {}),
-  });
+  const before = usedMemory();
+  const { device, model, trained } = await prepare(name, bench, precision);
   try {
-    const model = createModel(config, name);
-    for (const weight of initialWeights(model, 1))
-      await device.write(weight.name, tensor("float32", weight.shape, weight.data));
-    await resetMoments(device, model.parameters);
+    say("the weights are there");
+    await resetMoments(device, trained);
     const [vocab, heads] = [config.vocab_size as number, config.num_attention_heads as number];
     const shape = batchShape(rows, length, vocab, device.target.fewKernels ? heads : undefined);
-    const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 };
-    const training = await compileTraining(device, model, nextToken, shape, {
-      ...adamw,
-      rematerialize: false,
-      precision,
-    });
+    const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize: false };
+    const settings = { ...adamw, precision: precision === "fp16" ? ("fp16" as const) : ("fp32" as const) };
+    const training = await compileTraining(device, model, nextToken, shape, settings, trained);
     say(`${training.nodes} nodes compiled`);
     const random = seededRandom(1);
     const row = () => ({
       tokens: Array.from({ length }, () => random.below(vocab)),
       supervised: new Array<boolean>(length).fill(true),
     });
-    const batches = Array.from({ length: microBatches }, () =>
+    const batch = () =>
       layOut(
         Array.from({ length: rows }, () => [row()]),
         shape,
-      ),
-    );
-    const run = async (first: number, count: number) => {
-      for (let step = first; step < first + count; step++)
-        await training.ask(batches, { learning_rate: 1e-4, max_grad_norm: 1 });
-      return training.report(); // waits
-    };
-    await run(1, 1);
-    say("the first step");
-    await run(2, 2);
-    const count = Number(options.steps);
-    const start = performance.now();
-    const { loss } = await run(4, count);
-    const seconds = (performance.now() - start) / 1000 / count;
-    say(`the last of ${count + 3} steps`);
-    const kernels = Object.values(training.kernels(microBatches)).reduce((a, b) => a + b);
-    const tokens = microBatches * rows * length;
-    const tflops = (microBatches * flopsOf({ config, rows, length }, model.parameters)) / seconds / 1e12;
-    return { shape: name, precision, tokens_per_s: tokens / seconds, tflops, kernels, loss };
+      );
+    const found: Step[] = [];
+    for (const micro_batches of microBatches) {
+      const batches = Array.from({ length: micro_batches }, batch);
+      const run = async (count: number) => {
+        for (let step = 0; step < count; step++) await training.ask(batches, { learning_rate: 1e-4, max_grad_norm: 1 });
+        return training.report(); // waits
+      };
+      await run(1);
+      say(`the first step of ${micro_batches}`);
+      await run(2);
+      const count = Number(options.steps);
+      const start = performance.now();
+      const { loss } = await run(count);
+      const seconds = (performance.now() - start) / 1000 / count;
+      say(`the last of ${count + 3} steps of ${micro_batches}, ${(seconds * 1000).toFixed(0)} ms each`);
+      const kernels = Object.values(training.kernels(micro_batches)).reduce((a, b) => a + b);
+      const tflops = (micro_batches * flopsOf(bench, model.parameters, trained)) / seconds / 1e12;
+      const used = usedMemory();
+      const memory_mb = before === null || used === null ? null : used - before;
+      const { nodes } = training;
+      const tokens_per_s = (micro_batches * rows * length) / seconds;
+      found.push({ shape: name, precision, micro_batches, tokens_per_s, tflops, kernels, nodes, loss, memory_mb });
+    }
+    return found;
   } finally {
     await device.close();
   }
 }
 
-/** 6 for each weight and token; causal attention multiplies half of each length × length product, 3 times 2 of them a head. */
+/** Completions of 64 tokens of so many texts, until all have ended. */
+async function decode(name: string, bench: BenchShape, sequences: number): Promise<Decode> {
+  const { device, model } = await prepare(name, bench, "tf32");
+  try {
+    const sampler = openSampler(device, model, { stops: [] });
+    const run = async (max_completion_length: number) => {
+      const requests = Array.from({ length: sequences }, (_, seed) => ({ tokens: [1, 2, 3, 4], seed }));
+      for await (const _ of sampler.generate(requests, { sequences, max_completion_length }));
+    };
+    await run(4);
+    const start = performance.now();
+    await run(64);
+    const tokens_per_s = (64 * sequences * 1000) / (performance.now() - start);
+    console.error(`${name}: ${sequences} sequences, ${tokens_per_s.toFixed(0)} tokens/s`);
+    await sampler.close();
+    return { shape: name, sequences, tokens_per_s };
+  } finally {
+    await device.close();
+  }
+}
+
+/** What is taken of the card's memory, in MB; null where nobody says. */
+function usedMemory(): number | null {
+  try {
+    const query = ["--query-gpu=memory.used", "--format=csv,noheader,nounits"];
+    return Number(execFileSync("nvidia-smi", query, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
+  } catch {
+    return null;
+  }
+}
+
+/** 6 for each weight and token, 4 where it is frozen; causal attention multiplies half of each length × length product, 3 times 2 of them a head. */
+type Sized = { shape: readonly number[] };
+
 function flopsOf(
-  { config, rows, length }: Pick<BenchShape, "config" | "rows" | "length">,
-  parameters: readonly { shape: readonly number[] }[],
+  { config, rows, length }: BenchShape,
+  parameters: readonly Sized[],
+  trained: readonly Sized[],
 ): number {
-  const params = parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const size = (all: readonly Sized[]) => all.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const passes = trained === parameters ? 6 * size(parameters) : 4 * size(parameters) + 6 * size(trained);
   const [width, layers] = [config.hidden_size as number, config.num_hidden_layers as number];
-  return rows * length * (6 * params + 6 * layers * width * length);
+  return rows * length * (passes + 6 * layers * width * length);
 }
 
 /** The same of PyTorch, eager, on the same card; undefined where it is not there. */
@@ -152,11 +226,18 @@ function pytorch(): Peer | undefined {
     return undefined;
   }
   const chosen = names.map((name) => {
-    const { config, rows, length } = shapes[name]!;
-    const flops = flopsOf({ config, rows, length }, createModel(config, name).parameters);
-    return { name, config, rows, length, flops };
+    const { config, rows, length, lora } = shapes[name]!;
+    const { parameters, adapter } = createModel(config, name, lora ? { lora: LoraOptions.parse(lora) } : {});
+    const flops = flopsOf(shapes[name]!, parameters, adapter?.parameters ?? parameters);
+    return { name, config, rows, length, flops, ...(lora ? { lora } : {}) };
   });
-  const request = JSON.stringify({ shapes: chosen, steps: Number(options.steps), micro_batches: microBatches, matmul });
+  const request = JSON.stringify({
+    shapes: chosen,
+    steps: Number(options.steps),
+    micro_batches: microBatches,
+    matmul,
+    compile: options.compile,
+  });
   const answer = JSON.parse(
     execFileSync(options.python, ["test/bench/peers/gpu.py", request], { encoding: "utf8", maxBuffer: 2 ** 26 }),
   ) as Peer | { missing: string };
@@ -186,18 +267,30 @@ function print(): void {
   for (const { precision, tflops } of peer?.matmul ?? [])
     console.log(`| PyTorch, ${precision} | ${significant(tflops)} |`);
   console.log(
-    "\n| shape | precision | tokens/s | TFLOP/s | kernels a step | of PyTorch's |\n|---|---|---|---|---|---|",
+    "\n| shape | precision | micro-batches | tokens/s | TFLOP/s | of the product's rate | kernels a step | memory | of PyTorch's |",
   );
-  for (const { shape, precision, tokens_per_s, tflops, kernels } of steps) {
+  console.log("|---|---|---:|---:|---:|---:|---:|---:|---|");
+  const gb = (mb: number | null) => (mb === null ? "" : `${(mb / 1024).toFixed(1)} GB`);
+  const share = (tflops: number, precision: string, rates: readonly MatMul[]) => {
+    const rate = rates.find((rate) => rate.precision === precision)?.tflops;
+    return rate ? `${((100 * tflops) / rate).toFixed(0)} %` : "";
+  };
+  for (const { shape, precision, micro_batches, tokens_per_s, tflops, kernels, memory_mb } of steps) {
     const theirs = peer?.steps
-      .filter((step) => step.shape === shape)
+      .filter((step) => step.shape === shape && step.micro_batches === micro_batches)
       .map((step) => `${significant(tokens_per_s / step.tokens_per_s)} × ${step.precision}`);
     console.log(
-      `| ${shape} | ${precision} | ${tokens_per_s.toFixed(0)} | ${significant(tflops)} | ${kernels} | ${theirs?.join(", ") ?? ""} |`,
+      `| ${shape} | ${precision} | ${micro_batches} | ${tokens_per_s.toFixed(0)} | ${significant(tflops)} | ${share(tflops, precision, matmuls)} | ${kernels} | ${gb(memory_mb)} | ${theirs?.join(", ") ?? ""} |`,
     );
   }
-  for (const { shape, precision, tokens_per_s, tflops } of peer?.steps ?? [])
-    console.log(`| ${shape} | PyTorch, ${precision} | ${tokens_per_s.toFixed(0)} | ${significant(tflops)} | | |`);
+  for (const { shape, precision, micro_batches, tokens_per_s, tflops, memory_mb } of peer?.steps ?? [])
+    console.log(
+      `| ${shape} | PyTorch, ${precision} | ${micro_batches} | ${tokens_per_s.toFixed(0)} | ${significant(tflops)} | ${share(tflops, precision.split(" ")[0]!, peer!.matmul)} | | ${gb(memory_mb)} | |`,
+    );
+  if (decodes.length === 0) return;
+  console.log("\n| shape | sequences | tokens/s |\n|---|---:|---:|");
+  for (const { shape, sequences, tokens_per_s } of decodes)
+    console.log(`| ${shape} | ${sequences} | ${tokens_per_s.toFixed(0)} |`);
 }
 
 function significant(value: number): string {

@@ -84,6 +84,19 @@ export const GPU_SHAPES: Record<string, BenchShape> = {
   },
 };
 
+/** Trained with an adapter: too large to be trained whole beside its moments on many cards. */
+GPU_SHAPES["Qwen2.5-1.5B LoRA r16"] = {
+  ...GPU_SHAPES["Qwen2.5-0.5B"]!,
+  config: {
+    ...GPU_SHAPES["Qwen2.5-0.5B"]!.config,
+    hidden_size: 1536,
+    intermediate_size: 8960,
+    num_hidden_layers: 28,
+    num_attention_heads: 12,
+  },
+  lora: { r: 16, lora_alpha: 32 },
+};
+
 /** The same in small, for software that pretends to be a GPU. */
 export const TOY_SHAPES: Record<string, BenchShape> = {
   "toy Llama": {
