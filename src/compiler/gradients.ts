@@ -30,7 +30,8 @@ function reverse(y: Value, dy: Value, xs: readonly Value[]): Value[] {
       );
     // where dy is known beforehand the backward pass begins at once, and there is nothing to keep values for
     const operands = reached.data === undefined ? inputs.map((x) => again(x, reached)) : inputs;
-    op.gradient({ dy: reached, y: value, attrs, gradients: reverse }, ...operands).forEach((dx, i) => {
+    const y = isCheap(value) ? again(value, reached) : value;
+    op.gradient({ dy: reached, y, attrs, gradients: reverse }, ...operands).forEach((dx, i) => {
       const x = inputs[i]!;
       if (!dx || !active.has(x)) return;
       const sum = grads.get(x);

@@ -2,7 +2,7 @@
 
 import type { DType, Value } from "../graph/value.ts";
 import { resolve } from "../ops/after.ts";
-import { Scan, Split, TopK } from "../ops/index.ts";
+import { Scan, Split } from "../ops/index.ts";
 import type { Trace } from "../ops/scan.ts";
 import { Arena, type Chunk } from "./arena.ts";
 import { backwards, runtimeOrder } from "./listing.ts";
@@ -126,7 +126,7 @@ const WIDTHS: Record<DType, number> = {
 };
 
 /** What is nothing but its parts. */
-const hasParts = ({ node }: Value) => node?.op === Scan || node?.op === Split || node?.op === TopK;
+const hasParts = ({ node }: Value) => node?.op.parts !== undefined;
 
 /** The elements of a value; another shape of one has as many, whether or not its sizes have known names. */
 function elementsOf(value: Value, sizes: Sizes): number {

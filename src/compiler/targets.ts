@@ -23,6 +23,12 @@ export type Target = {
   readonly readsRowsFirst?: boolean;
   /** Whether launches cost enough to spell the same in fewer kernels. */
   readonly fewKernels?: boolean;
+  /** Where `fewKernels`: the elements of the largest scores of attention, and of the largest logits, that are made on purpose. */
+  readonly pieces?: { readonly scores: number; readonly logits: number };
+  /** Whether memory has room for what the backward pass reads, so that nothing is computed twice and no order is held. */
+  readonly keeps?: boolean;
+  /** The element types whose sums over rows or columns are fewer kernels as products with vectors, and no less exact. */
+  readonly sumsByProducts?: readonly DType[];
   /** Elements from which a product and what is added to it are one Gemm, so that the two never exist beside each other. */
   readonly accumulates: number;
   /** Elements of float32 that every device binds to a kernel; larger tensors are worked on in pieces. */
@@ -51,6 +57,9 @@ const webgpu: Target = {
   gemmTransA: true,
   gemmTransB: false, // its Gemm reads such a matrix at a fifth of the rate: test/bench/results/gpu-2026-11-26.md
   fewKernels: true,
+  // scores in pieces of 256 MiB, of which its kernels see several as one; logits in those that ScatterElements binds
+  pieces: { scores: 2 ** 26, logits: 2 ** 25 },
+  sumsByProducts: ["float32"],
   accumulates: 0,
   binds: 2 ** 25,
   widens: ["float32", "float16"],
@@ -64,6 +73,8 @@ const cuda: Target = {
   gemmTransA: true,
   gemmTransB: true,
   fewKernels: true,
+  pieces: { scores: 2 ** 28, logits: 2 ** 27 },
+  keeps: true,
   accumulates: 0,
   widens: cpu.widens,
   residency: "copied",
@@ -81,6 +92,10 @@ const portable: Target = {
   accumulates: Infinity,
   binds: Infinity,
 };
+
+/** The same where memory is short: what is cheap is computed again rather than kept, in the order that keeps least. */
+export const sparing = (target: Target): Target =>
+  target.pieces ? { ...target, keeps: false, pieces: webgpu.pieces! } : target;
 
 export const targets = { cpu, webgpu, cuda, portable };
 

@@ -26,6 +26,7 @@ export const Scan: Op<[...inputs: Value[], attrs: { trace: Trace; body: Body }]>
     const [{ dtype, shape }] = trace.outputs as [Value];
     return { dtype, shape: [first!.shape[0]!, ...shape] };
   },
+  parts: ({ trace }) => trace.outputs.length,
   expand({ trace, body }, ...inputs) {
     const count = trace.items.length;
     return apply(Tuple, body(inputs.slice(0, count), inputs.slice(count)), {});

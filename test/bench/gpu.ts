@@ -94,7 +94,7 @@ async function train(name: string, { config, rows, length }: BenchShape, precisi
       await device.write(weight.name, tensor("float32", weight.shape, weight.data));
     await resetMoments(device, model.parameters);
     const [vocab, heads] = [config.vocab_size as number, config.num_attention_heads as number];
-    const shape = batchShape(rows, length, vocab, device.target.fewKernels ? heads : undefined);
+    const shape = batchShape(rows, length, vocab, device.target.pieces && { heads, ...device.target.pieces });
     const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 };
     const training = await compileTraining(device, model, nextToken, shape, {
       ...adamw,

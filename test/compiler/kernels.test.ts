@@ -3,7 +3,10 @@ import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { targets } from "../../src/compiler/targets.ts";
 import { openDevice } from "../../src/runtime/device.ts";
+import { kindsOfStep } from "../bench/kernels.ts";
+import { GPU_SHAPES } from "../bench/shapes.ts";
 import { batchOf, compileFor, prepare, segment, TOY } from "../support/training.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
 
@@ -27,6 +30,16 @@ test("the kernels that a step is said to launch are those that ONNX Runtime's pr
     counts.push(readdirSync(folder).reduce((sum, file) => sum + launched(join(folder, file)), 0));
   }
   assert.equal(said, (counts[1]! - counts[0]!) / 2);
+});
+
+test("a step of SmolLM2-135M's shape is at most 4,000 kernels on WebGPU, and at most 4,000 nodes on CUDA", async () => {
+  const shape = GPU_SHAPES["SmolLM2-135M"]!; // 4 rows of 1024
+  for (const precision of ["fp32", "fp16"] as const) {
+    const { step, kernels } = await kindsOfStep(shape, targets.webgpu, precision);
+    assert.ok(step <= 4000 && step > kernels, `webgpu ${precision}: ${step}`);
+    const { nodes } = await kindsOfStep(shape, { ...targets.cuda, residency: "device" }, precision);
+    assert.ok(nodes <= 4000, `cuda ${precision}: ${nodes}`);
+  }
 });
 
 /** The kernels of a profile: what ran on the GPU has events of its own. */
