@@ -85,13 +85,11 @@ function build(
     return name;
   };
   const parts = partNames(order, names);
-  const nodes = listed
-    .filter(({ node }) => node!.op !== Part)
-    .map((value) =>
-      value.node!.op === Scan
-        ? encodeScan(value, operand, names.get(value)!, parts.get(value)!, target)
-        : encodeNode(value, operand, parts.get(value) ?? [names.get(value)!]),
-    );
+  const nodes = listed.map((value) =>
+    value.node!.op === Scan
+      ? encodeScan(value, operand, names.get(value)!, parts.get(value)!, target)
+      : encodeNode(value, operand, parts.get(value) ?? [names.get(value)!]),
+  );
 
   const inputs = order.filter(({ node, data }) => !node && data === undefined);
   const model: OnnxModel = {

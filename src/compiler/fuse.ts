@@ -15,6 +15,8 @@ import {
   ReduceSum,
   ReduceSumSquare,
   Reshape,
+  Sigmoid,
+  Silu,
   Sqrt,
   Sub,
   Transpose,
@@ -41,7 +43,8 @@ export function fuseLocally(value: Value, target: Target): Value {
     case Concat:
       return node.inputs.length === 1 ? a : value;
     case Mul:
-      return isOne(b) && sameShape(a.shape, value.shape) ? a : value;
+      if (isOne(b) && sameShape(a.shape, value.shape)) return a;
+      return b.node?.op === Sigmoid && b.node.inputs[0] === a && target.has(Silu, a.dtype) ? Silu(a) : value;
     case Add:
       if (b.node?.op === Neg) return Sub(a, b.node.inputs[0]!);
       return a.node?.op === Neg ? Sub(b, a.node.inputs[0]!) : (scaledAndShifted(value, target) ?? value);

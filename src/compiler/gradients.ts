@@ -28,9 +28,11 @@ function reverse(y: Value, dy: Value, xs: readonly Value[]): Value[] {
       throw new DistillError(
         `${op.type} has no gradient. Give it one in src/ops, or keep it off the path from parameters to the loss.`,
       );
-    // where dy is known beforehand the backward pass begins at once, and there is nothing to keep values for
-    const operands = reached.data === undefined ? inputs.map((x) => again(x, reached)) : inputs;
     const y = isCheap(value) ? again(value, reached) : value;
+    // what y is computed again from is as good; where dy is known beforehand the backward pass begins at once, and there is
+    // nothing to keep values for
+    const remade = y === value ? inputs.map((x) => again(x, reached)) : y.node!.inputs;
+    const operands = reached.data === undefined ? remade : inputs;
     op.gradient({ dy: reached, y, attrs, gradients: reverse }, ...operands).forEach((dx, i) => {
       const x = inputs[i]!;
       if (!dx || !active.has(x)) return;

@@ -75,10 +75,12 @@ export const joinedAttention: Op<[...inputs: Joined, attrs: AttentionLayout]> = 
     for (const block of blocksOf(layout, keyStarts).reverse()) {
       const before = earlier;
       const late = (x: Value) => After(x, before);
+      // scores are computed again of the queries; keys and values are cut out again where a block looks at some of them
+      const cut = block.keyStart !== 0 || block.end !== length ? late : undefined;
       const items = [
-        queriesOf(q, block, layout),
-        visible(k, block, late),
-        visible(v, block, late),
+        late(queriesOf(q, block, layout)),
+        visible(k, block, cut),
+        visible(v, block, cut),
         queriesOf(output, block, layout),
         queriesOf(gradient, block, layout),
       ];

@@ -9,7 +9,7 @@ import type { HostOptions } from "./protocol.ts";
 export function sessionOptions({ provider, threads, strict, profile }: HostOptions) {
   let profiles = 0;
   return (): InferenceSession.SessionOptions => ({
-    executionProviders: [provider],
+    executionProviders: [provider === "webgpu" ? { name: "webgpu", preferredLayout: "NCHW" } : provider],
     graphOptimizationLevel: "disabled", // programs arrive fused and in order; a rewrite would lose the order
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
