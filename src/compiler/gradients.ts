@@ -4,6 +4,7 @@ import { DistillError } from "../core/errors.ts";
 import { apply, isFloat } from "../graph/op.ts";
 import { broadcastAxes, sameShape } from "../graph/shape.ts";
 import { scalar, toposortUntil, type Value } from "../graph/value.ts";
+import { resolve, strictlyAfter } from "../ops/after.ts";
 import { Add, After, Expand, ReduceSum, Reshape, Transpose } from "../ops/index.ts";
 
 /** The gradient of the scalar `loss` with respect to each of `params`. */
@@ -53,13 +54,16 @@ function recomputer(independent: ReadonlySet<Value>): (x: Value, dy: Value) => V
   const made = new Map<Value, Value>();
   const again = (x: Value, dy: Value): Value => {
     if (!x.node || !isCheap(x) || independent.has(x)) return x;
-    const inputs = x.node.inputs.map((from) => (isCheap(from) ? again(from, dy) : from.node ? After(from, dy) : from));
+    const inputs = x.node.inputs.map((from) => (isCheap(from) ? again(from, dy) : from.node ? later(from, dy) : from));
     const value = made.get(x) ?? apply(x.node.op, inputs, x.node.attrs);
     made.set(x, value);
     return value;
   };
   return again;
 }
+
+/** x, not before dy is there: what is made of weights alone is a copy of them, of which there is one at a time at any rate. */
+const later = (x: Value, dy: Value): Value => (resolve(x).node ? After(x, dy) : strictlyAfter(x, dy));
 
 /** A transposition is as cheap as what it transposes: most products take it in, and it is one pass for the others. */
 const isCheap = ({ node }: Value): boolean =>
