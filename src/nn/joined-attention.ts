@@ -73,14 +73,10 @@ export const joinedAttention: Op<[...inputs: Joined, attrs: AttentionLayout]> = 
     const [dq, dk, dv]: [Value[], ReturnType<typeof padded>[], ReturnType<typeof padded>[]] = [[], [], []];
     let earlier = dy;
     for (const block of blocksOf(layout, keyStarts).reverse()) {
-      const before = earlier;
-      const late = (x: Value) => After(x, before);
-      // scores are computed again of the queries; keys and values are cut out again where a block looks at some of them
-      const cut = block.keyStart !== 0 || block.end !== length ? late : undefined;
       const items = [
-        late(queriesOf(q, block, layout)),
-        visible(k, block, cut),
-        visible(v, block, cut),
+        After(queriesOf(q, block, layout), earlier), // scores are computed again
+        visible(k, block),
+        visible(v, block),
         queriesOf(output, block, layout),
         queriesOf(gradient, block, layout),
       ];
