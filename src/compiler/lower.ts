@@ -8,7 +8,7 @@ import { MatMul, Part, Transpose } from "../ops/index.ts";
 import { FusedMatMul, Gemm, rowsBehindStacks, transposed } from "../ops/matmul.ts";
 import { Tuple } from "../ops/scan.ts";
 import { fuseLocally, isSwap } from "./fuse.ts";
-import { scatteredInPieces, whereInPieces } from "./pieces.ts";
+import { scatteredInPieces, softmaxInPieces, whereInPieces } from "./pieces.ts";
 import { fuseSums } from "./sums.ts";
 import type { Target } from "./targets.ts";
 
@@ -35,7 +35,9 @@ export function lower(outputs: readonly Value[], target: Target): Value[] {
           }
           const made = fuse(node.op, inputs, node.attrs, target);
           const { binds = Number.POSITIVE_INFINITY } = target;
-          const fitting = scatteredInPieces(made, binds) ?? whereInPieces(made, binds) ?? made;
+          const most = made.dtype === "float16" ? 2 * binds : binds;
+          const cut = scatteredInPieces(made, binds) ?? whereInPieces(made, binds) ?? softmaxInPieces(made, most);
+          const fitting = cut ?? made;
           const fused = target.fewKernels ? fuseLocally(fitting, target) : fitting;
           if (fused === made) lowered.set(value, intern(made));
           else {

@@ -23,8 +23,11 @@ export type Target = {
   readonly readsRowsFirst?: boolean;
   /** Whether launches cost enough to spell the same in fewer kernels. */
   readonly fewKernels?: boolean;
-  /** Where `fewKernels`: the elements of the largest scores of attention, and of the largest logits, that are made on purpose. */
-  readonly pieces?: { readonly scores: number; readonly logits: number };
+  /**
+   * Where `fewKernels`: the elements of the largest tensors that are made on purpose: scores of attention of whole rows, those
+   * of a block of queries where they are more, and logits.
+   */
+  readonly pieces?: { readonly whole: number; readonly scores: number; readonly logits: number };
   /** Whether memory has room for what the backward pass reads, so that nothing is computed twice and no order is held. */
   readonly keeps?: boolean;
   /** The element types whose sums over rows or columns are fewer kernels as products with vectors, and no less exact. */
@@ -57,8 +60,7 @@ const webgpu: Target = {
   gemmTransA: true,
   gemmTransB: false, // its Gemm reads such a matrix at a fifth of the rate: test/bench/results/gpu-2026-11-26.md
   fewKernels: true,
-  // scores in pieces of 256 MiB, of which its kernels see several as one; logits in those that ScatterElements binds
-  pieces: { scores: 2 ** 26, logits: 2 ** 25 },
+  pieces: { whole: 2 ** 26, scores: 2 ** 25, logits: 2 ** 25 },
   sumsByProducts: ["float32"],
   accumulates: 0,
   binds: 2 ** 25,
@@ -73,7 +75,7 @@ const cuda: Target = {
   gemmTransA: true,
   gemmTransB: true,
   fewKernels: true,
-  pieces: { scores: 2 ** 28, logits: 2 ** 27 },
+  pieces: { whole: 2 ** 28, scores: 2 ** 28, logits: 2 ** 27 },
   keeps: true,
   accumulates: 0,
   widens: cpu.widens,

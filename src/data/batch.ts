@@ -30,8 +30,11 @@ export type BatchShape = {
   fewKernels?: boolean;
 };
 
-/** Where a kernel costs a launch: heads of queries, and the elements of the largest scores and logits. */
-export type Pieces = { heads: number; scores: number; logits: number };
+/**
+ * Where a kernel costs a launch: heads of queries, and the elements of the largest scores of whole rows, of the largest scores of
+ * a block where they are more, and of the largest logits.
+ */
+export type Pieces = { heads: number; whole: number; scores: number; logits: number };
 
 /** Elements of the largest logits unless given: 128 MiB of float32. */
 const MOST = 2 ** 25;
@@ -43,7 +46,8 @@ const MOST = 2 ** 25;
 export function batchShape(rows: number, length: number, vocab_size: number, pieces?: Pieces): BatchShape {
   const rowsInChunk = Math.max(64, Math.floor((pieces?.logits ?? MOST) / vocab_size));
   const small = length <= 192 ? length : length <= 2048 ? 128 : 192;
-  const blocks = pieces && Math.ceil((rows * pieces.heads * length ** 2) / pieces.scores);
+  const scores = pieces && rows * pieces.heads * length ** 2;
+  const blocks = scores && (scores <= pieces.whole ? 1 : Math.ceil(scores / pieces.scores));
   const block = blocks ? Math.max(small, Math.ceil(length / blocks)) : small;
   const shape = { rows, length, block: Math.min(block, length), chunks: Math.ceil((rows * length) / rowsInChunk) };
   return pieces ? { ...shape, fewKernels: true } : shape;
