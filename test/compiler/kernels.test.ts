@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { targets } from "../../src/compiler/targets.ts";
+import { emit } from "../../src/compiler/emit.ts";
+import { sparing, targets } from "../../src/compiler/targets.ts";
+import type { BatchShape } from "../../src/data/batch.ts";
 import { openDevice } from "../../src/runtime/device.ts";
+import { lossAndGradients } from "../../src/trainers/program.ts";
+import { nextToken, nextTokenFeeds } from "../../src/trainers/supervised.ts";
 import { kindsOfStep } from "../bench/kernels.ts";
 import { GPU_SHAPES } from "../bench/shapes.ts";
-import { batchOf, compileFor, prepare, segment, TOY } from "../support/training.ts";
+import { batchOf, compileFor, prepare, relativeDifference, segment, TOY } from "../support/training.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
 
 const skip = whyNoVulkan() ?? false;
@@ -41,6 +45,29 @@ test("a step of SmolLM2-135M's shape is at most 4,000 kernels on WebGPU, and at 
     assert.ok(nodes <= 4000, `cuda ${precision}: ${nodes}`);
   }
 });
+
+for (const [name, target] of Object.entries({ keeping: targets.cuda, sparing: sparing(targets.cuda) }))
+  test(`a program for CUDA, ${name}, is one that ONNX Runtime loads, with the CPU's gradients`, async () => {
+    const device = await openDevice("cpu", { threads: 1 });
+    const model = await prepare(device);
+    const batch = batchOf([[segment(1, 20, 5), segment(2, 9, 3)], [segment(3, 14, 1)]], 32, 40, 16);
+    const outputs = (shape: BatchShape) => {
+      const { loss, grads } = lossAndGradients(model, nextToken, shape);
+      return { ...grads, loss };
+    };
+    const few = outputs({ ...batch.shape, fewKernels: true });
+    const path = join(mkdtempSync(join(tmpdir(), "cuda-")), "model.onnx");
+    writeFileSync(path, emit(few, target).bytes);
+    const feeds = nextTokenFeeds(batch, 0.1);
+    const expected = await (await device.compile(outputs(batch.shape))).run(nextTokenFeeds(batch, 0.1));
+    for (const { name } of model.parameters) feeds[name] = await device.read(name);
+    const found = await (await device.load(path)).run(feeds);
+    for (const [name, { data }] of Object.entries(expected)) {
+      const [one, other] = [data as Float32Array, found[name]!.data as Float32Array];
+      assert.ok(relativeDifference(other, one) < 1e-5, name);
+    }
+    await device.close();
+  });
 
 /** The kernels of a profile: what ran on the GPU has events of its own. */
 function launched(path: string): number {
