@@ -1,6 +1,6 @@
 /**
  * @file How many nodes a program has, and how many kernels they launch on ONNX Runtime's WebGPU provider. Its profile counts
- * the same, but for a few transpositions that it moves past slices.
+ * the same.
  */
 
 import type { Value } from "../graph/value.ts";

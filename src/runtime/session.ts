@@ -9,6 +9,7 @@ import type { HostOptions } from "./protocol.ts";
 export function sessionOptions({ provider, threads, strict, profile }: HostOptions) {
   let profiles = 0;
   return (): InferenceSession.SessionOptions => ({
+    // looking for another layout, ONNX Runtime moves transpositions past what parts a tensor, and makes several of one
     executionProviders: [provider === "webgpu" ? { name: "webgpu", preferredLayout: "NCHW" } : provider],
     graphOptimizationLevel: "disabled", // programs arrive fused and in order; a rewrite would lose the order
     intraOpNumThreads: threads,
