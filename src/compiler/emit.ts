@@ -18,7 +18,7 @@ import { type DType, input, type Value } from "../graph/value.ts";
 import { After, resolve } from "../ops/after.ts";
 import { Cast, Part, Scan } from "../ops/index.ts";
 import type { Trace } from "../ops/scan.ts";
-import { countKernels, launched } from "./kernels.ts";
+import { type Count, countKinds, launched, sumOfKernels } from "./kernels.ts";
 import { asOrdered, backwards, eachAfterItsInputs, type Listing } from "./listing.ts";
 import { lower } from "./lower.ts";
 import { schedule } from "./schedule.ts";
@@ -40,9 +40,19 @@ export type Emitted = {
  * to be repeated, a kernel writes each output: copies are not repeated.
  */
 export function emit(outputs: Record<string, Value>, target: Target, { repeated = false } = {}): Emitted {
-  const { model, kernels } = build(outputs, target, backwards, { repeated });
-  return { bytes: encodeOnnx(model), inputs: model.input, outputs: model.output, nodes: countNodes(model), kernels };
+  const { model, kinds } = build(outputs, target, backwards, { repeated });
+  return {
+    bytes: encodeOnnx(model),
+    inputs: model.input,
+    outputs: model.output,
+    nodes: countNodes(model),
+    kernels: sumOfKernels(kinds),
+  };
 }
+
+/** The nodes that `emit` would write, and their kernels, by the type of their op; without those of bodies. */
+export const kindsOf = (outputs: Record<string, Value>, target: Target): Map<string, Count> =>
+  build(outputs, target, backwards).kinds;
 
 /** Nodes, those of bodies with them. */
 export const countNodes = ({ node }: OnnxGraph): number =>
@@ -64,8 +74,8 @@ function build(
   outputs: Record<string, Value>,
   target: Target,
   listing: Listing,
-  { scope = "", repeated = false }: { scope?: string; repeated?: boolean },
-): { model: OnnxModel; kernels: number } {
+  { scope = "", repeated = false }: { scope?: string; repeated?: boolean } = {},
+): { model: OnnxModel; kinds: Map<string, Count> } {
   const own = ownNodes(lower(Object.values(outputs), target));
   const { order, listed, outputs: values } = schedule(repeated ? own.map(byKernel) : own, listing);
   const names = nameValues(order, Object.keys(outputs), values, scope);
@@ -79,13 +89,11 @@ function build(
     return name;
   };
   const parts = partNames(order, names);
-  const nodes = listed
-    .filter(({ node }) => node!.op !== Part)
-    .map((value) =>
-      value.node!.op === Scan
-        ? encodeScan(value, operand, names.get(value)!, parts.get(value) ?? [], target)
-        : encodeNode(value, operand, parts.get(value) ?? [names.get(value)!]),
-    );
+  const nodes = listed.map((value) =>
+    value.node!.op === Scan
+      ? encodeScan(value, operand, names.get(value)!, parts.get(value)!, target)
+      : encodeNode(value, operand, parts.get(value) ?? [names.get(value)!]),
+  );
 
   const inputs = order.filter(({ node, data }) => !node && data === undefined);
   const model: OnnxModel = {
@@ -98,7 +106,7 @@ function build(
     output: Object.entries(outputs).map(([name, value]) => infoOf(name, value)),
     initializer: [...initializer.values()],
   };
-  return { model, kernels: countKernels(order) };
+  return { model, kinds: countKinds(order) };
 }
 
 const infoOf = (name: string, { dtype, shape }: Value): OnnxValueInfo => ({ name, elemType: dtype, shape });
@@ -139,7 +147,8 @@ function partNames(order: readonly Value[], names: ReadonlyMap<Value, string>): 
   for (const value of order) {
     if (value.node?.op !== Part) continue;
     const whole = value.node.inputs[0]!;
-    const known = parts.get(whole) ?? [];
+    const count = whole.node!.op.parts!(whole.node!.attrs);
+    const known = parts.get(whole) ?? Array.from({ length: count }, (_, i) => `${names.get(whole)} unused ${i}`);
     known[(value.node.attrs as { index: number }).index] = names.get(value)!;
     parts.set(whole, known);
   }
@@ -175,12 +184,11 @@ function encodeScan(
   const outputs = substitute(trace.outputs, new Map(standIns)).map((y, i): [string, Value] => [`${scope}${i}`, y]);
   const body = emitModel(Object.fromEntries(outputs), target, { listing: eachAfterItsInputs, scope });
   const g = { ...body, input: items.map((item) => infoOf(item.name!, item)) };
-  const output = outputs.map(([inside], i) => parts[i] ?? `${inside} unused`);
   const attribute: OnnxAttribute[] = [
     { name: "body", type: "GRAPH", g },
     { name: "num_scan_inputs", type: "INT", i: count },
   ];
-  return { name: output[0]!, opType: "Scan", domain: "", input: inputs.slice(0, count), output, attribute };
+  return { name: parts[0]!, opType: "Scan", domain: "", input: inputs.slice(0, count), output: [...parts], attribute };
 }
 
 function encodeAttribute([name, value]: [string, Attribute]): OnnxAttribute {

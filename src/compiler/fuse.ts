@@ -12,18 +12,22 @@ import {
   Pow,
   Reciprocal,
   ReduceMean,
+  ReduceSum,
   ReduceSumSquare,
   Reshape,
+  Sigmoid,
+  Silu,
   Sqrt,
   Sub,
   Transpose,
 } from "../ops/index.ts";
 import { Gemm, transposed } from "../ops/matmul.ts";
+import type { Target } from "./targets.ts";
 
 type Transposes = { transA: 0 | 1; transB: 0 | 1 };
 
 /** What `value` is in fewer kernels, looking at nothing but what it is made of; itself where nothing is to be saved. */
-export function fuseLocally(value: Value): Value {
+export function fuseLocally(value: Value, target: Target): Value {
   const { node } = value;
   if (!node) return value;
   const [a, b] = node.inputs as [Value, Value];
@@ -39,10 +43,16 @@ export function fuseLocally(value: Value): Value {
     case Concat:
       return node.inputs.length === 1 ? a : value;
     case Mul:
-      return isOne(b) && sameShape(a.shape, value.shape) ? a : value;
+      if (isOne(b) && sameShape(a.shape, value.shape)) return a;
+      return b.node?.op === Sigmoid && b.node.inputs[0] === a && target.has(Silu, a.dtype) ? Silu(a) : value;
     case Add:
-      return b.node?.op === Neg ? Sub(a, b.node.inputs[0]!) : a.node?.op === Neg ? Sub(b, a.node.inputs[0]!) : value;
+      if (b.node?.op === Neg) return Sub(a, b.node.inputs[0]!);
+      return a.node?.op === Neg ? Sub(b, a.node.inputs[0]!) : (scaledAndShifted(value, target) ?? value);
+    case ReduceSum:
+      return sumOfRows(value, target) ?? value;
     case ReduceMean: {
+      const dot = meanOfProducts(value, target);
+      if (dot) return dot;
       const square = a.node?.op === Mul && a.node.inputs[0] === a.node.inputs[1] ? a.node.inputs[0]! : undefined;
       const { axes } = node.attrs as { axes: number[] };
       if (!square || axes.some((axis) => typeof square.shape[axis] !== "number")) return value;
@@ -52,13 +62,51 @@ export function fuseLocally(value: Value): Value {
     case Reciprocal:
       return a.node?.op === Sqrt ? Pow(a.node.inputs[0]!, scalar(-0.5, a.dtype)) : value;
     case MatMul:
-      return productOfSmaller(a, b) ?? value;
+      return productOfSmaller(a, b, target) ?? value;
     default:
       return value;
   }
 }
 
 const isOne = ({ data, shape }: Value) => data === 1 && shape.length === 0;
+
+/** Σ over the rows of a matrix as a product, for which nothing is transposed. */
+function sumOfRows({ node, dtype }: Value, { sumsByProducts }: Target): Value | undefined {
+  const [x] = node!.inputs as [Value];
+  const { axes } = node!.attrs as { axes: number[] };
+  const [rows] = x.shape;
+  const fits = x.shape.length === 2 && axes.length === 1 && axes[0] === 0 && typeof rows === "number";
+  if (!fits || !sumsByProducts?.includes(dtype)) return undefined;
+  return MatMul({ data: 1, dtype, shape: [1, rows] }, x);
+}
+
+/** The mean over the columns of a matrix, each times an element of a vector, as a product. */
+function meanOfProducts({ node, dtype }: Value, { sumsByProducts }: Target): Value | undefined {
+  const [product] = node!.inputs as [Value];
+  const { axes } = node!.attrs as { axes: number[] };
+  const [x, vector] = product.node?.op === Mul ? (product.node.inputs as [Value, Value]) : [];
+  if (!x || !vector || !sumsByProducts?.includes(dtype) || axes.length !== 1 || axes[0] !== 1) return undefined;
+  const [width] = vector.shape;
+  if (x.shape.length !== 2 || vector.shape.length !== 1 || typeof width !== "number" || x.shape[1] !== width)
+    return undefined;
+  return apply(Gemm, [x, Reshape(vector, { shape: [width, 1] })], {
+    transA: 0,
+    transB: 0,
+    alpha: { float: 1 / width },
+  });
+}
+
+/** Scaled and shifted by constants: of a column in one kernel, as a product with 1. */
+function scaledAndShifted({ node, dtype }: Value, { sumsByProducts }: Target): Value | undefined {
+  const [x, shift] = node!.inputs as [Value, Value];
+  const [column, scale] = x.node?.op === Mul ? (x.node.inputs as [Value, Value]) : [];
+  const numbers = typeof shift.data === "number" && typeof scale?.data === "number" && shift.shape.length === 0;
+  if (!numbers || !sumsByProducts?.includes(dtype) || column!.shape.length !== 2 || column!.shape[1] !== 1)
+    return undefined;
+  const one: Value = { data: 1, dtype, shape: [1, 1] };
+  const alpha = { float: scale.data as number };
+  return apply(Gemm, [column!, one, { ...shift, shape: [1] }], { transA: 0, transB: 0, alpha });
+}
 
 /** Two transpositions as one, or none; a transposed product of matrices as a product of other matrices. */
 function composed({ node }: Value, perm: readonly number[]): Value | undefined {
@@ -72,19 +120,19 @@ function composed({ node }: Value, perm: readonly number[]): Value | undefined {
   if (node?.op === Gemm && node.inputs.length === 2 && perm[0] === 1) {
     const [a, b] = node.inputs as [Value, Value];
     const { transA, transB } = node.attrs as Transposes;
-    return apply(Gemm, [b, a], { transA: transB ? 0 : 1, transB: transA ? 0 : 1 });
+    return apply(Gemm, [b, a], { ...node.attrs, transA: transB ? 0 : 1, transB: transA ? 0 : 1 });
   }
   return undefined;
 }
 
 /** A'B as (B'A)' where B is the smaller to transpose; the outer transposition often meets another. */
-function productOfSmaller(a: Value, b: Value): Value | undefined {
+function productOfSmaller(a: Value, b: Value, target: Target): Value | undefined {
   if (a.node?.op !== Transpose || a.shape.length < 3) return undefined;
   const x = a.node.inputs[0]!;
   const known = [...a.shape, ...b.shape].every((dim) => typeof dim === "number");
   const swaps = sameShape(transposed(a).shape, x.shape) && isSwap((a.node.attrs as { perm: number[] }).perm);
   if (!known || !swaps || elements(b.shape) >= elements(a.shape)) return undefined;
-  return transposed(MatMul(fuseLocally(transposed(b)), x));
+  return transposed(MatMul(fuseLocally(transposed(b), target), x));
 }
 
 /** Whether a transposition swaps the last two axes and nothing else. */

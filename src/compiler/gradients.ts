@@ -4,6 +4,7 @@ import { DistillError } from "../core/errors.ts";
 import { apply, isFloat } from "../graph/op.ts";
 import { broadcastAxes, sameShape } from "../graph/shape.ts";
 import { scalar, toposortUntil, type Value } from "../graph/value.ts";
+import { resolve, strictlyAfter } from "../ops/after.ts";
 import { Add, After, Expand, ReduceSum, Reshape, Transpose } from "../ops/index.ts";
 
 /** The gradient of the scalar `loss` with respect to each of `params`. */
@@ -28,9 +29,12 @@ function reverse(y: Value, dy: Value, xs: readonly Value[]): Value[] {
       throw new DistillError(
         `${op.type} has no gradient. Give it one in src/ops, or keep it off the path from parameters to the loss.`,
       );
-    // where dy is known beforehand the backward pass begins at once, and there is nothing to keep values for
-    const operands = reached.data === undefined ? inputs.map((x) => again(x, reached)) : inputs;
-    op.gradient({ dy: reached, y: value, attrs, gradients: reverse }, ...operands).forEach((dx, i) => {
+    const y = isCheap(value) ? again(value, reached) : value;
+    // what y is computed again from is as good; where dy is known beforehand the backward pass begins at once, and there is
+    // nothing to keep values for
+    const remade = y === value ? inputs.map((x) => again(x, reached)) : y.node!.inputs;
+    const operands = reached.data === undefined ? remade : inputs;
+    op.gradient({ dy: reached, y, attrs, gradients: reverse }, ...operands).forEach((dx, i) => {
       const x = inputs[i]!;
       if (!dx || !active.has(x)) return;
       const sum = grads.get(x);
@@ -50,13 +54,16 @@ function recomputer(independent: ReadonlySet<Value>): (x: Value, dy: Value) => V
   const made = new Map<Value, Value>();
   const again = (x: Value, dy: Value): Value => {
     if (!x.node || !isCheap(x) || independent.has(x)) return x;
-    const inputs = x.node.inputs.map((from) => (isCheap(from) ? again(from, dy) : from.node ? After(from, dy) : from));
+    const inputs = x.node.inputs.map((from) => (isCheap(from) ? again(from, dy) : from.node ? later(from, dy) : from));
     const value = made.get(x) ?? apply(x.node.op, inputs, x.node.attrs);
     made.set(x, value);
     return value;
   };
   return again;
 }
+
+/** x, not before dy is there: what is made of weights alone is a copy of them, of which there is one at a time at any rate. */
+const later = (x: Value, dy: Value): Value => (resolve(x).node ? After(x, dy) : strictlyAfter(x, dy));
 
 /** A transposition is as cheap as what it transposes: most products take it in, and it is one pass for the others. */
 const isCheap = ({ node }: Value): boolean =>

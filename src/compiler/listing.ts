@@ -6,12 +6,19 @@
 
 import { postorder, type Value } from "../graph/value.ts";
 import { After, resolve } from "../ops/after.ts";
+import { Part } from "../ops/index.ts";
 
 /** Lists the nodes of a depth-first order of values. */
 export type Listing = (order: readonly Value[]) => Value[];
 
-/** For files that other programs read. */
-export const asOrdered: Listing = (order) => order.filter(({ node }) => node && node.op !== After);
+/** For files that other programs read. Parts are outputs of the nodes that they are parts of. */
+export const asOrdered: Listing = (order) => order.filter(({ node }) => node && node.op !== After && node.op !== Part);
+
+/** What computes x: the node that it is a part of, or x itself. */
+export function producer(x: Value): Value {
+  const value = resolve(x);
+  return value.node?.op === Part ? producer(value.node.inputs[0]!) : value;
+}
 
 /** For a model's graph, where ONNX Runtime does not ask that a node is listed after what it needs: it runs as ordered. */
 export const backwards: Listing = (order) => asOrdered(order).reverse();
@@ -51,7 +58,7 @@ function search(listed: readonly Value[]): { leaves: Value[]; inputsOf(value: Va
   const place = new Map(listed.map((value, i) => [value, i]));
   const inputs = new Map<Value, Value[]>();
   for (const value of listed) {
-    const places = value.node!.inputs.flatMap((x) => place.get(resolve(x)) ?? []);
+    const places = value.node!.inputs.flatMap((x) => place.get(producer(x)) ?? []);
     const latestFirst = [...new Set(places)].sort((a, b) => b - a);
     inputs.set(
       value,

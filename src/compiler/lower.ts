@@ -3,11 +3,12 @@
 import { apply, type OpInfo } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
 import { toposortUntil, type Value } from "../graph/value.ts";
+import { isLoose } from "../ops/after.ts";
 import { MatMul, Part, Transpose } from "../ops/index.ts";
 import { FusedMatMul, Gemm, rowsBehindStacks, transposed } from "../ops/matmul.ts";
 import { Tuple } from "../ops/scan.ts";
 import { fuseLocally, isSwap } from "./fuse.ts";
-import { scatteredInPieces, whereInPieces } from "./pieces.ts";
+import { scatteredInPieces, softmaxInPieces, whereInPieces } from "./pieces.ts";
 import { fuseSums } from "./sums.ts";
 import type { Target } from "./targets.ts";
 
@@ -28,10 +29,16 @@ export function lower(outputs: readonly Value[], target: Target): Value[] {
           visit([expanded]);
           lowered.set(value, lowered.get(expanded)!);
         } else {
+          if (target.keeps && isLoose(node)) {
+            lowered.set(value, inputs[0]!); // what it would have computed again is there
+            continue;
+          }
           const made = fuse(node.op, inputs, node.attrs, target);
           const { binds = Number.POSITIVE_INFINITY } = target;
-          const fitting = scatteredInPieces(made, binds) ?? whereInPieces(made, binds) ?? made;
-          const fused = target.fewKernels ? fuseLocally(fitting) : fitting;
+          const most = made.dtype === "float16" ? 2 * binds : binds;
+          const cut = scatteredInPieces(made, binds) ?? whereInPieces(made, binds) ?? softmaxInPieces(made, most);
+          const fitting = cut ?? made;
+          const fused = target.fewKernels ? fuseLocally(fitting, target) : fitting;
           if (fused === made) lowered.set(value, intern(made));
           else {
             for (const x of inputs) lowered.set(x, x);

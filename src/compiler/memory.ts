@@ -2,10 +2,10 @@
 
 import type { DType, Value } from "../graph/value.ts";
 import { resolve } from "../ops/after.ts";
-import { Scan, Split, TopK } from "../ops/index.ts";
+import { Part, Scan, Split } from "../ops/index.ts";
 import type { Trace } from "../ops/scan.ts";
 import { Arena, type Chunk } from "./arena.ts";
-import { backwards, runtimeOrder } from "./listing.ts";
+import { backwards, producer, runtimeOrder } from "./listing.ts";
 import { lower } from "./lower.ts";
 import { schedule } from "./schedule.ts";
 import type { Target } from "./targets.ts";
@@ -31,7 +31,7 @@ export type Estimate = {
 /** Estimate the program that computes `outputs` on `target`, as emit would write it. */
 export function estimate(outputs: Record<string, Value>, target: Target, sizes: Sizes): Estimate {
   const { order, listed, outputs: results } = schedule(lower(Object.values(outputs), target), backwards);
-  const nodes = runtimeOrder(listed);
+  const nodes = withParts(runtimeOrder(listed), order);
   const bytes = (value: Value) => (hasParts(value) ? 0 : elementsOf(value, sizes) * WIDTHS[value.dtype]);
   const kept = new Set(results.map(resolve));
   const last = lastUses(nodes);
@@ -125,8 +125,16 @@ const WIDTHS: Record<DType, number> = {
   bool: 1,
 };
 
+/** Nodes, each with its parts behind it. */
+function withParts(nodes: readonly Value[], order: readonly Value[]): Value[] {
+  const parts = new Map<Value, Value[]>();
+  for (const value of order)
+    if (value.node?.op === Part) parts.set(producer(value), [...(parts.get(producer(value)) ?? []), value]);
+  return nodes.flatMap((value) => [value, ...(parts.get(value) ?? [])]);
+}
+
 /** What is nothing but its parts. */
-const hasParts = ({ node }: Value) => node?.op === Scan || node?.op === Split || node?.op === TopK;
+const hasParts = ({ node }: Value) => node?.op.parts !== undefined;
 
 /** The elements of a value; another shape of one has as many, whether or not its sizes have known names. */
 function elementsOf(value: Value, sizes: Sizes): number {

@@ -1,11 +1,22 @@
 /**
  * @file Tensors larger than what a kernel can bind, in pieces. ONNX Runtime 1.30.0 binds them in segments, which most of its
- * kernels of WebGPU see as one; those of ScatterElements fail, and those of Where see the first segment only.
+ * kernels of WebGPU see as one; those of ScatterElements fail, and those of Where and Softmax see the first segment only.
  */
 
 import { elements } from "../graph/shape.ts";
 import { scalar, type Value } from "../graph/value.ts";
-import { And, Concat, Expand, GreaterOrEqual, LessOrEqual, ScatterElements, Sub, Where } from "../ops/index.ts";
+import {
+  And,
+  Concat,
+  Expand,
+  GreaterOrEqual,
+  LessOrEqual,
+  Reshape,
+  ScatterElements,
+  Softmax,
+  Sub,
+  Where,
+} from "../ops/index.ts";
 import { slice } from "../ops/movement.ts";
 
 /**
@@ -31,6 +42,19 @@ export function scatteredInPieces({ node, shape, dtype }: Value, most: number): 
     pieces.push(slice(ScatterElements(zeros, target, updates, { axis: 0 }), 0, 0, length));
   }
   return pieces.length > 1 ? Concat(...pieces, { axis: 0 }) : undefined;
+}
+
+/** A Softmax of more than `most` elements, some of its rows at a time; undefined for anything else. */
+export function softmaxInPieces({ node, shape }: Value, most: number): Value | undefined {
+  if (node?.op !== Softmax || shape.some((dim) => typeof dim !== "number") || elements(shape) <= most) return undefined;
+  const width = shape.at(-1) as number;
+  const rows = elements(shape) / width;
+  const length = Math.max(1, Math.floor(most / width));
+  const matrix = Reshape(node.inputs[0]!, { shape: [rows, width] });
+  const pieces: Value[] = [];
+  for (let start = 0; start < rows; start += length)
+    pieces.push(Softmax(slice(matrix, 0, start, Math.min(rows, start + length))));
+  return Reshape(Concat(...pieces, { axis: 0 }), { shape });
 }
 
 /** A Where of more than `most` elements, a piece of its first axis at a time; undefined for anything else. */

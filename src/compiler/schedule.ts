@@ -7,10 +7,10 @@
 import { isFloat } from "../graph/op.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { postorder, scalar, type Value } from "../graph/value.ts";
-import { After, resolve } from "../ops/after.ts";
+import { After } from "../ops/after.ts";
 import { Cast, Equal, Gather, Mul, Reshape, Slice, Sub } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
-import { type Listing, runtimeOrder } from "./listing.ts";
+import { type Listing, producer, runtimeOrder } from "./listing.ts";
 
 export type Schedule = {
   /** Every value, each after what it needs. */
@@ -62,7 +62,7 @@ function brokenOrders(order: readonly Value[], listed: readonly Value[]): Readon
       for (let value = x; value.node?.op === After; value = value.node.inputs[0]!)
         if (!firstUse.has(value)) firstUse.set(value, now);
   const broken = afters.filter((value) => {
-    const earlier = time.get(resolve(value.node!.inputs[1]!));
+    const earlier = time.get(producer(value.node!.inputs[1]!));
     return earlier !== undefined && (firstUse.get(value) ?? Number.POSITIVE_INFINITY) < earlier;
   });
   return new Set(broken);

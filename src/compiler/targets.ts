@@ -20,6 +20,15 @@ export type Target = {
   readonly readsRowsFirst?: boolean;
   /** Whether launches cost enough to spell the same in fewer kernels. */
   readonly fewKernels?: boolean;
+  /**
+   * Where `fewKernels`: the elements of the largest tensors that are made on purpose: scores of attention of whole rows, those
+   * of a block of queries where they are more, and logits.
+   */
+  readonly pieces?: { readonly whole: number; readonly scores: number; readonly logits: number };
+  /** Whether memory has room for what the backward pass reads, so that nothing is computed twice and no order is held. */
+  readonly keeps?: boolean;
+  /** The element types whose sums over rows or columns are fewer kernels as products with vectors, and no less exact. */
+  readonly sumsByProducts?: readonly DType[];
   /** Elements from which a product and what is added to it are one Gemm, so that the two never exist beside each other. */
   readonly accumulates: number;
   /** Elements of float32 that every device binds to a kernel; larger tensors are worked on in pieces. */
@@ -48,6 +57,8 @@ const webgpu: Target = {
   gemmTransA: true,
   gemmTransB: false, // its Gemm reads such a matrix at a fifth of the rate: test/bench/results/gpu-2026-11-26.md
   fewKernels: true,
+  pieces: { whole: 2 ** 26, scores: 2 ** 25, logits: 2 ** 25 },
+  sumsByProducts: ["float32"],
   accumulates: 0,
   binds: 2 ** 25,
   widens: ["float32", "float16"],
@@ -61,6 +72,8 @@ const cuda: Target = {
   gemmTransA: true,
   gemmTransB: true,
   fewKernels: true,
+  pieces: { whole: 2 ** 28, scores: 2 ** 28, logits: 2 ** 27 },
+  keeps: true,
   accumulates: 0,
   widens: cpu.widens,
   residency: "device",
@@ -78,6 +91,10 @@ const portable: Target = {
   accumulates: Infinity,
   binds: Infinity,
 };
+
+/** The same where memory is short: what is cheap is computed again rather than kept, in the order that keeps least. */
+export const sparing = (target: Target): Target =>
+  target.pieces ? { ...target, keeps: false, pieces: webgpu.pieces! } : target;
 
 export const targets = { cpu, webgpu, cuda, portable };
 

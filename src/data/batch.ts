@@ -26,21 +26,31 @@ export type BatchShape = {
   block: number;
   /** Pieces in which the loss is computed. */
   chunks: number;
+  /** Whether every kernel costs a launch, so that more is computed in one. */
+  fewKernels?: boolean;
 };
 
-/** Elements of the largest tensors that are made on purpose: 128 MiB of float32, what every GPU binds to a kernel. */
+/**
+ * Where a kernel costs a launch: heads of queries, and the elements of the largest scores of whole rows, of the largest scores of
+ * a block where they are more, and of the largest logits.
+ */
+export type Pieces = { heads: number; whole: number; scores: number; logits: number };
+
+/** Elements of the largest logits unless given: 128 MiB of float32. */
 const MOST = 2 ** 25;
 
 /**
- * The sizes for rows of `length` tokens: a short row is one block; logits of one piece take at most 128 MiB. Where a kernel
- * costs a launch, `heads` (of queries) says so: blocks are then as long as scores of that size allow.
+ * The sizes for rows of `length` tokens: a short row is one block; logits of one piece take at most 128 MiB. With `pieces`
+ * blocks are as long, and pieces of the loss as large, as these allow.
  */
-export function batchShape(rows: number, length: number, vocab_size: number, heads?: number): BatchShape {
-  const rowsInChunk = Math.max(64, Math.floor(MOST / vocab_size));
+export function batchShape(rows: number, length: number, vocab_size: number, pieces?: Pieces): BatchShape {
+  const rowsInChunk = Math.max(64, Math.floor((pieces?.logits ?? MOST) / vocab_size));
   const small = length <= 192 ? length : length <= 2048 ? 128 : 192;
-  const blocks = heads ? Math.ceil((rows * heads * length ** 2) / MOST) : Math.ceil(length / small);
-  const block = heads ? Math.max(small, Math.ceil(length / blocks)) : small;
-  return { rows, length, block: Math.min(block, length), chunks: Math.ceil((rows * length) / rowsInChunk) };
+  const scores = pieces && rows * pieces.heads * length ** 2;
+  const blocks = scores && (scores <= pieces.whole ? 1 : Math.ceil(scores / pieces.scores));
+  const block = blocks ? Math.max(small, Math.ceil(length / blocks)) : small;
+  const shape = { rows, length, block: Math.min(block, length), chunks: Math.ceil((rows * length) / rowsInChunk) };
+  return pieces ? { ...shape, fewKernels: true } : shape;
 }
 
 export type Batch = {

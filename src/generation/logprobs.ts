@@ -74,7 +74,7 @@ export function openScorer(device: Device, trained: Model, options: ScorerOption
   const vocab = model.head.shape[0] as number;
   const wanted = { entropy: options.entropy === true, top: Math.min(top, vocab), value: options.value };
   const programs = new Map<string, Promise<Program>>();
-  const heads = device.target.fewKernels ? model.num_heads : undefined;
+  const pieces = device.target.pieces && { heads: model.num_heads, ...device.target.pieces };
 
   function refuse({ prompt, completion }: ScoredText, i: number): void {
     if (prompt.length === 0)
@@ -108,7 +108,7 @@ export function openScorer(device: Device, trained: Model, options: ScorerOption
       for (let first = 0; first < packed.length; first += most) {
         const numbers = packed.slice(first, first + most);
         const rows = numbers.map((row) => row.map((i) => segmentOf(texts[i]!)));
-        const shape = batchShape(Math.min(most, ceilPower(rows.length)), length, vocab, heads);
+        const shape = batchShape(Math.min(most, ceilPower(rows.length)), length, vocab, pieces);
         const columns = await run(rows, shape, temperature);
         let start = 0;
         for (const i of numbers.flat()) {

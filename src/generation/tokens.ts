@@ -9,11 +9,12 @@ import { type Tensor, tensor } from "../runtime/tensor.ts";
 const KEY_START = "key_start_";
 
 /** The inputs of a program that reads a batch's tokens. */
-export function tokenInputs({ rows, length, block }: BatchShape): Tokens {
+export function tokenInputs({ rows, length, block, fewKernels }: BatchShape): Tokens {
   return {
     rows,
     length,
     block,
+    fewKernels,
     input_ids: input("input_ids", "int32", [rows * length]),
     positions: input("positions", "int64", [rows, length]),
     segmentStarts: input("segment_starts", "float32", [rows, length, 1, 1]),

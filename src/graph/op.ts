@@ -19,6 +19,8 @@ export type Rules<Attrs> = {
   cost?: Cost;
   /** Its output is its first input's memory under another shape. */
   view?: true;
+  /** It has so many outputs, each of which is a Part of it. */
+  parts?(attrs: Attrs): number;
   /** Kernels of the CPU write its output over an input of that size which nothing reads any more. */
   inPlace?: true;
   /** The kernels that it launches on a GPU; one unless given. */

@@ -4,6 +4,7 @@ import { input, scalar, type Value } from "../graph/value.ts";
 import { attention } from "../nn/attention.ts";
 import { type Cache, cachedAttention, cacheMask } from "../nn/cached-attention.ts";
 import { dora, doraInput, doraWeight, ofMagnitude } from "../nn/dora.ts";
+import { joinedAttention } from "../nn/joined-attention.ts";
 import { type Linear, linear } from "../nn/linear.ts";
 import { lora, narrowed } from "../nn/lora.ts";
 import { type Rotation, rotary, rotaryTables, rotate, rotationAt } from "../nn/rotary.ts";
@@ -12,6 +13,8 @@ import { Add, Concat, Mul, Reshape, SimplifiedLayerNormalization } from "../ops/
 import { adapterOf, loraNames, maskName } from "./lora.ts";
 import type { Model, ModelOptions, Parameter } from "./model.ts";
 import { storageOf } from "./storage.ts";
+
+const QKV = ["q_proj", "k_proj", "v_proj"] as const;
 
 /** A family's answers, for one config. */
 export type Decoder = {
@@ -98,8 +101,11 @@ export function parametersOf(decoder: Decoder): Parameter[] {
   return [matrix("model.embed_tokens", decoder.vocab_size, width), ...layers, norm("model.norm"), ...head];
 }
 
-/** Queries, keys and values of the tokens, [..., heads·head_dim] each → what they attend to, shaped like the queries. */
-type Attend = (q: Value, k: Value, v: Value) => Value;
+/**
+ * Queries, keys and values of the tokens, [..., heads·head_dim] each, which are side by side in `joined` → what they attend to,
+ * shaped like the queries.
+ */
+type Attend = (q: Value, k: Value, v: Value, joined: () => Value) => Value;
 
 /** The model that a family's answers describe. */
 export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Model {
@@ -152,6 +158,18 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
     const split = Reshape(x, { shape: [...x.shape.slice(0, -1), (x.shape.at(-1) as number) / head_dim, head_dim] });
     return Reshape(norm(split, name), { shape: x.shape });
   };
+  // one product for queries, keys and values, where nothing comes between it and them
+  const isJoined = (self: string) =>
+    !decoder.head_norms && QKV.every((name) => !adapter?.targets.has(`${self}.${name}`));
+  const joined = (x: Value, self: string): Value => {
+    const matrices = QKV.map((name) => storage(`${self}.${name}.weight`).whole(x));
+    const y = linear(x, Concat(...matrices, { axis: 0 }));
+    const biases = QKV.map((name, i) => {
+      const known = decoder.biases.includes(name);
+      return known ? weight(`${self}.${name}.bias`) : { data: 0, dtype, shape: [matrices[i]!.shape[0]!] };
+    });
+    return biases.some(({ name }) => name) ? Add(y, Concat(...biases, { axis: 0 })) : y;
+  };
   const feedForward = (x: Value, prefix: string, inference: boolean): Value => {
     const part = (name: string) => (x: Value) => project(x, `${prefix}.${name}`, inference);
     return decoder.feedForward(x, part("gate_proj"), part("up_proj"), part("down_proj"));
@@ -163,7 +181,9 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
     const projected = (y: Value, name: string) => project(y, `${self}.${name}`, inference);
     const q = headNorm(projected(before, "q_proj"), `${self}.q_norm`);
     const k = headNorm(projected(before, "k_proj"), `${self}.k_norm`);
-    const output = projected(attend(q, k, projected(before, "v_proj")), "o_proj");
+    const v = projected(before, "v_proj");
+    const together = () => (isJoined(self) ? joined(before, self) : Concat(q, k, v, { axis: 1 }));
+    const output = projected(attend(q, k, v, together), "o_proj");
     const attended = Add(x, after(output, norms.afterAttention));
     const fed = feedForward(norm(attended, `${prefix}.${norms.beforeFeedForward}`), `${prefix}.mlp`, inference);
     return Add(attended, after(fed, norms.afterFeedForward));
@@ -199,7 +219,7 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
     storage,
     head: wholeHead(),
     hidden(tokens, { rematerialize = false, inference = false } = {}) {
-      const { rows, length, block, positions, segmentStarts, keyStarts } = tokens;
+      const { rows, length, block, fewKernels, positions, segmentStarts, keyStarts } = tokens;
       const tables = memo((frequencies: readonly number[]): { q: Rotation; k: Rotation } => ({
         q: rotaryTables(length, frequencies, dtype, decoder.attention_scale), // scaled as they are rotated
         k: rotaryTables(length, frequencies, dtype),
@@ -208,8 +228,18 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
       for (const [i, { frequencies, window }] of layers.entries()) {
         const rope = tables(frequencies);
         const shape = { rows, length, block, window, ...heads, scale: 1 };
-        const f = layer(i, inference, (q, k, v) =>
-          attention(rotary(q, positions, rope.q), rotary(k, positions, rope.k), v, segmentStarts, ...keyStarts, shape),
+        const four = [rope.q.cos, rope.q.sin, rope.k.cos, rope.k.sin] as const;
+        const f = layer(i, inference, (q, k, v, joined) =>
+          fewKernels
+            ? joinedAttention(joined(), positions, ...four, segmentStarts, ...keyStarts, shape)
+            : attention(
+                rotary(q, positions, rope.q),
+                rotary(k, positions, rope.k),
+                v,
+                segmentStarts,
+                ...keyStarts,
+                shape,
+              ),
         );
         x = rematerialize ? checkpoint(f, x) : f(x);
       }

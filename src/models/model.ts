@@ -46,6 +46,8 @@ export type Tokens = {
   keyStarts: readonly Value[];
   /** Queries in a block of attention. */
   block: number;
+  /** Whether every kernel costs a launch, so that more is computed in one. */
+  fewKernels?: boolean | undefined;
 };
 
 export type ForwardOptions = {

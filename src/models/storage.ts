@@ -4,7 +4,8 @@ import { DistillError } from "../core/errors.ts";
 import { convert, fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "../formats/float16.ts";
 import { encodeGgml } from "../formats/ggml.ts";
 import { type DType, input, type Value } from "../graph/value.ts";
-import { After, BitCast, Cast, DequantizeLinear, Gather } from "../ops/index.ts";
+import { strictlyAfter } from "../ops/after.ts";
+import { BitCast, Cast, DequantizeLinear, Gather } from "../ops/index.ts";
 import type { Parameter } from "./model.ts";
 
 /** q8_0 is ggml's: blocks of 32 with a half as scale. */
@@ -84,7 +85,7 @@ function halves({ name, shape }: Parameter, base: "float16" | "bfloat16", to: DT
       return [{ name, dtype, shape, data: half }];
     },
     decode: ([data]) => convert(data!, new Float32Array(data!.length), widen),
-    whole: (use) => float(use ? After(weight, use) : weight),
+    whole: (use) => float(use ? strictlyAfter(weight, use) : weight),
     rows: (indices) => float(Gather(weight, indices)),
   };
 }
@@ -114,7 +115,7 @@ function inBlocks({ name, shape }: Parameter, to: DType): Storage {
       const scale = convert(d!, new Float32Array(d!.length), fromFloat16);
       return convert(q!, new Float32Array(q!.length), (x, i) => x * scale[Math.floor(i / BLOCK)]!);
     },
-    whole: (use) => DequantizeLinear(integers, Cast(use ? After(scales, use) : scales, { to }), attrs),
+    whole: (use) => DequantizeLinear(integers, Cast(use ? strictlyAfter(scales, use) : scales, { to }), attrs),
     rows: (indices) => DequantizeLinear(Gather(integers, indices), Cast(Gather(scales, indices), { to }), attrs),
   };
 }

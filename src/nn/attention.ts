@@ -57,7 +57,7 @@ export const attention: Op<
   infer: (_, q) => q,
   expand(layout, q, k, v, segmentStarts, ...keyStarts) {
     const [queries, keys, values] = [scaled(q, layout), keyHeads(k, layout), keyHeads(v, layout)];
-    const outputs = blocks(layout, keyStarts).map((block) => {
+    const outputs = blocksOf(layout, keyStarts).map((block) => {
       const items = [queryHeads(queries, block, layout), visible(keys, block), visible(values, block)];
       const output = ([q, k, v]: readonly Value[], [mask]: readonly Value[]) => [
         MatMul(probabilities(q!, k!, mask!), v!),
@@ -74,7 +74,7 @@ export const attention: Op<
     const zeros = Expand(scalar(0, q.dtype), { shape: [num_key_value_heads, rows, length, head_dim] });
     const [dq, dk, dv]: [Value[], Prefix[], Prefix[]] = [[], [], []];
     let earlier = dy;
-    for (const block of blocks(layout, keyStarts).reverse()) {
+    for (const block of blocksOf(layout, keyStarts).reverse()) {
       // cut out and multiplied again rather than kept since the forward pass, one block after the other; in short rows the same
       const before = earlier;
       const late = (x: Value) => (length <= SHORT ? x : After(x, before));
@@ -107,7 +107,7 @@ const headByHead = (body: Body, items: Value[], masks: Value[], { length }: Atte
   length <= SHORT ? body(items, masks) : scan(body, items, masks);
 
 /** With P the probabilities and D the row sums of dO·O: dV = P'dO, dS = P (dO V' - D), dQ = dS K, dK = dS'Q. */
-function blockGradients([q, k, v, y, dO]: readonly Value[], [mask]: readonly Value[]): Value[] {
+export function blockGradients([q, k, v, y, dO]: readonly Value[], [mask]: readonly Value[]): Value[] {
   const d = ReduceSum(Mul(dO!, y!), { axes: [dO!.shape.length - 1] });
   const p = probabilities(q!, k!, mask!);
   const dS = Mul(Add(MatMul(dO!, transposed(v!)), Neg(d)), p);
@@ -118,9 +118,9 @@ function blockGradients([q, k, v, y, dO]: readonly Value[], [mask]: readonly Val
 }
 
 /** Queries start … end of each row look at keys from keyStart (known at run time, but 0 for the first) to `end`. */
-type Block = { start: number; end: number; keyStart: Value | 0; keys: Dim };
+export type Block = { start: number; end: number; keyStart: Value | 0; keys: Dim };
 
-function blocks({ length, block }: AttentionLayout, keyStarts: readonly Value[]): Block[] {
+export function blocksOf({ length, block }: AttentionLayout, keyStarts: readonly Value[]): Block[] {
   const first: Block = { start: 0, end: Math.min(block, length), keyStart: 0, keys: Math.min(block, length) };
   const others = keyStarts.map((keyStart, i): Block => {
     const start = (i + 1) * block;
@@ -158,21 +158,26 @@ function fromQueryHeads(x: Value, { start, end }: Block, layout: AttentionLayout
 }
 
 /** The keys or values that a block looks at: [kv_heads, rows, keys, head_dim] */
-const visible = (x: Value, block: Block, late?: (x: Value) => Value) => fromKeyStart(x, block, 2, late);
+export const visible = (x: Value, block: Block, late?: (x: Value) => Value) => fromKeyStart(x, block, 2, late);
 
 /** x from the first key that a block looks at to the last, along `axis`; cut out no sooner than what `late` makes of a value is there. */
-function fromKeyStart(x: Value, { keyStart, end, keys }: Block, axis: number, late = (x: Value) => x): Value {
+export function fromKeyStart(x: Value, { keyStart, end, keys }: Block, axis: number, late = (x: Value) => x): Value {
   if (keyStart === 0 && end === x.shape[axis]) return late(x);
   const size = keyStart === 0 ? end : keys;
   return Slice(x, late(keyStart === 0 ? position(0) : keyStart), position(end), { axis, size });
 }
 
-/** softmax(Q K' + mask): [..., rows, queries·groups, keys] of a mask [rows, queries, 1, keys] */
-function probabilities(q: Value, keys: Value, mask: Value): Value {
+/**
+ * softmax(Q K' + mask): [..., rows, queries·groups, keys] of a mask [rows, queries, 1, keys], and [..., groups·queries, keys] of
+ * a mask [rows, 1, 1, queries, keys].
+ */
+export function probabilities(q: Value, keys: Value, mask: Value): Value {
   const scores = MatMul(q, transposed(keys));
-  const queries = mask.shape[1] as number;
+  const groupsFirst = mask.shape.length === 5;
+  const queries = mask.shape[groupsFirst ? 3 : 1] as number;
   const groups = (q.shape.at(-2) as number) / queries;
-  const separate = [...scores.shape.slice(0, -2), queries, groups, scores.shape.at(-1)!];
+  const both = groupsFirst ? [groups, queries] : [queries, groups];
+  const separate = [...scores.shape.slice(0, -2), ...both, scores.shape.at(-1)!];
   return Reshape(Softmax(Add(Reshape(scores, { shape: separate }), mask)), { shape: scores.shape });
 }
 
@@ -190,14 +195,14 @@ function mask(segmentStarts: Value, block: Block, { length, window = length }: A
 /** A gradient for the first `end` keys of each row, [kv_heads, rows, end, head_dim]. */
 type Prefix = { value: Value; end: number };
 
-function padded(x: Value, zeros: Value, { keyStart, keys, end }: Block): Prefix {
+export function padded(x: Value, zeros: Value, { keyStart, keys, end }: Block): Prefix {
   if (keyStart === 0) return { value: x, end };
   const before = Slice(zeros, position(0), keyStart, { axis: 2, size: `before_${keys}` });
   return { value: Concat(before, x, { axis: 2, size: end }), end };
 }
 
 /** The sum of prefixes of growing length. Each block of keys is final once all longer prefixes are added. */
-function sumOfPrefixes(prefixes: readonly Prefix[]): Value {
+export function sumOfPrefixes(prefixes: readonly Prefix[]): Value {
   const tails: Value[] = [];
   let sum = prefixes.at(-1)!.value;
   for (const { value, end } of prefixes.slice(0, -1).reverse()) {

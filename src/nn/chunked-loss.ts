@@ -5,7 +5,8 @@
 
 import { defineOp, type Op } from "../graph/op.ts";
 import { constant, type DType, scalar, type Value } from "../graph/value.ts";
-import { Add, After, Cast, Concat, Exp, Gather, MatMul, Mul, ReduceSum, Reshape } from "../ops/index.ts";
+import { strictlyAfter } from "../ops/after.ts";
+import { Add, Cast, Concat, Exp, Gather, MatMul, Mul, ReduceSum, Reshape } from "../ops/index.ts";
 import { transposed } from "../ops/matmul.ts";
 import { predicted } from "./predicted.ts";
 
@@ -88,18 +89,18 @@ function lossAndGradients(
     const [rows, weights, ...given] = operands.slice(i, i + count) as [Value, Value, ...Value[]];
     // where the weight is frozen its gradient is not there to wait for
     const earlier = [dhs.at(-1), dWeight].filter((x) => x !== undefined);
-    const inTurn = (x: Value) => earlier.reduce((later, before) => After(later, before), x);
+    const inTurn = (x: Value) => earlier.reduce((later, before) => strictlyAfter(later, before), x);
     const h = inTurn(Gather(hidden, rows));
     const logprobs = predicted(h, weight);
     const fill = (value: number) => Add(Mul(weights, scalar(0, weights.dtype)), scalar(value, weights.dtype));
     const ruled = rule({ logprobs, probabilities: Exp(logprobs), fill }, ...given.map((x) => (x.node ? inTurn(x) : x)));
     const total = (x: Value) => ReduceSum(Mul(x, weights), { axes: [0, 1] });
     const loss = total(ruled.loss);
-    let w = After(weights, loss);
+    let w = strictlyAfter(weights, loss);
     for (const [name, values] of Object.entries(ruled.metrics ?? {})) {
       const metric = total(values);
       metrics[name] = [...(metrics[name] ?? []), metric];
-      w = After(w, metric);
+      w = strictlyAfter(w, metric);
     }
     if (ruled.scale) w = Mul(w, ruled.scale);
     const d = half ? Cast(Mul(ruled.gradient, w), { to: hidden.dtype }) : ruled.gradient;
@@ -107,7 +108,7 @@ function lossAndGradients(
     const dh = half ? product : Mul(product, w);
     dhs.push(dh);
     losses.push(loss);
-    const part = MatMul(transposed(After(half ? h : Mul(h, w), dh)), d); // the small factor is transposed
+    const part = MatMul(transposed(strictlyAfter(half ? h : Mul(h, w), dh)), d); // the small factor is transposed
     dWeight = dWeight ? Add(dWeight, part) : part;
   }
   const sum = (xs: readonly Value[]) =>
@@ -118,7 +119,7 @@ function lossAndGradients(
   const width = hidden.shape[1] as number;
   const zero = constant(new Float32Array(width), hidden.dtype, [1, width]);
   const whole = transposed(dWeight!);
-  const dHidden = Gather(Concat(...dhs, After(zero, whole), { axis: 0, size: "slots" }), slots);
+  const dHidden = Gather(Concat(...dhs, strictlyAfter(zero, whole), { axis: 0, size: "slots" }), slots);
   const summed = Object.entries(metrics).map(([name, parts]): [string, Value] => [name, sum(parts)]);
   return { loss: sum(losses), metrics: Object.fromEntries(summed), dHidden, dWeight: whole };
 }

@@ -2,6 +2,7 @@
 
 import { defineOp, type Op } from "../graph/op.ts";
 import { scalar, type Value } from "../graph/value.ts";
+import { strictlyAfter } from "../ops/after.ts";
 import { Add, After, MatMul, Mul, Where } from "../ops/index.ts";
 import { transposed } from "../ops/matmul.ts";
 import { linear } from "./linear.ts";
@@ -50,7 +51,7 @@ const factor = ({ scaling, keep }: Scaling, { dtype }: Value, mask: Value | unde
 
 /** W + s B A, made anew at each use: nobody keeps a second copy of the weights. */
 const merged = (weight: Value, a: Value, b: Value, { scaling }: Scaling, use: Value): Value =>
-  Add(weight, MatMul(After(b, use), Mul(a, scalar(scaling, a.dtype))));
+  Add(weight, MatMul(strictlyAfter(b, use), Mul(a, scalar(scaling, a.dtype))));
 
 /** Whether fewer passes over memory are made by adding to the weight, [out, in], than to what it makes of x. */
 function isMerged(x: Value, weight: Value, mask: Value | undefined): boolean {

@@ -35,15 +35,13 @@ export const GatedSilu: Binary = defineOp("gatedSilu", {
   infer: same,
   cheap: true,
   expand: (_, gate, up) => Mul(Silu(gate), up),
-  gradient: ({ dy }, ...operands) => tiled(gatedSiluGradients, [dy, ...operands]),
+  gradient: ({ dy, y }, ...operands) => tiled(gatedSiluGradients, [dy, y, ...operands]),
 });
 
-/** d(xσ) = σ + xσ(1 - σ) = σ(1 + x - xσ) */
-function gatedSiluGradients([dy, gate, up]: readonly Value[]): Value[] {
+/** d(xσ) = σ + xσ(1 - σ), which times up is y + σ(up - y) */
+function gatedSiluGradients([dy, y, gate, up]: readonly Value[]): Value[] {
   const s = Sigmoid(gate!);
-  const silu = Mul(gate!, s);
-  const slope = Mul(s, Add(Sub(gate!, silu), scalar(1, gate!.dtype)));
-  return [Mul(Mul(dy!, up!), slope), Mul(dy!, silu)];
+  return [Mul(dy!, Add(y!, Mul(s, Sub(up!, y!)))), Mul(dy!, Mul(gate!, s))];
 }
 
 /** gelu(gate)·up with the GELU of tanh (arXiv:1606.08415): x (1 + tanh u) / 2 = x·σ(2u), 2u = c x (1 + a x²). */

@@ -1,15 +1,24 @@
-import { type Binary, defineOp } from "../graph/op.ts";
-import type { Value } from "../graph/value.ts";
+import { apply, type Binary, defineOp } from "../graph/op.ts";
+import type { Node, Value } from "../graph/value.ts";
 
 /**
  * x itself, computed after `earlier` has been. It holds no work back and copies nothing: it orders the program, so that
- * what a gradient recomputes is not computed, and kept, long before it is used.
+ * what a gradient recomputes is not computed, and kept, long before it is used. Where memory has room for both, nothing is
+ * recomputed, and no order is held but what `strictlyAfter` states.
  */
 export const After: Binary = defineOp("After", {
   infer: (_, { dtype, shape }) => ({ dtype, shape }),
   launches: () => 0,
   gradient: ({ dy }) => [dy, null],
 });
+
+/** After, however much memory there is. */
+export const strictlyAfter = (x: Value, earlier: Value): Value => apply(After, [x, earlier], STRICT);
+
+const STRICT = { strict: 1 };
+
+/** Whether an After is there only where memory is short. */
+export const isLoose = ({ op, attrs }: Node): boolean => op === After && !("strict" in attrs);
 
 /** x, for an After: the value that is read in its place. */
 export function resolve(value: Value): Value {

@@ -3,7 +3,7 @@
 import { apply, type OpInfo } from "../graph/op.ts";
 import { substitute } from "../graph/rewrite.ts";
 import { toposortUntil, type Value } from "../graph/value.ts";
-import { After } from "./after.ts";
+import { strictlyAfter } from "./after.ts";
 
 /** f(...xs), whose inner values are not kept for the backward pass. Parameters are found; other inputs must be in `xs`. */
 export function checkpoint(f: (...xs: Value[]) => Value, ...xs: Value[]): Value {
@@ -18,7 +18,7 @@ export function checkpoint(f: (...xs: Value[]) => Value, ...xs: Value[]): Value 
     infer: () => y,
     expand: (_, ...inputs) => body(inputs),
     gradient({ dy, gradients }, ...inputs) {
-      const again = inputs.map((x, i) => (i < xs.length ? After(x, dy) : x));
+      const again = inputs.map((x, i) => (i < xs.length ? strictlyAfter(x, dy) : x));
       return gradients(body(again), dy, again);
     },
   };

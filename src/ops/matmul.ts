@@ -39,11 +39,12 @@ export const rowsBehindStacks = (rank: number): number[] => [
   rank - 1,
 ];
 
-/** A B + C of matrices, either transposed: what emission makes of MatMul, Transpose and Add. */
-export const Gemm: Op<[a: Value, b: Value, ...c: Value[], attrs: Transposes]> = defineOp("Gemm", {
-  infer: (attrs, a, b) => product(attrs, a, b),
-  cost: "product",
-});
+/** alpha A B + C of matrices, either transposed: what emission makes of MatMul, Transpose and Add. */
+export const Gemm: Op<[a: Value, b: Value, ...c: Value[], attrs: Transposes & { alpha?: { float: number } }]> =
+  defineOp("Gemm", {
+    infer: (attrs, a, b) => product(attrs, a, b),
+    cost: "product",
+  });
 
 /** A B of stacks of matrices, either transposed: what emission makes of MatMul and Transpose on the CPU provider. */
 export const FusedMatMul: Op<[a: Value, b: Value, attrs: StackTransposes]> = defineOp("FusedMatMul", {

@@ -69,6 +69,9 @@ export const Concat: Op<[...xs: Value[], attrs: { axis: number; size?: Dim }]> =
   },
   launches: (_, xs) => Math.ceil(xs.length / CONCATENATED),
   gradient({ dy, attrs: { axis } }, ...xs) {
+    const known = xs.map((x) => x.shape[axis]!);
+    const cut = xs.length <= SPLIT && known.every((size) => typeof size === "number");
+    if (cut) return split(dy, axis, known);
     let start = 0;
     return xs.map((x) => {
       const size = elements([x.shape[axis]!]);
@@ -108,6 +111,7 @@ const nameOf = ({ name, data }: Value) => name ?? String(data);
 /** x cut along `axis` into pieces of these sizes, of which `Part` is one; what `split` makes. */
 export const Split: Op<[x: Value, attrs: { axis: number; sizes: readonly number[] }]> = defineOp("Split", {
   infer: (_, { dtype, shape }) => ({ dtype, shape }),
+  parts: ({ sizes }) => sizes.length,
   spelling: {
     inputs: ({ sizes }, [x]) => [x!, constant(sizes, "int64")],
     attributes: ({ axis }) => ({ axis }),
@@ -120,6 +124,9 @@ export const Part: Op<[pieces: Value, attrs: { index: number; shape: readonly Di
   cost: "free",
   launches: () => 0,
 });
+
+/** Outputs of one kernel of Split, on adapters that bind no more than they must. */
+const SPLIT = 7;
 
 /** x cut along `axis` into pieces of these sizes, in one kernel. */
 export function split(x: Value, axis: number, sizes: readonly number[]): Value[] {

@@ -1,8 +1,9 @@
-import { defineOp, type Op } from "../graph/op.ts";
+import { apply, defineOp, type Op } from "../graph/op.ts";
 import { type Dim, type DType, scalar, type TensorType, type Value } from "../graph/value.ts";
 import { Add, Cast, Div, Exp, Log, Mul, Reciprocal, Sqrt, Sub } from "./elementwise.ts";
-import { Reshape } from "./movement.ts";
+import { Part, Reshape } from "./movement.ts";
 import { ReduceMax, ReduceMean, ReduceSum } from "./reduce.ts";
+import { Tuple } from "./scan.ts";
 
 const same = (_: object, { dtype, shape }: TensorType) => ({ dtype, shape });
 const last = (x: Value) => ({ axes: [x.shape.length - 1] });
@@ -45,14 +46,12 @@ export const SimplifiedLayerNormalization: Op<[x: Value, weight: Value, attrs: {
       const narrow = Reshape(x, { shape: [rows, rest.slice(0, -1).join("·"), rest.at(-1)!] });
       return Reshape(SimplifiedLayerNormalization(narrow, weight, { epsilon }), { shape: x.shape });
     },
-    // with x̂ = x r and g = dy·weight: dx = r (g - x̂ mean(g x̂)), dweight = Σ dy x̂
+    // with x̂ = x r and g = dy·weight: dx = (g - x̂ mean(g x̂)) r, dweight = Σ dy x̂
     gradient({ dy, attrs: { epsilon } }, x, weight) {
-      const r = narrow(rstd(x, epsilon), x.dtype);
-      const normal = Mul(x, r);
-      const g = Mul(dy, weight);
-      const mean = narrow(ReduceMean(wide(Mul(g, normal)), last(x)), x.dtype);
-      const dx = Mul(r, Sub(g, Mul(normal, mean)));
-      return [dx, Mul(dy, normal)];
+      const { normal, r } = normalised(x, epsilon);
+      const product = Mul(dy, normal);
+      const mean = narrow(ReduceMean(wide(Mul(product, weight)), last(x)), x.dtype);
+      return [Mul(Sub(Mul(dy, weight), Mul(normal, mean)), narrow(r, x.dtype)), product];
     },
     spelling: {
       kernels: { cpu: ["float32"], portable: [] }, // no op of ONNX's, though ONNX Runtime has it among them
@@ -60,6 +59,29 @@ export const SimplifiedLayerNormalization: Op<[x: Value, weight: Value, attrs: {
     },
   },
 );
+
+/** x̂ = x r, and r = 1 / sqrt(mean(x²) + epsilon), which is [..., 1] and never in half precision. */
+function normalised(x: Value, epsilon: number): { normal: Value; r: Value } {
+  const width = x.shape.at(-1)!;
+  const ones: Value = { data: 1, dtype: x.dtype, shape: [width] };
+  const both = NormalAndRstd(x, ones, { epsilon });
+  return {
+    normal: Part(both, { index: 0, shape: x.shape }),
+    r: Part(both, { index: 1, shape: x.shape.with(-1, 1), to: x.dtype === "float16" ? "float32" : x.dtype }),
+  };
+}
+
+/** SimplifiedLayerNormalization with both of its outputs; on WebGPU the second holds anything. */
+export const NormalAndRstd: typeof SimplifiedLayerNormalization = defineOp("SimplifiedLayerNormalization", {
+  infer: same,
+  expand: ({ epsilon }, x, weight) =>
+    apply(Tuple, [SimplifiedLayerNormalization(x, weight, { epsilon }), rstd(x, epsilon)], {}),
+  parts: () => 2,
+  spelling: {
+    kernels: { cpu: ["float32"], webgpu: [], portable: [] },
+    attributes: ({ epsilon }) => ({ axis: -1, epsilon: { float: epsilon } }),
+  },
+});
 
 /** RMSNorm of x + skip, both [rows, width] or [rows, length, width]. */
 export const SkipSimplifiedLayerNormalization: Op<[x: Value, skip: Value, weight: Value, attrs: { epsilon: number }]> =

@@ -3,7 +3,7 @@ import { elements } from "../graph/shape.ts";
 import type { Dim, Value } from "../graph/value.ts";
 import { Add, Mul, Neg, Sub } from "./elementwise.ts";
 import { Gather } from "./gather.ts";
-import { Concat, Reshape, ReshapeTo, slice } from "./movement.ts";
+import { Concat, Reshape, ReshapeTo, slice, Transpose } from "./movement.ts";
 import { Range, Shape } from "./sizes.ts";
 
 /**
@@ -40,6 +40,28 @@ export const RotaryEmbedding: Op<[x: Value, positions: Value, cos: Value, sin: V
       attributes: ({ num_heads }) => ({ num_heads }),
     },
   });
+
+/** The same of heads, each with a length of its own: x [rows, heads, length, head_dim]. */
+export const RotaryEmbeddingOfHeads: Op<[x: Value, positions: Value, cos: Value, sin: Value]> = defineOp(
+  "RotaryEmbedding",
+  {
+    infer: (_, { dtype, shape }) => ({ dtype, shape }),
+    expand(_, x, positions, cos, sin) {
+      const [rows, num_heads, length, size] = x.shape.map((dim) => elements([dim])) as [number, number, number, number];
+      const tokens = Transpose(x, { perm: [0, 2, 1, 3] });
+      const flat = Reshape(tokens, { shape: [rows, length, num_heads * size] });
+      const rotated = RotaryEmbedding(flat, positions, cos, sin, { num_heads });
+      return Transpose(Reshape(rotated, { shape: tokens.shape }), { perm: [0, 2, 1, 3] });
+    },
+    gradient: ({ dy }, _, positions, cos, sin) => [
+      RotaryEmbeddingOfHeads(dy, positions, cos, Neg(sin)),
+      null,
+      null,
+      null,
+    ],
+    spelling: { domain: "com.microsoft", kernels: { cpu: ["float32"] } },
+  },
+);
 
 /** The same with cos and sin of each token, [rows, length, head_dim / 2], in place of tables and positions (ONNX 23). */
 export const RotaryEmbeddingAt: Op<[x: Value, cos: Value, sin: Value, attrs: { num_heads: number }]> = defineOp(

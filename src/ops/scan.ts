@@ -4,7 +4,7 @@
  */
 
 import { apply, defineOp, type Op, type OpInfo } from "../graph/op.ts";
-import { input, type Value } from "../graph/value.ts";
+import { type Dim, input, type Value } from "../graph/value.ts";
 import { Part, Reshape } from "./movement.ts";
 
 /**
@@ -20,15 +20,22 @@ export type Trace = {
   readonly outputs: readonly Value[];
 };
 
+/** With `matrix` items are tiles of matrices of that shape, which the body takes whole where all are computed at once. */
+type Scanned = { trace: Trace; body: Body; matrix?: readonly Dim[] };
+
 /** A node with an output for each of the body's; `Part` is one. */
-export const Scan: Op<[...inputs: Value[], attrs: { trace: Trace; body: Body }]> = defineOp("Scan", {
+export const Scan: Op<[...inputs: Value[], attrs: Scanned]> = defineOp("Scan", {
   infer({ trace }, first) {
     const [{ dtype, shape }] = trace.outputs as [Value];
     return { dtype, shape: [first!.shape[0]!, ...shape] };
   },
-  expand({ trace, body }, ...inputs) {
-    const count = trace.items.length;
-    return apply(Tuple, body(inputs.slice(0, count), inputs.slice(count)), {});
+  parts: ({ trace }) => trace.outputs.length,
+  expand({ trace, body, matrix }, ...inputs) {
+    const items = inputs.slice(0, trace.items.length);
+    const outputs = body(matrix ? items.map((x) => Reshape(x, { shape: matrix })) : items, inputs.slice(items.length));
+    const shaped = (y: Value, i: number) =>
+      matrix ? Reshape(y, { shape: [items[0]!.shape[0]!, ...trace.outputs[i]!.shape] }) : y;
+    return apply(Tuple, outputs.map(shaped), {});
   },
   spelling: { kernels: { webgpu: [], cuda: [], portable: [] } }, // GPUs lack it, or launch more in it
 });
@@ -39,13 +46,18 @@ export const Tuple: OpInfo = defineOp("tuple", { infer: (_, { dtype, shape }) =>
 let traces = 0;
 
 /** What `body` gives for each of the `items`, [count, ...] each and of one element type, along a first axis. */
-export function scan(body: Body, items: readonly Value[], shared: readonly Value[] = []): Value[] {
+export function scan(
+  body: Body,
+  items: readonly Value[],
+  shared: readonly Value[] = [],
+  matrix?: readonly Dim[],
+): Value[] {
   const count = items[0]!.shape[0]!;
   const inner = items.map(({ dtype, shape }, i) => input(`item ${i}`, dtype, shape.slice(1)));
   const outer = shared.map(({ dtype, shape }, i) => input(`shared ${i}`, dtype, shape));
   const number = ++traces;
   const trace = { items: inner, shared: outer, outputs: body(inner, outer), toJSON: () => number };
-  const whole = Scan(...items, ...shared, { trace, body });
+  const whole = Scan(...items, ...shared, { trace, body, ...(matrix ? { matrix } : {}) });
   return trace.outputs.map(({ shape }, index) => Part(whole, { index, shape: [count, ...shape] }));
 }
 
@@ -60,5 +72,5 @@ export function tiled(body: Body, matrices: readonly Value[]): Value[] {
   while (tiles > 1 && rows % tiles !== 0) tiles--;
   if (tiles < 4) return body(matrices, []);
   const tilesOf = (x: Value) => Reshape(x, { shape: [tiles, rows / tiles, width] });
-  return scan(body, matrices.map(tilesOf)).map((y) => Reshape(y, { shape: [rows, width] }));
+  return scan(body, matrices.map(tilesOf), [], [rows, width]).map((y) => Reshape(y, { shape: [rows, width] }));
 }

@@ -4,6 +4,7 @@ import { Part } from "./movement.ts";
 
 /** The k largest of x along its last axis, and where they are; `topK` makes its two outputs. It has no gradient. */
 export const TopK: Op<[x: Value, attrs: { k: number }]> = defineOp("TopK", {
+  parts: () => 2,
   infer: (_, { dtype, shape }) => ({ dtype, shape }),
   spelling: { inputs: ({ k }, [x]) => [x!, constant([k], "int64")], attributes: () => ({ axis: -1 }) },
 });

@@ -23,8 +23,8 @@ export function layOutRun(
   const stepsPerEpoch = Math.ceil(rows.length / rowsPerStep);
   const steps = max_steps ?? Math.ceil(stepsPerEpoch * num_train_epochs);
   const vocab = model.head.shape[0] as number;
-  const heads = target.fewKernels ? model.num_heads : undefined;
-  const shape = batchShape(per_device_train_batch_size, max_length, vocab, heads);
+  const pieces = target.pieces && { heads: model.num_heads, ...target.pieces };
+  const shape = batchShape(per_device_train_batch_size, max_length, vocab, pieces);
   return { rows, rowsPerStep, stepsPerEpoch, steps, shape };
 }
 

@@ -46,7 +46,7 @@ export async function openPolicy(options: TrainerOptions, materials: Materials) 
     throw new DistillError(
       `Prompt "${long.id}" has ${long.tokens.length} tokens, which leaves no room for an answer in trainer.max_length ${max_length}. Raise it, or leave the prompt out.`,
     );
-  const heads = device.target.fewKernels ? model.num_heads : undefined;
+  const pieces = device.target.pieces && { heads: model.num_heads, ...device.target.pieces };
   const rollouts = openRollouts({
     device,
     model: await policyOf(device, model, precision),
@@ -58,7 +58,7 @@ export async function openPolicy(options: TrainerOptions, materials: Materials) 
     judge,
     signal,
   });
-  return { prompts, rollouts, shape: batchShape(rows, max_length, model.head.shape[0] as number, heads) };
+  return { prompts, rollouts, shape: batchShape(rows, max_length, model.head.shape[0] as number, pieces) };
 }
 
 type RolloutOptions = {

@@ -130,7 +130,7 @@ async function train(name: string, bench: BenchShape, precision: Kind): Promise<
     say("the weights are there");
     await resetMoments(device, trained);
     const [vocab, heads] = [config.vocab_size as number, config.num_attention_heads as number];
-    const shape = batchShape(rows, length, vocab, device.target.fewKernels ? heads : undefined);
+    const shape = batchShape(rows, length, vocab, device.target.pieces && { heads, ...device.target.pieces });
     const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize: false };
     const settings = { ...adamw, precision: precision === "fp16" ? ("fp16" as const) : ("fp32" as const) };
     const training = await compileTraining(device, model, nextToken, shape, settings, trained);

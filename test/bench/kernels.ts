@@ -3,7 +3,8 @@
  * run: a device that only counts takes the place of one that computes.
  */
 
-import { emit } from "../../src/compiler/emit.ts";
+import { emit, kindsOf } from "../../src/compiler/emit.ts";
+import type { Count } from "../../src/compiler/kernels.ts";
 import { type Target, targets } from "../../src/compiler/targets.ts";
 import { batchShape } from "../../src/data/batch.ts";
 import type { Value } from "../../src/graph/value.ts";
@@ -35,7 +36,7 @@ export async function countKernelsOf(
   const [vocab, heads] = [config.vocab_size as number, config.num_attention_heads as number];
   const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize };
   const counted = async (emission: string, target: Target, resident: boolean, precision: "fp32" | "fp16") => {
-    const shape = batchShape(rows, length, vocab, resident ? heads : undefined);
+    const shape = batchShape(rows, length, vocab, resident && target.pieces ? { heads, ...target.pieces } : undefined);
     const training = await compileTraining(counter(target, resident), model, nextToken, shape, {
       ...optimizer,
       precision,
@@ -50,10 +51,34 @@ export async function countKernelsOf(
   ];
 }
 
+/** The nodes of forward and backward of one micro-batch by kind, on a target whose states stay on the device. */
+export async function kindsOfStep(
+  { config, rows, length, rematerialize = false }: BenchShape,
+  target: Target,
+  precision: "fp32" | "fp16",
+): Promise<{ kinds: Map<string, Count>; nodes: number; kernels: number; step: number }> {
+  const model = createModel(config, "The shape");
+  const pieces = target.pieces && { heads: model.num_heads, ...target.pieces };
+  const shape = batchShape(rows, length, config.vocab_size as number, pieces);
+  const programs: Record<string, Value>[] = [];
+  const device = counter(target, true, (outputs) => programs.push(outputs));
+  const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize };
+  const training = await compileTraining(device, model, nextToken, shape, { ...optimizer, precision });
+  const kinds = kindsOf(programs[0]!, target);
+  const sum = (of: keyof Count) => [...kinds.values()].reduce((total, count) => total + count[of], 0);
+  const step = Object.values(training.kernels(1)).reduce((a, b) => a + b);
+  return { kinds, nodes: sum("nodes"), kernels: sum("kernels"), step };
+}
+
 /** A device that compiles programs and runs none. */
-function counter(target: Target, resident: boolean): Device {
+function counter(
+  target: Target,
+  resident: boolean,
+  compiled: (outputs: Record<string, Value>) => void = () => {},
+): Device {
   const nothing = async () => {};
   const compile = async (outputs: Record<string, Value>): Promise<Program> => {
+    compiled(outputs);
     const { nodes, kernels } = emit(outputs, target);
     return { nodes, kernels, run: async () => ({}), release: nothing };
   };

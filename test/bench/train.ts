@@ -2,15 +2,16 @@
  * @file npm run bench:train: how fast a training step is, as a share of the machine's plain MatMul in the same run and,
  * with --peer, as a multiple of PyTorch's step. Options: --peer, --json, --rounds N, --threads N, --shape NAME (may be
  * repeated). On a machine that others use too, processor times of one thread say more than wall times. With --kernels
- * nothing is timed: how many kernels a step launches on a GPU, before and after.
+ * nothing is timed: how many kernels a step launches on a GPU, before and after, and the nodes of a micro-batch by kind.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { countKernelsOf } from "./kernels.ts";
-import { SHAPES } from "./shapes.ts";
+import { sparing, targets } from "../../src/compiler/targets.ts";
+import { countKernelsOf, kindsOfStep } from "./kernels.ts";
+import { GPU_SHAPES, SHAPES } from "./shapes.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -25,6 +26,7 @@ const { values: options } = parseArgs({
 
 if (options.kernels) {
   await printKernels();
+  await printKinds();
   process.exit(0);
 }
 
@@ -135,6 +137,37 @@ async function printKernels(): Promise<void> {
     console.log(
       `| ${emission} | ${Object.values(parts).join(" | ")} | ${total} | ${round(total / counts[0]!.total, 3)} |`,
     );
+}
+
+/** Where the nodes of one micro-batch go. */
+async function printKinds(): Promise<void> {
+  const [gpu, small] = [GPU_SHAPES["SmolLM2-135M"]!, SHAPES["SmolLM2-135M"]!];
+  const columns = [
+    { name: "webgpu fp32, 2 rows", shape: small, target: targets.webgpu, precision: "fp32" },
+    { name: "webgpu fp32", shape: gpu, target: targets.webgpu, precision: "fp32" },
+    { name: "webgpu fp16", shape: gpu, target: targets.webgpu, precision: "fp16" },
+    { name: "cuda fp32", shape: gpu, target: targets.cuda, precision: "fp32" },
+    { name: "cuda fp16", shape: gpu, target: targets.cuda, precision: "fp16" },
+    { name: "cuda fp16, memory short", shape: gpu, target: sparing(targets.cuda), precision: "fp16" },
+  ] as const;
+  const counts: ({ name: string } & Awaited<ReturnType<typeof kindsOfStep>>)[] = [];
+  for (const { name, shape, target, precision } of columns)
+    counts.push({ name, ...(await kindsOfStep(shape, { ...target, residency: "device" }, precision)) });
+  if (options.json)
+    return console.log(
+      JSON.stringify(counts.map(({ kinds, ...rest }) => ({ ...rest, kinds: Object.fromEntries(kinds) }))),
+    );
+  const ops = [...new Set(counts.flatMap(({ kinds }) => [...kinds.keys()]))];
+  const most = (op: string) => Math.max(...counts.map(({ kinds }) => kinds.get(op)?.nodes ?? 0));
+  console.log("\nNodes of forward and backward of one micro-batch of 4 × 1024 tokens:\n");
+  const line = (cells: readonly (string | number)[]) => console.log(`| ${cells.join(" | ")} |`);
+  line(["op", ...counts.map(({ name }) => name)]);
+  console.log(`|${"---|".repeat(counts.length + 1)}`);
+  for (const op of ops.sort((a, b) => most(b) - most(a)))
+    line([op, ...counts.map(({ kinds }) => kinds.get(op)?.nodes ?? "")]);
+  line(["nodes", ...counts.map(({ nodes }) => nodes)]);
+  line(["kernels on WebGPU", ...counts.map(({ kernels }) => kernels)]);
+  line(["kernels of the step", ...counts.map(({ step }) => step)]);
 }
 
 /** A process that answers a line with a round's measurements. */

@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { emit } from "../../src/compiler/emit.ts";
+import { sparing, targets } from "../../src/compiler/targets.ts";
+import type { BatchShape } from "../../src/data/batch.ts";
 import { openDevice } from "../../src/runtime/device.ts";
-import { batchOf, compileFor, prepare, segment, TOY } from "../support/training.ts";
+import { lossAndGradients } from "../../src/trainers/program.ts";
+import { nextToken, nextTokenFeeds } from "../../src/trainers/supervised.ts";
+import { kindsOfStep } from "../bench/kernels.ts";
+import { GPU_SHAPES } from "../bench/shapes.ts";
+import { batchOf, compileFor, prepare, relativeDifference, segment, TOY } from "../support/training.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
 
 const skip = whyNoVulkan() ?? false;
@@ -16,8 +23,7 @@ test("the kernels that a step is said to launch are those that ONNX Runtime's pr
     const folder = mkdtempSync(join(tmpdir(), "profile-"));
     const device = await openDevice("webgpu", { strict: true, profile: join(folder, "run") });
     const model = await prepare(device, { ...TOY, tie_word_embeddings: false });
-    // rows of one block, as on a GPU; of several, ONNX Runtime moves a few transpositions past slices
-    const batch = batchOf([[segment(1, 14, 5), segment(2, 15, 3)]], 32, 40, 32);
+    const batch = batchOf([[segment(1, 14, 5), segment(2, 15, 3)]], 32, 40, 16);
     const training = await compileFor(device, model, batch);
     for (let step = 1; step <= steps; step++)
       await training.ask([batch, batch], { learning_rate: 1e-3, max_grad_norm: 1 });
@@ -28,6 +34,39 @@ test("the kernels that a step is said to launch are those that ONNX Runtime's pr
   }
   assert.equal(said, (counts[1]! - counts[0]!) / 2);
 });
+
+test("a step of SmolLM2-135M's shape is at most 4,000 kernels on WebGPU, and at most 4,000 nodes on CUDA", async () => {
+  const shape = GPU_SHAPES["SmolLM2-135M"]!; // 4 rows of 1024
+  for (const precision of ["fp32", "fp16"] as const) {
+    const { step, kernels } = await kindsOfStep(shape, targets.webgpu, precision);
+    assert.ok(step <= 4000 && step > kernels, `webgpu ${precision}: ${step}`);
+    const { nodes } = await kindsOfStep(shape, { ...targets.cuda, residency: "device" }, precision);
+    assert.ok(nodes <= 4000, `cuda ${precision}: ${nodes}`);
+  }
+});
+
+for (const [name, target] of Object.entries({ keeping: targets.cuda, sparing: sparing(targets.cuda) }))
+  test(`a program for CUDA, ${name}, is one that ONNX Runtime loads, with the CPU's gradients`, async () => {
+    const device = await openDevice("cpu", { threads: 1 });
+    const model = await prepare(device);
+    const batch = batchOf([[segment(1, 20, 5), segment(2, 9, 3)], [segment(3, 14, 1)]], 32, 40, 16);
+    const outputs = (shape: BatchShape) => {
+      const { loss, grads } = lossAndGradients(model, nextToken, shape);
+      return { ...grads, loss };
+    };
+    const few = outputs({ ...batch.shape, fewKernels: true });
+    const path = join(mkdtempSync(join(tmpdir(), "cuda-")), "model.onnx");
+    writeFileSync(path, emit(few, target).bytes);
+    const feeds = nextTokenFeeds(batch, 0.1);
+    const expected = await (await device.compile(outputs(batch.shape))).run(nextTokenFeeds(batch, 0.1));
+    for (const { name } of model.parameters) feeds[name] = await device.read(name);
+    const found = await (await device.load(path)).run(feeds);
+    for (const [name, { data }] of Object.entries(expected)) {
+      const [one, other] = [data as Float32Array, found[name]!.data as Float32Array];
+      assert.ok(relativeDifference(other, one) < 1e-5, name);
+    }
+    await device.close();
+  });
 
 /** The kernels of a profile: what ran on the GPU has events of its own. */
 function launched(path: string): number {

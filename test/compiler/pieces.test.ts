@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { scatteredInPieces, whereInPieces } from "../../src/compiler/pieces.ts";
+import { scatteredInPieces, softmaxInPieces, whereInPieces } from "../../src/compiler/pieces.ts";
 import { input, scalar } from "../../src/graph/value.ts";
-import { Expand, ScatterElements, Where } from "../../src/ops/index.ts";
+import { Expand, ScatterElements, Softmax, Where } from "../../src/ops/index.ts";
 import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
 import { random, testDevice } from "../support/finite-differences.ts";
 
@@ -45,6 +45,18 @@ test("a choice in pieces is the choice at once", async () => {
       assert.deepEqual(toNumbers(results.pieces!), toNumbers(results.whole!), `${most}`);
     }
   assert.equal(whereInPieces(whole, 21), undefined);
+});
+
+test("a softmax in pieces is the softmax at once", async () => {
+  const device = await testDevice();
+  const whole = Softmax(input("x", "float32", [3, 5, 4]));
+  const feeds = { x: tensor("float32", [3, 5, 4], Array.from({ length: 60 }, random(4, -3, 3))) };
+  for (const most of [59, 20, 4]) {
+    const both = await device.compile({ whole, pieces: softmaxInPieces(whole, most)! });
+    const results = await both.run(feeds);
+    assert.deepEqual(toNumbers(results.pieces!), toNumbers(results.whole!), `${most}`);
+  }
+  assert.equal(softmaxInPieces(whole, 60), undefined);
 });
 
 after(async () => (await testDevice()).close());

@@ -7,11 +7,13 @@ import { gradients } from "../../src/compiler/gradients.ts";
 import { backwards, runtimeOrder } from "../../src/compiler/listing.ts";
 import { lower } from "../../src/compiler/lower.ts";
 import { schedule } from "../../src/compiler/schedule.ts";
-import { targets } from "../../src/compiler/targets.ts";
+import { sparing, type Target, targets } from "../../src/compiler/targets.ts";
 import { input, type Value } from "../../src/graph/value.ts";
+import { storageOf } from "../../src/models/storage.ts";
 import { attention } from "../../src/nn/attention.ts";
-import { resolve } from "../../src/ops/after.ts";
-import { After, Exp, Mul, ReduceSum, Reshape, Scan, Sqrt } from "../../src/ops/index.ts";
+import { linear } from "../../src/nn/linear.ts";
+import { resolve, strictlyAfter } from "../../src/ops/after.ts";
+import { After, Exp, Mul, Neg, ReduceSum, Reshape, Scan, Sqrt } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
 import { nextToken, nextTokenFeeds } from "../../src/trainers/supervised.ts";
@@ -73,6 +75,30 @@ test("ONNX Runtime runs a rematerialised training step in the order that the sch
   const runs = readdirSync(folder).map((file) => ranOps(join(folder, file)));
   const theirs = runs.sort((a, b) => b.length - a.length)[0]!.filter((op) => op !== "Identity");
   assert.deepEqual(theirs, ours);
+});
+
+test("where memory has room nothing is computed twice, and no order is held but what is asked for", () => {
+  const x = input("x", "float32", [2]);
+  const first = Exp(x);
+  const again = After(x, first);
+  const types = (target: Target) => {
+    const outputs = [Sqrt(x), Mul(Sqrt(again), first), Neg(strictlyAfter(x, first))];
+    return schedule(lower(outputs, target), backwards).order.flatMap(({ node }) => node?.op.type ?? []);
+  };
+  const count = (ops: readonly string[], type: string) => ops.filter((op) => op === type).length;
+  assert.equal(count(types(targets.cuda), "Sqrt"), 1);
+  assert.equal(count(types(sparing(targets.cuda)), "Sqrt"), 2);
+  assert.ok(types(targets.cuda).indexOf("Exp") < types(targets.cuda).indexOf("Neg"));
+});
+
+test("where memory has room a weight is widened anew for each product all the same", () => {
+  const parameter = { name: "w", shape: [8, 8], init: "normal" } as const;
+  const x = input("x", "float32", [4, 8]);
+  const y = linear(Exp(x), storageOf(parameter, "float16", "float32").whole(x));
+  const sum = Reshape(ReduceSum(Mul(y, y), { axes: [0, 1] }), { shape: [] });
+  const outputs = [sum, ...gradients(sum, [x])];
+  const { order } = schedule(lower(outputs, targets.cuda), backwards);
+  assert.equal(order.filter(({ node }) => node?.op.type === "Cast").length, 2);
 });
 
 test("the backward pass of attention in long rows cuts out a block's keys when the block before is done", () => {

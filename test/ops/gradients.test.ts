@@ -114,6 +114,11 @@ const table = (f: (angle: number) => number) => constant([0, 0, 1, 0.1, 2, 0.2].
 const rotate = (x?: Value) =>
   ops.RotaryEmbedding(x!, constant([0, 2, 1], "int64", [1, 3]), table(Math.cos), table(Math.sin), { num_heads: 2 });
 check("RotaryEmbedding", rotate, [1, 3, 8]);
+check(
+  "RotaryEmbeddingOfHeads",
+  (x) => ops.RotaryEmbeddingOfHeads(x!, constant([0, 2, 1], "int64", [1, 3]), table(Math.cos), table(Math.sin)),
+  [1, 2, 3, 4],
+);
 check("After", (x, y) => ops.After(ops.Mul(x!, y!), ops.Exp(y!)), [2, 3], [2, 3]);
 
 test("TopK is the largest along the last axis, the largest first, and where they are", async () => {

@@ -10,7 +10,7 @@ import { nextToken } from "../../src/trainers/supervised.ts";
 import { distill } from "../support/cli.ts";
 import { prepareLora } from "../support/lora.ts";
 import { recipe } from "../support/recipes.ts";
-import { ADAMW, batchOf, segment, TOY } from "../support/training.ts";
+import { ADAMW, batchOf, segment, shapeOn, TOY } from "../support/training.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
 
 const skip = whyNoVulkan() ?? false;
@@ -21,7 +21,7 @@ async function losses(name: "cpu" | "webgpu", lora_dropout: number): Promise<num
   const model = await prepareLora(device, TOY, { lora_dropout });
   const { parameters } = model.adapter!;
   await resetMoments(device, parameters);
-  const training = await compileTraining(device, model, nextToken, batch.shape, ADAMW, parameters);
+  const training = await compileTraining(device, model, nextToken, shapeOn(device, batch), ADAMW, parameters);
   const all: number[] = [];
   for (let step = 1; step <= 5; step++) {
     const masks = [dropoutMasks(model.adapter, batch.shape, step)];

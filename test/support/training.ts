@@ -1,6 +1,6 @@
 /** @file Small models and batches for tests. */
 
-import { type Batch, batchShape, layOut, type Row } from "../../src/data/batch.ts";
+import { type Batch, type BatchShape, batchShape, layOut, type Row } from "../../src/data/batch.ts";
 import type { ModelConfig } from "../../src/models/load.ts";
 import type { Model } from "../../src/models/model.ts";
 import type { Device } from "../../src/runtime/device.ts";
@@ -29,12 +29,17 @@ export function batchOf(rows: readonly Row[], length: number, vocab = 40, block?
   return layOut(rows, block ? { ...shape, block } : shape);
 }
 
+/** A batch's sizes, with as few kernels as the device wants. */
+export const shapeOn = ({ target }: Device, { shape }: Batch): BatchShape =>
+  target.fewKernels ? { ...shape, fewKernels: true } : shape;
+
 export const compileFor = (
   device: Device,
   model: Model,
   batch: Batch,
   options: Partial<TrainingOptions> = {},
-): Promise<Training<Batch>> => compileTraining(device, model, nextToken, batch.shape, { ...ADAMW, ...options });
+): Promise<Training<Batch>> =>
+  compileTraining(device, model, nextToken, shapeOn(device, batch), { ...ADAMW, ...options });
 
 /** The loss of each of `steps` steps on one batch. */
 export async function losses(

@@ -96,8 +96,12 @@ export class OrtEnvironment {
     const { ort } = this;
     const { provider, tf32 = true, device_id = 0, memory_limit } = this.#options;
     if (provider === "webgpu") {
-      const keys = [...(capture ? ["enableGraphCapture"] : []), ...(int64 ? ["enableInt64"] : [])];
-      const values = keys.map(() => "1");
+      const settings = {
+        preferredLayout: "NCHW", // another would be got by transpositions
+        ...(capture ? { enableGraphCapture: "1" } : {}),
+        ...(int64 ? { enableInt64: "1" } : {}),
+      };
+      const [keys, values] = [Object.keys(settings), Object.values(settings)];
       ort.call("SessionOptionsAppendExecutionProvider", options, "WebGPU", keys, values, keys.length);
     }
     if (provider !== "cuda") return;
