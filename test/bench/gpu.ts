@@ -13,7 +13,7 @@ import { ownPackage } from "../../src/core/package.ts";
 import { seededRandom } from "../../src/core/random.ts";
 import { batchShape, layOut } from "../../src/data/batch.ts";
 import { openSampler } from "../../src/generation/sampler.ts";
-import { createModel, initialWeights } from "../../src/models/load.ts";
+import { createModel } from "../../src/models/load.ts";
 import { LoraOptions } from "../../src/models/lora.ts";
 import { type DeviceName, openDevice } from "../../src/runtime/device.ts";
 import { measureMatMul } from "../../src/runtime/probe.ts";
@@ -65,6 +65,9 @@ type Decode = { shape: string; sequences: number; tokens_per_s: number };
 type MatMul = { precision: string; tflops: number };
 type Peer = { device: string; matmul: MatMul[]; steps: Omit<Step, "kernels" | "nodes" | "loss">[] };
 
+const random = seededRandom(1);
+const NOISE = Float32Array.from({ length: 65521 }, () => (random.uniform() - 0.5) * 0.07);
+
 const steps: Step[] = [];
 const decodes: Decode[] = [];
 const matmuls: MatMul[] = [];
@@ -112,11 +115,18 @@ async function prepare(name: string, { config, lora }: BenchShape, precision: Ki
     ...(options.profile ? { profile: `${options.profile}_${name}_${precision}` } : {}),
   });
   const model = createModel(config, name, lora ? { lora: LoraOptions.parse(lora) } : {});
-  for (const weight of initialWeights(model, 1)) await writeWeight(device, model, weight);
   const { adapter } = model;
-  if (adapter)
-    for (const weight of initialWeights({ ...model, ...adapter }, 1)) await writeWeight(device, model, weight);
+  for (const { name, shape } of [...model.parameters, ...(adapter?.parameters ?? [])])
+    await writeWeight(device, model, { name, shape, data: someNoise(shape) });
   return { device, model, trained: adapter?.parameters ?? model.parameters };
+}
+
+/** Ones for a vector, noise of a prime period for a matrix: normal numbers for each weight would take longer than what is measured. */
+function someNoise(shape: readonly number[]): Float32Array<ArrayBuffer> {
+  const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+  if (shape.length === 1) return data.fill(1);
+  for (let i = 0; i < data.length; i++) data[i] = NOISE[i % NOISE.length]!;
+  return data;
 }
 
 async function train(name: string, bench: BenchShape, precision: Kind): Promise<Step[]> {
