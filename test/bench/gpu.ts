@@ -116,8 +116,8 @@ async function prepare(name: string, { config, lora }: BenchShape, precision: Ki
   });
   const model = createModel(config, name, lora ? { lora: LoraOptions.parse(lora) } : {});
   const { adapter } = model;
-  for (const { name, shape } of [...model.parameters, ...(adapter?.parameters ?? [])])
-    await writeWeight(device, model, { name, shape, data: someNoise(shape) });
+  for (const parameter of [...model.parameters, ...(adapter?.parameters ?? [])])
+    await writeWeight(device, model, { ...parameter, data: someNoise(parameter.shape) });
   return { device, model, trained: adapter?.parameters ?? model.parameters };
 }
 
