@@ -1,7 +1,7 @@
 /** @file The grader's rules in their order: the first that says something decides. */
 
 import { compareAnswers } from "./comparison/compare.ts";
-import { choiceIn, findChoice, lettersOnly, withoutMark } from "./extraction/choice.ts";
+import { choiceIn, chosenIn, findChoice, lettersOnly, withoutMark } from "./extraction/choice.ts";
 import { type Extracted, readable, wordsAt } from "./extraction/extract.ts";
 import { sameText } from "./extraction/text.ts";
 import type { Leniency } from "./leniency.ts";
@@ -30,7 +30,7 @@ const said = (yes: boolean, rule: string): Outcome => ({ equal: yes, rule });
 function choice({ completion, answer, found, reference, profile }: Case): Outcome {
   const asked = lettersOnly(answer) ?? lettersOnly(reference.span);
   if (!asked) return undefined;
-  const chosen = profile === "strict" ? choiceIn(found.span) : findChoice(readable(completion));
+  const chosen = profile === "strict" ? chosenIn(found.span) : findChoice(readable(completion));
   // AC may be two letters or a product.
   return chosen === asked || asked.length === 1 || chosen ? said(chosen === asked, "choice") : undefined;
 }

@@ -6,8 +6,8 @@ import { Beyond, type Budget, openBudget } from "../limits.ts";
 import { print } from "../print.ts";
 import type { Node } from "../tree.ts";
 import { withoutDomains } from "./domains.ts";
-import { relationAndValue, relations } from "./equations.ts";
-import { all, lists, matrices, plusMinus, sequences, unions } from "./lists.ts";
+import { relationAndValue, relations, timeAndValue } from "./equations.ts";
+import { all, lists, matching, matrices, plusMinus, sequences, unions } from "./lists.ts";
 import { quantities, withoutUnitLetter } from "./quantities.ts";
 import { compareRealSets } from "./real-sets.ts";
 import { isConstant, simplifyRelation } from "./relation.ts";
@@ -49,6 +49,15 @@ export function compareAnswers(prediction: Node, reference: Node, leniency: Leni
 const isNumberSet = (node: Node): boolean => node.kind === "symbol" && /^(?:bb:)?[RZNQC]$/.test(node.name);
 const bareName = (node: Node) => (node.kind === "symbol" ? node.name.replace("bb:", "") : "");
 
+/** 9 and 2 are one modulo 7. */
+function sameResidue(a: Node & { kind: "call" }, b: Node & { kind: "call" }): Rule {
+  const [x, y, m] = [a.args[0], b.args[0], b.args[1]];
+  const whole = [x, y, m].every((node) => node?.kind === "number" && node.value.d === 1n);
+  if (!whole || x.kind !== "number" || y.kind !== "number" || m?.kind !== "number" || m.value.n === 0n)
+    return undefined;
+  return (x.value.n - y.value.n) % m.value.n === 0n ? "same residue" : undefined;
+}
+
 function compareKinds(comparison: Comparison, p: Node, g: Node, depth: number): Rule {
   const { compare, algebra, budget, leniency } = comparison;
   budget.spend(4);
@@ -62,16 +71,22 @@ function compareKinds(comparison: Comparison, p: Node, g: Node, depth: number): 
   if (a.kind === "relation" || b.kind === "relation") return relationAndValue(comparison, a, b, depth);
   if (a.kind === "union" || b.kind === "union") return unions(comparison, a, b, depth);
   if (a.kind === "set" || b.kind === "set") return lists(comparison, a, b, depth);
-  if (a.kind === "text" || b.kind === "text") return texts(a, b);
+  if (a.kind === "text" || b.kind === "text") return texts(a, b) ?? timeAndValue(comparison, a, b, depth);
   if (a.kind === "sequence" || b.kind === "sequence") return sequences(comparison, a, b, depth);
   if (a.kind === "matrix" || b.kind === "matrix") return matrices(comparison, a, b, depth);
   if (a.kind === "based" || b.kind === "based")
     return print(a) === print(b) ? "same number in the same base" : undefined;
   if (a.kind === "call" && b.kind === "call" && a.name === "pmod" && b.name === "pmod")
-    return all(comparison, a.args, b.args, depth, "residue");
+    return (
+      compare(a.args[1]!, b.args[1]!, depth + 1) && (compare(a.args[0], b.args[0], depth + 1) ?? sameResidue(a, b))
+    );
   if (a.kind === "call" && a.name === "pmod") return compare(a.args[0], b, depth + 1);
   if (b.kind === "call" && b.name === "pmod") return compare(a, b.args[0], depth + 1);
   if (isNumberSet(a) && isNumberSet(b)) return bareName(a) === bareName(b) ? "same set of numbers" : undefined;
+  if (a.kind === "call" && b.kind === "call" && a.name === "piecewise" && b.name === "piecewise")
+    return matching(comparison, a.args, b.args, depth, false) && "same cases";
+  if (a.kind === "call" && b.kind === "call" && a.name === "case" && b.name === "case")
+    return all(comparison, a.args, b.args, depth, "same case");
   const rule = algebra.equal(a, b) ?? nearEnough(a, b, leniency, budget);
   if (rule || leniency.percent_sign !== "optional" || (a.kind === "percent") === (b.kind === "percent")) return rule;
   const [x, y] = [a, b].map((node) => (node.kind === "percent" ? node.value : node)) as [Node, Node];

@@ -27,7 +27,9 @@ export function lists(comparison: Comparison, a: Node, b: Node, depth: number): 
   const [list, other] = a.kind === "set" ? [a, b] : [b as Node & { kind: "set" }, a];
   const inOrder = (items: readonly Node[], rule: string) =>
     list === a ? all(comparison, list.items, items, depth, rule) : all(comparison, items, list.items, depth, rule);
-  if (list.items.length === 1 && list.written)
+  // {∅} holds something.
+  const isOfSets = list.items.some((item) => item.kind === "symbol" && item.name === "emptyset");
+  if (list.items.length === 1 && list.written && !isOfSets)
     return a.kind === "set" ? compare(list.items[0]!, other, depth + 1) : compare(other, list.items[0]!, depth + 1);
   // Two in square brackets are an interval.
   const isTuple =

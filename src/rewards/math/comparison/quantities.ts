@@ -65,9 +65,11 @@ function lettersOf(node: Node): { value: Node; unit: string } | undefined {
   };
 }
 
+const UNIT_LETTERS: ReadonlySet<string> = new Set(["m", "s", "g", "h", "l", "L", "Omega"]);
+
 /** The number of "3s" or "12 m²", where the reference has no letters. */
 export function withoutUnitLetter(node: Node): Node | undefined {
   if (node.kind !== "operation" || node.op !== "*" || !isConstant(node.left)) return undefined;
   const unit = node.right.kind === "operation" && node.right.op === "^" ? node.right.left : node.right;
-  return unit.kind === "symbol" && "msghlL".includes(unit.name) ? node.left : undefined;
+  return unit.kind === "symbol" && UNIT_LETTERS.has(unit.name) ? node.left : undefined;
 }

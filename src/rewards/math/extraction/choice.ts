@@ -1,12 +1,14 @@
 /** @file Letters of multiple choice: which an answer is, and which a completion chooses. */
 
 import { lastBox } from "./boxes.ts";
-import { withoutDoubt } from "./denials.ts";
+import { isDenied, withoutDoubt } from "./denials.ts";
 import { plainWords } from "./text.ts";
 
 const JOINT = "(?:\\s*[,;、/&]\\s*(?:and\\s|or\\s)?\\s*|\\s+(?:and|or|et|ou|und|oder|y|o)\\s+|\\s*[和与及或]\\s*|\\s+)";
 const MARK = "\\(?\\[?(?:[A-J])\\]?[).]?:?";
-const ONLY_LETTERS = new RegExp(`^${MARK}(?:${JOINT}${MARK})*$`);
+const ONLY_LETTERS = new RegExp(`^(?:${MARK}(?:${JOINT}${MARK})*|\\([A-J]\\)(?:\\([A-J]\\))+)$`);
+/** One small letter: d, (d), d). */
+const SMALL_LETTER = /^\(?([a-j])\)?\.?$/;
 const ALTERNATIVES = /\b(?:or|ou|oder)\b|\/|或/;
 
 /** Letters in alphabetical order; what leaves a choice open is the choice of nothing, which no reference is. */
@@ -26,6 +28,11 @@ export function lettersOnly(text: string): string | undefined {
 }
 
 const isAscending = (run: string) => [...run].every((letter, i) => i === 0 || letter > run[i - 1]!);
+
+/** The letters that an answer is, where some are asked for: a small one is one of them. */
+export function chosenIn(text: string): string | undefined {
+  return choiceIn(text) ?? SMALL_LETTER.exec(plainWords(text.slice(0, 80)))?.[1]?.toUpperCase();
+}
 
 /** The letter of the option that a text spells out, "(C) Cecile" or "C. 42", or the letters that it is. */
 export function choiceIn(text: string): string | undefined {
@@ -63,20 +70,23 @@ const REJECTED = [
 ];
 
 const STRONG =
-  /\banswers?\b|答案|答え|정답|故选|应选|正解|答[：:]|réponse|respuesta|resposta|risposta|antwort|ответ|odpowied[zź]|cevap|الإجابة|उत्तर/giu;
-const WEAK = /\b(?:choice|option|choose|select|pick)\b|选择|选项|选/giu;
+  /\banswers?\b|\b(?:wait|actually|correction|oops|sorry)\b[^.\n]{0,30}?\b(?:it|this|that)(?:[’']s|\s(?:is|should be|must be))(?=\s*\(?[A-J]\b)|答案|答え|정답|故选|应选|正解|答[：:]|réponse|respuesta|resposta|risposta|antwort|ответ|odpowied[zź]|cevap|الإجابة|उत्तर/giu;
+const WEAK = /\b(?:choice|option|choose|select|pick)\b|选择|选项|选|選択肢/giu;
+/** What stands before a letter that is only thought of. */
+const THOUGHT_OF = /^\s*(?:might|may|could|can|would)\b/i;
 const MENTION =
   /(?:^|[^A-Za-z0-9'’])(?:([B-HJ]|[A-J]{2,6})(?![A-Za-z0-9'’])|([AI])(?![A-Za-z0-9'’]|\s(?!and\b|or\b|because\b|since\b|as\b|is\b)[a-z]{2,}))/;
 const AFFIRMED =
-  /(?<![A-Za-z])((?:\(?[A-J]\)?(?:\s*,\s*|\s+and\s+))*\(?[A-J]\)?)\s+(?:is|are|must be|seems)\s+(?:[a-z]+ )?(?:the )?(?:correct|right|true|best)\b/g;
+  /(?<![A-Za-z])((?:\(?[A-J]\)?(?:\s*,\s*|\s+and\s+))*\(?[A-J]\)?)(?:\s+(?:is|are|must be|seems)\s+(?:[a-z]+ )?(?:the )?(?:correct|right|true|best)\b|\s*(?:が|は)?(?:正解|正しい|正确|正確))/g;
 const SMALL = /^\s*(?:\bis\b|:|=)?\s*(?:is|:)?\s*\(?([a-h])\)?\s*(?:[.,;]|\n|$)/;
 
 /** The letters that a completion chooses: after "answer", in its box, at its start, at its end. */
 export function findChoice(completion: string): string | undefined {
   let text = withoutDoubt(completion.slice(-6_000));
   for (const pattern of REJECTED) text = text.replace(pattern, (found) => " ".repeat(found.length));
-  const box = lastBox(text);
-  const boxed = box && choiceIn(box.content);
+  const last = lastBox(text);
+  const box = last && !isDenied(text, last) ? last : undefined;
+  const boxed = box && chosenIn(box.content);
   if (box) return anchored(text.slice(box.end), STRONG) ?? boxed ?? anchored(text, STRONG);
   const trimmed = text.trim();
   return (
@@ -84,12 +94,19 @@ export function findChoice(completion: string): string | undefined {
     affirmed(text) ??
     anchored(text, WEAK) ??
     choiceIn(trimmed) ??
+    smallOption(trimmed) ??
     lettersOnly(
       /(?:^|[\s(*])((?:\(?[A-J]\)?(?:\s*,\s*|\s*\/\s*|\s+(?:and|or)\s+))*\(?[A-J]\)?)[)*.]*\s*$/.exec(
         trimmed.slice(-60),
       )?.[1] ?? "",
     )
   );
+}
+
+/** "(d)" and "b. 4" as the whole of a text. */
+function smallOption(text: string): string | undefined {
+  const letter = text.length > 80 || text.includes("\n") ? undefined : /^\(?([a-h])(?:\)|\.(?=\s|$)|$)/.exec(text)?.[1];
+  return letter?.toUpperCase();
 }
 
 /** "(B) is correct" */
@@ -104,6 +121,7 @@ function anchored(text: string, anchor: RegExp): string | undefined {
     const start = found.index + found[0].length;
     const after = text.slice(start, start + 60).replace(/[*_$]|\\text\{|\\[()]/g, " ");
     const mention = MENTION.exec(after);
+    if (mention && THOUGHT_OF.test(after)) continue;
     if (mention) {
       const letters = mention[1] ?? mention[2]!;
       const rest = after

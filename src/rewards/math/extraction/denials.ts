@@ -9,12 +9,25 @@ const FILLING = raw`(?:\s+(?:be|equal(?:\s+to)?|simply|just|really|exactly|actua
 const ANSWER = raw`(?:\b(?:answer|result|solution|value)\b[^.,;!?\n\d]{0,20}?\s)`;
 const COMPARED = raw`(?:(?:more|less|greater|larger|smaller|fewer|higher|lower) than(?: or equal to)?|at (?:least|most)|up to|over|under|above|below|nearly|almost)`;
 
+/** Who may be wrong, and what is only thought at first. */
+const OTHERS = raw`(?:\b(?:one|you|some|many|most|people|students?|somebody|someone)(?:\s(?:people|students|readers|of\s\w+))?(?:\s(?:might|may|could|would|will|can|often|mistakenly|naively|initially|easily|first|be\stempted\sto))*\s(?:think|thinks|say|says|claim|claims|guess|guesses|assume|assumes|believe|believes|argue|argues|answer|answers|conclude|concludes)\b|\bit(?:[’']s|\s(?:is|would\sbe|might\sbe|may\sbe))\s(?:wrong|incorrect|a\smistake|an\serror|tempting|false)\sto\b|\bI\s(?:first|initially|originally|mistakenly|at\sfirst)\s(?:thought|guessed|believed|assumed|said|got|had)\b|\b(?:the|a)\s(?:\w+\s)?(?:wrong|incorrect|naive|tempting|common\s(?:mistake|error))(?:\s(?:answer|result|solution|value|guess))?\s(?:is|was|would\sbe)\b)`;
+const WRONG = raw`(?:wrong|incorrect|false|impossible|invalid|a\smistake|an\serror|not\s(?:right|correct|true|possible|valid|it|the\s(?:\w+\s)?answer))`;
+const TURN = raw`(?:(?:but|though|although|yet|however|and|no|wait|hmm|oops|sorry|actually)\b[,.!…]*\s+){0,3}`;
+
 const DENIED: readonly RegExp[] = [
   // The answer is not (equal to) 42 or 43; it cannot be 42; 41, not 42; rather than 42.
   raw`${NOT}${FILLING}\s+${VALUE}(?:\s*,\s*${VALUE})*(?:\s*,?\s+(?:or|nor)\s+${VALUE})*`,
   raw`(?:n['’]est pas|n['’]est plus|no es|não é|non è|ist nicht|\bnicht|\bpas|не(?: равен)?|并不是|不是|不等于|ではない)\s*:?\s*${VALUE}`,
   // 42 is not the answer; 42 would be wrong; 42 is too large.
   raw`${VALUE}\s*,?\s*(?:(?:but|which|that|it|this)\s+)?(?:is|was|are|were|would be|can|could|cannot|can[’']t|seems)\s?(?:n[’']t|not|incorrect|wrong|false|impossible|too|invalid|rejected|extraneous|out)\b[^.,;!?\n]*`,
+  raw`${VALUE}\s*,?\s*(?:can\s?not|can[’']t|could\s?n[’']t|could\snot|can\shardly)\s(?:possibly\s)?be\b[^.,;!?\n]*`,
+  // 42, but this is wrong. 42. Wait, that's not right.
+  raw`${VALUE}\s*[.,;!]?\s+${TURN}(?:this|that|it|which)(?:[’']s|\s(?:is|was|would\sbe|seems|looks|must\sbe))\s(?:clearly\s|obviously\s|actually\s)?${WRONG}`,
+  // One might think that the answer is 42; it would be wrong to say 42; at first I had 42.
+  raw`${OTHERS}[^.;!?\n]{0,80}?${VALUE}`,
+  // 42 only if n is even; 42 if n is even, otherwise 43.
+  raw`${VALUE}\s*,?\s+(?:only\s(?:if|when)|unless)\b[^.!?\n]*`,
+  raw`${VALUE}\s*,?\s+(?:if|when|for)\b[^.!?\n]{1,100}?\b(?:otherwise|else|${VALUE}\s+(?:if|when|for))\b[^.!?\n]*`,
   raw`${VALUE}\s*(?:是错的|不对|不是答案|ist falsch|es incorrecto|est faux|неверно)`,
   // I do not think that the answer is 42.
   raw`\b(?:do\s?n[’']t|do not|does\s?n[’']t|does not|can\s?not|can[’']t|never|did\s?n[’']t)\s+(?:think|believe|say|claim|mean|agree|expect|know)\b[^.;!?\n]{0,80}?(?:is|be|equals|=)\s+${VALUE}`,
@@ -24,7 +37,7 @@ const DENIED: readonly RegExp[] = [
 
 /** One of these stands in whatever is denied. */
 const SIGNAL =
-  /n[’']t|\b(?:not|never|neither|rather|instead|wrong|incorrect|false|impossible|too|invalid|reject|rejects|rejected|discards?|discarded|extraneous|no|anything|cannot|faux|incorrecto|falsch|nicht|pas|than|least|most|up|over|under|above|below|nearly|almost)\b|[не不]|não|non |ではない/iu;
+  /n[’']t|\b(?:not|never|neither|if|when|unless|otherwise|mistake|error|think|thinks|say|says|claims?|guess|assume|believe|tempting|first|initially|originally|naive|rather|instead|wrong|incorrect|false|impossible|too|invalid|reject|rejects|rejected|discards?|discarded|extraneous|no|anything|cannot|faux|incorrecto|falsch|nicht|pas|than|least|most|up|over|under|above|below|nearly|almost)\b|[не不]|não|non |ではない/iu;
 
 /** A question, if something follows it. */
 const QUESTION = /(?:^|[.!?\n])([^.!?\n]{1,200}\?)(?=\s*\S)/g;
@@ -51,3 +64,12 @@ export function withoutDenials(text: string): string {
   if (SIGNAL.test(text)) for (const pattern of DENIED) result = result.replace(pattern, blank);
   return result;
 }
+
+const BEFORE_DENIED =
+  /(?:\bnot|n[’']t(?: be)?|\bcannot be|\bnever|\bneither|\brather than|\binstead of)(?:\s+(?:equal to|simply|just))?[\s$*]*(?:\\[([])?\s*$/i;
+const AFTER_DENIED =
+  /^[\s$*]*(?:\\[)\]])?[\s$*]*[.,;]?\s*(?:(?:but|though|which|and|wait|no|hmm)[,.!]?\s+){0,3}(?:this|that|it|which)?(?:[’']s|\s?(?:is|was|would be|seems))\s?(?:wrong|incorrect|false|impossible|a mistake|(?:not|n[’']t)\s(?:right|correct|true|possible|valid|it\b|the\s(?:\w+\s)?answer))|^[\s$*]*(?:\\[)\]])?[\s$*]*\s(?:cannot|can[’']t|could ?n[’']t|could not) be\b/i;
+
+/** Whether a text denies what stands between two of its places. */
+export const isDenied = (text: string, { start, end }: { start: number; end: number }): boolean =>
+  BEFORE_DENIED.test(text.slice(Math.max(0, start - 40), start)) || AFTER_DENIED.test(text.slice(end, end + 80));

@@ -5,7 +5,7 @@ import { isHarmless } from "../reading/prose.ts";
 import { isCode, readAnswer } from "../reading/read.ts";
 import type { Node } from "../tree.ts";
 import { lastBox } from "./boxes.ts";
-import { withoutDenials } from "./denials.ts";
+import { isDenied, withoutDenials } from "./denials.ts";
 import { formulas, joinedFormulas, type Said, type Span, withPercent } from "./formulas.ts";
 import { firstFormula, lastFormula, leadingFormula } from "./plain-formulas.ts";
 
@@ -36,6 +36,7 @@ export function extractStrict(completion: string): Extracted | undefined {
   const rest = text.slice(thoughts < 0 ? 0 : thoughts + 8);
   const tagged = lastTagged(rest);
   const box = lastBox(tagged ?? rest);
+  if (box && isDenied(tagged ?? rest, box)) return undefined;
   if (box) return extracted(withPercent(tagged ?? rest, box).content, "box");
   return tagged === undefined || tagged.trim() === "" ? undefined : extracted(tagged, "answer tag");
 }
@@ -45,7 +46,8 @@ export function extractLenient(completion: string, open = false): Extracted | un
   const whole = readable(completion);
   const text = lastTagged(whole) ?? whole;
   if (text.trim() === "") return undefined;
-  const box = lastBox(text, open);
+  const last = lastBox(text, open);
+  const box = last && !isDenied(text, last) ? last : undefined;
   const said = withoutDenials(text);
   const final = lastAnchor(said, FINAL, box?.end ?? 0);
   // "Final answer: the digits are … Answer: 9"
@@ -57,11 +59,11 @@ export function extractLenient(completion: string, open = false): Extracted | un
   if (tail.trim() === "") return undefined;
   const anchored = lastAnchor(tail, ANSWER, 0);
   if (anchored && (anchored.decisive || anchored.node.kind !== "text")) return anchored;
-  const isWhole = text.length <= 600 && said === text && !OPENS_SENTENCE.test(text);
+  const isWhole = text.length <= 600 && said === text && !OPENS_SENTENCE.test(text) && !CONCLUDES.test(text);
   const read = isWhole ? readAnswer(unexclaimed(text)) : undefined;
   if (read && read.kind !== "text") return { span: text.trim(), node: read, place: "whole text" };
-  const last = lastIn(tail);
-  if (last && !(last.node.kind === "symbol")) return last;
+  const formula = lastIn(tail);
+  if (formula && formula.node.kind !== "symbol") return formula;
   if (anchored) return anchored;
   return text.length <= 600 ? { span: text.trim(), node: read ?? { kind: "text", text }, place: "words" } : undefined;
 }
@@ -85,13 +87,16 @@ const TAIL = 6_000;
 /** "Il y a" and "Hay" are no products of letters. */
 const OPENS_SENTENCE = /^\s*(?!The |So |It |We |He |She |Our |My |Thus )\p{Lu}\p{Ll}{1,2} (?=[\p{L}\d])/u;
 
+/** What comes before "so" or "therefore" is not the answer. */
+const CONCLUDES = /\S[^\n]*?[\s,;.](?:so|thus|hence|therefore)[\s,]/i;
+
 /** "The answer is 42!" ends with a cry, 42! by itself is a number. */
 const unexclaimed = (text: string) => (/[A-Za-z]{3,}\s/.test(text) ? text.replace(/(?<=\d)!+\s*$/, "") : text);
 
 const EXPLICIT = /\banswer\s*:/gi;
 const FINAL = /final\s+answer\b[^\n]{0,40}?(?:\bis\b:?|:)/gi;
 const ANSWER =
-  /\b(?:answer|solution|result)s?\b[^.\n$\\]{0,40}?(?:\b(?:is|are|be|equals)\b:?|:|=)|\banswers?\s(?=\$|\\[([])|####|(?:答案|答|结果)[是为]?[：:]?|答え[は：:]|정답[은는:：]?|(?:réponse|respuesta|resposta|risposta|antwort|ответ|odpowiedź|cevap|الإجابة|الجواب|उत्तर)\s?(?:finale?\s)?(?:est|es|é|è|ist|هي|هو|है)?\s?[:：]?/giu;
+  /\b(?:wait|actually|correction|oops|sorry|scratch that|on second thought)\b[^.\n$\\\d]{0,30}?\b(?:it|this|that)(?:[’']s|\s(?:is|should be|must be|equals))(?=\s*(?:\$|\\\(|\*\*|[-+−]?\d))|\b(?:answer|solution|result)s?\b[^.\n$\\]{0,40}?(?:\b(?:is|are|be|equals)\b:?|:|=)|\banswers?\s(?=\$|\\[([])|####|(?:答案|答|结果)[是为]?[：:]?|答え[は：:]|정답[은는:：]?|(?:réponse|respuesta|resposta|risposta|antwort|ответ|odpowiedź|cevap|الإجابة|الجواب|उत्तर)\s?(?:finale?\s)?(?:est|es|é|è|ist|هي|هو|है)?\s?[:：]?/giu;
 
 function lastTagged(text: string): string | undefined {
   const end = text.lastIndexOf("</answer>");

@@ -3,7 +3,7 @@
 import { minus } from "../algebra/matrix.ts";
 import { integer } from "../algebra/rational.ts";
 import { print } from "../print.ts";
-import { call, type Node, number, operation, symbol } from "../tree.ts";
+import { call, type Node, number, operation, some, substitute, symbol, symbols } from "../tree.ts";
 import { absolute, bracketed, bracketedAfter } from "./brackets.ts";
 import type { Cursor } from "./cursor.ts";
 import { fractionOrDerivative } from "./derivatives.ts";
@@ -48,6 +48,11 @@ export function atom(cursor: Cursor): Node {
         return { kind: "text", text: token.text };
       case "unit":
         if (MONEY.has(token.name) && cursor.peek()?.type === "number") return withUnit(power(cursor), token.name);
+        // $-4.50
+        if (MONEY.has(token.name) && cursor.isSign("-") && cursor.peek(1)?.type === "number") {
+          cursor.skip();
+          return minus(withUnit(power(cursor), token.name));
+        }
         // "cm" is c·m where no value stands before it.
         if (/^[A-Za-z]+$/.test(token.name) && !MONEY.has(token.name) && token.name !== "degree")
           return [...token.name].map(symbol).reduce((a, b) => operation("*", a, b));
@@ -91,20 +96,29 @@ function command(cursor: Cursor, name: string): Node {
   if (name === "begin") return environment(cursor);
   if (Object.hasOwn(ACCENTS, name)) {
     const dressed = argument(cursor);
-    return dressed.kind === "number" && ACCENTS[name] === "vec"
-      ? dressed
-      : applied(cursor, `${ACCENTS[name]}:${print(dressed)}`);
+    if (dressed.kind === "number" && (ACCENTS[name] === "vec" || cursor.isSign("_"))) return dressed;
+    return (
+      (ACCENTS[name] === "bar" ? conjugate(dressed) : undefined) ??
+      applied(cursor, `${ACCENTS[name]}:${print(dressed)}`)
+    );
   }
-  if (DRESS.has(name)) return argument(cursor);
-  if (["textcolor", "color", "tag", "phantom", "hspace"].includes(name)) {
-    cursor.takeText();
-    return name === "textcolor" ? argument(cursor) : atom(cursor);
+  if (DRESS.has(name)) {
+    const dressed = argument(cursor);
+    // What is written under a brace names it.
+    if (name.endsWith("brace")) while (cursor.takeSign("_", "^")) script(cursor);
+    return dressed;
   }
   if (BIG_OPERATORS.has(name)) return bigOperator(cursor, name);
   if (name === "angle" || name === "triangle" || name === "measuredangle") return geometric(cursor, name);
   if (name === "e") return symbol("e");
   if (NO_VALUE.has(name) || name.endsWith("dots")) return unreadable(`\\${name} is no value`);
   return applied(cursor, `\\${name}`);
+}
+
+/** The conjugate of a complex number. */
+function conjugate(node: Node): Node | undefined {
+  const isComplex = symbols(node).size === 0 && some(node, (child) => child.kind === "symbol" && child.name === "i");
+  return isComplex ? substitute(node, "i", minus(symbol("i"))) : undefined;
 }
 
 /** A root behind its name, with the index in square brackets. */

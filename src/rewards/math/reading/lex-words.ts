@@ -32,6 +32,7 @@ export function lexText(words: string, last: Token | undefined, push: Push, lex:
   else if (Object.hasOwn(CURRENCIES, text)) push({ type: "unit", name: CURRENCIES[text]! });
   else if (isValue(last) && scale !== undefined) push({ type: "scale", value: scale });
   else if (/^[A-Za-z]$/.test(text) && !(isValue(last) && isUnit(text))) push({ type: "symbol", name: text });
+  else if (isValue(last) && isUnit(text)) push({ type: "text", text });
   else if (PREFIX_FUNCTIONS.has(text) || BRACKET_FUNCTIONS.has(text)) push({ type: "function", name: text });
   else if (/\d|^\s*\\?\$/.test(text) && text.length < 300 && !isExponentOfUnit(text))
     for (const token of lex(text)) push(token);
@@ -43,6 +44,9 @@ export function lexText(words: string, last: Token | undefined, push: Push, lex:
     push({ type: "text", text: leading ? first![2]! : text });
   }
 }
+
+/** Operators in words, before a number. */
+const OPERATOR_WORDS: Readonly<Record<string, string>> = { negative: "-", minus: "-", plus: "+", times: "*" };
 
 /** "m/s^2" holds a digit, and is a unit. */
 const isExponentOfUnit = (text: string) =>
@@ -57,6 +61,8 @@ export function lexWord(word: string, tokens: readonly Token[], space: boolean, 
   const afterUnit = isValue(last) || (last?.type === "word" && UNIT_PARTS.has(last.text));
   const afterSymbol = space && last?.type === "symbol" && word.length > 1;
   if (lower === "or" && /^ (?:so|thereabouts)/.test(after)) push({ type: "word", text: "about" });
+  else if (Object.hasOwn(OPERATOR_WORDS, lower) && /^\s*[\d\\]/.test(after))
+    push({ type: "sign", sign: OPERATOR_WORDS[lower]! });
   else if (lower === "and" || lower === "or") push({ type: "sign", sign: lower });
   else if (PERCENT_WORDS.has(lower)) push({ type: "sign", sign: "percent" });
   else if (word === "in" && last?.type === "symbol") push({ type: "relation", op: "in" });

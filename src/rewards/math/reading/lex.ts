@@ -4,8 +4,8 @@ import { ratio } from "../algebra/rational.ts";
 import { Beyond, LIMITS } from "../limits.ts";
 import { lexForeign, lexText, lexWord } from "./lex-words.ts";
 import { BRACKETS, LETTERS, SIGN_COMMANDS, SIGNS } from "./signs.ts";
-import { isSignToken, type Push, type Token, Unreadable } from "./tokens.ts";
-import { CURRENCIES } from "./units.ts";
+import { isSignToken, isValue, type Push, type Token, Unreadable } from "./tokens.ts";
+import { CURRENCIES, CURRENCY_COMMANDS } from "./units.ts";
 import { GREEK, LAYOUT, NAMED, PREFIX_FUNCTIONS, RELATIONS, TEXT_COMMANDS } from "./words.ts";
 import { lexNumber, readNumber } from "./written-numbers.ts";
 
@@ -15,7 +15,17 @@ const PLAIN = "0123456789+-n";
 const SILENT = new Set([...'$"“”`‘ \t\r\n\u00a0\u2009\u202f\u3000~。？?\u200b\ufeff']);
 
 /** Commands whose argument is a name. */
-const RAW_COMMANDS: ReadonlySet<string> = new Set(["begin", "end", "color", "textcolor", "tag", "phantom", "hspace"]);
+const RAW_COMMANDS: ReadonlySet<string> = new Set(["begin", "end"]);
+/** Commands whose arguments say nothing, with how many they have: what is struck out is no answer. */
+const SILENT_ARGUMENTS: Readonly<Record<string, number>> = {
+  ...{ tag: 1, label: 1, phantom: 1, hphantom: 1, vphantom: 1, hspace: 1, vspace: 1 },
+  ...{ cancel: 1, bcancel: 1, xcancel: 1, sout: 1, st: 1, color: 1, textcolor: 1, colorbox: 1, fcolorbox: 2 },
+};
+/** Signs with bounds, and commands with one sign. */
+const SIGNS_AS_COMMANDS: Readonly<Record<string, string>> = { "∑": "sum", "∏": "prod", "∫": "int" };
+
+/** \mu before m, s or g makes it a millionth. */
+const MICRO = /^.?\s?\\(?:text|mathrm|rm)\s?\{\s?(?:m|s|g|L|A|V|W|J|N|F|C|Pa)\s?\}/;
 
 /** Where the scanner stands. */
 type Scan = {
@@ -87,25 +97,45 @@ function command(scan: Scan): void {
   } else if (bracket) {
     push({ type: bracket[0], bracket: bracket[1] });
     scan.depth += bracket[0] === "open" ? 1 : -1;
-  } else if (SIGN_COMMANDS[name]) push({ type: "sign", sign: SIGN_COMMANDS[name] });
+  } else if ((name === "quad" || name === "qquad") && partsEquations(scan)) push({ type: "sign", sign: "," });
+  else if (SIGN_COMMANDS[name]) push({ type: "sign", sign: SIGN_COMMANDS[name] });
   else if (Object.hasOwn(RELATIONS, name)) push({ type: "relation", op: RELATIONS[name]! });
   else if (LAYOUT.has(name)) {
     if ((name === "left" || name === "right") && source[scan.at] === ".") scan.at++;
     scan.space = true;
   } else if (PREFIX_FUNCTIONS.has(name) || ["min", "max", "gcd", "lcm"].includes(name))
     push({ type: "function", name });
+  else if (name === "mu" && isValue(scan.tokens.at(-1)) && MICRO.test(source.slice(scan.at - 1, scan.at + 30)))
+    push({ type: "text", text: `μ${scan.match(/\s?\\(?:text|mathrm|rm)\s?\{\s?([A-Za-z]+)\s?\}/y)?.[1] ?? ""}` });
   else if (GREEK.has(name)) push({ type: "symbol", name });
   else if (Object.hasOwn(NAMED, name)) push({ type: "symbol", name: NAMED[name]! });
   else if (TEXT_COMMANDS.has(name) && source[scan.at] === "{") {
     const words = braced(source, scan.at);
     scan.at += words.length + 2;
     lexText(words, scan.tokens.at(-1), push, lex);
-  } else if (RAW_COMMANDS.has(name) && source[scan.at] === "{") {
+  } else if (Object.hasOwn(SILENT_ARGUMENTS, name)) {
+    scan.space = true;
+    for (let i = 0; i < SILENT_ARGUMENTS[name]! && source[scan.at] === "{"; i++)
+      scan.at += braced(source, scan.at).length + 2;
+  } else if (Object.hasOwn(CURRENCY_COMMANDS, name)) push({ type: "unit", name: CURRENCY_COMMANDS[name]! });
+  else if (name === "surd") push({ type: "command", name: "sqrt" });
+  else if (RAW_COMMANDS.has(name) && source[scan.at] === "{") {
     const words = braced(source, scan.at);
     scan.at += words.length + 2;
     push({ type: "command", name });
     push({ type: "text", text: words });
   } else if (!TEXT_COMMANDS.has(name)) push({ type: "command", name });
+}
+
+/** A wide space between two equations parts them. */
+function partsEquations({ source, at, tokens, depth }: Scan): boolean {
+  const since = tokens.findLastIndex((token) => isSignToken(token, ",", ";", "and", "or"));
+  const isRelation = (token: Token) => token.type === "relation" && token.op !== ":";
+  return (
+    depth === 0 &&
+    tokens.slice(since + 1).some(isRelation) &&
+    /^[^,;\\]{1,40}(?:[=<>≤≥]|\\(?:leq?|geq?|neq?|in)\b)/.test(source.slice(at, at + 60))
+  );
 }
 
 /** A sign after a backslash. */
@@ -138,6 +168,9 @@ function sign(scan: Scan, c: string): void {
   } else if (c === "'" || c === "’" || c === "′") prime(scan, last);
   else if (c === "$" && isDigit(source[at + 1]) && isPrice(source)) {
     push({ type: "unit", name: "dollar" });
+    scan.at++;
+  } else if (Object.hasOwn(SIGNS_AS_COMMANDS, c)) {
+    push({ type: "command", name: SIGNS_AS_COMMANDS[c]! });
     scan.at++;
   } else if (Object.hasOwn(CURRENCIES, c)) {
     push({ type: "unit", name: CURRENCIES[c]! });

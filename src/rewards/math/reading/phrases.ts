@@ -39,6 +39,8 @@ export function skipNouns({ peek, skip }: Cursor): void {
   skip(ahead);
 }
 
+const OPENS_REASON = /^\s*,?\s*\(?\s*(?:since|because)\b/i;
+
 /** "for all x ∈ ℝ" and "where c is a constant", to the end of the answer. */
 export function skipQualifier({ peek, skip }: Cursor): boolean {
   let words = "";
@@ -47,6 +49,16 @@ export function skipQualifier({ peek, skip }: Cursor): boolean {
   if (!(peek()?.type === "command" && (peek() as { name: string }).name === "forall")) {
     for (let token = peek(ahead); token && wordOf(token) !== undefined; token = peek(++ahead))
       words += ` ${wordOf(token)}`;
+    if (OPENS_REASON.test(words)) {
+      // "(since x > 0)": nothing that follows is the answer.
+      let open = words.split("(").length - words.split(")").length;
+      for (let token = peek(ahead); token; token = peek(++ahead)) {
+        if (token.type === "open") open++;
+        else if (token.type === "close" && --open < 0) break;
+      }
+      skip(ahead);
+      return true;
+    }
     if (!opensQualifier(words)) return false;
   }
   let depth = 0;
@@ -67,7 +79,7 @@ export function unitOf(cursor: Cursor, value: Node): Node | undefined {
   const { peek, skip } = cursor;
   const token = peek();
   if (token?.type === "text") {
-    if (opensQualifier(token.text)) return undefined;
+    if (opensQualifier(token.text) || OPENS_REASON.test(token.text)) return undefined;
     const text = /^\s*\((.*)\)\s*$/s.exec(token.text)?.[1] ?? token.text;
     if (!isHarmless(text.replace(/\^?\{?-?\d\}?/g, (digits) => (measureOf(text) ? "" : digits))))
       return unreadable("the words after the value change it");

@@ -8,6 +8,7 @@ import { argument, atom } from "./atoms.ts";
 import type { Cursor } from "./cursor.ts";
 import { unitOf } from "./phrases.ts";
 import { applied, subscripted } from "./symbols.ts";
+import type { Token } from "./tokens.ts";
 
 /** An atom with its exponents; a^b^c is a^(b^c). */
 export function power(cursor: Cursor): Node {
@@ -70,7 +71,7 @@ function inverseFunction(cursor: Cursor, base: Node, exponent: Node): Node | und
 export function script(cursor: Cursor): Node {
   return cursor.nested(() => {
     const { peek, skip, takeSign, isBracket, isSign } = cursor;
-    if (isBracket("open", "{")) return argument(cursor);
+    if (isBracket("open", "{")) return nameOfFunction(cursor) ?? argument(cursor);
     const sign = takeSign("+", "-");
     if (sign) return sign === "-" ? minus(script(cursor)) : script(cursor);
     if (isSign("*")) {
@@ -82,8 +83,16 @@ export function script(cursor: Cursor): Node {
   });
 }
 
+/** v_{\max} */
+function nameOfFunction({ peek, skip, isBracket }: Cursor): Node | undefined {
+  const token = peek(1);
+  if (token?.type !== "function" || !isBracket("close", "{", 2)) return undefined;
+  skip(3);
+  return { kind: "text", text: token.name };
+}
+
 function postfixed(cursor: Cursor, value: Node): Node {
-  const { peek, skip, takeSign, isCommand } = cursor;
+  const { peek, skip, takeSign, isBracket, isCommand } = cursor;
   let node = value;
   for (;;) {
     const token = peek();
@@ -100,12 +109,18 @@ function postfixed(cursor: Cursor, value: Node): Node {
       } else if (token.sign === "_") {
         const digits = writtenDigits(cursor);
         skip();
-        node = subscripted(cursor, node, digits);
+        // x^2_1 is x_1^2.
+        const base =
+          node.kind === "operation" && node.op === "^" && node.left.kind === "symbol" && !isBracket("close", ")", -2);
+        node =
+          base && node.kind === "operation"
+            ? operation("^", subscripted(cursor, node.left), node.right)
+            : subscripted(cursor, node, digits);
       } else return node;
     } else if (token?.type === "scale") {
       skip();
       node = product(node, number(integer(token.value)));
-    } else if (isCommand("degree") || isCommand("circ")) {
+    } else if (isCommand("degree") || (isCommand("circ") && !isOperand(peek(1)))) {
       skip();
       node = { kind: "quantity", value: node, unit: "degree" };
     } else {
@@ -116,9 +131,15 @@ function postfixed(cursor: Cursor, value: Node): Node {
   }
 }
 
+/** Whether a token begins what f ∘ g goes on with. */
+const isOperand = (token: Token | undefined) =>
+  token !== undefined && ["symbol", "function", "number", "open"].includes(token.type);
+
 /** The digits before the cursor as they were written, in brackets or not: (2516)_8. */
 function writtenDigits({ peek, isBracket }: Cursor): string | undefined {
-  const wrapped = isBracket("close", ")", -1) && isBracket("open", "(", -3);
+  const wrapped =
+    (isBracket("close", ")", -1) && isBracket("open", "(", -3)) ||
+    (isBracket("close", "{", -1) && isBracket("open", "{", -3));
   const token = peek(wrapped ? -2 : -1);
   return token?.type === "number" ? token.text : undefined;
 }

@@ -8,7 +8,8 @@ const table = (words: string): ReadonlySet<string> => new Set(words.trim().split
 const INTRODUCING = table(`
   the all base final answer result solution value is are equals equal to so thus hence therefore we get have it total of
   approximately about around roughly approx approx. exactly nearly circa ca our that this he she they there will be
-  has gets needs costs makes sum final: answer: is: =
+  has gets needs costs makes sum final: answer: is: = domain range area volume perimeter length distance number
+  probability
   约 大约 约为 答 答案 答案是 共 等于 为 是`);
 
 /** Words that deny, doubt, choose between or compute with the value beside them. */

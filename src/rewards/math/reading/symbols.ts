@@ -66,7 +66,8 @@ export function subscripted(cursor: Cursor, node: Node, digits?: string): Node {
   if (node.kind !== "number") return call("index", node, index);
   if (digits === undefined) return unreadable("a subscript stands alone");
   const inWords = index.kind === "text" ? numberInWords(index.text) : undefined;
-  return { kind: "based", digits: digits.replace(/^0+(?=\d)/, ""), base: `${inWords ?? print(index)}` };
+  const base = inWords && inWords.d === 1n ? `${inWords.n}` : print(index);
+  return { kind: "based", digits: digits.replace(/^0+(?=\d)/, ""), base };
 }
 
 /** sin x, log_2(x), max(a, b), with exponents before the argument. */

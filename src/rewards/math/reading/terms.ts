@@ -41,7 +41,10 @@ export function term(cursor: Cursor): Node {
     const unit = left.kind === "quantity" ? unitAfter(cursor, left) : undefined;
     if (unit) left = unit;
     else if (takeSign("*")) left = product(left, signed(cursor));
-    else if (takeSign("/"))
+    else if (isCommand("circ")) {
+      skip();
+      left = call("composition", left, signed(cursor));
+    } else if (takeSign("/"))
       left = isDifferential(left) ? quotientOfDifferentials(cursor, left) : quotient(left, signed(cursor));
     else if (isCommand("bmod") || isCommand("mod")) {
       skip();

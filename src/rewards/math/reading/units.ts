@@ -80,7 +80,10 @@ const DEFINITIONS: readonly (readonly [string, string])[] = [
   ["101325 Pa", "atm"],
   ["A*s", "C coulomb coulombs"],
   ["J/C", "V volt volts"],
-  ["V/A", "ohm ohms Ω"],
+  ["V/A", "ohm ohms Ω \\Omega Omega"],
+  ["C/V", "F farad farads"],
+  ["1 calorie", "cal calorie calories"],
+  ["1000 calorie", "kcal kilocalorie kilocalories"],
   ["V*s/m^2", "T tesla"],
   ["s^-1", "Hz hertz"],
   ["1000 Hz", "kHz"],
@@ -92,6 +95,11 @@ const DEFINITIONS: readonly (readonly [string, string])[] = [
 ];
 
 const known = new Map<string, Measure>();
+
+/** What is rather a product of letters or a word. */
+const AMBIGUOUS: ReadonlySet<string> = new Set(["cd", "pF", "cL", "Tm", "Ts", "ms", "TA", "MA", "mC", "cA"]);
+
+const rationalPower10 = (size: number): Rational => Q.power(Q.integer(10), Math.round(Math.log10(size)));
 
 /** Whether a word is a unit by itself. */
 export const isUnit = (word: string): boolean => known.has(word);
@@ -118,6 +126,19 @@ export const CURRENCIES: Readonly<Record<string, string>> = {
   RUB: "ruble",
   Rs: "rupee",
   "Rs.": "rupee",
+};
+
+/** The same as LaTeX commands. */
+export const CURRENCY_COMMANDS: Readonly<Record<string, string>> = {
+  pounds: "sterling",
+  textsterling: "sterling",
+  euro: "euro",
+  texteuro: "euro",
+  yen: "¥",
+  textyen: "¥",
+  textdollar: "dollar",
+  dollar: "dollar",
+  textcent: "cent",
 };
 
 const EXPONENT_WORDS: Readonly<Record<string, number>> = {
@@ -209,6 +230,47 @@ for (const [definition, names] of DEFINITIONS) {
   const base = readMeasure(rest!) ?? { dimensions: new Map([[rest!, 1]]), factor: Q.ONE };
   const measure = { ...base, factor: Q.multiply(base.factor, rational((factor ?? "1").trim())) };
   for (const name of names.split(" ")) known.set(name, measure);
+}
+
+/** What is written before a unit of the SI. */
+const PREFIXES = {
+  p: 1e-12,
+  n: 1e-9,
+  μ: 1e-6,
+  µ: 1e-6,
+  u: 1e-6,
+  m: 1e-3,
+  c: 1e-2,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+} as const;
+
+for (const unit of [
+  "m",
+  "s",
+  "g",
+  "L",
+  "A",
+  "V",
+  "W",
+  "J",
+  "N",
+  "Pa",
+  "Hz",
+  "F",
+  "C",
+  "mol",
+  "Ω",
+  "ohm",
+  "eV",
+  "cal",
+]) {
+  const base = known.get(unit);
+  for (const [prefix, size] of Object.entries(PREFIXES))
+    if (base && !known.has(prefix + unit) && !AMBIGUOUS.has(prefix + unit))
+      known.set(prefix + unit, { ...base, factor: Q.multiply(base.factor, rationalPower10(size)) });
 }
 
 /** Whether two units measure the same kind of thing. Without saying which, a unit is of any kind, and a degree of any scale. */

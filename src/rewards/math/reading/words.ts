@@ -93,7 +93,7 @@ export const LAYOUT: ReadonlySet<string> = table(`
 
 /** Commands that only dress their argument. */
 export const DRESS: ReadonlySet<string> = table(`
-  boxed fbox mathbf boldsymbol bm mathit mathsf mathtt mathnormal underline cancel bcancel mathop mathbin mathrel
+  boxed fbox mathbf boldsymbol bold bm mathit mathsf mathtt mathnormal underline underbrace overbrace mathop mathbin mathrel
   mathord ensuremath displaylines emph framebox pmb smash`);
 
 /** Commands whose argument is words. */

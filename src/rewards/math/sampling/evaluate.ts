@@ -19,7 +19,20 @@ export type Point = {
 };
 
 /** Functions that jump, which double arithmetic may put on the wrong side. */
-const EXACT = new Set(["floor", "ceil", "sgn", "mod", "gcd", "lcm", "abs", "min", "max", "factorial", "binom"]);
+const EXACT = new Set([
+  "floor",
+  "ceil",
+  "sgn",
+  "mod",
+  "gcd",
+  "lcm",
+  "abs",
+  "min",
+  "max",
+  "factorial",
+  "double factorial",
+  "binom",
+]);
 
 /** The most terms of a sum or product. */
 const TERMS = 60;
