@@ -8,10 +8,11 @@ import type { Node } from "../tree.ts";
 import { withoutDomains } from "./domains.ts";
 import { relationAndValue, relations, timeAndValue } from "./equations.ts";
 import { all, lists, matching, matrices, plusMinus, sequences, unions } from "./lists.ts";
-import { quantities, withoutUnitLetter } from "./quantities.ts";
+import { compoundOf, quantities, withoutLoneUnits, withoutUnitLetter } from "./quantities.ts";
 import { compareRealSets } from "./real-sets.ts";
-import { isConstant, simplifyRelation } from "./relation.ts";
+import { isConstant, sharedValue, simplifyRelation } from "./relation.ts";
 import { hasPlusMinus } from "./rewrite.ts";
+import { vectors } from "./vectors.ts";
 import { texts } from "./words.ts";
 
 /** The rule by which two answers are equal, or undefined. */
@@ -62,8 +63,11 @@ function compareKinds(comparison: Comparison, p: Node, g: Node, depth: number): 
   const { compare, algebra, budget, leniency } = comparison;
   budget.spend(4);
   if (depth > 40) return undefined;
-  const [a, b] = [simplifyRelation(p), simplifyRelation(g)];
+  const [first, second] = [g.kind === "set" ? sharedValue(p) : p, p.kind === "set" ? sharedValue(g) : g];
+  const [a, b] = [compoundOf(simplifyRelation(first)), compoundOf(simplifyRelation(second))];
   if (a.kind === "quantity" || b.kind === "quantity") return quantities(comparison, a, b, depth);
+  const [withUnits, orNot] = withoutLoneUnits(a, b);
+  if (withUnits !== a || orNot !== b) return compare(withUnits, orNot, depth + 1);
   if (hasPlusMinus(a) || hasPlusMinus(b)) return plusMinus(comparison, a, b, depth);
   const sameSet = compareRealSets(comparison, a, b);
   if (sameSet !== undefined) return sameSet ? "same set of numbers" : undefined;
@@ -72,6 +76,8 @@ function compareKinds(comparison: Comparison, p: Node, g: Node, depth: number): 
   if (a.kind === "union" || b.kind === "union") return unions(comparison, a, b, depth);
   if (a.kind === "set" || b.kind === "set") return lists(comparison, a, b, depth);
   if (a.kind === "text" || b.kind === "text") return texts(a, b) ?? timeAndValue(comparison, a, b, depth);
+  const vector = vectors(comparison, a, b, depth);
+  if (vector) return vector;
   if (a.kind === "sequence" || b.kind === "sequence") return sequences(comparison, a, b, depth);
   if (a.kind === "matrix" || b.kind === "matrix") return matrices(comparison, a, b, depth);
   if (a.kind === "based" || b.kind === "based")

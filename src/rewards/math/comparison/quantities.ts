@@ -2,7 +2,7 @@
 
 import * as Q from "../algebra/rational.ts";
 import { isSameKind, isUnit, type Measure, measureOf } from "../reading/units.ts";
-import { type Node, number, operation, symbol } from "../tree.ts";
+import { map, type Node, number, operation, some, symbol } from "../tree.ts";
 import type { Comparison, Rule } from "./compare.ts";
 import { isConstant } from "./relation.ts";
 
@@ -63,6 +63,34 @@ function lettersOf(node: Node): { value: Node; unit: string } | undefined {
     value: operation(node.op, left.value, right.value),
     unit: right.unit === "" ? left.unit : `${left.unit}${node.op}${right.unit}`,
   };
+}
+
+const isMeasured = (node: Node): boolean =>
+  some(node, (child) => child.kind === "quantity" && child.unit !== "degree" && measureOf(child.unit) !== undefined);
+
+/** Formulas with units inside: where only one side has some, they are left out. */
+export function withoutLoneUnits(a: Node, b: Node): [Node, Node] {
+  const [first, second] = [isMeasured(a), isMeasured(b)];
+  return [first && !second ? bare(a) : a, second && !first ? bare(b) : b];
+}
+
+const bare = (node: Node): Node =>
+  map(node, (child) => (child.kind === "quantity" && child.unit !== "degree" ? bare(child.value) : undefined));
+
+/** 5 feet 10 inches: two quantities of one kind side by side, the smaller unit behind, as one. */
+export function compound(left: Node, right: Node): Node | undefined {
+  const [u, v] = [unitOf(left), unitOf(right)];
+  if (left.kind !== "quantity" || right.kind !== "quantity" || !u || !v || !isSameKind(u, v)) return undefined;
+  if (Q.compare(v.factor, u.factor) >= 0) return undefined;
+  const factor = number(Q.divide(v.factor, u.factor));
+  return { ...left, value: operation("+", left.value, operation("*", right.value, factor)) };
+}
+
+/** "1 hour and 30 minutes", read as a list, as one. */
+export function compoundOf(node: Node): Node {
+  if (node.kind !== "set" || node.written || node.joint === "or" || node.items.length > 3) return node;
+  const [first, ...others] = node.items;
+  return others.reduce<Node | undefined>((whole, item) => whole && compound(whole, item), first) ?? node;
 }
 
 const UNIT_LETTERS: ReadonlySet<string> = new Set(["m", "s", "g", "h", "l", "L", "Omega"]);

@@ -17,6 +17,8 @@ export function texts(a: Node, b: Node): Rule {
     PHRASES.find((phrase) => phrase.test(y.trim())),
   ];
   if (means !== undefined && means === meant) return "same phrase";
+  const empty = [a, b].some((node) => node.kind === "symbol" && node.name === "emptyset");
+  if (empty && (PHRASES[0]!.test(x.trim()) || PHRASES[0]!.test(y.trim()))) return "no solution";
   if (sameNames(x, y)) return "same words in another order";
   // A verdict with its reason: "Yes, it converges".
   const verdict = /^(yes|no|true|false)(?=$|[,.;:!])/i;
@@ -37,16 +39,19 @@ const PHRASES = [
   /^(?:\\text\{)?(?:there are )?(?:infinitely many|infinite|an infinite number of)(?: solutions)?\}?[.!]*$/i,
 ];
 
+const JOINED = /\s(?:and|&)\s/;
+
 /** Names that "and" joins, in any order. */
 function sameNames(a: string, b: string): boolean {
   const [x, y] = [namesOf(a), namesOf(b)];
+  if (!JOINED.test(a) && !JOINED.test(b)) return false;
   if (!x || !y || x.length !== y.length || new Set(x).size !== x.length) return false;
   return x.every((name) => y.includes(name));
 }
 
 function namesOf(text: string): string[] | undefined {
   const words = plainWords(text);
-  if (words.length > 200 || !/\s(?:and|&)\s/.test(words) || /\b(?:or|not|then|before|after|first)\b/i.test(words))
+  if (words.length > 200 || !/\s(?:and|&)\s|,/.test(words) || /\b(?:or|not|then|before|after|first)\b/i.test(words))
     return undefined;
   const names = words.toLowerCase().split(/\s*,?\s+(?:and|&)\s+|\s*,\s*/);
   return names.every((name) => name !== "" && !name.includes(" and ")) ? names : undefined;

@@ -11,7 +11,10 @@ const MOST = 48;
  * never closed holds all that follows it.
  */
 export function lastBox(text: string, open = false): Box | undefined {
-  const last = boxBefore(text, text.length, open);
+  let last = boxBefore(text, text.length, open);
+  // "I put it in \boxed{}" gives no answer beside one that does.
+  for (let before = last; before && last?.content.trim() === ""; before = boxBefore(text, before.start, false))
+    if (before.content.trim() !== "") last = before;
   if (!last) return undefined;
   const group = [last];
   while (group.length < MOST) {

@@ -12,7 +12,7 @@ import { lexNumber, readNumber } from "./written-numbers.ts";
 const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ";
 const LOWERED = "₀₁₂₃₄₅₆₇₈₉₊₋ₙ";
 const PLAIN = "0123456789+-n";
-const SILENT = new Set([...'$"“”`‘ \t\r\n\u00a0\u2009\u202f\u3000~。？?\u200b\ufeff']);
+const SILENT = new Set([...'$"“”`‘ \t\r\n\u00a0\u2009\u202f\u3000~。\u200b\ufeff']);
 
 /** Commands whose argument is a name. */
 const RAW_COMMANDS: ReadonlySet<string> = new Set(["begin", "end"]);

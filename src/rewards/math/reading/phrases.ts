@@ -22,7 +22,7 @@ export function skipIntroduction({ peek, skip }: Cursor): void {
     const approximately = token.type === "relation" && (token.op === "~" || (ahead > 0 && token.op === "="));
     if (!approximately && !(word !== undefined && isIntroduction(word))) break;
   }
-  if (ahead > 0 && peek(ahead)) skip(ahead);
+  if (ahead > 0 && peek(ahead) && peek(ahead)!.type !== "close") skip(ahead);
 }
 
 /** Words after a value, which must say nothing: "12 apples". */

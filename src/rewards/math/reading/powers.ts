@@ -53,6 +53,9 @@ function exponentAt(cursor: Cursor): Node {
 }
 
 function raised(base: Node, exponent: Node): Node {
+  // (1, 2)^T is a column.
+  const isTransposed = exponent.kind === "symbol" && ["T", "\\top", "\\intercal"].includes(exponent.name);
+  if (base.kind === "sequence" && isTransposed) return { kind: "matrix", rows: base.items.map((item) => [item]) };
   if (base.kind === "matrix") return matrixPower(base.rows, exponent);
   return base.kind === "quantity" && base.unit !== "degree"
     ? { ...base, unit: `${base.unit}^${print(exponent)}` }

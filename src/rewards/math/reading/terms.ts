@@ -1,6 +1,7 @@
 /** @file Sums, products and signs. */
 
 import { minus, product, quotient, sum } from "../algebra/matrix.ts";
+import { compound } from "../comparison/quantities.ts";
 import { call, type Node } from "../tree.ts";
 import type { Cursor } from "./cursor.ts";
 import { isDifferential, quotientOfDifferentials } from "./derivatives.ts";
@@ -49,8 +50,10 @@ export function term(cursor: Cursor): Node {
     else if (isCommand("bmod") || isCommand("mod")) {
       skip();
       left = call("mod", left, signed(cursor));
-    } else if (beginsFactor(cursor)) left = product(left, power(cursor));
-    else return left;
+    } else if (beginsFactor(cursor)) {
+      const right = power(cursor);
+      left = compound(left, right) ?? product(left, right);
+    } else return left;
   }
 }
 

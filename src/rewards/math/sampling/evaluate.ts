@@ -4,6 +4,7 @@ import { onRationals } from "../algebra/exact.ts";
 import type { Rational } from "../algebra/rational.ts";
 import * as Q from "../algebra/rational.ts";
 import { Beyond, type Budget } from "../limits.ts";
+import { measureOf } from "../reading/units.ts";
 import type { Node } from "../tree.ts";
 import { over, plus, power, present, real, size, times, UNDEFINED, type Value } from "./complex.ts";
 import { functionValue } from "./functions.ts";
@@ -61,7 +62,8 @@ function valueOfNode(node: Node, point: Point): Value {
     case "percent":
       return times(at(node.value), real(0.01));
     case "quantity":
-      return node.unit === "degree" ? times(at(node.value), real(Math.PI / 180)) : at(node.value);
+      if (node.unit === "degree") return times(at(node.value), real(Math.PI / 180));
+      return measureOf(node.unit) ? UNDEFINED : at(node.value);
     case "operation":
       if (node.op === "+") return plus(at(node.left), at(node.right));
       if (node.op === "*") return times(at(node.left), at(node.right));
