@@ -25,6 +25,10 @@ export function lists(comparison: Comparison, a: Node, b: Node, depth: number): 
     return matching(comparison, x, y, depth, once) && "same elements";
   }
   const [list, other] = a.kind === "set" ? [a, b] : [b as Node & { kind: "set" }, a];
+  // "1/2 or 0.5" is one answer.
+  const [first, ...others] = list.items;
+  if (list === a && a.joint === "or" && first && others.every((item) => compare(item, first, depth + 1)))
+    return compare(first, other, depth + 1);
   const inOrder = (items: readonly Node[], rule: string) =>
     list === a ? all(comparison, list.items, items, depth, rule) : all(comparison, items, list.items, depth, rule);
   // {∅} holds something.

@@ -1,6 +1,7 @@
 /** @file Values with units. */
 
 import * as Q from "../algebra/rational.ts";
+import { areOpposed } from "../reading/prose.ts";
 import { isSameKind, isUnit, type Measure, measureOf } from "../reading/units.ts";
 import { map, type Node, number, operation, some, symbol } from "../tree.ts";
 import type { Comparison, Rule } from "./compare.ts";
@@ -12,6 +13,7 @@ import { isConstant } from "./relation.ts";
  */
 export function quantities({ compare }: Comparison, a: Node, b: Node, depth: number): Rule {
   const [p, g] = [withLetters(a, b), withLetters(b, a)];
+  if (p.kind === "quantity" && g.kind === "quantity" && areOpposed(p.unit, g.unit)) return undefined;
   const [u, v] = [unitOf(p), unitOf(g)];
   const [x, y] = [valueIn(p), valueIn(g)];
   if (!u || !v) {

@@ -6,7 +6,8 @@ const raw = String.raw;
 const VALUE = raw`(?:\$[^$\n]{1,80}\$|\\\([^\n]{1,80}?\\\)|\*\*[^*\n]{1,40}\*\*|[-+−]?[\d\\][^\s,;!?，。；！？]{0,80}?(?=[.,;!?)]?(?:\s|$)|[，。；！？)]))`;
 const NOT = raw`(?:\b(?:is|are|was|were|does|do|could|would|should|must|may|might|will|can)\s?n[’']?t|\bcannot|\bcan not|\bcan[’']t|\bnot|\bnever|\bneither|\bno longer|\banything but|\brather than|\binstead of|\breject(?:s|ed)?|\bdiscard(?:s|ed)?)`;
 const FILLING = raw`(?:\s+(?:be|equal(?:\s+to)?|simply|just|really|exactly|actually|quite|even|necessarily|truly|the|an?|answer|value|is))*`;
-const ANSWER = raw`(?:\b(?:answer|result|solution|value)\b[^.,;!?\n\d]{0,20}?\s)`;
+const ANSWER = raw`(?:\b(?:answer|result|solution|value)\b[^.,;!?\n\d]{0,20}?\s|\b(?:it|this|that)(?:[’']s|\sis)\s)`;
+const UNDECIDED = raw`\b(?:whether|if|suppose|supposing|assume|assuming|doubt|unlikely|unsure|uncertain|unclear|not\s(?:sure|certain|clear|known))\b[^.;!?\n]{0,60}?`;
 const COMPARED = raw`(?:(?:more|less|greater|larger|smaller|fewer|higher|lower) than(?: or equal to)?|at (?:least|most)|up to|over|under|above|below|nearly|almost)`;
 
 /** Who may be wrong, and what is only thought at first. */
@@ -25,6 +26,13 @@ const DENIED: readonly RegExp[] = [
   raw`${VALUE}\s*[.,;!]?\s+${TURN}(?:this|that|it|which)(?:[’']s|\s(?:is|was|would\sbe|seems|looks|must\sbe))\s(?:clearly\s|obviously\s|actually\s)?${WRONG}`,
   // One might think that the answer is 42; it would be wrong to say 42; at first I had 42.
   raw`${OTHERS}[^.;!?\n]{0,80}?${VALUE}`,
+  // Whether the answer is 42; suppose that it is 42; it may be 42.
+  raw`${UNDECIDED}\b(?:answer|result|solution|value|it)\b[^.;!?\n]{0,20}?\b(?:is|was|were|be|equals)\s+${VALUE}`,
+  raw`\b(?:may|might|could)\s(?:(?:well|also|possibly)\s)?be\s+${VALUE}(?:\s*,\s*${VALUE})*(?:\s*,?\s+(?:or|and)\s+${VALUE})*`,
+  // 42 does not work; 42 fails; 42 is no good.
+  raw`${VALUE}\s+(?:fails|(?:do|does|did|will|would|can)\s?(?:n[’']t|not)\s(?:work|satisfy|fit|hold|solve|suffice|count|qualify)|is\s(?:off|bad|no\s|out\sof|invalid|inadmissible|unacceptable|excluded|ruled\sout|rejected))\b[^.;!?\n]*`,
+  // 3 out of 100
+  raw`(?<=\d[^.!?\n]{0,60})\bout\sof\s(?:the\s|a\stotal\sof\s)?${VALUE}`,
   // 42 only if n is even; 42 if n is even, otherwise 43.
   raw`${VALUE}\s*,?\s+(?:only\s(?:if|when)|unless)\b[^.!?\n]*`,
   raw`${VALUE}\s*,?\s+(?:if|when|for)\b[^.!?\n]{1,100}?\b(?:otherwise|else|${VALUE}\s+(?:if|when|for))\b[^.!?\n]*`,
@@ -37,10 +45,11 @@ const DENIED: readonly RegExp[] = [
 
 /** One of these stands in whatever is denied. */
 const SIGNAL =
-  /n[’']t|\b(?:not|never|neither|if|when|unless|otherwise|mistake|error|think|thinks|say|says|claims?|guess|assume|believe|tempting|first|initially|originally|naive|rather|instead|wrong|incorrect|false|impossible|too|invalid|reject|rejects|rejected|discards?|discarded|extraneous|no|anything|cannot|faux|incorrecto|falsch|nicht|pas|than|least|most|up|over|under|above|below|nearly|almost)\b|[не不]|não|non |ではない/iu;
+  /n[’']t|\b(?:not|never|neither|if|when|unless|otherwise|mistake|error|think|thinks|say|says|claims?|guess|assume|believe|tempting|first|initially|originally|naive|whether|suppose|supposing|assume|assuming|doubt|unlikely|unsure|uncertain|unclear|may|might|could|fails|off|bad|out|excluded|ruled|rather|instead|wrong|incorrect|false|impossible|too|invalid|reject|rejects|rejected|discards?|discarded|extraneous|no|anything|cannot|faux|incorrecto|falsch|nicht|pas|than|least|most|up|over|under|above|below|nearly|almost)\b|[не不]|não|non |ではない/iu;
 
-/** A question, if something follows it. */
-const QUESTION = /(?:^|[.!?\n])([^.!?\n]{1,200}\?)(?=\s*\S)/g;
+/** A question, if something follows it or it begins as one. */
+const QUESTION =
+  /(?:^|[.!?\n])([^.!?\n]{1,200}\?)(?=\s*\S)|(?:^|[.!?\n])(\s*(?:is|are|was|were|could|can|would|should|does|do|what if)\b[^.!?\n]{1,200}\?)/gi;
 
 /** Doubt about what is joined: "42 or maybe 43" is "42 or 43". */
 const DOUBT = /(?<=\b(?:or|and)) (?:maybe|possibly|perhaps|probably|even)(?= )/gi;
@@ -58,9 +67,7 @@ export function withoutDenials(text: string): string {
   if (text.length > REACH) return text.slice(0, -REACH) + withoutDenials(text.slice(-REACH));
   let result = text.replace(DOUBT, blank);
   if (text.includes("?"))
-    result = result.replace(QUESTION, (found, question: string) =>
-      /answer|result|is it|\d/i.test(question) ? blank(found) : found,
-    );
+    result = result.replace(QUESTION, (found) => (/answer|result|is it|\d/i.test(found) ? blank(found) : found));
   if (SIGNAL.test(text)) for (const pattern of DENIED) result = result.replace(pattern, blank);
   return result;
 }

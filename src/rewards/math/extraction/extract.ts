@@ -1,7 +1,7 @@
 /** @file Where a completion gives its answer. */
 
 import { LIMITS } from "../limits.ts";
-import { isHarmless } from "../reading/prose.ts";
+import { COMPUTED_FROM, isHarmless } from "../reading/prose.ts";
 import { isCode, readAnswer } from "../reading/read.ts";
 import type { Node } from "../tree.ts";
 import { lastBox } from "./boxes.ts";
@@ -134,15 +134,17 @@ function followedBy(text: string, from: number): Said | undefined {
   if (all[0]?.start === start) return joinedFormulas(text, all, 0, 1);
   const end = clauseEnd(text, start);
   const leading = leadingFormula(text, start, end);
-  if (leading && !CHANGED_AFTER.test(text.slice(leading.end, leading.end + 12))) return leading;
+  if (leading && !CHANGED_AFTER.test(text.slice(leading.end, leading.end + 20))) return leading;
   const formula = all.findIndex((span) => span.start < end);
   const number = firstFormula(text, start, formula < 0 ? end : all[formula]!.start);
   // "half of 7", "negative 7", "7 squared"
   const [before, after] = number
-    ? [text.slice(start, number.start), text.slice(number.end, number.end + 12)]
+    ? [text.slice(start, number.start), text.slice(number.end, number.end + 20)]
     : ["", ""];
   const isChanged =
-    !isHarmless(before.replace(/\b(?:is|are|was|but|instead|actually|however)\b/g, " ")) || CHANGED_AFTER.test(after);
+    COMPUTED_FROM.test(before) ||
+    !isHarmless(before.replace(/\b(?:is|are|was|but|instead|actually|however)\b/g, " ")) ||
+    CHANGED_AFTER.test(after);
   if (number && !isChanged) return number;
   if (number) return { content: text.slice(start, end).trim(), start, end, decisive: true };
   if (formula >= 0) return joinedFormulas(text, all, formula, 1);
@@ -150,7 +152,8 @@ function followedBy(text: string, from: number): Said | undefined {
   return words === "" || words.length > 80 ? undefined : { content: words, start, end };
 }
 
-const CHANGED_AFTER = /^\s+(?:squared|cubed|factorial|halves|thirds|doubled)\b/;
+const CHANGED_AFTER =
+  /^\s+(?:squared|cubed|factorial|halves|thirds|doubled|(?:more|less|fewer|greater|larger|smaller|higher|lower) than|times (?:as|the|more|less|larger|smaller|bigger|greater))\b/;
 
 const moved = (span: Span, by: number): Span => ({ ...span, start: span.start + by, end: span.end + by });
 

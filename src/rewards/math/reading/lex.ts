@@ -200,6 +200,8 @@ function sign(scan: Scan, c: string): void {
 /** f′, or a quotation mark, which says nothing around words. */
 function prime(scan: Scan, last: Token | undefined): void {
   scan.at++;
+  // "it's"
+  if (last?.type === "word" && scan.match(/(?:s|re|ll|d|m)(?![A-Za-z])/y)) return;
   if (!scan.space && (last?.type === "symbol" || last?.type === "close" || isSignToken(last, "'")))
     scan.push({ type: "sign", sign: "'" });
   else if (last?.type === "number" && !scan.space) throw new Unreadable("feet or minutes");

@@ -24,6 +24,13 @@ const CHANGING = table(`
   tbd depends depending roughly-not rejected discarded bad inadmissible extraneous invalid
   不 不是 或 或者 也许 可能 错 错误 除了 如果 分之`);
 
+/** What is said of another value: "the square of 7". */
+export const COMPUTED_FROM =
+  /\b(?:square|cube|(?:square |cube )?root|half|double|twice|triple|third|quarter|reciprocal|inverse|negative|opposite|multiple|factor|divisor|power|factorial|logarithm|log|digits?)s? (?:of|than)\s*$/i;
+
+/** What goes on after a value. */
+const GOES_ON = /\b(?:and|among) (?:more|others?|so on|so forth)\b|\betc\b/i;
+
 /** What may follow "is" or "are" after a value. */
 const STATED = table("needed required left remaining sold used made there correct right");
 
@@ -39,6 +46,7 @@ export const isIntroduction = (text: string): boolean => wordsOf(text).every((wo
 
 /** Whether words after a value leave it as it is: nouns, "of the cake", "(the only solution)", "is the answer". */
 export function isHarmless(text: string): boolean {
+  if (GOES_ON.test(text)) return false;
   const words = wordsOf(
     text
       .replace(/\bor (?:so|thereabouts)\b/gi, " ")
@@ -51,6 +59,52 @@ export function isHarmless(text: string): boolean {
     if (word === "is" || word === "are" || word === "was") return STATED.has(words[i + 1] ?? "");
     return true;
   });
+}
+
+const OPPOSITES = [
+  ["left", "right"],
+  ["up", "down"],
+  ["upward", "downward"],
+  ["upwards", "downwards"],
+  ["above", "below"],
+  ["north", "south"],
+  ["n", "s"],
+  ["east", "west"],
+  ["e", "w"],
+  ["increase", "decrease"],
+  ["increased", "decreased"],
+  ["rise", "fall"],
+  ["profit", "loss"],
+  ["gain", "loss"],
+  ["gained", "lost"],
+  ["late", "early"],
+  ["later", "earlier"],
+  ["before", "after"],
+  ["ago", "later"],
+  ["bc", "ad"],
+  ["bce", "ce"],
+  ["clockwise", "counterclockwise"],
+  ["clockwise", "anticlockwise"],
+  ["more", "less"],
+  ["more", "fewer"],
+  ["older", "younger"],
+  ["taller", "shorter"],
+  ["longer", "shorter"],
+  ["faster", "slower"],
+  ["higher", "lower"],
+  ["boys", "girls"],
+  ["men", "women"],
+  ["wins", "losses"],
+  ["am", "pm"],
+] as const;
+
+/** Whether the words after two values name opposites: 5 to the left, 5 to the right. */
+export function areOpposed(a: string, b: string): boolean {
+  const [x, y] = [
+    new Set(wordsOf(a.replace(/counter-/gi, "counter"))),
+    new Set(wordsOf(b.replace(/counter-/gi, "counter"))),
+  ];
+  return OPPOSITES.some(([one, other]) => (x.has(one) && y.has(other)) || (x.has(other) && y.has(one)));
 }
 
 /** Whether words only say of which letters the answer holds: "for all x", "where c is a constant". */
