@@ -13,6 +13,7 @@ const COMPARED = raw`(?:(?:more|less|greater|larger|smaller|fewer|higher|lower) 
 /** Who may be wrong, and what is only thought at first. */
 const OTHERS = raw`(?:\b(?:one|you|some|many|most|people|students?|somebody|someone)(?:\s(?:people|students|readers|of\s\w+))?(?:\s(?:might|may|could|would|will|can|often|mistakenly|naively|initially|easily|first|be\stempted\sto))*\s(?:think|thinks|say|says|claim|claims|guess|guesses|assume|assumes|believe|believes|argue|argues|answer|answers|conclude|concludes)\b|\bit(?:[’']s|\s(?:is|would\sbe|might\sbe|may\sbe))\s(?:wrong|incorrect|a\smistake|an\serror|tempting|false)\sto\b|\bI\s(?:first|initially|originally|mistakenly|at\sfirst)\s(?:thought|guessed|believed|assumed|said|got|had)\b|\b(?:the|a)\s(?:\w+\s)?(?:wrong|incorrect|naive|tempting|common\s(?:mistake|error))(?:\s(?:answer|result|solution|value|guess))?\s(?:is|was|would\sbe)\b)`;
 const WRONG = raw`(?:wrong|incorrect|false|impossible|invalid|a\smistake|an\serror|not\s(?:right|correct|true|possible|valid|it|the\s(?:\w+\s)?answer))`;
+const CONDITION = raw`\b(?:if|when|for\s(?:even|odd|other|[a-z]\b))`;
 const TURN = raw`(?:(?:but|though|although|yet|however|and|no|wait|hmm|oops|sorry|actually)\b[,.!…]*\s+){0,3}`;
 
 const DENIED: readonly RegExp[] = [
@@ -35,7 +36,7 @@ const DENIED: readonly RegExp[] = [
   raw`(?<=\d[^.!?\n]{0,60})\bout\sof\s(?:the\s|a\stotal\sof\s)?${VALUE}`,
   // 42 only if n is even; 42 if n is even, otherwise 43.
   raw`${VALUE}\s*,?\s+(?:only\s(?:if|when)|unless)\b[^.!?\n]*`,
-  raw`${VALUE}\s*,?\s+(?:if|when|for)\b[^.!?\n]{1,100}?\b(?:otherwise|else|${VALUE}\s+(?:if|when|for))\b[^.!?\n]*`,
+  raw`${VALUE}[ \t]*,?[ \t]+(?:${CONDITION})[^.!?\n]{1,100}?\b(?:otherwise|else|${VALUE}[ \t]+(?:${CONDITION}))[^.!?\n]*`,
   raw`${VALUE}\s*(?:是错的|不对|不是答案|ist falsch|es incorrecto|est faux|неверно)`,
   // I do not think that the answer is 42.
   raw`\b(?:do\s?n[’']t|do not|does\s?n[’']t|does not|can\s?not|can[’']t|never|did\s?n[’']t)\s+(?:think|believe|say|claim|mean|agree|expect|know)\b[^.;!?\n]{0,80}?(?:is|be|equals|=)\s+${VALUE}`,

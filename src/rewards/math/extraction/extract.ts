@@ -87,8 +87,8 @@ const TAIL = 6_000;
 /** "Il y a" and "Hay" are no products of letters. */
 const OPENS_SENTENCE = /^\s*(?!The |So |It |We |He |She |Our |My |Thus )\p{Lu}\p{Ll}{1,2} (?=[\p{L}\d])/u;
 
-/** What comes before "so" or "therefore" is not the answer. */
-const CONCLUDES = /\S[^\n]*?[\s,;.](?:so|thus|hence|therefore)[\s,]/i;
+/** What comes before "so" or after "because" is not the answer. */
+const CONCLUDES = /\S[^\n]*?[\s,;.](?:so|thus|hence|therefore|because|since)[\s,]/i;
 
 /** "The answer is 42!" ends with a cry, 42! by itself is a number. */
 const unexclaimed = (text: string) => (/[A-Za-z]{3,}\s/.test(text) ? text.replace(/(?<=\d)!+\s*$/, "") : text);
