@@ -36,7 +36,8 @@ export function onRationals(called: string, values: readonly Rational[], whole: 
     case "double factorial":
       return a.n >= 0n && a.n <= LIMITS.factorial ? Q.integer(everySecond(a.n)) : undefined;
     case "binom": {
-      if (!b || b.n < 0n || a.n < b.n || a.n > LIMITS.factorial) return undefined;
+      if (!b || b.n < 0n || a.n < 0n || a.n > LIMITS.factorial) return undefined;
+      if (a.n < b.n) return Q.ZERO;
       const k = b.n * 2n > a.n ? a.n - b.n : b.n;
       return Q.integer(range(a.n - k + 1n, a.n) / range(1n, k));
     }

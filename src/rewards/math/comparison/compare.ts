@@ -4,7 +4,7 @@ import { type Expressions, expressions } from "../algebra/expression.ts";
 import { type Leniency, nearEnough } from "../leniency.ts";
 import { Beyond, type Budget, openBudget } from "../limits.ts";
 import { print } from "../print.ts";
-import type { Node } from "../tree.ts";
+import { type Node, rename } from "../tree.ts";
 import { withoutDomains } from "./domains.ts";
 import { relationAndValue, relations, timeAndValue } from "./equations.ts";
 import { all, lists, matching, matrices, plusMinus, sequences, unions } from "./lists.ts";
@@ -59,6 +59,12 @@ function sameResidue(a: Node & { kind: "call" }, b: Node & { kind: "call" }): Ru
   return (x.value.n - y.value.n) % m.value.n === 0n ? "same residue" : undefined;
 }
 
+/** {2k | k ∈ ℤ} with a letter that has no other meaning. */
+function withCommonLetter(set: Node & { kind: "call" }): Node & { kind: "call" } {
+  const declared = set.args[1]?.kind === "relation" ? set.args[1].parts[0] : undefined;
+  return declared?.kind === "symbol" ? (rename(set, declared.name, "bound 1") as typeof set) : set;
+}
+
 function compareKinds(comparison: Comparison, p: Node, g: Node, depth: number): Rule {
   const { compare, algebra, budget, leniency } = comparison;
   budget.spend(4);
@@ -93,6 +99,8 @@ function compareKinds(comparison: Comparison, p: Node, g: Node, depth: number): 
     return matching(comparison, a.args, b.args, depth, false) && "same cases";
   if (a.kind === "call" && b.kind === "call" && a.name === "case" && b.name === "case")
     return all(comparison, a.args, b.args, depth, "same case");
+  if (a.kind === "call" && b.kind === "call" && a.name === "values of" && b.name === "values of")
+    return all(comparison, withCommonLetter(a).args, withCommonLetter(b).args, depth, "same values");
   const rule = algebra.equal(a, b) ?? nearEnough(a, b, leniency, budget);
   if (rule || leniency.percent_sign !== "optional" || (a.kind === "percent") === (b.kind === "percent")) return rule;
   const [x, y] = [a, b].map((node) => (node.kind === "percent" ? node.value : node)) as [Node, Node];

@@ -66,7 +66,12 @@ function essential(text: string): string {
 }
 
 /** "An ellipse" is an ellipse; "A" by itself is a letter. */
-const withoutArticle = (words: string) => words.toLowerCase().replace(/^(?:an?|the) (?=\p{L}{3})/u, "");
+const withoutArticle = (words: string) =>
+  words
+    .toLowerCase()
+    .replace(/(?<=\d)(?:st|nd|rd|th)(?!\p{L})/gu, "")
+    .replace(/^(?:it|this|the (?:answer|series|sequence|integral|function|statement|limit)) (?:is )?(?=\p{L}{3})/u, "")
+    .replace(/^(?:an?|the) (?=\p{L}{3})/u, "");
 
 const isWords = (text: string) => /^[\p{L}\p{N} ,.'’-]+$/u.test(text) && /\p{L}\p{L}/u.test(text);
 

@@ -1,6 +1,7 @@
 /** @file Sets of real numbers that are described in words or with ℝ. */
 
-const REALS = "(?:the set of )?(?:all|any|every) (?:real numbers?|real values?|reals|real)(?: (?:of )?[a-z](?![a-z]))?";
+const REALS =
+  "(?:for |the set of )?(?:all|any|every) (?:real numbers?|real values?|reals|real)(?: (?:of )?[a-z](?![a-z]))?";
 const EXCEPTIONS =
   "except(?: for)?|other than|excluding|besides|but(?: not)?|not equal to|that (?:is|are) not|different from|apart from|without|\\\\neq?|≠";
 const ALL_REALS = new RegExp(

@@ -30,7 +30,7 @@ export function readAnswer(source: string): Node {
   if (inWords !== undefined) return number(inWords);
   if (isCode(text)) return { kind: "text", text: source };
   try {
-    return parsed(describedNumbers(text) ?? combinations(turnedBrackets(withoutBrackets(text))));
+    return parsed(describedNumbers(text) ?? combinations(turnedBrackets(restated(withoutBrackets(text)))));
   } catch (error) {
     // What is no mathematics, or too much of it, is compared as words.
     if (error instanceof Unreadable || error instanceof Beyond) return { kind: "text", text };
@@ -62,6 +62,15 @@ function inBase(text: string): Node | undefined {
 }
 
 const format = (value: Rational | undefined) => (value && value.d === 1n ? `${value.n}` : undefined);
+
+/** "5 (or 5.0)" says it twice. */
+const restated = (text: string) =>
+  text.replace(
+    /\s*(?:\\text\s?\{)?\s*\(\s*(?:or|i\.e\.,?|that is,?|equivalently,?|or equivalently,?)\s+(?:\}\s*)?([^()]+?)(?:\\text\s?\{\))?\)?\s*\}?$/,
+    (found, again: string) => (bracesMatch(again) ? ` \\text{ or } ${again}` : found),
+  );
+
+const bracesMatch = (text: string) => text.split("{").length === text.split("}").length;
 
 /** ]2, 5[ and [2, 5[ are (2, 5) and [2, 5). */
 const turnedBrackets = (text: string) =>

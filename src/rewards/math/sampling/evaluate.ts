@@ -87,6 +87,13 @@ function ofRational(value: Rational, point: Point): Value {
   return present(value.d === 1n ? real(Q.toNumber(value), 0) : real(Q.toNumber(value)), value.n === 0n);
 }
 
+/** Whether two trees have one value at a point, where both are fractions there; undefined where one is not. */
+export function agreeExactly(a: Node, b: Node, point: Point): boolean | undefined {
+  const x = exactly(a, point);
+  const y = x && exactly(b, point);
+  return x && y && Q.equals(x, y);
+}
+
 /** The value as a fraction, where only arithmetic and exact functions stand between numbers. */
 function exactly(node: Node, point: Point): Rational | undefined {
   try {
