@@ -16,6 +16,11 @@ function declared(item: Node): string | undefined {
 function split(node: Node): { bare: Node; names: Set<string> } {
   if (node.kind !== "set" || node.written) return { bare: node, names: new Set() };
   const names = node.items.map(declared);
+  // a, b ∈ ℝ
+  for (let i = names.length - 2; i > 0; i--) {
+    const item = node.items[i]!;
+    if (names[i] === undefined && names[i + 1] !== undefined && item.kind === "symbol") names[i] = item.name;
+  }
   const kept = node.items.filter((_, i) => names[i] === undefined);
   if (kept.length === 0 || kept.length === node.items.length) return { bare: node, names: new Set() };
   const bare: Node = kept.length === 1 ? kept[0]! : { ...node, items: kept };

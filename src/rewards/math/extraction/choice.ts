@@ -35,9 +35,10 @@ export function chosenIn(text: string): string | undefined {
 }
 
 /** The letter of the option that a text spells out, "(C) Cecile" or "C. 42", or the letters that it is. */
-export function choiceIn(text: string): string | undefined {
-  const alone = lettersOnly(text);
+export function choiceIn(given: string): string | undefined {
+  const alone = lettersOnly(given);
   if (alone) return alone;
+  const text = withoutRejected(given.slice(0, 400));
   const words = plainWords(text.slice(0, 400)).replace(
     /^(?:the )?(?:option|choice|answer)(?: is\b)?:? (?=[([]?[A-J]\b)/i,
     "",
@@ -69,6 +70,9 @@ const REJECTED = [
   /(?<![A-Za-z])\(?[A-J]\)?(?:(?:\s*,\s*|\s*,?\s+(?:or|and|nor)\s+)\(?[A-J]\)?(?![A-Za-z'’]))*,?\s*(?:but (?:it|that|this) )?(?:is|are|was|were|seems|looks)\s(?:[a-z]+ )?(?:[a-z]+ )?(?:incorrect|wrong|false|not|excluded|impossible|distractors?|tempting|eliminated)\b/g,
 ];
 
+const withoutRejected = (text: string): string =>
+  REJECTED.reduce((rest, pattern) => rest.replace(pattern, (found) => " ".repeat(found.length)), text);
+
 const STRONG =
   /\banswers?\b|\b(?:wait|actually|correction|oops|sorry)\b[^.\n]{0,30}?\b(?:it|this|that)(?:[’']s|\s(?:is|should be|must be))(?=\s*\(?[A-J]\b)|答案|答え|정답|故选|应选|正解|答[：:]|réponse|respuesta|resposta|risposta|antwort|ответ|odpowied[zź]|cevap|الإجابة|उत्तर/giu;
 const WEAK = /\b(?:choice|option|choose|select|pick)\b|选择|选项|选|選択肢/giu;
@@ -82,8 +86,7 @@ const SMALL = /^\s*(?:\bis\b|:|=)?\s*(?:is|:)?\s*\(?([a-h])\)?\s*(?:[.,;]|\n|$)/
 
 /** The letters that a completion chooses: after "answer", in its box, at its start, at its end. */
 export function findChoice(completion: string): string | undefined {
-  let text = withoutDoubt(completion.slice(-6_000));
-  for (const pattern of REJECTED) text = text.replace(pattern, (found) => " ".repeat(found.length));
+  const text = withoutRejected(withoutDoubt(completion.slice(-6_000)));
   const last = lastBox(text);
   const box = last && !isDenied(text, last) ? last : undefined;
   const boxed = box && chosenIn(box.content);
@@ -126,7 +129,9 @@ function anchored(text: string, anchor: RegExp): string | undefined {
       const letters = mention[1] ?? mention[2]!;
       const rest = after
         .slice(mention.index + mention[0].length)
-        .replace(/^[)\]}.]*/, (marks) => (marks.includes(".") ? "\n" : ""));
+        .replace(/^[)\]}.]*/, (marks) => (marks.includes(".") ? "." : ""))
+        // After a full stop only "or B" goes on.
+        .replace(/^\.(?!\s*(?:and|or)\b)[\s\S]*|^\./, "");
       const others = new RegExp(`^(?:${JOINT}\\(?[A-J]\\)?(?![A-Za-z0-9'’]|\\s+(?:is|was)\\b))+`).exec(rest)?.[0] ?? "";
       return lettersOnly(letters.length > 1 && isAscending(letters) && !others ? letters : `${letters}${others}`);
     }

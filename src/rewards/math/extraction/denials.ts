@@ -7,7 +7,7 @@ const VALUE = raw`(?:\$[^$\n]{1,80}\$|\\\([^\n]{1,80}?\\\)|\*\*[^*\n]{1,40}\*\*|
 const NOT = raw`(?:\b(?:is|are|was|were|does|do|could|would|should|must|may|might|will|can)\s?n[’']?t|\bcannot|\bcan not|\bcan[’']t|\bnot|\bnever|\bneither|\bno longer|\banything but|\brather than|\binstead of|\breject(?:s|ed)?|\bdiscard(?:s|ed)?)`;
 const FILLING = raw`(?:\s+(?:be|equal(?:\s+to)?|simply|just|really|exactly|actually|quite|even|necessarily|truly|the|an?|answer|value|is))*`;
 const ANSWER = raw`(?:\b(?:answer|result|solution|value)\b[^.,;!?\n\d]{0,20}?\s|\b(?:it|this|that)(?:[’']s|\sis)\s)`;
-const UNDECIDED = raw`\b(?:whether|if|suppose|supposing|assume|assuming|doubt|unlikely|unsure|uncertain|unclear|not\s(?:sure|certain|clear|known))\b[^.;!?\n]{0,60}?`;
+const UNDECIDED = raw`\b(?:whether|if|suppose|supposing|assume|assuming|doubt|unlikely|unsure|uncertain|unclear|no\sway|impossible|false|untrue|not\s(?:sure|certain|clear|known|possible|true|the\scase|so))\b[^.,;!?\n]{0,60}?`;
 const COMPARED = raw`(?:(?:more|less|greater|larger|smaller|fewer|higher|lower) than(?: or equal to)?|at (?:least|most)|up to|over|under|above|below|nearly|almost)`;
 
 /** Who may be wrong, and what is only thought at first. */
@@ -30,6 +30,9 @@ const DENIED: readonly RegExp[] = [
   // Whether the answer is 42; suppose that it is 42; it may be 42.
   raw`${UNDECIDED}\b(?:answer|result|solution|value|it)\b[^.;!?\n]{0,20}?\b(?:is|was|were|be|equals)\s+${VALUE}`,
   raw`\b(?:may|might|could)\s(?:(?:well|also|possibly)\s)?be\s+${VALUE}(?:\s*,\s*${VALUE})*(?:\s*,?\s+(?:or|and)\s+${VALUE})*`,
+  // It would be 42 if the die were fair; the answer exceeds 42.
+  raw`\bwould\s(?:have\s)?be(?:en)?\s+${VALUE}\s*,?\s+(?:if|only|had|were)\b[^.,;!?\n]*`,
+  raw`(?:\b(?:answer|result|solution|value|it)\s+)(?:exceeds|surpasses|is\sbounded\s(?:above\s|below\s)?by|approaches|tends\sto)\s+${VALUE}`,
   // 42 does not work; 42 fails; 42 is no good.
   raw`${VALUE}\s+(?:fails|(?:do|does|did|will|would|can)\s?(?:n[’']t|not)\s(?:work|satisfy|fit|hold|solve|suffice|count|qualify)|is\s(?:off|bad|no\s|out\sof|invalid|inadmissible|unacceptable|excluded|ruled\sout|rejected))\b[^.;!?\n]*`,
   // 3 out of 100
@@ -46,7 +49,7 @@ const DENIED: readonly RegExp[] = [
 
 /** One of these stands in whatever is denied. */
 const SIGNAL =
-  /n[’']t|\b(?:not|never|neither|if|when|unless|otherwise|mistake|error|think|thinks|say|says|claims?|guess|assume|believe|tempting|first|initially|originally|naive|whether|suppose|supposing|assume|assuming|doubt|unlikely|unsure|uncertain|unclear|may|might|could|fails|off|bad|out|excluded|ruled|rather|instead|wrong|incorrect|false|impossible|too|invalid|reject|rejects|rejected|discards?|discarded|extraneous|no|anything|cannot|faux|incorrecto|falsch|nicht|pas|than|least|most|up|over|under|above|below|nearly|almost)\b|[не不]|não|non |ではない/iu;
+  /n[’']t|\b(?:not|never|neither|if|when|unless|otherwise|mistake|error|think|thinks|say|says|claims?|guess|assume|believe|tempting|first|initially|originally|naive|whether|suppose|supposing|assume|assuming|doubt|unlikely|unsure|uncertain|unclear|may|might|could|would|exceeds|surpasses|bounded|approaches|tends|untrue|fails|off|bad|out|excluded|ruled|rather|instead|wrong|incorrect|false|impossible|too|invalid|reject|rejects|rejected|discards?|discarded|extraneous|no|anything|cannot|faux|incorrecto|falsch|nicht|pas|than|least|most|up|over|under|above|below|nearly|almost)\b|[не不]|não|non |ではない/iu;
 
 /** A question, if something follows it or it begins as one. */
 const QUESTION =

@@ -85,7 +85,8 @@ export function wordsAt(completion: string): string[] {
 const TAIL = 6_000;
 
 /** "Il y a" and "Hay" are no products of letters. */
-const OPENS_SENTENCE = /^\s*(?!The |So |It |We |He |She |Our |My |Thus )\p{Lu}\p{Ll}{1,2} (?=[\p{L}\d])/u;
+const OPENS_SENTENCE =
+  /^\s*I\s[a-z]{2,}|^\s*(?!The |So |It |We |He |She |Our |My |Thus )\p{Lu}\p{Ll}{1,2} (?=[\p{L}\d])/u;
 
 /** What comes before "so" or after "because" is not the answer. */
 const CONCLUDES = /\S[^\n]*?[\s,;.](?:so|thus|hence|therefore|because|since)[\s,]/i;

@@ -32,6 +32,7 @@ export function lexText(words: string, last: Token | undefined, push: Push, lex:
   else if (Object.hasOwn(CURRENCIES, text)) push({ type: "unit", name: CURRENCIES[text]! });
   else if (isValue(last) && scale !== undefined) push({ type: "scale", value: scale });
   else if (/^[A-Za-z]$/.test(text) && !(isValue(last) && isUnit(text))) push({ type: "symbol", name: text });
+  else if (lower === "mod") push({ type: "command", name: "bmod" });
   else if (isValue(last) && isUnit(text)) push({ type: "text", text });
   else if (PREFIX_FUNCTIONS.has(text) || BRACKET_FUNCTIONS.has(text)) push({ type: "function", name: text });
   else if (/\d|^\s*\\?\$/.test(text) && text.length < 300 && !isExponentOfUnit(text))

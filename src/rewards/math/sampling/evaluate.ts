@@ -5,7 +5,7 @@ import type { Rational } from "../algebra/rational.ts";
 import * as Q from "../algebra/rational.ts";
 import { Beyond, type Budget } from "../limits.ts";
 import { measureOf } from "../reading/units.ts";
-import type { Node } from "../tree.ts";
+import { type Node, symbols } from "../tree.ts";
 import { over, plus, power, present, real, size, times, UNDEFINED, type Value } from "./complex.ts";
 import { functionValue } from "./functions.ts";
 
@@ -71,6 +71,7 @@ function valueOfNode(node: Node, point: Point): Value {
       return power(at(node.left), at(node.right), point);
     case "call": {
       if (node.name === "sum" || node.name === "prod") return series(node, point);
+      if (isOfComplex(node)) return UNDEFINED;
       const exact = EXACT.has(node.name) ? exactly(node, point) : undefined;
       if (exact) return ofRational(exact, point);
       const [first, ...others] = node.args;
@@ -79,6 +80,12 @@ function valueOfNode(node: Node, point: Point): Value {
     default:
       return UNDEFINED;
   }
+}
+
+/** Letters are taken for real numbers, but not where Re, Im or arg says that they are none, nor z and w in |z|. */
+function isOfComplex(node: Node & { kind: "call" }): boolean {
+  if (node.name === "Re" || node.name === "Im" || node.name === "arg") return symbols(node).size > 0;
+  return node.name === "abs" && [...symbols(node)].some((name) => /^[zw](?:_|$)/.test(name));
 }
 
 function ofRational(value: Rational, point: Point): Value {
