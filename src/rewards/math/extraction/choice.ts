@@ -1,7 +1,7 @@
 /** @file Letters of multiple choice: which an answer is, and which a completion chooses. */
 
 import { lastBox } from "./boxes.ts";
-import { isDenied, withoutDoubt } from "./denials.ts";
+import { isDenied, UNDECIDED, withoutDoubt } from "./denials.ts";
 import { plainWords } from "./text.ts";
 
 const JOINT = "(?:\\s*[,;、/&]\\s*(?:and\\s|or\\s)?\\s*|\\s+(?:and|or|et|ou|und|oder|y|o)\\s+|\\s*[和与及或]\\s*|\\s+)";
@@ -10,6 +10,8 @@ const ONLY_LETTERS = new RegExp(`^(?:${MARK}(?:${JOINT}${MARK})*|\\([A-J]\\)(?:\
 /** One small letter: d, (d), d). */
 const SMALL_LETTER = /^\(?([a-j])\)?\.?$/;
 const ALTERNATIVES = /\b(?:or|ou|oder)\b|\/|或/;
+
+const raw = String.raw;
 
 /** Letters in alphabetical order; what leaves a choice open is the choice of nothing, which no reference is. */
 const OPEN = "?";
@@ -64,10 +66,25 @@ export function withoutMark(text: string): string | undefined {
   )?.[1];
 }
 
+const LETTER = raw`\(?[A-J]\)?(?![A-Za-z'’])`;
+
 /** What is said not to be the choice: "not B", "can't be A or B", "A and D are wrong". */
 const REJECTED = [
   /(?:\b[Nn](?:ot|either|or)|n['’]t(?: be)?|\b[Cc]annot be|\b[Rr]ather than|\b[Ii]nstead of|\b[Rr]ules? out|\b[Ee]liminat(?:e|es|ing)|\b[Ee]xclud(?:e|es|ing)|n['’]est pas|no es|nicht|не|不是|不选|排除)\s*(?:the |la |die )?(?:answer |option |choice )?\(?[A-J]\)?(?![A-Za-z'’])(?:(?:\s*,\s*|\s*,?\s+(?:or|and|nor)\s+)\(?[A-J]\)?(?![A-Za-z'’]))*/g,
   /(?<![A-Za-z])\(?[A-J]\)?(?:(?:\s*,\s*|\s*,?\s+(?:or|and|nor)\s+)\(?[A-J]\)?(?![A-Za-z'’]))*,?\s*(?:but (?:it|that|this) )?(?:is|are|was|were|seems|looks)\s(?:[a-z]+ )?(?:[a-z]+ )?(?:incorrect|wrong|false|not|excluded|impossible|distractors?|tempting|eliminated)\b/g,
+  new RegExp(raw`${UNDECIDED}\b(?:answer|choice|option|it)\b[^.,;!?\n]{0,20}?\b(?:is|was|be)\s+${LETTER}`, "gi"),
+  new RegExp(
+    raw`\b(?:[Mm]ay|[Mm]ight|[Cc]ould)\s(?:(?:well|also|possibly)\s)?be\s+${LETTER}(?:\s*,?\s+(?:or|and)\s+${LETTER})*`,
+    "g",
+  ),
+  new RegExp(
+    raw`(?<![A-Za-z])${LETTER}\s+(?:fails|(?:does|did)\s?(?:n[’']t|not)\s(?:work|fit|hold|follow|satisfy)|(?:cannot|can[’']t|could\s?n[’']t)\sbe\b)`,
+    "g",
+  ),
+  new RegExp(
+    raw`\b(?:[Oo]ne|[Ss]ome|[Mm]any|[Mm]ost|[Pp]eople|[Ss]tudents)(?:\s\w+){0,2}\s(?:think|say|says|choose|chooses|pick|picks|guess|answer|select)\s(?:that\s)?(?:it\sis\s|the\sanswer\sis\s)?${LETTER}`,
+    "g",
+  ),
 ];
 
 const withoutRejected = (text: string): string =>
@@ -81,8 +98,10 @@ const THOUGHT_OF = /^\s*(?:might|may|could|can|would)\b/i;
 const MENTION =
   /(?:^|[^A-Za-z0-9'’])(?:([B-HJ]|[A-J]{2,6})(?![A-Za-z0-9'’])|([AI])(?![A-Za-z0-9'’]|\s(?!and\b|or\b|because\b|since\b|as\b|is\b)[a-z]{2,}))/;
 const AFFIRMED =
-  /(?<![A-Za-z])((?:\(?[A-J]\)?(?:\s*,\s*|\s+and\s+))*\(?[A-J]\)?)(?:\s+(?:is|are|must be|seems)\s+(?:[a-z]+ )?(?:the )?(?:correct|right|true|best)\b|\s*(?:が|は)?(?:正解|正しい|正确|正確))/g;
-const SMALL = /^\s*(?:\bis\b|:|=)?\s*(?:is|:)?\s*\(?([a-h])\)?\s*(?:[.,;]|\n|$)/;
+  /(?<![A-Za-z])((?:\(?[A-J]\)?(?:\s*,\s*|\s+and\s+))*\(?[A-J]\)?)(?:\s+(?:is|are|must be|seems)\s+(?:[a-z]+ )?(?:the )?(?:correct|right|true|best|answer)\b|\s*(?:が|は)?(?:正解|正しい|正确|正確))/g;
+const SMALL = /^\s*(?:\bis\b|:|=)?\s*(?:is|:)?\s*\(?([a-h])(?:\)\s|\)?\s*(?:[.,;]|\n|$))/;
+const ALONE =
+  /\b[Oo]nly\s+(?:option\s+|choice\s+)?\(?([A-J])\)?\s+(?:is|satisfies|works|fits|holds|matches|remains|can)\b/g;
 
 /** The letters that a completion chooses: after "answer", in its box, at its start, at its end. */
 export function findChoice(completion: string): string | undefined {
@@ -114,7 +133,7 @@ function smallOption(text: string): string | undefined {
 
 /** "(B) is correct" */
 function affirmed(text: string): string | undefined {
-  const found = [...text.matchAll(AFFIRMED)].at(-1);
+  const found = [...text.matchAll(AFFIRMED), ...text.matchAll(ALONE)].at(-1);
   return found && lettersOnly(found[1]!);
 }
 

@@ -7,11 +7,12 @@ const VALUE = raw`(?:\$[^$\n]{1,80}\$|\\\([^\n]{1,80}?\\\)|\*\*[^*\n]{1,40}\*\*|
 const NOT = raw`(?:\b(?:is|are|was|were|does|do|could|would|should|must|may|might|will|can)\s?n[’']?t|\bcannot|\bcan not|\bcan[’']t|\bnot|\bnever|\bneither|\bno longer|\banything but|\brather than|\binstead of|\breject(?:s|ed)?|\bdiscard(?:s|ed)?)`;
 const FILLING = raw`(?:\s+(?:be|equal(?:\s+to)?|simply|just|really|exactly|actually|quite|even|necessarily|truly|the|an?|answer|value|is))*`;
 const ANSWER = raw`(?:\b(?:answer|result|solution|value)\b[^.,;!?\n\d]{0,20}?\s|\b(?:it|this|that)(?:[’']s|\sis)\s)`;
-const UNDECIDED = raw`\b(?:whether|if|suppose|supposing|assume|assuming|doubt|unlikely|unsure|uncertain|unclear|no\sway|impossible|false|untrue|not\s(?:sure|certain|clear|known|possible|true|the\scase|so))\b[^.,;!?\n]{0,60}?`;
+/** Doubt or denial earlier in the same clause; "it is not hard to see" is neither. */
+export const UNDECIDED = raw`(?:\b(?:whether|if|suppose|supposing|assume|assuming|(?<!\bno\s)doubt|doubtful|nothing|nobody|unlikely|unsure|uncertain|unclear|impossible|false|untrue|hardly|never|cannot|refute|disprove|contradicts?|no(?!\s(?:doubt|matter|problem|surprise|wonder))|not(?!\s(?:hard|difficult|only|surprising|too\s(?:hard|difficult))))\b|n[’']t\b)(?:(?!\b(?:so|then|therefore|thus|hence|and|but|because|since|when)\b)[^.,;:!?\n]){0,60}?`;
 const COMPARED = raw`(?:(?:more|less|greater|larger|smaller|fewer|higher|lower) than(?: or equal to)?|at (?:least|most)|up to|over|under|above|below|nearly|almost)`;
 
 /** Who may be wrong, and what is only thought at first. */
-const OTHERS = raw`(?:\b(?:one|you|some|many|most|people|students?|somebody|someone)(?:\s(?:people|students|readers|of\s\w+))?(?:\s(?:might|may|could|would|will|can|often|mistakenly|naively|initially|easily|first|be\stempted\sto))*\s(?:think|thinks|say|says|claim|claims|guess|guesses|assume|assumes|believe|believes|argue|argues|answer|answers|conclude|concludes)\b|\bit(?:[’']s|\s(?:is|would\sbe|might\sbe|may\sbe))\s(?:wrong|incorrect|a\smistake|an\serror|tempting|false)\sto\b|\bI\s(?:first|initially|originally|mistakenly|at\sfirst)\s(?:thought|guessed|believed|assumed|said|got|had)\b|\b(?:the|a)\s(?:\w+\s)?(?:wrong|incorrect|naive|tempting|common\s(?:mistake|error))(?:\s(?:answer|result|solution|value|guess))?\s(?:is|was|would\sbe)\b)`;
+const OTHERS = raw`(?:\b(?:one|you|some|many|most|people|students?|somebody|someone)(?:\s(?:people|students|readers|of\s\w+))?(?:\s(?:might|may|could|would|will|can|often|mistakenly|naively|initially|easily|first|be\stempted\sto))*\s(?:think|thinks|say|says|claim|claims|guess|guesses|assume|assumes|believe|believes|argue|argues|answer|answers|conclude|concludes)\b|\bit(?:[’']s|\s(?:is|would\sbe|might\sbe|may\sbe))\s(?:wrong|incorrect|a\smistake|an\serror|tempting|false)\sto\b|\bI\s(?:first|initially|originally|mistakenly|at\sfirst)\s(?:thought|guessed|believed|assumed|said|got|had)\b|\b(?:the|an?)\s(?:\w+\s)?(?:wrong|incorrect|naive|tempting|common\s(?:mistake|error))(?:\s(?:answer|result|solution|value|guess))?\s(?:is|was|would\sbe)\b)`;
 const WRONG = raw`(?:wrong|incorrect|false|impossible|invalid|a\smistake|an\serror|not\s(?:right|correct|true|possible|valid|it|the\s(?:\w+\s)?answer))`;
 const CONDITION = raw`\b(?:if|when|for\s(?:even|odd|other|[a-z]\b))`;
 const TURN = raw`(?:(?:but|though|although|yet|however|and|no|wait|hmm|oops|sorry|actually)\b[,.!…]*\s+){0,3}`;
@@ -30,6 +31,8 @@ const DENIED: readonly RegExp[] = [
   // Whether the answer is 42; suppose that it is 42; it may be 42.
   raw`${UNDECIDED}\b(?:answer|result|solution|value|it)\b[^.;!?\n]{0,20}?\b(?:is|was|were|be|equals)\s+${VALUE}`,
   raw`\b(?:may|might|could)\s(?:(?:well|also|possibly)\s)?be\s+${VALUE}(?:\s*,\s*${VALUE})*(?:\s*,?\s+(?:or|and)\s+${VALUE})*`,
+  // 42 (wrong); 42 ✗
+  raw`${VALUE}\s*(?:[-–—(,]\s*)?(?:\b(?:wrong|incorrect|not\scorrect|false)(?=\s*(?:[).,;!?\n]|$))|[✗✘❌])`,
   // It would be 42 if the die were fair; the answer exceeds 42.
   raw`\bwould\s(?:have\s)?be(?:en)?\s+${VALUE}\s*,?\s+(?:if|only|had|were)\b[^.,;!?\n]*`,
   raw`(?:\b(?:answer|result|solution|value|it)\s+)(?:exceeds|surpasses|is\sbounded\s(?:above\s|below\s)?by|approaches|tends\sto)\s+${VALUE}`,
@@ -49,7 +52,7 @@ const DENIED: readonly RegExp[] = [
 
 /** One of these stands in whatever is denied. */
 const SIGNAL =
-  /n[’']t|\b(?:not|never|neither|if|when|unless|otherwise|mistake|error|think|thinks|say|says|claims?|guess|assume|believe|tempting|first|initially|originally|naive|whether|suppose|supposing|assume|assuming|doubt|unlikely|unsure|uncertain|unclear|may|might|could|would|exceeds|surpasses|bounded|approaches|tends|untrue|fails|off|bad|out|excluded|ruled|rather|instead|wrong|incorrect|false|impossible|too|invalid|reject|rejects|rejected|discards?|discarded|extraneous|no|anything|cannot|faux|incorrecto|falsch|nicht|pas|than|least|most|up|over|under|above|below|nearly|almost)\b|[не不]|não|non |ではない/iu;
+  /n[’']t|[✗✘❌]|\b(?:not|never|neither|if|when|unless|otherwise|mistake|error|think|thinks|say|says|claims?|guess|assume|believe|tempting|first|initially|originally|naive|whether|suppose|supposing|assume|assuming|doubt|unlikely|unsure|uncertain|unclear|may|might|could|would|exceeds|surpasses|bounded|approaches|tends|untrue|nothing|nobody|doubtful|hardly|refute|disprove|contradict|contradicts|fails|off|bad|out|excluded|ruled|rather|instead|wrong|incorrect|false|impossible|too|invalid|reject|rejects|rejected|discards?|discarded|extraneous|no|anything|cannot|faux|incorrecto|falsch|nicht|pas|than|least|most|up|over|under|above|below|nearly|almost)\b|[не不]|não|non |ではない/iu;
 
 /** A question, if something follows it or it begins as one. */
 const QUESTION =
