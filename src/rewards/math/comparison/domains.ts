@@ -32,7 +32,8 @@ export function withoutDomains(prediction: Node, reference: Node): [Node, Node] 
   const [p, g] = [split(prediction), split(reference)];
   const names = new Set([...p.names, ...g.names]);
   if (names.size === 0) return [p.bare, g.bare];
-  const [x, y] = [symbols(p.bare), symbols(g.bare)];
+  const letters = (node: Node) => new Set([...symbols(node)].filter((name) => !name.startsWith("bb:")));
+  const [x, y] = [letters(p.bare), letters(g.bare)];
   const [mine, theirs] = [[...x].filter((name) => !y.has(name)), [...y].filter((name) => !x.has(name))];
   const [from, to] = [mine[0], theirs[0]];
   const renames = mine.length === 1 && theirs.length === 1 && (p.names.has(from!) || g.names.has(to!));

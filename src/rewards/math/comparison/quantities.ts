@@ -23,11 +23,18 @@ export function quantities({ compare }: Comparison, a: Node, b: Node, depth: num
     return compare(inRadians(p, u), inRadians(g, v), depth + 1) && "degrees as radians";
   }
   if (isAngle(u) && isAngle(v)) return compare(inRadians(p, u), inRadians(g, v), depth + 1);
+  if (arePounds(p, g)) return compare(x, y, depth + 1);
   if (!isSameKind(u, v)) return undefined;
   if (u.dimensions.has("unit") || v.dimensions.has("unit") || Q.equals(u.factor, v.factor))
     return compare(x, y, depth + 1);
   const factor = number(Q.divide(u.factor, v.factor));
   return compare(operation("*", x, factor), y, depth + 1) && "converted units";
+}
+
+/** Pounds are a weight or money. */
+function arePounds(a: Node, b: Node): boolean {
+  const units = [a, b].map((node) => (node.kind === "quantity" ? node.unit : ""));
+  return units.includes("sterling") && units.some((unit) => /^pounds?$/.test(unit));
 }
 
 const unitOf = (node: Node): Measure | undefined => (node.kind === "quantity" ? measureOf(node.unit) : undefined);

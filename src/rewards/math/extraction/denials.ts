@@ -38,6 +38,9 @@ const DENIED: readonly RegExp[] = [
   raw`(?:\b(?:answer|result|solution|value|it)\s+)(?:exceeds|surpasses|is\sbounded\s(?:above\s|below\s)?by|approaches|tends\sto)\s+${VALUE}`,
   // 42 does not work; 42 fails; 42 is no good.
   raw`${VALUE}\s+(?:fails|(?:do|does|did|will|would|can)\s?(?:n[’']t|not)\s(?:work|satisfy|fit|hold|solve|suffice|count|qualify)|is\s(?:off|bad|no\s|out\sof|invalid|inadmissible|unacceptable|excluded|ruled\sout|rejected))\b[^.;!?\n]*`,
+  // Far from 42; between 41 and 43.
+  raw`\b(?:far|different|distinct|apart|away)\s(?:\w+\s)?from\s+${VALUE}|\bother\sthan\s+${VALUE}`,
+  raw`\bbetween\s+${VALUE}\s+(?:and|&)\s+${VALUE}`,
   // 3 out of 100
   raw`(?<=\d[^.!?\n]{0,60})\bout\sof\s(?:the\s|a\stotal\sof\s)?${VALUE}`,
   // 42 only if n is even; 42 if n is even, otherwise 43.
@@ -52,7 +55,7 @@ const DENIED: readonly RegExp[] = [
 
 /** One of these stands in whatever is denied. */
 const SIGNAL =
-  /n[’']t|[✗✘❌]|\b(?:not|never|neither|if|when|unless|otherwise|mistake|error|think|thinks|say|says|claims?|guess|assume|believe|tempting|first|initially|originally|naive|whether|suppose|supposing|assume|assuming|doubt|unlikely|unsure|uncertain|unclear|may|might|could|would|exceeds|surpasses|bounded|approaches|tends|untrue|nothing|nobody|doubtful|hardly|refute|disprove|contradict|contradicts|fails|off|bad|out|excluded|ruled|rather|instead|wrong|incorrect|false|impossible|too|invalid|reject|rejects|rejected|discards?|discarded|extraneous|no|anything|cannot|faux|incorrecto|falsch|nicht|pas|than|least|most|up|over|under|above|below|nearly|almost)\b|[не不]|não|non |ではない/iu;
+  /n[’']t|[✗✘❌]|\b(?:not|never|neither|if|when|unless|otherwise|mistake|error|think|thinks|say|says|claims?|guess|assume|believe|tempting|first|initially|originally|naive|whether|suppose|supposing|assume|assuming|doubt|unlikely|unsure|uncertain|unclear|may|might|could|would|exceeds|surpasses|bounded|approaches|tends|untrue|nothing|nobody|doubtful|hardly|refute|disprove|contradict|contradicts|fails|far|different|distinct|apart|away|other|between|off|bad|out|excluded|ruled|rather|instead|wrong|incorrect|false|impossible|too|invalid|reject|rejects|rejected|discards?|discarded|extraneous|no|anything|cannot|faux|incorrecto|falsch|nicht|pas|than|least|most|up|over|under|above|below|nearly|almost)\b|[не不]|não|non |ではない/iu;
 
 /** A question, if something follows it or it begins as one. */
 const QUESTION =
@@ -63,6 +66,20 @@ const DOUBT = /(?<=\b(?:or|and)) (?:maybe|possibly|perhaps|probably|even)(?= )/g
 
 /** No denial is read further from the end. */
 const REACH = 2_000;
+
+/** What only says where a value is reached, or checks it. */
+const REMARKS: readonly RegExp[] = [
+  /(?<=\d[\d.,]*\$?\s*),\s*(?:(?:which|and)\s(?:is|occurs|happens)\s)?(?:attained|achieved|reached|occurring|obtained|realized)\b[^.\n]*/gi,
+  /(?<=[.\n]\s*)(?:This (?:satisfies|checks|works|is because|matches|agrees)|Check\b|Verification\b|Indeed\b|To (?:check|verify)\b|We (?:can )?(?:check|verify)\b)[^\n]*/g,
+];
+
+/** The text without remarks on an answer that it has given before. */
+export const withoutRemarks = (text: string): string =>
+  REMARKS.reduce(
+    (result, pattern) =>
+      result.replace(pattern, (found, at: number) => (/\d/.test(result.slice(0, at)) ? blank(found) : found)),
+    text,
+  );
 
 /** The text without doubt between what is joined. */
 export const withoutDoubt = (text: string): string => text.replace(DOUBT, blank);

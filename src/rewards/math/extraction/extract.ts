@@ -5,7 +5,7 @@ import { COMPUTED_FROM, isHarmless } from "../reading/prose.ts";
 import { isCode, readAnswer } from "../reading/read.ts";
 import type { Node } from "../tree.ts";
 import { lastBox } from "./boxes.ts";
-import { isDenied, withoutDenials } from "./denials.ts";
+import { isDenied, withoutDenials, withoutRemarks } from "./denials.ts";
 import { formulas, joinedFormulas, type Said, type Span, withPercent } from "./formulas.ts";
 import { firstFormula, lastFormula, leadingFormula } from "./plain-formulas.ts";
 
@@ -62,7 +62,7 @@ export function extractLenient(completion: string, open = false): Extracted | un
   const isWhole = text.length <= 600 && said === text && !OPENS_SENTENCE.test(text) && !CONCLUDES.test(text);
   const read = isWhole ? readAnswer(unexclaimed(text)) : undefined;
   if (read && read.kind !== "text") return { span: text.trim(), node: read, place: "whole text" };
-  const formula = lastIn(tail);
+  const formula = lastIn(withoutRemarks(tail));
   if (formula && formula.node.kind !== "symbol") return formula;
   if (anchored) return anchored;
   return text.length <= 600 ? { span: text.trim(), node: read ?? { kind: "text", text }, place: "words" } : undefined;

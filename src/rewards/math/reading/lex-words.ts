@@ -32,6 +32,9 @@ export function lexText(words: string, last: Token | undefined, push: Push, lex:
   else if (Object.hasOwn(CURRENCIES, text)) push({ type: "unit", name: CURRENCIES[text]! });
   else if (isValue(last) && scale !== undefined) push({ type: "scale", value: scale });
   else if (/^[A-Za-z]$/.test(text) && !(isValue(last) && isUnit(text))) push({ type: "symbol", name: text });
+  else if (last?.type === "number" && lower === "to") push({ type: "relation", op: ":" });
+  else if (isValue(last) && lower !== "negative" && Object.hasOwn(OPERATOR_WORDS, lower))
+    push({ type: "sign", sign: OPERATOR_WORDS[lower]! });
   else if (lower === "mod") push({ type: "command", name: "bmod" });
   else if (isValue(last) && isUnit(text)) push({ type: "text", text });
   else if (PREFIX_FUNCTIONS.has(text) || BRACKET_FUNCTIONS.has(text)) push({ type: "function", name: text });
@@ -50,10 +53,14 @@ export function lexText(words: string, last: Token | undefined, push: Push, lex:
 const OPERATOR_WORDS: Readonly<Record<string, string>> = { negative: "-", minus: "-", plus: "+", times: "*" };
 
 /** "m/s^2" holds a digit, and is a unit. */
-const isExponentOfUnit = (text: string) =>
-  /^[A-Za-z°μ/·*\s^{}()-]*[23]?[A-Za-z/·*\s^{}()\d-]*$/.test(text) &&
-  /^[A-Za-z°μ]/.test(text) &&
-  measureOf(text) !== undefined;
+const isExponentOfUnit = (written: string) => {
+  const text = written.replace(/\\(?:cdot|times)(?![A-Za-z])|⋅/g, "·");
+  return (
+    /^[A-Za-z°μ/·*\s^{}()-]*[23]?[A-Za-z/·*\s^{}()\d-]*$/.test(text) &&
+    /^[A-Za-z°μ]/.test(text) &&
+    measureOf(text) !== undefined
+  );
+};
 
 /** A run of letters without a backslash. */
 export function lexWord(word: string, tokens: readonly Token[], space: boolean, push: Push, after: string): void {
@@ -64,6 +71,7 @@ export function lexWord(word: string, tokens: readonly Token[], space: boolean, 
   if (lower === "or" && /^ (?:so|thereabouts)/.test(after)) push({ type: "word", text: "about" });
   else if (Object.hasOwn(OPERATOR_WORDS, lower) && /^\s*[\d\\]/.test(after))
     push({ type: "sign", sign: OPERATOR_WORDS[lower]! });
+  else if (word === "to" && last?.type === "number" && /^\s*\d/.test(after)) push({ type: "relation", op: ":" });
   else if (lower === "and" || lower === "or") push({ type: "sign", sign: lower });
   else if (PERCENT_WORDS.has(lower)) push({ type: "sign", sign: "percent" });
   else if (word === "in" && last?.type === "symbol") push({ type: "relation", op: "in" });

@@ -34,6 +34,7 @@ export function numberInWords(text: string): Rational | undefined {
   const plain = lower.replace(/^(?:negative|minus)\s/, "");
   const whole = wholeInWords(plain);
   if (whole !== undefined) return integer(sign * whole);
+  if (plain === "half") return ratio(sign, 2n);
   const [found, before, count, part] = PART.exec(plain) ?? [];
   if (found === undefined) return undefined;
   const top = /^an?$/.test(count!) ? 1n : SMALL.get(count!);

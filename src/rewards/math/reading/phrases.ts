@@ -112,7 +112,9 @@ export function unitAfter(cursor: Cursor, left: Quantity): Quantity | undefined 
   if (!stroke && !times) return undefined;
   const token = peek(1);
   const name = token?.type === "unit" || token?.type === "symbol" ? token.name : wordOf(token);
-  if (name === undefined || !token || (times && (token.type === "symbol" || !measureOf(name)))) return undefined;
+  if (name === undefined || !token || (times && !measureOf(name))) return undefined;
+  // x of 5 cm · x is no unit.
+  if (times && token.type === "symbol" && !measureOf(left.unit)) return undefined;
   if (token.type === "symbol" && !isUnit(name)) return undefined;
   skip(2);
   const exponent = takeSign("^") ? `^${print(script(cursor))}` : "";

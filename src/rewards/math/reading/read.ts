@@ -1,6 +1,6 @@
 /** @file From the text of one answer to a tree. */
 
-import { equals, type Rational } from "../algebra/rational.ts";
+import { equals, integer, type Rational } from "../algebra/rational.ts";
 import { plainWords, withoutEnd } from "../extraction/text.ts";
 import { Beyond, LIMITS } from "../limits.ts";
 import { type Node, number } from "../tree.ts";
@@ -58,6 +58,7 @@ function inBase(text: string): Node | undefined {
   if (letters) return { kind: "based", digits: letters[1]!.toUpperCase(), base: letters[2]! };
   const base = written && (/^\d+$/.test(written[3]!) ? written[3]! : format(numberInWords(written[3]!)));
   if (!written || !base || (written[2] !== undefined && written[2] !== base)) return undefined;
+  if (base === "10" && /^\d+$/.test(written[1]!)) return number(integer(BigInt(written[1]!)));
   return { kind: "based", digits: written[1]!.toUpperCase().replace(/^0+(?=.)/, ""), base };
 }
 

@@ -67,6 +67,8 @@ export function subscripted(cursor: Cursor, node: Node, digits?: string): Node {
   if (digits === undefined) return unreadable("a subscript stands alone");
   const inWords = index.kind === "text" ? numberInWords(index.text) : undefined;
   const base = inWords && inWords.d === 1n ? `${inWords.n}` : print(index);
+  // Base ten is how numbers are written.
+  if (base === "10" && /^\d+$/.test(digits)) return node;
   return { kind: "based", digits: digits.replace(/^0+(?=\d)/, ""), base };
 }
 

@@ -7,6 +7,7 @@ import type { Cursor } from "./cursor.ts";
 import { isDifferential, quotientOfDifferentials } from "./derivatives.ts";
 import { unitAfter } from "./phrases.ts";
 import { power } from "./powers.ts";
+import { unreadable } from "./tokens.ts";
 import { ACCENTS, DRESS } from "./words.ts";
 
 const ATOM_COMMANDS: ReadonlySet<string> = new Set(
@@ -51,7 +52,9 @@ export function term(cursor: Cursor): Node {
       skip();
       left = call("mod", left, signed(cursor));
     } else if (beginsFactor(cursor)) {
+      const isNumber = cursor.peek()?.type === "number";
       const right = power(cursor);
+      if (left.kind === "quantity" && isNumber && !compound(left, right)) return unreadable("words part two numbers");
       left = compound(left, right) ?? product(left, right);
     } else return left;
   }

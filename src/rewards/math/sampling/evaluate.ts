@@ -53,11 +53,12 @@ function valueOfNode(node: Node, point: Point): Value {
     case "number":
       return ofRational(node.value, point);
     case "symbol": {
+      // The letter of a sum may be i.
+      const value = point.symbols.get(node.name);
+      if (value !== undefined) return real(value, 0);
       if (node.name === "i") return { re: 0, im: 1, error: 0 };
       if (node.name === "pi") return real(Math.PI);
-      if (node.name === "e") return real(Math.E);
-      const value = point.symbols.get(node.name);
-      return value === undefined ? UNDEFINED : real(value, 0);
+      return node.name === "e" ? real(Math.E) : UNDEFINED;
     }
     case "percent":
       return times(at(node.value), real(0.01));
