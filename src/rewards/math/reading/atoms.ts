@@ -45,6 +45,14 @@ export function atom(cursor: Cursor): Node {
       case "command":
         return command(cursor, token.name);
       case "text":
+        // "Yes, because 2 > 1" is Yes.
+        if (/^(?:yes|no|true|false)\b.*\b(?:because|since|as)\s*$/i.test(token.text)) {
+          let open = 0;
+          for (let next = cursor.peek(); next && !(next.type === "close" && open === 0); next = cursor.peek()) {
+            open += next.type === "open" ? 1 : next.type === "close" ? -1 : 0;
+            cursor.skip();
+          }
+        }
         return { kind: "text", text: token.text };
       case "unit":
         if (MONEY.has(token.name) && cursor.peek()?.type === "number") return withUnit(power(cursor), token.name);

@@ -41,11 +41,13 @@ export function lexText(words: string, last: Token | undefined, push: Push, lex:
   else if (/\d|^\s*\\?\$/.test(text) && text.length < 300 && !isExponentOfUnit(text))
     for (const token of lex(text)) push(token);
   else {
-    // "million dollars"
-    const first = /^(\w+)\s+(.+)$/.exec(text);
-    const leading = first && isValue(last) ? SCALE_WORDS[first[1]!.toLowerCase()] : undefined;
+    // "million dollars", "percent of them"
+    const first = isValue(last) ? /^(\w+|per cent)\s+(.+)$/.exec(text) : undefined;
+    const leading = first ? SCALE_WORDS[first[1]!.toLowerCase()] : undefined;
+    const percent = first && PERCENT_WORDS.has(first[1]!.toLowerCase().replace(" ", ""));
     if (leading) push({ type: "scale", value: leading });
-    push({ type: "text", text: leading ? first![2]! : text });
+    if (percent) push({ type: "sign", sign: "percent" });
+    push({ type: "text", text: leading || percent ? first![2]! : text });
   }
 }
 
@@ -73,7 +75,7 @@ export function lexWord(word: string, tokens: readonly Token[], space: boolean, 
     push({ type: "sign", sign: OPERATOR_WORDS[lower]! });
   else if (word === "to" && last?.type === "number" && /^\s*\d/.test(after)) push({ type: "relation", op: ":" });
   else if (lower === "and" || lower === "or") push({ type: "sign", sign: lower });
-  else if (PERCENT_WORDS.has(lower)) push({ type: "sign", sign: "percent" });
+  else if (PERCENT_WORDS.has(lower.replace(" ", ""))) push({ type: "sign", sign: "percent" });
   else if (word === "in" && last?.type === "symbol") push({ type: "relation", op: "in" });
   else if ((afterUnit || afterSymbol) && word.length > 1 && isUnit(word) && !after.startsWith("("))
     push({ type: "unit", name: word });

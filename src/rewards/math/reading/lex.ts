@@ -70,7 +70,7 @@ function next(scan: Scan): void {
   if (isDigit(c) || (c === "." && isDigit(source[at + 1]))) lexNumber(scan.match, push, scan.depth > 0);
   else if (c === "\\") command(scan);
   else if (isLetter(c)) {
-    const word = scan.match(/(?:and|or)(?=[A-Z])|US\\?\$|Rs\.?(?![A-Za-z])|[A-Za-z]+/y)![0];
+    const word = scan.match(/(?:and|or)(?=[A-Z])|per ?cents?(?![A-Za-z])|US\\?\$|Rs\.?(?![A-Za-z])|[A-Za-z]+/y)![0];
     lexWord(word, scan.tokens, scan.space, push, source.slice(scan.at, scan.at + 8));
   } else if (BRACKETS[c]) {
     const [type, bracket] = BRACKETS[c];

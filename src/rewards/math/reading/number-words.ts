@@ -35,6 +35,8 @@ export function numberInWords(text: string): Rational | undefined {
   const whole = wholeInWords(plain);
   if (whole !== undefined) return integer(sign * whole);
   if (plain === "half") return ratio(sign, 2n);
+  if (plain === "a dozen" || plain === "one dozen") return integer(12n * sign);
+  if (/^a (?:hundred|thousand|million)/.test(plain)) return numberInWords(lower.replace(/\ba /, "one "));
   const [found, before, count, part] = PART.exec(plain) ?? [];
   if (found === undefined) return undefined;
   const top = /^an?$/.test(count!) ? 1n : SMALL.get(count!);

@@ -109,6 +109,6 @@ export function areOpposed(a: string, b: string): boolean {
 
 /** Whether words only say of which letters the answer holds: "for all x", "where c is a constant". */
 export const opensQualifier = (text: string): boolean =>
-  /^\s*,?\s*(?:for (?:all|any|every|each|some|arbitrary)\b|for (?:real|integer|positive|nonnegative|non-negative|natural|constants?)\b|where\b|for$|∀|с любым|pour tout|für alle|para todo|对于?任意|其中)/i.test(
+  /^\s*,?\s*(?:for (?:all|any|every|each|some|arbitrary)\b|for (?:real|integer|positive|nonnegative|non-negative|natural|constants?)\b|where\b|for$|∀|с любым|pour tout|für alle|para todo|对于?任意|其中|as (?:required|desired|claimed|needed|wanted|expected|stated)\b)/i.test(
     text,
   );

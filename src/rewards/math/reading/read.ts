@@ -3,7 +3,7 @@
 import { equals, integer, type Rational } from "../algebra/rational.ts";
 import { plainWords, withoutEnd } from "../extraction/text.ts";
 import { Beyond, LIMITS } from "../limits.ts";
-import { type Node, number } from "../tree.ts";
+import { type Node, number, symbol } from "../tree.ts";
 import { describedNumbers } from "./described-sets.ts";
 import { numberInWords } from "./number-words.ts";
 import { parse } from "./parse.ts";
@@ -26,6 +26,7 @@ export function readAnswer(source: string): Node {
   const based = inBase(text);
   if (based) return based;
   const words = plainWords(text).toLowerCase();
+  if (/^(?:the )?(?:empty|null) set$/.test(words)) return symbol("emptyset");
   const inWords = numberInWords(words);
   if (inWords !== undefined) return number(inWords);
   if (isCode(text)) return { kind: "text", text: source };
@@ -94,7 +95,7 @@ const combinations = (text: string) =>
 function parsed(text: string): Node {
   const [, value, remark] = /^(.*?\S)\s+(?:\\text\s?\{\s*)?\(([A-Za-z][A-Za-z ,.'-]{2,60})\)\s*\}?$/s.exec(text) ?? [];
   const isRemark = remark !== undefined && !/ -/.test(remark) && (/[a-z]{4}/i.test(remark) || isUnit(remark));
-  if (value === undefined || !isRemark) return parse(text);
+  if (value === undefined || !isRemark || !bracesMatch(value)) return parse(text);
   const inWords = numberInWords(remark);
   if (inWords === undefined) return parse(`${value} \\text{${remark}}`);
   const node = parse(value);

@@ -125,7 +125,7 @@ export const ACCENTS: Readonly<Record<string, string>> = {
 /** Words around a unit that are part of it. */
 export const UNIT_PARTS: ReadonlySet<string> = table("square sq cubic cu per squared cubed");
 
-export const PERCENT_WORDS: ReadonlySet<string> = table("percent pct percentage percents");
+export const PERCENT_WORDS: ReadonlySet<string> = table("percent pct percentage percents percentages");
 
 export const SCALE_WORDS: Readonly<Record<string, bigint>> = {
   hundred: 100n,
