@@ -18,7 +18,7 @@ const CHANGING = table(`
   impossible cannot cant can't maybe perhaps possibly possible probably likely might may could or either versus vs if
   when unless otherwise else except excluding excludes without minus plus times divided less than greater larger smaller
   fewer least most over under above below between through until within up half halves third thirds quarter quarters
-  fourth fourths fifth fifths tenth tenths hundredth hundredths double twice triple remainder negative squared cubed
+  fourth fourths fifth fifths tenth tenths hundredth hundredths double doubled tripled halved quadrupled gross twice triple remainder negative squared cubed
   factorial alternatively instead also but however wait actually guess unsure unknown undefined root thrice modulo mod
   hundreds thousands millions billions trillions dozens lakh lakhs crore crores score inverse reciprocal error
   tbd depends depending roughly-not rejected discarded bad inadmissible extraneous invalid

@@ -11,6 +11,9 @@ import { timeOf } from "./times.ts";
 import { Unreadable } from "./tokens.ts";
 import { isUnit } from "./units.ts";
 
+/** 2020-06-15 and 15/6/2020 are no differences or quotients. */
+const DATE = /^(?:\d{4}-\d{2}-\d{2}|\d{1,2}[/.]\d{1,2}[/.]\d{4})$/;
+
 /** What leads to an answer: "= 5", "⇒ x = 5", "∴ 5". */
 const INTRODUCED =
   /^(?:[\s:]|=(?!=)|\\(?:Rightarrow|Longrightarrow|implies|therefore|to|rightarrow)(?![A-Za-z])|[⇒→∴⟹])+/;
@@ -21,6 +24,7 @@ export function readAnswer(source: string): Node {
   const text = withoutEnd(undoubled(source.trim()).replace(INTRODUCED, ""), " \t\n\r,;:\\");
   const emphasized = /^(\*\*|__|\*|_)(?=[^\s*_])([^*_]+)\1$/.exec(text)?.[2];
   if (emphasized) return readAnswer(emphasized);
+  if (DATE.test(text)) return { kind: "text", text };
   const time = timeOf(text);
   if (time) return { kind: "text", text: time };
   const based = inBase(text);
@@ -31,7 +35,7 @@ export function readAnswer(source: string): Node {
   if (inWords !== undefined) return number(inWords);
   if (isCode(text)) return { kind: "text", text: source };
   try {
-    return parsed(describedNumbers(text) ?? combinations(turnedBrackets(restated(withoutBrackets(text)))));
+    return parsed(describedNumbers(text) ?? combinations(turnedBrackets(restated(andParts(withoutBrackets(text))))));
   } catch (error) {
     // What is no mathematics, or too much of it, is compared as words.
     if (error instanceof Unreadable || error instanceof Beyond) return { kind: "text", text };
@@ -64,6 +68,13 @@ function inBase(text: string): Node | undefined {
 }
 
 const format = (value: Rational | undefined) => (value && value.d === 1n ? `${value.n}` : undefined);
+
+/** "6 and a half" */
+const andParts = (text: string) =>
+  text.replace(
+    /^(\d+)\s*(?:\\text\s?\{\s*)?\s*and (?:a|one) (half|third|quarter)\b\s*(?=[A-Za-z]*\}?$)(?:\}$)?/,
+    (_, whole: string, part: string) => `${whole}\\frac{1}{${{ half: 2, third: 3, quarter: 4 }[part]}}`,
+  );
 
 /** "5 (or 5.0)" says it twice. */
 const restated = (text: string) =>
@@ -112,6 +123,6 @@ function undoubled(text: string): string {
 /** Programs hold numbers too, but none of them is an answer. */
 export const isCode = (text: string): boolean =>
   !text.includes("\\") &&
-  /__|\blambda\b[^\n]{0,40}:|\w\(\s*['"]|[\w)\]]\(\)|\)\.[a-z_]\w*\(|==|\b(?:exec|eval|import)\s*\(|\bdef \w+\(|\bimport \w+;|\bfor \w+ in \w+\(/.test(
+  /__|\blambda\b[^\n]{0,40}:|\w\(\s*['"]|[\w)\]]\(\)|\)\.[a-z_]\w*\(|==|\b(?:exec|eval|import)\s*\(|\bdef \w+\(|\bimport \w+;|\bfor \w+ in \w+\(|\[.*\bfor \w+ in /.test(
     text.slice(0, LIMITS.answer),
   );
