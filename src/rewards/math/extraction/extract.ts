@@ -59,9 +59,11 @@ export function extractLenient(completion: string, open = false): Extracted | un
   if (tail.trim() === "") return undefined;
   const anchored = lastAnchor(tail, ANSWER, 0);
   if (anchored && (anchored.decisive || anchored.node.kind !== "text")) return anchored;
-  const isWhole = text.length <= 600 && said === text && !OPENS_SENTENCE.test(text) && !CONCLUDES.test(text);
+  const isWhole = text.length <= 600 && said === text && !isSentence(text) && !CONCLUDES.test(text);
   const read = isWhole ? readAnswer(unexclaimed(text)) : undefined;
   if (read && read.kind !== "text") return { span: text.trim(), node: read, place: "whole text" };
+  const listed = LISTED.exec(tail)?.[1];
+  if (listed) return extracted(listed, "last formula");
   const formula = lastIn(withoutRemarks(tail));
   if (formula && formula.node.kind !== "symbol") return formula;
   if (anchored) return anchored;
@@ -90,6 +92,14 @@ const OPENS_SENTENCE =
 
 /** What comes before "so" or after "because" is not the answer. */
 const CONCLUDES = /\S[^\n]*?[\s,;.](?:so|thus|hence|therefore|because|since)[\s,]/i;
+
+/** Whether words are rather a sentence than a formula that they introduce. */
+const isSentence = (text: string) =>
+  OPENS_SENTENCE.test(text) || (text.match(/(?<![\\{A-Za-z])[A-Za-z]{2,}(?![A-Za-z(])/g) ?? []).length > 5;
+
+/** "Their ages are 12 and 15." */
+const LISTED =
+  /\b(?:are|were)\s+([-−]?\d[\d,./]*(?:\s*,\s*[-−]?\d[\d,./]*)*\s*,?\s+and\s+[-−]?\d[\d,./]*?)(?:\s[^.\d\n]*)?[.!]?\s*$/;
 
 /** "The answer is 42!" ends with a cry, 42! by itself is a number. */
 const unexclaimed = (text: string) => (/[A-Za-z]{3,}\s/.test(text) ? text.replace(/(?<=\d)!+\s*$/, "") : text);

@@ -14,6 +14,8 @@ import { isUnit } from "./units.ts";
 /** 2020-06-15 and 15/6/2020 are no differences or quotients. */
 const DATE = /^(?:\d{4}-\d{2}-\d{2}|\d{1,2}[/.]\d{1,2}[/.]\d{4})$/;
 
+const ELLIPSIS = /^[^,;=]*[+*]\s*(?:\\[lc]?dots|\.{3}|…)\s*[+*][^,;=]*=([^=,;]+)$/;
+
 /** What leads to an answer: "= 5", "⇒ x = 5", "∴ 5". */
 const INTRODUCED =
   /^(?:[\s:]|=(?!=)|\\(?:Rightarrow|Longrightarrow|implies|therefore|to|rightarrow)(?![A-Za-z])|[⇒→∴⟹])+/;
@@ -37,7 +39,9 @@ export function readAnswer(source: string): Node {
   try {
     return parsed(describedNumbers(text) ?? combinations(turnedBrackets(restated(andParts(withoutBrackets(text))))));
   } catch (error) {
-    // What is no mathematics, or too much of it, is compared as words.
+    // 1 + 2 + … + 10 = 55 says 55. What is no mathematics, or too much of it, is compared as words.
+    const total = error instanceof Unreadable ? ELLIPSIS.exec(text)?.[1] : undefined;
+    if (total !== undefined) return readAnswer(total);
     if (error instanceof Unreadable || error instanceof Beyond) return { kind: "text", text };
     throw error;
   }
