@@ -50,9 +50,7 @@ const inRadians = (node: Node, unit: Measure | undefined): Node =>
 
 /** 10 m and 50 m/s, read as products with letters, beside a value with a known unit. */
 function withLetters(node: Node, other: Node): Node {
-  if (node.kind !== "operation" || !unitOf(other)) return node;
-  const factors = lettersOf(node);
-  return factors && factors.unit !== "" ? { kind: "quantity", value: factors.value, unit: factors.unit } : node;
+  return unitOf(other) ? asQuantity(node) : node;
 }
 
 /** The constant and the unit's letters of a product or quotient. */
@@ -87,12 +85,19 @@ const bare = (node: Node): Node =>
   map(node, (child) => (child.kind === "quantity" && child.unit !== "degree" ? bare(child.value) : undefined));
 
 /** 5 feet 10 inches: two quantities of one kind side by side, the smaller unit behind, as one. */
-export function compound(left: Node, right: Node): Node | undefined {
+export function compound(first: Node, second: Node): Node | undefined {
+  const [left, right] = [asQuantity(first), asQuantity(second)];
   const [u, v] = [unitOf(left), unitOf(right)];
   if (left.kind !== "quantity" || right.kind !== "quantity" || !u || !v || !isSameKind(u, v)) return undefined;
   if (Q.compare(v.factor, u.factor) >= 0) return undefined;
   const factor = number(Q.divide(v.factor, u.factor));
   return { ...left, value: operation("+", left.value, operation("*", right.value, factor)) };
+}
+
+/** 10 m as a quantity, which may be read as a product with a letter. */
+function asQuantity(node: Node): Node {
+  const factors = node.kind === "operation" ? lettersOf(node) : undefined;
+  return factors && factors.unit !== "" ? { kind: "quantity", value: factors.value, unit: factors.unit } : node;
 }
 
 /** "1 hour and 30 minutes", read as a list, as one. */

@@ -37,7 +37,7 @@ const DENIED: readonly RegExp[] = [
   raw`\bwould\s(?:have\s)?be(?:en)?\s+${VALUE}\s*,?\s+(?:if|only|had|were)\b[^.,;!?\n]*`,
   raw`(?:\b(?:answer|result|solution|value|it)\s+)(?:exceeds|surpasses|is\sbounded\s(?:above\s|below\s)?by|approaches|tends\sto)\s+${VALUE}`,
   // 42 does not work; 42 fails; 42 is no good.
-  raw`${VALUE}\s+(?:fails|(?:do|does|did|will|would|can)\s?(?:n[’']t|not)\s(?:work|satisfy|fit|hold|solve|suffice|count|qualify)|is\s(?:off|bad|no\s|out\sof|invalid|inadmissible|unacceptable|excluded|ruled\sout|rejected))\b[^.;!?\n]*`,
+  raw`${VALUE}\s+(?:fails|(?:do|does|did|will|would|can)\s?(?:n[’']t|not)\s(?:work|satisfy|fit|hold|solve|suffice|count|qualify)|is\s(?:off|bad|no\s|out\sof|invalid|inadmissible|unacceptable|excluded|ruled\sout|rejected))\b[^.,;!?\n]*`,
   // Far from 42; between 41 and 43.
   raw`\b(?:far|different|distinct|apart|away)\s(?:\w+\s)?from\s+${VALUE}|\bother\sthan\s+${VALUE}`,
   raw`\bbetween\s+${VALUE}\s+(?:and|&)\s+${VALUE}`,
