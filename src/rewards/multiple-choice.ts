@@ -16,7 +16,7 @@ export const multiple_choice = defineReward({
     })
     .describe("1 where the completion chooses the letter of the reference, of A to J."),
   needsAnswer: true,
-  version: "1",
+  version: "2",
   create({ profile }) {
     return ({ completion, answer, finish_reason }) => {
       const right = answer === undefined ? undefined : lettersOnly(answer);

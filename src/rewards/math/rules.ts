@@ -1,8 +1,9 @@
 /** @file The grader's rules in their order: the first that says something decides. */
 
 import { compareAnswers } from "./comparison/compare.ts";
+import type { Extracted } from "./extraction/anchors.ts";
 import { choiceIn, chosenIn, findChoice, lettersOnly, withoutMark } from "./extraction/choice.ts";
-import { type Extracted, readable, wordsAt } from "./extraction/extract.ts";
+import { readable, wordsAt } from "./extraction/extract.ts";
 import { sameText } from "./extraction/text.ts";
 import type { Leniency } from "./leniency.ts";
 import { readAnswer } from "./reading/read.ts";

@@ -13,8 +13,10 @@ const MOST = 48;
 export function lastBox(text: string, open = false): Box | undefined {
   let last = boxBefore(text, text.length, open);
   // "I put it in \boxed{}" gives no answer beside one that does.
-  for (let before = last; before && last?.content.trim() === ""; before = boxBefore(text, before.start, false))
+  for (let [i, before] = [0, last]; i < MOST && before && last?.content.trim() === ""; i++) {
     if (before.content.trim() !== "") last = before;
+    before = boxBefore(text, before.start, false);
+  }
   if (!last) return undefined;
   const group = [last];
   while (group.length < MOST) {

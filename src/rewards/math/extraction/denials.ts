@@ -19,22 +19,22 @@ const TURN = raw`(?:(?:but|though|although|yet|however|and|no|wait|hmm|oops|sorr
 
 const DENIED: readonly RegExp[] = [
   // The answer is not (equal to) 42 or 43; it cannot be 42; 41, not 42; rather than 42.
-  raw`${NOT}${FILLING}\s+${VALUE}(?:\s*,\s*${VALUE})*(?:\s*,?\s+(?:or|nor)\s+${VALUE})*`,
+  raw`${NOT}${FILLING}\s+${VALUE}(?:\s{0,3},\s{0,3}${VALUE})*(?:\s{0,3},?\s{1,3}(?:or|nor)\s+${VALUE})*`,
   raw`(?:n['’]est pas|n['’]est plus|no es|não é|non è|ist nicht|\bnicht|\bpas|не(?: равен)?|并不是|不是|不等于|ではない)\s*:?\s*${VALUE}`,
   // 42 is not the answer; 42 would be wrong; 42 is too large.
-  raw`${VALUE}\s*,?\s*(?:(?:but|which|that|it|this)\s+)?(?:is|was|are|were|would be|can|could|cannot|can[’']t|seems)\s?(?:n[’']t|not|incorrect|wrong|false|impossible|too|invalid|rejected|extraneous|out)\b[^.,;!?\n]*`,
-  raw`${VALUE}\s*,?\s*(?:can\s?not|can[’']t|could\s?n[’']t|could\snot|can\shardly)\s(?:possibly\s)?be\b[^.,;!?\n]*`,
+  raw`${VALUE}\s{0,3},?\s{0,3}(?:(?:but|which|that|it|this)\s+)?(?:is|was|are|were|would be|can|could|cannot|can[’']t|seems)\s?(?:n[’']t|not|incorrect|wrong|false|impossible|too|invalid|rejected|extraneous|out)\b[^.,;!?\n]*`,
+  raw`${VALUE}\s{0,3},?\s{0,3}(?:can\s?not|can[’']t|could\s?n[’']t|could\snot|can\shardly)\s(?:possibly\s)?be\b[^.,;!?\n]*`,
   // 42, but this is wrong. 42. Wait, that's not right.
-  raw`${VALUE}\s*[.,;!]?\s+${TURN}(?:this|that|it|which)(?:[’']s|\s(?:is|was|would\sbe|seems|looks|must\sbe))\s(?:clearly\s|obviously\s|actually\s)?${WRONG}`,
+  raw`${VALUE}\s{0,3}[.,;!]?\s{1,3}${TURN}(?:this|that|it|which)(?:[’']s|\s(?:is|was|would\sbe|seems|looks|must\sbe))\s(?:clearly\s|obviously\s|actually\s)?${WRONG}`,
   // One might think that the answer is 42; it would be wrong to say 42; at first I had 42.
   raw`${OTHERS}[^.;!?\n]{0,80}?${VALUE}`,
   // Whether the answer is 42; suppose that it is 42; it may be 42.
   raw`${UNDECIDED}\b(?:answer|result|solution|value|it)\b[^.;!?\n]{0,20}?\b(?:is|was|were|be|equals)\s+${VALUE}`,
-  raw`\b(?:may|might|could)\s(?:(?:well|also|possibly)\s)?be\s+${VALUE}(?:\s*,\s*${VALUE})*(?:\s*,?\s+(?:or|and)\s+${VALUE})*`,
+  raw`\b(?:may|might|could)\s(?:(?:well|also|possibly)\s)?be\s+${VALUE}(?:\s{0,3},\s{0,3}${VALUE})*(?:\s{0,3},?\s{1,3}(?:or|and)\s+${VALUE})*`,
   // 42 (wrong); 42 ✗
-  raw`${VALUE}\s*(?:[-–—(,]\s*)?(?:\b(?:wrong|incorrect|not\scorrect|false)(?=\s*(?:[).,;!?\n]|$))|[✗✘❌])`,
+  raw`${VALUE}\s{0,3}(?:[-–—(,]\s{0,3})?(?:\b(?:wrong|incorrect|not\scorrect|false)(?=\s*(?:[).,;!?\n]|$))|[✗✘❌])`,
   // It would be 42 if the die were fair; the answer exceeds 42.
-  raw`\bwould\s(?:have\s)?be(?:en)?\s+${VALUE}\s*,?\s+(?:if|only|had|were)\b[^.,;!?\n]*`,
+  raw`\bwould\s(?:have\s)?be(?:en)?\s+${VALUE}\s{0,3},?\s{1,3}(?:if|only|had|were)\b[^.,;!?\n]*`,
   raw`(?:\b(?:answer|result|solution|value|it)\s+)(?:exceeds|surpasses|is\sbounded\s(?:above\s|below\s)?by|approaches|tends\sto)\s+${VALUE}`,
   // 42 does not work; 42 fails; 42 is no good.
   raw`${VALUE}\s+(?:fails|(?:do|does|did|will|would|can)\s?(?:n[’']t|not)\s(?:work|satisfy|fit|hold|solve|suffice|count|qualify)|is\s(?:off|bad|no\s|out\sof|invalid|inadmissible|unacceptable|excluded|ruled\sout|rejected))\b[^.,;!?\n]*`,
@@ -42,10 +42,10 @@ const DENIED: readonly RegExp[] = [
   raw`\b(?:far|different|distinct|apart|away)\s(?:\w+\s)?from\s+${VALUE}|\bother\sthan\s+${VALUE}`,
   raw`\bbetween\s+${VALUE}\s+(?:and|&)\s+${VALUE}`,
   // 3 out of 100
-  raw`(?<=\d[^.!?\n]{0,60})\bout\sof\s(?:the\s|a\stotal\sof\s)?${VALUE}`,
+  raw`\bout\sof(?<=\d[^.!?\n]{0,60}out\sof)\s(?:the\s|a\stotal\sof\s)?${VALUE}`,
   // 42 only if n is even; 42 if n is even, otherwise 43.
-  raw`${VALUE}\s*,?\s+(?:only\s(?:if|when)|unless)\b[^.!?\n]*`,
-  raw`${VALUE}[ \t]*,?[ \t]+(?:${CONDITION})[^.!?\n]{1,100}?\b(?:otherwise|else|${VALUE}[ \t]+(?:${CONDITION}))[^.!?\n]*`,
+  raw`${VALUE}\s{0,3},?\s{1,3}(?:only\s(?:if|when)|unless)\b[^.!?\n]*`,
+  raw`${VALUE}[ \t]{0,3},?[ \t]{1,3}(?:${CONDITION})[^.!?\n]{1,100}?\b(?:otherwise|else|${VALUE}[ \t]+(?:${CONDITION}))[^.!?\n]*`,
   raw`${VALUE}\s*(?:是错的|不对|不是答案|ist falsch|es incorrecto|est faux|неверно)`,
   // I do not think that the answer is 42.
   raw`\b(?:do\s?n[’']t|do not|does\s?n[’']t|does not|can\s?not|can[’']t|never|did\s?n[’']t)\s+(?:think|believe|say|claim|mean|agree|expect|know)\b[^.;!?\n]{0,80}?(?:is|be|equals|=)\s+${VALUE}`,
@@ -69,8 +69,8 @@ const REACH = 2_000;
 
 /** What only says where a value is reached, or checks it. */
 const REMARKS: readonly RegExp[] = [
-  /(?<=\d[\d.,]*\$?\s*),\s*(?:(?:which|and)\s(?:is|occurs|happens)\s)?(?:attained|achieved|reached|occurring|obtained|realized)\b[^.\n]*/gi,
-  /(?<=[.\n]\s*)(?:This (?:satisfies|checks|works|is because|matches|agrees)|Check\b|Verification\b|Indeed\b|To (?:check|verify)\b|We (?:can )?(?:check|verify)\b)[^\n]*/g,
+  /,(?<=\d[\d.,]{0,20}\$?\s?,)\s{0,3}(?:(?:which|and)\s(?:is|occurs|happens)\s)?(?:attained|achieved|reached|occurring|obtained|realized)\b[^.\n]*/gi,
+  /(?<=[.\n]\s{0,3})(?:This (?:satisfies|checks|works|is because|matches|agrees)|Check\b|Verification\b|Indeed\b|To (?:check|verify)\b|We (?:can )?(?:check|verify)\b)[^\n]*/g,
 ];
 
 /** The text without remarks on an answer that it has given before. */

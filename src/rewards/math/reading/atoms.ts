@@ -15,7 +15,7 @@ import { power, script } from "./powers.ts";
 import { application, applied, geometric } from "./symbols.ts";
 import { additive, term } from "./terms.ts";
 import { type Token, unreadable } from "./tokens.ts";
-import { CURRENCIES } from "./units.ts";
+import { CURRENCIES } from "./unit-names.ts";
 import { ACCENTS, DRESS } from "./words.ts";
 
 const BINOMIALS = new Set(["binom", "dbinom", "tbinom"]);

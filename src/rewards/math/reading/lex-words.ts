@@ -3,7 +3,8 @@
 import { withoutEnd } from "../extraction/text.ts";
 import { isHarmless, opensQualifier } from "./prose.ts";
 import { isSignToken, isValue, type Push, type Token } from "./tokens.ts";
-import { CURRENCIES, isUnit, measureOf } from "./units.ts";
+import { CURRENCIES } from "./unit-names.ts";
+import { isUnit, measureOf } from "./units.ts";
 import {
   BRACKET_FUNCTIONS,
   GREEK,

@@ -83,7 +83,7 @@ const andParts = (text: string) =>
 /** "5 (or 5.0)" says it twice. */
 const restated = (text: string) =>
   text.replace(
-    /\s*(?:\\text\s?\{)?\s*\(\s*(?:or|i\.e\.,?|that is,?|equivalently,?|or equivalently,?)\s+(?:\}\s*)?([^()]+?)(?:\\text\s?\{\))?\)?\s*\}?$/,
+    /\s{0,3}(?:\\text\s?\{)?\s{0,3}\(\s*(?:or|i\.e\.,?|that is,?|equivalently,?|or equivalently,?)\s+(?:\}\s*)?([^()]+?)(?:\\text\s?\{\))?\)?\s*\}?$/,
     (found, again: string) => (bracesMatch(again) ? ` \\text{ or } ${again}` : found),
   );
 

@@ -3,7 +3,8 @@
 import type { Budget } from "../limits.ts";
 import type { Node } from "../tree.ts";
 import { agree, type Value } from "./complex.ts";
-import { agreeExactly, evaluate, type Point } from "./evaluate.ts";
+import { evaluate, type Point } from "./evaluate.ts";
+import { agreeExactly } from "./exact-values.ts";
 import { type Sample, samplePoints } from "./points.ts";
 
 const NEEDED = 3;
