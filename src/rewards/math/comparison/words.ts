@@ -21,7 +21,7 @@ export function texts(a: Node, b: Node): Rule {
   if (empty && (PHRASES[0]!.test(x.trim()) || PHRASES[0]!.test(y.trim()))) return "no solution";
   if (sameNames(x, y)) return "same words in another order";
   // A verdict with its reason: "Yes, it converges".
-  const verdict = /^(yes|no|true|false)(?=$|[,.;:!])/i;
+  const verdict = /^(yes|no|true|false)(?=$|[,.;:!]|\s\()/i;
   const [given, asked] = [verdict.exec(x.trim())?.[1], verdict.exec(y.trim())?.[0]];
   return given &&
     asked &&

@@ -112,11 +112,20 @@ function affirmed(text: string): string | undefined {
   return found && lettersOnly(found[1]!);
 }
 
+const AFFIRMED_BEFORE =
+  /(?:^|[^A-Za-z])\(?([A-J])\)?\s+(?:is|must be|seems to be)\s+(?:the |my |our )?(?:(?!not\b|wrong\b|incorrect\b)[a-z]+\s){0,2}$/;
+
 /** The letters right after the last anchor that has some in its clause. */
 function anchored(text: string, anchor: RegExp): string | undefined {
   for (const found of [...text.matchAll(anchor)].slice(-4).reverse()) {
     const start = found.index + found[0].length;
-    const after = text.slice(start, start + 60).replace(/[*_$]|\\text\{|\\[()]/g, " ");
+    // "F is the best answer"
+    const before = AFFIRMED_BEFORE.exec(text.slice(Math.max(0, found.index - 50), found.index));
+    if (before) return before[1];
+    const after = text
+      .slice(start, start + 60)
+      .replace(/[*_$]|\\text\{|\\[()]/g, " ")
+      .replace(/[,\s](?:since|because|although|though|while|whereas|unlike)\b[\s\S]*/, ",");
     const mention = MENTION.exec(after);
     if (mention && THOUGHT_OF.test(after)) continue;
     if (mention) {

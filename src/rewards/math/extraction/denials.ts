@@ -4,11 +4,11 @@ const raw = String.raw;
 
 /** A number or a formula, as what is denied. */
 const VALUE = raw`(?:\$[^$\n]{1,80}\$|\\\([^\n]{1,80}?\\\)|\*\*[^*\n]{1,40}\*\*|[-+−]?[\d\\][^\s,;!?，。；！？]{0,80}?(?=[.,;!?)]?(?:\s|$)|[，。；！？)]))`;
-const NOT = raw`(?:\b(?:is|are|was|were|does|do|could|would|should|must|may|might|will|can)\s?n[’']?t|\bcannot|\bcan not|\bcan[’']t|\bnot|\bnever|\bneither|\bno longer|\banything but|\brather than|\binstead of|\breject(?:s|ed)?|\bdiscard(?:s|ed)?)`;
+const NOT = raw`(?:\b(?:is|are|was|were|does|do|could|would|should|must|may|might|will|can)\s?n[’']?t|\bcannot|\bcan not|\bcan[’']t|\bnot|\bhardly|\bscarcely|\bnever|\bneither|\bno longer|\banything but|\brather than|\binstead of|\breject(?:s|ed)?|\bdiscard(?:s|ed)?)`;
 const FILLING = raw`(?:\s+(?:be|equal(?:\s+to)?|simply|just|really|exactly|actually|quite|even|necessarily|truly|the|an?|answer|value|is))*`;
 const ANSWER = raw`(?:\b(?:answer|result|solution|value)\b[^.,;!?\n\d]{0,20}?\s|\b(?:it|this|that)(?:[’']s|\sis)\s)`;
 /** Doubt or denial earlier in the same clause; "it is not hard to see" is neither. */
-export const UNDECIDED = raw`(?:\b(?:whether|if|suppose|supposing|assume|assuming|(?<!\bno\s)doubt|doubtful|nothing|nobody|unlikely|unsure|uncertain|unclear|impossible|false|untrue|hardly|never|cannot|refute|disprove|contradicts?|no(?!\s(?:doubt|matter|problem|surprise|wonder))|not(?!\s(?:hard|difficult|only|surprising|too\s(?:hard|difficult))))\b|n[’']t\b)(?:(?!\b(?:so|then|therefore|thus|hence|and|but|because|since|when)\b)[^.,;:!?\n]){0,60}?`;
+export const UNDECIDED = raw`(?:\b(?:whether|if|suppose|supposing|assume|assuming|(?<!\bno\s)doubt|doubtful|nothing|nobody|unlikely|unsure|uncertain|unclear|impossible|false|untrue|hardly|never|cannot|refuse|refuses|decline|deny|denies|hesitate|refute|disprove|contradicts?|no(?!\s(?:doubt|matter|problem|surprise|wonder))|not(?!\s(?:hard|difficult|only|surprising|too\s(?:hard|difficult))))\b|n[’']t\b)(?:(?!\b(?:so|then|therefore|thus|hence|and|but|because|since|when)\b)[^.,;:!?\n]){0,60}?`;
 const COMPARED = raw`(?:(?:more|less|greater|larger|smaller|fewer|higher|lower) than(?: or equal to)?|at (?:least|most)|up to|over|under|above|below|nearly|almost)`;
 
 /** Who may be wrong, and what is only thought at first. */
@@ -55,7 +55,7 @@ const DENIED: readonly RegExp[] = [
 
 /** One of these stands in whatever is denied. */
 const SIGNAL =
-  /n[’']t|[✗✘❌]|\b(?:not|never|neither|if|when|unless|otherwise|mistake|error|think|thinks|say|says|claims?|guess|assume|believe|tempting|first|initially|originally|naive|whether|suppose|supposing|assume|assuming|doubt|unlikely|unsure|uncertain|unclear|may|might|could|would|exceeds|surpasses|bounded|approaches|tends|untrue|nothing|nobody|doubtful|hardly|refute|disprove|contradict|contradicts|fails|far|different|distinct|apart|away|other|between|off|bad|out|excluded|ruled|rather|instead|wrong|incorrect|false|impossible|too|invalid|reject|rejects|rejected|discards?|discarded|extraneous|no|anything|cannot|faux|incorrecto|falsch|nicht|pas|than|least|most|up|over|under|above|below|nearly|almost)\b|[не不]|não|non |ではない/iu;
+  /n[’']t|[✗✘❌]|\b(?:not|never|neither|if|when|unless|otherwise|mistake|error|think|thinks|say|says|claims?|guess|assume|believe|tempting|first|initially|originally|naive|whether|suppose|supposing|assume|assuming|doubt|unlikely|unsure|uncertain|unclear|may|might|could|would|exceeds|surpasses|bounded|approaches|tends|untrue|nothing|nobody|doubtful|hardly|scarcely|refuse|refuses|decline|deny|denies|hesitate|refute|disprove|contradict|contradicts|fails|far|different|distinct|apart|away|other|between|off|bad|out|excluded|ruled|rather|instead|wrong|incorrect|false|impossible|too|invalid|reject|rejects|rejected|discards?|discarded|extraneous|no|anything|cannot|faux|incorrecto|falsch|nicht|pas|than|least|most|up|over|under|above|below|nearly|almost)\b|[не不]|não|non |ではない/iu;
 
 /** A question, if something follows it or it begins as one. */
 const QUESTION =

@@ -11,7 +11,7 @@ export function withoutEnd(text: string, characters: string): string {
 export function plainWords(text: string): string {
   const words = text
     .slice(0, 4_000)
-    .replace(/\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|boxed|operatorname)\s?(?=\{)/g, "")
+    .replace(/\\(?:text(?!color)[a-z]*|emph|math(?:rm|bf|it|sf|tt|normal)|mbox|hbox|boxed|operatorname)\s?(?=\{)/g, "")
     .replace(/\\[,;:!> ]|\\(?:quad|qquad|left|right|displaystyle)\b|~/g, " ")
     .replace(/\\&/g, "&")
     .replace(/["“”`]|\*\*/g, "")
@@ -45,7 +45,10 @@ const SPELLINGS: readonly (readonly [RegExp, string])[] = [
 function essential(text: string): string {
   const spelled = SPELLINGS.reduce((result, [sign, one]) => result.replace(sign, one), text.slice(0, 4_000));
   const bare = spelled
-    .replace(/\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|boxed|operatorname)\s?\{([^{}]*)\}/g, " $1 ")
+    .replace(
+      /\\(?:text(?!color)[a-z]*|emph|math(?:rm|bf|it|sf|tt|normal)|mbox|hbox|boxed|operatorname)\s?\{([^{}]*)\}/g,
+      " $1 ",
+    )
     .replace(/\\[,;:!> ]|\\(?:quad|qquad|left|right|displaystyle)(?![A-Za-z])|~/g, " ")
     .replace(/(?<!\\)\$|\\[()[\]]/g, " ")
     .replace(/\s+/g, " ")

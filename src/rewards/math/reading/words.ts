@@ -94,11 +94,11 @@ export const LAYOUT: ReadonlySet<string> = table(`
 /** Commands that only dress their argument. */
 export const DRESS: ReadonlySet<string> = table(`
   boxed fbox mathbf boldsymbol bold bm mathit mathsf mathtt mathnormal underline underbrace overbrace mathop mathbin mathrel
-  mathord ensuremath displaylines emph framebox pmb smash`);
+  mathord ensuremath displaylines framebox pmb smash`);
 
 /** Commands whose argument is words. */
 export const TEXT_COMMANDS: ReadonlySet<string> = table(
-  "text mbox hbox textbf textit textrm textsf texttt textnormal textup textsc mathrm operatorname mathord rm",
+  "text emph mbox hbox textbf textit textrm textsf texttt textnormal textup textsc mathrm operatorname mathord rm",
 );
 
 /** Accents, which make another symbol of their argument. */
