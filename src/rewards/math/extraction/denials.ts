@@ -73,12 +73,16 @@ const REMARKS: readonly RegExp[] = [
   /(?<=[.\n]\s{0,3})(?:This (?:satisfies|checks|works|is because|matches|agrees)|Check\b|Verification\b|Indeed\b|To (?:check|verify)\b|We (?:can )?(?:check|verify)\b)[^\n]*/g,
 ];
 
+/** "64 dollars in 8 days": how long, for whom and how often is not the answer. */
+const CIRCUMSTANCE =
+  /(?<=\d[^\n=]{0,200})\s(?:in|after|for|over|from|during|every|per)\s(?:the\s|all\s|a\s)?\$?\d[\d,.]{0,12}\s?[a-z%-]{0,20}(?:\s[a-z]{1,20}){0,3}[.!]?\s{0,3}$/i;
+
 /** The text without remarks on an answer that it has given before. */
 export const withoutRemarks = (text: string): string =>
   REMARKS.reduce(
     (result, pattern) =>
       result.replace(pattern, (found, at: number) => (/\d/.test(result.slice(0, at)) ? blank(found) : found)),
-    text,
+    text.replace(CIRCUMSTANCE, blank),
   );
 
 /** The text without doubt between what is joined. */
