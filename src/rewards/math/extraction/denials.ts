@@ -41,6 +41,9 @@ const DENIED: readonly RegExp[] = [
   // Far from 42; between 41 and 43.
   raw`\b(?:far|different|distinct|apart|away)\s(?:\w+\s)?from\s+${VALUE}|\bother\sthan\s+${VALUE}`,
   raw`\bbetween\s+${VALUE}\s+(?:and|&)\s+${VALUE}`,
+  // At least 42; no solution gives 42.
+  raw`(?<=(?:^|[.!?\n])\s{0,3})${COMPARED}\s+${VALUE}`,
+  raw`(?<=(?:^|[.!?\n])\s{0,3})(?:no|none|nothing|nobody|neither)\s(?:(?!\b(?:so|then|therefore|thus|hence|and|but|because|since|doubt|matter)\b)[^.,;:!?\n]){0,40}?${VALUE}`,
   // 3 out of 100
   raw`\bout\sof(?<=\d[^.!?\n]{0,60}out\sof)\s(?:the\s|a\stotal\sof\s)?${VALUE}`,
   // 42 only if n is even; 42 if n is even, otherwise 43.

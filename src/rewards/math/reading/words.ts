@@ -89,7 +89,7 @@ export const RELATIONS: Readonly<Record<string, Relation>> = {
 export const LAYOUT: ReadonlySet<string> = table(`
   left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr middle displaystyle textstyle scriptstyle
   limits nolimits quad qquad thinspace enspace hfill hskip space nonumber null relax rm bf it sf tt cal large Large
-  small normalsize mathstrut strut noindent centering bullet checkmark blacksquare square Box qed`);
+  LARGE huge Huge tiny scriptsize footnotesize scriptscriptstyle small normalsize mathstrut strut noindent centering bullet checkmark blacksquare square Box qed`);
 
 /** Commands that only dress their argument. */
 export const DRESS: ReadonlySet<string> = table(`
