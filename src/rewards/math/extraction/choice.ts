@@ -68,8 +68,6 @@ export function withoutMark(text: string): string | undefined {
 const STRONG =
   /\banswers?\b|\b(?:wait|actually|correction|oops|sorry)\b[^.\n]{0,30}?\b(?:it|this|that)(?:[’']s|\s(?:is|should be|must be))(?=\s*\(?[A-J]\b)|答案|答え|정답|故选|应选|正解|答[：:]|réponse|respuesta|resposta|risposta|antwort|ответ|odpowied[zź]|cevap|الإجابة|उत्तर/giu;
 const WEAK = /\b(?:choice|option|choose|select|pick)\b|选择|选项|选|選択肢/giu;
-/** What stands before a letter that is only thought of. */
-const THOUGHT_OF = /^\s*(?:might|may|could|can|would)\b/i;
 const MENTION =
   /(?:^|[^A-Za-z0-9'’])(?:([B-HJ]|[A-J]{2,6})(?![A-Za-z0-9'’])|([AI])(?![A-Za-z0-9'’]|\s(?!and\b|or\b|because\b|since\b|as\b|is\b)[a-z]{2,}))/;
 const AFFIRMED =
@@ -127,7 +125,6 @@ function anchored(text: string, anchor: RegExp): string | undefined {
       .replace(/[*_$]|\\text\{|\\[()]/g, " ")
       .replace(/[,\s](?:since|because|although|though|while|whereas|unlike)\b[\s\S]*/, ",");
     const mention = MENTION.exec(after);
-    if (mention && THOUGHT_OF.test(after)) continue;
     if (mention) {
       const letters = mention[1] ?? mention[2]!;
       const rest = after

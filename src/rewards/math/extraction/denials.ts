@@ -43,6 +43,7 @@ const DENIED: readonly RegExp[] = [
   raw`\bbetween\s+${VALUE}\s+(?:and|&)\s+${VALUE}`,
   // At least 42; no solution gives 42.
   raw`(?<=(?:^|[.!?\n])\s{0,3})${COMPARED}\s+${VALUE}`,
+  raw`\b(?:(?:more|less|greater|larger|smaller|fewer|higher|lower)\sthan|at\smost)\s+${VALUE}`,
   raw`(?<=(?:^|[.!?\n])\s{0,3})(?:no|none|nothing|nobody|neither)\s(?:(?!\b(?:so|then|therefore|thus|hence|and|but|because|since|doubt|matter)\b)[^.,;:!?\n]){0,40}?${VALUE}`,
   // 3 out of 100
   raw`\bout\sof(?<=\d[^.!?\n]{0,60}out\sof)\s(?:the\s|a\stotal\sof\s)?${VALUE}`,

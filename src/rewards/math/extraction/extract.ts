@@ -87,7 +87,7 @@ const CONCLUDES = /\S[^\n]*?[\s,;.](?:so|thus|hence|therefore|because|since)[\s,
 
 /** Whether words are rather a sentence than a formula that they introduce. */
 const isSentence = (text: string) =>
-  OPENS_SENTENCE.test(text) || (text.match(/(?<![\\{A-Za-z])[A-Za-z]{2,}(?![A-Za-z(])/g) ?? []).length > 5;
+  OPENS_SENTENCE.test(text) || (text.match(/(?<![\\{A-Za-z])[A-Za-z]{2,}(?![A-Za-z(])/g) ?? []).length > 4;
 
 /** "Their ages are 12 and 15." */
 const LISTED =
