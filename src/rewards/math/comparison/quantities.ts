@@ -1,6 +1,7 @@
 /** @file Values with units. */
 
 import * as Q from "../algebra/rational.ts";
+import { sameText } from "../extraction/text.ts";
 import { areOpposed } from "../reading/prose.ts";
 import { isSameKind, isUnit, type Measure, measureOf } from "../reading/units.ts";
 import { map, type Node, number, operation, some, symbol } from "../tree.ts";
@@ -16,6 +17,9 @@ export function quantities({ compare }: Comparison, a: Node, b: Node, depth: num
   if (p.kind === "quantity" && g.kind === "quantity" && areOpposed(p.unit, g.unit)) return undefined;
   const [u, v] = [unitOf(p), unitOf(g)];
   const [x, y] = [valueIn(p), valueIn(g)];
+  // n even is not n odd: only a number may have its noun left out.
+  if (!u && !v && p.kind === "quantity" && g.kind === "quantity" && !isConstant(x) && !sameText(p.unit, g.unit))
+    return undefined;
   if (!u || !v) {
     const rule = compare(x, y, depth + 1);
     if (rule || (!isAngle(u) && !isAngle(v))) return rule;

@@ -11,6 +11,9 @@ export function simplifyRelation(node: Node): Node {
   if (node.kind !== "relation") return node;
   const { parts, ops } = node;
   if (ops.length === 1 && ops[0] === "in" && isLabel(parts[0]!)) return parts[1]!;
+  // f(x) ≡ 0 for all x
+  if (ops.length === 1 && ops[0] === "equiv" && parts[0]!.kind === "call" && !isBuiltIn(parts[0]!.name))
+    return { ...node, ops: ["="] };
   const approximate = ops.indexOf("~");
   if (approximate === 0 && ops.length === 1)
     return isLabel(parts[0]!) && !isConstant(parts[0]!) ? { ...node, ops: ["="] } : parts[0]!;

@@ -5,7 +5,7 @@ import { Beyond } from "../limits.ts";
 import { call, type Node } from "../tree.ts";
 import type { Cursor } from "./cursor.ts";
 import { relation, separated } from "./parse.ts";
-import { unreadable } from "./tokens.ts";
+import { isSignToken, unreadable } from "./tokens.ts";
 
 const MATRICES = new Set("matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases".split(" "));
 const DERIVATIONS = new Set("align aligned equation gather gathered split".split(" "));
@@ -32,7 +32,8 @@ export function environment(cursor: Cursor): Node {
     else if (isCommand("hline")) skip();
     else if (!takeSign("&", ",") && !(name === "cases" && skipCondition(cursor))) {
       if (rows.length * rows[0]!.length > 144) throw new Beyond("a matrix has too many cells");
-      rows.at(-1)!.push(cursor.insideBars(0, () => relation(cursor)));
+      const words = name === "cases" && rows.at(-1)!.length > 0 ? conditionInWords(cursor) : undefined;
+      rows.at(-1)!.push(words ?? cursor.insideBars(0, () => relation(cursor)));
     }
   }
   endEnvironment(cursor);
@@ -45,18 +46,12 @@ export function environment(cursor: Cursor): Node {
   return name === "vmatrix" ? determinant(full) : { kind: "matrix", rows: full };
 }
 
-/** Values with their conditions, which are a function; otherwise what holds together. */
+/** Values with their conditions, which are a function; rows of one cell hold together. */
 function casesOf(rows: readonly Node[][]): Node {
-  const isConditional = rows.length > 1 && rows.every((row) => row.length === 2 && isCondition(row[1]!));
-  if (!isConditional) return { kind: "set", written: false, joint: "and", items: rows.flat() };
-  const [first, ...others] = rows.map(([value, condition]) => call("case", value!, condition!));
+  if (rows.every((row) => row.length === 1)) return { kind: "set", written: false, joint: "and", items: rows.flat() };
+  const [first, ...others] = rows.map(([value, ...conditions]) => call("case", value!, ...conditions));
   return call("piecewise", first!, ...others);
 }
-
-const isCondition = (node: Node): boolean =>
-  node.kind === "relation" ||
-  (node.kind === "text" && /^(?:otherwise|else|elsewhere)$/.test(node.text.trim().toLowerCase())) ||
-  (node.kind === "set" && !node.written && node.items.every(isCondition));
 
 /** "if", "when" and "for" before a condition. */
 function skipCondition({ peek, skip }: Cursor): boolean {
@@ -65,6 +60,26 @@ function skipCondition({ peek, skip }: Cursor): boolean {
   if (word === undefined || !/^,?\s*(?:if|when|for|where)$/.test(word)) return false;
   skip();
   return true;
+}
+
+/** A condition with words in it, as words: "n is even". */
+function conditionInWords({ peek, skip }: Cursor): Node | undefined {
+  const parts: string[] = [];
+  let ahead = 0;
+  let hasWords = false;
+  for (let token = peek(); token; token = peek(++ahead)) {
+    if (isSignToken(token, "&", "newline") || (token.type === "command" && token.name === "end")) break;
+    hasWords ||= token.type === "text" || token.type === "word";
+    if ("text" in token) parts.push(token.text);
+    else if ("name" in token) parts.push(token.name);
+    else if (token.type === "relation") parts.push(token.op);
+    else if (token.type === "sign") parts.push(token.sign);
+    else return undefined;
+  }
+  if (!hasWords) return undefined;
+  skip(ahead);
+  const words = parts.join(" ").replace(/\b(?:if|when|for|where|is|are)\b/gi, " ");
+  return { kind: "text", text: words.replace(/\s+/g, " ").replace(/^[ ,]+|[ ,.]+$/g, "") };
 }
 
 function endEnvironment({ isCommand, skip, takeText }: Cursor): void {

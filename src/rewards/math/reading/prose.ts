@@ -96,6 +96,10 @@ const OPPOSITES = [
   ["men", "women"],
   ["wins", "losses"],
   ["am", "pm"],
+  ["even", "odd"],
+  ["prime", "composite"],
+  ["positive", "negative"],
+  ["rational", "irrational"],
 ] as const;
 
 /** Whether the words after two values name opposites: 5 to the left, 5 to the right. */
