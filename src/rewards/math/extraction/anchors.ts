@@ -67,7 +67,7 @@ function followedBy(text: string, from: number): Said | undefined {
 }
 
 const CHANGED_AFTER =
-  /^\s+(?:squared|cubed|factorial|halves|thirds|doubled|(?:more|less|fewer|greater|larger|smaller|higher|lower) than|times (?:as|the|more|less|larger|smaller|bigger|greater))\b/;
+  /^\s+(?:squared|cubed|factorial|halves|thirds|doubled|(?:more|less|fewer|greater|larger|smaller|higher|lower) than|times (?:as|the|more|less|larger|smaller|bigger|greater|\d+)|(?:divided|multiplied) by|(?:plus|minus|over|percent of) \d+)\b/;
 
 const moved = (span: Span, by: number): Span => ({ ...span, start: span.start + by, end: span.end + by });
 

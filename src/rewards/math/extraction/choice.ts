@@ -1,7 +1,7 @@
 /** @file Letters of multiple choice: which an answer is, and which a completion chooses. */
 
-import { lastBox } from "./boxes.ts";
-import { isDenied, withoutDoubt } from "./denials.ts";
+import { givenBox } from "./boxes.ts";
+import { withoutDoubt } from "./denials.ts";
 import { withoutRejected } from "./rejected-letters.ts";
 import { plainWords } from "./text.ts";
 
@@ -79,14 +79,14 @@ const ALONE =
 /** The letters that a completion chooses: after "answer", in its box, at its start, at its end. */
 export function findChoice(completion: string): string | undefined {
   const text = withoutRejected(withoutDoubt(completion.slice(-6_000)));
-  const last = lastBox(text);
-  const box = last && !isDenied(text, last) ? last : undefined;
+  const box = givenBox(text);
   const boxed = box && chosenIn(box.content);
   if (box) return anchored(text.slice(box.end), STRONG) ?? boxed ?? anchored(text, STRONG);
   const trimmed = text.trim();
   return (
     anchored(text, STRONG) ??
     affirmed(text) ??
+    concluded(text) ??
     anchored(text, WEAK) ??
     choiceIn(trimmed) ??
     smallOption(trimmed) ??
@@ -112,6 +112,15 @@ function affirmed(text: string): string | undefined {
 
 const AFFIRMED_BEFORE =
   /(?:^|[^A-Za-z])\(?([A-J])\)?\s+(?:is|must be|seems to be)\s+(?:the |my |our )?(?:(?!not\b|wrong\b|incorrect\b)[a-z]+\s){0,2}$/;
+
+/** "Hence (E) 36." */
+function concluded(text: string): string | undefined {
+  const found = [...text.matchAll(CONCLUDED)].at(-1);
+  return found && (found[1] ?? found[2]);
+}
+
+const CONCLUDED =
+  /\b(?:[Hh]ence|[Tt]hus|[Tt]herefore|[Ss]o),?\s+(?:it(?:[’']s| is) )?(?:option |choice )?(?:\(([A-J])\)|([A-J])(?=[.)]?\s*$|[.)]\s))/g;
 
 /** The letters right after the last anchor that has some in its clause. */
 function anchored(text: string, anchor: RegExp): string | undefined {

@@ -35,7 +35,7 @@ const DENIED: readonly RegExp[] = [
   raw`${VALUE}\s{0,3}(?:[-–—(,]\s{0,3})?(?:\b(?:wrong|incorrect|not\scorrect|false)(?=\s*(?:[).,;!?\n]|$))|[✗✘❌])`,
   // It would be 42 if the die were fair; the answer exceeds 42.
   raw`\bwould\s(?:have\s)?be(?:en)?\s+${VALUE}\s{0,3},?\s{1,3}(?:if|only|had|were)\b[^.,;!?\n]*`,
-  raw`(?:\b(?:answer|result|solution|value|it)\s+)(?:exceeds|surpasses|is\sbounded\s(?:above\s|below\s)?by|approaches|tends\sto)\s+${VALUE}`,
+  raw`(?:\b(?:answer|result|solution|value|it)\s+)(?:exceeds|surpasses|divides|is\sdivisible\sby|is\scoprime\s(?:to|with)|is\sbounded\s(?:above\s|below\s)?by|approaches|tends\sto)\s+${VALUE}`,
   // 42 does not work; 42 fails; 42 is no good.
   raw`${VALUE}\s+(?:fails|(?:do|does|did|will|would|can)\s?(?:n[’']t|not)\s(?:work|satisfy|fit|hold|solve|suffice|count|qualify)|is\s(?:off|bad|no\s|out\sof|invalid|inadmissible|unacceptable|excluded|ruled\sout|rejected))\b[^.,;!?\n]*`,
   // Far from 42; between 41 and 43.
@@ -45,6 +45,9 @@ const DENIED: readonly RegExp[] = [
   raw`(?<=(?:^|[.!?\n])\s{0,3})${COMPARED}\s+${VALUE}`,
   raw`\b(?:(?:more|less|greater|larger|smaller|fewer|higher|lower)\sthan|at\smost)\s+${VALUE}`,
   raw`(?<=(?:^|[.!?\n])\s{0,3})(?:no|none|nothing|nobody|neither)\s(?:(?!\b(?:so|then|therefore|thus|hence|and|but|because|since|doubt|matter)\b)[^.,;:!?\n]){0,40}?${VALUE}`,
+  // 42? 42 is an upper bound.
+  raw`${VALUE}\s?[?？]`,
+  raw`${VALUE}\s+is\s(?:only\s|just\s|merely\s)?(?:an?|the)\s(?:upper|lower|rough|wrong|incorrect|first|initial|crude)\s[^.,;!?\n]*`,
   // 3 out of 100
   raw`\bout\sof(?<=\d[^.!?\n]{0,60}out\sof)\s(?:the\s|a\stotal\sof\s)?${VALUE}`,
   // 42 only if n is even; 42 if n is even, otherwise 43.
@@ -59,7 +62,7 @@ const DENIED: readonly RegExp[] = [
 
 /** One of these stands in whatever is denied. */
 const SIGNAL =
-  /n[’']t|[✗✘❌]|\b(?:not|never|neither|if|when|unless|otherwise|mistake|error|think|thinks|say|says|claims?|guess|assume|believe|tempting|first|initially|originally|naive|whether|suppose|supposing|assume|assuming|doubt|unlikely|unsure|uncertain|unclear|may|might|could|would|exceeds|surpasses|bounded|approaches|tends|untrue|nothing|nobody|doubtful|hardly|scarcely|refuse|refuses|decline|deny|denies|hesitate|refute|disprove|contradict|contradicts|fails|far|different|distinct|apart|away|other|between|off|bad|out|excluded|ruled|rather|instead|wrong|incorrect|false|impossible|too|invalid|reject|rejects|rejected|discards?|discarded|extraneous|no|anything|cannot|faux|incorrecto|falsch|nicht|pas|than|least|most|up|over|under|above|below|nearly|almost)\b|[не不]|não|non |ではない/iu;
+  /n[’']t|[✗✘❌?？]|\b(?:not|never|neither|if|when|unless|otherwise|mistake|error|think|thinks|say|says|claims?|guess|assume|believe|tempting|first|initially|originally|naive|whether|suppose|supposing|assume|assuming|doubt|unlikely|unsure|uncertain|unclear|may|might|could|would|exceeds|surpasses|divides|divisible|coprime|upper|lower|rough|crude|bounded|approaches|tends|untrue|nothing|nobody|doubtful|hardly|scarcely|refuse|refuses|decline|deny|denies|hesitate|refute|disprove|contradict|contradicts|fails|far|different|distinct|apart|away|other|between|off|bad|out|excluded|ruled|rather|instead|wrong|incorrect|false|impossible|too|invalid|reject|rejects|rejected|discards?|discarded|extraneous|no|anything|cannot|faux|incorrecto|falsch|nicht|pas|than|least|most|up|over|under|above|below|nearly|almost)\b|[не不]|não|non |ではない/iu;
 
 /** A question, if something follows it or it begins as one. */
 const QUESTION =

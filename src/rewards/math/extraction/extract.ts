@@ -3,8 +3,8 @@
 import { LIMITS } from "../limits.ts";
 import { isCode, readAnswer } from "../reading/read.ts";
 import { ANSWER, EXPLICIT, type Extracted, extracted, FINAL, lastAnchor, TAIL } from "./anchors.ts";
-import { lastBox } from "./boxes.ts";
-import { isDenied, withoutDenials, withoutRemarks } from "./denials.ts";
+import { givenBox, lastBox } from "./boxes.ts";
+import { withoutDenials, withoutRemarks } from "./denials.ts";
 import { formulas, joinedFormulas, withPercent } from "./formulas.ts";
 import { lastFormula } from "./plain-formulas.ts";
 
@@ -29,8 +29,7 @@ export function extractStrict(completion: string): Extracted | undefined {
   if (thoughts < 0 && text.includes("<think>")) return undefined;
   const rest = text.slice(thoughts < 0 ? 0 : thoughts + 8);
   const tagged = lastTagged(rest);
-  const box = lastBox(tagged ?? rest);
-  if (box && isDenied(tagged ?? rest, box)) return undefined;
+  const box = givenBox(tagged ?? rest);
   if (box) return extracted(withPercent(tagged ?? rest, box).content, "box");
   return tagged === undefined || tagged.trim() === "" ? undefined : extracted(tagged, "answer tag");
 }
@@ -40,8 +39,7 @@ export function extractLenient(completion: string, open = false): Extracted | un
   const whole = readable(completion);
   const text = lastTagged(whole) ?? whole;
   if (text.trim() === "") return undefined;
-  const last = lastBox(text, open);
-  const box = last && !isDenied(text, last) ? last : undefined;
+  const box = givenBox(text, open);
   const said = withoutDenials(text);
   const final = lastAnchor(said, FINAL, box?.end ?? 0);
   // "Final answer: the digits are … Answer: 9"

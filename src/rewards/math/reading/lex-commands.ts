@@ -36,6 +36,7 @@ export function lexCommand(scan: Scan, lex: (text: string) => Token[]): void {
     push({ type: bracket[0], bracket: bracket[1] });
     scan.depth += bracket[0] === "open" ? 1 : -1;
   } else if ((name === "quad" || name === "qquad") && partsEquations(scan)) push({ type: "sign", sign: "," });
+  else if (name === "times") push({ type: "sign", sign: "*", cross: true });
   else if (SIGN_COMMANDS[name]) push({ type: "sign", sign: SIGN_COMMANDS[name] });
   else if (Object.hasOwn(RELATIONS, name)) push({ type: "relation", op: RELATIONS[name]! });
   else if (LAYOUT.has(name)) {

@@ -46,7 +46,7 @@ export function lexSign(scan: Scan, c: string): void {
     push({ type: "command", name: SIGNS[c] });
     scan.at++;
   } else if (SIGNS[c]) {
-    push({ type: "sign", sign: SIGNS[c] });
+    push({ type: "sign", sign: SIGNS[c], ...(c === "×" ? { cross: true as const } : {}) });
     scan.at++;
   } else if (c === "°" || c === "º") degree(scan);
   else if (LETTERS[c]) {

@@ -25,6 +25,11 @@ export function power(cursor: Cursor): Node {
         while (takeSign("'")) base = base.kind === "symbol" ? symbol(`${base.name}'`) : call("derivative", base);
         if (wrapped) cursor.expect("{");
         if (base.kind === "symbol") base = applied(cursor, base.name);
+      } else if (wrapped && base.kind === "symbol" && isOrder(cursor)) {
+        // f^{(2)} is a derivative.
+        const order = cursor.peek(2) as Token & { type: "number" };
+        skip(5);
+        base = applied(cursor, `${base.name}^(${order.text})`);
       } else {
         const exponent = exponentAt(cursor);
         base = inverseFunction(cursor, base, exponent) ?? raised(base, exponent);
@@ -34,6 +39,10 @@ export function power(cursor: Cursor): Node {
     return base;
   });
 }
+
+/** {(2)} */
+const isOrder = ({ peek, isBracket }: Cursor) =>
+  isBracket("open", "(", 1) && peek(2)?.type === "number" && isBracket("close", ")", 3) && isBracket("close", "{", 4);
 
 /** °C and °F, the letter in text or not. */
 function temperature({ peek, skip }: Cursor): string | undefined {

@@ -35,15 +35,22 @@ function withoutElements(sign: string, left: Node, right: Node): Node | undefine
   return isSet ? { kind: "union", op: "difference", items: [left, right] } : undefined;
 }
 
+/** Of vectors × is no ·. */
+const isVector = (node: Node) => node.kind === "symbol" && (node.name === "nabla" || node.name.startsWith("vec:"));
+
 /** Factors with and without signs between them. */
 export function term(cursor: Cursor): Node {
-  const { skip, takeSign, isCommand } = cursor;
+  const { peek, skip, takeSign, isSign, isCommand } = cursor;
   let left = signed(cursor);
   for (;;) {
     const unit = left.kind === "quantity" ? unitAfter(cursor, left) : undefined;
     if (unit) left = unit;
-    else if (takeSign("*")) left = product(left, signed(cursor));
-    else if (isCommand("circ")) {
+    else if (isSign("*")) {
+      const isCross = (peek() as { cross?: true }).cross === true;
+      skip();
+      const right = signed(cursor);
+      left = isCross && isVector(left) ? call("cross", left, right) : product(left, right);
+    } else if (isCommand("circ")) {
       skip();
       left = call("composition", left, signed(cursor));
     } else if (takeSign("/"))
