@@ -3,6 +3,7 @@
 import { COMPUTED_FROM, isHarmless } from "../reading/prose.ts";
 import { readAnswer } from "../reading/read.ts";
 import type { Node } from "../tree.ts";
+import { UNDECIDED } from "./denials.ts";
 import { formulas, joinedFormulas, type Said, type Span } from "./formulas.ts";
 import { firstFormula, leadingFormula } from "./plain-formulas.ts";
 
@@ -32,12 +33,21 @@ export function lastAnchor(
   const start = Math.max(from, text.length - TAIL);
   const found = [...text.slice(start).matchAll(anchor)].slice(-4).reverse();
   for (const match of found) {
+    if (isDoubted(text, start + match.index, match[0])) continue;
     const after = start + match.index + match[0].length;
     const place = anchor === FINAL ? "final answer" : "answer";
     const answer = followedBy(text, after);
     if (answer) return { ...extracted(answer.content, place), end: after, decisive: answer.decisive ?? false };
   }
   return undefined;
+}
+
+const DOUBTED = new RegExp(`${UNDECIDED}$|\\b(?:may|might|could)\\s(?:well\\s|also\\s)?be:?\\s*$`, "iu");
+
+/** Whether the clause in which an anchor stands doubts what it says. */
+export function isDoubted(text: string, at: number, anchor: string): boolean {
+  const clause = /[^.,;:!?\n]*$/.exec(text.slice(Math.max(0, at - 120), at))![0];
+  return DOUBTED.test(clause + anchor);
 }
 
 /** The formula right after a place, or the first one of the clause that begins there, or its words. */
@@ -72,8 +82,10 @@ const CHANGED_AFTER =
 const moved = (span: Span, by: number): Span => ({ ...span, start: span.start + by, end: span.end + by });
 
 /** Where the sentence or line ends. */
-function clauseEnd(text: string, from: number): number {
+export function clauseEnd(text: string, from: number): number {
   const rest = text.slice(from, from + 300);
-  const end = rest.search(/[.!?](?=\s|$)|[。！？\n]|\bI hope\b/);
+  const end = rest.search(
+    /[.!?](?=\s|$)|[。！？\n]|\bI hope\b|(?<=[A-Za-z]),?\s(?:since|because)\b|(?<=[A-Za-z]),\s(?:not|rather than)\b/,
+  );
   return from + (end < 0 ? rest.length : end);
 }

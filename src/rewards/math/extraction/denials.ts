@@ -55,7 +55,7 @@ const DENIED: readonly RegExp[] = [
   raw`${VALUE}[ \t]{0,3},?[ \t]{1,3}(?:${CONDITION})[^.!?\n]{1,100}?\b(?:otherwise|else|${VALUE}[ \t]+(?:${CONDITION}))[^.!?\n]*`,
   raw`${VALUE}\s*(?:是错的|不对|不是答案|ist falsch|es incorrecto|est faux|неверно)`,
   // I do not think that the answer is 42.
-  raw`\b(?:do\s?n[’']t|do not|does\s?n[’']t|does not|can\s?not|can[’']t|never|did\s?n[’']t)\s+(?:think|believe|say|claim|mean|agree|expect|know)\b[^.;!?\n]{0,80}?(?:is|be|equals|=)\s+${VALUE}`,
+  raw`\b(?:do\s?n[’']t|do not|does\s?n[’']t|does not|can\s?not|can[’']t|never|did\s?n[’']t)\s+(?:think|believe|say|claim|mean|agree|expect|know)\b[^.,;!?\n]{0,80}?(?:is|be|equals|=)\s+${VALUE}`,
   // The answer is more than 42.
   raw`(?<=${ANSWER})${COMPARED}\s+${VALUE}`,
 ].map((pattern) => new RegExp(pattern, "giu"));

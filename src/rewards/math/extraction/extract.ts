@@ -2,8 +2,18 @@
 
 import { LIMITS } from "../limits.ts";
 import { isCode, readAnswer } from "../reading/read.ts";
-import { ANSWER, EXPLICIT, type Extracted, extracted, FINAL, lastAnchor, TAIL } from "./anchors.ts";
-import { givenBox, lastBox } from "./boxes.ts";
+import {
+  ANSWER,
+  clauseEnd,
+  EXPLICIT,
+  type Extracted,
+  extracted,
+  FINAL,
+  isDoubted,
+  lastAnchor,
+  TAIL,
+} from "./anchors.ts";
+import { givenBox } from "./boxes.ts";
 import { withoutDenials, withoutRemarks } from "./denials.ts";
 import { formulas, joinedFormulas, withPercent } from "./formulas.ts";
 import { lastFormula } from "./plain-formulas.ts";
@@ -66,12 +76,15 @@ export function extractLenient(completion: string, open = false): Extracted | un
 export function wordsAt(completion: string): string[] {
   const whole = readable(completion);
   const text = lastTagged(whole) ?? whole;
-  const box = lastBox(text);
+  const box = givenBox(text);
   if (box) return [box.content];
   const tail = withoutDenials(text).slice(-TAIL);
-  const anchors = [...tail.matchAll(ANSWER)];
-  const end = anchors.at(-1);
-  const clause = end ? tail.slice(end.index + end[0].length).split(/\.\s|\n/)[0]! : "";
+  const anchor = [...tail.matchAll(ANSWER)]
+    .slice(-4)
+    .filter(({ index, 0: found }) => !isDoubted(tail, index, found))
+    .at(-1);
+  const from = anchor ? anchor.index + anchor[0].length : 0;
+  const clause = anchor ? tail.slice(from, clauseEnd(tail, from)) : "";
   const lines = tail.trim().split("\n");
   return [clause, lines.at(-1)!, tail].map((part) => part.trim()).filter((part) => part !== "" && part.length <= 600);
 }
