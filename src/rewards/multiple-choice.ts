@@ -1,7 +1,7 @@
 /** @file Whether a completion chooses the letter that is right. */
 
 import { z } from "zod";
-import { choiceIn, findChoice, lettersOnly } from "./math/extraction/choice.ts";
+import { chosenIn, findChoice, lettersOnly } from "./math/extraction/choice.ts";
 import { extractLenient, extractStrict, readable } from "./math/extraction/extract.ts";
 import { defineReward } from "./reward.ts";
 
@@ -16,7 +16,7 @@ export const multiple_choice = defineReward({
     })
     .describe("1 where the completion chooses the letter of the reference, of A to J."),
   needsAnswer: true,
-  version: "1",
+  version: "2",
   create({ profile }) {
     return ({ completion, answer, finish_reason }) => {
       const right = answer === undefined ? undefined : lettersOnly(answer);
@@ -40,11 +40,11 @@ export const multiple_choice = defineReward({
 
 function boxed(completion: string): string | undefined {
   const found = extractStrict(completion);
-  return found && choiceIn(found.span);
+  return found && chosenIn(found.span);
 }
 
 function anywhere(completion: string): string | undefined {
   const text = readable(completion);
   const tagged = text.includes("</answer>") ? extractLenient(completion) : undefined;
-  return (tagged && choiceIn(tagged.span)) ?? findChoice(text);
+  return (tagged && chosenIn(tagged.span)) ?? findChoice(text);
 }

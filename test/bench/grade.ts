@@ -1,4 +1,4 @@
-/** @file The maths grader against cases of known truth: `npm run bench:grade -- [--cases FILE] [--json] [--peer]`. */
+/** @file The maths grader against cases of known truth: `npm run bench:grade -- [--cases FILE] [--json] [--peer [--python PYTHON]]`. */
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -30,6 +30,7 @@ const { values, positionals } = parseArgs({
     cases: { type: "string" },
     json: { type: "boolean", default: false },
     peer: { type: "boolean", default: false },
+    python: { type: "string", default: ".venv/bin/python" },
   },
 });
 const path = values.cases ?? positionals[0] ?? "../shared/data/math_cases.jsonl";
@@ -145,7 +146,7 @@ if (values.json) {
 }
 
 function runPeer(): Summary | undefined {
-  const python = ".venv/bin/python";
+  const { python } = values;
   if (!existsSync(python) || spawnSync(python, ["-c", "import math_verify"]).status !== 0) {
     console.error(
       `Skipped the peer: ${python} has no math_verify. Install it with ${python} -m pip install math-verify.`,

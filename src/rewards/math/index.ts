@@ -13,7 +13,7 @@ export type { Leniency } from "./leniency.ts";
 export type { Profile } from "./rules.ts";
 
 /** Raised whenever a verdict may change. */
-export const GRADER_VERSION = "2";
+export const GRADER_VERSION = "3";
 
 export type Grade = {
   verdict: Verdict;

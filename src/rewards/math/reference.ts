@@ -1,6 +1,7 @@
 /** @file What a reference says. */
 
-import { type Extracted, extractLenient } from "./extraction/extract.ts";
+import type { Extracted } from "./extraction/anchors.ts";
+import { extractLenient } from "./extraction/extract.ts";
 import { readAnswer } from "./reading/read.ts";
 
 /** The reference as a whole, or where a solution in full gives its answer; undefined where it is empty. */

@@ -1,8 +1,9 @@
 /** @file The grader's rules in their order: the first that says something decides. */
 
 import { compareAnswers } from "./comparison/compare.ts";
-import { choiceIn, findChoice, lettersOnly, withoutMark } from "./extraction/choice.ts";
-import { type Extracted, readable, wordsAt } from "./extraction/extract.ts";
+import type { Extracted } from "./extraction/anchors.ts";
+import { choiceIn, chosenIn, findChoice, lettersOnly, withoutMark } from "./extraction/choice.ts";
+import { readable, wordsAt } from "./extraction/extract.ts";
 import { sameText } from "./extraction/text.ts";
 import type { Leniency } from "./leniency.ts";
 import { readAnswer } from "./reading/read.ts";
@@ -30,7 +31,7 @@ const said = (yes: boolean, rule: string): Outcome => ({ equal: yes, rule });
 function choice({ completion, answer, found, reference, profile }: Case): Outcome {
   const asked = lettersOnly(answer) ?? lettersOnly(reference.span);
   if (!asked) return undefined;
-  const chosen = profile === "strict" ? choiceIn(found.span) : findChoice(readable(completion));
+  const chosen = profile === "strict" ? chosenIn(found.span) : findChoice(readable(completion));
   // AC may be two letters or a product.
   return chosen === asked || asked.length === 1 || chosen ? said(chosen === asked, "choice") : undefined;
 }

@@ -46,3 +46,15 @@ test("of several references any is right; none that can be read is unknown", () 
   assert.equal(grade("0.4", []), "unknown");
   assert.equal(grade("0.4", ["", "None"]), "unknown");
 });
+
+test("the options hold for converted units, for two quantities as one, and for each of several references", () => {
+  const loose = { relative_tolerance: 0.02 };
+  assert.equal(grade("1.01\\text{ km}", "1000\\text{ m}"), "incorrect");
+  assert.equal(grade("1.01\\text{ km}", "1000\\text{ m}", loose), "converted units");
+  assert.equal(grade("5\\text{ ft }10\\text{ in}", "71\\text{ in}", loose), "converted units");
+  assert.equal(grade("5\\text{ ft }10\\text{ in}", "75\\text{ in}", loose), "incorrect");
+  assert.equal(grade("3.1\\text{ cm}", "\\pi\\text{ m}", loose), "incorrect");
+  assert.equal(grade("3.1416", ["2", "3.14"], { precision: "reference" }), "to the reference's precision");
+  assert.equal(grade("28\\text{ percent of them}", "28", { percent_sign: "optional" }), "percent without its sign");
+  assert.equal(grade("28\\text{ percent of them}", "29", { percent_sign: "optional" }), "incorrect");
+});

@@ -1,9 +1,10 @@
 /** @file Sums, products and integrals: their letter has no name outside. */
 
 import { print } from "../print.ts";
-import { map, type Node, number, substitute, symbol } from "../tree.ts";
+import { map, type Node, number, operation, substitute, symbol } from "../tree.ts";
 import type { Forms } from "./normal-form.ts";
 import type { Fraction } from "./polynomial.ts";
+import type { Rational } from "./rational.ts";
 import * as Q from "./rational.ts";
 
 /** The name of a body whose letter has no name outside. */
@@ -41,6 +42,9 @@ export function series(forms: Forms, called: string, args: readonly Node[]): Fra
       : undefined;
   const first = bound && start?.kind === "relation" ? rational(form(start.parts[1]!)) : undefined;
   if (!bound || !body || start?.kind !== "relation") return opaque(`${called} ${args.map(print).join()}`);
+  const limit = called === "sum" && first && isInfinite(upper?.kind === "call" ? upper.args[0] : undefined);
+  const total = limit ? geometric(forms, body, bound.name, first) : undefined;
+  if (total) return total;
   if (!end || !first || !Q.isInteger(end) || !Q.isInteger(first) || end.n - first.n > 100n) {
     const inner = underBinding(forms, body, bound.name);
     const from = name(form(start.parts[1]!));
@@ -53,6 +57,16 @@ export function series(forms: Forms, called: string, args: readonly Node[]): Fra
     result = called === "sum" ? add(result, term) : multiply(result, term);
   }
   return result;
+}
+
+/** a + ar + ar² + … = a/(1 − r), where one term over the one before it is always the same r. */
+function geometric(forms: Forms, body: Node, letter: string, first: Rational): Fraction | undefined {
+  const { add, constant, form, invert, multiply, rational, scale } = forms;
+  const next = substitute(body, letter, operation("+", symbol(letter), number(Q.ONE)));
+  const r = rational(multiply(form(next), invert(form(body))));
+  if (!r || Q.compare(Q.abs(r), Q.ONE) >= 0) return undefined;
+  const start = form(substitute(body, letter, number(first)));
+  return multiply(start, invert(add(constant(Q.ONE), scale(constant(r), Q.integer(-1)))));
 }
 
 /** A tree with another name for a symbol, in subscripts too. */
@@ -77,4 +91,4 @@ function integrand(node: Node): { body: Node; letter: string } | undefined {
     : undefined;
 }
 
-const isInfinite = (node: Node) => node.kind === "symbol" && node.name === "oo";
+const isInfinite = (node: Node | undefined) => node?.kind === "symbol" && node.name === "oo";

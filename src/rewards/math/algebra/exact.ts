@@ -33,13 +33,23 @@ export function onRationals(called: string, values: readonly Rational[], whole: 
     }
     case "factorial":
       return a.n >= 0n && a.n <= LIMITS.factorial ? Q.integer(range(1n, a.n)) : undefined;
+    case "double factorial":
+      return a.n >= 0n && a.n <= LIMITS.factorial ? Q.integer(everySecond(a.n)) : undefined;
     case "binom": {
-      if (!b || b.n < 0n || a.n < b.n || a.n > LIMITS.factorial) return undefined;
+      if (!b || b.n < 0n || a.n < 0n || a.n > LIMITS.factorial) return undefined;
+      if (a.n < b.n) return Q.ZERO;
       const k = b.n * 2n > a.n ? a.n - b.n : b.n;
       return Q.integer(range(a.n - k + 1n, a.n) / range(1n, k));
     }
   }
   return undefined;
+}
+
+/** n · (n − 2) · (n − 4) ⋯ */
+function everySecond(n: bigint): bigint {
+  let result = 1n;
+  for (let k = n; k > 1n; k -= 2n) result *= k;
+  return result;
 }
 
 const abs = (n: bigint) => (n < 0n ? -n : n);

@@ -1,7 +1,7 @@
 /** @file Arithmetic of nodes, matrices included. */
 
 import { Beyond } from "../limits.ts";
-import { call, type Node, number, operation } from "../tree.ts";
+import { call, type Node, number, operation, symbols } from "../tree.ts";
 import { integer, negate } from "./rational.ts";
 
 type Matrix = Node & { kind: "matrix" };
@@ -15,6 +15,8 @@ export function minus(node: Node): Node {
 }
 
 export function sum(left: Node, right: Node): Node {
+  if (left.kind === "quantity" && right.kind === "quantity" && left.unit === right.unit)
+    return { ...left, value: sum(left.value, right.value) };
   if (!isMatrix(left) || !isMatrix(right)) return operation("+", left, right);
   if (left.rows.length !== right.rows.length || left.rows[0]!.length !== right.rows[0]!.length)
     return operation("+", left, right);
@@ -25,10 +27,19 @@ export function product(left: Node, right: Node): Node {
   if (isMatrix(left) && isMatrix(right)) return matrixProduct(left, right);
   if (isMatrix(right) && isScalar(left)) return scaled(right, (cell) => product(left, cell));
   if (isMatrix(left) && isScalar(right)) return scaled(left, (cell) => product(cell, right));
+  // A unit belongs to the whole product: 3·(π cm) is (3π) cm.
+  if (left.kind === "quantity" && right.kind === "quantity")
+    return { kind: "quantity", value: product(left.value, right.value), unit: `${left.unit}*${right.unit}` };
+  if (right.kind === "quantity" && isScalar(left)) return { ...right, value: product(left, right.value) };
+  // m·s^{-2} may be of units that are read as letters.
+  if (left.kind === "quantity" && isScalar(right) && symbols(right).size === 0)
+    return { ...left, value: product(left.value, right) };
   return operation("*", left, right);
 }
 
 export function quotient(left: Node, right: Node): Node {
+  if (left.kind === "quantity" && isScalar(right) && symbols(right).size === 0)
+    return { ...left, value: quotient(left.value, right) };
   return isMatrix(left) && isScalar(right)
     ? scaled(left, (cell) => operation("/", cell, right))
     : operation("/", left, right);

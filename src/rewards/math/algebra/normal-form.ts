@@ -1,6 +1,7 @@
 /** @file A tree as a fraction of polynomials: equal numbers and expressions get equal forms where algebra can tell. */
 
 import type { Budget } from "../limits.ts";
+import { measureOf } from "../reading/units.ts";
 import type { Node } from "../tree.ts";
 import { apply } from "./function-forms.ts";
 import { type Arithmetic, type Atom, arithmetic, type Fraction, nameOf } from "./polynomial.ts";
@@ -43,6 +44,15 @@ export function normalForms(budget: Budget): Forms {
   const forms: Forms = { ...ring, form, atom, opaque, name, binding: { depth: 0 } };
   return forms;
 
+  /** A unit as what it holds of the base units, which are symbols; a noun says nothing. */
+  function unitForm(unit: string): Fraction {
+    const measure = measureOf(unit);
+    let result = constant(measure?.factor ?? Q.ONE);
+    for (const [base, n] of measure?.dimensions ?? [])
+      result = multiply(result, raise(forms, single(atom("symbol", `unit ${base}`)), constant(Q.integer(n))));
+    return result;
+  }
+
   function form(node: Node): Fraction {
     budget.spend(1);
     switch (node.kind) {
@@ -57,7 +67,7 @@ export function normalForms(budget: Budget): Forms {
       case "quantity":
         return node.unit === "degree"
           ? multiply(form(node.value), multiply(single(atom("symbol", "s pi")), constant(Q.ratio(1n, 180n))))
-          : form(node.value);
+          : multiply(form(node.value), unitForm(node.unit));
       case "operation":
         switch (node.op) {
           case "+":

@@ -67,6 +67,14 @@ function single(comparison: Comparison, left: Node, op: Relation, right: Node, n
 /** |u| < c is −c < u < c. */
 function aroundZero(comparison: Comparison, inner: Node, op: Relation, bound: Node, name: string): Piece[] | undefined {
   const end = endAt(bound);
+  if (op === "!=" || op === "=") {
+    const [one, other] = [
+      single(comparison, inner, op, bound, name),
+      single(comparison, inner, op, minus(bound), name),
+    ];
+    if (!end || !(end.at >= 0) || !one || !other) return undefined;
+    return op === "=" ? union([one, other]) : intersection(one, other);
+  }
   if (!end || !(end.at > 0) || !Number.isFinite(end.at) || !FLIPPED[op]) return undefined;
   const [upper, lower] = [
     single(comparison, inner, op, bound, name),

@@ -16,6 +16,11 @@ function declared(item: Node): string | undefined {
 function split(node: Node): { bare: Node; names: Set<string> } {
   if (node.kind !== "set" || node.written) return { bare: node, names: new Set() };
   const names = node.items.map(declared);
+  // a, b ∈ ℝ
+  for (let i = names.length - 2; i > 0; i--) {
+    const item = node.items[i]!;
+    if (names[i] === undefined && names[i + 1] !== undefined && item.kind === "symbol") names[i] = item.name;
+  }
   const kept = node.items.filter((_, i) => names[i] === undefined);
   if (kept.length === 0 || kept.length === node.items.length) return { bare: node, names: new Set() };
   const bare: Node = kept.length === 1 ? kept[0]! : { ...node, items: kept };
@@ -27,7 +32,8 @@ export function withoutDomains(prediction: Node, reference: Node): [Node, Node] 
   const [p, g] = [split(prediction), split(reference)];
   const names = new Set([...p.names, ...g.names]);
   if (names.size === 0) return [p.bare, g.bare];
-  const [x, y] = [symbols(p.bare), symbols(g.bare)];
+  const letters = (node: Node) => new Set([...symbols(node)].filter((name) => !name.startsWith("bb:")));
+  const [x, y] = [letters(p.bare), letters(g.bare)];
   const [mine, theirs] = [[...x].filter((name) => !y.has(name)), [...y].filter((name) => !x.has(name))];
   const [from, to] = [mine[0], theirs[0]];
   const renames = mine.length === 1 && theirs.length === 1 && (p.names.has(from!) || g.names.has(to!));

@@ -26,6 +26,16 @@ export function relationAndValue({ compare }: Comparison, a: Node, b: Node, dept
   return value && against(value);
 }
 
+/** 7:32 beside 7/32. */
+export function timeAndValue({ compare }: Comparison, a: Node, b: Node, depth: number): Rule {
+  if (a.kind === "text" && b.kind !== "text") {
+    const ratio = ratioOfTime(a.text);
+    return ratio && compare(ratio, b, depth + 1);
+  }
+  const ratio = b.kind === "text" && a.kind !== "text" ? ratioOfTime(b.text) : undefined;
+  return ratio && compare(a, ratio, depth + 1);
+}
+
 /** 7:32, which by itself is read as a time of day. */
 function ratioOfTime(text: string): Node | undefined {
   const parts = /^(\d{1,2}):(\d{2})$/.exec(text)?.slice(1);

@@ -25,9 +25,15 @@ export function lists(comparison: Comparison, a: Node, b: Node, depth: number): 
     return matching(comparison, x, y, depth, once) && "same elements";
   }
   const [list, other] = a.kind === "set" ? [a, b] : [b as Node & { kind: "set" }, a];
+  // "1/2 or 0.5" is one answer.
+  const [first, ...others] = list.items;
+  if (list === a && a.joint === "or" && first && others.every((item) => compare(item, first, depth + 1)))
+    return compare(first, other, depth + 1);
   const inOrder = (items: readonly Node[], rule: string) =>
     list === a ? all(comparison, list.items, items, depth, rule) : all(comparison, items, list.items, depth, rule);
-  if (list.items.length === 1 && list.written)
+  // {∅} holds something.
+  const isOfSets = list.items.some((item) => item.kind === "symbol" && item.name === "emptyset");
+  if (list.items.length === 1 && list.written && !isOfSets)
     return a.kind === "set" ? compare(list.items[0]!, other, depth + 1) : compare(other, list.items[0]!, depth + 1);
   // Two in square brackets are an interval.
   const isTuple =

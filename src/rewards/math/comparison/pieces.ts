@@ -1,9 +1,10 @@
 /** @file Intervals and points of the real line, and what can be done with them. */
 
 import { minus } from "../algebra/matrix.ts";
+import { integer } from "../algebra/rational.ts";
 import { openBudget } from "../limits.ts";
 import { approximate } from "../sampling/sample.ts";
-import { type Node, symbol } from "../tree.ts";
+import { type Node, number, symbol } from "../tree.ts";
 import { isConstant } from "./relation.ts";
 
 /** An end of an interval, and where it lies as a double. */
@@ -82,10 +83,25 @@ export function intersection(a: readonly Piece[], b: readonly Piece[]): Piece[] 
 }
 
 /** A set without a point. */
-export const without = (set: readonly Piece[], end: End): Piece[] =>
-  intersection(set, [below(end, true), above(end, true)]);
+export const without = (set: readonly Piece[], end: End): Piece[] => intersection(set, complement([point(end)]));
 
-/** The ends, where a set is nothing but points. */
-export function pointsOf(set: readonly Piece[]): End[] | undefined {
-  return set.every((piece) => isNear(piece.low.at, piece.high.at)) ? set.map((piece) => piece.low) : undefined;
+/** What does not lie in a set. */
+export const complement = (set: readonly Piece[]): Piece[] =>
+  set
+    .map(({ low, lowOpen, high, highOpen }) => [
+      ...(Number.isFinite(low.at) ? [below(low, !lowOpen)] : []),
+      ...(Number.isFinite(high.at) ? [above(high, !highOpen)] : []),
+    ])
+    .reduce(intersection, [ALL]);
+
+/** The whole numbers of a bounded set; undefined where there are too many. */
+export function wholeNumbersIn(set: readonly Piece[]): Piece[] | undefined {
+  const found: Piece[] = [];
+  for (const { low, lowOpen, high, highOpen } of set) {
+    if (!(high.at - low.at <= 200)) return undefined;
+    for (let n = Math.ceil(low.at - 1e-9); n <= high.at + 1e-9; n++)
+      if (!(lowOpen && isNear(n, low.at)) && !(highOpen && isNear(n, high.at)))
+        found.push(point({ node: number(integer(BigInt(n))), at: n }));
+  }
+  return found;
 }

@@ -3,7 +3,7 @@
 import type { Node } from "../tree.ts";
 import type { Comparison } from "./compare.ts";
 import { conditionOn } from "./conditions.ts";
-import { ALL, type End, endAt, intersection, type Piece, point, pointsOf, union, without } from "./pieces.ts";
+import { ALL, complement, type End, endAt, intersection, type Piece, point, union, wholeNumbersIn } from "./pieces.ts";
 
 /** Whether two descriptions are of one set; undefined where one is not understood, or neither says that it is a set. */
 export function compareRealSets(comparison: Comparison, a: Node, b: Node): boolean | undefined {
@@ -66,6 +66,8 @@ export function realSet(comparison: Comparison, node: Node): Piece[] | undefined
     case "sequence":
       return interval(node);
     case "set": {
+      // "(−∞, 1) and (2, ∞)" are both, as is {1} beside an interval.
+      if (!node.written && node.items.every((item) => item.kind === "sequence")) return unionOf(comparison, node.items);
       if (!node.written) return conditionOn(comparison, node, undefined);
       const points = node.items.map((item) => endAt(item));
       return points.every((end) => end !== undefined && Number.isFinite(end.at))
@@ -79,12 +81,19 @@ export function realSet(comparison: Comparison, node: Node): Piece[] | undefined
     case "call": {
       const [variable, domain, condition] = node.args;
       if (node.name !== "set of" || variable.kind !== "symbol" || !domain || !condition) return undefined;
-      const [within, holds] = [realSet(comparison, domain), conditionOn(comparison, condition, variable.name)];
+      const holds = conditionOn(comparison, condition, variable.name);
+      if (holds && domain.kind === "symbol" && domain.name === "bb:Z") return wholeNumbersIn(holds);
+      const within = realSet(comparison, domain);
       return within && holds && intersection(within, holds);
     }
     default:
       return undefined;
   }
+}
+
+function unionOf(comparison: Comparison, items: readonly Node[]): Piece[] | undefined {
+  const sets = items.map((item) => realSet(comparison, item));
+  return sets.every((set) => set !== undefined) ? union(sets as Piece[][]) : undefined;
 }
 
 function interval(node: Node & { kind: "sequence" }): Piece[] | undefined {
@@ -95,17 +104,10 @@ function interval(node: Node & { kind: "sequence" }): Piece[] | undefined {
 }
 
 function combined(comparison: Comparison, node: Node & { kind: "union" }): Piece[] | undefined {
+  if (node.op === "union") return unionOf(comparison, node.items);
   const sets = node.items.map((item) => realSet(comparison, item));
   if (!sets.every((set) => set !== undefined)) return undefined;
   const [first, ...others] = sets as Piece[][];
-  if (node.op === "union") return union(sets as Piece[][]);
   if (node.op === "intersection") return others.reduce(intersection, first!);
-  let rest = first!;
-  for (const other of others) {
-    const points = pointsOf(other);
-    const remaining = points ? points.reduce(without, rest) : undefined;
-    if (!remaining) return undefined;
-    rest = remaining;
-  }
-  return rest;
+  return others.map(complement).reduce(intersection, first!);
 }

@@ -11,8 +11,12 @@ export function simplifyRelation(node: Node): Node {
   if (node.kind !== "relation") return node;
   const { parts, ops } = node;
   if (ops.length === 1 && ops[0] === "in" && isLabel(parts[0]!)) return parts[1]!;
+  // f(x) ≡ 0 for all x
+  if (ops.length === 1 && ops[0] === "equiv" && parts[0]!.kind === "call" && !isBuiltIn(parts[0]!.name))
+    return { ...node, ops: ["="] };
   const approximate = ops.indexOf("~");
-  if (approximate === 0 && ops.length === 1) return isLabel(parts[0]!) ? { ...node, ops: ["="] } : parts[0]!;
+  if (approximate === 0 && ops.length === 1)
+    return isLabel(parts[0]!) && !isConstant(parts[0]!) ? { ...node, ops: ["="] } : parts[0]!;
   if (approximate > 0) return simplifyRelation(cut(node, approximate));
   if (approximate === 0) return simplifyRelation({ ...node, ops: ops.map((op) => (op === "~" ? "=" : op)) });
   if (ops.every((op) => op === "=" || op === "equiv") && ops.length > 1)
@@ -20,6 +24,15 @@ export function simplifyRelation(node: Node): Node {
   if (ops.length === 1 && ops[0] === "=" && isLabel(parts[1]!) && !isLabel(parts[0]!))
     return { ...node, parts: [parts[1]!, parts[0]!] };
   return node;
+}
+
+/** x = y = 3 as x = 3 and y = 3. */
+export function sharedValue(node: Node): Node {
+  if (node.kind !== "relation" || node.ops.length < 2 || node.ops.some((op) => op !== "=")) return node;
+  const names = node.parts.slice(0, -1);
+  if (!names.every((name) => name.kind === "symbol")) return node;
+  const items = names.map((name): Node => ({ kind: "relation", parts: [name, node.parts.at(-1)!], ops: ["="] }));
+  return { kind: "set", written: false, joint: "and", items };
 }
 
 function cut(node: Chain, at: number): Node {

@@ -1,5 +1,7 @@
 /** @file The boxes of a completion, \boxed{…} and \fbox{…}, found from its end. */
 
+import { isDenied } from "./denials.ts";
+
 /** What the last box holds, or the last boxes that belong together, joined by commas; and where it stands. */
 export type Box = { content: string; start: number; end: number };
 
@@ -11,12 +13,17 @@ const MOST = 48;
  * never closed holds all that follows it.
  */
 export function lastBox(text: string, open = false): Box | undefined {
-  const last = boxBefore(text, text.length, open);
+  let last = boxBefore(text, text.length, open);
+  // "I put it in \boxed{}" gives no answer beside one that does.
+  for (let [i, before] = [0, last]; i < MOST && before && last?.content.trim() === ""; i++) {
+    if (before.content.trim() !== "") last = before;
+    before = boxBefore(text, before.start, false);
+  }
   if (!last) return undefined;
   const group = [last];
   while (group.length < MOST) {
     const before = boxBefore(text, group[0]!.start, false);
-    if (!before || !belongsTogether(text.slice(before.end, group[0]!.start))) break;
+    if (!before || before.content.trim() === "" || !belongsTogether(text.slice(before.end, group[0]!.start))) break;
     group.unshift(before);
   }
   const glued = (i: number) => isBlank(text.slice(group[i]!.end, group[i + 1]!.start));
@@ -30,6 +37,13 @@ export function lastBox(text: string, open = false): Box | undefined {
     start: chosen[0]!.start,
     end: last.end,
   };
+}
+
+/** The last box that the text does not deny. */
+export function givenBox(text: string, open = false): Box | undefined {
+  let box = lastBox(text, open);
+  for (let i = 0; i < 4 && box && isDenied(text, box); i++) box = lastBox(text.slice(0, box.start));
+  return box && !isDenied(text, box) ? box : undefined;
 }
 
 function withoutRepeats(group: readonly Box[]): Box[] {

@@ -1,12 +1,15 @@
 /** @file Letters of multiple choice: which an answer is, and which a completion chooses. */
 
-import { lastBox } from "./boxes.ts";
+import { givenBox } from "./boxes.ts";
 import { withoutDoubt } from "./denials.ts";
+import { withoutRejected } from "./rejected-letters.ts";
 import { plainWords } from "./text.ts";
 
 const JOINT = "(?:\\s*[,;、/&]\\s*(?:and\\s|or\\s)?\\s*|\\s+(?:and|or|et|ou|und|oder|y|o)\\s+|\\s*[和与及或]\\s*|\\s+)";
 const MARK = "\\(?\\[?(?:[A-J])\\]?[).]?:?";
-const ONLY_LETTERS = new RegExp(`^${MARK}(?:${JOINT}${MARK})*$`);
+const ONLY_LETTERS = new RegExp(`^(?:${MARK}(?:${JOINT}${MARK})*|\\([A-J]\\)(?:\\([A-J]\\))+)$`);
+/** One small letter: d, (d), d). */
+const SMALL_LETTER = /^\(?([a-j])\)?\.?$/;
 const ALTERNATIVES = /\b(?:or|ou|oder)\b|\/|或/;
 
 /** Letters in alphabetical order; what leaves a choice open is the choice of nothing, which no reference is. */
@@ -27,10 +30,16 @@ export function lettersOnly(text: string): string | undefined {
 
 const isAscending = (run: string) => [...run].every((letter, i) => i === 0 || letter > run[i - 1]!);
 
+/** The letters that an answer is, where some are asked for: a small one is one of them. */
+export function chosenIn(text: string): string | undefined {
+  return choiceIn(text) ?? SMALL_LETTER.exec(plainWords(text.slice(0, 80)))?.[1]?.toUpperCase();
+}
+
 /** The letter of the option that a text spells out, "(C) Cecile" or "C. 42", or the letters that it is. */
-export function choiceIn(text: string): string | undefined {
-  const alone = lettersOnly(text);
+export function choiceIn(given: string): string | undefined {
+  const alone = lettersOnly(given);
   if (alone) return alone;
+  const text = withoutRejected(given.slice(0, 400));
   const words = plainWords(text.slice(0, 400)).replace(
     /^(?:the )?(?:option|choice|answer)(?: is\b)?:? (?=[([]?[A-J]\b)/i,
     "",
@@ -56,34 +65,31 @@ export function withoutMark(text: string): string | undefined {
   )?.[1];
 }
 
-/** What is said not to be the choice: "not B", "can't be A or B", "A and D are wrong". */
-const REJECTED = [
-  /(?:\b[Nn](?:ot|either|or)|n['’]t(?: be)?|\b[Cc]annot be|\b[Rr]ather than|\b[Ii]nstead of|\b[Rr]ules? out|\b[Ee]liminat(?:e|es|ing)|\b[Ee]xclud(?:e|es|ing)|n['’]est pas|no es|nicht|не|不是|不选|排除)\s*(?:the |la |die )?(?:answer |option |choice )?\(?[A-J]\)?(?![A-Za-z'’])(?:(?:\s*,\s*|\s*,?\s+(?:or|and|nor)\s+)\(?[A-J]\)?(?![A-Za-z'’]))*/g,
-  /(?<![A-Za-z])\(?[A-J]\)?(?:(?:\s*,\s*|\s*,?\s+(?:or|and|nor)\s+)\(?[A-J]\)?(?![A-Za-z'’]))*,?\s*(?:but (?:it|that|this) )?(?:is|are|was|were|seems|looks)\s(?:[a-z]+ )?(?:[a-z]+ )?(?:incorrect|wrong|false|not|excluded|impossible|distractors?|tempting|eliminated)\b/g,
-];
-
 const STRONG =
-  /\banswers?\b|答案|答え|정답|故选|应选|正解|答[：:]|réponse|respuesta|resposta|risposta|antwort|ответ|odpowied[zź]|cevap|الإجابة|उत्तर/giu;
-const WEAK = /\b(?:choice|option|choose|select|pick)\b|选择|选项|选/giu;
+  /\banswers?\b|\b(?:wait|actually|correction|oops|sorry)\b[^.\n]{0,30}?\b(?:it|this|that)(?:[’']s|\s(?:is|should be|must be))(?=\s*\(?[A-J]\b)|答案|答え|정답|故选|应选|正解|答[：:]|réponse|respuesta|resposta|risposta|antwort|ответ|odpowied[zź]|cevap|الإجابة|उत्तर/giu;
+const WEAK = /\b(?:choice|option|choose|select|pick)\b|选择|选项|选|選択肢/giu;
 const MENTION =
   /(?:^|[^A-Za-z0-9'’])(?:([B-HJ]|[A-J]{2,6})(?![A-Za-z0-9'’])|([AI])(?![A-Za-z0-9'’]|\s(?!and\b|or\b|because\b|since\b|as\b|is\b)[a-z]{2,}))/;
 const AFFIRMED =
-  /(?<![A-Za-z])((?:\(?[A-J]\)?(?:\s*,\s*|\s+and\s+))*\(?[A-J]\)?)\s+(?:is|are|must be|seems)\s+(?:[a-z]+ )?(?:the )?(?:correct|right|true|best)\b/g;
-const SMALL = /^\s*(?:\bis\b|:|=)?\s*(?:is|:)?\s*\(?([a-h])\)?\s*(?:[.,;]|\n|$)/;
+  /(?<![A-Za-z])((?:\(?[A-J]\)?(?:\s*,\s*|\s+and\s+))*\(?[A-J]\)?)(?:\s+(?:is|are|must be|seems)\s+(?:[a-z]+ )?(?:the )?(?:correct|right|true|best|answer)\b|\s*(?:が|は)?(?:正解|正しい|正确|正確))/g;
+const SMALL = /^\s*(?:\bis\b|:|=)?\s*(?:is|:)?\s*\(?([a-h])(?:\)\s|\)?\s*(?:[.,;]|\n|$))/;
+const ALONE =
+  /\b[Oo]nly\s+(?:option\s+|choice\s+)?\(?([A-J])\)?\s+(?:is|satisfies|works|fits|holds|matches|remains|can)\b/g;
 
 /** The letters that a completion chooses: after "answer", in its box, at its start, at its end. */
 export function findChoice(completion: string): string | undefined {
-  let text = withoutDoubt(completion.slice(-6_000));
-  for (const pattern of REJECTED) text = text.replace(pattern, (found) => " ".repeat(found.length));
-  const box = lastBox(text);
-  const boxed = box && choiceIn(box.content);
+  const text = withoutRejected(withoutDoubt(completion.slice(-6_000)));
+  const box = givenBox(text);
+  const boxed = box && chosenIn(box.content);
   if (box) return anchored(text.slice(box.end), STRONG) ?? boxed ?? anchored(text, STRONG);
   const trimmed = text.trim();
   return (
     anchored(text, STRONG) ??
     affirmed(text) ??
+    concluded(text) ??
     anchored(text, WEAK) ??
     choiceIn(trimmed) ??
+    smallOption(trimmed) ??
     lettersOnly(
       /(?:^|[\s(*])((?:\(?[A-J]\)?(?:\s*,\s*|\s*\/\s*|\s+(?:and|or)\s+))*\(?[A-J]\)?)[)*.]*\s*$/.exec(
         trimmed.slice(-60),
@@ -92,23 +98,49 @@ export function findChoice(completion: string): string | undefined {
   );
 }
 
+/** "(d)" and "b. 4" as the whole of a text. */
+function smallOption(text: string): string | undefined {
+  const letter = text.length > 80 || text.includes("\n") ? undefined : /^\(?([a-h])(?:\)|\.(?=\s|$)|$)/.exec(text)?.[1];
+  return letter?.toUpperCase();
+}
+
 /** "(B) is correct" */
 function affirmed(text: string): string | undefined {
-  const found = [...text.matchAll(AFFIRMED)].at(-1);
+  const found = [...text.matchAll(AFFIRMED), ...text.matchAll(ALONE)].at(-1);
   return found && lettersOnly(found[1]!);
 }
+
+const AFFIRMED_BEFORE =
+  /(?:^|[^A-Za-z])\(?([A-J])\)?\s+(?:is|must be|seems to be)\s+(?:the |my |our )?(?:(?!not\b|wrong\b|incorrect\b)[a-z]+\s){0,2}$/;
+
+/** "Hence (E) 36." */
+function concluded(text: string): string | undefined {
+  const found = [...text.matchAll(CONCLUDED)].at(-1);
+  return found && (found[1] ?? found[2]);
+}
+
+const CONCLUDED =
+  /\b(?:[Hh]ence|[Tt]hus|[Tt]herefore|[Ss]o),?\s+(?:it(?:[’']s| is) )?(?:option |choice )?(?:\(([A-J])\)|([A-J])(?=[.)]?\s*$|[.)]\s))/g;
 
 /** The letters right after the last anchor that has some in its clause. */
 function anchored(text: string, anchor: RegExp): string | undefined {
   for (const found of [...text.matchAll(anchor)].slice(-4).reverse()) {
     const start = found.index + found[0].length;
-    const after = text.slice(start, start + 60).replace(/[*_$]|\\text\{|\\[()]/g, " ");
+    // "F is the best answer"
+    const before = AFFIRMED_BEFORE.exec(text.slice(Math.max(0, found.index - 50), found.index));
+    if (before) return before[1];
+    const after = text
+      .slice(start, start + 60)
+      .replace(/[*_$]|\\text\{|\\[()]/g, " ")
+      .replace(/[,\s](?:since|because|although|though|while|whereas|unlike)\b[\s\S]*/, ",");
     const mention = MENTION.exec(after);
     if (mention) {
       const letters = mention[1] ?? mention[2]!;
       const rest = after
         .slice(mention.index + mention[0].length)
-        .replace(/^[)\]}.]*/, (marks) => (marks.includes(".") ? "\n" : ""));
+        .replace(/^[)\]}.]*/, (marks) => (marks.includes(".") ? "." : ""))
+        // After a full stop only "or B" goes on.
+        .replace(/^\.(?!\s*(?:and|or)\b)[\s\S]*|^\./, "");
       const others = new RegExp(`^(?:${JOINT}\\(?[A-J]\\)?(?![A-Za-z0-9'’]|\\s+(?:is|was)\\b))+`).exec(rest)?.[0] ?? "";
       return lettersOnly(letters.length > 1 && isAscending(letters) && !others ? letters : `${letters}${others}`);
     }

@@ -1,18 +1,22 @@
 /** @file Where a completion gives its answer. */
 
 import { LIMITS } from "../limits.ts";
-import { isHarmless } from "../reading/prose.ts";
 import { isCode, readAnswer } from "../reading/read.ts";
-import type { Node } from "../tree.ts";
-import { lastBox } from "./boxes.ts";
-import { withoutDenials } from "./denials.ts";
-import { formulas, joinedFormulas, type Said, type Span, withPercent } from "./formulas.ts";
-import { firstFormula, lastFormula, leadingFormula } from "./plain-formulas.ts";
-
-export type Place = "box" | "answer tag" | "final answer" | "answer" | "whole text" | "last formula" | "words";
-
-/** The text of an answer, what it reads as, and where it stood. */
-export type Extracted = { span: string; node: Node; place: Place };
+import {
+  ANSWER,
+  clauseEnd,
+  EXPLICIT,
+  type Extracted,
+  extracted,
+  FINAL,
+  isDoubted,
+  lastAnchor,
+  TAIL,
+} from "./anchors.ts";
+import { givenBox } from "./boxes.ts";
+import { withoutDenials, withoutRemarks } from "./denials.ts";
+import { formulas, joinedFormulas, withPercent } from "./formulas.ts";
+import { lastFormula } from "./plain-formulas.ts";
 
 /** The part of a completion that may hold its answer: after its thoughts, without markup and special tokens. */
 export function readable(completion: string): string {
@@ -35,7 +39,7 @@ export function extractStrict(completion: string): Extracted | undefined {
   if (thoughts < 0 && text.includes("<think>")) return undefined;
   const rest = text.slice(thoughts < 0 ? 0 : thoughts + 8);
   const tagged = lastTagged(rest);
-  const box = lastBox(tagged ?? rest);
+  const box = givenBox(tagged ?? rest);
   if (box) return extracted(withPercent(tagged ?? rest, box).content, "box");
   return tagged === undefined || tagged.trim() === "" ? undefined : extracted(tagged, "answer tag");
 }
@@ -45,7 +49,7 @@ export function extractLenient(completion: string, open = false): Extracted | un
   const whole = readable(completion);
   const text = lastTagged(whole) ?? whole;
   if (text.trim() === "") return undefined;
-  const box = lastBox(text, open);
+  const box = givenBox(text, open);
   const said = withoutDenials(text);
   const final = lastAnchor(said, FINAL, box?.end ?? 0);
   // "Final answer: the digits are … Answer: 9"
@@ -57,11 +61,13 @@ export function extractLenient(completion: string, open = false): Extracted | un
   if (tail.trim() === "") return undefined;
   const anchored = lastAnchor(tail, ANSWER, 0);
   if (anchored && (anchored.decisive || anchored.node.kind !== "text")) return anchored;
-  const isWhole = text.length <= 600 && said === text && !OPENS_SENTENCE.test(text);
+  const isWhole = text.length <= 600 && said === text && !isSentence(text) && !CONCLUDES.test(text);
   const read = isWhole ? readAnswer(unexclaimed(text)) : undefined;
   if (read && read.kind !== "text") return { span: text.trim(), node: read, place: "whole text" };
-  const last = lastIn(tail);
-  if (last && !(last.node.kind === "symbol")) return last;
+  const listed = LISTED.exec(tail)?.[1];
+  if (listed) return extracted(listed, "last formula");
+  const formula = lastIn(withoutRemarks(tail));
+  if (formula && formula.node.kind !== "symbol") return formula;
   if (anchored) return anchored;
   return text.length <= 600 ? { span: text.trim(), node: read ?? { kind: "text", text }, place: "words" } : undefined;
 }
@@ -70,90 +76,42 @@ export function extractLenient(completion: string, open = false): Extracted | un
 export function wordsAt(completion: string): string[] {
   const whole = readable(completion);
   const text = lastTagged(whole) ?? whole;
-  const box = lastBox(text);
+  const box = givenBox(text);
   if (box) return [box.content];
   const tail = withoutDenials(text).slice(-TAIL);
-  const anchors = [...tail.matchAll(ANSWER)];
-  const end = anchors.at(-1);
-  const clause = end ? tail.slice(end.index + end[0].length).split(/\.\s|\n/)[0]! : "";
+  const anchor = [...tail.matchAll(ANSWER)]
+    .slice(-4)
+    .filter(({ index, 0: found }) => !isDoubted(tail, index, found))
+    .at(-1);
+  const from = anchor ? anchor.index + anchor[0].length : 0;
+  const clause = anchor ? tail.slice(from, clauseEnd(tail, from)) : "";
   const lines = tail.trim().split("\n");
   return [clause, lines.at(-1)!, tail].map((part) => part.trim()).filter((part) => part !== "" && part.length <= 600);
 }
 
-const TAIL = 6_000;
-
 /** "Il y a" and "Hay" are no products of letters. */
-const OPENS_SENTENCE = /^\s*(?!The |So |It |We |He |She |Our |My |Thus )\p{Lu}\p{Ll}{1,2} (?=[\p{L}\d])/u;
+const OPENS_SENTENCE =
+  /^\s*I\s[a-z]{2,}|^\s*(?!The |So |It |We |He |She |Our |My |Thus )\p{Lu}\p{Ll}{1,2} (?=[\p{L}\d])/u;
+
+/** What comes before "so" or after "because" is not the answer. */
+const CONCLUDES = /\S[^\n]*?[\s,;.](?:so|thus|hence|therefore|because|since)[\s,]/i;
+
+/** Whether words are rather a sentence than a formula that they introduce. */
+const isSentence = (text: string) =>
+  OPENS_SENTENCE.test(text) || (text.match(/(?<![\\{A-Za-z])[A-Za-z]{2,}(?![A-Za-z(])/g) ?? []).length > 4;
+
+/** "Their ages are 12 and 15." */
+const LISTED =
+  /\b(?:are|were)\s+([-−]?\d[\d,./]*(?:\s*,\s*[-−]?\d[\d,./]*)*\s*,?\s+and\s+[-−]?\d[\d,./]*?)(?:\s[^.\d\n]*)?[.!]?\s*$/;
 
 /** "The answer is 42!" ends with a cry, 42! by itself is a number. */
 const unexclaimed = (text: string) => (/[A-Za-z]{3,}\s/.test(text) ? text.replace(/(?<=\d)!+\s*$/, "") : text);
-
-const EXPLICIT = /\banswer\s*:/gi;
-const FINAL = /final\s+answer\b[^\n]{0,40}?(?:\bis\b:?|:)/gi;
-const ANSWER =
-  /\b(?:answer|solution|result)s?\b[^.\n$\\]{0,40}?(?:\b(?:is|are|be|equals)\b:?|:|=)|\banswers?\s(?=\$|\\[([])|####|(?:答案|答|结果)[是为]?[：:]?|答え[は：:]|정답[은는:：]?|(?:réponse|respuesta|resposta|risposta|antwort|ответ|odpowiedź|cevap|الإجابة|الجواب|उत्तर)\s?(?:finale?\s)?(?:est|es|é|è|ist|هي|هو|है)?\s?[:：]?/giu;
 
 function lastTagged(text: string): string | undefined {
   const end = text.lastIndexOf("</answer>");
   if (end < 0) return undefined;
   const start = text.lastIndexOf("<answer>", end);
   return start < 0 ? undefined : text.slice(start + 8, end);
-}
-
-function extracted(span: string, place: Place): Extracted {
-  return { span: span.trim(), node: readAnswer(span), place };
-}
-
-/** What follows the last anchor that begins at `from` or later and has something after it. */
-function lastAnchor(
-  text: string,
-  anchor: RegExp,
-  from: number,
-): (Extracted & { end: number; decisive: boolean }) | undefined {
-  const start = Math.max(from, text.length - TAIL);
-  const found = [...text.slice(start).matchAll(anchor)].slice(-4).reverse();
-  for (const match of found) {
-    const after = start + match.index + match[0].length;
-    const place = anchor === FINAL ? "final answer" : "answer";
-    const answer = followedBy(text, after);
-    if (answer) return { ...extracted(answer.content, place), end: after, decisive: answer.decisive ?? false };
-  }
-  return undefined;
-}
-
-/** The formula right after a place, or the first one of the clause that begins there, or its words. */
-function followedBy(text: string, from: number): Said | undefined {
-  const skipped = /^(?:[\s:"“*]|\\")*/.exec(text.slice(from, from + 40))![0].length;
-  const start = from + skipped;
-  const all = formulas(text.slice(start, start + 2_500)).map((span) => moved(span, start));
-  if (all[0]?.start === start) return joinedFormulas(text, all, 0, 1);
-  const end = clauseEnd(text, start);
-  const leading = leadingFormula(text, start, end);
-  if (leading && !CHANGED_AFTER.test(text.slice(leading.end, leading.end + 12))) return leading;
-  const formula = all.findIndex((span) => span.start < end);
-  const number = firstFormula(text, start, formula < 0 ? end : all[formula]!.start);
-  // "half of 7", "negative 7", "7 squared"
-  const [before, after] = number
-    ? [text.slice(start, number.start), text.slice(number.end, number.end + 12)]
-    : ["", ""];
-  const isChanged =
-    !isHarmless(before.replace(/\b(?:is|are|was|but|instead|actually|however)\b/g, " ")) || CHANGED_AFTER.test(after);
-  if (number && !isChanged) return number;
-  if (number) return { content: text.slice(start, end).trim(), start, end, decisive: true };
-  if (formula >= 0) return joinedFormulas(text, all, formula, 1);
-  const words = text.slice(start, end).trim();
-  return words === "" || words.length > 80 ? undefined : { content: words, start, end };
-}
-
-const CHANGED_AFTER = /^\s+(?:squared|cubed|factorial|halves|thirds|doubled)\b/;
-
-const moved = (span: Span, by: number): Span => ({ ...span, start: span.start + by, end: span.end + by });
-
-/** Where the sentence or line ends. */
-function clauseEnd(text: string, from: number): number {
-  const rest = text.slice(from, from + 300);
-  const end = rest.search(/[.!?](?=\s|$)|[。！？\n]|\bI hope\b/);
-  return from + (end < 0 ? rest.length : end);
 }
 
 /** The last formula between marks, or the last of the plain text, whichever ends later. */

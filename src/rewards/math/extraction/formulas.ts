@@ -9,7 +9,9 @@ export type Said = Span & { decisive?: boolean };
 /** Characters of a formula that are read. */
 export const LONGEST = 2_000;
 
-/** The formulas between $…$, $$…$$, \(…\) and \[…\], in order. */
+const ENVIRONMENT = /^\\begin\{((?:align|equation|gather)\*?)\}/;
+
+/** The formulas between $…$, $$…$$, \(…\) \[…\] and in environments, in order. */
 export function formulas(text: string): Span[] {
   const found: Span[] = [];
   const closings = new Map<string, number>();
@@ -24,6 +26,14 @@ export function formulas(text: string): Span[] {
     const c = text[at];
     if (c === "\\") {
       const close = text[at + 1] === "(" ? "\\)" : text[at + 1] === "[" ? "\\]" : undefined;
+      const environment = ENVIRONMENT.exec(text.slice(at, at + 20));
+      const finish = environment ? next(`\\end{${environment[1]}}`, at + 8) : -1;
+      if (environment && finish > 0 && finish < at + LONGEST) {
+        const end = finish + environment[1]!.length + 6;
+        found.push({ content: text.slice(at, end), start: at, end });
+        at = end - 1;
+        continue;
+      }
       // \\[2pt] is a line break.
       const end = close && text[at - 1] !== "\\" ? next(close, at + 2) : -1;
       if (end > 0 && end < at + LONGEST) {

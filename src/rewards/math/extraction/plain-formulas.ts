@@ -130,10 +130,14 @@ function spanOf(text: string, first: Word, last: Word): Span {
 /** Without a bracket at an end that has no partner. */
 function balanced(text: string): string {
   let result = text;
-  for (const [open, close] of ["()", "[]", "{}"] as const) {
-    const count = (c: string) => result.split(c).length - 1;
-    if (count(open!) > count(close!) && result.startsWith(open!)) result = result.slice(1);
-    if (count(close!) > count(open!) && result.endsWith(close!)) result = result.slice(0, -1);
+  // [5, 8) is an interval.
+  for (const [open, close] of [
+    ["([", ")]"],
+    ["{", "}"],
+  ] as const) {
+    const count = (characters: string) => [...result].filter((c) => characters.includes(c)).length;
+    if (count(open) > count(close) && open.includes(result[0]!)) result = result.slice(1);
+    if (count(close) > count(open) && close.includes(result.at(-1)!)) result = result.slice(0, -1);
   }
   return result;
 }

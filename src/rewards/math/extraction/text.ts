@@ -11,8 +11,9 @@ export function withoutEnd(text: string, characters: string): string {
 export function plainWords(text: string): string {
   const words = text
     .slice(0, 4_000)
-    .replace(/\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|boxed|operatorname)\s?(?=\{)/g, "")
+    .replace(/\\(?:text(?!color)[a-z]*|emph|math(?:rm|bf|it|sf|tt|normal)|mbox|hbox|boxed|operatorname)\s?(?=\{)/g, "")
     .replace(/\\[,;:!> ]|\\(?:quad|qquad|left|right|displaystyle)\b|~/g, " ")
+    .replace(/\\&/g, "&")
     .replace(/["“”`]|\*\*/g, "")
     // Not nothing: \frac{1}{23} is no \frac{12}{3}.
     .replace(/\$|\\[()[\]]|[{}]/g, " ")
@@ -27,19 +28,35 @@ export function plainWords(text: string): string {
 export function sameText(a: string, b: string): boolean {
   const [x, y] = [essential(a), essential(b)];
   if (x === "" || y === "") return false;
-  return x === y || (isWords(x) && isWords(y) && x.toLowerCase() === y.toLowerCase());
+  return x === y || (isWords(x) && isWords(y) && withoutArticle(x) === withoutArticle(y));
 }
 
+/** Spellings of one sign. */
+const SPELLINGS: readonly (readonly [RegExp, string])[] = [
+  [/\\[dtc]frac(?![A-Za-z])/g, "\\frac"],
+  [/\\var(phi|epsilon|theta|rho|sigma|kappa)(?![A-Za-z])/g, "\\$1"],
+  [/\\(l|g|n)eq?(?:slant)?(?![A-Za-z])/g, "\\$1e"],
+  [/\\(?:mid|vert|lvert|rvert)(?![A-Za-z])\s?|∣/g, "|"],
+  [/\\(?:dots|ldots|cdots|dotsc|dotsb)(?![A-Za-z])|…|\.{3}/g, "\\dots"],
+  [/\\lbrace(?![A-Za-z])/g, "\\{"],
+  [/\\rbrace(?![A-Za-z])/g, "\\}"],
+];
+
 function essential(text: string): string {
-  const bare = text
-    .slice(0, 4_000)
-    .replace(/\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|boxed|operatorname)\s?\{([^{}]*)\}/g, " $1 ")
+  const spelled = SPELLINGS.reduce((result, [sign, one]) => result.replace(sign, one), text.slice(0, 4_000));
+  const bare = spelled
+    .replace(
+      /\\(?:text(?!color)[a-z]*|emph|math(?:rm|bf|it|sf|tt|normal)|mbox|hbox|boxed|operatorname)\s?\{([^{}]*)\}/g,
+      " $1 ",
+    )
     .replace(/\\[,;:!> ]|\\(?:quad|qquad|left|right|displaystyle)(?![A-Za-z])|~/g, " ")
     .replace(/(?<!\\)\$|\\[()[\]]/g, " ")
     .replace(/\s+/g, " ")
     .trim();
   const quoted = /^(?:\*\*|["“”`'])(.*?)(?:\*\*|["“”`'])$/.exec(bare)?.[1] ?? bare;
-  const ended = withoutEnd(quoted, ".。 ").trim();
+  const ended = withoutEnd(quoted, ".。 ")
+    .trim()
+    .replace(/(?<=\p{L}) (?=!+$)/u, "");
   // 100! is a number, "Yes!" a word.
   const exclaimed = ended.endsWith("!") && ended.length < 200 && /^(?:[^\d\\]*\p{L}{3}|yes|no)!+$/iu.test(ended);
   const words = exclaimed ? withoutEnd(ended, "! ") : ended;
@@ -50,6 +67,14 @@ function essential(text: string): string {
       .replace(/\s*,\s*(?!\d)|(?<!\d)\s*,\s*/g, ",")
   );
 }
+
+/** "An ellipse" is an ellipse; "A" by itself is a letter. */
+const withoutArticle = (words: string) =>
+  words
+    .toLowerCase()
+    .replace(/(?<=\d)(?:st|nd|rd|th)(?!\p{L})/gu, "")
+    .replace(/^(?:it|this|the (?:answer|series|sequence|integral|function|statement|limit)) (?:is )?(?=\p{L}{3})/u, "")
+    .replace(/^(?:an?|the) (?=\p{L}{3})/u, "");
 
 const isWords = (text: string) => /^[\p{L}\p{N} ,.'’-]+$/u.test(text) && /\p{L}\p{L}/u.test(text);
 

@@ -3,7 +3,7 @@
 import { minus } from "../algebra/matrix.ts";
 import { integer } from "../algebra/rational.ts";
 import { print } from "../print.ts";
-import { call, type Node, number, operation, symbol } from "../tree.ts";
+import { call, type Node, number, operation, some, substitute, symbol, symbols } from "../tree.ts";
 import { absolute, bracketed, bracketedAfter } from "./brackets.ts";
 import type { Cursor } from "./cursor.ts";
 import { fractionOrDerivative } from "./derivatives.ts";
@@ -15,7 +15,7 @@ import { power, script } from "./powers.ts";
 import { application, applied, geometric } from "./symbols.ts";
 import { additive, term } from "./terms.ts";
 import { type Token, unreadable } from "./tokens.ts";
-import { CURRENCIES } from "./units.ts";
+import { CURRENCIES } from "./unit-names.ts";
 import { ACCENTS, DRESS } from "./words.ts";
 
 const BINOMIALS = new Set(["binom", "dbinom", "tbinom"]);
@@ -45,9 +45,22 @@ export function atom(cursor: Cursor): Node {
       case "command":
         return command(cursor, token.name);
       case "text":
+        // "Yes, because 2 > 1" is Yes.
+        if (/^(?:yes|no|true|false)\b.*\b(?:because|since|as)\s*$/i.test(token.text)) {
+          let open = 0;
+          for (let next = cursor.peek(); next && !(next.type === "close" && open === 0); next = cursor.peek()) {
+            open += next.type === "open" ? 1 : next.type === "close" ? -1 : 0;
+            cursor.skip();
+          }
+        }
         return { kind: "text", text: token.text };
       case "unit":
         if (MONEY.has(token.name) && cursor.peek()?.type === "number") return withUnit(power(cursor), token.name);
+        // $-4.50
+        if (MONEY.has(token.name) && cursor.isSign("-") && cursor.peek(1)?.type === "number") {
+          cursor.skip();
+          return minus(withUnit(power(cursor), token.name));
+        }
         // "cm" is c·m where no value stands before it.
         if (/^[A-Za-z]+$/.test(token.name) && !MONEY.has(token.name) && token.name !== "degree")
           return [...token.name].map(symbol).reduce((a, b) => operation("*", a, b));
@@ -91,20 +104,29 @@ function command(cursor: Cursor, name: string): Node {
   if (name === "begin") return environment(cursor);
   if (Object.hasOwn(ACCENTS, name)) {
     const dressed = argument(cursor);
-    return dressed.kind === "number" && ACCENTS[name] === "vec"
-      ? dressed
-      : applied(cursor, `${ACCENTS[name]}:${print(dressed)}`);
+    if (dressed.kind === "number" && (ACCENTS[name] === "vec" || cursor.isSign("_"))) return dressed;
+    return (
+      (ACCENTS[name] === "bar" ? conjugate(dressed) : undefined) ??
+      applied(cursor, `${ACCENTS[name]}:${print(dressed)}`)
+    );
   }
-  if (DRESS.has(name)) return argument(cursor);
-  if (["textcolor", "color", "tag", "phantom", "hspace"].includes(name)) {
-    cursor.takeText();
-    return name === "textcolor" ? argument(cursor) : atom(cursor);
+  if (DRESS.has(name)) {
+    const dressed = argument(cursor);
+    // What is written under a brace names it.
+    if (name.endsWith("brace")) while (cursor.takeSign("_", "^")) script(cursor);
+    return dressed;
   }
   if (BIG_OPERATORS.has(name)) return bigOperator(cursor, name);
   if (name === "angle" || name === "triangle" || name === "measuredangle") return geometric(cursor, name);
   if (name === "e") return symbol("e");
   if (NO_VALUE.has(name) || name.endsWith("dots")) return unreadable(`\\${name} is no value`);
   return applied(cursor, `\\${name}`);
+}
+
+/** The conjugate of a complex number. */
+function conjugate(node: Node): Node | undefined {
+  const isComplex = symbols(node).size === 0 && some(node, (child) => child.kind === "symbol" && child.name === "i");
+  return isComplex ? substitute(node, "i", minus(symbol("i"))) : undefined;
 }
 
 /** A root behind its name, with the index in square brackets. */

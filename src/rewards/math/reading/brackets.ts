@@ -5,7 +5,7 @@ import { call, type Node, symbol } from "../tree.ts";
 import type { Cursor } from "./cursor.ts";
 import { relation, separated, union } from "./parse.ts";
 import { additive } from "./terms.ts";
-import { unreadable } from "./tokens.ts";
+import { type Token, unreadable } from "./tokens.ts";
 
 /** The arguments up to a closing bracket. */
 export function listUntil(cursor: Cursor, close: string): Node[] {
@@ -46,7 +46,7 @@ export function bracketed(cursor: Cursor, open: string): Node {
       cursor.skip();
       return open === "set" ? symbol("emptyset") : unreadable("braces are empty");
     }
-    const condition = open === "set" ? conditionSet(cursor) : undefined;
+    const condition = open === "set" ? (conditionSet(cursor) ?? valueSet(cursor)) : undefined;
     if (condition) return condition;
     const list = separated(cursor);
     cursor.expect(open);
@@ -75,6 +75,36 @@ function conditionSet(cursor: Cursor): Node | undefined {
   cursor.expect("set");
   return call("set of", symbol(bound.name), domain, condition);
 }
+
+/** {2k | k ∈ ℤ}: the values of a formula. */
+function valueSet(cursor: Cursor): Node | undefined {
+  const { peek, skip, isSign } = cursor;
+  const parts = (ahead: number) => {
+    const token = peek(ahead);
+    return isSign("|", ahead) || (token?.type === "relation" && token.op === ":");
+  };
+  let level = 0;
+  const found: number[] = [];
+  for (let ahead = 0; ahead < 80; ahead++) {
+    const token = peek(ahead);
+    if (!token) return undefined;
+    if (token.type === "open") level++;
+    else if (token.type === "close" && --level < 0) break;
+    else if (level === 0 && parts(ahead)) found.push(ahead);
+  }
+  // One | cannot be a pair of bars.
+  const declares = found.length === 1 && isDeclaration(peek(found[0]! + 1), peek(found[0]! + 2));
+  if (!declares) return undefined;
+  const value = cursor.insideBars(1, () => union(cursor));
+  if (!parts(0)) return unreadable("a condition is missing");
+  skip();
+  const condition = separated(cursor);
+  cursor.expect("set");
+  return call("values of", value, condition);
+}
+
+const isDeclaration = (letter: Token | undefined, relation: Token | undefined) =>
+  letter?.type === "symbol" && relation?.type === "relation" && relation.op === "in";
 
 /** Whether a | or : stands before the set closes. */
 function partsAhead({ peek }: Cursor): boolean {

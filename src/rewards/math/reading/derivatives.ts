@@ -1,5 +1,6 @@
 /** @file dy/dx is no fraction whose d could be cancelled. */
 
+import { quotient } from "../algebra/matrix.ts";
 import { call, type Node, operation, symbol } from "../tree.ts";
 import type { Cursor } from "./cursor.ts";
 import { power } from "./powers.ts";
@@ -20,7 +21,7 @@ export function fractionOrDerivative(top: Node, bottom: Node): Node {
   const mark = markOf(top);
   return mark !== undefined && mark === markOf(bottom) && bottom.kind === "operation"
     ? call("derivative", top, bottom)
-    : operation("/", top, bottom);
+    : quotient(top, bottom);
 }
 
 /** dy/dx on one line: what follows the stroke is d and the letter right behind it. */

@@ -46,7 +46,9 @@ export function functionOf(name: string, args: readonly Node[]): Node {
   const known = PREFIX_FUNCTIONS.has(name) || BRACKET_FUNCTIONS.has(name);
   const [least, most] = SEVERAL[name] ?? (name.endsWith(" base") ? [2, 64] : known ? [1, 1] : [1, 64]);
   if (args.length < least || args.length > most) return unreadable(`${name} has not ${args.length} arguments`);
-  const [first, ...others] = args;
+  // The largest of some and of the largest of others.
+  const isNested = (arg: Node) => (name === "max" || name === "min") && arg.kind === "call" && arg.name === name;
+  const [first, ...others] = args.flatMap((arg) => (isNested(arg) ? (arg as Node & { kind: "call" }).args : [arg]));
   // Of one set: \max S.
   if (first && others.length === 0 && (name === "min" || name === "max")) return call(`${name} of`, first);
   return first ? call(name, first, ...others) : unreadable(`${name} has no arguments`);

@@ -3,7 +3,8 @@
 import { withoutEnd } from "../extraction/text.ts";
 import { isHarmless, opensQualifier } from "./prose.ts";
 import { isSignToken, isValue, type Push, type Token } from "./tokens.ts";
-import { CURRENCIES, isUnit, measureOf } from "./units.ts";
+import { CURRENCIES } from "./unit-names.ts";
+import { isUnit, measureOf } from "./units.ts";
 import {
   BRACKET_FUNCTIONS,
   GREEK,
@@ -32,23 +33,37 @@ export function lexText(words: string, last: Token | undefined, push: Push, lex:
   else if (Object.hasOwn(CURRENCIES, text)) push({ type: "unit", name: CURRENCIES[text]! });
   else if (isValue(last) && scale !== undefined) push({ type: "scale", value: scale });
   else if (/^[A-Za-z]$/.test(text) && !(isValue(last) && isUnit(text))) push({ type: "symbol", name: text });
+  else if (last?.type === "number" && lower === "to") push({ type: "relation", op: ":" });
+  else if (isValue(last) && lower !== "negative" && Object.hasOwn(OPERATOR_WORDS, lower))
+    push({ type: "sign", sign: OPERATOR_WORDS[lower]! });
+  else if (lower === "mod") push({ type: "command", name: "bmod" });
+  else if (isValue(last) && isUnit(text)) push({ type: "text", text });
   else if (PREFIX_FUNCTIONS.has(text) || BRACKET_FUNCTIONS.has(text)) push({ type: "function", name: text });
   else if (/\d|^\s*\\?\$/.test(text) && text.length < 300 && !isExponentOfUnit(text))
     for (const token of lex(text)) push(token);
   else {
-    // "million dollars"
-    const first = /^(\w+)\s+(.+)$/.exec(text);
-    const leading = first && isValue(last) ? SCALE_WORDS[first[1]!.toLowerCase()] : undefined;
+    // "million dollars", "percent of them"
+    const first = isValue(last) ? /^(\w+|per cent)\s+(.+)$/.exec(text) : undefined;
+    const leading = first ? SCALE_WORDS[first[1]!.toLowerCase()] : undefined;
+    const percent = first && PERCENT_WORDS.has(first[1]!.toLowerCase().replace(" ", ""));
     if (leading) push({ type: "scale", value: leading });
-    push({ type: "text", text: leading ? first![2]! : text });
+    if (percent) push({ type: "sign", sign: "percent" });
+    push({ type: "text", text: leading || percent ? first![2]! : text });
   }
 }
 
+/** Operators in words, before a number. */
+const OPERATOR_WORDS: Readonly<Record<string, string>> = { negative: "-", minus: "-", plus: "+", times: "*" };
+
 /** "m/s^2" holds a digit, and is a unit. */
-const isExponentOfUnit = (text: string) =>
-  /^[A-Za-z°μ/·*\s^{}()-]*[23]?[A-Za-z/·*\s^{}()\d-]*$/.test(text) &&
-  /^[A-Za-z°μ]/.test(text) &&
-  measureOf(text) !== undefined;
+const isExponentOfUnit = (written: string) => {
+  const text = written.replace(/\\(?:cdot|times)(?![A-Za-z])|⋅/g, "·");
+  return (
+    /^[A-Za-z°μ/·*\s^{}()-]*[23]?[A-Za-z/·*\s^{}()\d-]*$/.test(text) &&
+    /^[A-Za-z°μ]/.test(text) &&
+    measureOf(text) !== undefined
+  );
+};
 
 /** A run of letters without a backslash. */
 export function lexWord(word: string, tokens: readonly Token[], space: boolean, push: Push, after: string): void {
@@ -57,8 +72,11 @@ export function lexWord(word: string, tokens: readonly Token[], space: boolean, 
   const afterUnit = isValue(last) || (last?.type === "word" && UNIT_PARTS.has(last.text));
   const afterSymbol = space && last?.type === "symbol" && word.length > 1;
   if (lower === "or" && /^ (?:so|thereabouts)/.test(after)) push({ type: "word", text: "about" });
+  else if (Object.hasOwn(OPERATOR_WORDS, lower) && /^\s*[\d\\]/.test(after))
+    push({ type: "sign", sign: OPERATOR_WORDS[lower]! });
+  else if (word === "to" && last?.type === "number" && /^\s*\d/.test(after)) push({ type: "relation", op: ":" });
   else if (lower === "and" || lower === "or") push({ type: "sign", sign: lower });
-  else if (PERCENT_WORDS.has(lower)) push({ type: "sign", sign: "percent" });
+  else if (PERCENT_WORDS.has(lower.replace(" ", ""))) push({ type: "sign", sign: "percent" });
   else if (word === "in" && last?.type === "symbol") push({ type: "relation", op: "in" });
   else if ((afterUnit || afterSymbol) && word.length > 1 && isUnit(word) && !after.startsWith("("))
     push({ type: "unit", name: word });

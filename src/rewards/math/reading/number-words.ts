@@ -1,5 +1,7 @@
 /** @file Numbers in words: forty-two, one hundred and twenty, 一百 is not among them. */
 
+import { add, integer, multiply, type Rational, ratio } from "../algebra/rational.ts";
+
 const UNITS_AND_TEENS =
   "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split(
     " ",
@@ -21,12 +23,31 @@ const LARGE: ReadonlyMap<string, bigint> = new Map([
 /** Whether a word is part of a number in words. */
 export const isNumberWord = (word: string): boolean => SMALL.has(word) || LARGE.has(word) || word === "hundred";
 
-/** The number that a text spells out, and nothing else. */
-export function numberInWords(text: string): bigint | undefined {
+const PARTS = "half third quarter fifth sixth seventh eighth ninth tenth".split(" ");
+const PART = new RegExp(`^(?:(.+?)[\\s-]+and[\\s-]+)?(a|an|[a-z]+)[\\s-]+(${PARTS.join("|")}|fourth|halve)s?$`);
+
+/** The number that a text spells out, and nothing else: forty-two, two-thirds, three and a half. */
+export function numberInWords(text: string): Rational | undefined {
   if (text.length > 200) return undefined;
   const lower = text.toLowerCase().trim();
   const sign = /^(?:negative|minus)\s/.test(lower) ? -1n : 1n;
-  const words = lower.replace(/^(?:negative|minus)\s/, "").split(/[\s-]+/);
+  const plain = lower.replace(/^(?:negative|minus)\s/, "");
+  const whole = wholeInWords(plain);
+  if (whole !== undefined) return integer(sign * whole);
+  if (plain === "half") return ratio(sign, 2n);
+  if (plain === "a dozen" || plain === "one dozen") return integer(12n * sign);
+  if (/^a (?:hundred|thousand|million)/.test(plain)) return numberInWords(lower.replace(/\ba /, "one "));
+  const [found, before, count, part] = PART.exec(plain) ?? [];
+  if (found === undefined) return undefined;
+  const top = /^an?$/.test(count!) ? 1n : SMALL.get(count!);
+  const base = before === undefined ? 0n : wholeInWords(before);
+  if (top === undefined || top === 0n || base === undefined) return undefined;
+  const bottom = part === "fourth" ? 4n : part === "halve" ? 2n : BigInt(PARTS.indexOf(part!) + 2);
+  return multiply(integer(sign), add(integer(base), ratio(top, bottom)));
+}
+
+function wholeInWords(text: string): bigint | undefined {
+  const words = text.split(/[\s-]+/);
   let [total, group, last] = [0n, 0n, -1n];
   for (const [i, word] of words.entries()) {
     if (word === "and" && i > 0 && i < words.length - 1) continue;
@@ -45,5 +66,5 @@ export function numberInWords(text: string): bigint | undefined {
       last = -1n;
     } else return undefined;
   }
-  return sign * (total + group);
+  return total + group;
 }

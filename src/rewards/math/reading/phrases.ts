@@ -22,7 +22,7 @@ export function skipIntroduction({ peek, skip }: Cursor): void {
     const approximately = token.type === "relation" && (token.op === "~" || (ahead > 0 && token.op === "="));
     if (!approximately && !(word !== undefined && isIntroduction(word))) break;
   }
-  if (ahead > 0 && peek(ahead)) skip(ahead);
+  if (ahead > 0 && peek(ahead) && peek(ahead)!.type !== "close") skip(ahead);
 }
 
 /** Words after a value, which must say nothing: "12 apples". */
@@ -39,6 +39,8 @@ export function skipNouns({ peek, skip }: Cursor): void {
   skip(ahead);
 }
 
+const OPENS_REASON = /^\s*,?\s*\(?\s*(?:since|because)\b/i;
+
 /** "for all x ∈ ℝ" and "where c is a constant", to the end of the answer. */
 export function skipQualifier({ peek, skip }: Cursor): boolean {
   let words = "";
@@ -47,6 +49,16 @@ export function skipQualifier({ peek, skip }: Cursor): boolean {
   if (!(peek()?.type === "command" && (peek() as { name: string }).name === "forall")) {
     for (let token = peek(ahead); token && wordOf(token) !== undefined; token = peek(++ahead))
       words += ` ${wordOf(token)}`;
+    if (OPENS_REASON.test(words)) {
+      // "(since x > 0)": nothing that follows is the answer.
+      let open = words.split("(").length - words.split(")").length;
+      for (let token = peek(ahead); token; token = peek(++ahead)) {
+        if (token.type === "open") open++;
+        else if (token.type === "close" && --open < 0) break;
+      }
+      skip(ahead);
+      return true;
+    }
     if (!opensQualifier(words)) return false;
   }
   let depth = 0;
@@ -67,7 +79,7 @@ export function unitOf(cursor: Cursor, value: Node): Node | undefined {
   const { peek, skip } = cursor;
   const token = peek();
   if (token?.type === "text") {
-    if (opensQualifier(token.text)) return undefined;
+    if (opensQualifier(token.text) || OPENS_REASON.test(token.text)) return undefined;
     const text = /^\s*\((.*)\)\s*$/s.exec(token.text)?.[1] ?? token.text;
     if (!isHarmless(text.replace(/\^?\{?-?\d\}?/g, (digits) => (measureOf(text) ? "" : digits))))
       return unreadable("the words after the value change it");
@@ -100,7 +112,9 @@ export function unitAfter(cursor: Cursor, left: Quantity): Quantity | undefined 
   if (!stroke && !times) return undefined;
   const token = peek(1);
   const name = token?.type === "unit" || token?.type === "symbol" ? token.name : wordOf(token);
-  if (name === undefined || !token || (times && (token.type === "symbol" || !measureOf(name)))) return undefined;
+  if (name === undefined || !token || (times && !measureOf(name))) return undefined;
+  // x of 5 cm · x is no unit.
+  if (times && token.type === "symbol" && !measureOf(left.unit)) return undefined;
   if (token.type === "symbol" && !isUnit(name)) return undefined;
   skip(2);
   const exponent = takeSign("^") ? `^${print(script(cursor))}` : "";

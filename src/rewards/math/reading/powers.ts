@@ -8,6 +8,7 @@ import { argument, atom } from "./atoms.ts";
 import type { Cursor } from "./cursor.ts";
 import { unitOf } from "./phrases.ts";
 import { applied, subscripted } from "./symbols.ts";
+import type { Token } from "./tokens.ts";
 
 /** An atom with its exponents; a^b^c is a^(b^c). */
 export function power(cursor: Cursor): Node {
@@ -24,6 +25,11 @@ export function power(cursor: Cursor): Node {
         while (takeSign("'")) base = base.kind === "symbol" ? symbol(`${base.name}'`) : call("derivative", base);
         if (wrapped) cursor.expect("{");
         if (base.kind === "symbol") base = applied(cursor, base.name);
+      } else if (wrapped && base.kind === "symbol" && isOrder(cursor)) {
+        // f^{(2)} is a derivative.
+        const order = cursor.peek(2) as Token & { type: "number" };
+        skip(5);
+        base = applied(cursor, `${base.name}^(${order.text})`);
       } else {
         const exponent = exponentAt(cursor);
         base = inverseFunction(cursor, base, exponent) ?? raised(base, exponent);
@@ -33,6 +39,10 @@ export function power(cursor: Cursor): Node {
     return base;
   });
 }
+
+/** {(2)} */
+const isOrder = ({ peek, isBracket }: Cursor) =>
+  isBracket("open", "(", 1) && peek(2)?.type === "number" && isBracket("close", ")", 3) && isBracket("close", "{", 4);
 
 /** °C and °F, the letter in text or not. */
 function temperature({ peek, skip }: Cursor): string | undefined {
@@ -52,6 +62,9 @@ function exponentAt(cursor: Cursor): Node {
 }
 
 function raised(base: Node, exponent: Node): Node {
+  // (1, 2)^T is a column.
+  const isTransposed = exponent.kind === "symbol" && ["T", "\\top", "\\intercal"].includes(exponent.name);
+  if (base.kind === "sequence" && isTransposed) return { kind: "matrix", rows: base.items.map((item) => [item]) };
   if (base.kind === "matrix") return matrixPower(base.rows, exponent);
   return base.kind === "quantity" && base.unit !== "degree"
     ? { ...base, unit: `${base.unit}^${print(exponent)}` }
@@ -70,7 +83,7 @@ function inverseFunction(cursor: Cursor, base: Node, exponent: Node): Node | und
 export function script(cursor: Cursor): Node {
   return cursor.nested(() => {
     const { peek, skip, takeSign, isBracket, isSign } = cursor;
-    if (isBracket("open", "{")) return argument(cursor);
+    if (isBracket("open", "{")) return nameOfFunction(cursor) ?? argument(cursor);
     const sign = takeSign("+", "-");
     if (sign) return sign === "-" ? minus(script(cursor)) : script(cursor);
     if (isSign("*")) {
@@ -82,8 +95,16 @@ export function script(cursor: Cursor): Node {
   });
 }
 
+/** v_{\max} */
+function nameOfFunction({ peek, skip, isBracket }: Cursor): Node | undefined {
+  const token = peek(1);
+  if (token?.type !== "function" || !isBracket("close", "{", 2)) return undefined;
+  skip(3);
+  return { kind: "text", text: token.name };
+}
+
 function postfixed(cursor: Cursor, value: Node): Node {
-  const { peek, skip, takeSign, isCommand } = cursor;
+  const { peek, skip, takeSign, isBracket, isCommand } = cursor;
   let node = value;
   for (;;) {
     const token = peek();
@@ -100,12 +121,18 @@ function postfixed(cursor: Cursor, value: Node): Node {
       } else if (token.sign === "_") {
         const digits = writtenDigits(cursor);
         skip();
-        node = subscripted(cursor, node, digits);
+        // x^2_1 is x_1^2.
+        const base =
+          node.kind === "operation" && node.op === "^" && node.left.kind === "symbol" && !isBracket("close", ")", -2);
+        node =
+          base && node.kind === "operation"
+            ? operation("^", subscripted(cursor, node.left), node.right)
+            : subscripted(cursor, node, digits);
       } else return node;
     } else if (token?.type === "scale") {
       skip();
       node = product(node, number(integer(token.value)));
-    } else if (isCommand("degree") || isCommand("circ")) {
+    } else if (isCommand("degree") || (isCommand("circ") && !isOperand(peek(1)))) {
       skip();
       node = { kind: "quantity", value: node, unit: "degree" };
     } else {
@@ -116,9 +143,15 @@ function postfixed(cursor: Cursor, value: Node): Node {
   }
 }
 
+/** Whether a token begins what f ∘ g goes on with. */
+const isOperand = (token: Token | undefined) =>
+  token !== undefined && ["symbol", "function", "number", "open"].includes(token.type);
+
 /** The digits before the cursor as they were written, in brackets or not: (2516)_8. */
 function writtenDigits({ peek, isBracket }: Cursor): string | undefined {
-  const wrapped = isBracket("close", ")", -1) && isBracket("open", "(", -3);
+  const wrapped =
+    (isBracket("close", ")", -1) && isBracket("open", "(", -3)) ||
+    (isBracket("close", "{", -1) && isBracket("open", "{", -3));
   const token = peek(wrapped ? -2 : -1);
   return token?.type === "number" ? token.text : undefined;
 }

@@ -95,6 +95,8 @@ export const BRACKETS: Record<string, ["open" | "close", string]> = {
   rceil: ["close", "ceil"],
   langle: ["open", "angle"],
   rangle: ["close", "angle"],
+  "⟨": ["open", "angle"],
+  "⟩": ["close", "angle"],
 };
 
 /** Characters that are symbols. */

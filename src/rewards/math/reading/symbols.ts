@@ -66,7 +66,10 @@ export function subscripted(cursor: Cursor, node: Node, digits?: string): Node {
   if (node.kind !== "number") return call("index", node, index);
   if (digits === undefined) return unreadable("a subscript stands alone");
   const inWords = index.kind === "text" ? numberInWords(index.text) : undefined;
-  return { kind: "based", digits: digits.replace(/^0+(?=\d)/, ""), base: `${inWords ?? print(index)}` };
+  const base = inWords && inWords.d === 1n ? `${inWords.n}` : print(index);
+  // Base ten is how numbers are written.
+  if (base === "10" && /^\d+$/.test(digits)) return node;
+  return { kind: "based", digits: digits.replace(/^0+(?=\d)/, ""), base };
 }
 
 /** sin x, log_2(x), max(a, b), with exponents before the argument. */

@@ -1,11 +1,13 @@
 /** @file Sums, products and signs. */
 
 import { minus, product, quotient, sum } from "../algebra/matrix.ts";
+import { compound } from "../comparison/quantities.ts";
 import { call, type Node } from "../tree.ts";
 import type { Cursor } from "./cursor.ts";
 import { isDifferential, quotientOfDifferentials } from "./derivatives.ts";
 import { unitAfter } from "./phrases.ts";
 import { power } from "./powers.ts";
+import { unreadable } from "./tokens.ts";
 import { ACCENTS, DRESS } from "./words.ts";
 
 const ATOM_COMMANDS: ReadonlySet<string> = new Set(
@@ -33,21 +35,35 @@ function withoutElements(sign: string, left: Node, right: Node): Node | undefine
   return isSet ? { kind: "union", op: "difference", items: [left, right] } : undefined;
 }
 
+/** Of vectors × is no ·. */
+const isVector = (node: Node) => node.kind === "symbol" && (node.name === "nabla" || node.name.startsWith("vec:"));
+
 /** Factors with and without signs between them. */
 export function term(cursor: Cursor): Node {
-  const { skip, takeSign, isCommand } = cursor;
+  const { peek, skip, takeSign, isSign, isCommand } = cursor;
   let left = signed(cursor);
   for (;;) {
     const unit = left.kind === "quantity" ? unitAfter(cursor, left) : undefined;
     if (unit) left = unit;
-    else if (takeSign("*")) left = product(left, signed(cursor));
-    else if (takeSign("/"))
+    else if (isSign("*")) {
+      const isCross = (peek() as { cross?: true }).cross === true;
+      skip();
+      const right = signed(cursor);
+      left = isCross && isVector(left) ? call("cross", left, right) : product(left, right);
+    } else if (isCommand("circ")) {
+      skip();
+      left = call("composition", left, signed(cursor));
+    } else if (takeSign("/"))
       left = isDifferential(left) ? quotientOfDifferentials(cursor, left) : quotient(left, signed(cursor));
     else if (isCommand("bmod") || isCommand("mod")) {
       skip();
       left = call("mod", left, signed(cursor));
-    } else if (beginsFactor(cursor)) left = product(left, power(cursor));
-    else return left;
+    } else if (beginsFactor(cursor)) {
+      const isNumber = cursor.peek()?.type === "number";
+      const right = power(cursor);
+      if (left.kind === "quantity" && isNumber && !compound(left, right)) return unreadable("words part two numbers");
+      left = compound(left, right) ?? product(left, right);
+    } else return left;
   }
 }
 

@@ -9,7 +9,7 @@ export type Token = { space: boolean } & (
   | { type: "function"; name: string }
   | { type: "relation"; op: Relation }
   /** + - * / ^ _ ! | & , ; and newline, percent, pm, mp, union, intersection, difference, norm, ', and, or */
-  | { type: "sign"; sign: string }
+  | { type: "sign"; sign: string; cross?: true }
   /** ( [ { for groups, set for \{, and floor, ceil, angle */
   | { type: "open" | "close"; bracket: string }
   | { type: "command"; name: string }

@@ -2,6 +2,7 @@
 
 import type { Rational } from "../algebra/rational.ts";
 import * as Q from "../algebra/rational.ts";
+import { AMBIGUOUS, DEFINITIONS, PREFIXED, PREFIXES } from "./unit-names.ts";
 
 /** A product of powers of base units and a factor. */
 export type Measure = { dimensions: ReadonlyMap<string, number>; factor: Rational };
@@ -11,114 +12,12 @@ const rational = (decimal: string): Rational => {
   return Q.ratio(BigInt(whole + fraction), 10n ** BigInt(fraction.length));
 };
 
-/** Names of each unit after what one holds: a number and a base unit, or a formula of units. */
-const DEFINITIONS: readonly (readonly [string, string])[] = [
-  ["0.000000001 length", "nm nanometer nanometers nanometre nanometres 纳米"],
-  ["0.000001 length", "μm um micrometer micrometers micron microns 微米"],
-  ["0.001 length", "mm millimeter millimeters millimetre millimetres 毫米"],
-  ["0.01 length", "cm centimeter centimeters centimetre centimetres cms 厘米 см"],
-  ["0.1 length", "dm decimeter decimeters decimetre decimetres 分米 дм"],
-  ["1 length", "m meter meters metre metres 米 м"],
-  ["1000 length", "km kilometer kilometers kilometre kilometres kms 千米 公里 км"],
-  ["0.0254 length", "in inch inches"],
-  ["0.3048 length", "ft foot feet"],
-  ["0.9144 length", "yd yard yards"],
-  ["1609.344 length", "mi mile miles"],
-  ["0.001 time", "ms millisecond milliseconds"],
-  ["1 time", "s sec secs second seconds 秒 秒钟"],
-  ["60 time", "min mins minute minutes 分钟"],
-  ["3600 time", "h hr hrs hour hours 小时"],
-  ["86400 time", "day days 天"],
-  ["604800 time", "wk week weeks 周"],
-  ["2629800 time", "month months 个月"],
-  ["31557600 time", "yr yrs year years"],
-  ["0.001 gram", "mg milligram milligrams 毫克"],
-  ["1 gram", "g gram grams 克"],
-  ["1000 gram", "kg kgs kilogram kilograms kilo kilos 千克 公斤 кг"],
-  ["1000000 gram", "tonne tonnes ton tons 吨"],
-  ["28.349523125 gram", "oz ounce ounces"],
-  ["453.59237 gram", "lb lbs pound pounds"],
-  ["1 angle", "degree degrees deg ° 度"],
-  ["1 radian", "rad rads radian radians"],
-  ["1 dollar", "dollar dollars USD usd bucks buck"],
-  ["0.01 dollar", "cent cents ¢"],
-  ["1 euro", "euro euros EUR"],
-  ["1 sterling", "GBP sterling"],
-  ["0.01 sterling", "pence"],
-  ["1 yuan", "yuan RMB CNY 元 人民币"],
-  ["1 yen", "JPY yen"],
-  ["1 rupee", "rupee rupees INR Rs Rs. rs"],
-  ["1 ruble", "ruble rubles rouble roubles RUB руб рублей"],
-  ["1 won", "KRW"],
-  ["1 unit", "unit units 单位"],
-  ["1 celsius", "celsius Celsius °C ℃ 摄氏度"],
-  ["1 fahrenheit", "fahrenheit Fahrenheit °F ℉"],
-  ["1 kelvin", "K kelvin kelvins"],
-  ["1 ampere", "A amp amps ampere amperes"],
-  ["1 mole", "mol mole moles"],
-  ["1 turn", "rpm"],
-  ["cm^3", "ml mL cc milliliter milliliters millilitre millilitres 毫升"],
-  ["dm^3", "l L liter liters litre litres 升"],
-  ["3.785411784 L", "gal gallon gallons"],
-  ["0.473176473 L", "pint pints"],
-  ["0.946352946 L", "quart quarts"],
-  ["0.2365882365 L", "cup cups"],
-  ["4046.8564224 m^2", "acre acres"],
-  ["10000 m^2", "ha hectare hectares 公顷"],
-  ["mile/hour", "mph"],
-  ["km/hour", "kph kmh kmph"],
-  ["kg*m/s^2", "N newton newtons"],
-  ["1000 N", "kN"],
-  ["N*m", "J joule joules"],
-  ["1000 J", "kJ"],
-  ["J/s", "W watt watts"],
-  ["1000 W", "kW"],
-  ["3600000 J", "kWh"],
-  ["N/m^2", "Pa pascal pascals"],
-  ["1000 Pa", "kPa"],
-  ["1000000 Pa", "MPa"],
-  ["101325 Pa", "atm"],
-  ["A*s", "C coulomb coulombs"],
-  ["J/C", "V volt volts"],
-  ["V/A", "ohm ohms Ω"],
-  ["V*s/m^2", "T tesla"],
-  ["s^-1", "Hz hertz"],
-  ["1000 Hz", "kHz"],
-  ["1000000 Hz", "MHz"],
-  ["1000000000 Hz", "GHz"],
-  ["1 electronvolt", "eV"],
-  ["1000000 eV", "MeV"],
-  ["1000000000 eV", "GeV"],
-];
-
 const known = new Map<string, Measure>();
+
+const rationalPower10 = (size: number): Rational => Q.power(Q.integer(10), Math.round(Math.log10(size)));
 
 /** Whether a word is a unit by itself. */
 export const isUnit = (word: string): boolean => known.has(word);
-
-/** Units that stand before their number. */
-export const CURRENCIES: Readonly<Record<string, string>> = {
-  "€": "euro",
-  "£": "sterling",
-  "₹": "rupee",
-  "₽": "ruble",
-  "₩": "KRW",
-  "¢": "cent",
-  // Of two countries.
-  "¥": "¥",
-  "￥": "¥",
-  US$: "dollar",
-  USD: "dollar",
-  EUR: "euro",
-  GBP: "sterling",
-  INR: "rupee",
-  CNY: "yuan",
-  RMB: "yuan",
-  JPY: "yen",
-  RUB: "ruble",
-  Rs: "rupee",
-  "Rs.": "rupee",
-};
 
 const EXPONENT_WORDS: Readonly<Record<string, number>> = {
   square: 2,
@@ -209,6 +108,13 @@ for (const [definition, names] of DEFINITIONS) {
   const base = readMeasure(rest!) ?? { dimensions: new Map([[rest!, 1]]), factor: Q.ONE };
   const measure = { ...base, factor: Q.multiply(base.factor, rational((factor ?? "1").trim())) };
   for (const name of names.split(" ")) known.set(name, measure);
+}
+
+for (const unit of PREFIXED) {
+  const base = known.get(unit);
+  for (const [prefix, size] of Object.entries(PREFIXES))
+    if (base && !known.has(prefix + unit) && !AMBIGUOUS.has(prefix + unit))
+      known.set(prefix + unit, { ...base, factor: Q.multiply(base.factor, rationalPower10(size)) });
 }
 
 /** Whether two units measure the same kind of thing. Without saying which, a unit is of any kind, and a degree of any scale. */

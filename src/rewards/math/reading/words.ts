@@ -89,16 +89,16 @@ export const RELATIONS: Readonly<Record<string, Relation>> = {
 export const LAYOUT: ReadonlySet<string> = table(`
   left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr middle displaystyle textstyle scriptstyle
   limits nolimits quad qquad thinspace enspace hfill hskip space nonumber null relax rm bf it sf tt cal large Large
-  small normalsize mathstrut strut noindent centering bullet checkmark blacksquare square Box qed`);
+  LARGE huge Huge tiny scriptsize footnotesize scriptscriptstyle small normalsize mathstrut strut noindent centering bullet checkmark blacksquare square Box qed`);
 
 /** Commands that only dress their argument. */
 export const DRESS: ReadonlySet<string> = table(`
-  boxed fbox mathbf boldsymbol bm mathit mathsf mathtt mathnormal underline cancel bcancel mathop mathbin mathrel
-  mathord ensuremath displaylines emph framebox pmb smash`);
+  boxed fbox mathbf boldsymbol bold bm mathit mathsf mathtt mathnormal underline underbrace overbrace mathop mathbin mathrel
+  mathord ensuremath displaylines framebox pmb smash`);
 
 /** Commands whose argument is words. */
 export const TEXT_COMMANDS: ReadonlySet<string> = table(
-  "text mbox hbox textbf textit textrm textsf texttt textnormal textup textsc mathrm operatorname mathord rm",
+  "text emph mbox hbox textbf textit textrm textsf texttt textnormal textup textsc mathrm operatorname mathord rm",
 );
 
 /** Accents, which make another symbol of their argument. */
@@ -125,7 +125,7 @@ export const ACCENTS: Readonly<Record<string, string>> = {
 /** Words around a unit that are part of it. */
 export const UNIT_PARTS: ReadonlySet<string> = table("square sq cubic cu per squared cubed");
 
-export const PERCENT_WORDS: ReadonlySet<string> = table("percent pct percentage percents");
+export const PERCENT_WORDS: ReadonlySet<string> = table("percent pct percentage percents percentages");
 
 export const SCALE_WORDS: Readonly<Record<string, bigint>> = {
   hundred: 100n,

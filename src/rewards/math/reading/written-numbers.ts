@@ -7,7 +7,7 @@ import { type Push, Unreadable } from "./tokens.ts";
 
 /** Digits in groups of three, parted by commas, spaces, apostrophes or low lines; twos and a three as in India. */
 const GROUPED =
-  /[1-9]\d{0,2}(?:(?:(?:,|\{,\}|,\\!\s?|\\!,|,\s?\\!|'|_)\d{3})+|(?:\\[,;: ]\s?\d{3})+|(?:[ \u00a0\u2009\u202f]\d{3})+)(?!\d)(?:\.\d+)?/y;
+  /[1-9]\d{0,2}(?:(?:(?:,|\{,\}|\\!\s?,\s?\\!\s?|,\\!\s?|\\!,|,\s?\\!|'|_|~|\\text\{,\})\d{3})+|(?:\\[,;: ]\s?\d{3})+|(?:[ \u00a0\u2009\u202f]\d{3})+)(?!\d)(?:\.\d+)?/y;
 const GROUPED_IN_TWOS = /[1-9]\d?(?:,\d{2})+,\d{3}(?![\d,])(?:\.\d+)?/y;
 const GROUPED_IN_BRACKETS = /[1-9]\d{0,2}(?:(?:\{,\}|,\\!\s?)\d{3})+(?!\d)(?:\.\d+)?/y;
 /** With full stops between the groups: a decimal comma or a second full stop shows it. */

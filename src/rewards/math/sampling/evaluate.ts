@@ -1,11 +1,12 @@
 /** @file The value of a tree at a point: exact where arithmetic allows it, otherwise complex with a bound of its error. */
 
-import { onRationals } from "../algebra/exact.ts";
 import type { Rational } from "../algebra/rational.ts";
 import * as Q from "../algebra/rational.ts";
-import { Beyond, type Budget } from "../limits.ts";
-import type { Node } from "../tree.ts";
+import type { Budget } from "../limits.ts";
+import { measureOf } from "../reading/units.ts";
+import { type Node, symbols } from "../tree.ts";
 import { over, plus, power, present, real, size, times, UNDEFINED, type Value } from "./complex.ts";
+import { exactly } from "./exact-values.ts";
 import { functionValue } from "./functions.ts";
 
 /** Where to evaluate: values of symbols, exact doubles. */
@@ -19,7 +20,20 @@ export type Point = {
 };
 
 /** Functions that jump, which double arithmetic may put on the wrong side. */
-const EXACT = new Set(["floor", "ceil", "sgn", "mod", "gcd", "lcm", "abs", "min", "max", "factorial", "binom"]);
+const EXACT = new Set([
+  "floor",
+  "ceil",
+  "sgn",
+  "mod",
+  "gcd",
+  "lcm",
+  "abs",
+  "min",
+  "max",
+  "factorial",
+  "double factorial",
+  "binom",
+]);
 
 /** The most terms of a sum or product. */
 const TERMS = 60;
@@ -39,16 +53,18 @@ function valueOfNode(node: Node, point: Point): Value {
     case "number":
       return ofRational(node.value, point);
     case "symbol": {
+      // The letter of a sum may be i.
+      const value = point.symbols.get(node.name);
+      if (value !== undefined) return real(value, 0);
       if (node.name === "i") return { re: 0, im: 1, error: 0 };
       if (node.name === "pi") return real(Math.PI);
-      if (node.name === "e") return real(Math.E);
-      const value = point.symbols.get(node.name);
-      return value === undefined ? UNDEFINED : real(value, 0);
+      return node.name === "e" ? real(Math.E) : UNDEFINED;
     }
     case "percent":
       return times(at(node.value), real(0.01));
     case "quantity":
-      return node.unit === "degree" ? times(at(node.value), real(Math.PI / 180)) : at(node.value);
+      if (node.unit === "degree") return times(at(node.value), real(Math.PI / 180));
+      return measureOf(node.unit) ? UNDEFINED : at(node.value);
     case "operation":
       if (node.op === "+") return plus(at(node.left), at(node.right));
       if (node.op === "*") return times(at(node.left), at(node.right));
@@ -56,6 +72,7 @@ function valueOfNode(node: Node, point: Point): Value {
       return power(at(node.left), at(node.right), point);
     case "call": {
       if (node.name === "sum" || node.name === "prod") return series(node, point);
+      if (isOfComplex(node)) return UNDEFINED;
       const exact = EXACT.has(node.name) ? exactly(node, point) : undefined;
       if (exact) return ofRational(exact, point);
       const [first, ...others] = node.args;
@@ -66,43 +83,16 @@ function valueOfNode(node: Node, point: Point): Value {
   }
 }
 
+/** Letters are taken for real numbers, but not where Re, Im or arg says that they are none, nor z and w in |z|. */
+function isOfComplex(node: Node & { kind: "call" }): boolean {
+  if (node.name === "Re" || node.name === "Im" || node.name === "arg") return symbols(node).size > 0;
+  return node.name === "abs" && [...symbols(node)].some((name) => /^[zw](?:_|$)/.test(name));
+}
+
 function ofRational(value: Rational, point: Point): Value {
   // A double holds 53 bits of it.
   if (Q.bits(value.n) > 48 || Q.bits(value.d) > 48) point.wide = true;
   return present(value.d === 1n ? real(Q.toNumber(value), 0) : real(Q.toNumber(value)), value.n === 0n);
-}
-
-/** The value as a fraction, where only arithmetic and exact functions stand between numbers. */
-function exactly(node: Node, point: Point): Rational | undefined {
-  try {
-    return rationalAt(node, point);
-  } catch (error) {
-    if (error instanceof RangeError || error instanceof Beyond) return undefined;
-    throw error;
-  }
-}
-
-function rationalAt(node: Node, point: Point): Rational | undefined {
-  point.budget.spend(1);
-  if (node.kind === "number") return node.value;
-  if (node.kind === "symbol") {
-    const value = point.symbols.get(node.name);
-    if (value === undefined) return undefined;
-    const scaled = value * 2 ** 20;
-    return Number.isSafeInteger(scaled) ? Q.ratio(BigInt(scaled), 2n ** 20n) : undefined;
-  }
-  if (node.kind === "call") {
-    const values = node.args.map((arg) => rationalAt(arg, point));
-    if (!values.every((value) => value !== undefined)) return undefined;
-    return onRationals(node.name, values, values.every(Q.isInteger));
-  }
-  if (node.kind !== "operation") return undefined;
-  const [a, b] = [rationalAt(node.left, point), rationalAt(node.right, point)];
-  if (!a || !b) return undefined;
-  if (node.op === "+") return Q.add(a, b);
-  if (node.op === "*") return Q.multiply(a, b);
-  if (node.op === "/") return Q.divide(a, b);
-  return Q.isInteger(b) && Q.abs(b).n <= 64n ? Q.power(a, Number(b.n / b.d)) : undefined;
 }
 
 /** Σ and Π with bounds that are whole numbers at the point. */

@@ -26,6 +26,8 @@ export type Sample = {
   kinks: readonly Node[];
   /** Whether an expression jumps, or has several laws. */
   piecewise: boolean;
+  /** Whether an expression counts: factorials, binomials and the like. */
+  discrete: boolean;
 };
 
 /** Points for the symbols of some trees. */
@@ -33,7 +35,7 @@ export function samplePoints(nodes: readonly Node[], budget: Budget): Sample {
   const names = new Set<string>();
   for (const node of nodes) symbols(node, names);
   const at = (symbols: ReadonlyMap<string, number>): Point => ({ symbols, budget, complex: false, wide: false });
-  if (names.size === 0) return { first: [at(new Map())], further: [], kinks: [], piecewise: false };
+  if (names.size === 0) return { first: [at(new Map())], further: [], kinks: [], piecewise: false, discrete: false };
   const counted = countedNames(nodes);
   const first = Array.from({ length: FIRST }, (_, i) => {
     const values = new Map<string, number>();
@@ -62,7 +64,7 @@ export function samplePoints(nodes: readonly Node[], budget: Budget): Sample {
     }
   }
   const piecewise = kinks.some(({ sided }) => sided) || has(STEPS);
-  return { first: first.map(at), further: further.map(at), kinks: passing, piecewise };
+  return { first: first.map(at), further: further.map(at), kinks: passing, piecewise, discrete: has(DISCRETE) };
 }
 
 // Dyadic numbers are exact doubles.

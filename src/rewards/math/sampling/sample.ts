@@ -4,7 +4,8 @@ import type { Budget } from "../limits.ts";
 import type { Node } from "../tree.ts";
 import { agree, type Value } from "./complex.ts";
 import { evaluate, type Point } from "./evaluate.ts";
-import { samplePoints } from "./points.ts";
+import { agreeExactly } from "./exact-values.ts";
+import { type Sample, samplePoints } from "./points.ts";
 
 const NEEDED = 3;
 
@@ -15,10 +16,11 @@ const NEEDED = 3;
  * differ; undefined where it cannot tell.
  */
 export function agreeBySampling(a: Node, b: Node, budget: Budget): boolean | undefined {
-  const { first, further, kinks, piecewise } = samplePoints([a, b], budget);
+  const sample = samplePoints([a, b], budget);
+  const { first, further, kinks } = sample;
   const agreed: Point[] = [];
   for (const [i, point] of first.entries()) {
-    const same = agreeAt(a, b, point, piecewise, first.length > 1 && i >= first.length / 2);
+    const same = agreeAt(a, b, point, sample, first.length > 1 && i >= first.length / 2);
     if (same === false) return false;
     if (point.wide) return undefined;
     if (same) agreed.push(point);
@@ -26,7 +28,7 @@ export function agreeBySampling(a: Node, b: Node, budget: Budget): boolean | und
   if (agreed.length < Math.min(NEEDED, first.length)) return undefined;
   let seen = 0;
   for (const point of further) {
-    const same = agreeAt(a, b, point, piecewise, true);
+    const same = agreeAt(a, b, point, sample, true);
     if (same === false) return false;
     if (!same) continue;
     seen++;
@@ -37,13 +39,17 @@ export function agreeBySampling(a: Node, b: Node, budget: Budget): boolean | und
 }
 
 /** Whether two values are the same. `loose`: where a root or logarithm of a negative number was taken, its branch is a convention. */
-function agreeAt(a: Node, b: Node, point: Point, piecewise: boolean, loose: boolean): boolean | undefined {
+function agreeAt(a: Node, b: Node, point: Point, sample: Sample, loose: boolean): boolean | undefined {
+  // Whole numbers grow beyond what doubles hold.
+  const exact = sample.discrete ? agreeExactly(a, b, point) : undefined;
+  if (exact !== undefined) return exact;
   const x = evaluate(a, point);
   const complex = point.complex;
   point.complex = false;
   const y = evaluate(b, point);
   // √|x| has values where √x has none.
-  if (piecewise && complex !== point.complex && isKnown(x) && isKnown(y) && (x.im === 0) !== (y.im === 0)) return false;
+  if (sample.piecewise && complex !== point.complex && isKnown(x) && isKnown(y) && (x.im === 0) !== (y.im === 0))
+    return false;
   const branched = complex || point.complex;
   point.complex = branched;
   if (branched && loose) return undefined;

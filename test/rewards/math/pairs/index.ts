@@ -2,9 +2,11 @@
 
 import { seededRandom } from "../../../../src/core/random.ts";
 import { gradeMath } from "../../../../src/rewards/math/index.ts";
+import { claims, opposites } from "./claims.ts";
 import { bounds, kinks, marks, steps, sums } from "./functions.ts";
 import { fractions, units, wholeNumbers } from "./numbers.ts";
 import type { Maker, Pair } from "./pair.ts";
+import { bases, cases, compounds, measuredFormulas, vectors } from "./quantities.ts";
 import { choices, denials, equations, exceptions, lists, sets } from "./statements.ts";
 
 const MAKERS: Readonly<Record<string, Maker>> = {
@@ -22,6 +24,13 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   equations,
   lists,
   denials,
+  claims,
+  opposites,
+  "measured formulas": measuredFormulas,
+  compounds,
+  bases,
+  vectors,
+  cases,
 };
 
 export type Count = { pairs: number; equal: number; missed: number; wrong: number };
