@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { stringify } from "yaml";
 import { readTables, type Table } from "../../src/data/tables.ts";
 import { readTraces, type Trace } from "../../src/data/traces.ts";
-import { distill, withEnvironment } from "../support/cli.ts";
+import { distill, startDistill, withEnvironment } from "../support/cli.ts";
 import { MODELS, STORIES_TEACHER, storiesRecipe } from "../support/recipes.ts";
 import { type Asked, answerOf, type Manners, startServer, type TestServer } from "../support/server.ts";
 import { scratch } from "../support/students.ts";
@@ -382,5 +382,36 @@ test("a student is reinforced by what a judge accepts, and goes on with what it 
       assert.ok(line.reward >= line["rewards/accuracy"]);
       assert.ok(judgedPosts(server) > 0);
       for (const count of server.counts.byQuestion.values()) assert.equal(count, 1);
+    },
+  ));
+
+test("a run that is stopped or killed while a judge is asked goes on, and no answer that came is asked for again", () =>
+  withServer(
+    ({ question }) => (isJudged(question) ? { wait: 150 } : undefined),
+    {},
+    async ({ path, output, server }) => {
+      const [rule] = accuracy(server.url);
+      Object.assign(rule!.judge.teacher, { max_concurrency: 1 });
+      const slow = `rewards=${JSON.stringify([rule])}`;
+      for (const [signal, code] of [
+        ["SIGINT", 130],
+        ["SIGKILL", null],
+      ] as const) {
+        const before = judgedPosts(server);
+        const { child, ended } = startDistill(["sample", path, slow]);
+        while (judgedPosts(server) < before + 3 && child.exitCode === null)
+          await new Promise((done) => setTimeout(done, 10));
+        child.kill(signal);
+        const said = await ended;
+        assert.equal(said.code, code, said.err);
+        assert.doesNotMatch(said.err, /^\s+at /m);
+      }
+      const { code, err } = await distill("sample", path, slow);
+      assert.equal(code, 0, err);
+      const traces = tracesOf(output);
+      assert.equal(traces.length, 48);
+      assert.ok(traces.every(({ judge_verdict, verdict }) => (judge_verdict === null) === (verdict === "correct")));
+      const twice = [...server.counts.byQuestion.values()].filter((count) => count > 1).length;
+      assert.ok(twice <= 1, `${twice} answers were asked for twice`); // the one that was under way when it was killed
     },
   ));
