@@ -36,7 +36,7 @@ const MAX_REFERENCE = 64 << 20;
 export const code = defineReward({
   needsAnswer: true,
   ownThread: true,
-  version: "2",
+  version: "3",
   options: z
     .strictObject({
       language: language.default("python").describe("The program's language where the reference does not say it."),

@@ -155,7 +155,7 @@ async function judged(forks: Forks, request: Request & { kind: "assertion" }): P
   }
 }
 
-const LEFT = '!{"error":["RuntimeError","RuntimeError","the program has ended"]}';
+const LEFT = '!{"error":[["RuntimeError"],"the program has ended",null,null]}';
 const asciiOf = (value: unknown) =>
   JSON.stringify(value).replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
