@@ -110,14 +110,15 @@ function testsIn(answer: string | undefined): Tests | string {
  * A text without a block may continue the beginning of a function or be the program, also between the marks of MBPP's examples,
  * as models without a chat template write.
  */
-function continued(completion: string, before: string, [name]: readonly string[]): string | undefined {
+function continued(completion: string, before: string, names: readonly string[]): string | undefined {
   const body = answerPart(completion)
     .replace(/^\s*\[BEGIN\][ \t]*\n/, "")
     .replace(/^\[DONE\][\s\S]*/m, "");
-  if (name === undefined || fencedBlocks(body).length > 0) return undefined;
-  const isBody = before.includes(`def ${name}`) && /^(?:[ \t]+\S|\s*return\b)/.test(body.replace(/^\s*\n/, ""));
+  if (fencedBlocks(body).length > 0) return undefined;
+  const begun = names.some((name) => before.includes(`def ${name}`));
+  const isBody = begun && /^(?:[ \t]+\S|\s*return\b)/.test(body.replace(/^\s*\n/, ""));
   const isWhole = /^\s*(?:(?:async|def|from|import|class)\b|@)/.test(body);
-  return isBody || (isWhole && (before.includes(`def ${name}`) || defines(body, name))) ? body : undefined;
+  return isBody || (isWhole && (begun || names.some((name) => defines(body, name)))) ? body : undefined;
 }
 
 const defines = (text: string, name: string): boolean =>
