@@ -128,8 +128,9 @@ test("a judge whose server refuses the key ends the run, and the same command co
       assert.equal(down.code, 1);
       assert.match(down.err, /127\.0\.0\.1:1/);
       assert.doesNotMatch(down.err, /^\s+at /m);
+      assert.match(down.err, /Answers that are under way, and paid for, are waited for\./);
       const sampled = server.counts.posts;
-      assert.ok(sampled > 0);
+      assert.ok(sampled > 0 && server.counts.whole === sampled);
       const then = await distill("sample", path, rewards());
       assert.equal(then.code, 0, then.err);
       const traces = tracesOf(output);
