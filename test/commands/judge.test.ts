@@ -6,6 +6,7 @@ import { stringify } from "yaml";
 import { readTables, type Table } from "../../src/data/tables.ts";
 import { readTraces, type Trace } from "../../src/data/traces.ts";
 import { distill, startDistill, withEnvironment } from "../support/cli.ts";
+import { startHub } from "../support/hub.ts";
 import { MODELS, STORIES_TEACHER, storiesRecipe } from "../support/recipes.ts";
 import { type Asked, answerOf, type Manners, startServer, type TestServer } from "../support/server.ts";
 import { scratch } from "../support/students.ts";
@@ -416,3 +417,41 @@ test("a run that is stopped or killed while a judge is asked goes on, and no ans
       assert.ok(twice <= 1, `${twice} answers were asked for twice`); // the one that was under way when it was killed
     },
   ));
+
+test("a judge from the hub is fetched, and known by its commit", async () => {
+  const hub = await startHub();
+  try {
+    const file = readFileSync(join(MODELS, "stories-teacher-q8_0.gguf"));
+    hub.commit("some/judge", { "judge.gguf": file });
+    const folder = scratch();
+    const [dataset, rules] = [join(folder, "rows.jsonl"), join(folder, "rules.yaml")];
+    writeFileSync(dataset, `${JSON.stringify({ prompt: "?", answer: "2", completion: "\\boxed{3}" })}\n`);
+    const teacher = { type: "llama_cpp", path: "hf:some/judge:judge.gguf", gpu: false, threads: 1, context_size: 512 };
+    const judge = { teacher, prompt: "{reference} {completion}", max_completion_length: 16 };
+    writeFileSync(rules, stringify([{ type: "accuracy", judge }]));
+    const env = { HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: join(folder, "cache"), HF_TOKEN: "", HF_HUB_OFFLINE: "" };
+    const scored = await withEnvironment(env, () => distill("score", dataset, "--rewards", rules));
+    assert.equal(scored.code, 0, scored.err);
+    assert.match(scored.out, /asked the judge: 1 unknown/);
+    // and where it is not there, it is said before anything is judged
+    writeFileSync(
+      rules,
+      stringify([{ type: "accuracy", judge: { ...judge, teacher: { ...teacher, path: "hf:no/judge:judge.gguf" } } }]),
+    );
+    const missing = await withEnvironment(env, () => distill("score", dataset, "--rewards", rules));
+    assert.equal(missing.code, 1);
+    assert.match(missing.err, /no\/judge/);
+    // a recipe's is fetched with its teacher
+    const small = storiesRecipe({
+      teacher: STORIES_TEACHER,
+      sampling: { prompts: { path: "prompts.jsonl" }, num_generations: 1, max_completion_length: 64 },
+      rewards: [{ type: "accuracy", judge }],
+    });
+    writeFileSync(join(small.folder, "prompts.jsonl"), `${JSON.stringify(PROMPTS[0])}\n`);
+    const sampled = await withEnvironment(env, () => distill("sample", small.path));
+    assert.match(sampled.err, /^Error: No trace was accepted.*the judge judge\.gguf: /m);
+    assert.match(readFileSync(join(small.output, "manifest.json"), "utf8"), /hf:some\/judge@[0-9a-f]+:judge\.gguf/);
+  } finally {
+    await hub.close();
+  }
+});
