@@ -292,6 +292,26 @@ def meet(head):
     wrong: "5",
     test: "assert 5 in odd() and 4 not in odd()",
   },
+  "a list that the program keeps": {
+    program:
+      "class Diary:\n    def __init__(self, pages): self.pages = pages\n    def write(self, line): self.pages.append(line RIGHT)\n    def last(self): return self.pages[-1]",
+    right: "",
+    wrong: "+ '!'",
+    test: "pages = []\ndiary = Diary(pages)\ndiary.write('a')\npages.append('b')\nassert diary.last() == 'b' and pages == ['a', 'b']\ndiary.write('c')\nassert pages == ['a', 'b', 'c']",
+  },
+  "a copy of a list": {
+    program:
+      "class Diary:\n    def __init__(self, pages): self.pages = RIGHT\n    def write(self, line): self.pages.append(line)",
+    right: "list(pages)",
+    wrong: "pages",
+    test: "pages = []\nDiary(pages).write('a')\ndiary = Diary(pages)\ndiary.write('b')\nassert pages == [] and diary.pages == ['b']",
+  },
+  "a list of the program's that the test looks at": {
+    program: "seen = []\ndef visit(x):\n    seen.append(x RIGHT)",
+    right: "",
+    wrong: "* 2",
+    test: "assert seen == []\nvisit(1)\nvisit(2)\nassert seen == [1, 2]",
+  },
   "work that is handed to a pool": {
     program:
       "from concurrent.futures import ThreadPoolExecutor\ndef all_of(f, xs):\n    with ThreadPoolExecutor(2) as pool: return list(pool.map(f, xs)) RIGHT",

@@ -13,7 +13,7 @@ import inspect, operator, types
 
 def open_program(send, receive, ask):
     main = types.ModuleType("__main__")
-    kept, shapes, lent, borrowed = Kept(), {}, {}, {}
+    kept, shapes, lent, borrowed, shared = Kept(), {}, {}, {}, {}
 
     def keep(value):
         if isinstance(value, Shape): return {"yours": type.__getattribute__(value, "_class")}
@@ -164,7 +164,36 @@ def open_program(send, receive, ask):
         try: return answer_to(*request)
         finally: give_back()
 
+    def share(args, numbers):
+        """A list that the test hands over is one list here, too, as long as the program holds it."""
+        for i, number in enumerate(numbers):
+            if number is None: continue
+            if number in shared: update(shared[number][0], args[i])
+            args[i] = shared.setdefault(number, [args[i], None])[0]
+
+    known = [[]]
+
+    def settle():
+        """What the program did to lists that it still holds is done to the test's, which is told which ones these are."""
+        for number, entry in list(shared.items()):
+            is_held = sys.getrefcount(entry[0]) > 2
+            if is_held or entry[1] is not None:
+                now = encode(entry[0])
+                if entry[1] is not None and now != entry[1]: request("replace", {"yours": number}, now)
+                entry[1] = now
+            if not is_held: del shared[number]
+        if sorted(shared) != known[0]:
+            known[0] = sorted(shared)
+            request("held", known[0])
+
     def answer_to(op, *operands):
+        numbers = []
+        if op in ("call", "make"): *operands, numbers = operands
+        if op == "refresh":
+            entry = shared[operands[0]]
+            update(entry[0], decode(operands[1]))
+            entry[1] = encode(entry[0])
+            return None
         if op == "name":
             name, = operands
             return encode(main.__dict__[name]) if name in main.__dict__ else {"absent": name}
@@ -174,6 +203,7 @@ def open_program(send, receive, ask):
         values = [decode(operand) for operand in operands]
         if op in ("call", "make"):
             function, args, kwargs = values
+            share(args, numbers)
             result, same = answered(function, args, kwargs)
             given = keep if op == "make" and is_own_container(result) else encode
             return {"result": None if same is not None else given(result), "same": same, "args": encode(args), "kwargs": encode(kwargs)}
@@ -188,11 +218,15 @@ def open_program(send, receive, ask):
 
     def serve(text):
         try:
-            return json.dumps(answer(json.loads(text)))
+            said = json.dumps(answer(json.loads(text)))
         except Exception as failure:
-            return json.dumps({"error": described(failure)})
+            said = json.dumps({"error": described(failure)})
         except BaseException as failure:
-            return json.dumps({"error": [["RuntimeError"], f"the program left by {type(failure).__name__}", None, None]})
+            said = json.dumps({"error": [["RuntimeError"], f"the program left by {type(failure).__name__}", None, None]})
+        if shared or known[0]:
+            try: settle()
+            except BaseException: pass
+        return said
 
     def described(failure):
         """The names of its classes, what it says, its arguments, and a reference: to the test's own where it came from there."""
@@ -238,10 +272,26 @@ def exception(names):
         kind = exceptions[name]
     return kind
 
+held = {} # lists of the test that the program holds, as they were when both sides had the same
+
 def request(op, *operands, raw=False):
+    if op != "name":
+        for number, before in list(held.items()):
+            now = encode(kept[number])
+            if now != before:
+                held[number] = now
+                channel[2](serve, ["refresh", number, now])
     answer = channel[2](serve, [op, *operands])
+    if shown and op != "name": look_again()
     if isinstance(answer, dict) and "error" in answer: raise failure_of(*answer["error"])
     return answer if raw else decode(answer)
+
+shown = {} # lists and the like of the program that the test names
+
+def look_again():
+    for name, value in shown.items():
+        answer = channel[2](serve, ["name", name])
+        if not (isinstance(answer, dict) and ("absent" in answer or "error" in answer)): update(value, decode(answer))
 
 def failure_of(names, message, args, reference):
     if reference is not None and "yours" in reference: return kept[reference["yours"]]
@@ -303,7 +353,8 @@ class Remote:
         for flag in ("_mixed", "_class", "_made"): object.__setattr__(self, flag, False)
     def __call__(self, *args, **kwargs):
         op = "make" if object.__getattribute__(self, "_class") else "call"
-        answer = request(op, encode(self), encode(list(args)), encode(kwargs), raw=True)
+        numbers = [kept.add(arg) if isinstance(arg, (list, dict, set, bytearray, collections.deque)) else None for arg in args]
+        answer = request(op, encode(self), encode(list(args)), encode(kwargs), numbers, raw=True)
         for before, after in zip(args, decode(answer["args"])): update(before, after)
         after = decode(answer["kwargs"])
         for name in kwargs: update(kwargs[name], after.get(name))
@@ -418,6 +469,11 @@ LENT = {
 def lent(text):
     """What the program asks of an object that the test handed to it."""
     op, target, *operands = json.loads(text)
+    if op == "held":
+        changed = {number: held.get(number) or encode(kept[number]) for number in target}
+        held.clear()
+        held.update(changed)
+        return None
     if op in BINARY and isinstance(target, dict) and "yours" not in target: pass  # the other way round: 3 * x
     elif not (isinstance(target, dict) and "yours" in target): raise TypeError("no object of the test")
     target, *values = decode(target), *map(decode, operands)
@@ -426,6 +482,11 @@ def lent(text):
         result, same = answered(target, args, kwargs)
         return {"result": None if same is not None else encode(result), "same": same, "args": encode(args)}
     if op in LENT: return encode(LENT[op](target, *values))
+    if op == "replace":
+        update(target, *values)
+        number = kept.add(target)
+        if number in held: held[number] = encode(target)
+        return None
     if op in UNARY: return encode(getattr(builtins, op)(target, *values))
     if op in (*BINARY, *COMPARING, "eq", "getitem", "setitem", "delitem", "contains", "neg"): return encode(getattr(operator, op)(target, *values))
     raise TypeError(f"no {op} here")
@@ -459,7 +520,7 @@ def offered(tree):
     return ast.fix_missing_locations(tree)
 
 def judge(test):
-    for known in (exceptions, kept, remotes, generators): known.clear()
+    for known in (exceptions, kept, remotes, generators, shown, held): known.clear()
     names = {"__name__": "__test__", "__offer__": lambda name, value: request("offer", name, encode(value))}
     try:
         tree = ast.parse(test)
@@ -473,6 +534,7 @@ def judge(test):
             if name in sys.stdlib_module_names and (absent or is_module): names[name] = importlib.import_module(name)
             elif not absent: names[name] = decode(answer)
             if name[0].isupper() and isinstance(names.get(name), Remote): object.__setattr__(names[name], "_class", True)
+            if isinstance(names.get(name), (list, dict, set, collections.deque)): shown[name] = names[name]
         asserting[0] = asserts_in_contexts(tree)
         exec(compile(offered(tree), "test", "exec"), names)
     except Untestable as failure:
