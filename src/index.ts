@@ -33,6 +33,7 @@ export {
 } from "./generation/sampler.ts";
 export { defineOp, type Op } from "./graph/op.ts";
 export { constant, type DType, input, scalar, type Value } from "./graph/value.ts";
+export { openJudges, openRules } from "./judging/open.ts";
 export { readAdapter, readAdapterOptions, type StoredAdapter } from "./models/adapter-folder.ts";
 export { loadAdapter, mergedWeights } from "./models/adapter-weights.ts";
 export { createModel, initialWeights, loadWeights, type ModelConfig, readConfig } from "./models/load.ts";

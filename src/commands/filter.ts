@@ -6,6 +6,7 @@ import { basename, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { writeWhole } from "../core/files.ts";
 import { startCount } from "../core/progress.ts";
+import { verdictOf } from "../core/trace.ts";
 import { writeDataset } from "../data/dataset-folder.ts";
 import { type Contamination, contaminationSearch, DecontaminationOptions } from "../data/decontamination.ts";
 import { FilterOptions, type FilterRow, filterRows, filterSignature, needsSignature } from "../data/filter.ts";
@@ -46,6 +47,7 @@ export async function filter(dataset: string, given: FilterArguments, signal: Ab
       column("reward"),
       column("token_ids"),
     ];
+    const judged = column("judge_verdict");
     for (let i = 0; i < table.numRows; i++) {
       const prompt = String(prompts?.get(i) ?? "");
       const completion = String(completions?.get(i) ?? "");
@@ -56,7 +58,7 @@ export async function filter(dataset: string, given: FilterArguments, signal: Ab
       }
       rows.push({
         prompt: String(ids?.get(i) ?? prompt),
-        verdict: verdicts?.get(i) ?? undefined,
+        verdict: verdicts?.get(i) && verdictOf({ verdict: verdicts.get(i), judge_verdict: judged?.get(i) }),
         rewards: { ...scores?.get(i)?.toJSON(), reward: rewards?.get(i) ?? null },
         length: tokens?.get(i)?.length ?? completion.length,
         content: createHash("sha256").update(prompt).update("\0").update(completion).digest("base64"),

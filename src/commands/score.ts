@@ -1,21 +1,27 @@
 /** @file distill score: judge the completions of a dataset again, without sampling. */
 
 import { existsSync } from "node:fs";
-import { DistillError } from "../core/errors.ts";
+import { join } from "node:path";
+import { DistillError, Stopped } from "../core/errors.ts";
 import { startCount } from "../core/progress.ts";
 import { PUBLISHED, publishedTests } from "../core/published.ts";
-import { type Judgement, VERDICTS, type Verdict } from "../core/trace.ts";
+import { type JudgeColumns, type Judgement, VERDICTS, type Verdict, verdictOf } from "../core/trace.ts";
 import { writeDataset } from "../data/dataset-folder.ts";
 import { columnsOf, readTables, type Table, tableOf } from "../data/tables.ts";
-import { judgedColumns } from "../data/traces.ts";
+import { JUDGE_COLUMNS, judgedColumns } from "../data/traces.ts";
+import { type JudgedSpec, type Judges, openJudges, openRules } from "../judging/open.ts";
 import { readRewards } from "../recipe/recipe.ts";
 import { changesText, countChanges, type Side } from "../rewards/changes.ts";
 import { requireConsent } from "../rewards/consent.ts";
-import { createRewards, type RewardSpec } from "../rewards/create.ts";
-import { judgeGroup, type WeightedReward } from "../rewards/judge.ts";
+import { judge, judgeGroup, type WeightedReward } from "../rewards/judge.ts";
 import { openPool } from "../rewards/pool.ts";
 import { mostFrequent } from "../rewards/reasons.ts";
 import type { Sample } from "../rewards/reward.ts";
+import { fileHashes } from "../store/hashes.ts";
+import { acquireLock } from "../store/lock.ts";
+import { contentOfTeacher } from "./stages/context.ts";
+import { rulesFromHub } from "./stages/hub.ts";
+import { tellJudges } from "./stages/rules.ts";
 
 export type ScoreOptions = { rewards: string; against?: string; output?: string; allowModules?: boolean };
 
@@ -26,11 +32,26 @@ export async function score(
 ): Promise<void> {
   if (output && existsSync(output))
     throw new DistillError(`${output} is there already. Give another --output, or remove it.`);
-  const specs = readRewards(path);
-  const others = against === undefined ? undefined : readRewards(against);
-  requireConsent([...specs, ...(others ?? [])], allowModules);
-  const judging = await openJudge(dataset, specs);
-  const comparing = others && (await openJudge(dataset, others));
+  const read = async (path: string) => {
+    const found = await rulesFromHub(readRewards(path), signal);
+    if (!found) throw new Stopped();
+    requireConsent(found.recipe, allowModules);
+    return { rules: found.recipe as JudgedSpec[], hub: found.hub };
+  };
+  const [own, other] = [await read(path), against === undefined ? undefined : await read(against)];
+  const kept = await openKept(dataset, [own, ...(other ? [other] : [])], signal);
+  const close = async () => {
+    await Promise.all([judging?.close(), comparing?.close()]);
+    await kept.close();
+  };
+  let [judging, comparing]: [Judge | undefined, Judge | undefined] = [undefined, undefined];
+  try {
+    judging = await openJudge(dataset, own.rules, kept.judges);
+    comparing = other && (await openJudge(dataset, other.rules, kept.judges));
+  } catch (error) {
+    await close();
+    throw error;
+  }
   const counts: Record<string, number> = {};
   const changes = countChanges();
   const progress = startCount("score", "row");
@@ -38,7 +59,7 @@ export async function score(
   let [rows, accepted] = [0, 0];
   const failures = new Map<string, number>();
 
-  async function* scored(): AsyncGenerator<Table> {
+  async function* scored(judging: Judge): AsyncGenerator<Table> {
     const batches = ahead(readTables(dataset), judging, async (table) => {
       const samples = samplesOf(dataset, table);
       const [after, before] = await Promise.all([
@@ -53,15 +74,22 @@ export async function score(
       for (const [i, judgement] of after.entries()) {
         counts[judgement.verdict] = (counts[judgement.verdict] ?? 0) + 1;
         if (judgement.accepted) accepted++;
+        const { judge_verdict } = judgement;
+        if (judge_verdict) judged[judge_verdict] = (judged[judge_verdict] ?? 0) + 1;
         if (judgement.verdict === "infra_error")
           failures.set(judgement.reason, (failures.get(judgement.reason) ?? 0) + 1);
         const earlier = before?.[i];
         if (earlier)
-          changes.add(`Row ${rows + i + 1}${ids ? ` (${ids.get(i)})` : ""}`, samples[i]!.answer, earlier, judgement);
+          changes.add(
+            `Row ${rows + i + 1}${ids ? ` (${ids.get(i)})` : ""}`,
+            samples[i]!.answer,
+            { ...earlier, verdict: verdictOf(earlier) },
+            { ...judgement, verdict: verdictOf(judgement) },
+          );
       }
       rows += after.length;
       progress.update(rows);
-      yield tableOf({ ...columnsOf(table), ...judgedColumns(after) });
+      yield tableOf({ ...withoutJudge(columnsOf(table)), ...judgedColumns(after) });
     }
     if (rows > 0 && counts.infra_error === rows)
       throw new DistillError(
@@ -69,11 +97,14 @@ export async function score(
       );
   }
 
+  const judged: Record<string, number> = {};
+  let spent: ReturnType<Judges["spent"]> = [];
   try {
-    if (output) await writeDataset(output, scored());
-    else for await (const _ of scored());
+    if (output) await writeDataset(output, scored(judging));
+    else for await (const _ of scored(judging));
+    spent = kept.judges.spent();
   } finally {
-    await Promise.all([judging.close(), comparing?.close()]);
+    await close();
     progress.end();
   }
   if (rows === 0) throw new DistillError(`${dataset} has no rows.`);
@@ -82,11 +113,20 @@ export async function score(
   for (const verdict of VERDICTS)
     if (counts[verdict])
       console.log(`  ${verdict.padEnd(12)} ${counts[verdict]} (${((100 * counts[verdict]) / rows).toFixed(1)} %)`);
+  if (Object.keys(judged).length > 0)
+    console.log(
+      `  asked the judge: ${VERDICTS.flatMap((verdict) => (judged[verdict] ? `${judged[verdict]} ${verdict}` : [])).join(", ")}`,
+    );
+  tellJudges({ spent: () => spent });
   if (failures.size > 0) console.log(`  not judged: ${mostFrequent(failures)}`);
   const compared = VERDICTS.some((before) => VERDICTS.some((after) => changes.counts[before][after] > 0));
   if (compared) console.log(`\n${against ?? "The dataset's own verdicts"} → ${path}\n${changesText(changes)}`);
   if (output) console.log(`\nWritten to ${output}`);
 }
+
+/** Columns without those of an earlier judge: these rules may have none. */
+const withoutJudge = <Columns extends object>(columns: Columns) =>
+  Object.fromEntries(Object.entries(columns).filter(([name]) => !(JUDGE_COLUMNS as readonly string[]).includes(name)));
 
 type Judge = {
   judge(samples: readonly Sample[], table: Table): Promise<Judgement[]>;
@@ -96,10 +136,41 @@ type Judge = {
   close(): Promise<void>;
 };
 
-async function openJudge(dataset: string, specs: readonly RewardSpec[]): Promise<Judge> {
-  const rewards = await createRewards(specs); // what is wrong with them is said before anything is read
-  if (!rewards.some(({ ofGroup }) => ofGroup)) return openPool(specs);
-  return openGroups(dataset, rewards);
+async function openJudge(dataset: string, specs: readonly JudgedSpec[], judges: Judges): Promise<Judge> {
+  const rewards = await openRules(specs, judges); // what is wrong with them is said before anything is read
+  if (rewards.some(({ ofGroup }) => ofGroup)) return openGroups(dataset, rewards);
+  if (!rewards.some(({ judge }) => judge)) return openPool(specs);
+  return {
+    judge: (samples) => Promise.all(samples.map((sample) => judge(rewards, sample))),
+    width: 2,
+    close: async () => {},
+  };
+}
+
+/** The judges of some rules. What they answer is kept beside the dataset, one process at a time. */
+async function openKept(
+  dataset: string,
+  read: readonly { rules: readonly JudgedSpec[]; hub: ReadonlyMap<string, string> }[],
+  signal: AbortSignal,
+): Promise<{ judges: Judges; close(): Promise<void> }> {
+  const place = `${dataset.replace(/[\\/]+$/, "")}.judge`;
+  const asks = read.some(({ rules }) => rules.some(({ judge }) => judge));
+  const lock = asks ? await acquireLock(join(place, ".lock"), place) : undefined;
+  const hub = new Map(read.flatMap(({ hub }) => [...hub]));
+  const folder = { hashes: fileHashes(join(place, ".hashes.json")) };
+  const judges = openJudges({
+    contentOf: (teacher) => contentOfTeacher({ hub, folder }, teacher),
+    place: (key) => join(place, key),
+    signal,
+  });
+  const close = async () => {
+    try {
+      await judges.close();
+    } finally {
+      lock?.release();
+    }
+  };
+  return { judges, close };
 }
 
 /**
@@ -183,14 +254,15 @@ const plain = (columns: readonly (readonly [string, { get(row: number): unknown 
   JSON.parse(JSON.stringify(Object.fromEntries(columns.map(([name, column]) => [name, column.get(row)]))));
 
 /** What an earlier judge said of these rows, where it is one of our verdicts. */
-function verdictsIn(table: Table): (Side | undefined)[] | undefined {
+function verdictsIn(table: Table): ((Side & Partial<JudgeColumns>) | undefined)[] | undefined {
   const verdicts = table.getChild("verdict");
   if (!verdicts) return undefined;
-  const [extracted, reason] = [table.getChild("extracted"), table.getChild("reason")];
+  const [extracted, reason, judged] = ["extracted", "reason", "judge_verdict"].map((name) => table.getChild(name));
   return Array.from({ length: table.numRows }, (_, i) => {
     const verdict: Verdict = verdicts.get(i);
     if (!VERDICTS.includes(verdict)) return undefined;
-    return { verdict, extracted: extracted?.get(i) ?? null, reason: reason?.get(i) ?? null };
+    const judge_verdict: Verdict | null = judged?.get(i) ?? null;
+    return { verdict, judge_verdict, extracted: extracted?.get(i) ?? null, reason: reason?.get(i) ?? null };
   });
 }
 

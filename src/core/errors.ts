@@ -7,6 +7,15 @@ export class DistillError extends Error {
   }
 }
 
+/** Work that was ended by who asked for it: what was done by then is kept, and nothing is to be mended. */
+export class Stopped extends DistillError {
+  override name = "Stopped";
+
+  constructor() {
+    super("Stopped. What was done by then is kept; the same command continues.");
+  }
+}
+
 const LONGEST = 4000;
 
 /** Names from files go into messages: what would move the cursor is spelled out, and what no one would read is cut. */

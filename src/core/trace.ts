@@ -45,7 +45,7 @@ export type Judgement = {
   rewards: Record<string, number | null>;
   /** Σ weight · score over the scores that are known; null where none is. */
   reward: number | null;
-  /** Of the first reward that judges correctness. */
+  /** Of the first reward that judges correctness: the rule's own, whatever a judge says. */
   verdict: Verdict;
   extracted: string | null;
   /** Why it was not accepted, or what made it correct. */
@@ -53,4 +53,23 @@ export type Judgement = {
   /** The rule that gave the verdict, and its edition: "accuracy 1"; null where none gave one. */
   version?: string | null;
   accepted: boolean;
+} & Partial<JudgeColumns>;
+
+/** What a model said that is asked where a rule does not find an answer correct. Rows have them where a rule has such a judge. */
+export type JudgeColumns = {
+  /** Null where it was not asked; `unknown`: its answer cannot be read; `infra_error`: it gave none. */
+  judge_verdict: Verdict | null;
+  /** What it said in the end, or why there is nothing. */
+  judge_reason: string | null;
+  /** The model that was asked. */
+  judge_model: string | null;
 };
+
+/** The verdict that counts: the rule's, unless a judge was asked and said yes or no. */
+export const verdictOf = ({
+  verdict,
+  judge_verdict,
+}: {
+  verdict: Verdict;
+  judge_verdict?: Verdict | null | undefined;
+}): Verdict => (judge_verdict === "correct" || judge_verdict === "incorrect" ? judge_verdict : verdict);

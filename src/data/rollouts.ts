@@ -75,7 +75,8 @@ const optional = (rows: readonly Rollout[], types: Partial<Record<keyof Rollout,
 
 /** A row as it was kept. */
 export function rolloutOf(row: Rollout & Partial<Judgement>): Rollout {
-  const { rewards, reward, verdict, extracted, reason, version, accepted, ...rollout } = row;
+  const { rewards, reward, verdict, extracted, reason, version, accepted, ...others } = row;
+  const { judge_verdict, judge_reason, judge_model, ...rollout } = others;
   return rewards === undefined
     ? rollout
     : {
@@ -87,6 +88,9 @@ export function rolloutOf(row: Rollout & Partial<Judgement>): Rollout {
           extracted: extracted!,
           reason: reason!,
           ...(version ? { version } : {}),
+          ...(judge_verdict === undefined
+            ? {}
+            : { judge_verdict, judge_reason: judge_reason!, judge_model: judge_model! }),
           accepted: accepted!,
         },
       };

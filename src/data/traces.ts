@@ -135,9 +135,14 @@ export function judgedColumns(judged: readonly Judgement[]): Record<string, Data
     extracted: column(new Utf8(), judged, "extracted"),
     reason: column(new Utf8(), judged, "reason"),
     version: column(new Utf8(), judged, "version"),
+    ...(judged.some(({ judge_verdict }) => judge_verdict !== undefined)
+      ? Object.fromEntries(JUDGE_COLUMNS.map((name) => [name, column(new Utf8(), judged, name)]))
+      : {}),
     accepted: column(new Bool(), judged, "accepted"),
   };
 }
+
+export const JUDGE_COLUMNS = ["judge_verdict", "judge_reason", "judge_model"] as const;
 
 const ROWS = 1024; // in a record batch of a dataset that is written as a whole
 
@@ -209,4 +214,7 @@ function plain(value: unknown): unknown {
 }
 
 /** The names of their columns. */
-export const TRACE_COLUMNS: ReadonlySet<string> = new Set(tracesTable([]).schema.fields.map(({ name }) => name));
+export const TRACE_COLUMNS: ReadonlySet<string> = new Set([
+  ...tracesTable([]).schema.fields.map(({ name }) => name),
+  ...JUDGE_COLUMNS,
+]);

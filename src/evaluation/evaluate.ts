@@ -5,7 +5,7 @@ import { DistillError } from "../core/errors.ts";
 import { contentHash } from "../core/hash.ts";
 import type { Prompt } from "../core/trace.ts";
 import { fillDataset } from "../data/dataset-folder.ts";
-import { readTraces } from "../data/traces.ts";
+import { readTraces, type Trace } from "../data/traces.ts";
 import { judge, type WeightedReward } from "../rewards/judge.ts";
 import { drawnIn, tracesIn } from "../sampling/drawn.ts";
 import { type LedgerPlace, openTraceLedger } from "../sampling/ledger.ts";
@@ -130,7 +130,7 @@ export async function evaluateModel(run: EvaluationRun): Promise<ModelReport | u
     ...(tokens_per_s > 0 ? { seconds_per_problem: (metrics.mean_tokens * metrics.k) / tokens_per_s } : {}),
     bytes,
     versions: {
-      grader: judging.version === undefined ? judging.name : `${judging.name} ${judging.version}`,
+      grader: [judging.name, judging.version, ...judgesIn(traces)].filter((part) => part !== undefined).join(" "),
       rules: run.rules,
       data: contentHash(prompts),
       rendered: contentHash(traces.map(({ prompt_id, prompt_text }) => [prompt_id, prompt_text]).sort()),
@@ -140,12 +140,16 @@ export async function evaluateModel(run: EvaluationRun): Promise<ModelReport | u
   return state.report;
 }
 
+/** The models that judged beside the rule. */
+const judgesIn = (traces: readonly Trace[]): string[] =>
+  [...new Set(traces.flatMap(({ judge_model }) => judge_model ?? []))].sort().map((model) => `with ${model} as judge`);
+
 /** Throw before anything is drawn where the rule of correctness can read no reference: it says so of an empty answer. */
 async function requireReferences(rule: WeightedReward, prompts: readonly Prompt[], model: string): Promise<void> {
   if (!rule.needsAnswer) return;
   const unread: { id: string; reason: string }[] = [];
   for (const { id, prompt, answer } of prompts) {
-    const { verdict, reason } = await judge([rule], {
+    const { verdict, reason } = await judge([{ ...rule, judge: undefined }], {
       ...{ prompt, completion: "", finish_reason: "stop" as const },
       ...(answer === undefined ? {} : { answer }),
     });

@@ -1,6 +1,7 @@
 /** @file What is measured on sampled completions: pass@k and cons@k with intervals, what was cut off or cannot be read. */
 
 import { DistillError } from "../core/errors.ts";
+import { verdictOf } from "../core/trace.ts";
 import { generatedTokens, type Trace } from "../data/traces.ts";
 import { majorityRight } from "../rewards/agreement.ts";
 import { accuracy } from "../rewards/index.ts";
@@ -60,7 +61,7 @@ export function measure(traces: readonly Trace[], { rules = [], same, k: asked, 
   const agreed = problems.map((samples) => majorityRight(samples, isRight, same ?? accuracy.same));
   const share = (of: (trace: Trace) => boolean) => mean(traces.map((trace) => Number(of(trace))));
   const context = share(cutByContext);
-  const unjudged = share(({ verdict }) => verdict === "unknown" || verdict === "infra_error");
+  const unjudged = share((trace) => ["unknown", "infra_error"].includes(verdictOf(trace)));
   return {
     pass_at_1: mean(shares),
     pass_at_1_ci95: wilson95(shares),
@@ -87,7 +88,7 @@ export function measure(traces: readonly Trace[], { rules = [], same, k: asked, 
   };
 }
 
-const isRight = ({ verdict }: Trace): boolean => verdict === "correct";
+const isRight = (trace: Trace): boolean => verdictOf(trace) === "correct";
 
 /** Whether it ended before the limit that was asked for, though nothing had ended it. */
 const cutByContext = (trace: Trace): boolean =>

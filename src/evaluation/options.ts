@@ -2,7 +2,8 @@
 
 import { z } from "zod";
 import { oneOf } from "../core/component.ts";
-import { RewardSpec, RewardSpecs } from "../rewards/create.ts";
+import { RuleSpec } from "../judging/options.ts";
+import { RewardSpecs } from "../rewards/create.ts";
 import { SamplerOptions } from "../sampling/options.ts";
 import * as methods from "../search/index.ts";
 import * as teachers from "../teachers/index.ts";
@@ -49,7 +50,7 @@ export const EvaluationOptions = SamplerOptions.omit({
     .describe(
       "base, teacher, student, student-<name of an export>, or another with a name and a teacher's options; all that there are unless given.",
     ),
-  correctness: RewardSpec.optional().describe(
+  correctness: RuleSpec.optional().describe(
     "The rule that says what is right; accuracy, wherever in the completion the answer stands, unless given.",
   ),
   rewards: RewardSpecs.optional().describe(

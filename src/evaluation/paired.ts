@@ -1,5 +1,6 @@
 /** @file How much better a model is on the same problems, and how likely such a difference is by chance. */
 
+import { verdictOf } from "../core/trace.ts";
 import type { Trace } from "../data/traces.ts";
 import { mean, variance, Z } from "./intervals.ts";
 
@@ -51,10 +52,10 @@ export const shareOf = ({ right, samples }: Tally) => right / samples;
 
 function talliesOf(traces: readonly Trace[]): Map<string, Tally & { id: string }> {
   const tallies = new Map<string, Tally & { id: string }>();
-  for (const { prompt_id: id, prompt, verdict } of traces) {
+  for (const { prompt_id: id, prompt, ...judged } of traces) {
     const key = JSON.stringify([id, prompt]);
     const { right, samples } = tallies.get(key) ?? { right: 0, samples: 0 };
-    tallies.set(key, { id, right: right + Number(verdict === "correct"), samples: samples + 1 });
+    tallies.set(key, { id, right: right + Number(verdictOf(judged) === "correct"), samples: samples + 1 });
   }
   return tallies;
 }

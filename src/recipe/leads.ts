@@ -15,8 +15,8 @@ export const leadsIn = (recipe: () => JsonSchema): Leads => ({
     const here = [...path.filter((part) => typeof part === "string"), key].join(".");
     const keys = everyKey(recipe()).filter((known) => known.path !== here);
     const lead = keys.find((known) => Object.hasOwn(LEADS, key) && known.path === LEADS[key]);
-    // what stands in evaluation stands in teacher or sampling too
-    const same = keys.filter((known) => known.path.split(".").at(-1) === key && !known.path.startsWith("evaluation."));
+    // what stands in evaluation or in a judge stands in teacher or sampling too
+    const same = keys.filter(({ path }) => path.split(".").at(-1) === key && !/^evaluation\.|\.judge\./.test(path));
     const places = [...new Set([...(lead ? [lead] : []), ...(same.length <= MOST ? same : [])])];
     return places.length === 0 ? undefined : `it is ${places.map(described).join(" or ")}`;
   },

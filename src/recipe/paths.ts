@@ -24,7 +24,7 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
     ...(recipe.tokenizer ? { tokenizer: change(recipe.tokenizer, "tokenizer") } : {}),
     ...(teacher ? { teacher: placed(teacher, "teacher") } : {}),
     ...(sampling ? { sampling: asking(sampling) } : {}),
-    ...(rewards ? { rewards: rewards.map((reward) => placed(reward, "reward")) } : {}),
+    ...(rewards ? { rewards: rewards.map((rule) => mapRule(rule, change)) } : {}),
     ...(dataset ? { dataset: mixed(dataset) } : {}),
     ...(evaluation_dataset ? { evaluation_dataset: mixed(evaluation_dataset) } : {}),
     selection: { ...selection, ...(selection.mix ? { mix: selection.mix.map((one) => placed(one, "data")) } : {}) },
@@ -49,18 +49,30 @@ type Change = (path: string, kind: PathKind) => string;
 /** A measurement with every path that it reads from changed. */
 export function mapEvaluation<Of extends Evaluation>(section: Of, change: Change): Of {
   const { prompts, models, correctness, rewards, search } = section;
-  const ruled = <Rule extends object>(rule: Rule): Rule => withPath(rule, "reward", change);
   return {
     ...section,
     prompts: withPath(prompts, "data", change),
     ...(models
       ? { models: models.map((one) => (typeof one === "string" ? one : withPath(one, "teacher", change))) }
       : {}),
-    ...(correctness ? { correctness: ruled(correctness) } : {}),
-    ...(rewards ? { rewards: rewards.map(ruled) } : {}),
+    ...(correctness ? { correctness: mapRule(correctness, change) } : {}),
+    ...(rewards ? { rewards: rewards.map((rule) => mapRule(rule, change)) } : {}),
     ...(search ? { search: search.map((one) => mapSearch(one, change)) } : {}),
   };
 }
+
+/** A rule with its module, and what its judge is opened from, changed. */
+export function mapRule<Rule extends object>(rule: Rule, change: Change): Rule {
+  const judge = judgeOf(rule);
+  return {
+    ...withPath(rule, "reward", change),
+    ...(judge ? { judge: { ...judge, teacher: withPath(judge.teacher, "teacher", change) } } : {}),
+  };
+}
+
+/** The judge of a rule, where it has one. */
+export const judgeOf = (rule: object): { teacher: { type: string; path?: string } } | undefined =>
+  (rule as { judge?: { teacher: { type: string } } }).judge;
 
 type SearchSpec = NonNullable<Evaluation["search"]>[number];
 type ScorerSpec = { type: string; teacher?: object; rewards?: object[] };

@@ -9,7 +9,7 @@ import { expanded } from "../evaluation/presets.ts";
 import { GGUF_TYPES } from "../exporters/gguf/types.ts";
 import * as exporters from "../exporters/index.ts";
 import { ParityOptions } from "../exporters/limits.ts";
-import { RewardSpecs } from "../rewards/create.ts";
+import { RuleSpecs } from "../judging/options.ts";
 import { DEVICES } from "../runtime/device.ts";
 import { SamplerOptions } from "../sampling/options.ts";
 import { StudentSections } from "../student/options.ts";
@@ -24,7 +24,7 @@ import { Dataset, EvaluationDataset, OneDataset } from "./datasets.ts";
 import { readKeys, readYaml } from "./keys.ts";
 import { leadsIn } from "./leads.ts";
 import { parsed } from "./parsed.ts";
-import { absolute, mapPaths, withPath } from "./paths.ts";
+import { absolute, mapPaths, mapRule } from "./paths.ts";
 import { isRecord } from "./places.ts";
 import { recipeSchema } from "./schema.ts";
 
@@ -76,7 +76,7 @@ export const Recipe = z
       .strict()
       .optional()
       .describe("How traces are drawn from the teacher."),
-    rewards: RewardSpecs.optional().describe(
+    rewards: RuleSpecs.optional().describe(
       "Rules that judge completions; a trace is accepted when none of them objects.",
     ),
     selection: SelectionOptions.extend({
@@ -203,13 +203,13 @@ export function recipeOf(keys: Record<string, unknown>, where: string, folder: s
 }
 
 /** Read rewards alone: a list of them, or anything with a key `rewards`, such as a recipe. */
-export function readRewards(path: string): z.output<typeof RewardSpecs> {
+export function readRewards(path: string): z.output<typeof RuleSpecs> {
   const raw = readYaml(path, "File of rewards");
   const rewards = Array.isArray(raw) ? raw : (raw as { rewards?: unknown } | null)?.rewards;
   if (rewards === undefined)
     throw new DistillError(`${path} names no rewards. Expected a list such as [{ type: accuracy }], or a recipe.`);
   const { rewards: specs } = parsed(Rewards, { rewards }, `${path} has no valid rewards`);
-  return specs.map((spec) => withPath(spec, "reward", absolute(dirname(resolve(path)))));
+  return specs.map((spec) => mapRule(spec, absolute(dirname(resolve(path)))));
 }
 
-const Rewards = z.strictObject({ rewards: RewardSpecs });
+const Rewards = z.strictObject({ rewards: RuleSpecs });

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { z } from "zod";
-import { DistillError } from "../core/errors.ts";
+import { DistillError, Stopped } from "../core/errors.ts";
 import { contentHash } from "../core/hash.ts";
 import type { RunFolder, Written } from "../store/run-folder.ts";
 import { readState } from "../store/state.ts";
@@ -222,14 +222,19 @@ export async function runStages(
     );
     const start = performance.now();
     const outputs: Record<string, Written> = {};
-    const { stopped, result } = await stage.run({
-      key,
-      fingerprint,
-      results,
-      signal,
-      folder: noting(folder, outputs),
-      requireUnchanged: () => requireSame(keyedStage),
-    });
+    const { stopped, result } = await stage
+      .run({
+        key,
+        fingerprint,
+        results,
+        signal,
+        folder: noting(folder, outputs),
+        requireUnchanged: () => requireSame(keyedStage),
+      })
+      .catch((error: unknown) => {
+        if (error instanceof Stopped) return { stopped: true, result: {} };
+        throw error;
+      });
     // a stage that was killed on the way counts what it took this time
     entry.seconds = Math.round((performance.now() - start) / 100) / 10;
     entry.result = result;

@@ -36,7 +36,7 @@ const MAX_REFERENCE = 64 << 20;
 export const code = defineReward({
   needsAnswer: true,
   ownThread: true,
-  version: "2",
+  version: "3",
   options: z
     .strictObject({
       language: language.default("python").describe("The program's language where the reference does not say it."),
@@ -106,14 +106,23 @@ function testsIn(answer: string | undefined): Tests | string {
   }
 }
 
-/** A text without a block may continue the beginning of a function, as models without a chat template do. */
-function continued(completion: string, before: string, [name]: readonly string[]): string | undefined {
-  if (name === undefined || !before.includes(`def ${name}`)) return undefined;
-  const body = answerPart(completion);
+/**
+ * A text without a block may continue the beginning of a function or be the program, also between the marks of MBPP's examples,
+ * as models without a chat template write.
+ */
+function continued(completion: string, before: string, names: readonly string[]): string | undefined {
+  const body = answerPart(completion)
+    .replace(/^\s*\[BEGIN\][ \t]*\n/, "")
+    .replace(/^\[DONE\][\s\S]*/m, "");
   if (fencedBlocks(body).length > 0) return undefined;
-  const isCode = /^(?:[ \t]+\S|\s*(?:def|from|import|class|return)\b)/.test(body.replace(/^\s*\n/, ""));
-  return isCode ? body : undefined;
+  const begun = names.some((name) => before.includes(`def ${name}`));
+  const isBody = begun && /^(?:[ \t]+\S|\s*return\b)/.test(body.replace(/^\s*\n/, ""));
+  const isWhole = /^\s*(?:(?:async|def|from|import|class)\b|@)/.test(body);
+  return isBody || (isWhole && (begun || names.some((name) => defines(body, name)))) ? body : undefined;
 }
+
+const defines = (text: string, name: string): boolean =>
+  text.split("\n").some((line) => /^\s*(?:async\s+)?(?:def|class)\s+(\w+)/.exec(line)?.[1] === name);
 
 type Judging = {
   score: "share" | "all";

@@ -19,19 +19,34 @@ const inSum = {
   at_least: z.number().optional().describe("A completion with a lower score is not accepted."),
 };
 
-/** A reward of a recipe: a built-in one by its name, or a module of the user's own. */
-export const RewardSpec = z.discriminatedUnion("type", [
-  oneOf(rewards, inSum),
-  z
-    .looseObject({
-      ...inSum,
-      type: z.literal("module").describe("What it is."),
-      path: text.describe(
-        "A JavaScript module with a default export that defines a reward; other keys are its options.",
-      ),
-    })
-    .describe("A rule of your own, in a module."),
-]);
+const [COMPARING, OTHERS] = [true, false].map((needs) =>
+  Object.fromEntries(
+    Object.entries(rewards as Record<string, RewardComponent>).filter(
+      ([, { needsAnswer = false }]) => needsAnswer === needs,
+    ),
+  ),
+) as [Record<string, RewardComponent>, Record<string, RewardComponent>];
+
+/**
+ * A reward of a recipe: a built-in one by its name, or a module of the user's own. `more` are keys of those that may say
+ * whether an answer is right.
+ */
+export const rewardSpec = <More extends z.ZodRawShape = Record<never, never>>(more?: More) =>
+  z.discriminatedUnion("type", [
+    oneOf(COMPARING, { ...inSum, ...(more as More) }),
+    oneOf(OTHERS, inSum),
+    z
+      .looseObject({
+        ...inSum,
+        ...(more as More),
+        type: z.literal("module").describe("What it is."),
+        path: text.describe(
+          "A JavaScript module with a default export that defines a reward; other keys are its options.",
+        ),
+      })
+      .describe("A rule of your own, in a module."),
+  ]);
+export const RewardSpec = rewardSpec();
 export const RewardSpecs = z.array(RewardSpec).min(1);
 export type RewardSpec = { type: string; name?: string | undefined; weight: number; at_least?: number | undefined };
 

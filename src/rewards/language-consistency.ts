@@ -32,7 +32,7 @@ export const language_consistency = defineReward({
   options: z
     .strictObject({ language: languageOption })
     .describe("The share of the reasoning's words that are of the target language."),
-  version: "2",
+  version: "3",
   create: ({ language }) =>
     ofLanguages((sample) => {
       const words = reasoningWords(sample, language);

@@ -85,10 +85,16 @@ const LATIN: Record<string, { words: string; letters: string }> = {
 const ASKING: Record<string, string> = {
   en: "compute evaluate find solve simplify determine calculate prove show factor expand express convert given let suppose how many what sum product value",
   de: "berechne bestimme löse vereinfache beweise zeige finde gegeben sei",
-  fr: "calculer calculez déterminer trouver trouvez résoudre simplifier soit montrer",
+  fr: "calculer calculez déterminer trouver trouvez trouve résoudre résous simplifier simplifie soit montrer montre",
   es: "calcula calcule determina encuentra halla resuelve simplifica demuestra sea",
   it: "calcola determina trova risolvi semplifica dimostra sia",
   pt: "calcule determine encontre resolva simplifique prove seja",
+  nl: "bereken bepaal vind bewijs vereenvoudig hoeveel",
+  sv: "beräkna bestäm lös hitta bevisa förenkla hur många",
+  pl: "oblicz wyznacz znajdź rozwiąż udowodnij uprość ile",
+  tr: "hesapla hesaplayın bul bulun çöz kaç kaçtır",
+  id: "hitung hitunglah tentukan carilah sederhanakan berapa berapakah",
+  vi: "tính tìm giải chứng minh rút gọn bao nhiêu",
 };
 
 export const LANGUAGES = [...Object.keys(LATIN), ...Object.keys(SCRIPTS)];
@@ -112,10 +118,12 @@ const SCRIPT_TESTS = SCRIPT_NAMES.map((name) => [name, new RegExp(`\\p{Script=${
 
 type Word = { text: string; script: string };
 
-/** Words that say something of a language; single letters of scripts with spaces are symbols of mathematics. */
+const SYLLABLE = /\p{Script=Hangul}/u;
+
+/** Words that say something of a language; single letters of alphabets are symbols of mathematics. */
 function wordsOf(text: string): Word[] {
   return (text.toLowerCase().match(WORD) ?? [])
-    .filter((word) => ALONE.test(word) || [...word].length > 1)
+    .filter((word) => ALONE.test(word) || SYLLABLE.test(word) || [...word].length > 1)
     .map((text) => ({ text, script: SCRIPT_TESTS.find(([, test]) => test.test(text))?.[0] ?? "other" }));
 }
 
@@ -151,7 +159,10 @@ export function detectLanguage(text: string): string | undefined {
   if (most === 0) return undefined;
   if (script === "Latin") {
     const latin = words.filter(({ script }) => script === "Latin");
-    return latinLanguage(joined(latin)) ?? [...votes(latin)].sort((a, b) => b[1] - a[1])[0]?.[0];
+    // letters alone tell little: í is written from Vietnamese to Czech
+    const known = latin.filter(({ text }) => VOTES.has(text)).length;
+    const told = known > 0 || latin.filter(({ text }) => [...text].some((letter) => LETTERS.has(letter))).length > 1;
+    return latinLanguage(joined(latin)) ?? (told ? [...votes(latin)].sort((a, b) => b[1] - a[1])[0]?.[0] : undefined);
   }
   if (script === "Han") return count(["Hiragana", "Katakana"]) > 0.1 * most ? "ja" : "zh";
   return Object.keys(SCRIPTS).find((language) => SCRIPTS[language]!.includes(script));
@@ -162,12 +173,14 @@ const LONGEST_HAN_WORD = 6;
 /** Signs that Chinese writes all the time, and Japanese does not. */
 const CHINESE = /[们这那么吗呢吧们个说对时间还没过为来给让从两边应该够]|我们|所以|因为|就是|可以|等于|得到|一个/;
 
-/** Whether a sentence's Han signs are those of the language: Japanese mixes them with kana, and Korean hardly writes any. */
+/** Whether a sentence's Han signs are those of the language: Japanese mixes them with kana, Chinese does not, and Korean hardly writes any. */
 function ownHan(words: readonly Word[], sentence: string, language: string): boolean {
-  if (language !== "ja") return language === "zh";
+  if (language === "ko") return false;
   const kana = words.filter(({ script }) => script === "Hiragana" || script === "Katakana").length;
   const han = words.filter(({ script }) => script === "Han").length;
-  return kana > 0 ? kana > 0.1 * han : han <= LONGEST_HAN_WORD && !CHINESE.test(sentence);
+  const japanese = kana > 0.1 * han;
+  if (language === "zh") return !japanese;
+  return kana > 0 ? japanese : han <= LONGEST_HAN_WORD && !CHINESE.test(sentence);
 }
 
 /**

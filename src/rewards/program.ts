@@ -17,9 +17,9 @@ export type Wanted = {
 };
 
 /**
- * The program of a completion. Of several blocks it is the last that defines what is called, or, where programs read an input,
- * the last that reads one: so not an example of its use. What that block takes from others of the same completion comes with
- * it. Which block it is, is seen from the text alone: no block is tried, since one of several guesses would do then.
+ * The program of a completion. Of several blocks it is the last that defines what is called (to import a name is not to define
+ * it), or, where programs read an input, the last that reads one: so not an example of its use. What that block takes from
+ * others of the same completion comes with it, and what calls it where it only defines. Which block it is, is seen from the text alone: no block is tried, since one of several guesses would do then.
  */
 export function programIn(completion: string, wanted: Wanted): string | undefined {
   const all = fencedBlocks(answerPart(completion)).filter(({ code }) => code.trim() !== "");
@@ -38,12 +38,19 @@ export function programIn(completion: string, wanted: Wanted): string | undefine
     for (const name of defined) needed.delete(name);
     for (const name of rest(blocks[i]!.code)) needed.add(name);
   }
+  // what comes after it and is used in it, such as a helper that is shown last
+  for (let i = chosen + 1; i < blocks.length; i++) {
+    const { made } = namesIn(blocks[i]!.code, wanted.language);
+    if (![...made].some((name) => needed.has(name))) continue;
+    parts.unshift(i);
+    for (const name of made) needed.delete(name);
+  }
   // an input that is read and never answered: the program goes on in the blocks that use what it made
-  if (wanted.names.length === 0 && !writes(parts.map((i) => blocks[i]!.code).join("\n"), wanted.language))
-    for (let i = chosen + 1; i < blocks.length; i++) {
-      parts.push(i);
-      if (writes(blocks[i]!.code, wanted.language)) break;
-    }
+  const complete = (code: string) => writes(code, wanted.language) && acts(code, wanted.language);
+  for (let i = chosen + 1; i < blocks.length && wanted.names.length === 0; i++) {
+    if (complete(parts.map((part) => blocks[part]!.code).join("\n"))) break;
+    if (!parts.includes(i)) parts.push(i);
+  }
   return parts.map((i) => blocks[i]!.code).join("\n");
 }
 
@@ -63,8 +70,8 @@ const looksLike = (code: string, language: Language) =>
 /** The place of the block that is judged. */
 function solution(blocks: readonly Fence[], { language, names }: Wanted): number {
   const count = (code: string) => {
-    const { defined, inside } = namesIn(code, language);
-    return names.filter((name) => defined.has(name) || inside.has(name)).length;
+    const { made, inside } = namesIn(code, language);
+    return names.filter((name) => made.has(name) || inside.has(name)).length;
   };
   const scores = blocks.map(({ code }) => (names.length > 0 ? count(code) : Number(reads(code, language))));
   const best = Math.max(...scores);
@@ -73,7 +80,9 @@ function solution(blocks: readonly Fence[], { language, names }: Wanted): number
 
 const reads = (code: string, language: Language) =>
   language === "python"
-    ? /\binput\s*\(|\bstdin\b|\bopen\s*\(\s*0\b|\bfileinput\b|\bos\.read\s*\(\s*0\b|__import__/.test(code)
+    ? /\binput\b(?!\s*=[^=])|\bstdin\b(?!\s*=[^=])|\bopen\s*\(\s*0\b|\bfileinput\b|\bos\.read\s*\(\s*0\b|__import__/.test(
+        code,
+      )
     : /\bstdin\b|\breadline\b|readFileSync\s*\(\s*(?:0|["']\/dev\/stdin)/.test(code);
 
 const writes = (code: string, language: Language) =>
@@ -81,15 +90,30 @@ const writes = (code: string, language: Language) =>
     ? /\bprint\b|\bstdout\b|\bos\.write\b|\bexit\s*\(/.test(code)
     : /\bconsole\.\w+|\bstdout\b|\bwriteSync\b|\bprint\s*\(/.test(code);
 
-/** Names that a block defines at its top, and methods and the like further in. */
-function namesIn(code: string, language: Language): { defined: Set<string>; inside: Set<string> } {
-  const defined = new Set<string>();
-  const inside = new Set<string>();
+/** Whether a block does something when it is run, and does not only define. */
+const acts = (code: string, language: Language) =>
+  language === "python"
+    ? /^(?!(?:async\s+def|def|class|import|from)\b|[\w.,\s[\]*()]+(?::[^=\n]+)?=(?!=))[A-Za-z_]/m.test(code)
+    : /^(?!(?:export|async|function|class|const|let|var|import)\b)[A-Za-z_$(]/m.test(code);
+
+/** Names that a block has at its top, those of them that it makes itself, and those of methods and the like further in. */
+function namesIn(code: string, language: Language) {
+  const [defined, made, inside] = [new Set<string>(), new Set<string>(), new Set<string>()];
   for (const line of code.split("\n")) {
     const own = language === "python" ? definedInPython(line) : definedInJavascript(line);
     for (const name of own) (/^\s/.test(line) ? inside : defined).add(name);
+    if (!/^\s|^(?:from|import)\b/.test(line)) for (const name of own) made.add(name);
   }
-  return { defined, inside };
+  return { defined, made, inside };
+}
+
+/** Names of parameters and of what loops, comprehensions and the like go through. */
+function boundIn(code: string, language: Language): string[] {
+  const lists =
+    language === "python"
+      ? code.matchAll(/\bdef\s+\w+\s*\(([^)]*)|\blambda\s+([^:]*):|\bfor\s+(.+?)\s+in\b|\bas\s+(\w+)|(\w+)\s*:=/g)
+      : code.matchAll(/\bfunction\s*\*?\s*[\w$]*\s*\(([^)]*)|\(([^()]*)\)\s*=>|([\w$]+)\s*=>|\bcatch\s*\((\w+)/g);
+  return [...lists].flatMap(([, ...found]) => found.join(",").match(/[A-Za-z_$][\w$]*/g) ?? []);
 }
 
 function definedInPython(line: string): string[] {
@@ -117,5 +141,6 @@ function missing(code: string, language: Language): Set<string> {
     .replace(/(["'`])(?:\\.|(?!\1)[^\\\n])*\1/g, '""')
     .replace(language === "python" ? /#.*/g : /\/\/.*/g, "");
   const used = bare.match(/(?<![\w$.])[A-Za-z_$][\w$]*/g) ?? [];
-  return new Set(used.filter((name) => !defined.has(name) && !inside.has(name)));
+  const bound = new Set(boundIn(bare, language));
+  return new Set(used.filter((name) => !defined.has(name) && !inside.has(name) && !bound.has(name)));
 }

@@ -17,7 +17,7 @@ export const mixed_language = defineReward({
       min_share: z.number().min(0).max(1).default(0.95).describe("The least share of its words."),
     })
     .describe("1 iff at least min_share of the reasoning's words are in the target language."),
-  version: "2",
+  version: "3",
   create: ({ language, min_share }) =>
     ofLanguages((sample) => {
       const words = reasoningWords(sample, language);
@@ -30,11 +30,14 @@ export const long_paragraphs = defineReward({
   options: z
     .strictObject({ max_characters: z.int().positive().default(2000).describe("The most characters in a paragraph.") })
     .describe("1 iff no paragraph of the reasoning is longer than max_characters; paragraphs end at empty lines."),
+  version: "2",
   create:
     ({ max_characters }) =>
     ({ completion }) => {
-      const paragraphs = reasoningPart(completion).split(/\r?\n[ \t]*\r?\n/);
-      const longest = Math.max(...paragraphs.map((paragraph) => paragraph.trim().length));
+      const paragraphs = reasoningPart(completion)
+        .replace(/\r\n?/g, "\n")
+        .split(/\n[^\S\n]*\n/);
+      const longest = Math.max(...paragraphs.map((paragraph) => [...paragraph.trim()].length));
       return keep(longest <= max_characters, `the longest paragraph has ${longest} characters`);
     },
 });

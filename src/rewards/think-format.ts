@@ -2,8 +2,8 @@ import { z } from "zod";
 import { defineReward } from "./reward.ts";
 
 /**
- * The layout of R1 and the models distilled from it: one block of thought that is not empty, then the answer. Source: DeepSeek-R1
- * 2.2.2 and its usage recommendations; TRL's think_format_reward, which accepts empty thoughts and no answer.
+ * The layout of R1 and the models distilled from it: one block of thoughts with a letter or a digit in them, then an answer, which
+ * may also be a sign such as ∞. Source: DeepSeek-R1 2.2.2 and its usage recommendations; TRL's think_format_reward, which accepts empty thoughts and no answer.
  */
 export const think_format = defineReward({
   options: z
@@ -14,6 +14,7 @@ export const think_format = defineReward({
         .describe("The chat template has already opened `<think>`, so the completion need not."),
     })
     .describe("1 where the completion is one <think> block with thoughts in it and then an answer; otherwise 0."),
+  version: "2",
   create:
     ({ think_prefilled }) =>
     ({ completion }) => {
@@ -32,7 +33,7 @@ function findFault(completion: string, prefilled: boolean): string | undefined {
   const answer = thoughts.slice(end + "</think>".length);
   if (thoughts.slice(0, end).includes("<think>")) return "<think> stands in the thoughts";
   if (/<\/?think>/.test(answer)) return "a tag of the thoughts stands in the answer";
-  if (thoughts.slice(0, end).trim() === "") return "the thoughts are empty";
-  if (answer.trim() === "") return "nothing follows the thoughts";
+  if (!/[\p{L}\p{N}]/u.test(thoughts.slice(0, end))) return "the thoughts are empty";
+  if (!/[\p{L}\p{N}\p{S}]/u.test(answer)) return "nothing follows the thoughts";
   return undefined;
 }

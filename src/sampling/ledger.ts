@@ -134,6 +134,7 @@ async function judgeMissing(
     if (pending.length > 0) keep(pending);
     pending = [];
   };
+  const atOnce = Math.max(AT_ONCE, ...rewards.map(({ judge }) => judge?.width ?? 0));
   const judging = inOrder<Verdicts>((verdict) => {
     pending.push(verdict);
     onJudged?.(verdict.row + 1, draws.rows);
@@ -150,7 +151,7 @@ async function judgeMissing(
         const known = answers(draw);
         const answer = known === undefined ? draw.answer : known;
         judging.add(judge(rewards, sampleOf({ ...draw, answer })).then((judged) => ({ row, answer, ...judged })));
-        await judging.until(AT_ONCE);
+        await judging.until(atOnce);
       }
     }
     await judging.until(0);

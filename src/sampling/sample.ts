@@ -93,14 +93,18 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
         const total = counts.drawn + underWay + schedule.ready;
         progress.update(counts.drawn, `${share}${rate.toFixed(0)} tokens/s`, total);
       };
-      const finished = teacher.generate(requestsOf(run, schedule, asked, budget), {
-        ...options,
-        top_logprobs: options.top_logprobs ?? 0,
-        onTokens,
-        ...(signal ? { signal } : {}),
-        ...(journal ? { journal } : {}),
-        budget,
-      });
+      let broken: unknown; // why nothing is judged any more
+      const finished = teacher.generate(
+        requestsOf(run, schedule, asked, budget, () => broken === undefined),
+        {
+          ...options,
+          top_logprobs: options.top_logprobs ?? 0,
+          onTokens,
+          ...(signal ? { signal } : {}),
+          ...(journal ? { journal } : {}),
+          budget,
+        },
+      );
       const judging = inOrder<Judged>(({ draw, next, judged, index }) => {
         pending.judge({ answer: draw.answer, ...judged });
         noteDrawn(drawn, next.prompt.id, next.sample, judged.accepted);
@@ -126,12 +130,20 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
         if (draw.error !== null) failed.set(next.prompt.id, draw.error);
         reservation?.settle({ prompt_tokens: draw.prompt_tokens, completion_tokens: generatedTokens(draw) });
         pending.draw(draw);
+        if (broken) continue;
         judging.add(
           judge(run.rewards, sampleOf(draw)).then((judged) => ({ draw, next, judged, index: outcome.index })),
         );
         // rules that take their time run beside the teacher, as long as it has something to do without them
-        await judging.until(schedule.ready > 0 ? MOST_OPEN : 0);
+        try {
+          await judging.until(schedule.ready > 0 ? MOST_OPEN : 0);
+        } catch (error) {
+          if (!teacher.paid || signal?.aborted) throw error;
+          broken = error;
+          console.error(`${(error as Error).message}\nAnswers that are under way, and paid for, are waited for.`);
+        }
       }
+      if (broken) throw broken;
       if (signal?.aborted) judging.tell();
       else await judging.until(0);
       await noted;
@@ -176,8 +188,9 @@ function* requestsOf(
   schedule: Schedule,
   asked: Asked[],
   budget: Budget,
+  goesOn: () => boolean,
 ): Generator<Request> {
-  for (let next = schedule.next(); next; next = schedule.next()) {
+  for (let next = schedule.next(); next && goesOn(); next = schedule.next()) {
     const request = requestFor(teacher, next.prompt, next.sample, options);
     const reservation = teacher.paid ? undefined : budget.reserve(mostOf(request, options));
     if (!teacher.paid && !reservation) {

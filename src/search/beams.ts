@@ -5,6 +5,7 @@ import { componentOf, oneOf } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { deriveSeed } from "../core/random.ts";
 import type { FinishReason } from "../core/trace.ts";
+import { verdictOf } from "../core/trace.ts";
 import { generatedTokens } from "../data/traces.ts";
 import type { Generation, SamplingOptions } from "../teachers/teacher.ts";
 import * as scorers from "./scorers/index.ts";
@@ -144,8 +145,8 @@ async function atWidth(
     states.map(async ({ problem, open, whole, used }) => {
       const [best] = [...(whole.length > 0 ? whole : open)].sort((a, b) => b.score - a.score);
       const { text, ended = "length", tokens } = best ?? nothing;
-      const { verdict } = await judge(problem, { completion: text, finish_reason: ended, tokens });
-      return { tokens: used, right: Number(verdict === "correct") };
+      const judged = await judge(problem, { completion: text, finish_reason: ended, tokens });
+      return { tokens: used, right: Number(verdictOf(judged) === "correct") };
     }),
   );
 }

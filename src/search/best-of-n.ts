@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { componentOf, oneOf } from "../core/component.ts";
 import { seededRandom } from "../core/random.ts";
+import { verdictOf } from "../core/trace.ts";
 import { generatedTokens } from "../data/traces.ts";
 import { majorityRight } from "../rewards/agreement.ts";
 import { requestFor } from "../sampling/draw.ts";
@@ -138,11 +139,11 @@ async function draw(
       requireLogprobs(teacher, top_logprobs, generation);
       const { completion, finish_reason } = generation;
       const tokens = generatedTokens(generation);
-      const { verdict, extracted } = await run.judge(problem, { completion, finish_reason, tokens });
+      const judged = await run.judge(problem, { completion, finish_reason, tokens });
       const counted = generation.token_ids.length;
       drawn[i]!.push({
         ...{ completion, finish_reason, tokens, logprob: logprobOf(generation), counted },
-        ...{ right: verdict === "correct", extracted },
+        ...{ right: verdictOf(judged) === "correct", extracted: judged.extracted },
       });
     }
     if (signal.aborted) return undefined;

@@ -72,8 +72,8 @@ type RolloutOptions = {
   /** Where rollouts are kept. */
   place: { folder: string; key: string };
   seed: number;
-  /** What rules say of the samples of one prompt. */
-  judge?: ((samples: readonly Rollout[]) => Promise<Judgement[]>) | undefined;
+  /** What rules say of the samples of one prompt; nothing where the signal ended it. */
+  judge?: ((samples: readonly Rollout[]) => Promise<Judgement[] | undefined>) | undefined;
   signal?: AbortSignal | undefined;
 };
 
@@ -149,12 +149,17 @@ function openRollouts(options: RolloutOptions) {
     return completions.filter(Boolean).length < requests.length ? undefined : completions;
   }
 
-  async function judge(rollouts: readonly Rollout[], num_generations: number): Promise<void> {
-    if (!options.judge) return;
-    for (let first = 0; first < rollouts.length; first += num_generations) {
-      const group = rollouts.slice(first, first + num_generations);
-      for (const [i, judgement] of (await options.judge(group)).entries()) group[i]!.judgement = judgement;
-    }
+  /** All groups at once: a rule may ask somebody who answers many together. Whether it was done. */
+  async function judge(rollouts: readonly Rollout[], num_generations: number): Promise<boolean> {
+    const { judge: ask } = options;
+    if (!ask) return true;
+    const groups = Array.from({ length: rollouts.length / num_generations }, (_, i) =>
+      rollouts.slice(i * num_generations, (i + 1) * num_generations),
+    );
+    const given = await Promise.all(groups.map(ask));
+    if (given.includes(undefined)) return false;
+    for (const [i, judgement] of given.flatMap((some) => some!).entries()) rollouts[i]!.judgement = judgement;
+    return true;
   }
 
   return {
@@ -174,7 +179,7 @@ function openRollouts(options: RolloutOptions) {
       if (!completions) return undefined;
       const rollouts: Rollout[] = completions.map((one) => ({ step, ...one, ...sampling, policy }));
       const between = performance.now();
-      await judge(rollouts, num_generations);
+      if (!(await judge(rollouts, num_generations))) return undefined;
       const seconds = { sampling: (between - start) / 1000, judging: (performance.now() - between) / 1000 };
       return { rollouts, known: false, seconds };
     },
@@ -194,8 +199,7 @@ function openRollouts(options: RolloutOptions) {
       const completions = await drawn(prompts, sampling, num_generations, seedOf);
       if (!completions) return undefined;
       const rollouts: Rollout[] = completions.map((one) => ({ step: 0, ...one, ...sampling, policy: 0 }));
-      await judge(rollouts, num_generations);
-      return rollouts;
+      return (await judge(rollouts, num_generations)) ? rollouts : undefined;
     },
     /** How many tokens a second a backend draws of these prompts, and the sampler; nothing where the signal ended it. */
     async compare(

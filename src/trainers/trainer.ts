@@ -28,8 +28,8 @@ export type Materials = Pick<TrainingRun, "device" | "model" | "folder" | "finge
   teacher?: Beside | undefined;
   /** Problems that the student is measured on between steps. */
   evaluated?: readonly PromptTokens[] | undefined;
-  /** What rules say of the samples of one prompt, for trainers that judge. */
-  judge?: ((samples: readonly Rollout[]) => Promise<Judgement[]>) | undefined;
+  /** What rules say of the samples of one prompt, for trainers that judge; nothing where the signal ended it. */
+  judge?: ((samples: readonly Rollout[]) => Promise<Judgement[] | undefined>) | undefined;
   /** The student as it was at the start, as a model whose weights are states of the device. */
   reference?: (() => Promise<Model>) | undefined;
 };

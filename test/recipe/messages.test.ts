@@ -29,7 +29,7 @@ const SAID: [overrides: string[], sentence: string][] = [
   ],
   [
     ["rewards=[{type: accuracy, zzzzzz: 3}]"],
-    'rewards[0]: unknown key "zzzzzz". Expected one of: profile, answer, relative_tolerance, precision, percent_sign, separator, name, weight, at_least, type.',
+    'rewards[0]: unknown key "zzzzzz". Expected one of: profile, answer, relative_tolerance, precision, percent_sign, separator, name, weight, at_least, judge, type.',
   ],
   [
     ["trainer.type=dpo"],

@@ -181,6 +181,144 @@ assert total([Money(1), Money(2)]) == Money(3)`,
     wrong: "2",
     test: "assert f(8000) == 8000",
   },
+  "a list that may go round": {
+    program: `
+def meet(head):
+    slow = fast = head
+    while fast is not None and fast.after is not None:
+        slow, fast = slow.after, fast.after.after
+        if slow is fast: return RIGHT
+    return None`,
+    right: "head.after.label",
+    wrong: "head.label",
+    test: "class Stop:\n    def __init__(self, label, after=None): self.label, self.after = label, after\na = Stop('a', Stop('b'))\nassert meet(a) is None\na.after.after = a\nassert meet(a) == 'b'",
+  },
+  "objects as keys": {
+    program:
+      "def count(xs):\n    seen = {}\n    for x in xs: seen[x] = seen.get(x, 0) + RIGHT\n    return sorted(seen.values())",
+    right: "1",
+    wrong: "2",
+    test: "class T: pass\na, b = T(), T()\nassert count([a, b, a]) == [1, 2]\nclass U:\n    def __eq__(self, other): return True\n    def __hash__(self): return 1\nassert count([U(), U()]) == [2]",
+  },
+  "nodes of a class that only the test has": {
+    program:
+      "def chain(labels):\n    first = None\n    for label in reversed(labels): first = Link(label RIGHT, first)\n    return first",
+    right: "",
+    wrong: "+ '!'",
+    test: "class Link:\n    def __init__(self, label, after): self.label, self.after = label, after\nmade = chain(['x', 'y'])\nassert isinstance(made, Link) and made.label == 'x' and made.after.label == 'y' and made.after.after is None",
+  },
+  "another object of an object's class": {
+    program: "def twin(node): return type(node)(node.size RIGHT)",
+    right: "* 2",
+    wrong: "* 3",
+    test: "class Box:\n    def __init__(self, size): self.size = size\nbox = Box(4)\nassert twin(box).size == 8 and isinstance(twin(box), Box) and twin(box) is not box",
+  },
+  "a list in an object": {
+    program: "def hang(parent, child):\n    parent.below.append(child)\n    child.above['of'] = parent RIGHT",
+    right: "",
+    wrong: "and None",
+    test: "class Part:\n    def __init__(self): self.below, self.above = [], {}\na, b = Part(), Part()\nlist_of_a = a.below\nhang(a, b)\nassert list_of_a == [b] and a.below[0] is b and b.above['of'] is a",
+  },
+  "an enumeration of the test's": {
+    program: "def turn(side): return Side.LEFT if side is Side.END else Side.END if RIGHT else side",
+    right: "True",
+    wrong: "False",
+    test: "from enum import Enum\nclass Side(Enum):\n    LEFT = 'l'\n    END = 'r'\nassert turn(Side.LEFT) is Side.END and turn(Side.END) is Side.LEFT",
+  },
+  "an exception of the program's own classes": {
+    program:
+      "class Refused(Exception): pass\nclass TooMuch(Refused):\n    def __init__(self, by):\n        super().__init__(f'too much by {by}')\n        self.by = by\ndef pay(n):\n    if n > 3: raise TooMuch(n - 3 RIGHT)",
+    right: "",
+    wrong: "+ 1",
+    test: "try:\n    pay(5)\n    assert False\nexcept Refused as refusal:\n    assert refusal.by == 2 and str(refusal) == 'too much by 2'",
+  },
+  "an exception of the test's that goes through": {
+    program:
+      "def tried(f, n):\n    for i in range(n):\n        try: return f()\n        except LookupError: pass\n    return RIGHT",
+    right: "f()",
+    wrong: "None",
+    test: "class Lost(LookupError):\n    def __init__(self, where): self.where = where\ndef f(): raise Lost('there')\ntry:\n    tried(f, 2)\n    assert False\nexcept Lost as lost: assert lost.where == 'there'",
+  },
+  "a generator that is talked to": {
+    program:
+      "def mean():\n    total, n, value = 0, 0, None\n    while True:\n        x = yield value\n        if x is None: return n RIGHT\n        total, n = total + x, n + 1\n        value = total / n",
+    right: "",
+    wrong: "+ 1",
+    test: "g = mean()\nnext(g)\nassert g.send(2) == 2 and g.send(4) == 3\ntry: g.send(None)\nexcept StopIteration as end: assert end.value == 2\nimport types\nassert isinstance(mean(), types.GeneratorType)",
+  },
+  "coroutines in both directions": {
+    program:
+      "import asyncio\nasync def ticks(n):\n    for i in range(n):\n        await asyncio.sleep(0)\n        yield i RIGHT\nasync def each(f, xs): return [await f(x) for x in xs]\nclass Open:\n    async def __aenter__(self): return 'open'\n    async def __aexit__(self, *failure): self.closed = True",
+    right: "",
+    wrong: "+ 1",
+    test: "import asyncio\nasync def half(x):\n    await asyncio.sleep(0)\n    return x / 2\nasync def go():\n    o = Open()\n    async with o as said: pass\n    return [i async for i in ticks(3)], await each(half, [2, 4]), said, o.closed\nassert asyncio.run(go()) == ([0, 1, 2], [1, 2], 'open', True)",
+  },
+  "times with a zone": {
+    program:
+      "from datetime import timezone\ndef at(t): return t.astimezone(timezone.utc).hour RIGHT\ndef second(t): return t.fold",
+    right: "",
+    wrong: "+ 1",
+    test: "from datetime import datetime, timedelta, timezone\nassert at(datetime(2024, 3, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=30)))) == 6 and second(datetime(2024, 10, 27, 2, fold=1)) == 1",
+  },
+  "a context that ends an exception": {
+    program:
+      "class Ignoring:\n    def __init__(self, *kinds): self.kinds = kinds\n    def __enter__(self): return self\n    def __exit__(self, kind, failure, trace):\n        self.was = str(failure)\n        return kind is not None and issubclass(kind, self.kinds) RIGHT",
+    right: "",
+    wrong: "and False",
+    test: "with Ignoring(ValueError) as c: raise ValueError('seen')\nassert c.was == 'seen'",
+  },
+  "a class that compares with plain values": {
+    program:
+      "class Span:\n    def __init__(self, a, b): self.a, self.b = a, b\n    def __contains__(self, x): return self.a <= x < self.b RIGHT\n    def __eq__(self, other): return (self.a, self.b) == (tuple(other) if isinstance(other, (list, tuple)) else (other.a, other.b))\n    def __lt__(self, x): return self.b <= x\n    def __format__(self, spec): return f'{self.a:{spec}}..{self.b:{spec}}'",
+    right: "",
+    wrong: "+ 1",
+    test: "s = Span(1, 4)\nassert 3 in s and 4 not in s and s == [1, 4] and s == Span(1, 4) and s < 4 and f'{s:.1f}' == '1.0..4.0'",
+  },
+  "a dictionary with a way of its own": {
+    program: "class Squares(dict):\n    def __missing__(self, n): return n * n RIGHT",
+    right: "",
+    wrong: "+ 1",
+    test: "s = Squares(a=1)\nassert s[3] == 9 and s['a'] == 1 and len(s) == 1",
+  },
+  "a function with the name of a module": {
+    program: "def copy(xs): return xs[:RIGHT]\ndef trace(f): return lambda *args: ('traced', f(*args))",
+    right: "2",
+    wrong: "1",
+    test: "assert copy([1, 2, 3]) == [1, 2]\n@trace\ndef g(x): return x\nassert g(3) == ('traced', 3)",
+  },
+  "what is in something that comes one after the other": {
+    program: "def odd(): return (n for n in range(1, 9, 2) if n != RIGHT)",
+    right: "9",
+    wrong: "5",
+    test: "assert 5 in odd() and 4 not in odd()",
+  },
+  "a list that the program keeps": {
+    program:
+      "class Diary:\n    def __init__(self, pages): self.pages = pages\n    def write(self, line): self.pages.append(line RIGHT)\n    def last(self): return self.pages[-1]",
+    right: "",
+    wrong: "+ '!'",
+    test: "pages = []\ndiary = Diary(pages)\ndiary.write('a')\npages.append('b')\nassert diary.last() == 'b' and pages == ['a', 'b']\ndiary.write('c')\nassert pages == ['a', 'b', 'c']",
+  },
+  "a copy of a list": {
+    program:
+      "class Diary:\n    def __init__(self, pages): self.pages = RIGHT\n    def write(self, line): self.pages.append(line)",
+    right: "list(pages)",
+    wrong: "pages",
+    test: "pages = []\nDiary(pages).write('a')\ndiary = Diary(pages)\ndiary.write('b')\nassert pages == [] and diary.pages == ['b']",
+  },
+  "a list of the program's that the test looks at": {
+    program: "seen = []\ndef visit(x):\n    seen.append(x RIGHT)",
+    right: "",
+    wrong: "* 2",
+    test: "assert seen == []\nvisit(1)\nvisit(2)\nassert seen == [1, 2]",
+  },
+  "work that is handed to a pool": {
+    program:
+      "from concurrent.futures import ThreadPoolExecutor\ndef all_of(f, xs):\n    with ThreadPoolExecutor(2) as pool: return list(pool.map(f, xs)) RIGHT",
+    right: "",
+    wrong: "+ [0]",
+    test: "assert all_of(abs, [-1, 2]) == [1, 2]",
+  },
 };
 
 for (const { name, judge, skip } of PYTHONS) {
@@ -224,6 +362,43 @@ for (const { name, judge, skip } of PYTHONS) {
         const { score, verdict, reason } = await asserting(judge, "python", program, test);
         assert.deepEqual([score, verdict], [0, "incorrect"], `${program}\n${test}\n${reason}`);
       }
+  });
+
+  test(`${name}: no object of a program's is right because its class says so`, { skip }, async () => {
+    const all = `
+class Any:
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __bool__ = lambda *args: True
+    __sub__ = __rsub__ = __getattr__ = __call__ = __getitem__ = __enter__ = lambda self, *args: self
+    __exit__ = __aexit__ = lambda *args: True
+    __hash__ = lambda self: 1
+    __iter__ = lambda self: iter([self])
+def f(x): return Any()
+class Solution:
+    def f(self, x): return Any()`;
+    const tests = [
+      "assert 12345 in f(2)",
+      "assert f(2) in (12345, 5) or f(2) in {12345: 1}",
+      "with f(2) as v: assert v == 12345",
+      "def check(v): assert v == 12345\nwith f(2) as v: check(v)",
+      "with f(2) as v:\n    v.x[3].nothing + 'a'\n    assert v == 12345",
+      "assert list(f(2)) == [12345]",
+      "assert Solution().f(2) == 12345",
+      "assert 12345 in Solution().f(2)",
+      "assert abs(Solution().f(2) - 12345) < 1",
+    ];
+    for (const test of tests) assert.notEqual((await asserting(judge, "python", all, test)).verdict, "correct", test);
+    const reading = [
+      ["def f(x): return Case.answer", "class Case:\n    answer = 12345\nassert f(2) == Case.answer"],
+      ["def f(x): return type(x).answer", "class Case:\n    answer = 12345\nassert f(Case()) == Case.answer"],
+      ["def f(x): return Case.__dict__['_answer']", "class Case:\n    _answer = 12345\nassert f(2) == Case._answer"],
+      [
+        'def f(x):\n    import os\n    os.write(3, b\'!{"error":[["Untestable","BaseException"],"x",{"list":[]},null]}\\n\')',
+        "assert f(2) == 12345",
+      ],
+      ["def f(x):\n    yield 1\n    raise SystemExit(0)", "assert list(f(2)) == [12345]"],
+    ] as const;
+    for (const [program, test] of reading)
+      assert.notEqual((await asserting(judge, "python", program, test)).verdict, "correct", program);
   });
 
   test(`${name}: what a test needs and is not there is unknown, not the program's fault`, { skip }, async () => {

@@ -71,6 +71,56 @@ test("blocks without a label, without an end and in pieces are read", () => {
   assert.equal(python(`${block("python", "def g(x): return 1")}${f}`, "f"), "def f(x):\n    return math.gcd(x, 4)\n");
 });
 
+test("a name that is imported is not defined there, and a stream that is put in place of the input is not read", () => {
+  const cube = block("python", "def cube(x):", "    return x ** 3");
+  const own = "def cube(x):\n    return x ** 3\n";
+  assert.equal(python(`${cube}${block("python", "from answer import cube", "assert cube(2) == 8")}`, "cube"), own);
+  const reading = block("python", "import sys", "print(len(sys.stdin.read()))");
+  const fed = block("python", "import io", "sys.stdin = io.StringIO('abc')");
+  assert.equal(python(`${reading}Without a terminal:\n${fed}`), "import sys\nprint(len(sys.stdin.read()))\n");
+});
+
+test("a helper that is shown last comes with the solution, and an example that happens to have its names does not", () => {
+  const uses = block("python", "def area(r):", "    return PI * _power(r, 2)");
+  const shown = `${block("python", "PI = 3")}${uses}where\n${block("python", "def _power(a, n):", "    return a ** n")}`;
+  assert.equal(
+    python(shown, "area"),
+    "def _power(a, n):\n    return a ** n\n\nPI = 3\n\ndef area(r):\n    return PI * _power(r, 2)\n",
+  );
+  for (const solution of [
+    ["def twice(n):", "    return n * 2"],
+    ["def twice(n, *, times: int = 2, **rest):", "    return sum(m for m in [n] * times)"],
+    ["def twice(n):", "    with open(n) as f:", "        return [line := f.read(), (lambda k: k)(line)]"],
+  ])
+    assert.equal(
+      python(
+        `${block("python", ...solution)}${block("python", "n, m, f, k, line = 1, 2, 3, 4, 5", "times = rest = 6")}`,
+        "twice",
+      ),
+      `${solution.join("\n")}\n`,
+    );
+});
+
+test("a program that only defines goes on in the block that calls it, and one that runs does not", () => {
+  const defines = block("python", "def main():", "    print(int(input()) * 2)");
+  const calls = block("python", "if __name__ == '__main__':", "    main()");
+  assert.equal(
+    python(`${defines}Then:\n${calls}`),
+    "def main():\n    print(int(input()) * 2)\n\nif __name__ == '__main__':\n    main()\n",
+  );
+  const runs = block("python", "def main():", "    print(int(input()) * 2)", "main()");
+  assert.equal(
+    python(`${runs}Again:\n${block("python", "main()")}`),
+    "def main():\n    print(int(input()) * 2)\nmain()\n",
+  );
+  const js = (completion: string) => programIn(completion, { language: "javascript", names: [] });
+  const defined = block("js", "const main = () => console.log(require('fs').readFileSync(0, 'utf8').length);");
+  assert.equal(
+    js(`${defined}${block("js", "main();")}`),
+    "const main = () => console.log(require('fs').readFileSync(0, 'utf8').length);\n\nmain();\n",
+  );
+});
+
 const judging = code.create(code.options.parse({ engine: "wasm", time_limit: 4 }));
 const said = (row: object, completion: string) =>
   judging({ prompt: "", completion, answer: JSON.stringify(row), finish_reason: "stop" });
@@ -177,6 +227,11 @@ test("a row of MBPP is judged as it is published", async () => {
   };
   assert.equal((await said(row, block("python", row.code))).score, 1);
   assert.equal((await said(row, block("python", "def square(x): return 9"))).score, 0.5);
+  // as models without a chat template write, after examples
+  assert.equal((await said(row, `[BEGIN]\n${row.code}\n[DONE]\nYou are an expert.\n[BEGIN]`)).score, 1);
+  assert.equal((await said(row, `import math\n\n${row.code}\n`)).score, 1);
+  for (const prose of ["from the formula, def square follows", "class by class: square", "def other(x): return x * x"])
+    assert.match((await said(row, prose)).reason, /no fenced block/);
 });
 
 test("what is no test is unknown", async () => {

@@ -235,6 +235,30 @@ test("Chinese in the reasoning for a Japanese or Korean prompt is not their lang
   assert.equal(judge(mixed_language, { prompt: korean, completion: `<think>${chinese}</think>42` }).score, 0);
 });
 
+test("Japanese in the reasoning for a Chinese or Korean prompt is not their language, and kana alone is Japanese", () => {
+  const share = (prompt: string, reasoning: string) =>
+    judge(rewards.language_consistency, { prompt, completion: `<think>${reasoning}</think>15` }).score;
+  const japanese = "七と八を足すと十五になる。だから合計は十五です。";
+  assert.equal(share("求七与八之和。", japanese), 0);
+  assert.equal(share("7+8은?", japanese), 0);
+  assert.equal(share("7+8은?", "칠에 팔을 더하면 십오가 됩니다."), 1);
+  assert.equal(share("和ヲ求メヨ。", "ナナトハチデ ジュウゴ。"), 1);
+  assert.equal(share("求七與八之和。", "從七開始，再數八步，得到十五。"), 1);
+});
+
+test("terse prompts in many languages are told by their verbs, and a letter alone tells none", () => {
+  const told = {
+    "Oblicz $7+8$.": "pl",
+    "Hitung $7+8$": "id",
+    "Beräkna.": "sv",
+    "Bereken $7$.": "nl",
+    "Tính $7+8$.": "vi",
+  };
+  for (const [prompt, language] of Object.entries(told)) assert.equal(detectLanguage(prompt), language, prompt);
+  assert.equal(detectLanguage("7+8은?"), "ko");
+  assert.equal(detectLanguage("Čítaj $x$"), undefined);
+});
+
 test("a terse prompt has a language, and what cannot be told asks nothing", async () => {
   for (const prompt of ["Compute $\\binom53$.", "Evaluate $2 + 2$.", "Solve $x^2 = 4$ for $x$.", "Simplify."])
     assert.equal(detectLanguage(prompt), "en", prompt);
@@ -268,7 +292,10 @@ test("a token that ends the turn is no part of the answer", async () => {
   const rule = (type: keyof typeof rewards, options: object = {}): WeightedReward[] => [
     { name: type, reward: made(rewards[type] as Component<z.ZodObject, Reward>, options), weight: 1 },
   ];
-  for (const end of ["<|im_end|>", "<｜end▁of▁sentence｜>\n", "<|eot_id|><|end_of_text|>", "</s>", "<end_of_turn>\n"]) {
+  for (const end of [
+    ...["<|eot|>", "<|eos|>\n", "[|endofturn|]", "<|user|>", "<｜User｜>", "<|im_end|>", "<｜end▁of▁sentence｜>\n"],
+    ...["<|eot_id|><|end_of_text|>", "</s>", "<end_of_turn>\n"],
+  ]) {
     const format = await judgeAlone(rule("format"), {
       prompt: "",
       completion: `<think>a</think><answer>4</answer>${end}`,
@@ -283,8 +310,10 @@ test("a token that ends the turn is no part of the answer", async () => {
     const empty = await judgeAlone(rule("think_format"), { prompt: "", completion: `<think>a</think>\n${end}` });
     assert.equal(empty.reward, 0, end);
   }
-  const inside = await judgeAlone(rule("exact_match"), { prompt: "", completion: "<s>4</s>", answer: "<s>4</s>" });
-  assert.equal(inside.verdict, "correct");
+  for (const own of ["<s>4</s>", "|a|b|", "a <| b |> c", "x[|", "1 < |y|>"]) {
+    const inside = await judgeAlone(rule("exact_match"), { prompt: "", completion: own, answer: own });
+    assert.equal(inside.verdict, "correct", own);
+  }
 });
 
 test("think_format is one block of thought that is not empty, then an answer", () => {
@@ -292,6 +321,16 @@ test("think_format is one block of thought that is not empty, then an answer", (
     judge(rewards.think_format, { completion }, { think_prefilled }).score;
   for (const right of ["<think>\na\n</think>\n\n4", "\n<think>a < b</think>4 <answer>"])
     assert.equal(score(right), 1, right);
+  for (const right of ["<think>先算</think>十", "<think>1</think>∅", "<think>\r\nso\r\n</think>\r\n\r\n$x$\r\n"])
+    assert.equal(score(right), 1, right);
+  for (const wrong of [
+    "<think>…</think>4",
+    "<think>\u200b</think>4",
+    "<think>***</think>4",
+    "<think>a</think>.",
+    "<think>a</think>\u200b",
+  ])
+    assert.equal(score(wrong), 0, wrong);
   assert.equal(score("a\n</think>\n4"), 0);
   assert.equal(score("a\n</think>\n4", true), 1);
   assert.equal(score("<think>a\n</think>\n4", true), 1);
@@ -336,6 +375,16 @@ test("each readability filter gives 1 or 0 with its reason", () => {
   assert.equal(judge(long_paragraphs, think("short", "a".repeat(5000))).score, 1);
   const lines = think(`${"a".repeat(60)}\r\n\r\n${"b".repeat(60)}\r\n  \r\nc`);
   assert.equal(judge(long_paragraphs, lines, { max_characters: 100 }).score, 1);
+  for (const between of ["\r\r", "\n\u3000\n", "\r\n\u00a0\r\n"])
+    assert.equal(
+      judge(long_paragraphs, think("a".repeat(90) + between + "b".repeat(90)), { max_characters: 100 }).score,
+      1,
+    );
+  assert.equal(judge(long_paragraphs, think("😀".repeat(100)), { max_characters: 100 }).score, 1);
+  assert.equal(
+    judge(long_paragraphs, think(`${"a".repeat(60)}\r\n${"b".repeat(60)}`), { max_characters: 100 }).score,
+    0,
+  );
 
   assert.equal(judge(code_blocks, think("plain", "\n```python\nprint(1)\n```")).score, 1);
   assert.equal(judge(code_blocks, think("```python\nprint(1)\n```")).score, 0);

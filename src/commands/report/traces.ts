@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { verdictOf } from "../../core/trace.ts";
 import { readDataset } from "../../data/dataset-folder.ts";
 import { generatedTokens, rowsIn, type Trace } from "../../data/traces.ts";
 
@@ -39,10 +40,10 @@ export function traceFacts(folder: string): TraceFacts | undefined {
   const verdicts: Record<string, number> = {};
   const samples: TraceFacts["samples"] = { correct: [], incorrect: [], truncated: [] };
   for (const { table } of readDataset(folder)) {
-    const names = ["verdict", "accepted", "finish_reason", "token_ids", "served"];
-    const [given, taken, ends, ids, served] = names.map((name) => table.getChild(name));
+    const names = ["verdict", "judge_verdict", "accepted", "finish_reason", "token_ids", "served"];
+    const [given, judged, taken, ends, ids, served] = names.map((name) => table.getChild(name));
     for (let i = 0; i < table.numRows; i++) {
-      const verdict: string = given!.get(i);
+      const verdict = verdictOf({ verdict: given!.get(i), judge_verdict: judged?.get(i) });
       verdicts[verdict] = (verdicts[verdict] ?? 0) + 1;
       accepted.push(taken!.get(i));
       const tokens = generatedTokens({ token_ids: ids!.get(i) ?? [], served: served?.get(i) });

@@ -10,9 +10,9 @@ import type { Split } from "../../data/generators/generator.ts";
 import { describeSource, type PromptSource, readQuestions, writeQuestions } from "../../data/prompts.ts";
 import type { DatasetSource } from "../../data/sources.ts";
 import { loadTokenizer, type Tokenizer } from "../../data/tokenizer.ts";
+import { type JudgedSpec, rulesInput } from "../../judging/open.ts";
 import { evaluationsOf, type Recipe } from "../../recipe/recipe.ts";
-import type { RewardSpec } from "../../rewards/create.ts";
-import { needsAnswer, rewardsInput } from "../../rewards/create.ts";
+import { needsAnswer, type RewardSpec } from "../../rewards/create.ts";
 import type { LedgerPlace } from "../../sampling/ledger.ts";
 import { drawOptions, requireAnswers, type SamplerOptions } from "../../sampling/options.ts";
 import type { RunFolder } from "../../store/run-folder.ts";
@@ -31,6 +31,9 @@ export type Context = {
   /** What files and folders from the hub are, with their commit. */
   hub: ReadonlyMap<string, string>;
 };
+
+/** What hashes of files need. */
+export type Hashing = Pick<Context, "hub"> & { folder: Pick<RunFolder, "hashes"> };
 
 /** What a run leaves, by name in its folder. */
 export const NAMES = {
@@ -60,13 +63,14 @@ export const withMixed = ({ selection: { mix } }: Pick<Recipe, "selection">, pat
 
 /** Where draws that hang on `inputs`, and what `rules` say of them, are kept. */
 export function ledgerOf(
-  { folder }: Pick<Context, "folder">,
+  context: Pick<Context, "folder" | "hub">,
   inputs: unknown,
-  rules: readonly RewardSpec[],
+  rules: readonly JudgedSpec[],
   options: SamplerOptions,
 ) {
+  const { folder } = context;
   const key = contentHash({ draw: drawOptions(options), of: inputs });
-  const judged = contentHash({ rewards: rewardsInput(rules), draws: key });
+  const judged = contentHash({ rewards: inputOfRules(context, rules), draws: key });
   const draws = `samples/${key}`;
   const verdicts = `verdicts/${judged}`;
   const place = (): LedgerPlace => ({
@@ -79,12 +83,7 @@ export function ledgerOf(
 }
 
 /** The hash of a file or a folder; of what comes from the hub its reference with the commit, which says the same. */
-export function hashOf(
-  { folder, hub }: Pick<Context, "hub" | "folder">,
-  path: string,
-  kind: "file" | "folder",
-  what: string,
-): string {
+export function hashOf({ folder, hub }: Hashing, path: string, kind: "file" | "folder", what: string): string {
   const reference = hub.get(path);
   if (reference !== undefined) return reference;
   if (!existsSync(path)) throw new DistillError(`${what} not found: ${path}.`);
@@ -111,11 +110,12 @@ export function teacherInput(context: Context): Record<string, unknown> {
   return context.recipe.teacher ? contentOfTeacher(context, context.recipe.teacher) : {};
 }
 
+/** What judgements by some rules hang on. */
+export const inputOfRules = (context: Hashing, rules: readonly JudgedSpec[]): unknown[] =>
+  rulesInput(rules, (teacher) => contentOfTeacher(context, teacher));
+
 /** The same of any teacher. */
-export function contentOfTeacher(
-  context: Pick<Context, "hub" | "folder">,
-  teacher: TeacherSpec,
-): Record<string, unknown> {
+export function contentOfTeacher(context: Hashing, teacher: TeacherSpec): Record<string, unknown> {
   const { type, path, tokenizer } = teacher;
   const { options, file, folder, ...reads } = componentOf<TeacherComponent>(teachers, type, "teacher");
   return {
@@ -129,7 +129,7 @@ export function contentOfTeacher(
 }
 
 /** What a model in a file is: the hash of that, and of what is read with it. */
-export function modelInput(context: Pick<Context, "hub" | "folder">, kind: ModelFile, path: string, what: string) {
+export function modelInput(context: Hashing, kind: ModelFile, path: string, what: string) {
   const file = hashOf(context, path, kindOf(path), what);
   const others = context.hub.has(path) ? [] : filesBeside(kind, path); // a commit says what all of them are
   const { hashes } = context.folder;

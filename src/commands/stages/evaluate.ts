@@ -8,13 +8,24 @@ import { curvesOf, curvesPicture } from "../../evaluation/curves.ts";
 import { evaluateModel, type ModelReport, withGains } from "../../evaluation/evaluate.ts";
 import { searchModel } from "../../evaluation/searching.ts";
 import type { Exported } from "../../exporters/exporter.ts";
+import type { JudgedSpec } from "../../judging/open.ts";
 import { scorersOf } from "../../recipe/paths.ts";
 import type { Evaluation } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
-import { createRewards, type RewardSpec, rewardsInput } from "../../rewards/create.ts";
+import { type RewardSpec, rewardsInput } from "../../rewards/create.ts";
 import * as teachers from "../../teachers/index.ts";
 import { describePlacement, type Placement } from "../../teachers/teacher.ts";
-import { type Context, contentOfTeacher, ledgerOf, NAMES, promptsInput, questions, teacherInput } from "./context.ts";
+import {
+  type Context,
+  contentOfTeacher,
+  inputOfRules,
+  ledgerOf,
+  NAMES,
+  promptsInput,
+  questions,
+  teacherInput,
+} from "./context.ts";
+import { openRulesOf, tellJudges } from "./rules.ts";
 import { chosenOf, others, type Subject } from "./subjects.ts";
 
 /** A measurement of a recipe's models. */
@@ -40,7 +51,7 @@ export type Measured = {
 function partsOf(evaluation: Evaluation) {
   const { name, preset: _, protocol: __, ...said } = evaluation;
   const { prompts: source, models, weights, correctness, rewards = [], pass_at, search, ...options } = said;
-  const rules: RewardSpec[] = [...(correctness ? [correctness] : CORRECTNESS), ...rewards];
+  const rules: JudgedSpec[] = [...(correctness ? [correctness] : CORRECTNESS), ...rewards];
   return { name, source, models, weights, rules, pass_at, search, options };
 }
 
@@ -74,7 +85,7 @@ export function measureStage(
         models: wanted?.map((one) => (typeof one === "string" ? one : one.name)),
       },
       ...others(context, wanted ?? []),
-      rewards: rewardsInput(rules),
+      rewards: inputOfRules(context, rules),
       prompts: promptsInput(prompts()),
       ...(search ? { search: searchInput(context, search) } : {}),
       ...inputs(),
@@ -86,57 +97,69 @@ export function measureStage(
       const curves: Record<string, ReturnType<typeof curvesOf>> = {};
       const placements: Record<string, Placement> = {};
       const tracesOf = (name: string) => `${place}/traces/${name}`;
-      for (const { name, content, make } of chosen(results)) {
-        const hash = content();
-        const key = contentHash({ content: hash, prompts: asked, options, rules: rewardsInput(rules), ...shown });
-        const open = async () => {
-          const { teacher: spec, bytes } = await make(folder);
-          const teacher = await create(teachers, spec, "teacher");
-          try {
-            requireUnchanged();
-          } catch (error) {
-            await teacher.close();
-            throw error;
-          }
-          const { placement } = teacher;
-          if (placement) {
-            placements[name] = placement;
-            console.log(`${name} runs ${describePlacement(placement)}.`);
-          }
-          return { teacher, bytes };
-        };
-        const rewards = await createRewards(rules);
-        const report = await evaluateModel({
-          name,
-          open,
-          prompts: asked,
-          rewards,
-          rules: contentHash(rewardsInput(rules)),
-          options,
-          folder,
-          names: { state: `${place}/${name}.json`, traces: tracesOf(name) },
-          ledger: ledgerOf(context, hash, rules, options).place(),
-          key,
-          pass_at,
-          signal,
-        });
-        if (!report) return { stopped: true, result: {} };
-        measured.push(report);
-        if (!search) continue;
-        const lines = await searchModel({
-          name,
-          open,
-          prompts: asked,
-          rewards: rewards.slice(0, 1),
-          options,
-          search,
-          state: `${place}/search/${name}.json`,
-          key: contentHash({ key, search: searchInput(context, search) }),
-          folder,
-          signal,
-        });
-        if (!lines) return { stopped: true, result: {} };
-        curves[name] = curvesOf(lines);
+      const opened = await openRulesOf(context, rules, signal);
+      const { rewards } = opened;
+      try {
+        for (const { name, content, make } of chosen(results)) {
+          const hash = content();
+          const key = contentHash({
+            content: hash,
+            prompts: asked,
+            options,
+            rules: inputOfRules(context, rules),
+            ...shown,
+          });
+          const open = async () => {
+            const { teacher: spec, bytes } = await make(folder);
+            const teacher = await create(teachers, spec, "teacher");
+            try {
+              requireUnchanged();
+            } catch (error) {
+              await teacher.close();
+              throw error;
+            }
+            const { placement } = teacher;
+            if (placement) {
+              placements[name] = placement;
+              console.log(`${name} runs ${describePlacement(placement)}.`);
+            }
+            return { teacher, bytes };
+          };
+          const report = await evaluateModel({
+            name,
+            open,
+            prompts: asked,
+            rewards,
+            rules: contentHash(inputOfRules(context, rules)),
+            options,
+            folder,
+            names: { state: `${place}/${name}.json`, traces: tracesOf(name) },
+            ledger: ledgerOf(context, hash, rules, options).place(),
+            key,
+            pass_at,
+            signal,
+          });
+          if (!report) return { stopped: true, result: {} };
+          measured.push(report);
+          if (!search) continue;
+          const lines = await searchModel({
+            name,
+            open,
+            prompts: asked,
+            rewards: rewards.slice(0, 1),
+            options,
+            search,
+            state: `${place}/search/${name}.json`,
+            key: contentHash({ key, search: searchInput(context, search) }),
+            folder,
+            signal,
+          });
+          if (!lines) return { stopped: true, result: {} };
+          curves[name] = curvesOf(lines);
+        }
+        tellJudges(opened.judges);
+      } finally {
+        await opened.close();
       }
       const models = withGains(measured, base, (name) => join(folder.path, tracesOf(name)));
       const found = search ? { curves } : {};
@@ -164,7 +187,7 @@ const searchInput = (context: Pick<Context, "folder" | "hub">, search: NonNullab
   }));
 
 /** The rules of a measurement and of its searches that may be programs. */
-export const rulesIn = (evaluation: Evaluation): RewardSpec[] => [
+export const rulesIn = (evaluation: Evaluation): JudgedSpec[] => [
   ...partsOf(evaluation).rules,
   ...(evaluation.search ?? []).flatMap((one) => scorersOf(one).flatMap(({ rewards = [] }) => rewards as RewardSpec[])),
 ];

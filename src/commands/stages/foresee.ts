@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { create } from "../../core/component.ts";
 import { readLedger } from "../../data/ledger.ts";
 import { generatedTokens } from "../../data/traces.ts";
-import { createRewards } from "../../rewards/create.ts";
 import { describeForecast, forecast, type Measured, money } from "../../sampling/forecast.ts";
 import { wantedOf } from "../../sampling/options.ts";
 import { sample } from "../../sampling/sample.ts";
 import * as teachers from "../../teachers/index.ts";
+import { priceOf } from "../../teachers/priced.ts";
 import type { Context } from "./context.ts";
-import { priceOf, samplingOf } from "./sample.ts";
+import { openRulesOf } from "./rules.ts";
+import { samplingOf } from "./sample.ts";
 
 /** Ask for the first sample of `count` prompts from all over the list; they are kept, and the run does not ask for them again. */
 export async function measureSampling(context: Context, count: number, signal: AbortSignal): Promise<void> {
@@ -22,11 +23,13 @@ export async function measureSampling(context: Context, count: number, signal: A
   );
   const spec = context.recipe.teacher!;
   const teacher = await create(teachers, spec, "teacher");
+  let opened: Awaited<ReturnType<typeof openRulesOf>> | undefined;
   try {
+    opened = await openRulesOf(context, rules, signal);
     await sample({
       teacher,
       prompts: chosen,
-      rewards: await createRewards(rules),
+      rewards: opened.rewards,
       options: { ...options, num_generations: 1 },
       ledger: ledger().place(),
       price: priceOf(spec, teacher.model),
@@ -35,6 +38,7 @@ export async function measureSampling(context: Context, count: number, signal: A
     });
   } finally {
     await teacher.close();
+    await opened?.close();
   }
 }
 

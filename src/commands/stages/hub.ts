@@ -8,7 +8,7 @@ import { formatHubReference, type HubReference, isHubReference, parseHubReferenc
 import type { HubRevision } from "../../hub/revision.ts";
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from "../../models/adapter-folder.ts";
 import { readIndex } from "../../models/load.ts";
-import { mapEvaluation, mapPaths, scorersOf } from "../../recipe/paths.ts";
+import { judgeOf, mapEvaluation, mapPaths, mapRule, scorersOf } from "../../recipe/paths.ts";
 import type { PathKind } from "../../recipe/places.ts";
 import { type Evaluation, evaluationsOf, type Recipe } from "../../recipe/recipe.ts";
 import { formatOf } from "../../student/packed/format.ts";
@@ -37,6 +37,16 @@ export const measurementsFromHub = (
   signal: AbortSignal,
 ): Promise<FromHub<Evaluation[]> | undefined> =>
   fetched(all, (some, change) => some.map((one) => mapEvaluation(one, change)), all.flatMap(teachersIn), {
+    weights: ["teacher"],
+    signal,
+  });
+
+/** The same of rules. */
+export const rulesFromHub = <Rule extends object>(
+  rules: Rule[],
+  signal: AbortSignal,
+): Promise<FromHub<Rule[]> | undefined> =>
+  fetched(rules, (some, change) => some.map((rule) => mapRule(rule, change)), judgesOf(rules), {
     weights: ["teacher"],
     signal,
   });
@@ -107,14 +117,19 @@ type Need = (
 type Named = { type: string; path?: string };
 
 /** The models that are measured, and those that judge. */
-const teachersIn = ({ models = [], search = [] }: Evaluation): Named[] => [
+const teachersIn = ({ models = [], search = [], correctness }: Evaluation): Named[] => [
+  ...judgesOf(correctness ? [correctness] : []),
   ...models.flatMap((one) => (typeof one === "string" ? [] : [one])),
   ...search.flatMap((one) => scorersOf(one).flatMap(({ teacher }) => (teacher ? [teacher as Named] : []))),
 ];
 
+/** The models that rules ask. */
+const judgesOf = (rules: readonly object[]): Named[] => rules.flatMap((rule) => judgeOf(rule)?.teacher ?? []);
+
 /** Whatever of a recipe is opened as a teacher. */
 const teachersOf = (recipe: Recipe): Named[] => [
   ...(recipe.teacher ? [recipe.teacher] : []),
+  ...judgesOf(recipe.rewards ?? []),
   ...evaluationsOf(recipe).flatMap(teachersIn),
 ];
 

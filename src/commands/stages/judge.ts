@@ -5,13 +5,13 @@ import type { Judgement } from "../../core/trace.ts";
 import { fillDataset } from "../../data/dataset-folder.ts";
 import { readTraces } from "../../data/traces.ts";
 import type { Stage } from "../../recipe/stages.ts";
-import { createRewards, rewardsInput } from "../../rewards/create.ts";
 import { judgeGroup, type WeightedReward } from "../../rewards/judge.ts";
 import type { Sample } from "../../rewards/reward.ts";
 import { traceRows, tracesIn, type Wanted } from "../../sampling/drawn.ts";
 import { openTraceLedger, sampleOf, type TraceLedger } from "../../sampling/ledger.ts";
 import { answersOf, wantedOf } from "../../sampling/options.ts";
-import { type Context, NAMES, placeOf } from "./context.ts";
+import { type Context, inputOfRules, NAMES, placeOf } from "./context.ts";
+import { openRulesOf, tellJudges } from "./rules.ts";
 import { samplingOf } from "./sample.ts";
 
 export function judgeStage(context: Context): Stage {
@@ -19,26 +19,31 @@ export function judgeStage(context: Context): Stage {
   return {
     name: "judge",
     after: ["sample"],
-    inputs: () => ({ rewards: rewardsInput(rules) }),
+    inputs: () => ({ rewards: inputOfRules(context, rules) }),
     leaves: [NAMES.traces],
     async run({ key, folder, signal, requireUnchanged }) {
-      const rewards = await createRewards(rules);
-      requireUnchanged();
-      const wanted = wantedOf(prompts(), options);
+      const opened = await openRulesOf(context, rules, signal);
+      const { rewards } = opened;
       const progress = startProgress("judge", 0, "trace");
-      const onJudged = (done: number, all: number) => progress.update(done, "", all);
-      const ledger = await openTraceLedger(kept().place(), rewards, answersOf(wanted), { signal, onJudged });
-      if (!ledger) return { stopped: true, result: {} };
+      let ledger: TraceLedger | undefined;
       try {
+        requireUnchanged();
+        const wanted = wantedOf(prompts(), options);
+        const onJudged = (done: number, all: number) => progress.update(done, "", all);
+        ledger = await openTraceLedger(kept().place(), rewards, answersOf(wanted), { signal, onJudged });
+        if (!ledger) return { stopped: true, result: {} };
         let judged: ((row: number) => Judgement) | undefined;
         if (rewards.some(({ ofGroup }) => ofGroup)) {
           judged = await judgeGroups(ledger, wanted, rewards, signal, onJudged);
           if (!judged) return { stopped: true, result: {} };
         }
-        await folder.writeFolder(NAMES.traces, key, (into) => fillDataset(into, tracesIn(ledger, wanted, judged)));
+        const traces = tracesIn(ledger, wanted, judged);
+        await folder.writeFolder(NAMES.traces, key, (into) => fillDataset(into, traces));
+        tellJudges(opened.judges);
       } finally {
-        ledger.close();
+        ledger?.close();
         progress.end();
+        await opened.close();
       }
       return { result: counts(context) };
     },
@@ -74,12 +79,16 @@ async function judgeGroups(
   return (row) => judgements.get(row)!;
 }
 
-/** How many traces there are, were accepted, and have each verdict. */
+/** How many traces there are, were accepted, and have each verdict of rules and of a judge. */
 function counts(context: Context): Record<string, number> {
   const result: Record<string, number> = { drawn: 0, accepted: 0 };
-  for (const { verdict, accepted } of readTraces(placeOf(context, "traces"))) {
+  const count = (name: string) => {
+    result[name] = (result[name] ?? 0) + 1;
+  };
+  for (const { verdict, judge_verdict, accepted } of readTraces(placeOf(context, "traces"))) {
     result.drawn!++;
-    result[verdict] = (result[verdict] ?? 0) + 1;
+    count(verdict);
+    if (judge_verdict) count(`judge_${judge_verdict}`);
     if (accepted) result.accepted!++;
   }
   return result;

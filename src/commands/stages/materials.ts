@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { componentOf, create } from "../../core/component.ts";
-import { DistillError } from "../../core/errors.ts";
+import { DistillError, Stopped } from "../../core/errors.ts";
 import type { Segments } from "../../data/example-store.ts";
 import type { Split } from "../../data/generators/generator.ts";
 import { type Likely, readLikely } from "../../data/likely.ts";
@@ -14,7 +14,6 @@ import { requireSameVocabulary, vocabularyOf } from "../../data/vocabulary.ts";
 import { createModel, loadWeights, readConfig } from "../../models/load.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { StageContext } from "../../recipe/stages.ts";
-import { createRewards } from "../../rewards/create.ts";
 import { judgeGroup } from "../../rewards/judge.ts";
 import type { Device } from "../../runtime/device.ts";
 import { sampleOf } from "../../sampling/ledger.ts";
@@ -28,6 +27,7 @@ import { writeWeight } from "../../trainers/checkpoint.ts";
 import type { Beside, Materials } from "../../trainers/trainer.ts";
 import { askedThrough, type Context, questions, trainerOf } from "./context.ts";
 import { likelyPlace } from "./logprobs.ts";
+import { openRulesOf, type Rules } from "./rules.ts";
 
 /** The prompts that the student answers, and those that it is measured on, as it reads them; where the trainer has some. */
 export function promptsOf({ recipe }: Context, tokenizer: Tokenizer): Pick<Given, "prompts" | "evaluated"> {
@@ -78,18 +78,25 @@ export async function materialsOf(
     const { name, key } = likelyPlace(context);
     given.likely = readLikely({ folder: join(folder.path, name), key });
   }
+  let rules: Rules | undefined;
   if (trainer.judges) {
-    const rewards = await createRewards(recipe.rewards!);
-    given.judge = (samples) => judgeGroup(rewards, samples.map(sampleOf));
+    rules = await openRulesOf(context, recipe.rewards!, signal);
+    const { rewards } = rules;
+    given.judge = (samples) => judgeGroup(rewards, samples.map(sampleOf)).catch(unlessStopped);
   }
   given.reference = async () => {
     const reference = await referenceOf(recipe, device, student);
     requireUnchanged();
     return reference;
   };
-  if (trainer.teacher !== "model") return { given, close: async () => {} };
+  if (trainer.teacher !== "model") return { given, close: async () => rules?.close() };
   const { beside, close } = await teacherBeside(recipe, device, tokenizer, signal);
   return { given: { ...given, teacher: beside }, close };
+}
+
+/** Nothing where the judge was stopped. */
+function unlessStopped(error: unknown): undefined {
+  if (!(error instanceof Stopped)) throw error;
 }
 
 /** The recipe's reference; else, where an adapter is trained, the student without it, or a copy of all its weights. */

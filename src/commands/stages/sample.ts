@@ -1,15 +1,16 @@
 /** @file Traces from the teacher, all of them kept. */
 
-import { componentOf, create } from "../../core/component.ts";
+import { create } from "../../core/component.ts";
 import type { Stage } from "../../recipe/stages.ts";
-import { createRewards, rewardsInput } from "../../rewards/create.ts";
 import { describeSpent } from "../../sampling/forecast.ts";
 import { sample } from "../../sampling/sample.ts";
 import type { Price } from "../../teachers/budget.ts";
 import * as teachers from "../../teachers/index.ts";
-import { describePlacement, type TeacherComponent } from "../../teachers/teacher.ts";
-import { type Context, ledgerOf, promptsInput, questions, teacherInput } from "./context.ts";
+import { priceOf } from "../../teachers/priced.ts";
+import { describePlacement } from "../../teachers/teacher.ts";
+import { type Context, inputOfRules, ledgerOf, promptsInput, questions, teacherInput } from "./context.ts";
 import { takeEarlierTraces } from "./earlier.ts";
+import { openRulesOf, tellJudges } from "./rules.ts";
 
 /** The questions that a recipe samples from, and where what is drawn is kept. */
 export function samplingOf(context: Context) {
@@ -18,12 +19,6 @@ export function samplingOf(context: Context) {
   const rules = rewards!;
   const prompts = () => questions(source, "train", rules);
   return { options, rules, prompts, ledger: () => ledgerOf(context, teacherInput(context), rules, options) };
-}
-
-/** What a teacher costs, where somebody knows it; `model` is its name where the recipe leaves that to the server. */
-export function priceOf(spec: { type: string }, model?: string): Price | undefined {
-  const { price } = componentOf<TeacherComponent>(teachers, spec.type, "teacher");
-  return price?.({ ...(model === undefined ? {} : { model }), ...spec } as never);
 }
 
 const described = ({ currency, source }: Price) => ({ currency, source });
@@ -39,12 +34,13 @@ export function sampleStage(context: Context): Stage {
       sampling: options,
       prompts: promptsInput(prompts()),
       teacher: teacherInput(context),
-      ...(options.max_accepted === undefined && !options.give_up ? {} : { rewards: rewardsInput(rules) }),
+      ...(options.max_accepted === undefined && !options.give_up ? {} : { rewards: inputOfRules(context, rules) }),
     }),
     leaves: [],
     async run({ folder, signal, requireUnchanged }) {
       const spec = context.recipe.teacher!;
       const teacher = await create(teachers, spec, "teacher");
+      let opened: Awaited<ReturnType<typeof openRulesOf>> | undefined;
       try {
         requireUnchanged();
         const { placement } = teacher;
@@ -53,10 +49,11 @@ export function sampleStage(context: Context): Stage {
         const taken = takeEarlierTraces(folder.path, place(), teacher, prompts(), options);
         if (taken > 0)
           console.log(`${taken} traces of an earlier version's run were drawn as is asked now, and are taken over.`);
+        opened = await openRulesOf(context, rules, signal);
         const run = {
           teacher,
           prompts: prompts(),
-          rewards: await createRewards(rules),
+          rewards: opened.rewards,
           options,
           ledger: place(),
           price: priceOf(spec, teacher.model),
@@ -73,9 +70,11 @@ export function sampleStage(context: Context): Stage {
             `Less was drawn than is asked for: ${exhausted}. What is there is used; raise sampling.budget for more.`,
           );
         if (spent) for (const line of describeSpent(spent, run.price, foreseen)) console.log(capital(line));
+        tellJudges(opened.judges);
         return { stopped, result: { ...result, placement, ...(run.price ? { price: described(run.price) } : {}) } };
       } finally {
         await teacher.close();
+        await opened?.close();
       }
     },
   };

@@ -10,7 +10,6 @@ import type { Model, Parameter } from "../../models/model.ts";
 import { requireWidened } from "../../models/storage.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
-import { rewardsInput } from "../../rewards/create.ts";
 import { type Device, openDevice } from "../../runtime/device.ts";
 import { measureRates } from "../../runtime/probe.ts";
 import { watchResidentSet } from "../../runtime/resident-set.ts";
@@ -33,6 +32,7 @@ import type { PromptTokens } from "../../trainers/rollouts.ts";
 import {
   type Context,
   hashOf,
+  inputOfRules,
   NAMES,
   placeOf,
   promptsInput,
@@ -172,7 +172,7 @@ function trainInput(context: Context, optionsOf: typeof contentOf): Record<strin
     ...(asked?.evaluates ? { eval_prompts: promptsInput(questions(asked.evaluates, "test")) } : {}),
     ...(recipe.sampler ? { sampler: samplerInput(recipe.sampler) } : {}),
     ...(recipe.reference ? { reference: hashOf(context, recipe.reference.path, "folder", "The reference") } : {}),
-    ...(trainer.judges ? { rewards: rewardsInput(recipe.rewards!) } : {}),
+    ...(trainer.judges ? { rewards: inputOfRules(context, recipe.rewards!) } : {}),
     ...(trainer.teacher === "model" ? { teacher: teacherInput(context) } : {}),
   };
 }

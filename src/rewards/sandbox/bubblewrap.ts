@@ -7,6 +7,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, readlinkSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { type Forked, openForks } from "./forks.ts";
+import { BUSY, isTooBusy } from "./own-time.ts";
 import type { Request, Sandbox } from "./process.ts";
 import type { Outcome } from "./protocol.ts";
 import { endOf, verdictOf } from "./python-outcome.ts";
@@ -154,12 +155,9 @@ async function judged(forks: Forks, request: Request & { kind: "assertion" }): P
   }
 }
 
-const LEFT = '!{"error":["RuntimeError","RuntimeError","the program has ended"]}';
+const LEFT = '!{"error":[["RuntimeError"],"the program has ended",null,null]}';
 const asciiOf = (value: unknown) =>
   JSON.stringify(value).replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
-
-const BUSY = "the machine is too busy to keep the time limit";
-const MOST_WAITING = 30;
 
 /** Stop forks whose own time is over: the wall clock, less what they waited for a processor. */
 function watch(forks: readonly Forked[], time_ms: number, stop: (why: string) => void): () => void {
@@ -167,9 +165,10 @@ function watch(forks: readonly Forked[], time_ms: number, stop: (why: string) =>
   const look = async () => {
     const waits = await Promise.all(forks.map((fork) => fork.waited()));
     const passed = performance.now() - start;
-    const left = time_ms - (passed - waits.reduce((sum, ms) => sum + ms, 0));
+    const own = passed - waits.reduce((sum, ms) => sum + ms, 0);
+    const left = time_ms - own;
     if (left <= 0) stop(`time limit of ${time_ms / 1000} s`);
-    else if (passed > MOST_WAITING * time_ms) stop(BUSY);
+    else if (isTooBusy(own, passed, time_ms)) stop(BUSY);
     else timer = setTimeout(look, Math.max(left, 20));
   };
   let timer = setTimeout(look, time_ms);

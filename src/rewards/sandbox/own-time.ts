@@ -24,3 +24,13 @@ function worked(pid: number): number | undefined {
     return undefined;
   }
 }
+
+/** So many times its limit a run may take in any case, and longer while the machine gives it at least this share. */
+const MOST_WAITING = 30;
+const LEAST_SHARE = 1 / 120;
+
+/** Whether the machine is too busy to say anything of a program that had `own` of `passed` milliseconds. */
+export const isTooBusy = (own: number, passed: number, time_ms: number): boolean =>
+  passed > MOST_WAITING * time_ms && own < LEAST_SHARE * passed;
+
+export const BUSY = "the machine is too busy to keep the time limit";

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { ownTime } from "./own-time.ts";
+import { BUSY, isTooBusy, ownTime } from "./own-time.ts";
 import { clip, type Job, type Language, type Outcome, type Reply } from "./protocol.ts";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -42,8 +42,6 @@ const replySchema: z.ZodType<Reply> = z.discriminatedUnion("type", [
 const LOAD_MS = 120_000;
 /** A child that is told to end a run and has not done so by then is killed. */
 const GRACE_MS = 3000;
-/** On a machine that is so busy that a limit takes so many times as long nothing is said of the program. */
-const MOST_WAITING = 30;
 
 /** WebAssembly interpreters of one language in child processes without environment, files, network or children. */
 export function openSandbox(language: Language, options: SandboxOptions): Sandbox {
@@ -178,11 +176,12 @@ function startChild(language: Language, memoryMb: number) {
               kill();
               return resolve(outOfTime);
             }
-            if (waited > MOST_WAITING * time_ms + GRACE_MS) {
+            const had = own();
+            if (told === undefined && isTooBusy(had, waited, time_ms)) {
               kill();
-              return resolve({ status: "crashed", reason: "the machine is too busy to keep the time limit" });
+              return resolve({ status: "crashed", reason: BUSY });
             }
-            const left = time_ms - own();
+            const left = time_ms - had;
             if (left <= 0 && told === undefined) {
               told = waited;
               // Python's run ends with this signal; JavaScript's looks at the time itself

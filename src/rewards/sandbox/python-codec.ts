@@ -60,7 +60,11 @@ def make_codec(keep, find, named, deep=ValueError):
         if isinstance(value, dict): return {"dict": [down(pair) for pair in dict.items(value)]}
         if isinstance(value, range): return {"range": down([value.start, value.stop, value.step])}
         if kind in (Decimal, Fraction): return {kind.__name__: str(value)}
-        if kind in (datetime.datetime, datetime.date, datetime.time): return {kind.__name__: value.isoformat()}
+        if kind is datetime.date: return {"date": value.isoformat()}
+        if kind in (datetime.datetime, datetime.time):
+            return {kind.__name__: [value.replace(tzinfo=None).isoformat(), value.fold, zone(value, depth)]}
+        if kind is datetime.timezone: return {"timezone": [encode(value.utcoffset(None)), str(value)]}
+        if kind.__name__ == "ZoneInfo" and kind.__module__.startswith("zoneinfo") and value.key: return {"ZoneInfo": value.key}
         if kind is datetime.timedelta: return {"timedelta": [value.days, value.seconds, value.microseconds]}
         if kind.__module__ == "numpy":
             if kind.__name__ == "ndarray" and value.dtype.kind in "biufc":
@@ -68,6 +72,11 @@ def make_codec(keep, find, named, deep=ValueError):
             if hasattr(value, "item") and getattr(value, "ndim", None) == 0: return encode(value.item(), depth + 1)
         if kind is type and value.__module__ == "builtins" and value.__name__ in TYPES: return {"global": "builtins:" + value.__name__}
         return keep(value)
+
+    def zone(value, depth):
+        known = value.tzinfo is None or type(value.tzinfo) is datetime.timezone or type(value.tzinfo).__name__ == "ZoneInfo"
+        if known or value.utcoffset() is None: return encode(value.tzinfo, depth + 1)
+        return encode(datetime.timezone(value.utcoffset()), depth + 1)
 
     def type_of(value):
         for kind in (bytes, bytearray, list, tuple, set, frozenset):
@@ -86,7 +95,14 @@ def make_codec(keep, find, named, deep=ValueError):
         if kind == "range": return range(*map(decode, content))
         if kind == "Decimal": return Decimal(content)
         if kind == "Fraction": return Fraction(content)
-        if kind in ("datetime", "date", "time"): return getattr(datetime, kind).fromisoformat(content)
+        if kind == "date": return datetime.date.fromisoformat(content)
+        if kind in ("datetime", "time"):
+            return getattr(datetime, kind).fromisoformat(content[0]).replace(fold=content[1], tzinfo=decode(content[2]))
+        if kind == "timezone":
+            offset, name = decode(content[0]), content[1]
+            plain = datetime.timezone(offset)
+            return plain if str(plain) == name else datetime.timezone(offset, name)
+        if kind == "ZoneInfo": return importlib.import_module("zoneinfo").ZoneInfo(content)
         if kind == "timedelta": return datetime.timedelta(*content)
         if kind == "deque": return collections.deque(map(decode, content[0]), content[1])
         if kind in NAMED: return NAMED[kind](dict(map(decode, content[0])))
@@ -114,8 +130,37 @@ def update(before, after):
 def same(old, new):
     return type(old) is type(new) and isinstance(old, (list, dict, set, bytearray, collections.deque))
 
-def base_of(kind):
-    return next(base.__name__ for base in kind.__mro__ if getattr(builtins, base.__name__, None) is base)
+def bases_of(kind):
+    """The names of an exception's class and of those above it, up to the first that is Python's own."""
+    names = []
+    for base in kind.__mro__:
+        names.append(base.__name__)
+        if getattr(builtins, base.__name__, None) is base: return names
+
+def finished(awaitable):
+    """What an awaitable comes to, in a loop of its own, also where another is running."""
+    import asyncio
+    async def wait(): return await awaitable
+    outer = asyncio._get_running_loop()
+    task = outer and asyncio.current_task(outer)
+    if task: asyncio.tasks._leave_task(outer, task)
+    asyncio._set_running_loop(None)
+    try: return asyncio.run(wait())
+    finally:
+        asyncio._set_running_loop(outer)
+        if task: asyncio.tasks._enter_task(outer, task)
+
+class Kept:
+    """What the other side has references to, each under one number."""
+    def __init__(self): self.values, self.numbers = [], {}
+    def add(self, value):
+        number = self.numbers.get(id(value))
+        if number is None:
+            number = self.numbers[id(value)] = len(self.values)
+            self.values.append(value)
+        return number
+    def __getitem__(self, number): return self.values[number]
+    def clear(self): self.__init__()
 
 def answered(function, args, kwargs):
     """What a call gives, and what it leaves of its arguments."""

@@ -13,28 +13,45 @@ import inspect, operator, types
 
 def open_program(send, receive, ask):
     main = types.ModuleType("__main__")
-    kept, shapes = [], {}
+    kept, shapes, lent, borrowed, shared = Kept(), {}, {}, {}, {}
 
     def keep(value):
+        if isinstance(value, Shape): return {"yours": type.__getattribute__(value, "_class")}
         if isinstance(value, Lent): return {"yours": object.__getattribute__(value, "_number")}
-        kept.append(value)
-        kind = type(value).__name__
+        kind = "object"
         if isinstance(value, types.ModuleType): kind = "module"
         elif inspect.iscoroutine(value): kind = "coroutine"
+        elif inspect.isgenerator(value): kind = "generator"
         elif isinstance(value, type) and issubclass(value, Exception): kind = "exception"
-        return {"remote": [len(kept) - 1, kind, base_of(value) if kind == "exception" else ""]}
+        return {"remote": [kept.add(value), kind, bases_of(value) if kind == "exception" else []]}
 
     def find(value):
         if "yours" in value: return kept[value["yours"]]
         if "error" in value:
-            name, base, args = value["error"]
-            return exception(name, base)(*map(decode, args))
-        number, name, able = value["lent"]
-        shape = shapes.get((name, *able))
-        if shape is None: shape = shapes[name, *able] = type(name, (Lent,), {f"__{op}__": methods[op] for op in able if op in methods})
-        lent = object.__new__(shape)
-        object.__setattr__(lent, "_number", number)
-        return lent
+            names, args = value["error"]
+            return exception(names)(*map(decode, args))
+        number, name, able, of = value["lent"]
+        if number not in lent:
+            if "class" in able: lent[number] = shape(name, able[1:], number)
+            else:
+                lent[number] = object.__new__(shape(name, able, of))
+                object.__setattr__(lent[number], "_number", number)
+        return lent[number]
+
+    class Shape(type):
+        """A class of the test's, by reference: what it makes is made there."""
+        def __call__(cls, *args, **kwargs): return call(cls, *args, **kwargs)
+        def __iter__(cls): return request("iter", encode(cls))
+        def __getattr__(cls, name):
+            if name.startswith("_"): raise AttributeError(name)
+            return request("getattr", encode(cls), encode(name))
+
+    def shape(name, able, number):
+        if number not in shapes:
+            space = {f"__{op}__": methods[op] for op in able if op in methods} | {"_class": number}
+            if "hash" not in able: space |= {"__eq__": object.__eq__, "__ne__": object.__ne__, "__hash__": object.__hash__}
+            shapes[number] = Shape(name, (Lent,), space)
+        return shapes[number]
 
     def named(text):
         module, _, name = text.partition(":")
@@ -42,43 +59,76 @@ def open_program(send, receive, ask):
 
     encode, decode = make_codec(keep, find, named)
 
-    def exception(name, base):
-        own = getattr(builtins, name, None)
-        if isinstance(own, type) and issubclass(own, Exception): return own
-        parent = getattr(builtins, base, Exception)
-        return type(name, (parent if issubclass(parent, Exception) else Exception,), {})
+    exceptions = {}
+
+    def exception(names):
+        *own, base = names
+        kind = getattr(builtins, base, Exception)
+        for name in reversed(own):
+            if name not in exceptions: exceptions[name] = type(name, (kind if issubclass(kind, Exception) else Exception,), {})
+            kind = exceptions[name]
+        return kind
 
     def request(op, *operands, raw=False):
         answer = ask(serve, [op, *operands])
         if isinstance(answer, dict) and "error" in answer:
-            name, base, message = answer["error"]
-            raise exception(name, base)(message) if message else exception(name, base)
+            names, message, args, number = answer["error"]
+            failure = exception(names)(*decode(args))
+            failure._of_the_test = number
+            raise failure
         return answer if raw else decode(answer)
 
-    class Lent:
-        """An object of the test's, by reference."""
+    def own_number(value): return object.__getattribute__(value, "_number")
+
+    def borrow(key, value):
+        """A list that is an attribute of the test's object is a copy here; what is done to it is done there before the test goes on."""
+        if isinstance(value, (list, dict, set, bytearray, collections.deque)): borrowed[key] = [value, encode(value)]
+        return value
+
+    def give_back():
+        for (number, name), entry in list(borrowed.items()):
+            now = encode(entry[0])
+            if now != entry[1]: request("update", {"yours": number}, encode(name), now)
+        borrowed.clear()
+
+    class Lent: # an object of the test's, by reference
         __slots__ = ("_number",)
-        def __getattr__(self, name): return request("getattr", encode(self), encode(name))
-        def __setattr__(self, name, value): request("setattr", encode(self), encode(name), encode(value))
+        def __getattr__(self, name):
+            key = own_number(self), name
+            return borrowed[key][0] if key in borrowed else borrow(key, request("getattr", encode(self), encode(name)))
+        def __setattr__(self, name, value):
+            request("setattr", encode(self), encode(name), encode(value))
+            borrowed.pop((own_number(self), name), None)
+            borrow((own_number(self), name), value)
         def __eq__(self, other): return bool(request("eq", encode(self), encode(other)))
         def __ne__(self, other): return not self == other
         def __hash__(self): return request("hash", encode(self))
         def __repr__(self): return request("repr", encode(self))
 
     def call(self, *args, **kwargs):
+        give_back()
         answer = request("call", encode(self), encode(list(args)), encode(kwargs), raw=True)
         for before, after in zip(args, decode(answer["args"])): update(before, after)
         return args[answer["same"]] if answer["same"] is not None else decode(answer["result"])
 
     def forward(op):
-        return lambda self, *operands: request(op, *map(encode, (self, *operands)))
+        def method(self, *operands):
+            if borrowed: give_back()
+            return request(op, *map(encode, (self, *operands)))
+        return method
 
     def backward(op):
         return lambda self, other: request(op, encode(other), encode(self))
 
     methods = {op.strip("_"): forward(op) for op in (*UNARY, *BINARY, *COMPARING, "getitem", "setitem", "delitem", "contains", "neg", "enter")}
     methods |= {"r" + op.strip("_"): backward(op) for op in BINARY}
-    methods |= {"call": call, "exit": lambda self, *failure: request("exit", encode(self))}
+    methods |= {"call": call, "exit": lambda self, kind, failure, trace: request("exit", encode(self), encode(failure))}
+    methods |= {"eq": Lent.__eq__, "hash": Lent.__hash__}
+
+    def awaited(self):
+        return request("await", encode(self))
+        yield
+    methods["await"] = awaited
 
     def run(source, name):
         main.__name__ = name
@@ -99,34 +149,92 @@ def open_program(send, receive, ask):
             pass
         return error, code
 
-    def finished(awaitable):
-        import asyncio
-        async def wait(): return await awaitable
-        return asyncio.run(wait())
+    def left(leave, value, failure):
+        return leave(value, None if failure is None else type(failure), failure, None)
 
-    own = {"await": finished, "enter": lambda value: value.__enter__(), "exit": lambda value: value.__exit__(None, None, None)}
+    own = {
+        "await": finished, "enter": lambda value: value.__enter__(), "exit": lambda value, failure: bool(left(type(value).__exit__, value, failure)),
+        "send": lambda value, item: value.send(item), "throw": lambda value, failure: value.throw(failure), "close": lambda value: value.close(),
+        "aiter": lambda value: value.__aiter__(), "anext": lambda value: finished(value.__anext__()), "aenter": lambda value: finished(value.__aenter__()),
+        "aexit": lambda value, failure: bool(finished(left(type(value).__aexit__, value, failure))),
+        "able": lambda value, name: hasattr(type(value), name),
+    }
 
     def answer(request):
-        op, *operands = request
+        try: return answer_to(*request)
+        finally: give_back()
+
+    def share(args, numbers):
+        """A list that the test hands over is one list here, too, as long as the program holds it."""
+        for i, number in enumerate(numbers):
+            if number is None: continue
+            if number in shared: update(shared[number][0], args[i])
+            args[i] = shared.setdefault(number, [args[i], None])[0]
+
+    known = [[]]
+
+    def settle():
+        """What the program did to lists that it still holds is done to the test's, which is told which ones these are."""
+        for number, entry in list(shared.items()):
+            is_held = sys.getrefcount(entry[0]) > 2
+            if is_held or entry[1] is not None:
+                now = encode(entry[0])
+                if entry[1] is not None and now != entry[1]: request("replace", {"yours": number}, now)
+                entry[1] = now
+            if not is_held: del shared[number]
+        if sorted(shared) != known[0]:
+            known[0] = sorted(shared)
+            request("held", known[0])
+
+    def answer_to(op, *operands):
+        numbers = []
+        if op in ("call", "make"): *operands, numbers = operands
+        if op == "refresh":
+            entry = shared[operands[0]]
+            update(entry[0], decode(operands[1]))
+            entry[1] = encode(entry[0])
+            return None
         if op == "name":
             name, = operands
             return encode(main.__dict__[name]) if name in main.__dict__ else {"absent": name}
+        if op == "offer":
+            name, value = operands
+            return main.__dict__.setdefault(name, decode(value)) and None
         values = [decode(operand) for operand in operands]
-        if op == "call":
+        if op in ("call", "make"):
             function, args, kwargs = values
+            share(args, numbers)
             result, same = answered(function, args, kwargs)
-            return {"result": None if same is not None else encode(result), "same": same, "args": encode(args), "kwargs": encode(kwargs)}
-        function = own[op] if op in own else getattr(builtins, op) if op in (*UNARY, "isinstance", "getattr", "setattr") else getattr(operator, op)
+            given = keep if op == "make" and is_own_container(result) else encode
+            return {"result": None if same is not None else given(result), "same": same, "args": encode(args), "kwargs": encode(kwargs)}
+        function = own[op] if op in own else getattr(builtins, op) if op in (*UNARY, "format", "isinstance", "getattr", "setattr") else getattr(operator, op)
         return encode(function(*values))
+
+    def is_own_container(value):
+        """Of a class of the program's that does some things in its own way."""
+        kind = type(value)
+        changed = kind.__module__ == main.__name__ and any(inspect.isfunction(part) for part in vars(kind).values())
+        return changed and isinstance(value, (list, dict, set, collections.deque))
 
     def serve(text):
         try:
-            return json.dumps(answer(json.loads(text)))
+            said = json.dumps(answer(json.loads(text)))
         except Exception as failure:
-            kind = type(failure)
-            return json.dumps({"error": [kind.__name__, base_of(kind), str(failure)[:300]]})
+            said = json.dumps({"error": described(failure)})
         except BaseException as failure:
-            return json.dumps({"error": ["RuntimeError", "RuntimeError", f"the program left by {type(failure).__name__}"]})
+            said = json.dumps({"error": [["RuntimeError"], f"the program left by {type(failure).__name__}", None, None]})
+        if shared or known[0]:
+            try: settle()
+            except BaseException: pass
+        return said
+
+    def described(failure):
+        """The names of its classes, what it says, its arguments, and a reference: to the test's own where it came from there."""
+        number = getattr(failure, "_of_the_test", None)
+        try: args = encode(list(failure.args))
+        except Exception: args = None
+        reference = {"yours": number} if isinstance(number, int) else {"remote": [kept.add(failure), "object", []]}
+        return [bases_of(type(failure)), str(failure)[:300], args, reference]
 
     def run_job():
         source, name = json.loads(receive())
@@ -142,25 +250,57 @@ run_program, run_job, serve_job = open_program(*channel)
 export const JUDGE = `${CODEC}
 import ast, inspect, operator, types
 
-exceptions, kept = {}, []
+exceptions, kept, remotes = {}, Kept(), {}
 
 class Untestable(BaseException):
     """The test does what cannot be judged here, which is not the program's fault."""
 
-def exception(name, base):
-    own = getattr(builtins, name, None)
-    if isinstance(own, type) and issubclass(own, Exception): return own
-    parent = getattr(builtins, base, Exception)
-    return exceptions.setdefault(name, type(name, (parent if issubclass(parent, Exception) else Exception,), {}))
+class Raised:
+    """An exception of the program's own class: it says what it says there, and its attributes are asked for."""
+    def __str__(self): return self._message
+    def __getattr__(self, name):
+        if name.startswith("_"): raise AttributeError(name)
+        return request("getattr", {"yours": self._number}, encode(name))
+
+def exception(names):
+    """The class with these names; the last one is Python's own."""
+    *own, base = names
+    kind = getattr(builtins, base, Exception)
+    if not issubclass(kind, Exception): kind = Exception
+    for name in reversed(own):
+        if name not in exceptions: exceptions[name] = type(name, (kind,) if issubclass(kind, Raised) else (Raised, kind), {"_message": "", "_number": -1})
+        kind = exceptions[name]
+    return kind
+
+held = {} # lists of the test that the program holds, as they were when both sides had the same
 
 def request(op, *operands, raw=False):
+    if op != "name":
+        for number, before in list(held.items()):
+            now = encode(kept[number])
+            if now != before:
+                held[number] = now
+                channel[2](serve, ["refresh", number, now])
     answer = channel[2](serve, [op, *operands])
-    if isinstance(answer, dict) and "error" in answer:
-        name, base, message = answer["error"]
-        failure = exception(name, base)(message)
-        failure.of_the_program = True
-        raise failure
+    if shown and op != "name": look_again()
+    if isinstance(answer, dict) and "error" in answer: raise failure_of(*answer["error"])
     return answer if raw else decode(answer)
+
+shown = {} # lists and the like of the program that the test names
+
+def look_again():
+    for name, value in shown.items():
+        answer = channel[2](serve, ["name", name])
+        if not (isinstance(answer, dict) and ("absent" in answer or "error" in answer)): update(value, decode(answer))
+
+def failure_of(names, message, args, reference):
+    if reference is not None and "yours" in reference: return kept[reference["yours"]]
+    kind = exception(names)
+    try: failure = kind(*decode(args))
+    except Exception: failure = kind(message)
+    if isinstance(failure, Raised): failure._message, failure._number = message, reference["remote"][0]
+    failure.of_the_program = True
+    return failure
 
 def forward(op):
     return lambda self, *operands: request(op, *map(encode, (self, *operands)))
@@ -178,13 +318,31 @@ def mixed(op, swapped=False):
         operands = (other, self) if swapped else (self, other)
         result = request(op, *map(encode, operands))
         if isinstance(other, Remote): return result
+        if object.__getattribute__(self, "_made"): return result
         if not isinstance(result, Remote): return NotImplemented
         object.__setattr__(result, "_mixed", True)
         return result
     return method
 
+asserting = [False] # whether a with statement of the test may stand around what it asserts
+
+def swallowed(failure, said):
+    """A context of the program's may end a failure, but none that keeps the test from what it asserts."""
+    if said and failure is not None and (asserting[0] or isinstance(failure, AssertionError)):
+        raise Untestable("a context of the program would end a failure of the test")
+    return said
+
+def asserts_in_contexts(tree):
+    own = {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
+    inside = [part for node in ast.walk(tree) if isinstance(node, (ast.With, ast.AsyncWith)) for part in ast.walk(node)]
+    return any(isinstance(part, ast.Assert) or isinstance(part, ast.Name) and part.id in own for part in inside)
+
+def comparable(self, other):
+    """With what the test made itself of a class that it names, as the task has it, the class may compare anything."""
+    return isinstance(other, Remote) or object.__getattribute__(self, "_made")
+
 def among_remotes(op):
-    return lambda self, other: request(op, encode(self), encode(other)) if isinstance(other, Remote) else NotImplemented
+    return lambda self, other: request(op, encode(self), encode(other)) if comparable(self, other) else NotImplemented
 
 SHOWN = ("__name__", "__qualname__", "__doc__", "__dict__", "__annotations__")
 
@@ -192,24 +350,36 @@ class Remote:
     """An object of the program that has no plain value. It equals no plain value, whatever its class says."""
     def __init__(self, number):
         object.__setattr__(self, "_number", number)
-        object.__setattr__(self, "_mixed", False)
+        for flag in ("_mixed", "_class", "_made"): object.__setattr__(self, flag, False)
     def __call__(self, *args, **kwargs):
-        answer = request("call", encode(self), encode(list(args)), encode(kwargs), raw=True)
+        op = "make" if object.__getattribute__(self, "_class") else "call"
+        numbers = [kept.add(arg) if isinstance(arg, (list, dict, set, bytearray, collections.deque)) else None for arg in args]
+        answer = request(op, encode(self), encode(list(args)), encode(kwargs), numbers, raw=True)
         for before, after in zip(args, decode(answer["args"])): update(before, after)
         after = decode(answer["kwargs"])
         for name in kwargs: update(kwargs[name], after.get(name))
-        return args[answer["same"]] if answer["same"] is not None else decode(answer["result"])
+        result = args[answer["same"]] if answer["same"] is not None else decode(answer["result"])
+        if object.__getattribute__(self, "_class") and isinstance(result, Remote): object.__setattr__(result, "_made", True)
+        return result
     def __getattr__(self, name):
         if name.startswith("__") and name not in SHOWN: raise AttributeError(name)
         return request("getattr", encode(self), encode(name))
     def __setattr__(self, name, value): request("setattr", encode(self), encode(name), encode(value))
-    def __contains__(self, item): raise TypeError("membership in an object of the program cannot be judged")
+    def __contains__(self, item):
+        if isinstance(item, Remote) or object.__getattribute__(self, "_made"): return bool(request("contains", encode(self), encode(item)))
+        if request("able", encode(self), encode("__contains__")): raise Untestable("it asks an object of the program what is in it")
+        return any(item is one or item == one for one in self)
     def __instancecheck__(self, item): return isinstance(item, Remote) and request("isinstance", encode(item), encode(self))
-    def __eq__(self, other): return isinstance(other, Remote) and bool(request("eq", encode(self), encode(other)))
+    def __eq__(self, other): return self is other or comparable(self, other) and bool(request("eq", encode(self), encode(other)))
     def __ne__(self, other): return not self == other
     def __hash__(self): return request("hash", encode(self))
     def __enter__(self): return request("enter", encode(self))
-    def __exit__(self, *failure): request("exit", encode(self))
+    def __format__(self, spec): return request("format", encode(self), encode(spec))
+    def __exit__(self, kind, failure, trace): return swallowed(failure, request("exit", encode(self), encode(failure)))
+    def __aiter__(self): return request("aiter", encode(self))
+    async def __anext__(self): return request("anext", encode(self))
+    async def __aenter__(self): return request("aenter", encode(self))
+    async def __aexit__(self, kind, failure, trace): return swallowed(failure, request("aexit", encode(self), encode(failure)))
     def __mro_entries__(self, bases): raise Untestable("it makes a class from one of the program's")
 
 for op in ("iter", "next", "str", "repr", "getitem", "setitem", "delitem", "neg", "reversed"): setattr(Remote, f"__{op}__", forward(op))
@@ -221,28 +391,52 @@ for op in COMPARING: setattr(Remote, f"__{op}__", among_remotes(op))
 
 def find(value):
     if "yours" in value: return kept[value["yours"]]
-    number, kind, base = value["remote"]
-    if kind == "exception": return exception(kind, base)
-    remote = Remote(number)
-    if kind != "coroutine": return remote
-    async def wait(): return request("await", encode(remote))
-    return wait()
+    number, kind, names = value["remote"]
+    if kind == "exception": return exception(names)
+    if kind == "coroutine":
+        async def wait(): return request("await", {"yours": number})
+        return wait()
+    if number not in remotes: remotes[number] = generated(number) if kind == "generator" else Remote(number)
+    return remotes[number]
 
-ABLE = ("call", "iter", "next", "len", "getitem", "setitem", "delitem", "contains", "bool", "int", "float", "str", "abs", "neg", "reversed", "enter", "exit", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
+def generated(number):
+    """A generator of the program's, as a generator."""
+    def run():
+        op, item = "send", None
+        while True:
+            try: value = request(op, {"yours": number}, encode(item))
+            except StopIteration as end: return end.value
+            try: op, item = "send", (yield value)
+            except GeneratorExit:
+                request("close", {"yours": number})
+                raise
+            except Exception as failure: op, item = "throw", failure
+    made = run()
+    generators[id(made)] = made, number
+    return made
+
+generators = {}
+ABLE = ("call", "await", "iter", "next", "len", "getitem", "setitem", "delitem", "contains", "bool", "int", "float", "str", "abs", "neg", "reversed", "enter", "exit", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
 PLAIN_CODE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.GeneratorType, types.CoroutineType, types.CodeType, types.FrameType)
 
 def keep(value):
     if isinstance(value, Remote): return {"yours": object.__getattribute__(value, "_number")}
+    if id(value) in generators: return {"yours": generators[id(value)][1]}
+    if isinstance(value, Raised): return {"yours": value._number}
     if isinstance(value, BaseException) and not isinstance(value, Untestable):
-        return {"error": [type(value).__name__, base_of(type(value)), [encode(arg) for arg in value.args]]}
+        return {"error": [bases_of(type(value)), [encode(arg) for arg in value.args]]}
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if isinstance(value, (type, types.BuiltinFunctionType, types.FunctionType)) and isinstance(module, str) and isinstance(name, str):
         if module.partition(".")[0] in sys.stdlib_module_names and module != "__main__" and module != "__test__": return {"global": f"{module}:{name}"}
     if isinstance(value, types.ModuleType): raise Untestable("it hands the program a module")
-    kept.append(value)
-    able = ["call"] if isinstance(value, PLAIN_CODE) and callable(value) else [op for op in ABLE if hasattr(type(value), f"__{op}__")]
-    if isinstance(value, type): able = ["call"]
-    return {"lent": [len(kept) - 1, type(value).__name__, able]}
+    if isinstance(value, type): return {"lent": [kept.add(value), value.__name__, ["class", *able_of(value)], 0]}
+    return {"lent": [kept.add(value), type(value).__name__, able_of(type(value)), kept.add(type(value))]}
+
+def able_of(kind):
+    """What its class says of an object; where it says nothing of equality, one object equals itself."""
+    if issubclass(kind, PLAIN_CODE): return [op for op in ("call", "await", "iter", "next") if hasattr(kind, f"__{op}__")]
+    compares = kind.__eq__ is not object.__eq__ or kind.__hash__ is not object.__hash__
+    return [op for op in ABLE if hasattr(kind, f"__{op}__")] + ["eq", "hash"] * compares
 
 def named(text):
     module, _, name = text.partition(":")
@@ -252,21 +446,34 @@ def named(text):
 encode, decode = make_codec(keep, find, named, Untestable)
 
 def hidden(target, name):
+    if name in ("__name__", "__qualname__"): return False
     return not isinstance(name, str) or name.startswith("_") or isinstance(target, PLAIN_CODE)
 
 def attribute(target, name):
     if hidden(target, name): raise AttributeError(name)
-    return getattr(target, name)
+    value = getattr(target, name)
+    # what stands in a class of the test's may be what is expected
+    if isinstance(target, type) and not (callable(value) or isinstance(value, target) or name.startswith("_")):
+        raise Untestable("the program reads a value of a class of the test")
+    return value
 
 def set_attribute(target, name, value):
     if hidden(target, name) or isinstance(target, type): raise AttributeError(name)
     setattr(target, name, value)
 
-LENT = {"getattr": attribute, "setattr": set_attribute, "enter": lambda value: value.__enter__(), "exit": lambda value: value.__exit__(None, None, None)}
+LENT = {
+    "getattr": attribute, "setattr": set_attribute, "update": lambda target, name, value: update(attribute(target, name), value), "await": finished,
+    "enter": lambda value: value.__enter__(), "exit": lambda value, failure: value.__exit__(failure and type(failure), failure, None),
+}
 
 def lent(text):
     """What the program asks of an object that the test handed to it."""
     op, target, *operands = json.loads(text)
+    if op == "held":
+        changed = {number: held.get(number) or encode(kept[number]) for number in target}
+        held.clear()
+        held.update(changed)
+        return None
     if op in BINARY and isinstance(target, dict) and "yours" not in target: pass  # the other way round: 3 * x
     elif not (isinstance(target, dict) and "yours" in target): raise TypeError("no object of the test")
     target, *values = decode(target), *map(decode, operands)
@@ -275,6 +482,11 @@ def lent(text):
         result, same = answered(target, args, kwargs)
         return {"result": None if same is not None else encode(result), "same": same, "args": encode(args)}
     if op in LENT: return encode(LENT[op](target, *values))
+    if op == "replace":
+        update(target, *values)
+        number = kept.add(target)
+        if number in held: held[number] = encode(target)
+        return None
     if op in UNARY: return encode(getattr(builtins, op)(target, *values))
     if op in (*BINARY, *COMPARING, "eq", "getitem", "setitem", "delitem", "contains", "neg"): return encode(getattr(operator, op)(target, *values))
     raise TypeError(f"no {op} here")
@@ -283,8 +495,9 @@ def serve(text):
     try:
         return json.dumps(lent(text))
     except Exception as failure:
-        kind = type(failure)
-        return json.dumps({"error": [kind.__name__, base_of(kind), str(failure)[:300]]})
+        try: args = encode(list(failure.args))
+        except Exception: args = encode([str(failure)[:300]])
+        return json.dumps({"error": [bases_of(type(failure)), str(failure)[:300], args, kept.add(failure)]})
 
 def names_of(tree):
     """Names that the test uses and does not make itself."""
@@ -297,10 +510,18 @@ def names_of(tree):
         elif isinstance(node, ast.ExceptHandler): made.add(node.name)
     return sorted(name for name in used - made if not hasattr(builtins, name))
 
+def offered(tree):
+    """Classes that the test makes are there for the program too, as where both are one file."""
+    def after(statement):
+        if not isinstance(statement, ast.ClassDef): return [statement]
+        call = ast.parse(f"__offer__({statement.name!r}, {statement.name})").body[0]
+        return [statement, ast.copy_location(ast.fix_missing_locations(call), statement)]
+    tree.body = [one for statement in tree.body for one in after(statement)]
+    return ast.fix_missing_locations(tree)
+
 def judge(test):
-    exceptions.clear()
-    kept.clear()
-    names = {"__name__": "__test__"}
+    for known in (exceptions, kept, remotes, generators, shown, held): known.clear()
+    names = {"__name__": "__test__", "__offer__": lambda name, value: request("offer", name, encode(value))}
     try:
         tree = ast.parse(test)
     except SyntaxError as failure:
@@ -308,9 +529,14 @@ def judge(test):
     try:
         for name in names_of(tree):
             answer = request("name", name, raw=True)
-            if not (isinstance(answer, dict) and "absent" in answer): names[name] = decode(answer)
-            if name in sys.stdlib_module_names: names[name] = importlib.import_module(name)
-        exec(compile(tree, "test", "exec"), names)
+            absent = isinstance(answer, dict) and "absent" in answer
+            is_module = isinstance(answer, dict) and "remote" in answer and answer["remote"][1] == "module"
+            if name in sys.stdlib_module_names and (absent or is_module): names[name] = importlib.import_module(name)
+            elif not absent: names[name] = decode(answer)
+            if name[0].isupper() and isinstance(names.get(name), Remote): object.__setattr__(names[name], "_class", True)
+            if isinstance(names.get(name), (list, dict, set, collections.deque)): shown[name] = names[name]
+        asserting[0] = asserts_in_contexts(tree)
+        exec(compile(offered(tree), "test", "exec"), names)
     except Untestable as failure:
         return {"unreadable": str(failure)[:300]}
     except ModuleNotFoundError as failure:
@@ -330,7 +556,7 @@ def serve_job():
 
 /** Where the interpreter is CPython in WebAssembly: no way to JavaScript, and threads that run to their end when started. */
 export const WASM = `
-import _thread, threading
+import _thread, concurrent.futures.thread, threading
 
 def shut(names=("js", "pyodide", "pyodide_js", "_pyodide", "_pyodide_core")):
     class Closed:
@@ -350,4 +576,12 @@ threading.Thread.start = start
 threading.Thread.join = lambda self, timeout=None: None
 threading.Thread.is_alive = lambda self: False
 threading.stack_size = _thread.stack_size = lambda size=0: 0
+
+def submit(self, function, /, *args, **kwargs):
+    future = concurrent.futures.Future()
+    try: future.set_result(function(*args, **kwargs))
+    except Exception as failure: future.set_exception(failure)
+    return future
+
+concurrent.futures.thread.ThreadPoolExecutor.submit = submit
 `;

@@ -107,7 +107,7 @@ globalThis.session = (() => {
       const before = [incoming, read];
       receive(text);
       try { run(name); }
-      catch (error) { judged.dirty = "exception"; return '!{"error":["RuntimeError","RuntimeError","the interpreter broke down"]}'; }
+      catch (error) { judged.dirty = "exception"; return '!{"error":[["RuntimeError"],"the interpreter broke down",null,null]}'; }
       [incoming, read] = before;
       return said();
     },

@@ -88,6 +88,6 @@ export async function probe(client: Client, asked: Asking & { budget: Budget }):
 function requirePrice({ names, endpoints }: Client, { limits, price }: Budget, cost: number | null): void {
   if (limits.money === undefined || price || cost !== null) return;
   throw new DistillError(
-    `sampling.budget.money is given, and nobody knows what ${[...names][0]} costs at ${endpoints[0]!.place.url}: neither the recipe (teacher.price), nor the answer, nor the table of prices. Give teacher.price, or a budget of tokens.`,
+    `A budget of money is given, and nobody knows what ${[...names][0]} costs at ${endpoints[0]!.place.url}: neither the recipe (teacher.price), nor the answer, nor the table of prices. Give teacher.price, or a budget of tokens.`,
   );
 }

@@ -1,6 +1,7 @@
 /** @file What the tokens of a generation are trained towards: rewards above a baseline. */
 
 import { z } from "zod";
+import { verdictOf } from "../../core/trace.ts";
 import type { Rollout } from "../../data/rollouts.ts";
 import { average, groupAdvantages, movingAdvantages } from "./advantages.ts";
 import type { GrpoOptions } from "./options.ts";
@@ -57,8 +58,10 @@ export function openBaseline(options: GrpoOptions) {
 /** The reward of each completion; null where no rule can say whether it is right, while it can of others. */
 export function rewardsOf(drawn: readonly Rollout[]): (number | null)[] {
   const judged = drawn.map(({ judgement }) => judgement!);
-  const told = judged.some(({ verdict }) => verdict !== "unknown" && verdict !== "infra_error");
-  return judged.map(({ reward, verdict }) =>
-    verdict === "infra_error" || (verdict === "unknown" && told) ? null : reward,
-  );
+  const told = judged.some((one) => !["unknown", "infra_error"].includes(verdictOf(one)));
+  return judged.map(({ reward, judge_verdict, ...rule }) => {
+    const verdict = verdictOf({ judge_verdict, ...rule });
+    const failed = verdict === "infra_error" || judge_verdict === "infra_error";
+    return failed || (verdict === "unknown" && told) ? null : reward;
+  });
 }

@@ -1,6 +1,7 @@
 /** @file Whether there is anything to reinforce, and whether what was won is being lost: reasons to stop, and a warning. */
 
 import { z } from "zod";
+import { verdictOf } from "../../core/trace.ts";
 import type { Rollout } from "../../data/rollouts.ts";
 import { average } from "./advantages.ts";
 
@@ -80,10 +81,10 @@ export function openWatch({ patience, collapse }: { patience: number; collapse: 
   function warn(drawn: readonly Rollout[]): void {
     state.correct = kept(
       state.correct,
-      drawn.some(({ judgement }) => judgement!.verdict === "correct"),
+      drawn.some(({ judgement }) => verdictOf(judgement!) === "correct"),
     );
     if (state.warned || state.correct.length < WINDOW || state.correct.some(Boolean)) return;
-    const judges = drawn.some(({ judgement }) => ["incorrect", "truncated"].includes(judgement!.verdict));
+    const judges = drawn.some(({ judgement }) => ["incorrect", "truncated"].includes(verdictOf(judgement!)));
     const names = Object.keys(drawn[0]!.judgement!.rewards);
     const won = names.find((name) => average(drawn.map(({ judgement }) => judgement!.rewards[name] ?? 0)) >= WON);
     if (!judges || won === undefined) return;
