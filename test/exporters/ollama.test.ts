@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
-import { goTemplate, goText } from "../../src/exporters/ollama/go-template.ts";
+import { goTemplate, goText } from "../../src/exporters/ollama/go-template/template.ts";
 import { parseModelfile, writeModelfile } from "../../src/exporters/ollama/modelfile.ts";
 import { ollamaTemplate } from "../../src/exporters/ollama/template.ts";
 import { ollama } from "../../src/exporters/ollama.ts";
@@ -149,6 +149,13 @@ test("Go's templates: blanks, branches, ranges, functions and what is no templat
   assert.equal(says('{{ len .Messages }}{{ "\\n{{" }}{{/* nothing */}}'), "2\n{{");
   assert.equal(says('{{ $a := true }}{{ range .Messages }}{{ if and $a (ne .Role "user") }}x{{ end }}{{ end }}'), "x");
   assert.equal(says(goText("a {{ b }} c")), "a {{ b }} c");
+  // what is assigned lasts; what is declared again is another variable, and ends with its body
+  assert.equal(says('{{ $a := "x" }}{{ range .Messages }}{{ $a = .Content }}{{ end }}{{ $a }}'), "b");
+  assert.equal(says('{{ $a := "x" }}{{ if true }}{{ $a := "y" }}{{ $a }}{{ end }}{{ $a }}'), "yx");
+  assert.equal(
+    says("{{ range $i, $m := .Messages }}{{ if $i }}{{ $.System }}|{{ $m.Role }}{{ end }}{{ end }}"),
+    "|assistant",
+  );
   for (const wrong of [
     "{{ if }}x{{ end }}",
     "{{ if .A }}",
@@ -156,6 +163,12 @@ test("Go's templates: blanks, branches, ranges, functions and what is no templat
     "{{ .A",
     "{{ shout .System }}",
     "{{ (eq .A }}",
+    "{{ eq .A) }}",
+    "{{ .System .System }}",
+    "{{ }}",
+    "{{ $never }}",
+    "{{ $never = 1 }}",
+    "{{ if true }}{{ $a := 1 }}{{ end }}{{ $a }}",
   ])
     assert.throws(() => says(wrong), /^DistillError: A Go template/, wrong);
 });
