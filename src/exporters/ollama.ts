@@ -38,13 +38,22 @@ export const ollama = defineExporter({
         ...parametersOf(source.folder, tokenizer, parameters),
       ];
       writeWhole(join(output, "Modelfile"), writeModelfile(commands));
-      const said = [...(file!.notes ?? []), ...notes];
+      const said = [...(file!.notes ?? []), ...notes, ...beyond(source.folder, parameters.num_ctx)];
       const { name, path, bytes } = file!;
       return [
         { name: `ollama-${type_of_weights}`, same_as: name, path, bytes, ...(said.length > 0 ? { notes: said } : {}) },
       ];
     },
 });
+
+/** A sentence where a context is longer than the texts that the model was made for. */
+function beyond(folder: string, num_ctx: string | number | boolean | undefined): string[] {
+  const { max_position_embeddings: made } = readConfig(folder);
+  if (typeof made !== "number" || num_ctx === undefined || !(Number(num_ctx) > made)) return [];
+  return [
+    `num_ctx is ${num_ctx}, and the student was made for texts of at most ${made} tokens: what it says beyond them is hardly ever good.`,
+  ];
+}
 
 /** What generation_config.json says of sampling, under Ollama's names. */
 const SAMPLING: Record<string, string> = {
