@@ -42,14 +42,19 @@ async function compareTexts(
   signal: AbortSignal,
 ): Promise<boolean> {
   const texts = [...asked, ...textsToEncode(count, tokenizer.added)];
-  const whole = files.filter(({ base }) => !base); // an adapter has no tokenizer
-  const progress = startProgress("encode", whole.length, "file");
+  const place = ({ path }: Exported) => runnerOf(path).tokenizerOf?.(path) ?? path;
+  // an adapter has no tokenizer, and files of one folder can share theirs
+  const different = files.filter(
+    (file, i) => !file.base && files.findIndex((other) => place(other) === place(file)) === i,
+  );
+  const known = remembering(tokenizer);
+  const progress = startProgress("encode", different.length, "tokenizer");
   try {
-    for (const [i, { name, path }] of whole.entries()) {
+    for (const [i, { name, path }] of different.entries()) {
       if (signal.aborted) return false;
       const encoder = await runnerOf(path).openEncoder?.(path);
       try {
-        if (encoder) requireSameTokens(await compareEncoders(name, tokenizer, encoder, texts), max_different_texts);
+        if (encoder) requireSameTokens(await compareEncoders(name, known, encoder, texts), max_different_texts);
       } finally {
         await encoder?.close();
       }
@@ -59,6 +64,19 @@ async function compareTexts(
   } finally {
     progress.end();
   }
+}
+
+/** A tokenizer that encodes each text once. */
+function remembering({ encode, bos }: Tokenizer): Pick<Tokenizer, "encode" | "bos"> {
+  const encoded = new Map<string, number[]>();
+  return {
+    bos,
+    encode(text) {
+      const ids = encoded.get(text) ?? encode(text);
+      encoded.set(text, ids);
+      return ids;
+    },
+  };
 }
 
 function tokensOf(text: string, { encode, bos }: Tokenizer): number[] {
