@@ -13,6 +13,7 @@ import { type Command, writeModelfile } from "./ollama/modelfile.ts";
 import { ollamaTemplate } from "./ollama/template.ts";
 
 export const ollama = defineExporter({
+  place: "ollama/",
   usage: (_, repository) =>
     `Ollama:\n\n\`\`\`sh\nhf download ${repository} --include "ollama/*" --local-dir .\nollama create mine -f ollama/Modelfile && ollama run mine\n\`\`\``,
   options: z
