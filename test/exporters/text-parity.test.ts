@@ -96,6 +96,15 @@ for (const [name, { json, normalizer }] of Object.entries(PRE_TOKENIZERS))
     const texts = [...UNCUT, ...UNCUT.flatMap((a) => UNCUT.map((b) => `x${a}${b} y`)), ...textsToEncode(300, [])];
     const { different, first } = await reportOf(file!.path, student, texts);
     assert.equal(different, 0, JSON.stringify(first));
+    // what was exported can be a student again
+    const [own, again] = [student, `${source} onnx`].map((place) =>
+      ggufTokenizer(place, size).get("tokenizer.ggml.pre"),
+    );
+    assert.deepEqual(again, own);
+    assert.deepEqual(
+      loadTokenizer(`${source} onnx`).encode(UNCUT.join("")),
+      loadTokenizer(student).encode(UNCUT.join("")),
+    );
   });
 
 test("texts are the same ones every time, and hold blanks, scripts and added tokens", () => {
