@@ -49,20 +49,20 @@ async function timed<Result>(work: () => Promise<Result>): Promise<Times & { res
   const { user, system } = process.cpuUsage(used);
   return { result, wall: (performance.now() - begun) / 1000, processor: (user + system) / 1e6 };
 }
-const rows: [string, Times][] = [];
+const said = ({ wall, processor }: Times) => `${wall.toFixed(1)} s, ${processor.toFixed(1)} s of processors`;
 
 console.log(
   `${cpus()[0]!.model}, ${availableParallelism()} cores, load ${loadavg()[0]!.toFixed(1)}; ${asked.length} prompts, answers of at most ${length} tokens, ${files.length} files\n`,
 );
 const whole = await timed(() => compareFiles(student, files, asked, parity, new AbortController().signal));
-rows.push(["the gate", whole]);
+console.log(`the gate: ${said(whole)}`);
 
 const sampled = await timed(async () => {
   const reference = await openReferenceRunner(student);
   const options = { stops, max_completion_length: Number(length) };
   return reference.continueGreedily(asked.map(encode), options).finally(reference.close);
 });
-rows.push(["of it the weights' own answers", sampled]);
+console.log(`of it the weights' own answers: ${said(sampled)}`);
 
 /** Load a file and read each text, and take nothing from it. */
 async function reads({ name, path }: Exported, continuations: readonly Continuation[]): Promise<void> {
@@ -75,7 +75,8 @@ async function reads({ name, path }: Exported, continuations: readonly Continuat
   const llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error });
   const model = await llama.loadModel({ modelPath: path });
   for (const { prompt, completion } of continuations) {
-    const context = await model.createContext({ contextSize: 256, batchSize: 128, flashAttention: false });
+    const settings = { contextSize: 256, batchSize: 128, flashAttention: false, threads: 1 }; // more would wait for each other
+    const context = await model.createContext(settings);
     const sequence = context.getSequence();
     await sequence.evaluateWithoutGeneratingNewTokens([...prompt, ...completion].slice(0, -1) as Token[]);
     await context.dispose();
@@ -83,11 +84,12 @@ async function reads({ name, path }: Exported, continuations: readonly Continuat
   await model.dispose();
   await llama.dispose();
 }
-for (const file of files) rows.push([`of it ${file.name}'s program`, await timed(() => reads(file, sampled.result))]);
-
-const programs = rows.slice(2).reduce((sum, [, { processor }]) => sum + processor, 0);
-for (const [what, { wall, processor }] of rows)
-  console.log(`${what}: ${wall.toFixed(1)} s, ${processor.toFixed(1)} s of processors`);
+let programs = 0;
+for (const file of files) {
+  const times = await timed(() => reads(file, sampled.result));
+  programs += times.processor;
+  console.log(`of it ${file.name}'s program: ${said(times)}`);
+}
 const beyond = whole.processor - programs;
 console.log(
   `\nBeyond the programs' own time: ${beyond.toFixed(1)} s of processors, ${(beyond - sampled.processor).toFixed(1)} of them without the weights' own answers.`,

@@ -15,7 +15,7 @@ import { npm, python } from "./installed.ts";
 import type { Answer, Asked, Program } from "./job.ts";
 
 const run = promisify(execFile);
-const MOST = { maxBuffer: 1 << 28, timeout: 15 * 60_000 };
+const MOST = { maxBuffer: 1 << 28, timeout: 30 * 60_000 };
 
 /** A job in a file, and what a process made of it. */
 async function inProcess<Result>(
@@ -105,7 +105,7 @@ const transformersBrowser = (version: string, device: "wasm" | "webgpu"): Progra
     const page = PAGE.replace("JOB", JSON.stringify(placed).replaceAll("<", "\\u003c")).replace("DEVICE", device);
     const result = await resultOfPage(page, { ...folders, tjs: dist, ort }, screenshot, {
       webgpu: device === "webgpu",
-      seconds: 900,
+      seconds: 1800,
     });
     return (result as { error?: string }).error ?? (result as { answers: Answer[] }).answers;
   },
