@@ -3,7 +3,7 @@
 import json
 import sys
 
-from llama_cpp import Llama
+from llama_cpp import Llama, llama_vocab_is_eog
 
 
 def answer(asked):
@@ -14,7 +14,7 @@ def answer(asked):
     for ids in encoded[: len(asked["texts"])]:
         said = []
         for token in model.generate(ids, temp=0.0, top_k=1, repeat_penalty=1.0):
-            if model._model.token_is_eog(token) or len(said) == asked["max_new_tokens"]:  # as create_completion ends
+            if llama_vocab_is_eog(model._model.vocab, token) or len(said) == asked["max_new_tokens"]:  # as create_completion ends
                 break
             said.append(token)
         continued.append(said)

@@ -94,7 +94,8 @@ try {
       } else ties.set(one.dtype, (ties.get(one.dtype) ?? 0) + found.ties);
     }
     for (const [dtype, count] of ties)
-      if (cells.get(dtype) !== "✗") cells.set(dtype, count === 0 ? "✓" : `✓ (${count} ties)`);
+      if (cells.get(dtype) !== "✗")
+        cells.set(dtype, count === 0 ? "✓" : `✓ (${count} ${count === 1 ? "tie" : "ties"})`);
     rows.push({ format, label, cells });
     console.log(`${label}: ${[...cells].map(([dtype, cell]) => `${dtype} ${cell}`).join(", ")}`);
   }
