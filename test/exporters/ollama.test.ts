@@ -108,6 +108,19 @@ test("the Modelfile names file, template, sampling and every stop text, and read
   assert.equal(text, tokenizer.render([{ role: "user", content: "2+3" }], { generate: true }));
 });
 
+test("a context that is longer than the student was made for is said, and one that is not is not", async () => {
+  const student = join(folder, "long");
+  const { max_position_embeddings } = await writeStudent(student);
+  writeFileSync(join(student, "chat_template.jinja"), "{% for m in messages %}{{ m.content }}<eos>{% endfor %}");
+  for (const more of [0, 1]) {
+    const num_ctx = (max_position_embeddings as number) + more;
+    const exporter = ollama.create({ type_of_weights: "q8_0", parameters: { num_ctx } });
+    const [file] = await exporter({ folder: student }, join(folder, `long ${more}`));
+    const notes = (file!.notes ?? []).filter((note) => /num_ctx is \d+, and the student was made for texts/.test(note));
+    assert.equal(notes.length, more);
+  }
+});
+
 test("what a Modelfile cannot hold is refused, and what is no Modelfile is a sentence with its line", () => {
   assert.throws(
     () => writeModelfile([{ name: "template", value: 'a """ b' }]),
