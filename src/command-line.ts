@@ -200,7 +200,7 @@ function programOf(signal: AbortSignal): Command {
     .option("--private", "make the repository a private one")
     .option("--branch <name>", "the branch that is committed to (main)")
     .option("--message <text>", "the title of the commit")
-    .option("--without <parts...>", "leave out student, adapter, onnx, gguf, ollama or web")
+    .option("--without <parts...>", "leave out student, adapter, or exports by their types")
     .action(async (run: string, name: string, given: PushArguments) => {
       const { push } = await import("./commands/push.ts");
       await push(run, name, given, signal);

@@ -6,6 +6,8 @@ import { DistillError } from "../core/errors.ts";
 import { startProgress } from "../core/progress.ts";
 import { alignedTable } from "../core/table.ts";
 import { formatBytes } from "../evaluation/report.ts";
+import type { ExporterComponent } from "../exporters/exporter.ts";
+import * as exporters from "../exporters/index.ts";
 import type { Upload } from "../hub/upload.ts";
 import { readClaim } from "../store/claim.ts";
 import { REPOSITORY } from "./card.ts";
@@ -21,12 +23,13 @@ export type PushArguments = {
 
 /** What is pushed, each by the name that --without has for it. */
 const SEAL = "artefact.json";
-const PARTS = ["student", "adapter", "onnx", "gguf", "ollama", "web"] as const;
+const EXPORTS = Object.entries<ExporterComponent>(exporters);
+const PARTS = ["student", "adapter", ...EXPORTS.map(([type]) => type)];
 
 export async function push(run: string, name: string, given: PushArguments, signal: AbortSignal): Promise<void> {
   if (!/^[\w.-]+\/[\w.-]+$/.test(name) || name.includes(".."))
     throw new DistillError(`"${name}" is no name of a repository. Expected owner/name.`);
-  const unknown = given.without?.find((part) => !(PARTS as readonly string[]).includes(part));
+  const unknown = given.without?.find((part) => !PARTS.includes(part));
   if (unknown)
     throw new DistillError(`--without: there is no part "${unknown}". Expected some of: ${PARTS.join(", ")}.`);
   const files = uploadsOf(run, name, given.without ?? []);
@@ -83,15 +86,12 @@ function uploadsOf(run: string, name: string, without: readonly string[]): Uploa
       )
         put(place + path, join(folder, path));
   };
-  const exported = (type: string) => join(run, NAMES.export, type);
-  const wants = (part: (typeof PARTS)[number]) => !without.includes(part);
+  const wants = (part: string) => !without.includes(part);
   if (wants("student")) putAll(student);
   if (wants("adapter")) putAll(join(run, NAMES.adapter), "adapter/");
-  // its config.json is the student's, and says which files are split; its tokenizer_config.json holds the template
-  if (wants("onnx")) putAll(exported("onnx"), "", (path) => path === "generation_config.json" && uploads.has(path));
-  if (wants("gguf")) putAll(exported("gguf"));
-  if (wants("ollama")) putAll(exported("ollama"), "ollama/");
-  if (wants("web")) putAll(exported("web"), "web/");
+  // in place of the student's: the config.json of ONNX files says which are split, their tokenizer_config.json holds the template
+  const kept = (path: string) => path === "generation_config.json" && uploads.has(path);
+  for (const [type, { place }] of EXPORTS) if (wants(type)) putAll(join(run, NAMES.export, type), place, kept);
   const card = join(run, "README.md");
   if (!existsSync(card))
     throw new DistillError(

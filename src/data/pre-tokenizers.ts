@@ -32,5 +32,8 @@ export const PRE_TOKENIZERS: Record<string, PreTokenizer> = {
   "poro-chat": { json: sequence(split(PLAIN), bytes) },
 };
 
+/** What Digits means to Python: each number by itself, or those beside each other together. */
+export const NUMBERS = { EACH: String.raw`\p{N}`, TOGETHER: String.raw`\p{N}+` };
+
 /** The regular expressions, by what they are known for. */
 export const WORDS = { GPT_2, QWEN_2, LLAMA_3, PLAIN };

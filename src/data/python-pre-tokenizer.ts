@@ -1,6 +1,6 @@
 /** @file Pre-tokenizers that the JavaScript library cuts otherwise than Python's, spelled as ones that both cut alike. */
 
-import { WORDS } from "./pre-tokenizers.ts";
+import { NUMBERS, WORDS } from "./pre-tokenizers.ts";
 
 type Part = { type?: unknown; [key: string]: unknown };
 
@@ -13,7 +13,7 @@ export function asPython(pre_tokenizer: unknown): unknown {
   const part = pre_tokenizer as Part;
   if (part.type === "Sequence" && Array.isArray(part.pretokenizers))
     return { ...part, pretokenizers: part.pretokenizers.map(asPython) };
-  if (part.type === "Digits") return split(part.individual_digits ? "\\p{N}" : "\\p{N}+");
+  if (part.type === "Digits") return split(part.individual_digits ? NUMBERS.EACH : NUMBERS.TOGETHER);
   if (part.type === "ByteLevel" && !part.add_prefix_space && part.use_regex !== false)
     return { type: "Sequence", pretokenizers: [split(WORDS.GPT_2), { ...part, use_regex: false }] };
   return part;

@@ -1,6 +1,6 @@
 /** @file What a tokenizer.json may hold. The library trusts its file: what would make it hang or grow is refused before. */
 
-import { WORDS } from "./pre-tokenizers.ts";
+import { NUMBERS, WORDS } from "./pre-tokenizers.ts";
 import { asPython } from "./python-pre-tokenizer.ts";
 
 /** More than any vocabulary has, and few enough for a list of all ids up to the largest. */
@@ -67,7 +67,7 @@ const LISTS = {
   decoder: "decoders",
 } as const;
 
-const KNOWN: ReadonlySet<string> = new Set(Object.values(WORDS));
+const KNOWN: ReadonlySet<string> = new Set(Object.values({ ...WORDS, ...NUMBERS }));
 
 type ToObject = (value: unknown, what: string) => Json;
 

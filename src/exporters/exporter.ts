@@ -35,6 +35,10 @@ export type Exporter = (source: Source, output: string) => Promise<Exported[]>;
 export type Usage = (files: readonly { name: string; path: string }[], repository: string) => string;
 
 // biome-ignore lint/suspicious/noExplicitAny: each component checks its own options.
-export type ExporterComponent<Options extends z.ZodObject = any> = Component<Options, Exporter> & { usage: Usage };
+export type ExporterComponent<Options extends z.ZodObject = any> = Component<Options, Exporter> & {
+  usage: Usage;
+  /** The folder of a repository where its files lie, with a slash behind it; the top unless given. */
+  place?: string;
+};
 
 export const defineExporter = <Options extends z.ZodObject>(exporter: ExporterComponent<Options>) => exporter;

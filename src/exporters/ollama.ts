@@ -13,6 +13,7 @@ import { type Command, writeModelfile } from "./ollama/modelfile.ts";
 import { ollamaTemplate } from "./ollama/template.ts";
 
 export const ollama = defineExporter({
+  place: "ollama/",
   usage: (_, repository) =>
     `Ollama:\n\n\`\`\`sh\nhf download ${repository} --include "ollama/*" --local-dir .\nollama create mine -f ollama/Modelfile && ollama run mine\n\`\`\``,
   options: z
@@ -38,13 +39,22 @@ export const ollama = defineExporter({
         ...parametersOf(source.folder, tokenizer, parameters),
       ];
       writeWhole(join(output, "Modelfile"), writeModelfile(commands));
-      const said = [...(file!.notes ?? []), ...notes];
+      const said = [...(file!.notes ?? []), ...notes, ...beyond(source.folder, parameters.num_ctx)];
       const { name, path, bytes } = file!;
       return [
         { name: `ollama-${type_of_weights}`, same_as: name, path, bytes, ...(said.length > 0 ? { notes: said } : {}) },
       ];
     },
 });
+
+/** A sentence where a context is longer than the texts that the model was made for. */
+function beyond(folder: string, num_ctx: string | number | boolean | undefined): string[] {
+  const { max_position_embeddings: made } = readConfig(folder);
+  if (typeof made !== "number" || num_ctx === undefined || !(Number(num_ctx) > made)) return [];
+  return [
+    `num_ctx is ${num_ctx}, and the student was made for texts of at most ${made} tokens: what it says beyond them is hardly ever good.`,
+  ];
+}
 
 /** What generation_config.json says of sampling, under Ollama's names. */
 const SAMPLING: Record<string, string> = {

@@ -7,6 +7,7 @@ import { emitModel } from "../compiler/emit.ts";
 import { targets } from "../compiler/targets.ts";
 import { DistillError } from "../core/errors.ts";
 import { readJson, writeFolder, writeWhole } from "../core/files.ts";
+import { asPython } from "../data/python-pre-tokenizer.ts";
 import { eosTokenId, loadTokenizer } from "../data/tokenizer.ts";
 import { createModel, loadWeights, type ModelConfig, readConfig } from "../models/load.ts";
 import { defineExporter, type Exported } from "./exporter.ts";
@@ -140,8 +141,10 @@ function tokenizerFiles(folder: string, config: ModelConfig): Record<string, unk
     );
   const read = (name: string) => readJson(join(folder, name), `The model's ${name}`) as Record<string, unknown>;
   const generation = join(folder, "generation_config.json");
+  const json = read("tokenizer.json");
   return {
-    "tokenizer.json": read("tokenizer.json"),
+    // cut as the student's training cut: transformers.js reads Digits and ByteLevel otherwise than Python does
+    "tokenizer.json": { ...json, ...("pre_tokenizer" in json ? { pre_tokenizer: asPython(json.pre_tokenizer) } : {}) },
     "tokenizer_config.json": {
       ...read("tokenizer_config.json"),
       ...(tokenizer.template === undefined ? {} : { chat_template: tokenizer.template }),

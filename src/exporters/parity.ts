@@ -55,10 +55,11 @@ export async function compareRunner(
     let divergence: number | null = null;
     for (const [i, likely] of probabilities.entries()) {
       const logits = found.subarray(i * width, (i + 1) * width);
-      const kl = divergenceOf(likely, logits);
+      const best = argmax(logits);
+      const kl = divergenceOf(likely, logits, logits[best]!);
       sum += kl;
       max = Math.max(max, kl);
-      if (argmax(logits) === argmax(likely)) agreed++;
+      if (best === factsOf(likely).best) agreed++;
       else divergence ??= i;
     }
     tokens += completion.length;
@@ -86,23 +87,38 @@ export function requireParity({ name, mean_kl, top1_agreement }: ParityReport, l
   );
 }
 
-/** KL(p ‖ q) in nats, of probabilities and of the distribution that logits stand for: (Σ p ln p - Σ p q)/Σ p + ln Σ exp q - ln Σ p. */
-function divergenceOf(p: Float32Array, q: Float32Array): number {
-  let [sum, total] = [0, 0]; // p sums to 1 but for rounding, whose first order is taken out
+/**
+ * KL(p ‖ q) in nats, of probabilities and of the distribution that logits stand for, the largest of which is `most`:
+ * (Σ p ln p - Σ p q)/Σ p + ln Σ exp q - ln Σ p.
+ */
+function divergenceOf(p: Float32Array, q: Float32Array, most: number): number {
+  const { entropy, total } = factsOf(p);
+  let [weight, exponentials] = [0, 0];
   for (let i = 0; i < p.length; i++) {
-    const x = p[i]!;
-    if (x === 0) continue;
-    sum += x * (Math.log(x) - q[i]!);
-    total += x;
+    if (p[i] !== 0) weight += p[i]! * q[i]!; // -Infinity where the file excludes a token
+    exponentials += Math.exp(q[i]! - most);
   }
-  return Math.max(0, sum / total + logSumExp(q) - Math.log(total)); // rounding can leave it just below
+  // p sums to 1 but for rounding, whose first order is taken out; rounding can leave it just below 0
+  return Math.max(0, (-entropy - weight) / total + most + Math.log(exponentials) - Math.log(total));
 }
 
-function logSumExp(logits: Float32Array): number {
-  const max = logits[argmax(logits)]!;
-  let sum = 0;
-  for (const x of logits) sum += Math.exp(x - max);
-  return max + Math.log(sum);
+type Facts = { entropy: number; total: number; best: number };
+const known = new WeakMap<Float32Array, Facts>();
+
+/** What is the same of the weights' probabilities for every file: -Σ p ln p, Σ p, and the likeliest token. */
+function factsOf(p: Float32Array): Facts {
+  let facts = known.get(p);
+  if (!facts) {
+    let [entropy, total] = [0, 0];
+    for (const x of p) {
+      if (x === 0) continue;
+      entropy -= x * Math.log(x);
+      total += x;
+    }
+    facts = { entropy, total, best: argmax(p) };
+    known.set(p, facts);
+  }
+  return facts;
 }
 
 function argmax(logits: Float32Array): number {

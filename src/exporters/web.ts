@@ -14,6 +14,7 @@ import { pageHtml } from "./web/page.ts";
 import { CHAT, WORKER } from "./web/scripts.ts";
 
 export const web = defineExporter({
+  place: "web/",
   usage: (_, repository) =>
     `In a browser, served from your own machine:\n\n\`\`\`sh\nhf download ${repository} --include "web/*" --local-dir .\npython3 -m http.server --directory web\n\`\`\``,
   options: z

@@ -99,6 +99,7 @@ export function* initialWeights(
 export function* loadWeights(folder: string, model: Pick<Model, "parameters">): Generator<Weight> {
   const files = new Map<string, SafetensorsFile>();
   try {
+    requireWhole(folder, files);
     const locate = locator(folder);
     for (const parameter of model.parameters) {
       const path = locate(parameter.name);
@@ -132,6 +133,26 @@ export function readIndex(folder: string): Record<string, string> {
   if (!index.success)
     throw new DistillError(`${path} is not an index of safetensors files: ${index.error.issues[0]!.message}.`);
   return index.data.weight_map;
+}
+
+/** Open every file of the index into `files`, also those of tensors that nobody asks for: a head that is tied can be another one. */
+function requireWhole(folder: string, files: Map<string, SafetensorsFile>): void {
+  if (existsSync(join(folder, "model.safetensors"))) return;
+  const index = Object.entries(readIndex(folder));
+  const count = new Set(index.map(([, file]) => file)).size;
+  for (const [name, file] of index) {
+    const path = join(folder, file);
+    if (!files.has(path) && !existsSync(path))
+      throw new DistillError(
+        `${path} is missing: the model in ${folder} has ${count} files of weights. Put all of them beside it.`,
+      );
+    const opened = files.get(path) ?? openSafetensors(path);
+    files.set(path, opened);
+    if (!opened.entries.has(name))
+      throw new DistillError(
+        `${path} has no tensor "${name}", which model.safetensors.index.json says is there. Take all files from one place.`,
+      );
+  }
 }
 
 /** Which file holds a tensor; what `absent` gives for one that the index does not name. */

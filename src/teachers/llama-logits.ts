@@ -12,6 +12,9 @@ const MARGIN = 8;
 /** Tokens read at once; llama.cpp keeps the logits of as many. */
 const BATCH = 128;
 
+/** Tokens whose logits are taken at a time: llama.cpp sorts the vocabulary of one while those of the other are read. */
+const SIDE_BY_SIDE = 2;
+
 /** Up to this size of the file, in bytes, threads would wait for each other longer than they compute. */
 const SMALL_MODEL = 8 * 2 ** 20;
 
@@ -43,9 +46,9 @@ export async function openLlamaScorer(path: string, lora?: string): Promise<Llam
         experimentalKvCacheValueType: "F32",
       });
       const { batches, newSampler } = addonOf(llama, model, context);
-      const sampler = newSampler();
+      const samplers = Array.from({ length: SIDE_BY_SIDE }, newSampler);
       try {
-        sampler.applyConfig({ temperature: 0, seed: 0 });
+        for (const sampler of samplers) sampler.applyConfig({ temperature: 0, seed: 0 });
         const logits = new Float32Array((tokens.length - from) * vocab);
         for (let at = 0, row = 0; at < tokens.length; at += BATCH) {
           const piece = Uint32Array.from(tokens.slice(at, at + BATCH));
@@ -53,15 +56,20 @@ export async function openLlamaScorer(path: string, lora?: string): Promise<Llam
           batches.initBatch(piece.length);
           const indexes = batches.addToBatch(0, at, piece, wanted);
           await batches.decodeBatch();
-          for (const index of indexes) {
-            const [, , , pairs] = await batches.sampleToken(index, sampler, false, false, true, false);
-            for (let i = 0; i < pairs.length; i += 2) logits[row + pairs[i]!] = pairs[i + 1]!;
-            row += vocab;
-          }
+          await Promise.all(
+            samplers.map(async (sampler, first) => {
+              for (let n = first; n < indexes.length; n += samplers.length) {
+                const [, , , pairs] = await batches.sampleToken(indexes[n]!, sampler, false, false, true, false);
+                const begin = row + n * vocab;
+                for (let i = 0; i < pairs.length; i += 2) logits[begin + pairs[i]!] = pairs[i + 1]!;
+              }
+            }),
+          );
+          row += indexes.length * vocab;
         }
         return requireFinite(path, logits, vocab, NOT_FINITE);
       } finally {
-        sampler.dispose();
+        for (const sampler of samplers) sampler.dispose();
         await context.dispose();
       }
     },

@@ -18,18 +18,9 @@ import type { Continuation } from "../../src/exporters/runners/runner.ts";
 import { GGML_TYPES } from "../../src/formats/ggml.ts";
 import { formatOf } from "../../src/student/packed/format.ts";
 import { whyNoQuantiser, writeAsLlamaCppDoes } from "../support/llama-quantizer.ts";
+import { QUESTIONS } from "./questions.ts";
 
 const [path = "models/SmolLM2-135M-Instruct.Q4_1.gguf", count = "8", length = "64"] = process.argv.slice(2);
-const QUESTIONS = [
-  "What is the capital of France, and what is it known for?",
-  "Write a haiku about the sea.",
-  "Explain photosynthesis to a child of eight.",
-  "What is 12 times 13? Show your work.",
-  "List three unusual uses of a paper clip.",
-  "Write a Python function that reverses a string.",
-  "Translate 'good morning, how are you?' into Spanish and French.",
-  "Why is the sky blue?",
-];
 
 const folder = ".build/bench/quantization";
 rmSync(folder, { recursive: true, force: true });

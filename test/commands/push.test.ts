@@ -18,7 +18,13 @@ const RECIPE = {
   student: { path: resolve("data/models/stories-base") },
   dataset: { generate: { type: "stories" }, rows: 8, seed: 3 },
   trainer: { type: "sft", max_steps: 1, max_length: 256 },
-  export: [{ type: "gguf", types: ["q8_0"] }, { type: "ollama" }, { type: "onnx", dtypes: ["q8"] }],
+  lora: { r: 2 },
+  export: [
+    { type: "gguf", types: ["q8_0"] },
+    { type: "gguf_lora" },
+    { type: "ollama" },
+    { type: "onnx", dtypes: ["q8"] },
+  ],
   parity: { prompts: 1, max_completion_length: 4 },
   card: { title: "A story solver", license: "apache-2.0", language: ["en"] },
   evaluation: {
@@ -55,13 +61,17 @@ test("the card has the hub's front matter, the table with intervals, the prompt 
   assert.match(card, /ends with `<\|end\|>`/);
   for (const use of [
     "llama-cli -hf OWNER/NAME --hf-file model-q8_0.gguf",
+    "--lora adapter-f16.gguf",
     "ollama create",
     '"OWNER/NAME", { dtype: "q8" }',
   ])
     assert.ok(card.includes(use), use);
 });
 
-const HERE = ["README.md", "config.json", "generation_config.json", "model-q8_0.gguf", "model.safetensors"];
+const HERE = [
+  ...["README.md", "adapter-f16.gguf", "adapter/adapter_config.json", "config.json", "generation_config.json"],
+  ...["model-q8_0.gguf", "model.safetensors"],
+];
 
 test("a dry run says which files would go where, and sends nothing", async () => {
   const hub = await startUploadHub();
@@ -98,8 +108,10 @@ test("what was pushed is what lies in the run, in one commit, and the card names
   assert.deepEqual(files.get("config.json"), readFileSync(join(run, "export/onnx/config.json")));
   const card = files.get("README.md")!.toString();
   assert.ok(card.includes('"me/stories"') && !card.includes("OWNER/NAME"));
+  for (const [file] of card.matchAll(/\b(?:model|adapter)-\w+\.gguf/g))
+    assert.ok(files.has(file), `${file}, which the card names`);
   // into a repository that is there, with less
-  assert.equal((await push("--without", "gguf", "ollama", "--branch", "small")).code, 0);
+  assert.equal((await push("--without", "gguf", "gguf_lora", "ollama", "--branch", "small")).code, 0);
   assert.equal(hub.commits[1]!.branch, "small");
   assert.ok(![...hub.commits[1]!.files.keys()].some((path) => path.endsWith(".gguf")));
 });

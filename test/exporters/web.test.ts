@@ -8,18 +8,21 @@ import { writeFolder } from "../../src/core/files.ts";
 import type { Exported } from "../../src/exporters/exporter.ts";
 import { web } from "../../src/exporters/web.ts";
 import { gguf as packed } from "../../src/student/packed/gguf.ts";
-import { resultOfPage, whyNoBrowser } from "../support/browser.ts";
+import { resultOfPage, serveFolders, whyNoBrowser } from "../support/browser.ts";
+import { LOOKS, openTab } from "../support/devtools.ts";
 import { scratch, writeStudent } from "../support/students.ts";
 
 const folder = scratch();
 const output = join(folder, "web");
-const question = JSON.parse(readFileSync("data/stories/test.jsonl", "utf8").split("\n")[0]!).prompt as string;
+const [question, another] = readFileSync("data/stories/test.jsonl", "utf8")
+  .split("\n", 2)
+  .map((line) => JSON.parse(line).prompt as string) as [string, string];
 let files: Exported[];
 
 before(async () => {
   const student = join(folder, "weights");
   await writeFolder(student, (into) => packed.unpack("data/models/stories-teacher-q8_0.gguf", into));
-  const options = { dtypes: ["q4f16", "q4", "q8"] as const, title: "Stories <1>", max_new_tokens: 200 };
+  const options = { dtypes: ["q4f16", "q4", "q8"] as const, title: "Stories & sums", max_new_tokens: 200 };
   files = await web.create({ ...options, dtypes: [...options.dtypes] })({ folder: student }, output);
 });
 
@@ -79,7 +82,7 @@ for (const [name, query, webgpu, ready] of [
     >;
     assert.equal(found.error, undefined);
     assert.equal(found.ready, ready);
-    assert.equal(found.title, "Stories <1>");
+    assert.equal(found.title, "Stories & sums");
     assert.match(String(found.answer), /^<answer>61<\/answer>$/);
     assert.match(String(found.thought), /\d/);
     assert.equal(found.folded, true);
@@ -87,6 +90,40 @@ for (const [name, query, webgpu, ready] of [
     assert.ok(statSync(screenshot).size > 5000);
     t.diagnostic(`${found.facts}; what the page looked like: ${relative(".", screenshot)}`);
   });
+
+test(
+  "the page is read in light and dark, on a desk and on a phone: nothing sticks out, nothing is complained of",
+  {
+    skip,
+  },
+  async () => {
+    const server = await serveFolders({ web: output });
+    const tab = await openTab();
+    try {
+      for (const [name, look] of Object.entries(LOOKS)) {
+        await tab.look(look);
+        await tab.open(`${server.url}/web/index.html`);
+        await tab.until("document.body.dataset.ready", 120);
+        for (const [i, text] of [question, another].entries()) {
+          await tab.value('document.getElementById("question").focus()');
+          await tab.type(text);
+          await tab.press("Enter");
+          await tab.until(`document.body.dataset.answered === "${2 * i + 2}"`, 120);
+        }
+        assert.equal(await tab.value("document.documentElement.scrollWidth <= innerWidth"), true, name);
+        const [top, bottom] = await tab.value<number[]>(
+          '(({ top, bottom }) => [top, innerHeight - bottom])(document.getElementById("ask").getBoundingClientRect())',
+        );
+        assert.ok(top! >= 0 && bottom! >= 0, `${name}: the field to write in is seen`);
+        await tab.picture(`.build/screenshots/web-${name}.png`);
+      }
+      assert.deepEqual(tab.complaints, []);
+    } finally {
+      await tab.close();
+      server.close();
+    }
+  },
+);
 
 test("the folder has all that the page loads, and no address of another machine", () => {
   const names = readdirSync(output, { recursive: true, encoding: "utf8" });

@@ -21,15 +21,18 @@ export type Expected = {
 };
 
 /** What our runner of the file says; `weights` is the folder that the file was made of. */
-export async function expectedOf({ path, folder, texts, max_new_tokens }: Asked, weights: string): Promise<Expected> {
+export async function expectedOf(
+  { path, folder, texts, encode, max_new_tokens }: Asked,
+  weights: string,
+): Promise<Expected> {
   const tokenizer = loadTokenizer(folder);
   const runner: Runner = await openRunner(path);
-  const encoded = texts.map((text) => tokenizer.encode(text));
+  const encoded = [...texts, ...encode].map((text) => tokenizer.encode(text));
   const rows: Float32Array[][] = [];
   const moved: number[][] = [];
   const reference = await openReferenceRunner(weights);
   const continued: number[][] = [];
-  for (const prompt of encoded) {
+  for (const prompt of encoded.slice(0, texts.length)) {
     const [said, seen]: [number[], Float32Array[]] = [[], []];
     while (said.length < max_new_tokens && !tokenizer.stops.includes(said.at(-1)!)) {
       const logits = await runner.logits([...prompt, ...said]);
@@ -60,12 +63,26 @@ export async function expectedOf({ path, folder, texts, max_new_tokens }: Asked,
   return { encoded, continued, stopped, gap, tie };
 }
 
+/** What a model that says one token says: the token up to the limit, or once where it stops. */
+export function expectedSaying({ folder, texts, encode, max_new_tokens }: Asked, token: number): Expected {
+  const tokenizer = loadTokenizer(folder);
+  const { stops } = tokenizer;
+  const stopped = stops.includes(token) ? token : undefined;
+  return {
+    encoded: [...texts, ...encode].map((text) => tokenizer.encode(text)),
+    continued: texts.map(() => new Array(stopped === undefined ? max_new_tokens : 1).fill(token)),
+    stopped: texts.map(() => stopped),
+    gap: () => Number.POSITIVE_INFINITY, // nothing else is as likely
+    tie: () => 0,
+  };
+}
+
 /** What is wrong with an answer, or how many of its texts leave ours at a tie. */
 export function compared(expected: Expected, answer: Answer, stops: boolean): { wrong: string } | { ties: number } {
   if ("error" in answer) return { wrong: answer.error };
   const { encoded, continued } = answer;
-  if (encoded && JSON.stringify(encoded) !== JSON.stringify(expected.encoded))
-    return { wrong: `it encodes as ${JSON.stringify(encoded)} what is ${JSON.stringify(expected.encoded)}` };
+  const other = encoded ? expected.encoded.findIndex((ids, i) => ids.join() !== encoded[i]?.join()) : -1;
+  if (other >= 0) return { wrong: `it encodes as ${encoded![other]} what is ${expected.encoded[other]}` };
   let ties = 0;
   for (const [i, ours] of expected.continued.entries()) {
     const theirs = continued[i] ?? [];

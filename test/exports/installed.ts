@@ -7,26 +7,30 @@ import { join, resolve } from "node:path";
 const FOLDER = resolve(".exports");
 const MINUTES = 5;
 
-function run(command: string, args: readonly string[], cwd = FOLDER): string {
+function run(command: string, args: readonly string[], { cwd = FOLDER, minutes = MINUTES } = {}): string {
   mkdirSync(FOLDER, { recursive: true });
   return execFileSync(command, args, {
     cwd,
     encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: MINUTES * 60_000,
+    timeout: minutes * 60_000,
     env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: "skip", ONNXRUNTIME_NODE_INSTALL_CUDA: "skip" },
   });
 }
 
-/** The Python of a virtual environment that has `packages`; or why there is none. */
-export function python(name: string, packages: readonly string[]): { python: string } | string {
+/** The Python of a virtual environment that has `packages`; or why there is none. What must be compiled needs `minutes`. */
+export function python(
+  name: string,
+  packages: readonly string[],
+  { minutes = MINUTES } = {},
+): { python: string } | string {
   const place = join(FOLDER, name);
   const python = join(place, "bin/python");
   const done = join(place, "done");
   if (existsSync(done)) return { python };
   try {
     run("python3", ["-m", "venv", place]);
-    run(python, ["-m", "pip", "install", "--quiet", ...packages]);
+    run(python, ["-m", "pip", "install", "--quiet", ...packages], { minutes });
     writeFileSync(done, packages.join("\n"));
     return { python };
   } catch (error) {
@@ -43,7 +47,7 @@ export function npm(name: string, packages: readonly string[]): { modules: strin
   try {
     mkdirSync(place, { recursive: true });
     writeFileSync(join(place, "package.json"), '{"private":true}');
-    run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--save-exact", ...packages], place);
+    run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--save-exact", ...packages], { cwd: place });
     writeFileSync(done, packages.join("\n"));
     return { modules };
   } catch (error) {

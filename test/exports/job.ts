@@ -9,10 +9,15 @@ export type Asked = {
   /** The folder that transformers.js loads, or the one with tokenizer.json. */
   folder: string;
   texts: readonly string[];
+  /** Texts that it encodes alone. */
+  encode: readonly string[];
   max_new_tokens: number;
 };
 
-/** Of each text its tokens, where the program has a tokenizer, and its continuation with the token that ended it. */
+/**
+ * The tokens of each text, and of those that are encoded alone behind them, where the program has a tokenizer; of each text
+ * its continuation with the token that ended it.
+ */
 export type Answer = { encoded?: number[][]; continued: number[][] } | { error: string };
 
 /** A program of one version: it answers each, in order; or a sentence that says why it is not there. */
@@ -23,7 +28,7 @@ export type Program = {
   format: "onnx" | "gguf";
   /** The precisions that it has no kernels for, each with the reason. */
   lacks?: Record<string, string>;
-  /** The students whose family it knows; all unless given. */
+  /** The families that it knows; all unless given. */
   knows?: readonly string[];
   /** Whether it ends a text by itself. */
   stops: boolean;

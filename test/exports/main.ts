@@ -13,7 +13,7 @@ import { GGUF_TYPES } from "../../src/exporters/gguf/types.ts";
 import { gguf } from "../../src/exporters/gguf.ts";
 import { DTYPES } from "../../src/exporters/onnx/storage.ts";
 import { onnx } from "../../src/exporters/onnx.ts";
-import { compared, type Expected, expectedOf } from "./compare.ts";
+import { compared, type Expected, expectedOf, expectedSaying } from "./compare.ts";
 import type { Asked } from "./job.ts";
 import { labelOf, PROGRAMS } from "./programs.ts";
 import { students } from "./students.ts";
@@ -26,16 +26,18 @@ const { values: options } = parseArgs({
   },
 });
 
-type Case = { student: string; asked: Asked; expected: Expected };
+type Case = { student: string; family: string; asked: Asked; expected: Expected };
 const scratch = mkdtempSync(join(tmpdir(), "exports-"));
 const cases: Record<"onnx" | "gguf", Case[]> = { onnx: [], gguf: [] };
 const chosen = PROGRAMS.filter(({ name, version }) => `${name} ${version}`.includes(options.only));
 
 try {
   const wanted = options.students.split(",").filter(Boolean);
-  for (const { name, folder, texts, max_new_tokens } of await students(join(scratch, "students"))) {
+  for (const { name, family, folder, texts, encode, max_new_tokens, says } of await students(
+    join(scratch, "students"),
+  )) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
-    const place = join(scratch, name);
+    const place = join(scratch, name.replace(/\W+/g, "-"));
     const formats = new Set(chosen.map(({ format }) => format));
     const written = [
       ...(formats.has("onnx")
@@ -48,8 +50,10 @@ try {
     ];
     for (const { name: file, path } of written) {
       const [format, dtype] = file.split("-") as ["onnx" | "gguf", string];
-      const asked = { path, dtype, folder: format === "onnx" ? join(place, "onnx") : folder, texts, max_new_tokens };
-      cases[format].push({ student: name, asked, expected: await expectedOf(asked, folder) });
+      const tokenizer = format === "onnx" ? join(place, "onnx") : folder;
+      const asked = { path, dtype, folder: tokenizer, texts, encode, max_new_tokens };
+      const expected = says === undefined ? await expectedOf(asked, folder) : expectedSaying(asked, says);
+      cases[format].push({ student: name, family, asked, expected });
     }
     const ended = cases.onnx
       .concat(cases.gguf)
@@ -64,7 +68,7 @@ try {
   const rows: { format: string; label: string; cells: Map<string, string> }[] = [];
   for (const program of chosen) {
     const { format, lacks = {}, knows, stops } = program;
-    const known = cases[format].filter(({ student }) => knows?.includes(student) ?? true);
+    const known = cases[format].filter(({ family }) => knows?.includes(family) ?? true);
     const asked = known.filter(({ asked: { dtype } }) => !(dtype in lacks));
     const cells = new Map(Object.keys(lacks).map((dtype) => [dtype, "–"]));
     const answers = await program
@@ -90,7 +94,8 @@ try {
       } else ties.set(one.dtype, (ties.get(one.dtype) ?? 0) + found.ties);
     }
     for (const [dtype, count] of ties)
-      if (cells.get(dtype) !== "✗") cells.set(dtype, count === 0 ? "✓" : `✓ (${count} ties)`);
+      if (cells.get(dtype) !== "✗")
+        cells.set(dtype, count === 0 ? "✓" : `✓ (${count} ${count === 1 ? "tie" : "ties"})`);
     rows.push({ format, label, cells });
     console.log(`${label}: ${[...cells].map(([dtype, cell]) => `${dtype} ${cell}`).join(", ")}`);
   }

@@ -8,13 +8,14 @@ import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { create } from "../../src/core/component.ts";
 import * as teachers from "../../src/teachers/index.ts";
+import { openLlamaEncoder } from "../../src/teachers/llama-encoder.ts";
 import { installLlamaServer, startLlamaServer } from "../servers/llama-server.ts";
 import { resultOfPage, whyNoBrowser } from "../support/browser.ts";
 import { npm, python } from "./installed.ts";
 import type { Answer, Asked, Program } from "./job.ts";
 
 const run = promisify(execFile);
-const MOST = { maxBuffer: 1 << 28, timeout: 15 * 60_000 };
+const MOST = { maxBuffer: 1 << 28, timeout: 30 * 60_000 };
 
 /** A job in a file, and what a process made of it. */
 async function inProcess<Result>(
@@ -59,7 +60,7 @@ const own = { version: versionIn("node_modules", "@huggingface/transformers") };
 const transformersNode = (version: string): Program => ({
   name: "transformers.js in Node",
   version,
-  ...(version === "3.0.2" ? { knows: ["llama", "qwen2", "trained"] } : {}),
+  ...(version === "3.0.2" ? { knows: ["llama", "qwen2"] } : {}),
   format: "onnx",
   stops: true,
   answer: (asked) =>
@@ -104,7 +105,7 @@ const transformersBrowser = (version: string, device: "wasm" | "webgpu"): Progra
     const page = PAGE.replace("JOB", JSON.stringify(placed).replaceAll("<", "\\u003c")).replace("DEVICE", device);
     const result = await resultOfPage(page, { ...folders, tjs: dist, ort }, screenshot, {
       webgpu: device === "webgpu",
-      seconds: 900,
+      seconds: 1800,
     });
     return (result as { error?: string }).error ?? (result as { answers: Answer[] }).answers;
   },
@@ -123,17 +124,16 @@ try {
   env.backends.onnx.wasm.wasmPaths = "/ort/";
   env.backends.onnx.wasm.numThreads = 1;
   const answers = [];
-  for (const { folder, dtype, texts, max_new_tokens } of JOB)
+  for (const { folder, dtype, texts, encode, max_new_tokens } of JOB)
     try {
       const tokenizer = await AutoTokenizer.from_pretrained(folder);
       const model = await AutoModelForCausalLM.from_pretrained(folder, { dtype, device: "DEVICE" });
-      const [encoded, continued] = [[], []];
-      for (const text of texts) {
-        const inputs = tokenizer(text, { add_special_tokens: false });
-        const ids = inputs.input_ids.tolist()[0].map(Number);
-        const output = await model.generate({ ...inputs, max_new_tokens, do_sample: false });
-        encoded.push(ids);
-        continued.push(output.tolist()[0].slice(ids.length).map(Number));
+      const inputs = (text) => tokenizer(text, { add_special_tokens: false });
+      const encoded = [...texts, ...encode].map((text) => (text === "" ? [] : inputs(text).input_ids.tolist()[0].map(Number)));
+      const continued = [];
+      for (const [i, text] of texts.entries()) {
+        const output = await model.generate({ ...inputs(text), max_new_tokens, do_sample: false });
+        continued.push(output.tolist()[0].slice(encoded[i].length).map(Number));
       }
       await model.dispose();
       answers.push({ encoded, continued });
@@ -155,7 +155,7 @@ const nodeLlama: Program = {
   stops: true,
   async answer(asked) {
     const answers: Answer[] = [];
-    for (const { path, texts, max_new_tokens } of asked) {
+    for (const { path, texts, encode, max_new_tokens } of asked) {
       const spec = {
         type: "llama_cpp",
         path,
@@ -174,7 +174,10 @@ const nodeLlama: Program = {
       }))
         if (error === undefined) continued[index] = generation!.token_ids;
       await teacher.close();
-      answers.push({ continued });
+      const encoder = await openLlamaEncoder(path);
+      const encoded = [...texts, ...encode].map((text) => encoder.encode(text));
+      await encoder.close();
+      answers.push({ encoded, continued });
     }
     return answers;
   },
@@ -189,7 +192,7 @@ const llamaServer: Program = {
     const found = installLlamaServer();
     if (typeof found === "string") return found;
     const answers: Answer[] = [];
-    for (const { path, texts, max_new_tokens } of asked) {
+    for (const { path, texts, encode, max_new_tokens } of asked) {
       const server = await startLlamaServer(found.binary, { model: path, slots: 1, context: 256, threads: 1 });
       const post = async (place: string, body: object) =>
         (await (await fetch(`${server.url}${place}`, { method: "POST", body: JSON.stringify(body) })).json()) as Record<
@@ -197,15 +200,10 @@ const llamaServer: Program = {
           number[]
         >;
       const [encoded, continued]: [number[][], number[][]] = [[], []];
-      for (const text of texts) {
-        encoded.push((await post("/tokenize", { content: text, add_special: false, parse_special: true })).tokens!);
-        const asked = {
-          prompt: text,
-          n_predict: max_new_tokens,
-          temperature: 0,
-          return_tokens: true,
-          cache_prompt: false,
-        };
+      for (const content of [...texts, ...encode])
+        encoded.push((await post("/tokenize", { content, add_special: false, parse_special: true })).tokens!);
+      for (const prompt of texts) {
+        const asked = { prompt, n_predict: max_new_tokens, temperature: 0, return_tokens: true, cache_prompt: false };
         continued.push((await post("/completion", asked)).tokens!);
       }
       await server.stop();
@@ -215,6 +213,21 @@ const llamaServer: Program = {
   },
 };
 
+const llamaPython = (version: string): Program => ({
+  name: "llama-cpp-python",
+  version,
+  format: "gguf",
+  stops: true,
+  answer: (asked) =>
+    inProcess(asked, async (job) => {
+      // its registry has the sources alone
+      const found = python(`llama-cpp-python-${version}`, [`llama-cpp-python==${version}`], { minutes: 45 });
+      if (typeof found === "string") return found;
+      const { stdout } = await run(found.python, [resolve("test/exports/llama_child.py"), job], MOST);
+      return JSON.parse(stdout.trim().split("\n").at(-1)!) as Answer[];
+    }),
+});
+
 export const PROGRAMS: readonly Program[] = [
   ...["1.20.1", "1.21.1", "1.22.1", "1.23.2", "1.32.0"].map(onnxruntimePython),
   ...["3.0.2", "3.8.1", "4.0.1", own.version].map(transformersNode),
@@ -223,6 +236,7 @@ export const PROGRAMS: readonly Program[] = [
   ),
   nodeLlama,
   llamaServer,
+  llamaPython("0.3.36"),
 ];
 
 export const labelOf = ({ name, version }: Program): string => {

@@ -16,9 +16,9 @@ def answer(asked):
     session = onnxruntime.InferenceSession(asked["path"], providers=["CPUExecutionProvider"])
     tokenizer = Tokenizer.from_file(asked["folder"] + "/tokenizer.json")
     outputs = [output.name for output in session.get_outputs()]
-    encoded = [tokenizer.encode(text, add_special_tokens=False).ids for text in asked["texts"]]
+    encoded = [tokenizer.encode(text, add_special_tokens=False).ids for text in asked["texts"] + asked["encode"]]
     continued = []
-    for ids in encoded:
+    for ids in encoded[: len(asked["texts"])]:
         cache = {
             given.name: np.zeros([1, given.shape[1], 0, given.shape[3]], TYPES[given.type])
             for given in session.get_inputs()

@@ -11,21 +11,23 @@ const module = (await import(pathToFileURL(entry).href)) as Module & { default?:
 const { AutoModelForCausalLM, AutoTokenizer, env } = module.env ? module : module.default!; // of CommonJS
 env.allowRemoteModels = false;
 
-async function answer({ folder, dtype, texts, max_new_tokens }: Asked): Promise<Answer> {
+async function answer({ folder, dtype, texts, encode, max_new_tokens }: Asked): Promise<Answer> {
   try {
     env.localModelPath = `${dirname(folder)}/`;
     const name = basename(folder);
     const tokenizer = await AutoTokenizer.from_pretrained(name, { local_files_only: true });
     const model = await AutoModelForCausalLM.from_pretrained(name, { dtype: dtype as "fp32", local_files_only: true });
-    const [encoded, continued]: [number[][], number[][]] = [[], []];
-    for (const text of texts) {
+    const ids = (text: string) => {
       const inputs = tokenizer(text, { add_special_tokens: false });
-      const ids = (inputs.input_ids.tolist() as bigint[][])[0]!.map(Number);
-      const output = (await model.generate({ ...inputs, max_new_tokens, do_sample: false })) as {
+      return { inputs, ids: (inputs.input_ids.tolist() as bigint[][])[0]!.map(Number) };
+    };
+    const encoded = [...texts, ...encode].map((text) => (text === "" ? [] : ids(text).ids));
+    const continued: number[][] = [];
+    for (const [i, text] of texts.entries()) {
+      const output = (await model.generate({ ...ids(text).inputs, max_new_tokens, do_sample: false })) as {
         tolist(): bigint[][];
       };
-      encoded.push(ids);
-      continued.push(output.tolist()[0]!.slice(ids.length).map(Number));
+      continued.push(output.tolist()[0]!.slice(encoded[i]!.length).map(Number));
     }
     await model.dispose();
     return { encoded, continued };

@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { gguf } from "../../src/exporters/gguf.ts";
 import { openReferenceRunner } from "../../src/exporters/runners/reference.ts";
 import { openGguf } from "../../src/formats/gguf-reader.ts";
-import { createModel, loadWeights, readConfig, saveTensors } from "../../src/models/load.ts";
+import { createModel, loadWeights, readConfig, readIndex, saveTensors } from "../../src/models/load.ts";
+import { saveWeights } from "../../src/models/save.ts";
 import { writeModel } from "../support/models.ts";
 import { scratch } from "../support/students.ts";
 import { relativeDifference, TOY } from "../support/training.ts";
@@ -59,4 +60,30 @@ test("a folder without weights still has its config", async () => {
   assert.deepEqual(readConfig(path), tied);
   writeFileSync(join(path, "model.safetensors"), "no tensors");
   assert.deepEqual(readConfig(path), tied);
+});
+
+test("a head whose file is missing, or is another model's, is not taken for one that is tied", async () => {
+  const path = await withHead("in files of their own", (head) => head.reverse());
+  const { parameters } = createModel(untied, path);
+  const weights = new Map([...loadWeights(path, { parameters })].map(({ name, data }) => [name, data]));
+  rmSync(join(path, "model.safetensors"));
+  const sizes = parameters.map(({ shape }) => shape.reduce((a, b) => a * b, 4));
+  const read = async (name: string) => weights.get(name)!;
+  // the head comes last, in a file of its own
+  await saveWeights(path, parameters, read, Math.max(...sizes));
+  const index = readIndex(path);
+  const file = index["lm_head.weight"]!;
+  assert.equal(readConfig(path).tie_word_embeddings, false);
+  rmSync(join(path, file));
+  const load = () => [...loadWeights(path, createModel(readConfig(path), path))];
+  assert.throws(load, {
+    name: "DistillError",
+    message: /is missing: the model in .* has \d+ files of weights\. Put all/,
+  });
+  const beside = parameters.filter(({ name }) => index[name] === file && name !== "lm_head.weight");
+  await saveTensors(join(path, file), beside, read);
+  assert.throws(load, {
+    name: "DistillError",
+    message: /has no tensor "lm_head\.weight", which .*index\.json says is there/,
+  });
 });

@@ -36,8 +36,9 @@ export async function startLlamaServer(
     slots = 64,
     context = 512,
     threads = 2,
+    lora,
     port,
-  }: { model: string; slots?: number; context?: number; threads?: number; port?: number },
+  }: { model: string; slots?: number; context?: number; threads?: number; lora?: string; port?: number },
 ): Promise<Running> {
   const at = port ?? (await freePort());
   const child = spawn(
@@ -57,6 +58,7 @@ export async function startLlamaServer(
       slots * context,
       "-t",
       threads,
+      ...(lora ? ["--lora", lora] : []),
     ].map(String),
     { env: { ...process.env, LD_LIBRARY_PATH: join(binary, "..") }, stdio: "ignore" },
   );

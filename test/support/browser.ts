@@ -48,14 +48,7 @@ export async function resultOfPage(
       });
       return;
     }
-    const [, first, ...rest] = path.split("/");
-    const file = join(folders[first!] ?? "/nowhere", ...rest);
-    if (!existsSync(file) || !statSync(file).isFile()) return response.writeHead(404).end();
-    response.writeHead(200, {
-      "content-type": TYPES[extname(file)] ?? "application/octet-stream",
-      "content-length": statSync(file).size,
-    });
-    createReadStream(file).pipe(response);
+    sendFile(path, folders, response);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const profile = mkdtempSync(join(tmpdir(), "distill-chromium-"));
@@ -72,6 +65,36 @@ export async function resultOfPage(
     server.close();
     rmSync(profile, { recursive: true, force: true });
   }
+}
+
+/** The file of a path, whose first part says in which of the folders it lies. */
+function sendFile(path: string, folders: Record<string, string>, response: ServerResponse): void {
+  const [, first, ...rest] = path.split("/");
+  const file = join(folders[first!] ?? "/nowhere", ...rest);
+  if (!existsSync(file) || !statSync(file).isFile()) {
+    response.writeHead(404).end();
+    return;
+  }
+  response.writeHead(200, {
+    "content-type": TYPES[extname(file)] ?? "application/octet-stream",
+    "content-length": statSync(file).size,
+  });
+  createReadStream(file).pipe(response);
+}
+
+/** Serve folders as any web server does, each under its name. */
+export async function serveFolders(folders: Record<string, string>): Promise<{ url: string; close(): void }> {
+  const server = createServer((request, response) =>
+    sendFile(normalize(decodeURIComponent(new URL(request.url!, "http://local").pathname)), folders, response),
+  );
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
 }
 
 function run(command: string, args: readonly string[], seconds: number): Promise<string> {

@@ -61,7 +61,7 @@ export function writeTokenizer(folder: string, spec: TokenizerSpec): number {
       normalizer: spec.normalizer ?? null,
       pre_tokenizer: spec.pre_tokenizer ?? null,
       post_processor: null,
-      decoder: spec.pre_tokenizer ? { type: "ByteLevel" } : { type: "Fuse" },
+      decoder: spec.pre_tokenizer ? BYTE_LEVEL : { type: "Fuse" },
       model: { type: "BPE", unk_token: null, byte_fallback: false, ignore_merges: false, vocab, merges, ...spec.model },
     }),
   );

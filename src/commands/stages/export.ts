@@ -1,20 +1,14 @@
 /** @file The student as files for llama.cpp and transformers.js, each compared with the trained weights. */
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "../../core/component.ts";
-import { startProgress } from "../../core/progress.ts";
 import type { Prompt } from "../../core/trace.ts";
 import { loadTokenizer, type Tokenizer } from "../../data/tokenizer.ts";
 import type { Exported, Source } from "../../exporters/exporter.ts";
+import { compareFiles } from "../../exporters/gate.ts";
 import * as exporters from "../../exporters/index.ts";
-import { MAX_MEAN_KL, type ParityOptions } from "../../exporters/limits.ts";
-import { compareRunner, continueGreedily, type ParityReport, requireParity } from "../../exporters/parity.ts";
-import { openRunner, runnerOf } from "../../exporters/runners/open.ts";
-import { openReferenceRunner } from "../../exporters/runners/reference.ts";
-import { compareEncoders, requireSameTokens } from "../../exporters/text-parity.ts";
-import { textsToEncode } from "../../exporters/texts.ts";
+import { MAX_MEAN_KL } from "../../exporters/limits.ts";
+import { type ParityReport, requireParity } from "../../exporters/parity.ts";
 import { evaluationsOf } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { conversationOf } from "../../sampling/draw.ts";
@@ -42,7 +36,8 @@ export function exportStage(context: Context): Stage {
         });
         if (signal.aborted) return { stopped: true, result: {} };
       }
-      const reports = await compareAll(context, exported, signal);
+      const asked = askedBy(context, loadTokenizer(student));
+      const reports = await compareFiles(student, exported, asked, recipe.parity, signal);
       if (!reports) return { stopped: true, result: {} };
       folder.writeFile(PARITY, `${JSON.stringify(reports, null, 2)}\n`);
       for (const report of reports) {
@@ -69,109 +64,13 @@ const PARITY = `${NAMES.export}/parity.json`;
 const limitOf = ({ name, same_as = name }: Exported, limits: Record<string, number>) =>
   limits[name] ?? limits[same_as] ?? MAX_MEAN_KL[same_as] ?? Number.POSITIVE_INFINITY;
 
-/** Each file against the student, first what it makes of texts, or nothing where it was stopped. */
-async function compareAll(
-  context: Context,
-  exported: readonly Exported[],
-  signal: AbortSignal,
-): Promise<ParityReport[] | undefined> {
-  const { parity } = context.recipe;
-  const tokenizer = loadTokenizer(placeOf(context, "student"));
-  const asked = gatePrompts(context).map((prompt) => textOf(prompt, tokenizer));
-  if (parity.texts > 0 && !(await compareTexts(exported, tokenizer, asked, parity, signal))) return undefined;
-  const prompts = asked.map((text) => tokensOf(text, tokenizer));
-  const reference = await openReferenceRunner(placeOf(context, "student"));
-  const { max_completion_length } = parity;
-  const most = prompts.length * max_completion_length;
-  const answering = startProgress("compare", most, "token");
-  const continuations = await continueGreedily(reference, prompts, {
-    stops: tokenizer.stops,
-    max_completion_length,
-    signal,
-    onTokens: (tokens) => answering.update(tokens, "of the weights"),
-  }).finally(async () => {
-    answering.end();
-    await reference.close(); // its answers are kept for all files
-  });
-  if (signal.aborted) return undefined;
-  const reports: ParityReport[] = [];
-  const progress = startProgress("compare", exported.length * prompts.length, "text");
-  try {
-    for (const [i, { name, path, base }] of exported.entries()) {
-      if (signal.aborted) return undefined;
-      progress.update(i * prompts.length, name);
-      const beside = base ? await baseFile(base) : undefined;
-      const runner = await openRunner(path, beside?.path);
-      try {
-        const onText = (texts: number) => progress.update(i * prompts.length + texts, name);
-        reports.push(await compareRunner(name, runner, continuations, onText));
-      } finally {
-        await runner.close();
-        beside?.remove();
-      }
-    }
-  } finally {
-    progress.end();
-  }
-  return reports;
-}
-
-/** The model that an adapter is beside, as llama.cpp reads it, for a while. */
-async function baseFile(folder: string): Promise<{ path: string; remove(): void }> {
-  const temporary = mkdtempSync(join(tmpdir(), "distill-base-"));
-  const remove = () => rmSync(temporary, { recursive: true, force: true });
-  try {
-    const spec = { type: "gguf", types: ["f32"] } as { type: string };
-    const [file] = await create(exporters, spec, "exporter")({ folder }, temporary);
-    return { path: file!.path, remove };
-  } catch (error) {
-    remove();
-    throw error;
-  }
-}
-
-/** What programs make of texts, and of the student's own prompts, through each file; false where it was stopped. */
-async function compareTexts(
-  exported: readonly Exported[],
-  tokenizer: Tokenizer,
-  asked: readonly string[],
-  { texts: count, max_different_texts }: ParityOptions,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const texts = [...asked, ...textsToEncode(count, tokenizer.added)];
-  const whole = exported.filter(({ base }) => !base); // an adapter has no tokenizer
-  const progress = startProgress("encode", whole.length, "file");
-  try {
-    for (const [i, { name, path }] of whole.entries()) {
-      if (signal.aborted) return false;
-      const encoder = await runnerOf(path).openEncoder?.(path);
-      try {
-        if (encoder) requireSameTokens(await compareEncoders(name, tokenizer, encoder, texts), max_different_texts);
-      } finally {
-        await encoder?.close();
-      }
-      progress.update(i + 1, name);
-    }
-    return true;
-  } finally {
-    progress.end();
-  }
-}
-
-/** The first of the evaluation's questions, or of those sampled from. */
-function gatePrompts({ recipe }: Context): Prompt[] {
+/** The texts of the first of the evaluation's questions, or of those sampled from. */
+function askedBy({ recipe }: Context, { template, render }: Tokenizer): string[] {
   const source = evaluationsOf(recipe)[0]?.prompts ?? recipe.sampling?.prompts;
-  return source
+  const prompts: Prompt[] = source
     ? questions(source, "test").slice(0, recipe.parity.prompts)
     : [{ id: "line-1", prompt: "The quick brown fox jumps over the lazy dog." }];
-}
-
-const textOf = (prompt: Prompt, tokenizer: Tokenizer): string =>
-  tokenizer.template ? tokenizer.render(conversationOf(prompt, {}), { generate: true }) : prompt.prompt;
-
-function tokensOf(text: string, tokenizer: Tokenizer): number[] {
-  const ids = tokenizer.encode(text);
-  return tokenizer.bos === undefined || ids[0] === tokenizer.bos ? ids : [tokenizer.bos, ...ids];
+  return prompts.map((prompt) => (template ? render(conversationOf(prompt, {}), { generate: true }) : prompt.prompt));
 }
 
 /** onnx-q8: 8 of 8 prompts continued the same; mean KL 1.2e-4, top-1 agreement 100.0 % over 512 tokens */

@@ -1,7 +1,8 @@
 /** @file Which of llama.cpp's ways to cut a text into words is a tokenizer's own, and its tokens and merges spelled in bytes. */
 
 import { BYTE_CHARACTERS, BYTE_OF } from "../../data/byte-level.ts";
-import { WORDS } from "../../data/pre-tokenizers.ts";
+import { NUMBERS, WORDS } from "../../data/pre-tokenizers.ts";
+import { asPython } from "../../data/python-pre-tokenizer.ts";
 import { type MetadataValue, string, strings } from "../../formats/gguf.ts";
 import type { Bpe } from "./tokenizer.ts";
 
@@ -22,11 +23,10 @@ type Alphabet = {
   complete: boolean;
 };
 
-/** A pre-tokenizer as text → its name in llama.cpp, of those that tokens in the vocabulary need no merges for and others. */
+/** A pre-tokenizer, as both libraries cut, as text → its name in llama.cpp, of those that tokens in the vocabulary need no merges for and others. */
 const NAMES: Record<string, { merging?: string; ignoring?: string }> = {
-  "ByteLevel regex": { merging: "gpt-2" },
   [`Split ${WORDS.GPT_2}, ByteLevel`]: { merging: "gpt-2" },
-  "Digits, ByteLevel regex": { merging: "smollm" },
+  [`Split ${NUMBERS.EACH}, Split ${WORDS.GPT_2}, ByteLevel`]: { merging: "smollm" },
   [`Split ${WORDS.QWEN_2}, ByteLevel`]: { merging: "qwen2" },
   [`Split ${WORDS.PLAIN}, ByteLevel`]: { merging: "poro-chat" },
   [`Split ${WORDS.LLAMA_3}, ByteLevel`]: { merging: "smaug-bpe", ignoring: "llama-bpe" },
@@ -48,11 +48,14 @@ export function preTokenizerOf(tokenizer: Bpe, refuse: (why: string) => never): 
 
 function wordsOf(tokenizer: Bpe, refuse: (why: string) => never): { pre: string; alphabet: Alphabet } {
   const { pre_tokenizer, model } = tokenizer;
-  const described = describe(pre_tokenizer);
+  const described = describe(asPython(pre_tokenizer) as PreTokenizer);
   const alphabet = described.endsWith("ByteLevel") || described.endsWith("regex") ? bytes(model) : characters(model);
   if (described !== "" && described !== "ByteLevel") {
     const pre = NAMES[described]?.[model.ignore_merges ? "ignoring" : "merging"];
-    if (!pre) return refuse(`its pre-tokenizer is "${described}"${model.ignore_merges ? " with ignore_merges" : ""}`);
+    if (!pre)
+      return refuse(
+        `its pre-tokenizer is "${describe(pre_tokenizer)}"${model.ignore_merges ? " with ignore_merges" : ""}`,
+      );
     return { pre, alphabet };
   }
   // The whole text is one word. llama.cpp always cuts: none of its cuts may fall into a token that merges make.

@@ -2,7 +2,7 @@
 
 import { DistillError } from "../../core/errors.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
-import { type GoValue, goTemplate, goText } from "./go-template.ts";
+import { type GoValue, goTemplate, goText } from "./go-template/template.ts";
 
 type Said = { role: "system" | "user" | "assistant"; content: string };
 

@@ -3,13 +3,14 @@ import { requireFinite } from "../../generation/finite.ts";
 import { type DeviceName, openDevice } from "../../runtime/device.ts";
 import { type Tensor, tensor } from "../../runtime/tensor.ts";
 import type { FileRunner, Runner } from "./runner.ts";
-import { openTransformersEncoder } from "./transformers-encoder.ts";
+import { openTransformersEncoder, tokenizerFolder } from "./transformers-encoder.ts";
 
 /** An ONNX file on ONNX Runtime's CPU kernels. */
 export const onnx: FileRunner = {
   ending: ".onnx",
   open: (path) => openOnnxRunner(path),
   openEncoder: openTransformersEncoder,
+  tokenizerOf: tokenizerFolder,
 };
 
 /**

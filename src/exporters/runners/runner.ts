@@ -44,4 +44,6 @@ export type FileRunner = {
   open(path: string, base?: string): Promise<Runner>;
   /** What the program that loads the file makes of texts; nothing where none reads texts from it. */
   openEncoder?(path: string): Promise<TextEncoder>;
+  /** Where it reads the tokenizer, if files share one; the file unless given. */
+  tokenizerOf?(path: string): string;
 };

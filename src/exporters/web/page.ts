@@ -34,7 +34,8 @@ const ESCAPES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;"
 const escaped = (text: string) => text.replace(/[&<>"]/g, (character) => ESCAPES[character]!);
 
 const CSS = `
-:root { color-scheme: light dark; --line: #8884; --own: #4a7dff22; --dim: #888 }
+:root { color-scheme: light dark; --line: #8884; --own: #4a7dff22; --dim: #666 }
+@media (prefers-color-scheme: dark) { :root { --dim: #999 } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 0 auto; padding: 1rem; display: flex; flex-direction: column; min-height: 100vh; box-sizing: border-box }
 header { display: flex; align-items: baseline; gap: 1rem; flex-wrap: wrap } h1 { font-size: 1.2rem; margin: 0 }
 #state, .facts { color: var(--dim); font-size: .85rem } progress { width: 100%; height: 4px } progress[hidden] { display: none }
