@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { escaped, htmlDocument } from "../../core/html.ts";
 import { VERDICTS } from "../../core/trace.ts";
-import { client } from "./client.ts";
+import { PROGRAM } from "./program.ts";
 
 export function reviewPage(title: string, rules: readonly string[], reviewer: string): string {
   const nonce = randomBytes(16).toString("base64");
@@ -30,7 +30,7 @@ ${choice("decided", "decided", { no: "not yet", any: "by somebody", keep: "kept"
 <button id="keep"><kbd>y</kbd> keep</button><button id="drop"><kbd>x</kbd> drop</button><button id="edit"><kbd>e</kbd> edit</button>
 <button id="tag"><kbd>t</kbd> tags</button><button id="note"><kbd>n</kbd> note</button><button id="clear"><kbd>c</kbd> clear</button>
 <button id="undo"><kbd>u</kbd> undo</button></footer>
-<script nonce="${nonce}">(${client.toString()})({ document, localStorage, fetch: (...asked) => fetch(...asked) });</script>`;
+<script type="module" nonce="${nonce}" src="${PROGRAM}"></script>`;
   return htmlDocument({
     title: `Review of ${title}`,
     css: CSS,

@@ -1,0 +1,80 @@
+/** @file What the page asks its server, and what it says of it. */
+
+import type { Decision } from "../../../data/decisions.ts";
+import type { Piece } from "../pieces.ts";
+import type { Rows } from "../rows.ts";
+import { at } from "./browser.ts";
+
+/** What the page gets of a line. */
+export type Line = ReturnType<Rows["line"]> & {
+  i: number;
+  decision: Decision["decision"];
+  edited: boolean;
+  by: string[];
+};
+
+/** What it gets of a whole row. */
+export type Whole = Line & {
+  prompt: Piece[];
+  answer: string | null;
+  pieces: Piece[];
+  completion: string;
+  reason: string | null;
+  extracted: string | null;
+  rewards: Record<string, number | null>;
+  decisions: Decision[];
+};
+
+/** What it gets of a part of the list. */
+export type Part = {
+  total: number;
+  all: number;
+  version: number;
+  rows: Line[];
+  counts: { keep: number; drop: number };
+};
+
+/** Ask for something, or send it. Throws an Error with the server's sentence. */
+export async function ask<Found>(path: string, sent?: unknown): Promise<Found> {
+  const response = await fetch(path, sent === undefined ? {} : { method: "POST", body: JSON.stringify(sent) }).catch(
+    () => {
+      throw new Error("the server does not answer");
+    },
+  );
+  const found = (await response.json()) as Found & { error?: string };
+  if (!response.ok) throw new Error(found.error ?? String(response.status));
+  return found;
+}
+
+/** What could not be kept, until something else was. */
+let unsaved: string | undefined;
+
+const GONE =
+  "Whatever was said before is kept. Start distill review again and open the address that it prints; a text that is being written can be copied from here.";
+
+/** Say how it stands, unless something is not saved, which stays. */
+export function say(text: string): void {
+  if (unsaved === undefined) show(text, "");
+}
+
+/** Say what went wrong. */
+export function complain(error: unknown): void {
+  show(unsaved ?? (error as Error).message, "bad");
+}
+
+/** Do what keeps something; until another such thing succeeds the page says that it did not. */
+export async function keeping<Done>(what: string, work: () => Promise<Done>): Promise<Done> {
+  try {
+    const done = await work();
+    unsaved = undefined;
+    return done;
+  } catch (error) {
+    unsaved = `Not saved: ${what}, since ${(error as Error).message}. ${GONE}`;
+    throw error;
+  }
+}
+
+function show(text: string, className: string): void {
+  at("status").textContent = text;
+  at("status").className = className;
+}
