@@ -31,7 +31,13 @@ export async function review(given: string, options: ReviewArguments, signal: Ab
   if (!port.success) throw new DistillError(`--port: ${port.error.issues[0]!.message}.`);
   const reviewer = DecisionRow.shape.reviewer.safeParse(options.as ?? nameHere());
   if (!reviewer.success) throw new DistillError(`--as: ${reviewer.error.issues[0]!.message}.`);
-  const path = placeOf(given);
+  if (!existsSync(given))
+    throw new DistillError(`${given} is not there. Expected a run, such as runs/mine, or a dataset.`);
+  const path = resolve(given);
+  if (basename(path) === "dataset" && existsSync(join(dirname(path), "manifest.json")))
+    throw new DistillError(
+      `${given} is what was selected of a run's traces. Review those: distill review ${dirname(given)}.`,
+    );
   const place = decisionsPlace(path);
   if (options.import !== undefined) return importDecisions(options.import, place);
   if (options.export !== undefined) return exportDecisions(options.export, readDecisions(place));
@@ -49,14 +55,6 @@ export async function review(given: string, options: ReviewArguments, signal: Ab
   } finally {
     session.close();
   }
-}
-
-/** A run where its traces were named. */
-function placeOf(given: string): string {
-  if (!existsSync(given))
-    throw new DistillError(`${given} is not there. Expected a run, such as runs/mine, or a dataset.`);
-  const path = resolve(given);
-  return basename(path) === "traces" && existsSync(join(dirname(path), "manifest.json")) ? dirname(path) : path;
 }
 
 function nameHere(): string {

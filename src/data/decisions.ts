@@ -4,7 +4,7 @@
  */
 
 import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { contentHash } from "../core/hash.ts";
@@ -46,9 +46,14 @@ const KEY = "decisions";
 
 export const completionHash = (completion: string): string => contentHash(completion);
 
-/** Where the decisions about a dataset lie: inside a run, beside anything else. */
-export const decisionsPlace = (path: string): string =>
-  existsSync(join(path, "manifest.json")) ? join(path, DECISIONS) : `${path.replace(/\/+$/, "")}.${DECISIONS}`;
+/** Where the decisions about a dataset lie: inside a run, of which it may be the traces, beside anything else. */
+export function decisionsPlace(path: string): string {
+  const plain = path.replace(/\/+$/, "");
+  const run = [plain, ...(basename(plain) === "traces" ? [dirname(plain)] : [])].find((folder) =>
+    existsSync(join(folder, "manifest.json")),
+  );
+  return run === undefined ? `${plain}.${DECISIONS}` : join(run, DECISIONS);
+}
 
 const folderOf = (place: string, reviewer: string) => join(place, encodeURIComponent(reviewer));
 
@@ -156,7 +161,7 @@ export function* reviewed(traces: Iterable<Trace>, decisions: readonly Decision[
 }
 
 /** What holds of what several think of one trace: of each the last word. */
-const ruling = (of: readonly Decision[]): Pick<Decision, "decision" | "edited"> => ({
+export const ruling = (of: readonly Decision[]): Pick<Decision, "decision" | "edited"> => ({
   decision: of.findLast(({ decision }) => decision !== null)?.decision ?? null,
   edited: of.findLast(({ edited }) => edited !== null)?.edited ?? null,
 });

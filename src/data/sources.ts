@@ -34,7 +34,7 @@ export async function* trainingRows(
     let left = limit;
     for await (const read of readTrainingRows(path, tokenizer.template !== undefined ? "messages" : "prompt", source)) {
       yield read;
-      if (--left === 0) return;
+      if (!("dropped" in read) && --left === 0) return;
     }
     return;
   }

@@ -26,8 +26,7 @@ async function act(action: Action): Promise<void> {
     try {
       await next();
     } catch (error) {
-      waiting.length = 0;
-      complain(error);
+      complain(error, waiting.splice(0).length);
     }
   isDoing = false;
 }

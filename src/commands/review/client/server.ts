@@ -38,7 +38,7 @@ export type Part = {
 export async function ask<Found>(path: string, sent?: unknown): Promise<Found> {
   const response = await fetch(path, sent === undefined ? {} : { method: "POST", body: JSON.stringify(sent) }).catch(
     () => {
-      throw new Error("the server does not answer");
+      throw new Error(GONE);
     },
   );
   const found = (await response.json()) as Found & { error?: string };
@@ -46,20 +46,26 @@ export async function ask<Found>(path: string, sent?: unknown): Promise<Found> {
   return found;
 }
 
-/** What could not be kept, until something else was. */
+/** What could not be kept, and how many keys did nothing then, until something else is kept. */
 let unsaved: string | undefined;
+let unheard = 0;
 
 const GONE =
-  "Whatever was said before is kept. Start distill review again and open the address that it prints; a text that is being written can be copied from here.";
+  "the server does not answer. Whatever the page went on from is kept. Start distill review again and open the address that it prints; a text that is being written can be copied from here";
 
 /** Say how it stands, unless something is not saved, which stays. */
 export function say(text: string): void {
-  if (unsaved === undefined) show(text, "");
+  if (unsaved !== undefined) return;
+  unheard = 0;
+  show(text, "");
 }
 
-/** Say what went wrong. */
-export function complain(error: unknown): void {
-  show(unsaved ?? (error as Error).message, "bad");
+/** Say what went wrong, and how many keys came behind it and did nothing. */
+export function complain(error: unknown, keys = 0): void {
+  unheard += keys;
+  const { message } = error as Error;
+  const what = unsaved ?? `${message.charAt(0).toUpperCase()}${message.slice(1).replace(/\.$/, "")}.`;
+  show(unheard > 0 ? `${what} Keys that came after it and did nothing: ${unheard}.` : what, "bad");
 }
 
 /** Do what keeps something; until another such thing succeeds the page says that it did not. */
@@ -67,9 +73,10 @@ export async function keeping<Done>(what: string, work: () => Promise<Done>): Pr
   try {
     const done = await work();
     unsaved = undefined;
+    unheard = 0;
     return done;
   } catch (error) {
-    unsaved = `Not saved: ${what}, since ${(error as Error).message}. ${GONE}`;
+    unsaved = `Not saved: ${what}, since ${(error as Error).message.replace(/\.$/, "")}.`;
     throw error;
   }
 }

@@ -1,0 +1,68 @@
+/** @file The rows of a dataset as those who reviewed it left them. */
+
+import { answerColumn, answerOf, withAnswer } from "./answers.ts";
+import {
+  completionHash,
+  type Decision,
+  decisionsPlace,
+  readDecisions,
+  ruling,
+  standing,
+  traceId,
+} from "./decisions.ts";
+import type { Found } from "./files/found.ts";
+import type { DatasetPath } from "./files/places.ts";
+import { readRows } from "./files/read.ts";
+import { isRecord } from "./values.ts";
+
+/** A row, or that somebody dropped it. */
+export type Decided = (Found & { dropped?: false; edited?: boolean }) | { where: string; dropped: true };
+
+/** All that was decided about the rows of a path, of several paths together. */
+export const decisionsAbout = (path: DatasetPath): Decision[] =>
+  [path].flat().flatMap((one) => readDecisions(decisionsPlace(one)));
+
+/** The rows of all places of a path: what is kept is accepted whatever rules said, what is edited says what it was edited to. */
+export async function* decidedRows(path: DatasetPath): AsyncGenerator<Decided> {
+  for (const one of [path].flat()) {
+    const all = standing(readDecisions(decisionsPlace(one)));
+    let row = 0;
+    for await (const found of readRows(one)) {
+      row++;
+      const of = isRecord(found.value) ? decisionOf(found.value, row, all) : undefined;
+      if (!of) yield found;
+      else if (of.decision === "drop") yield { where: found.where, dropped: true };
+      else yield { ...found, value: decided(found.value as Row, of), edited: of.edited !== null };
+    }
+  }
+}
+
+type Row = Record<string, unknown>;
+
+/** What a row is called in decisions: its prompt's name and its number there, or its own number. */
+export const rowId = (row: Row, number: number): Pick<Decision, "prompt_id" | "sample"> => ({
+  prompt_id: row.prompt_id === null || row.prompt_id === undefined ? `row-${number}` : String(row.prompt_id),
+  sample: Number(row.sample ?? 0),
+});
+
+function decisionOf(row: Row, number: number, all: ReturnType<typeof standing>) {
+  const of = all.get(traceId(rowId(row, number)));
+  const column = of && answerColumn(Object.keys(row));
+  if (!of || column === undefined) return undefined;
+  const hash = completionHash(answerOf(row[column]));
+  return ruling(of.filter(({ completion_hash }) => completion_hash === hash));
+}
+
+/** Its reasoning, tokens and probabilities are those of another text once it is edited. */
+function decided(row: Row, { decision, edited }: Pick<Decision, "decision" | "edited">): Row {
+  const kept = decision === "keep" && row.accepted !== undefined ? { ...row, accepted: true } : row;
+  if (edited === null) return kept;
+  const changed = withAnswer(kept, edited);
+  for (const name of STALE) delete changed[name];
+  return { ...changed, ...(row.finish_reason === undefined ? {} : { finish_reason: "stop" }) };
+}
+
+const STALE = [
+  ...["reasoning", "reasoning_content", "thinking", "token_ids", "logprobs"],
+  ...["top_token_ids", "top_logprobs", "tail_probability"],
+];
