@@ -14,7 +14,8 @@ import { acquireLock } from "../store/lock.ts";
 import { column, listOf } from "./columns.ts";
 import { openLedger, readLedger } from "./ledger.ts";
 import { tableOf } from "./tables.ts";
-import { reasoningOf, rowsIn, type Trace } from "./traces.ts";
+import { reasoningOf } from "./think.ts";
+import { rowsIn, type Trace } from "./traces.ts";
 
 /** What is decided of a trace, whatever rules said; null where nothing is, or no longer. */
 export const DecisionKind = z.enum(["keep", "drop"]).nullable();

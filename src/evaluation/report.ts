@@ -83,7 +83,8 @@ export const gainText = ({ pass_at_1, ci95, p_value }: Gain): string =>
 /** 0.0312 → "0.031" */
 const chance = (p: number) => (p < 0.0001 ? "< 0.0001" : p.toPrecision(2));
 
-const passAt = ({ k, pass_at_k = [] }: ModelReport): string => {
+/** pass@k for all samples; earlier reports do not have it. */
+export const passAt = ({ k, pass_at_k = [] }: ModelReport): string => {
   const all = pass_at_k.find((one) => one.k === k);
   return all ? percent(all.pass) : "";
 };

@@ -17,6 +17,7 @@ const PANELS: readonly Panel[] = [
     title: "tokens of a completion",
     lines: { "completions/mean_length": "mean", "eval/completions/mean_length": "measured beside" },
   },
+  { title: "completions that were cut", lines: { "completions/clipped_ratio": "share" } },
   { title: "KL to the reference", lines: { kl: "kl" } },
   { title: "entropy", lines: { entropy: "of a token" } },
   { title: "norm of the gradient", lines: { grad_norm: "before clipping" } },
@@ -27,11 +28,12 @@ const PANELS: readonly Panel[] = [
 /** What was logged, as charts. */
 export const metricCharts = (metrics: readonly Metric[]): Chart[] => chartsOf(metrics, PANELS);
 
-/** Pixels of a picture that stays readable on a phone. */
+/** Pixels of a picture that stays readable on a phone, and of one with many lines. */
 const NARROW = 420;
+export const WIDE = 640;
 
 /** Charts side by side, each a picture of its own. */
-export const pictures = (charts: readonly Chart[], axis: string): string =>
+export const pictures = (charts: readonly Chart[], axis: string, width = NARROW): string =>
   charts.length === 0
     ? ""
-    : `<div class="charts">${charts.map((one) => `<figure>${chart([one], axis, NARROW)}</figure>`).join("\n")}</div>`;
+    : `<div class="charts${width > NARROW ? " large" : ""}">${charts.map((one) => `<figure>${chart([one], axis, width)}</figure>`).join("\n")}</div>`;

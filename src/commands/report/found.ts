@@ -3,19 +3,21 @@
 import { existsSync, readdirSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { DistillError } from "../../core/errors.ts";
-import type { ModelReport } from "../../evaluation/evaluate.ts";
+import type { Measurement } from "../../evaluation/report.ts";
 import type { ParityReport } from "../../exporters/parity.ts";
 import { type Manifest, readManifest } from "../../recipe/stages.ts";
 import { readClaim } from "../../store/claim.ts";
 import { readRunFolder } from "../../store/run-folder.ts";
 import { type Metric, readMetrics } from "../../trainers/curves.ts";
+import { allMeasurements } from "../measurements.ts";
 
 export type Run = {
   path: string;
   name: string;
   manifest: Manifest;
   metrics: readonly Metric[];
-  models: readonly ModelReport[];
+  /** What was measured on each set of problems. */
+  measured: readonly Measurement[];
   exported: readonly { name: string; path: string; bytes: number }[];
   parity: readonly ParityReport[];
 };
@@ -56,7 +58,7 @@ function readRun(path: string): Run {
     name: manifest.name ?? basename(path),
     manifest,
     metrics: readMetrics(path),
-    models: (stages.evaluate?.result?.models ?? []) as ModelReport[],
+    measured: allMeasurements(stages),
     exported: (stages.export?.result?.files ?? []) as Run["exported"],
     parity: (stages.export?.result?.parity ?? []) as ParityReport[],
   };

@@ -22,17 +22,12 @@ export function headline(run: Run): string {
 
 type Box = [title: string, big: string, lines: string[]];
 
-function what({ manifest: { recipe, stages } }: Run): Box {
-  const {
-    student = {},
-    teacher,
-    trainer,
-    dataset,
-    lora,
-  } = recipe as Record<"student" | "teacher" | "trainer", Named> & {
+function what({ manifest: { recipe, stages }, measured }: Run): Box {
+  const { student, teacher, trainer, dataset, lora } = recipe as Record<"student" | "teacher" | "trainer", Named> & {
     dataset?: { path?: unknown };
     lora?: { r?: number };
   };
+  if (!student) return ["What was measured", modelsIn(measured).join(", ") || "nothing yet", []]; // models that were there
   const from = teacher
     ? nameOf(teacher)
     : dataset
@@ -54,23 +49,37 @@ function what({ manifest: { recipe, stages } }: Run): Box {
   ];
 }
 
-function how({ models, parity }: Run): Box {
+const modelsIn = (measured: Run["measured"]) => [
+  ...new Set(measured.flatMap(({ models }) => models.map(({ name }) => name))),
+];
+
+function how({ measured, parity }: Run): Box {
+  const [{ name, models } = { models: [] }, ...others] = measured;
   const of = (name: string) => models.find((model) => model.name === name);
-  const [student, base, teacher] = [of("student"), of("base"), of("teacher")];
+  const [base, teacher] = [of("base"), of("teacher")];
+  const student = of("student") ?? models.find(({ name }) => name !== "base" && name !== "teacher") ?? models[0];
   const exact = parity.map(({ name, identical_prompts, prompts }) => `${name} ${identical_prompts}/${prompts}`);
   if (!student)
     return ["How well", "not measured", exact.length > 0 ? [`Exports: ${exact.join(", ")} prompts the same.`] : []];
   const [low, high] = student.pass_at_1_ci95;
   return [
     "How well",
-    `${base ? `${percent(base.pass_at_1)} → ` : ""}${percent(student.pass_at_1)}`,
+    `${base && base !== student ? `${percent(base.pass_at_1)} → ` : ""}${percent(student.pass_at_1)}`,
     [
-      `pass@1 of the student on ${count(student.problems)} unseen problems, 95 % interval ${percent(low)} – ${percent(high)}.`,
-      teacher ? `The teacher: ${percent(teacher.pass_at_1)}.` : "",
+      `pass@1 of ${student.name === "student" ? "the student" : student.name} on ${count(student.problems)} ${name === undefined ? "unseen problems" : `problems of ${name}`}, 95 % interval ${percent(low)} – ${percent(high)}.`,
+      teacher && teacher !== student ? `The teacher: ${percent(teacher.pass_at_1)}.` : "",
       student.truncated > 0 ? `${percent(student.truncated)} of its answers were cut.` : "",
+      ...others.map((one) => onOthers(one, student.name)),
       exact.length > 0 ? `Exports: ${exact.join(", ")} prompts continued the same.` : "",
     ],
   ];
+}
+
+/** A further measurement in a line. */
+function onOthers({ name, models }: Run["measured"][number], wanted: string): string {
+  const [model, base] = [wanted, "base"].map((own) => models.find((model) => model.name === own));
+  if (!model) return "";
+  return `On ${count(model.problems)} of ${name}: ${base && base !== model ? `${percent(base.pass_at_1)} → ` : ""}${percent(model.pass_at_1)}.`;
 }
 
 function cost({ manifest: { stages }, exported, path }: Run): Box {

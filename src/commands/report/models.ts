@@ -2,7 +2,7 @@
 
 import { escaped } from "../../core/html.ts";
 import type { ModelReport } from "../../evaluation/evaluate.ts";
-import { formatBytes, furtherRules, mean, percent } from "../../evaluation/report.ts";
+import { formatBytes, furtherRules, mean, passAt, percent } from "../../evaluation/report.ts";
 import type { ParityReport } from "../../exporters/parity.ts";
 
 /** A table of models: pass@1 drawn over 0 to 100 %, with its interval. */
@@ -10,7 +10,10 @@ export function modelTable(models: readonly (ModelReport & { run?: string })[]):
   if (models.length === 0) return "";
   const rules = furtherRules(models);
   const several = models.some(({ run }) => run !== undefined);
-  const header = [...(several ? ["run"] : []), "model", "pass@1", "0 % … 100 %", "over base", "cons@k", ...rules];
+  const over = models.find(({ gain }) => gain)?.gain?.over ?? "base";
+  const samples = models.some(({ k }) => k > 1);
+  const header = [...(several ? ["run"] : []), "model", "pass@1", "0 % … 100 %", `over ${over}`];
+  header.push(...(samples ? [`pass@${models[0]!.k}`, "cons@k"] : []), ...rules);
   header.push("cut", "unparsed", "tokens", "size", "tokens/s");
   const rows = models.map((model) => [
     ...(several ? [escaped(model.run ?? "")] : []),
@@ -18,7 +21,7 @@ export function modelTable(models: readonly (ModelReport & { run?: string })[]):
     percent(model.pass_at_1),
     dot(model.pass_at_1, model.pass_at_1_ci95),
     model.gain ? `${points(model.gain.pass_at_1)} <small>${model.gain.ci95.map(points).join(" – ")}</small>` : "",
-    percent(model.cons_at_k),
+    ...(samples ? [passAt(model), percent(model.cons_at_k)] : []),
     ...rules.map((rule) => mean(model.rewards?.[rule])),
     percent(model.truncated),
     percent(model.unparsed),

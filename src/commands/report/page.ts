@@ -3,20 +3,21 @@
 import { join } from "node:path";
 import type { Chart } from "../../core/chart.ts";
 import { escaped, htmlDocument } from "../../core/html.ts";
-import { reasoningOf } from "../../data/traces.ts";
-import { metricCharts, pictures } from "./curves.ts";
+import { reasoningOf } from "../../data/think.ts";
+import { CURVE_AXIS, curveCharts } from "../../evaluation/curves.ts";
+import { metricCharts, pictures, WIDE } from "./curves.ts";
 import type { Run } from "./found.ts";
 import { headline } from "./headline.ts";
 import { lineage, pipeline } from "./lineage.ts";
 import { exportTable, modelTable, table } from "./models.ts";
-import { KINDS, type Shown, type TraceFacts, traceFacts } from "./traces.ts";
+import { KINDS, type Kind, rolloutFacts, type Shown, type TraceFacts, traceFacts } from "./traces.ts";
 
 /** `refresh` is after how many seconds the page is loaded again. */
 export function reportPage(runs: readonly Run[], { refresh }: { refresh?: number } = {}): string {
   const title = runs.map(({ name }) => name).join(", ");
   const several = runs.length > 1;
   const body = `<h1>${escaped(title)}</h1>
-${several ? section("Compared", modelTable(runs.flatMap(({ name, models }) => models.map((model) => ({ ...model, run: name }))))) : ""}
+${several ? section("Compared", compared(runs)) : ""}
 ${runs.map((run) => `${several ? `<h2 class="run">${escaped(run.name)}</h2>` : ""}${ofRun(run)}`).join("\n")}`;
   return htmlDocument({
     title,
@@ -28,17 +29,17 @@ ${runs.map((run) => `${several ? `<h2 class="run">${escaped(run.name)}</h2>` : "
 
 function ofRun(run: Run): string {
   const traces = traceFacts(join(run.path, "traces"));
-  const answers = run.models.some(({ name }) => name === "student")
-    ? traceFacts(join(run.path, "evaluation", "traces", "student"))
-    : undefined;
+  const answers = answersIn(run);
+  const own = rolloutFacts(run.path);
   return [
     headline(run),
-    section("Results", modelTable(run.models)),
+    section("Results", run.measured.map(results).join("\n")),
     section("Curves", pictures(metricCharts(run.metrics), "step")),
     section("Sampling", traces ? sampling(traces) : ""),
     section("Exports", exportTable(run.exported, run.parity)),
     section("Pipeline", pipeline(run)),
     section("Traces of the teacher", traces ? samples(traces) : ""),
+    section("What the student wrote last for its own training", own ? samples(own) : ""),
     section("Answers of the student", answers ? samples(answers) : ""),
     section("Lineage", `<details><summary>Every file, by whom and from what</summary>${lineage(run)}</details>`),
   ].join("\n");
@@ -47,9 +48,36 @@ function ofRun(run: Run): string {
 const section = (title: string, content: string) =>
   content && `<section><h2>${escaped(title)}</h2>${content}</section>`;
 
-function sampling({ traces, accepted, verdicts, acceptance, length, lengths }: TraceFacts): string {
+/** All models of all runs, for each set of problems. */
+function compared(runs: readonly Run[]): string {
+  const names = [...new Set(runs.flatMap(({ measured }) => measured.map(({ name }) => name)))];
+  return names
+    .map((name) => {
+      const models = runs.flatMap((run) =>
+        run.measured
+          .filter((one) => one.name === name)
+          .flatMap(({ models }) => models.map((model) => ({ ...model, run: run.name }))),
+      );
+      return results({ name, models });
+    })
+    .join("\n");
+}
+
+/** A measurement as a table, and its searches as curves. */
+const results = ({ name, models, curves }: Run["measured"][number]) =>
+  `${name === undefined ? "" : `<h3>${escaped(name)}</h3>`}${modelTable(models)}${
+    curves ? pictures(curveCharts(curves), CURVE_AXIS, WIDE) : ""
+  }`;
+
+/** Of the first measurement that has some. */
+function answersIn({ path, measured }: Run): TraceFacts | undefined {
+  const one = measured.find(({ models }) => models.some(({ name }) => name === "student"));
+  return one && traceFacts(join(path, "evaluation", one.name ?? "", "traces", "student"));
+}
+
+function sampling({ traces, accepted, verdicts, shares, length, lengths }: TraceFacts): string {
   const charts: Chart[] = [
-    { title: "share accepted", lines: [{ label: "of each part", points: acceptance }] },
+    { title: "share of traces", lines: shares },
     { title: "tokens of a completion", lines: [{ label: "mean of each part", points: length }] },
   ];
   const most = Math.max(...lengths.map(({ count }) => count), 1);
@@ -65,18 +93,17 @@ function sampling({ traces, accepted, verdicts, acceptance, length, lengths }: T
         `<span class="tag ${verdict === "correct" ? "good" : "bad"}">${escaped(verdict)} ${number(n)}</span>`,
     );
   return `<p>${number(traces)} traces, ${number(accepted)} accepted. ${told.join(" ")}</p>
-${pictures(acceptance.length > 1 ? charts : [], "trace")}
+${pictures(length.length > 1 ? charts : [], "trace")}
 ${table(["tokens", "traces", "accepted, and not"], bars)}`;
 }
 
 function samples({ samples }: TraceFacts): string {
   return KINDS.filter((kind) => samples[kind].length > 0)
-    .map(
-      (kind) =>
-        `<h3>${kind === "truncated" ? "cut" : kind === "incorrect" ? "wrong" : kind}</h3>${samples[kind].map(sample).join("\n")}`,
-    )
+    .map((kind) => `<h3>${CALLED[kind]}</h3>${samples[kind].map(sample).join("\n")}`)
     .join("\n");
 }
+
+const CALLED: Record<Kind, string> = { correct: "correct", incorrect: "wrong", truncated: "cut", whole: "not judged" };
 
 /** A completion, its reasoning folded. */
 function sample({ prompt_id, sample, prompt, answer, completion, reason, tokens }: Shown): string {
@@ -84,7 +111,7 @@ function sample({ prompt_id, sample, prompt, answer, completion, reason, tokens 
   const rest = reasoning === null ? completion : completion.slice(completion.indexOf("</think>") + "</think>".length);
   const folded =
     reasoning === null ? "" : `<details><summary>Reasoning</summary><pre>${escaped(reasoning)}</pre></details>`;
-  return `<article><p class="dim">${escaped(prompt_id)}, sample ${sample} · ${number(tokens)} tokens · ${escaped(reason)}${answer === null ? "" : ` · reference ${escaped(answer)}`}</p>
+  return `<article><p class="dim">${escaped(prompt_id)}, sample ${sample} · ${number(tokens)} tokens${reason ? ` · ${escaped(reason)}` : ""}${answer === null ? "" : ` · reference ${escaped(answer)}`}</p>
 <pre class="prompt">${escaped(prompt)}</pre>${folded}<pre>${escaped(rest.trim())}</pre></article>`;
 }
 
