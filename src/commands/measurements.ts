@@ -7,8 +7,8 @@ import { stageOf } from "./stages/evaluate.ts";
 export const allMeasurements = (stages: Manifest["stages"]): Measurement[] =>
   measurementsIn(
     Object.keys(stages).flatMap((stage) => {
-      const [, name] = /^evaluate(?:\.(.+))?$/.exec(stage) ?? [null];
-      return name === null ? [] : [{ name }];
+      const found = /^evaluate(?:\.(.+))?$/.exec(stage);
+      return found ? [{ name: found[1] }] : [];
     }),
     stages,
   );

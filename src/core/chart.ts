@@ -5,17 +5,19 @@ export type Chart = { title: string; lines: readonly Line[] };
 
 const [WIDTH, PANEL, LEFT, RIGHT, TOP, BOTTOM] = [720, 220, 64, 24, 34, 26];
 const LINE = 16;
+const LETTER = 6.5; // pixels, on average
 const COLOURS = 5;
+const FEW = 8;
 
 /** Words and lines in one colour, marked by class; a picture that stands alone goes by the system's setting. */
 const STYLE = `
 .chart { font: 12px sans-serif; color-scheme: light dark; }
-.chart text { fill: light-dark(#222, #dde); stroke: none; } .chart .dim { fill: light-dark(#555, #99a); }
+.chart text { fill: light-dark(#222, #dde); stroke: none; } .chart .dim { fill: light-dark(#555, #99a); font-size: 12px; }
 .chart .grid { stroke: light-dark(#ddd, #333845); } .chart .paper { fill: light-dark(#fff, #14161b); }
 .chart .halo { paint-order: stroke; stroke: light-dark(#fff, #14161b); stroke-width: 3px; }
 .chart .c0 { stroke: light-dark(#4269d0, #8fb0ff); } .chart .c1 { stroke: light-dark(#e8793a, #ffab7a); }
 .chart .c2 { stroke: light-dark(#3a9a5b, #74c69d); } .chart .c3 { stroke: light-dark(#9b5fc0, #d0a2f7); }
-.chart .c4 { stroke: light-dark(#777, #aaa); }
+.chart .c4 { stroke: light-dark(#777, #aaa); } .chart circle { fill: light-dark(#fff, #14161b); }
 `;
 
 /**
@@ -68,29 +70,44 @@ function panel(
   const across = niceStep((last - first || 1) * Math.max(1, 300 / width));
   for (let at = Math.ceil(first / across) * across; at <= last; at += across)
     out.push(text(x(at), bottom + 16, shortly(at, across), 'text-anchor="middle" class="dim"'));
+  const late = lines.flatMap(({ points }) =>
+    points.filter(([at]) => x(at) > (LEFT + width) / 2).map(([, value]) => y(value)),
+  );
+  const named = namesAt(lines.length, late, { top, bottom });
   for (const [i, { label, points }] of lines.entries()) {
     const colour = `c${i % COLOURS}`;
     const path = thinned(points, width)
       .map(([at, value]) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`)
       .join(" ");
     out.push(`<polyline points="${path}" fill="none" class="${colour}" stroke-width="1.5"/>`);
-    // a line of one point would not be seen
-    if (points.length === 1) {
-      const [[at, value]] = points as [readonly [number, number]];
-      out.push(`<circle cx="${x(at).toFixed(1)}" cy="${y(value).toFixed(1)}" r="3" class="${colour}"/>`);
-    }
-    if (lines.length === 1) out.push(text(width - RIGHT, offset + 20, label, 'text-anchor="end" class="dim"'));
+    // few points are measurements, and a line of one would not be seen
+    if (points.length <= FEW)
+      for (const [at, value] of points)
+        out.push(
+          `<circle cx="${x(at).toFixed(1)}" cy="${y(value).toFixed(1)}" r="2.5" class="${colour}" stroke-width="2"/>`,
+        );
+    if (lines.length === 1 && LETTER * (title.length + label.length + 3) < width - LEFT - RIGHT)
+      out.push(text(width - RIGHT, offset + 20, label, 'text-anchor="end" class="dim"'));
     else {
-      // named where curves that rise leave room
-      const named = bottom - 10 - LINE * (lines.length - 1 - i);
-      out.push(text(width - RIGHT - 36, named, label, 'text-anchor="end" class="halo"'));
-      out.push(line(width - RIGHT - 30, named - 4, width - RIGHT - 8, named - 4, `class="${colour}" stroke-width="3"`));
+      const at = named + LINE * i;
+      out.push(text(width - RIGHT - 36, at, label, 'text-anchor="end" class="halo"'));
+      out.push(line(width - RIGHT - 30, at - 4, width - RIGHT - 8, at - 4, `class="${colour}" stroke-width="3"`));
     }
   }
   return out;
 }
 
 type Point = Line["points"][number];
+
+/** Where the first of so many names stands: at the bottom, in the middle or at the top, wherever the fewest points are behind them. */
+function namesAt(count: number, behind: readonly number[], { top, bottom }: Record<"top" | "bottom", number>): number {
+  const tall = LINE * count;
+  const places = [bottom - tall, (top + bottom - tall) / 2, top].map((from) => ({
+    from,
+    hidden: behind.filter((y) => y > from - 4 && y <= from + tall).length,
+  }));
+  return places.reduce((best, place) => (place.hidden < best.hidden ? place : best)).from + LINE - 6;
+}
 
 /** The least and the greatest point of each of `places` stretches, in their order. */
 function thinned(points: readonly Point[], places: number): readonly Point[] {

@@ -23,7 +23,7 @@ export const curvesOf = (lines: readonly Line[]): Curve[] =>
 /** The curves of models, a panel for each model. */
 export const curveCharts = (curves: Readonly<Record<string, readonly Curve[]>>): Chart[] =>
   Object.entries(curves).map(([model, own]) => ({
-    title: `${model}: share of problems that come out right`,
+    title: `${model}: share of problems that are right`,
     lines: own.map(({ label, points }) => ({
       label,
       points: points.map(({ tokens, accuracy }) => [tokens, accuracy] as const),

@@ -28,12 +28,11 @@ const PANELS: readonly Panel[] = [
 /** What was logged, as charts. */
 export const metricCharts = (metrics: readonly Metric[]): Chart[] => chartsOf(metrics, PANELS);
 
-/** Pixels of a picture that stays readable on a phone, and of one with many lines. */
+/** Pixels of a picture that stays readable on a phone. */
 const NARROW = 420;
-export const WIDE = 640;
 
-/** Charts side by side, each a picture of its own. */
-export const pictures = (charts: readonly Chart[], axis: string, width = NARROW): string =>
+/** Charts side by side, each a picture of its own; large ones where they have many lines. */
+export const pictures = (charts: readonly Chart[], axis: string, size: "small" | "large" = "small"): string =>
   charts.length === 0
     ? ""
-    : `<div class="charts${width > NARROW ? " large" : ""}">${charts.map((one) => `<figure>${chart([one], axis, width)}</figure>`).join("\n")}</div>`;
+    : `<div class="charts ${size}">${charts.map((one) => `<figure>${chart([one], axis, NARROW)}</figure>`).join("\n")}</div>`;

@@ -28,23 +28,19 @@ function what({ manifest: { recipe, stages }, measured }: Run): Box {
     lora?: { r?: number };
   };
   if (!student) return ["What was measured", modelsIn(measured).join(", ") || "nothing yet", []]; // models that were there
-  const from = teacher
-    ? nameOf(teacher)
-    : dataset
-      ? `rows of ${shortened(dataset.path ?? "a program")}`
-      : "its own answers";
+  const from = teacher ? nameOf(teacher) : dataset ? `rows of ${shortened(dataset.path ?? "a program")}` : undefined;
   const judged = stages.judge?.result as { drawn?: number; accepted?: number } | undefined;
   const rows = stages.select?.result?.rows;
   const { examples, prompts, steps } = (stages.train?.result ?? {}) as Record<string, number | undefined>;
   return [
-    "What was distilled",
-    `${from} → ${nameOf(student)}`,
+    from === undefined ? "What was trained" : "What was distilled",
+    from === undefined ? nameOf(student) : `${from} → ${nameOf(student)}`,
     [
-      `Trained by ${trainer?.type ?? "sft"}${lora ? `, an adapter of rank ${lora.r ?? 16}` : ""}${steps ? `, ${count(steps)} steps` : ""}.`,
+      `Trained ${from === undefined ? "on its own answers " : ""}by ${trainer?.type ?? "sft"}${lora ? `, an adapter of rank ${lora.r ?? 16}` : ""}${steps ? `, ${count(steps)} steps` : ""}.`,
       judged?.drawn
         ? `${count(judged.drawn)} traces drawn, ${count(judged.accepted ?? 0)} accepted (${percent((judged.accepted ?? 0) / judged.drawn)})${rows === undefined ? "" : `, ${count(Number(rows))} trained on`}.`
         : "",
-      examples ? `${count(examples)} examples.` : prompts ? `${count(prompts)} prompts.` : "",
+      examples && examples !== rows ? `${count(examples)} examples.` : prompts ? `${count(prompts)} prompts.` : "",
     ],
   ];
 }
@@ -58,9 +54,7 @@ function how({ measured, parity }: Run): Box {
   const of = (name: string) => models.find((model) => model.name === name);
   const [base, teacher] = [of("base"), of("teacher")];
   const student = of("student") ?? models.find(({ name }) => name !== "base" && name !== "teacher") ?? models[0];
-  const exact = parity.map(({ name, identical_prompts, prompts }) => `${name} ${identical_prompts}/${prompts}`);
-  if (!student)
-    return ["How well", "not measured", exact.length > 0 ? [`Exports: ${exact.join(", ")} prompts the same.`] : []];
+  if (!student) return ["How well", "not measured", [same(parity)]];
   const [low, high] = student.pass_at_1_ci95;
   return [
     "How well",
@@ -70,9 +64,17 @@ function how({ measured, parity }: Run): Box {
       teacher && teacher !== student ? `The teacher: ${percent(teacher.pass_at_1)}.` : "",
       student.truncated > 0 ? `${percent(student.truncated)} of its answers were cut.` : "",
       ...others.map((one) => onOthers(one, student.name)),
-      exact.length > 0 ? `Exports: ${exact.join(", ")} prompts continued the same.` : "",
+      same(parity),
     ],
   ];
+}
+
+/** How many exports continue all prompts as the weights do, and how many prompts the others. */
+function same(parity: Run["parity"]): string {
+  if (parity.length === 0) return "";
+  const others = parity.filter(({ identical_prompts, prompts }) => identical_prompts < prompts);
+  const told = others.map(({ name, identical_prompts }) => `, ${name} ${identical_prompts}`);
+  return `${parity.length - others.length} of ${parity.length} exports continue all ${parity[0]!.prompts} prompts as the weights do${told.join("")}.`;
 }
 
 /** A further measurement in a line. */
@@ -99,23 +101,25 @@ function cost({ manifest: { stages }, exported, path }: Run): Box {
     device?: string;
     actual?: { peak_rss_mb?: number };
   };
+  const read = [
+    sampled ? `${count(sampled)} by the teacher` : "",
+    tokens_sampled ? `${count(tokens_sampled)} by the student` : "",
+    tokens ? `${count(tokens)} trained on` : "",
+  ].filter(Boolean);
   const money = spent && price ? `${Number(spent.cost.toPrecision(3))} ${price.currency} paid to the teacher.` : "";
-  const sizes = exported.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`);
+  const sizes = [...exported]
+    .sort((a, b) => a.bytes - b.bytes)
+    .map(({ name, bytes }) => `${formatBytes(bytes)} (${name})`);
+  const exports = sizes.length > 2 ? `exports ${sizes[0]} to ${sizes.at(-1)}` : sizes.join(", ");
   const weights = statSync(join(path, "student", "model.safetensors"), { throwIfNoEntry: false })?.size;
   return [
     "What it cost",
     formatDuration(seconds),
     [
-      [
-        sampled ? `${count(sampled)} tokens by the teacher` : "",
-        tokens_sampled ? `${count(tokens_sampled)} by the student` : "",
-        tokens ? `${count(tokens)} trained on` : "",
-      ]
-        .filter(Boolean)
-        .join(", "),
+      read.length > 0 ? `Tokens: ${read.join(", ")}.` : "",
       money,
       device ? `On ${device}${actual?.peak_rss_mb ? `, ${count(actual.peak_rss_mb)} MB of memory at most` : ""}.` : "",
-      [weights ? `student ${formatBytes(weights)}` : "", ...sizes].filter(Boolean).join(", "),
+      [weights ? `Student ${formatBytes(weights)}` : "", exports].filter(Boolean).join(", "),
     ],
   ];
 }

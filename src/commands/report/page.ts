@@ -5,7 +5,8 @@ import type { Chart } from "../../core/chart.ts";
 import { escaped, htmlDocument } from "../../core/html.ts";
 import { reasoningOf } from "../../data/think.ts";
 import { CURVE_AXIS, curveCharts } from "../../evaluation/curves.ts";
-import { metricCharts, pictures, WIDE } from "./curves.ts";
+import { CURVE_COLUMNS, curveRows } from "../../evaluation/report.ts";
+import { metricCharts, pictures } from "./curves.ts";
 import type { Run } from "./found.ts";
 import { headline } from "./headline.ts";
 import { lineage, pipeline } from "./lineage.ts";
@@ -66,7 +67,13 @@ function compared(runs: readonly Run[]): string {
 /** A measurement as a table, and its searches as curves. */
 const results = ({ name, models, curves }: Run["measured"][number]) =>
   `${name === undefined ? "" : `<h3>${escaped(name)}</h3>`}${modelTable(models)}${
-    curves ? pictures(curveCharts(curves), CURVE_AXIS, WIDE) : ""
+    curves
+      ? pictures(curveCharts(curves), CURVE_AXIS, "large") +
+        table(
+          CURVE_COLUMNS,
+          curveRows(curves).map((row) => row.map(escaped)),
+        )
+      : ""
   }`;
 
 /** Of the first measurement that has some. */
@@ -120,18 +127,19 @@ const number = (n: number) => n.toLocaleString("en-US");
 const CSS = `
 body { max-width: 72rem; } h1 { font-size: 1.5rem; margin: 0 0 1rem; } h2 { font-size: 1.1rem; } h3 { font-size: 1rem; }
 h2.run { font-size: 1.3rem; border-bottom: 2px solid var(--line); margin-top: 3rem; }
-section { margin: 2rem 0; } .dim { color: var(--dim); font-size: .85rem; } small { color: var(--dim); }
+section { margin: 2rem 0; } .dim { color: var(--dim); font-size: .85rem; } small { color: var(--dim); font-size: .8em; }
 .boxes { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); gap: 1rem; }
 .box { background: var(--panel); border: 1px solid var(--line); border-radius: .6rem; padding: .8rem 1rem; }
 .box h3 { margin: 0; color: var(--dim); font-size: .8rem; font-weight: 500; text-transform: uppercase; letter-spacing: .04em; }
 .box .big { font-size: 1.5rem; font-weight: 600; line-height: 1.25; margin: .2rem 0 .4rem; overflow-wrap: anywhere; }
 .box ul { margin: 0; padding: 0; list-style: none; font-size: .9rem; } .box li { margin: .15rem 0; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; width: 100%; }
-th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { text-align: right; padding: .3rem .5rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--dim); font-weight: 500; } .word { text-align: left; } td:last-child:has(.bar) { width: 40%; text-align: left; }
 .bar { display: inline-block; height: .75em; background: var(--green); } .bar.other { background: var(--amber); opacity: .6; }
 .dot { vertical-align: middle; } .axis { stroke: var(--line); } .interval { stroke: var(--blue); stroke-width: 3; } .dot circle { fill: var(--blue); }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); gap: .5rem; }
+.charts.large { grid-template-columns: repeat(auto-fill, minmax(min(32rem, 100%), 1fr)); margin: 1rem 0; }
 figure { margin: 0; } .chart { width: 100%; height: auto; }
 .tag { border: 1px solid var(--line); border-radius: 1rem; padding: 0 .6rem; font-size: .85rem; white-space: nowrap; }
 .good { color: var(--green); } .bad { color: var(--amber); }
