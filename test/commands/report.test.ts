@@ -64,6 +64,7 @@ test("several runs are compared on one page, and what is no run is refused in a 
   mkdirSync(join(empty, "x"));
   writeFileSync(join(empty, "y"), "");
   assert.match((await distill("report", empty)).err, /is no run's folder: it has no manifest\.json/);
+  assert.match((await distill("report", join(empty, "y"))).err, /y is no run's folder: it has no manifest\.json/);
   assert.match((await distill("report", join(empty, "z"))).err, /z is not there/);
 });
 

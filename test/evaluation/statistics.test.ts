@@ -17,7 +17,7 @@ type Reference = {
   majority: { answers: string; right: string; value: number }[];
   best_of: { scores: number[]; right: number[]; n: number; value: number }[];
 };
-const reference: Reference = JSON.parse(readFileSync("test/reference/statistics.json", "utf8"));
+const reference: Reference = JSON.parse(readFileSync("test/reference/evaluation_statistics.json", "utf8"));
 
 const near = (found: number, expected: number, what: unknown) =>
   assert.ok(Math.abs(found - expected) < 1e-12, `${JSON.stringify(what)}: ${found} is not ${expected}`);

@@ -1,6 +1,6 @@
 /** @file What lies in the folder of a run, read while somebody may be writing there. */
 
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { DistillError } from "../../core/errors.ts";
 import type { Measurement } from "../../evaluation/report.ts";
@@ -28,7 +28,7 @@ export function runsIn(given: string): Run[] {
   if (!existsSync(path))
     throw new DistillError(`${given} is not there. Expected the folder of a run, such as runs/mine.`);
   if (isRun(path)) return [readRun(path)];
-  const below = readdirSync(path, { withFileTypes: true })
+  const below = (statSync(path).isDirectory() ? readdirSync(path, { withFileTypes: true }) : [])
     .filter((entry) => entry.isDirectory() && isRun(join(path, entry.name)))
     .map(({ name }) => readRun(join(path, name)));
   if (below.length === 0)
