@@ -7,6 +7,7 @@ import {
   decisionsPlace,
   readDecisions,
   ruling,
+  type Standing,
   standing,
   traceId,
 } from "./decisions.ts";
@@ -29,7 +30,7 @@ export async function* decidedRows(path: DatasetPath): AsyncGenerator<Decided> {
     let row = 0;
     for await (const found of readRows(one)) {
       row++;
-      const of = isRecord(found.value) ? decisionOf(found.value, row, all) : undefined;
+      const of = isRecord(found.value) ? decisionAbout(found.value, row, all) : undefined;
       if (!of) yield found;
       else if (of.decision === "drop") yield { where: found.where, dropped: true };
       else yield { ...found, value: decided(found.value as Row, of), edited: of.edited !== null };
@@ -45,7 +46,12 @@ export const rowId = (row: Row, number: number): Pick<Decision, "prompt_id" | "s
   sample: Number(row.sample ?? 0),
 });
 
-function decisionOf(row: Row, number: number, all: ReturnType<typeof standing>) {
+/** What was decided about a row, if anything was; `number` is its own, from 1. */
+export function decisionAbout(
+  row: Row,
+  number: number,
+  all: Standing,
+): Pick<Decision, "decision" | "edited"> | undefined {
   const of = all.get(traceId(rowId(row, number)));
   const column = of && answerColumn(Object.keys(row));
   if (!of || column === undefined) return undefined;
