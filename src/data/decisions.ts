@@ -189,7 +189,11 @@ export function undoing(rows: readonly Decision[], time: string): Decision | und
   const stack: number[] = [];
   for (const [i, { undoes }] of rows.entries())
     if (undoes === null) stack.push(i);
-    else stack.pop();
+    else {
+      // of the trace that it is about: rows that were imported may lie between
+      const taken = stack.findLastIndex((j) => traceId(rows[j]!) === traceId(rows[i]!));
+      if (taken >= 0) stack.splice(taken, 1);
+    }
   const last = stack.at(-1);
   if (last === undefined) return undefined;
   const { prompt_id, sample, completion_hash, reviewer } = rows[last]!;

@@ -73,7 +73,7 @@ function how({ measured, parity }: Run): Box {
 function same(parity: Run["parity"]): string {
   if (parity.length === 0) return "";
   const others = parity.filter(({ identical_prompts, prompts }) => identical_prompts < prompts);
-  const told = others.map(({ name, identical_prompts }) => `, ${name} ${identical_prompts}`);
+  const told = others.map(({ name, identical_prompts }) => `, ${name} ${identical_prompts} of them`);
   return `${parity.length - others.length} of ${parity.length} exports continue all ${parity[0]!.prompts} prompts as the weights do${told.join("")}.`;
 }
 
