@@ -83,6 +83,12 @@ test("models with other numbers of samples are compared by their shares, exactly
   near(p_value!, 1, "p");
 });
 
+test("no interval of a gain goes beyond what shares can differ by", () => {
+  const { pass_at_1, ci95 } = gainOver("base", tallies([0, 0, 0, 1], 1), tallies([1, 1, 1, 1], 1));
+  assert.deepEqual([pass_at_1, ci95[1], ci95[0] > 0], [0.75, 1, true]);
+  assert.equal(gainOver("base", tallies([1, 1, 1, 1], 1), tallies([0, 0, 0, 1], 1)).ci95[0], -1);
+});
+
 test("the majority is right as often as chance breaks its ties so, within 1e-12", () => {
   for (const { answers, right, value } of reference.majority) {
     const samples = [...answers].map((extracted) => ({ extracted }));

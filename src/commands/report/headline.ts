@@ -53,7 +53,7 @@ function how({ measured, parity }: Run): Box {
   const [{ name, models } = { models: [] }, ...others] = measured;
   const of = (name: string) => models.find((model) => model.name === name);
   const [base, teacher] = [of("base"), of("teacher")];
-  const student = of("student") ?? models.find(({ name }) => name !== "base" && name !== "teacher") ?? models[0];
+  const student = of("student") ?? models.toSorted((a, b) => b.pass_at_1 - a.pass_at_1)[0];
   if (!student) return ["How well", "not measured", [same(parity)]];
   const [low, high] = student.pass_at_1_ci95;
   return [
@@ -63,6 +63,9 @@ function how({ measured, parity }: Run): Box {
       `pass@1 of ${student.name === "student" ? "the student" : student.name} on ${count(student.problems)} ${name === undefined ? "unseen problems" : `problems of ${name}`}, 95 % interval ${percent(low)} – ${percent(high)}.`,
       teacher && teacher !== student ? `The teacher: ${percent(teacher.pass_at_1)}.` : "",
       student.truncated > 0 ? `${percent(student.truncated)} of its answers were cut.` : "",
+      ...(of("student") ? [] : models.filter((one) => one !== student)).map(
+        (one) => `${one.name}: ${percent(one.pass_at_1)}.`,
+      ),
       ...others.map((one) => onOthers(one, student.name)),
       same(parity),
     ],

@@ -41,7 +41,7 @@ function ofRun(run: Run): string {
     section("Pipeline", pipeline(run)),
     section("Traces of the teacher", traces ? samples(traces) : ""),
     section("What the student wrote last for its own training", own ? samples(own) : ""),
-    section("Answers of the student", answers ? samples(answers) : ""),
+    section(`Answers of ${answers?.model ?? ""}`, answers ? samples(answers.facts) : ""),
     section("Lineage", `<details><summary>Every file, by whom and from what</summary>${lineage(run)}</details>`),
   ].join("\n");
 }
@@ -76,10 +76,14 @@ const results = ({ name, models, curves }: Run["measured"][number]) =>
       : ""
   }`;
 
-/** Of the first measurement that has some. */
-function answersIn({ path, measured }: Run): TraceFacts | undefined {
-  const one = measured.find(({ models }) => models.some(({ name }) => name === "student"));
-  return one && traceFacts(join(path, "evaluation", one.name ?? "", "traces", "student"));
+/** Of the student, or of the last model of those that were there, in the first measurement that has it. */
+function answersIn({ path, measured }: Run): { model: string; facts: TraceFacts } | undefined {
+  const wanted = measured.some(({ models }) => models.some(({ name }) => name === "student"))
+    ? "student"
+    : measured[0]?.models.at(-1)?.name;
+  const one = measured.find(({ models }) => models.some(({ name }) => name === wanted));
+  const facts = one && traceFacts(join(path, "evaluation", one.name ?? "", "traces", wanted!));
+  return facts && { model: wanted === "student" ? "the student" : wanted!, facts };
 }
 
 function sampling({ traces, accepted, verdicts, shares, length, lengths }: TraceFacts): string {
