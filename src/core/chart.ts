@@ -1,13 +1,19 @@
 /** @file Lines over a common axis as SVG, panel under panel, in the colours of light or dark pages. */
 
 export type Line = { label: string; points: readonly (readonly [x: number, y: number])[] };
-export type Chart = { title: string; lines: readonly Line[] };
+export type Chart = {
+  title: string;
+  lines: readonly Line[];
+  /** Its axis begins below its least value, and not at 0, where differences are looked for. */
+  zoomed?: boolean;
+};
 
 const [WIDTH, PANEL, LEFT, RIGHT, TOP, BOTTOM] = [720, 220, 64, 24, 34, 26];
 const LINE = 16;
 const LETTER = 6.5; // pixels, on average
 const COLOURS = 5;
-const FEW = 8;
+const FEW = 8; // points
+const MANY = 3; // lines
 
 /** Words and lines in one colour, marked by class; a picture that stands alone goes by the system's setting. */
 const STYLE = `
@@ -21,15 +27,20 @@ const STYLE = `
 `;
 
 /**
- * Panels of one width, each with an axis of its own from 0 or its least value; `axis` names what they have in common. A
- * curve of more points than there is room for is drawn by the extremes in each place.
+ * Panels of one width, each with an axis of its own, from 0 or its least value unless it is zoomed; `axis` names what they have
+ * in common. A curve of more points than there is room for is drawn by the extremes in each place.
  */
 export function chart(charts: readonly Chart[], axis: string, width = WIDTH): string {
-  const drawn = charts.map(({ title, lines }) => ({ title, lines: lines.map((line) => finite(line)) }));
+  const drawn = charts.map((one) => ({ ...one, lines: one.lines.map((line) => finite(line)) }));
   const [first, last] = rangeOf(drawn.flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(([x]) => x))));
   const x = (at: number) => LEFT + ((width - LEFT - RIGHT) * (at - first)) / (last - first || 1);
-  const height = PANEL * drawn.length + 30;
-  const out = drawn.flatMap((one, i) => panel(one, i * PANEL, x, { first, last, width }));
+  let height = 0;
+  const out = drawn.flatMap((one) => {
+    const offset = height;
+    height += PANEL + namesAbove(one.lines);
+    return panel(one, offset, x, { first, last, width });
+  });
+  height += 30;
   out.push(text((LEFT + width - RIGHT) / 2, height - 10, axis, 'text-anchor="middle"'));
   return `<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
 <style>${STYLE}</style>
@@ -38,6 +49,9 @@ ${out.join("\n")}
 </svg>
 `;
 }
+
+/** Where the names of many lines would hide them they stand above: how high. */
+const namesAbove = ({ length }: readonly Line[]): number => (length > MANY ? LINE * length : 0);
 
 const finite = ({ label, points }: Line): Line => ({
   label,
@@ -51,16 +65,17 @@ function rangeOf(values: readonly number[]): [least: number, most: number] {
 }
 
 function panel(
-  { title, lines }: Chart,
+  { title, lines, zoomed = false }: Chart,
   offset: number,
   x: (at: number) => number,
   { first, last, width }: { first: number; last: number; width: number },
 ): string[] {
   const [low, high] = rangeOf(lines.flatMap(({ points }) => points.map(([, y]) => y)));
-  const least = Math.min(0, low);
-  const step = niceStep(high - least || 1);
+  const step = niceStep(high - (zoomed ? low : Math.min(0, low)) || 1);
+  const least = zoomed ? step * Math.floor(low / step) : Math.min(0, low);
   const most = least + step * Math.ceil((high - least || 1) / step);
-  const [top, bottom] = [offset + TOP, offset + PANEL - BOTTOM];
+  const above = namesAbove(lines);
+  const [top, bottom] = [offset + TOP + above, offset + PANEL + above - BOTTOM];
   const y = (value: number) => bottom - ((bottom - top) * (value - least)) / (most - least);
   const out = [text(LEFT, offset + 20, title, 'font-weight="bold"')];
   for (let value = least; value <= most + step / 2; value += step) {
@@ -73,7 +88,7 @@ function panel(
   const late = lines.flatMap(({ points }) =>
     points.filter(([at]) => x(at) > (LEFT + width) / 2).map(([, value]) => y(value)),
   );
-  const named = namesAt(lines.length, late, { top, bottom });
+  const named = above > 0 ? offset + TOP + LINE - 8 : namesAt(lines.length, late, { top, bottom });
   for (const [i, { label, points }] of lines.entries()) {
     const colour = `c${i % COLOURS}`;
     const path = thinned(points, width)

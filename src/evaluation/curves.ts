@@ -24,6 +24,7 @@ export const curvesOf = (lines: readonly Line[]): Curve[] =>
 export const curveCharts = (curves: Readonly<Record<string, readonly Curve[]>>): Chart[] =>
   Object.entries(curves).map(([model, own]) => ({
     title: `${model}: share of problems that are right`,
+    zoomed: true,
     lines: own.map(({ label, points }) => ({
       label,
       points: points.map(({ tokens, accuracy }) => [tokens, accuracy] as const),

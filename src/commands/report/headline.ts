@@ -1,7 +1,7 @@
 /** @file What was distilled, how well, and what it cost: what is read first. */
 
 import { statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { escaped } from "../../core/html.ts";
 import { formatDuration } from "../../core/progress.ts";
 import type { Spent } from "../../data/journal.ts";
@@ -134,5 +134,9 @@ function nameOf({ path, model, type, config }: Named): string {
   return model ?? (config ? `a new ${config.model_type ?? "model"}` : (type ?? "a model"));
 }
 
-const shortened = (path: unknown): string =>
-  typeof path !== "string" ? String(path) : path.startsWith("hf:") ? path.slice(3) : basename(path);
+function shortened(path: unknown): string {
+  if (typeof path !== "string") return String(path);
+  if (path.startsWith("hf:")) return path.slice(3);
+  const name = basename(path);
+  return name === "student" ? `${basename(dirname(path))}/student` : name; // of another run
+}

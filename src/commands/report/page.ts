@@ -68,11 +68,10 @@ function compared(runs: readonly Run[]): string {
 const results = ({ name, models, curves }: Run["measured"][number]) =>
   `${name === undefined ? "" : `<h3>${escaped(name)}</h3>`}${modelTable(models)}${
     curves
-      ? pictures(curveCharts(curves), CURVE_AXIS, "large") +
-        table(
+      ? `${pictures(curveCharts(curves), CURVE_AXIS, "large")}<details><summary>Each point</summary>${table(
           CURVE_COLUMNS,
           curveRows(curves).map((row) => row.map(escaped)),
-        )
+        )}</details>`
       : ""
   }`;
 
