@@ -16,8 +16,11 @@ import type { DatasetPath } from "./files/places.ts";
 import { readRows } from "./files/read.ts";
 import { isRecord } from "./values.ts";
 
-/** A row, or that somebody dropped it. */
-export type Decided = (Found & { dropped?: false; edited?: boolean }) | { where: string; dropped: true };
+/** A row, or that somebody dropped it; behind the last one how many decisions are about none of them. */
+export type Decided =
+  | (Found & { kind: "row"; edited: boolean })
+  | { kind: "dropped"; where: string }
+  | { kind: "stale"; where: string; decisions: number };
 
 /** All that was decided about the rows of a path, of several paths together. */
 export const decisionsAbout = (path: DatasetPath): Decision[] =>
@@ -27,14 +30,16 @@ export const decisionsAbout = (path: DatasetPath): Decision[] =>
 export async function* decidedRows(path: DatasetPath): AsyncGenerator<Decided> {
   for (const one of [path].flat()) {
     const all = standing(readDecisions(decisionsPlace(one)));
-    let row = 0;
+    let [row, matched] = [0, 0];
     for await (const found of readRows(one)) {
       row++;
       const of = isRecord(found.value) ? decisionAbout(found.value, row, all) : undefined;
-      if (!of) yield found;
-      else if (of.decision === "drop") yield { where: found.where, dropped: true };
-      else yield { ...found, value: decided(found.value as Row, of), edited: of.edited !== null };
+      if (of) matched++;
+      if (of?.decision === "drop") yield { kind: "dropped", where: found.where };
+      else if (!of) yield { ...found, kind: "row", edited: false };
+      else yield { ...found, kind: "row", value: decided(found.value as Row, of), edited: of.edited !== null };
     }
+    if (all.size > matched) yield { kind: "stale", where: one, decisions: all.size - matched };
   }
 }
 
@@ -56,7 +61,8 @@ export function decisionAbout(
   const column = of && answerColumn(Object.keys(row));
   if (!of || column === undefined) return undefined;
   const hash = completionHash(answerOf(row[column]));
-  return ruling(of.filter(({ completion_hash }) => completion_hash === hash));
+  const own = of.filter(({ completion_hash }) => completion_hash === hash);
+  return own.length > 0 ? ruling(own) : undefined;
 }
 
 /** Its reasoning, tokens and probabilities are those of another text once it is edited. */

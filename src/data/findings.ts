@@ -12,6 +12,8 @@ const Findings = z.object({
   /** How many those who reviewed them dropped and edited. */
   dropped: z.int().default(0),
   edited: z.int().default(0),
+  /** How many decisions of a review are about no row. */
+  stale: z.int().default(0),
   /** How many cannot be used, and why the first of them cannot. */
   bad: z.int(),
   why: z.array(z.string()),
@@ -38,7 +40,17 @@ const KEPT = 100;
 const HOPELESS = 1000;
 
 export function collector(): Collector {
-  const found: Findings = { rows: 0, dropped: 0, edited: 0, bad: 0, why: [], unread: [], split: 0, unasked: 0 };
+  const found: Findings = {
+    rows: 0,
+    dropped: 0,
+    edited: 0,
+    stale: 0,
+    bad: 0,
+    why: [],
+    unread: [],
+    split: 0,
+    unasked: 0,
+  };
   const unread = new Set<string>();
   const refuse = (why: string): [] => {
     found.bad++;
@@ -48,6 +60,10 @@ export function collector(): Collector {
   return {
     found,
     of(read, make) {
+      if ("stale" in read) {
+        found.stale += read.stale;
+        return [];
+      }
       found.rows++;
       if ("dropped" in read) {
         found.dropped++;
@@ -111,12 +127,17 @@ function listed(why: readonly string[], all: number, shown = SHOWN): string {
 /** What is said of a dataset beside what is trained on, a sentence a line. */
 export function describeFindings(
   name: string,
-  { rows, dropped, edited, bad, why, unread, split, first_split, unasked }: Findings,
+  { rows, dropped, edited, stale, bad, why, unread, split, first_split, unasked }: Findings,
 ): string[] {
   return [
     ...(dropped + edited > 0
       ? [
           `Of ${rows} rows of ${name} ${dropped} were dropped in review and left out, and ${edited} are read as edited there.`,
+        ]
+      : []),
+    ...(stale > 0
+      ? [
+          `${stale} decisions of a review are about rows that ${name} does not have, or has with another text or in another place: they say nothing.`,
         ]
       : []),
     ...(bad > 0 ? [`${bad} of ${rows} rows of ${name} cannot be used, and were left out. ${listed(why, bad, 5)}`] : []),

@@ -24,11 +24,15 @@ export const ReadOptions = z.object({
 });
 export type ReadOptions = z.output<typeof ReadOptions>;
 
-/** A row, or why it cannot be used: a sentence that names it; or that somebody who reviewed it dropped it. */
+/**
+ * A row, or why it cannot be used: a sentence that names it; or that somebody who reviewed it dropped it; or, behind all rows,
+ * how many decisions of a review are about none of them.
+ */
 export type ReadingRow = { where: string } & (
   | { row: TrainingRow; unread: readonly string[]; edited?: boolean }
   | { fault: string }
   | { dropped: true }
+  | { stale: number }
 );
 
 /**
@@ -43,9 +47,13 @@ export async function* readTrainingRows(
   const { read, unseen } = reader(prefer, options);
   let rows = 0;
   for await (const found of decidedRows(path)) {
-    rows++;
     const { where } = found;
-    if (found.dropped) yield { where, dropped: true };
+    if (found.kind === "stale") {
+      yield { where, stale: found.decisions };
+      continue;
+    }
+    rows++;
+    if (found.kind === "dropped") yield { where, dropped: true };
     else if (found.fault !== undefined) yield { where, fault: found.fault };
     else
       try {

@@ -18,10 +18,10 @@ test("what people decide about a dataset that is no run is trained on accordingl
   assert.equal(trained(), 12);
 
   const lines = join(scratch(), "decisions.jsonl");
-  const said = (row: number, decision: string, edited: string | null = null) =>
+  const said = (row: number, decision: string, edited: string | null = null, hour = 0) =>
     JSON.stringify({
       ...{ prompt_id: `row-${row}`, sample: 0, completion_hash: completionHash(`${2 * (row - 1)}`), reviewer: "Ada" },
-      ...{ decision, edited, time: `2026-01-01T00:00:${String(row).padStart(2, "0")}Z` },
+      ...{ decision, edited, time: new Date(1_770_000_000_000 + 3_600_000 * hour + 1000 * row).toISOString() },
     });
   writeFileSync(lines, [said(1, "drop"), said(2, "drop"), said(3, "keep", "four")].join("\n"));
   assert.match((await distill("review", rows, "--import", lines)).out, /^3 decisions were added/);
@@ -34,13 +34,11 @@ test("what people decide about a dataset that is no run is trained on accordingl
   );
   assert.match((await distill("train", path)).out, /up to date/);
 
-  writeFileSync(
-    lines,
-    all
-      .map((_, i) => said(i + 1, "drop"))
-      .join("\n")
-      .replaceAll("2026", "2027"),
-  );
+  writeFileSync(lines, said(99, "drop"));
+  await distill("review", rows, "--import", lines);
+  assert.match((await distill("inspect", path)).out, /1 decisions of a review are about rows that it does not\s+have/);
+
+  writeFileSync(lines, all.map((_, i) => said(i + 1, "drop", null, 1)).join("\n"));
   await distill("review", rows, "--import", lines);
   const none = await distill("train", path);
   assert.equal(none.code, 1);

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { completionHash, type Decision, decisionsPlace, openDecisions } from "../../src/data/decisions.ts";
+import { readTrainingRows } from "../../src/data/rows.ts";
 import { allRows } from "../support/rows.ts";
 import { scratch } from "../support/students.ts";
 
@@ -50,6 +51,21 @@ test("rows of any dataset are read as people left them: without what they droppe
 
 test("a decision about another text under the same number says nothing", async () => {
   assert.deepEqual(await read([pair(1)], [{ prompt_id: "row-1", of: "another", decision: "drop" }]), [pair(1)]);
+});
+
+test("decisions about rows that are not there any more, or in another place, are counted", async () => {
+  const path = join(scratch(), "rows.jsonl");
+  writeFileSync(path, [pair(9), pair(1)].map((row) => JSON.stringify(row)).join("\n"));
+  const log = await openDecisions(decisionsPlace(path), "Ada");
+  log.append([
+    said({ prompt_id: "row-1", of: "2", decision: "drop" }), // before a row was put above it
+    said({ prompt_id: "row-7", of: "8", decision: "drop" }),
+    said({ prompt_id: "row-2", of: "2", tags: ["fine"] }),
+  ]);
+  log.close();
+  const found = [];
+  for await (const read of readTrainingRows(path)) found.push("row" in read ? read.row : "stale" in read && read.stale);
+  assert.deepEqual(found, [pair(9), pair(1), 2]);
 });
 
 test("of a conversation the last turn is decided about, as OpenAI and ShareGPT write it", async () => {

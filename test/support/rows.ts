@@ -2,7 +2,7 @@
 
 import { type ReadingRow, type ReadOptions, readTrainingRows, type TrainingRow } from "../../src/data/rows.ts";
 
-type Read = Exclude<ReadingRow, { dropped: true }>;
+type Read = Exclude<ReadingRow, { dropped: true } | { stale: number }>;
 
 /** What each row of a dataset is that nobody dropped, or why it cannot be used. */
 export async function allRows(
@@ -11,7 +11,8 @@ export async function allRows(
   options?: ReadOptions,
 ): Promise<Read[]> {
   const rows: Read[] = [];
-  for await (const read of readTrainingRows(path, prefer, options)) if (!("dropped" in read)) rows.push(read);
+  for await (const read of readTrainingRows(path, prefer, options))
+    if (!("dropped" in read || "stale" in read)) rows.push(read);
   return rows;
 }
 
