@@ -7,8 +7,8 @@ import { DistillError } from "../core/errors.ts";
 import { writeWhole } from "../core/files.ts";
 import { startCount } from "../core/progress.ts";
 import { writeDataset } from "../data/dataset-folder.ts";
-import { decisionAbout, decisionsAbout } from "../data/decided-rows.ts";
-import { standing } from "../data/decisions.ts";
+import { decisionAbout } from "../data/decided-rows.ts";
+import { decisionsPlace, readDecisions, standing } from "../data/decisions.ts";
 import { type Contamination, contaminationSearch, DecontaminationOptions } from "../data/decontamination.ts";
 import { FilterOptions, type FilterRow, filterRows, filterSignature, needsSignature } from "../data/filter.ts";
 import { readTables, rowsWhere, type Table } from "../data/tables.ts";
@@ -37,7 +37,7 @@ export async function filter(dataset: string, given: FilterArguments, signal: Ab
   const rows: FilterRow[] = [];
   const found = new Map<number, Contamination>();
   const searched = new Map<string, Contamination | undefined>();
-  const decided = standing(decisionsAbout(dataset));
+  const decided = standing(readDecisions(decisionsPlace(dataset)));
   let edited = 0;
   const progress = startCount("filter", "row");
   for await (const table of readTables(dataset)) {

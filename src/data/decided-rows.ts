@@ -1,5 +1,6 @@
 /** @file The rows of a dataset as those who reviewed it left them. */
 
+import { existsSync } from "node:fs";
 import { answerColumn, answerOf, withAnswer } from "./answers.ts";
 import {
   completionHash,
@@ -12,7 +13,7 @@ import {
   traceId,
 } from "./decisions.ts";
 import type { Found } from "./files/found.ts";
-import type { DatasetPath } from "./files/places.ts";
+import { type DatasetPath, placesOf } from "./files/places.ts";
 import { readRows } from "./files/read.ts";
 import { isRecord } from "./values.ts";
 
@@ -24,11 +25,15 @@ export type Decided =
 
 /** All that was decided about the rows of a path, of several paths together. */
 export const decisionsAbout = (path: DatasetPath): Decision[] =>
-  [path].flat().flatMap((one) => readDecisions(decisionsPlace(one)));
+  reviewedAlone(path).flatMap((one) => readDecisions(decisionsPlace(one)));
+
+/** What was reviewed as one: a path as it is given, or else each file that it leads to. */
+const reviewedAlone = (path: DatasetPath): string[] =>
+  [path].flat().flatMap((one) => (existsSync(decisionsPlace(one)) ? [one] : placesOf(one).map(({ path }) => path)));
 
 /** The rows of all places of a path: what is kept is accepted whatever rules said, what is edited says what it was edited to. */
 export async function* decidedRows(path: DatasetPath): AsyncGenerator<Decided> {
-  for (const one of [path].flat()) {
+  for (const one of reviewedAlone(path)) {
     const all = standing(readDecisions(decisionsPlace(one)));
     let [row, matched] = [0, 0];
     for await (const found of readRows(one)) {

@@ -68,6 +68,21 @@ test("decisions about rows that are not there any more, or in another place, are
   assert.deepEqual(found, [pair(9), pair(1), 2]);
 });
 
+test("files that were reviewed one by one are read so through a pattern, a list and the folder that they are in", async () => {
+  const folder = scratch();
+  const files = ["a.jsonl", "b.jsonl"].map((name) => join(folder, name));
+  for (const [i, path] of files.entries())
+    writeFileSync(path, [pair(2 * i), pair(2 * i + 1)].map((row) => JSON.stringify(row)).join("\n"));
+  const log = await openDecisions(decisionsPlace(files[1]!), "Ada");
+  log.append([said({ prompt_id: "row-1", of: "3", decision: "drop" })]);
+  log.close();
+  for (const path of [join(folder, "*.jsonl"), files, folder])
+    assert.deepEqual(
+      (await allRows(path)).map((found) => "row" in found && found.row),
+      [pair(0), pair(1), pair(3)],
+    );
+});
+
 test("of a conversation the last turn is decided about, as OpenAI and ShareGPT write it", async () => {
   const turns = (text: string) => [
     { role: "user", content: "1 + 1?" },

@@ -17,7 +17,8 @@ export function datasetContent(context: Pick<Context, "folder" | "hub">, dataset
   if ("mix" in dataset) return dataset.mix.map((one) => datasetContent(context, one));
   if (!("path" in dataset)) return dataset;
   const { path, limit, ...reading } = dataset;
-  const { decisions } = decisionsInput(decisionsAbout(path));
+  const here = [path].flat().filter((one) => context.hub.get(one) === undefined); // what comes from the hub may not be here yet
+  const { decisions } = decisionsInput(decisionsAbout(here));
   const files = filesContent(context, path);
   const content = decisions === undefined ? files : [files, { decisions }];
   const given = Object.values(reading).some((value) => value !== undefined);
