@@ -1,7 +1,7 @@
 /** @file distill eval --model: models that are there, measured without a recipe. */
 
 import { existsSync, statSync } from "node:fs";
-import { basename, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { componentOf } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { formatDuration } from "../core/progress.ts";
@@ -17,6 +17,7 @@ import { teacherFor } from "../teachers/files.ts";
 import * as teachers from "../teachers/index.ts";
 import type { TeacherComponent } from "../teachers/teacher.ts";
 import { measurementsIn } from "./measurements.ts";
+import { REPORT, writeReport } from "./report.ts";
 import { announce, STOPPED, secondsOf } from "./run.ts";
 import { readQuestionFiles } from "./stages/context.ts";
 import { measureStage, rulesIn, stageOf } from "./stages/evaluate.ts";
@@ -79,9 +80,12 @@ export async function evalModels(
       measurements: measurementsIn(evaluations, done.manifest.stages),
       tokens: {},
       seconds: Object.fromEntries(seconds),
-      places: { report: `${folder.path}/evaluation/report.md` },
+      places: { report: `${join(folder.path, REPORT)}, ${folder.path}/evaluation/report.md` },
     };
-    if (folder.writable) folder.writeFile("evaluation/report.md", markdownReport(summary));
+    if (folder.writable) {
+      folder.writeFile("evaluation/report.md", markdownReport(summary));
+      writeReport(folder);
+    }
     console.log(`\n${terminalReport(summary)}`);
     const took = formatDuration((performance.now() - start) / 1000);
     console.log(done.ran.length > 0 ? `\nDone in ${took}.` : "\nEverything was up to date.");

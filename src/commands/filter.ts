@@ -8,9 +8,12 @@ import { writeWhole } from "../core/files.ts";
 import { startCount } from "../core/progress.ts";
 import { verdictOf } from "../core/trace.ts";
 import { writeDataset } from "../data/dataset-folder.ts";
+import { decisionAbout } from "../data/decided-rows.ts";
+import { decisionsPlace, readDecisions, standing } from "../data/decisions.ts";
 import { type Contamination, contaminationSearch, DecontaminationOptions } from "../data/decontamination.ts";
 import { FilterOptions, type FilterRow, filterRows, filterSignature, needsSignature } from "../data/filter.ts";
 import { readTables, rowsWhere, type Table } from "../data/tables.ts";
+import { rowsIn } from "../data/traces.ts";
 
 /** As the command line gives them. */
 export type FilterArguments = {
@@ -35,6 +38,8 @@ export async function filter(dataset: string, given: FilterArguments, signal: Ab
   const rows: FilterRow[] = [];
   const found = new Map<number, Contamination>();
   const searched = new Map<string, Contamination | undefined>();
+  const decided = standing(readDecisions(decisionsPlace(dataset)));
+  let edited = 0;
   const progress = startCount("filter", "row");
   for await (const table of readTables(dataset)) {
     if (signal.aborted) throw new DistillError("Stopped. Nothing was written.");
@@ -48,7 +53,10 @@ export async function filter(dataset: string, given: FilterArguments, signal: Ab
       column("token_ids"),
     ];
     const judged = column("judge_verdict");
+    const reviewed = decided.size > 0 ? [...rowsIn<Record<string, unknown>>(table)] : [];
     for (let i = 0; i < table.numRows; i++) {
+      const said = decided.size > 0 ? decisionAbout(reviewed[i]!, rows.length + 1, decided) : undefined;
+      if (said?.decision !== "drop" && typeof said?.edited === "string") edited++;
       const prompt = String(prompts?.get(i) ?? "");
       const completion = String(completions?.get(i) ?? "");
       if (search) {
@@ -62,6 +70,7 @@ export async function filter(dataset: string, given: FilterArguments, signal: Ab
         rewards: { ...scores?.get(i)?.toJSON(), reward: rewards?.get(i) ?? null },
         length: tokens?.get(i)?.length ?? completion.length,
         content: createHash("sha256").update(prompt).update("\0").update(completion).digest("base64"),
+        dropped: said?.decision === "drop",
         signature: needsSignature(options) ? filterSignature(prompt, completion) : undefined,
       });
     }
@@ -85,6 +94,10 @@ export async function filter(dataset: string, given: FilterArguments, signal: Ab
     writeWhole(report, lines.join(""));
     console.log(`${found.size} rows hold a question of ${against.join(", ")}: ${report}`);
   }
+  if (edited > 0)
+    console.log(
+      `${edited} rows were edited in review, and are as they were before: edits are made where ${dataset} itself is trained on.`,
+    );
   console.log(`Written to ${output}`);
 }
 

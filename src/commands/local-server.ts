@@ -8,8 +8,8 @@ import { DistillError } from "../core/errors.ts";
 
 /** What came: `path` is behind the secret. */
 export type Asked = { method: string; path: string; query: URLSearchParams; body: () => Promise<unknown> };
-/** What is answered: a page, or JSON. */
-export type Answer = { html: string } | { json: unknown } | { status: number; error: string };
+/** What is answered: a page, a module of its program, or JSON. */
+export type Answer = { html: string } | { script: string } | { json: unknown } | { status: number; error: string };
 
 export type LocalServer = { url: string; close(): Promise<void> };
 
@@ -109,6 +109,8 @@ const HEADERS = {
 function send(response: ServerResponse, answer: Answer): void {
   if ("html" in answer)
     response.writeHead(200, { ...HEADERS, "content-type": "text/html; charset=utf-8" }).end(answer.html);
+  else if ("script" in answer)
+    response.writeHead(200, { ...HEADERS, "content-type": "text/javascript; charset=utf-8" }).end(answer.script);
   else {
     const [status, value] = "json" in answer ? [200, answer.json] : [answer.status, { error: answer.error }];
     response.writeHead(status, { ...HEADERS, "content-type": "application/json" }).end(JSON.stringify(value));

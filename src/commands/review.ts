@@ -17,9 +17,10 @@ import {
 } from "../data/decisions.ts";
 import { type Answer, type Asked, ended, Port, serveLocally } from "./local-server.ts";
 import { argillaRecord } from "./review/argilla.ts";
-import type { Line, Whole } from "./review/client.ts";
+import type { Line, Part, Whole } from "./review/client/server.ts";
 import { reviewPage } from "./review/page.ts";
 import { completionPieces } from "./review/pieces.ts";
+import { programModules } from "./review/program.ts";
 import { Filter, type Rows, readRows } from "./review/rows.ts";
 import { openSession, type Session } from "./review/session.ts";
 
@@ -30,7 +31,13 @@ export async function review(given: string, options: ReviewArguments, signal: Ab
   if (!port.success) throw new DistillError(`--port: ${port.error.issues[0]!.message}.`);
   const reviewer = DecisionRow.shape.reviewer.safeParse(options.as ?? nameHere());
   if (!reviewer.success) throw new DistillError(`--as: ${reviewer.error.issues[0]!.message}.`);
-  const path = placeOf(given);
+  if (!existsSync(given))
+    throw new DistillError(`${given} is not there. Expected a run, such as runs/mine, or a dataset.`);
+  const path = resolve(given);
+  if (basename(path) === "dataset" && existsSync(join(dirname(path), "manifest.json")))
+    throw new DistillError(
+      `${given} is what was selected of a run's traces. Review those: distill review ${dirname(given)}.`,
+    );
   const place = decisionsPlace(path);
   if (options.import !== undefined) return importDecisions(options.import, place);
   if (options.export !== undefined) return exportDecisions(options.export, readDecisions(place));
@@ -48,14 +55,6 @@ export async function review(given: string, options: ReviewArguments, signal: Ab
   } finally {
     session.close();
   }
-}
-
-/** A run where its traces were named. */
-function placeOf(given: string): string {
-  if (!existsSync(given))
-    throw new DistillError(`${given} is not there. Expected a run, such as runs/mine, or a dataset.`);
-  const path = resolve(given);
-  return basename(path) === "traces" && existsSync(join(dirname(path), "manifest.json")) ? dirname(path) : path;
 }
 
 function nameHere(): string {
@@ -81,6 +80,7 @@ const Saying = At.extend({
 });
 
 function handler(title: string, rows: Rows, session: Session, reviewer: string) {
+  const modules = programModules();
   let known: { of: string; found: Uint32Array } | undefined;
   /** The rows that fit, which are the same until somebody decides something. */
   const found = (query: Record<string, string>): Uint32Array => {
@@ -105,6 +105,8 @@ function handler(title: string, rows: Rows, session: Session, reviewer: string) 
     }
     if (method !== "GET") return { status: 405, error: "not a way to ask" };
     if (path === "") return { html: reviewPage(title, rows.rules, reviewer) };
+    const script = modules.get(path);
+    if (script !== undefined) return { script };
     if (path === "version") return { json: { version: session.version() } };
     if (path === "rows") {
       const { from, count, ...rest } = Object.fromEntries(query);
@@ -112,7 +114,8 @@ function handler(title: string, rows: Rows, session: Session, reviewer: string) 
       const version = session.version();
       const fitting = found(rest);
       const some = [...fitting.subarray(window.from, window.from + window.count)].map((i) => lineOf(i, rows, session));
-      return { json: { total: fitting.length, all: rows.length, version, counts: session.counts(), rows: some } };
+      const part: Part = { total: fitting.length, all: rows.length, version, counts: session.counts(), rows: some };
+      return { json: part };
     }
     if (path === "row") {
       const i = checked(At.parse(Object.fromEntries(query)).i);

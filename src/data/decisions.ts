@@ -4,7 +4,7 @@
  */
 
 import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { contentHash } from "../core/hash.ts";
@@ -14,7 +14,8 @@ import { acquireLock } from "../store/lock.ts";
 import { column, listOf } from "./columns.ts";
 import { openLedger, readLedger } from "./ledger.ts";
 import { tableOf } from "./tables.ts";
-import { reasoningOf, rowsIn, type Trace } from "./traces.ts";
+import { reasoningOf } from "./think.ts";
+import { rowsIn, type Trace } from "./traces.ts";
 
 /** What is decided of a trace, whatever rules said; null where nothing is, or no longer. */
 export const DecisionKind = z.enum(["keep", "drop"]).nullable();
@@ -46,9 +47,14 @@ const KEY = "decisions";
 
 export const completionHash = (completion: string): string => contentHash(completion);
 
-/** Where the decisions about a dataset lie: inside a run, beside anything else. */
-export const decisionsPlace = (path: string): string =>
-  existsSync(join(path, "manifest.json")) ? join(path, DECISIONS) : `${path.replace(/\/+$/, "")}.${DECISIONS}`;
+/** Where the decisions about a dataset lie: inside a run, of which it may be the traces, beside anything else. */
+export function decisionsPlace(path: string): string {
+  const plain = path.replace(/\/+$/, "");
+  const run = [plain, ...(basename(plain) === "traces" ? [dirname(plain)] : [])].find((folder) =>
+    existsSync(join(folder, "manifest.json")),
+  );
+  return run === undefined ? `${plain}.${DECISIONS}` : join(run, DECISIONS);
+}
 
 const folderOf = (place: string, reviewer: string) => join(place, encodeURIComponent(reviewer));
 
@@ -156,7 +162,7 @@ export function* reviewed(traces: Iterable<Trace>, decisions: readonly Decision[
 }
 
 /** What holds of what several think of one trace: of each the last word. */
-const ruling = (of: readonly Decision[]): Pick<Decision, "decision" | "edited"> => ({
+export const ruling = (of: readonly Decision[]): Pick<Decision, "decision" | "edited"> => ({
   decision: of.findLast(({ decision }) => decision !== null)?.decision ?? null,
   edited: of.findLast(({ edited }) => edited !== null)?.edited ?? null,
 });
@@ -183,7 +189,11 @@ export function undoing(rows: readonly Decision[], time: string): Decision | und
   const stack: number[] = [];
   for (const [i, { undoes }] of rows.entries())
     if (undoes === null) stack.push(i);
-    else stack.pop();
+    else {
+      // of the trace that it is about: rows that were imported may lie between
+      const taken = stack.findLastIndex((j) => traceId(rows[j]!) === traceId(rows[i]!));
+      if (taken >= 0) stack.splice(taken, 1);
+    }
   const last = stack.at(-1);
   if (last === undefined) return undefined;
   const { prompt_id, sample, completion_hash, reviewer } = rows[last]!;

@@ -160,7 +160,7 @@ async function* segmentsOf(
   let row = 0;
   try {
     for await (const read of trainingRows(source, tokenizer)) {
-      row++;
+      if (!("stale" in read)) row++;
       if (performance.now() - last > 50) {
         progress.update(row);
         await turn(); // Ctrl-C is heard

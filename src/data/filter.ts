@@ -29,9 +29,11 @@ export type FilterRow = {
   /** Equal for equal rows. */
   content: string;
   signature: Signature | undefined;
+  /** Somebody who reviewed it dropped it. */
+  dropped?: boolean;
 };
 
-export type Reason = "verdict" | "at_least" | "pass_rate" | "contaminated" | "duplicate" | "best";
+export type Reason = "dropped" | "verdict" | "at_least" | "pass_rate" | "contaminated" | "duplicate" | "best";
 
 /** Whether rows of these options need a signature. */
 export const needsSignature = ({ duplicates, best, prefer }: FilterOptions): boolean =>
@@ -57,6 +59,7 @@ export function filterRows(
     return duplicates === "near" && isNear(signature!);
   };
   const reasons = rows.map((row, i): Reason | undefined => {
+    if (row.dropped) return "dropped";
     if (verdict && !(verdict as readonly (string | undefined)[]).includes(row.verdict)) return "verdict";
     if (Object.entries(at_least).some(([name, least]) => !((row.rewards[name] ?? Number.NaN) >= least)))
       return "at_least";

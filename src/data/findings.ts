@@ -9,6 +9,11 @@ import type { ReadingRow, TrainingRow } from "./rows.ts";
 
 const Findings = z.object({
   rows: z.int(),
+  /** How many those who reviewed them dropped and edited. */
+  dropped: z.int().default(0),
+  edited: z.int().default(0),
+  /** How many decisions of a review are about no row. */
+  stale: z.int().default(0),
   /** How many cannot be used, and why the first of them cannot. */
   bad: z.int(),
   why: z.array(z.string()),
@@ -35,7 +40,17 @@ const KEPT = 100;
 const HOPELESS = 1000;
 
 export function collector(): Collector {
-  const found: Findings = { rows: 0, bad: 0, why: [], unread: [], split: 0, unasked: 0 };
+  const found: Findings = {
+    rows: 0,
+    dropped: 0,
+    edited: 0,
+    stale: 0,
+    bad: 0,
+    why: [],
+    unread: [],
+    split: 0,
+    unasked: 0,
+  };
   const unread = new Set<string>();
   const refuse = (why: string): [] => {
     found.bad++;
@@ -45,8 +60,17 @@ export function collector(): Collector {
   return {
     found,
     of(read, make) {
+      if ("stale" in read) {
+        found.stale += read.stale;
+        return [];
+      }
       found.rows++;
+      if ("dropped" in read) {
+        found.dropped++;
+        return [];
+      }
       if ("fault" in read) return refuse(read.fault);
+      if (read.edited) found.edited++;
       for (const name of read.unread)
         if (!unread.has(name)) {
           unread.add(name);
@@ -83,10 +107,12 @@ const SKIP = "trainer.on_bad_row: skip leaves such rows out.";
 /** Throw where there are rows that cannot be used, and they are not to be skipped, or where there are no others. */
 export function requireUsable(
   name: string,
-  { rows, bad, why }: Findings,
+  { rows, dropped, bad, why }: Findings,
   { on_bad_row = "error" }: { on_bad_row?: "error" | "skip" },
 ): void {
   if (rows === 0) throw new DistillError(`${name} has no rows.`);
+  if (dropped === rows)
+    throw new DistillError(`All ${rows} rows of ${name} were dropped in review. distill review ${name} shows them.`);
   if (bad === 0 || (on_bad_row === "skip" && bad < rows)) return;
   const cure = bad < rows ? ` ${SKIP}` : "";
   if (bad === 1) throw new DistillError(`${why[0]}${cure}`);
@@ -101,9 +127,19 @@ function listed(why: readonly string[], all: number, shown = SHOWN): string {
 /** What is said of a dataset beside what is trained on, a sentence a line. */
 export function describeFindings(
   name: string,
-  { rows, bad, why, unread, split, first_split, unasked }: Findings,
+  { rows, dropped, edited, stale, bad, why, unread, split, first_split, unasked }: Findings,
 ): string[] {
   return [
+    ...(dropped + edited > 0
+      ? [
+          `Of ${rows} rows of ${name} ${dropped} were dropped in review and left out, and ${edited} are read as edited there.`,
+        ]
+      : []),
+    ...(stale > 0
+      ? [
+          `${stale} decisions of a review are about rows that ${name} does not have, or has with another text or in another place: they say nothing.`,
+        ]
+      : []),
     ...(bad > 0 ? [`${bad} of ${rows} rows of ${name} cannot be used, and were left out. ${listed(why, bad, 5)}`] : []),
     ...(unread.length > 0 ? [`Not read of ${name}: ${unread.join(", ")}.`] : []),
     ...(unasked > 0

@@ -52,7 +52,7 @@ const hasMessages = (value: unknown) => isRecord(value) && Array.isArray(parsedT
 const CONVERSATIONS =
   " These are conversations with their answers: a dataset to train on (dataset: { path }), not questions to be answered";
 
-const EXPECTED = '"prompt" (text) and, where there is a reference, "answer" (text)';
+const EXPECTED = '"prompt" (text) and, where there is a reference, "answer" (text), or names that columns leads to';
 
 /** What a question is called, in the order in which it is looked for. */
 const QUESTION = ["prompt", "question", "problem", "query", "instruction", "question_content"];

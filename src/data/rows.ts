@@ -2,8 +2,8 @@
 
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
+import { decidedRows } from "./decided-rows.ts";
 import { type DatasetPath, describePath } from "./files/places.ts";
-import { readRows } from "./files/read.ts";
 import * as shapes from "./shapes/index.ts";
 import type { Columns, Reading, ReadRow, Shape, TrainingRow } from "./shapes/shape.ts";
 import { TRACE_COLUMNS } from "./traces.ts";
@@ -24,10 +24,21 @@ export const ReadOptions = z.object({
 });
 export type ReadOptions = z.output<typeof ReadOptions>;
 
-/** A row, or why it cannot be used: a sentence that names it. */
-export type ReadingRow = { where: string } & ({ row: TrainingRow; unread: readonly string[] } | { fault: string });
+/**
+ * A row, or why it cannot be used: a sentence that names it; or that somebody who reviewed it dropped it; or, behind all rows,
+ * how many decisions of a review are about none of them.
+ */
+export type ReadingRow = { where: string } & (
+  | { row: TrainingRow; unread: readonly string[]; edited?: boolean }
+  | { fault: string }
+  | { dropped: true }
+  | { stale: number }
+);
 
-/** The rows of a dataset, one in memory at a time. Where they have both, `prefer` says which columns are trained on. */
+/**
+ * The rows of a dataset as those who reviewed it left them, one in memory at a time. Where they have both, `prefer` says which
+ * columns are trained on.
+ */
 export async function* readTrainingRows(
   path: DatasetPath,
   prefer: "messages" | "prompt" = "prompt",
@@ -35,13 +46,19 @@ export async function* readTrainingRows(
 ): AsyncGenerator<ReadingRow> {
   const { read, unseen } = reader(prefer, options);
   let rows = 0;
-  for await (const { where, value, fault } of readRows(path)) {
+  for await (const found of decidedRows(path)) {
+    const { where } = found;
+    if (found.kind === "stale") {
+      yield { where, stale: found.decisions };
+      continue;
+    }
     rows++;
-    if (fault !== undefined) yield { where, fault };
+    if (found.kind === "dropped") yield { where, dropped: true };
+    else if (found.fault !== undefined) yield { where, fault: found.fault };
     else
       try {
-        const { row, unread = [] } = read(value);
-        yield { where, row, unread };
+        const { row, unread = [] } = read(found.value);
+        yield { where, row, unread, ...(found.edited ? { edited: true } : {}) };
       } catch (error) {
         if (!(error instanceof RowFault)) throw error;
         yield { where, fault: located(where, error) };

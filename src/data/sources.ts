@@ -34,7 +34,7 @@ export async function* trainingRows(
     let left = limit;
     for await (const read of readTrainingRows(path, tokenizer.template !== undefined ? "messages" : "prompt", source)) {
       yield read;
-      if (--left === 0) return;
+      if (!("dropped" in read || "stale" in read) && --left === 0) return;
     }
     return;
   }
@@ -51,6 +51,10 @@ async function* weighed(rows: AsyncGenerator<ReadingRow>, source: DatasetSource,
   const weight = ("weight" in source ? source.weight : undefined) ?? 1;
   const random = seededRandom(deriveSeed(0, "weight", which));
   for await (const row of rows) {
+    if ("stale" in row) {
+      yield row;
+      continue;
+    }
     const times = Math.floor(weight) + Number(random.uniform() < weight % 1);
     for (let i = 0; i < times; i++) yield row;
   }

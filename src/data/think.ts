@@ -12,6 +12,14 @@ export function continuation(prompt: string, completion: string): string {
   return completion.slice(own?.length ?? 0);
 }
 
+/** What stands between the first <think> and the first </think> behind it, or before a </think> whose tag was prefilled. */
+export function reasoningOf(completion: string): string | null {
+  const end = completion.indexOf("</think>");
+  if (end < 0) return null;
+  const start = completion.indexOf("<think>");
+  return completion.slice(start >= 0 && start < end ? start + "<think>".length : 0, end).trim();
+}
+
 /** What is wrong with the think block of a text, where it has one: there is one, it is opened and then closed. */
 export function thinkFault(text: string): string | undefined {
   const [opened, closed] = [places(text, "<think>"), places(text, "</think>")];

@@ -193,14 +193,6 @@ export function acceptedTable(rows: readonly Accepted[]): Table {
   });
 }
 
-/** What stands between the first <think> and the first </think> behind it, or before a </think> whose tag was prefilled. */
-export function reasoningOf(completion: string): string | null {
-  const end = completion.indexOf("</think>");
-  if (end < 0) return null;
-  const start = completion.indexOf("<think>");
-  return completion.slice(start >= 0 && start < end ? start + "<think>".length : 0, end).trim();
-}
-
 /** list<struct<role, content>>, as every trainer of chat models reads it. */
 const Conversation = listOf(new Struct(["role", "content"].map((name) => new Field(name, new Utf8(), true))));
 

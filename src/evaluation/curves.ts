@@ -1,6 +1,6 @@
 /** @file Accuracy against tokens, of searches. */
 
-import { chart, type Line as Drawn } from "../core/chart.ts";
+import { type Chart, chart } from "../core/chart.ts";
 import type { Line } from "../search/search.ts";
 import { mean, wilson95 } from "./intervals.ts";
 
@@ -20,17 +20,20 @@ export const curvesOf = (lines: readonly Line[]): Curve[] =>
     }),
   }));
 
-/** The curves of models as a picture, a panel for each model. */
-export const curvesPicture = (curves: Readonly<Record<string, readonly Curve[]>>): string =>
-  chart(
-    Object.entries(curves).map(([model, own]) => ({
-      title: `${model}: share of problems that come out right`,
-      lines: own.map(
-        ({ label, points }): Drawn => ({
-          label,
-          points: points.map(({ tokens, accuracy }) => [tokens, accuracy] as const),
-        }),
-      ),
+/** The curves of models, a panel for each model. */
+export const curveCharts = (curves: Readonly<Record<string, readonly Curve[]>>): Chart[] =>
+  Object.entries(curves).map(([model, own]) => ({
+    title: `${model}: share of problems that are right`,
+    zoomed: true,
+    lines: own.map(({ label, points }) => ({
+      label,
+      points: points.map(({ tokens, accuracy }) => [tokens, accuracy] as const),
     })),
-    "tokens a problem",
-  );
+  }));
+
+/** What their axis counts. */
+export const CURVE_AXIS = "tokens a problem";
+
+/** The curves of models as a picture. */
+export const curvesPicture = (curves: Readonly<Record<string, readonly Curve[]>>): string =>
+  chart(curveCharts(curves), CURVE_AXIS);

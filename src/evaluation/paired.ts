@@ -31,7 +31,7 @@ export function gainOver(over: string, others: readonly Trace[], traces: readonl
   return {
     over,
     pass_at_1: center,
-    ci95: [center - half, center + half],
+    ci95: [Math.max(-1, center - half), Math.min(1, center + half)], // shares differ by no more
     p_value: randomisationTest(pairs.map(({ before, after }) => inWhole(before, after))),
     problems: pairs.length,
   };

@@ -83,7 +83,8 @@ export const gainText = ({ pass_at_1, ci95, p_value }: Gain): string =>
 /** 0.0312 → "0.031" */
 const chance = (p: number) => (p < 0.0001 ? "< 0.0001" : p.toPrecision(2));
 
-const passAt = ({ k, pass_at_k = [] }: ModelReport): string => {
+/** pass@k for all samples; earlier reports do not have it. */
+export const passAt = ({ k, pass_at_k = [] }: ModelReport): string => {
   const all = pass_at_k.find((one) => one.k === k);
   return all ? percent(all.pass) : "";
 };
@@ -108,7 +109,7 @@ export function terminalReport(summary: RunSummary): string {
   const tables = summary.measurements.flatMap(({ name, models, curves }) => {
     const lines = alignedTable(headerOf(models), rows(models));
     lines.splice(1, 0, "─".repeat(lines[0]!.length));
-    const searched = curves ? ["", ...alignedTable(CURVES, curveRows(curves))] : [];
+    const searched = curves ? ["", ...alignedTable(CURVE_COLUMNS, curveRows(curves))] : [];
     return [...(name === undefined ? [] : [name]), ...lines, ...searched, ""];
   });
   return [...tables, ...facts(summary).map(([what, text]) => `${`${what}:`.padEnd(12)} ${text}`)].join("\n");
@@ -121,7 +122,7 @@ export function markdownReport(summary: RunSummary): string {
       ...(name === undefined ? [] : [`## ${name}`]),
       markdownTable(headerOf(models), rows(models)),
       ...(curves
-        ? [markdownTable(CURVES, curveRows(curves)), `![accuracy against tokens](${name ?? "."}/curves.svg)`]
+        ? [markdownTable(CURVE_COLUMNS, curveRows(curves)), `![accuracy against tokens](${name ?? "."}/curves.svg)`]
         : []),
       ...versionsOf(models),
     ].join("\n\n"),
@@ -130,8 +131,9 @@ export function markdownReport(summary: RunSummary): string {
   return `# ${summary.name}\n\n${tables.join("\n\n")}\n\n${said.join("\n")}\n`;
 }
 
-const CURVES = ["search", "n", "tokens a problem", "right", "95 % interval"];
-const curveRows = (curves: NonNullable<Measurement["curves"]>): string[][] =>
+/** The curves of searches as a table: its header, and its rows. */
+export const CURVE_COLUMNS = ["search", "n", "tokens a problem", "right", "95 % interval"];
+export const curveRows = (curves: NonNullable<Measurement["curves"]>): string[][] =>
   Object.entries(curves).flatMap(([model, own]) =>
     own.flatMap(({ label, points: all }) =>
       all.map(({ n, tokens, accuracy, ci95 }) => [

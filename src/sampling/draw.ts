@@ -4,7 +4,8 @@ import { contentHash } from "../core/hash.ts";
 import { deriveSeed } from "../core/random.ts";
 import type { Message, Prompt } from "../core/trace.ts";
 import { storedTop } from "../data/likely.ts";
-import { type Draw, reasoningOf } from "../data/traces.ts";
+import { reasoningOf } from "../data/think.ts";
+import type { Draw } from "../data/traces.ts";
 import type { Finished, Generation, SampleRequest, Teacher } from "../teachers/teacher.ts";
 import type { SamplerOptions } from "./options.ts";
 

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { writeDataset } from "../../src/data/dataset-folder.ts";
+import { completionHash, type Decision, decisionsPlace, openDecisions } from "../../src/data/decisions.ts";
 import { inTables, readTraces, type Trace, tracesTable } from "../../src/data/traces.ts";
 import { distill } from "../support/cli.ts";
 import { scratch } from "../support/students.ts";
@@ -41,6 +42,35 @@ test("rows are kept by verdict and by their scores; a score that is unknown is n
     ...["a1", "a5", "a3", "b0", "b2"],
   ]);
   assert.deepEqual(await kept("--at-least", "accuracy=0"), ["a5", "a3", "a4", "b0", "b2"]);
+});
+
+test("rows that somebody dropped in review are left out, and edits that stay behind are told", async () => {
+  const traces = join(scratch(), "traces");
+  await writeDataset(traces, inTables(TRACES, tracesTable));
+  const log = await openDecisions(decisionsPlace(traces), "Ada");
+  const said = (i: number, change: Partial<Decision>): Decision => ({
+    ...{
+      prompt_id: TRACES[i]!.prompt_id,
+      sample: TRACES[i]!.sample,
+      reviewer: "Ada",
+      tags: [],
+      note: null,
+      undoes: null,
+    },
+    ...{ completion_hash: completionHash(TRACES[i]!.completion), decision: null, edited: null },
+    ...{ time: new Date(1_800_000_000_000 + i).toISOString(), ...change },
+  });
+  log.append([said(0, { decision: "drop" }), said(1, { edited: "4" }), said(3, { decision: "keep" })]);
+  log.close();
+  const output = join(traces, "../kept");
+  const { code, out } = await distill("filter", traces, "--output", output, "--verdict", "correct", "--best", "1");
+  assert.equal(code, 0);
+  assert.deepEqual(
+    [...readTraces(output)].map(({ prompt_id, sample }) => `${prompt_id}${sample}`),
+    ["a3", "b2"],
+  );
+  assert.match(out, /1 dropped/);
+  assert.match(out, /1 rows were edited in review, and are as they were before/);
 });
 
 test("prompts that are too easy or too hard go by the share of correct rows", async () => {

@@ -24,6 +24,9 @@ test("a GGUF file is measured without a recipe, once, and runs are set side by s
   const first = await distill(...asked, "--output", greedy, ...limit, "protocol=greedy");
   assert.equal(first.code, 0, first.err);
   assert.match(first.out, /stories-teacher-q8_0\.gguf +\d/);
+  const page = readFileSync(join(greedy, "report.html"), "utf8");
+  assert.match(page, /What was measured<\/h3><p class="big">stories-teacher-q8_0\.gguf</);
+  assert.match(page, /Answers of stories-teacher-q8_0\.gguf<\/h2><h3>correct</);
   const [model] = reportOf(greedy).models;
   assert.deepEqual([model.problems, model.k, model.pass_at_k.length], [6, 1, 1]);
   assert.match(model.versions.grader, /^accuracy \d/);

@@ -64,7 +64,63 @@ test("several runs are compared on one page, and what is no run is refused in a 
   mkdirSync(join(empty, "x"));
   writeFileSync(join(empty, "y"), "");
   assert.match((await distill("report", empty)).err, /is no run's folder: it has no manifest\.json/);
+  assert.match((await distill("report", join(empty, "y"))).err, /y is no run's folder: it has no manifest\.json/);
   assert.match((await distill("report", join(empty, "z"))).err, /z is not there/);
+});
+
+test("each measurement of a run is on its page, with the curves of its searches", async () => {
+  const questions = join(scratch(), "questions.jsonl");
+  writeFileSync(questions, [1, 2].map((n) => JSON.stringify({ prompt: `${n}+${n}=`, answer: `${2 * n}` })).join("\n"));
+  const prompts = { path: questions };
+  const asked = { prompts, num_generations: 2, max_completion_length: 8, models: ["student"] };
+  const measured = recipe({
+    trainer: { max_length: 128, max_steps: 1 },
+    evaluation: [
+      { name: "first", ...asked },
+      { name: "second", ...asked, search: [{ type: "best_of_n", n: [1, 2], by: ["majority"] }] },
+    ],
+  });
+  const { code, err } = await distill("run", measured.path);
+  assert.equal(code, 0, err);
+  const html = readFileSync(join(measured.output, "report.html"), "utf8");
+  for (const text of [
+    "<h3>first</h3>",
+    "<h3>second</h3>",
+    "2 problems of first",
+    "On 2 of second: ",
+    "tokens a problem",
+  ])
+    assert.ok(html.includes(text), text);
+  assert.match(html, /student: share of problems that are right<.*student, best of n by majority<\/td><td>1</s);
+});
+
+test("what a student writes for its own training is shown by what rules say of it, and its curves are drawn", async () => {
+  const { path, output } = recipe({
+    dataset: undefined,
+    rewards: [{ type: "accuracy" }],
+    trainer: {
+      ...{
+        type: "grpo",
+        prompts: { generate: { type: "arithmetic" }, rows: 8 },
+        prompts_per_step: 2,
+        num_generations: 2,
+      },
+      ...{ max_completion_length: 6, max_length: 64, max_steps: 3, logging_steps: 1, beta: 0.01 },
+    },
+  });
+  const { code, err } = await distill("run", path);
+  assert.equal(code, 0, err);
+  const html = readFileSync(join(output, "report.html"), "utf8");
+  for (const title of [
+    "reward",
+    "tokens of a completion",
+    "completions that were cut",
+    "KL to the reference",
+    "entropy",
+  ])
+    assert.match(html, new RegExp(`>${title}</text>`), title);
+  assert.match(html, /What was trained.*on its own answers by grpo, 3 steps/s);
+  assert.match(html, /What the student wrote last for its own training<\/h2><h3>(cut|wrong|correct)<\/h3>/);
 });
 
 test("watch shows curves in the terminal, also while a line is being written, and serves the page", async () => {

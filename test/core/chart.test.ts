@@ -42,3 +42,31 @@ test("a single point, and panels below each other, are drawn as well", () => {
   const [first, second] = [...svg.matchAll(/points="[\d.]+,([\d.]+)"/g)].map(([, y]) => Number(y));
   assert.ok(second! > first!);
 });
+
+test("a zoomed axis begins just below its least value, and names of many lines stand above them all", () => {
+  const lines = Array.from({ length: 5 }, (_, i) => ({
+    label: `line ${i}`,
+    points: [0.81, 0.9, 0.95].map((y, x) => [100 * (x + 1), y - i / 1000] as const),
+  }));
+  const svg = chart([{ title: "a panel", lines, zoomed: true }], "tokens");
+  const said = [...svg.matchAll(/ y="([\d.]+)"[^>]*>([^<]*)</g)].map(([, y, words]) => ({
+    y: Number(y),
+    words: words!,
+  }));
+  const axis = said.map(({ words }) => Number(words)).filter((value) => value > 0 && value < 1);
+  assert.ok(Math.min(...axis) >= 0.78 && Math.max(...axis) >= 0.95, String(axis));
+  const names = said.filter(({ words }) => words.startsWith("line ")).map(({ y }) => y);
+  const drawn = [...svg.matchAll(/points="([^"]*)"/g)].flatMap(([, points]) =>
+    points!.split(" ").map((pair) => Number(pair.split(",")[1])),
+  );
+  assert.equal(names.length, 5);
+  assert.ok(Math.max(...names) <= Math.min(...drawn));
+});
+
+test("the names of few lines stand where no line is", () => {
+  const at = (values: readonly number[]) => {
+    const lines = ["a", "b"].map((label) => ({ label, points: values.map((y, x) => [x, y] as const) }));
+    return Number(/ y="([\d.]+)"[^>]*class="halo"/.exec(chart([{ title: "a panel", lines }], "step"))![1]);
+  };
+  assert.ok(at([0, 1, 1, 1]) > at([1, 0.05, 0.05, 0.05]));
+});

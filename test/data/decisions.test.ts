@@ -101,6 +101,11 @@ test("undo takes back one change after the other, of any trace, and never anothe
   rows.push(said(1, { decision: "keep", time: new Date(1_950_000_000_000).toISOString() }));
   rows.push(undoing(rows, new Date(1_950_000_000_001).toISOString())!);
   assert.deepEqual(now(), [null, null]);
+  // an undoing that was made elsewhere and imported behind another change takes nothing of that one back
+  const [kept, other] = [said(0, { decision: "keep" }), said(1, { decision: "drop" })];
+  const imported = { ...undoing([kept], new Date(1_960_000_000_000).toISOString())!, undoes: 0 };
+  const next = undoing([kept, other, imported], new Date(1_960_000_000_001).toISOString())!;
+  assert.deepEqual([next.sample, next.undoes], [1, 1]);
 });
 
 test("decisions are on the disk when they are made, one writer for each reviewer, and a half-written one is cut off", async () => {

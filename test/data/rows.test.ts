@@ -238,6 +238,17 @@ test("arguments are read under each of their names, and beside the function", as
   }
 });
 
+test("reasoning that a completion has, too, is read once, and another one is refused", async () => {
+  const completion = "<think>Two and two.</think>\n\nYes.";
+  const row = { prompt: "Is 4 even?", completion, reasoning: "Two and two." };
+  assert.deepEqual(await read([row], {}, "prompt"), [
+    { where: `${path}, line 1`, row: { prompt: "Is 4 even?", completion }, unread: [] },
+  ]);
+  assert.deepEqual(await read([{ ...row, reasoning: "Odd." }], {}, "prompt"), [
+    "has one reasoning as reasoning and another one in its completion.",
+  ]);
+});
+
 test("a trace is what was asked and what was answered; a renamed column may be missing in some rows, not in all", async () => {
   const trace = { messages: [user("a")], completion: "b", prompt_text: "a", prompt: "a", accepted: true };
   const [found] = await read([trace], {}, "messages");

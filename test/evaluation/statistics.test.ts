@@ -17,7 +17,7 @@ type Reference = {
   majority: { answers: string; right: string; value: number }[];
   best_of: { scores: number[]; right: number[]; n: number; value: number }[];
 };
-const reference: Reference = JSON.parse(readFileSync("test/reference/statistics.json", "utf8"));
+const reference: Reference = JSON.parse(readFileSync("test/reference/evaluation_statistics.json", "utf8"));
 
 const near = (found: number, expected: number, what: unknown) =>
   assert.ok(Math.abs(found - expected) < 1e-12, `${JSON.stringify(what)}: ${found} is not ${expected}`);
@@ -81,6 +81,12 @@ test("models with other numbers of samples are compared by their shares, exactly
   const { pass_at_1, p_value } = gainOver("base", before, after);
   near(pass_at_1, 0.5, "gain");
   near(p_value!, 1, "p");
+});
+
+test("no interval of a gain goes beyond what shares can differ by", () => {
+  const { pass_at_1, ci95 } = gainOver("base", tallies([0, 0, 0, 1], 1), tallies([1, 1, 1, 1], 1));
+  assert.deepEqual([pass_at_1, ci95[1], ci95[0] > 0], [0.75, 1, true]);
+  assert.equal(gainOver("base", tallies([1, 1, 1, 1], 1), tallies([0, 0, 0, 1], 1)).ci95[0], -1);
 });
 
 test("the majority is right as often as chance breaks its ties so, within 1e-12", () => {

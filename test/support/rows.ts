@@ -2,14 +2,17 @@
 
 import { type ReadingRow, type ReadOptions, readTrainingRows, type TrainingRow } from "../../src/data/rows.ts";
 
-/** What each row of a dataset is, or why it cannot be used. */
+type Read = Exclude<ReadingRow, { dropped: true } | { stale: number }>;
+
+/** What each row of a dataset is that nobody dropped, or why it cannot be used. */
 export async function allRows(
   path: string | readonly string[],
   prefer?: "messages" | "prompt",
   options?: ReadOptions,
-): Promise<ReadingRow[]> {
-  const rows: ReadingRow[] = [];
-  for await (const read of readTrainingRows(path, prefer, options)) rows.push(read);
+): Promise<Read[]> {
+  const rows: Read[] = [];
+  for await (const read of readTrainingRows(path, prefer, options))
+    if (!("dropped" in read || "stale" in read)) rows.push(read);
   return rows;
 }
 

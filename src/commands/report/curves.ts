@@ -17,6 +17,7 @@ const PANELS: readonly Panel[] = [
     title: "tokens of a completion",
     lines: { "completions/mean_length": "mean", "eval/completions/mean_length": "measured beside" },
   },
+  { title: "completions that were cut", lines: { "completions/clipped_ratio": "share" } },
   { title: "KL to the reference", lines: { kl: "kl" } },
   { title: "entropy", lines: { entropy: "of a token" } },
   { title: "norm of the gradient", lines: { grad_norm: "before clipping" } },
@@ -30,8 +31,8 @@ export const metricCharts = (metrics: readonly Metric[]): Chart[] => chartsOf(me
 /** Pixels of a picture that stays readable on a phone. */
 const NARROW = 420;
 
-/** Charts side by side, each a picture of its own. */
-export const pictures = (charts: readonly Chart[], axis: string): string =>
+/** Charts side by side, each a picture of its own; large ones where they have many lines. */
+export const pictures = (charts: readonly Chart[], axis: string, size: "small" | "large" = "small"): string =>
   charts.length === 0
     ? ""
-    : `<div class="charts">${charts.map((one) => `<figure>${chart([one], axis, NARROW)}</figure>`).join("\n")}</div>`;
+    : `<div class="charts ${size}">${charts.map((one) => `<figure>${chart([one], axis, NARROW)}</figure>`).join("\n")}</div>`;

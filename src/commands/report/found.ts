@@ -1,21 +1,23 @@
 /** @file What lies in the folder of a run, read while somebody may be writing there. */
 
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { DistillError } from "../../core/errors.ts";
-import type { ModelReport } from "../../evaluation/evaluate.ts";
+import type { Measurement } from "../../evaluation/report.ts";
 import type { ParityReport } from "../../exporters/parity.ts";
 import { type Manifest, readManifest } from "../../recipe/stages.ts";
 import { readClaim } from "../../store/claim.ts";
 import { readRunFolder } from "../../store/run-folder.ts";
 import { type Metric, readMetrics } from "../../trainers/curves.ts";
+import { allMeasurements } from "../measurements.ts";
 
 export type Run = {
   path: string;
   name: string;
   manifest: Manifest;
   metrics: readonly Metric[];
-  models: readonly ModelReport[];
+  /** What was measured on each set of problems. */
+  measured: readonly Measurement[];
   exported: readonly { name: string; path: string; bytes: number }[];
   parity: readonly ParityReport[];
 };
@@ -26,7 +28,7 @@ export function runsIn(given: string): Run[] {
   if (!existsSync(path))
     throw new DistillError(`${given} is not there. Expected the folder of a run, such as runs/mine.`);
   if (isRun(path)) return [readRun(path)];
-  const below = readdirSync(path, { withFileTypes: true })
+  const below = (statSync(path).isDirectory() ? readdirSync(path, { withFileTypes: true }) : [])
     .filter((entry) => entry.isDirectory() && isRun(join(path, entry.name)))
     .map(({ name }) => readRun(join(path, name)));
   if (below.length === 0)
@@ -56,7 +58,7 @@ function readRun(path: string): Run {
     name: manifest.name ?? basename(path),
     manifest,
     metrics: readMetrics(path),
-    models: (stages.evaluate?.result?.models ?? []) as ModelReport[],
+    measured: allMeasurements(stages),
     exported: (stages.export?.result?.files ?? []) as Run["exported"],
     parity: (stages.export?.result?.parity ?? []) as ParityReport[],
   };

@@ -1,7 +1,7 @@
 /** @file What was distilled, how well, and what it cost: what is read first. */
 
 import { statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { escaped } from "../../core/html.ts";
 import { formatDuration } from "../../core/progress.ts";
 import type { Spent } from "../../data/journal.ts";
@@ -22,55 +22,69 @@ export function headline(run: Run): string {
 
 type Box = [title: string, big: string, lines: string[]];
 
-function what({ manifest: { recipe, stages } }: Run): Box {
-  const {
-    student = {},
-    teacher,
-    trainer,
-    dataset,
-    lora,
-  } = recipe as Record<"student" | "teacher" | "trainer", Named> & {
+function what({ manifest: { recipe, stages }, measured }: Run): Box {
+  const { student, teacher, trainer, dataset, lora } = recipe as Record<"student" | "teacher" | "trainer", Named> & {
     dataset?: { path?: unknown };
     lora?: { r?: number };
   };
-  const from = teacher
-    ? nameOf(teacher)
-    : dataset
-      ? `rows of ${shortened(dataset.path ?? "a program")}`
-      : "its own answers";
+  if (!student) return ["What was measured", modelsIn(measured).join(", ") || "nothing yet", []]; // models that were there
+  const from = teacher ? nameOf(teacher) : dataset ? `rows of ${shortened(dataset.path ?? "a program")}` : undefined;
   const judged = stages.judge?.result as { drawn?: number; accepted?: number } | undefined;
   const rows = stages.select?.result?.rows;
   const { examples, prompts, steps } = (stages.train?.result ?? {}) as Record<string, number | undefined>;
   return [
-    "What was distilled",
-    `${from} → ${nameOf(student)}`,
+    from === undefined ? "What was trained" : "What was distilled",
+    from === undefined ? nameOf(student) : `${from} → ${nameOf(student)}`,
     [
-      `Trained by ${trainer?.type ?? "sft"}${lora ? `, an adapter of rank ${lora.r ?? 16}` : ""}${steps ? `, ${count(steps)} steps` : ""}.`,
+      `Trained ${from === undefined ? "on its own answers " : ""}by ${trainer?.type ?? "sft"}${lora ? `, an adapter of rank ${lora.r ?? 16}` : ""}${steps ? `, ${count(steps)} steps` : ""}.`,
       judged?.drawn
         ? `${count(judged.drawn)} traces drawn, ${count(judged.accepted ?? 0)} accepted (${percent((judged.accepted ?? 0) / judged.drawn)})${rows === undefined ? "" : `, ${count(Number(rows))} trained on`}.`
         : "",
-      examples ? `${count(examples)} examples.` : prompts ? `${count(prompts)} prompts.` : "",
+      examples && examples !== rows ? `${count(examples)} examples.` : prompts ? `${count(prompts)} prompts.` : "",
     ],
   ];
 }
 
-function how({ models, parity }: Run): Box {
+const modelsIn = (measured: Run["measured"]) => [
+  ...new Set(measured.flatMap(({ models }) => models.map(({ name }) => name))),
+];
+
+function how({ measured, parity }: Run): Box {
+  const [{ name, models } = { models: [] }, ...others] = measured;
   const of = (name: string) => models.find((model) => model.name === name);
-  const [student, base, teacher] = [of("student"), of("base"), of("teacher")];
-  const exact = parity.map(({ name, identical_prompts, prompts }) => `${name} ${identical_prompts}/${prompts}`);
-  if (!student)
-    return ["How well", "not measured", exact.length > 0 ? [`Exports: ${exact.join(", ")} prompts the same.`] : []];
+  const [base, teacher] = [of("base"), of("teacher")];
+  const student = of("student") ?? models.toSorted((a, b) => b.pass_at_1 - a.pass_at_1)[0];
+  if (!student) return ["How well", "not measured", [same(parity)]];
   const [low, high] = student.pass_at_1_ci95;
   return [
     "How well",
-    `${base ? `${percent(base.pass_at_1)} → ` : ""}${percent(student.pass_at_1)}`,
+    `${base && base !== student ? `${percent(base.pass_at_1)} → ` : ""}${percent(student.pass_at_1)}`,
     [
-      `pass@1 of the student on ${count(student.problems)} unseen problems, 95 % interval ${percent(low)} – ${percent(high)}.`,
-      teacher ? `The teacher: ${percent(teacher.pass_at_1)}.` : "",
+      `pass@1 of ${student.name === "student" ? "the student" : student.name} on ${count(student.problems)} ${name === undefined ? "unseen problems" : `problems of ${name}`}, 95 % interval ${percent(low)} – ${percent(high)}.`,
+      teacher && teacher !== student ? `The teacher: ${percent(teacher.pass_at_1)}.` : "",
       student.truncated > 0 ? `${percent(student.truncated)} of its answers were cut.` : "",
-      exact.length > 0 ? `Exports: ${exact.join(", ")} prompts continued the same.` : "",
+      ...(of("student") ? [] : models.filter((one) => one !== student)).map(
+        (one) => `${one.name}: ${percent(one.pass_at_1)}.`,
+      ),
+      ...others.map((one) => onOthers(one, student.name)),
+      same(parity),
     ],
   ];
+}
+
+/** How many exports continue all prompts as the weights do, and how many prompts the others. */
+function same(parity: Run["parity"]): string {
+  if (parity.length === 0) return "";
+  const others = parity.filter(({ identical_prompts, prompts }) => identical_prompts < prompts);
+  const told = others.map(({ name, identical_prompts }) => `, ${name} ${identical_prompts} of them`);
+  return `${parity.length - others.length} of ${parity.length} exports continue all ${parity[0]!.prompts} prompts as the weights do${told.join("")}.`;
+}
+
+/** A further measurement in a line. */
+function onOthers({ name, models }: Run["measured"][number], wanted: string): string {
+  const [model, base] = [wanted, "base"].map((own) => models.find((model) => model.name === own));
+  if (!model) return "";
+  return `On ${count(model.problems)} of ${name}: ${base && base !== model ? `${percent(base.pass_at_1)} → ` : ""}${percent(model.pass_at_1)}.`;
 }
 
 function cost({ manifest: { stages }, exported, path }: Run): Box {
@@ -90,23 +104,25 @@ function cost({ manifest: { stages }, exported, path }: Run): Box {
     device?: string;
     actual?: { peak_rss_mb?: number };
   };
+  const read = [
+    sampled ? `${count(sampled)} by the teacher` : "",
+    tokens_sampled ? `${count(tokens_sampled)} by the student` : "",
+    tokens ? `${count(tokens)} trained on` : "",
+  ].filter(Boolean);
   const money = spent && price ? `${Number(spent.cost.toPrecision(3))} ${price.currency} paid to the teacher.` : "";
-  const sizes = exported.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`);
+  const sizes = [...exported]
+    .sort((a, b) => a.bytes - b.bytes)
+    .map(({ name, bytes }) => `${formatBytes(bytes)} (${name})`);
+  const exports = sizes.length > 2 ? `exports ${sizes[0]} to ${sizes.at(-1)}` : sizes.join(", ");
   const weights = statSync(join(path, "student", "model.safetensors"), { throwIfNoEntry: false })?.size;
   return [
     "What it cost",
     formatDuration(seconds),
     [
-      [
-        sampled ? `${count(sampled)} tokens by the teacher` : "",
-        tokens_sampled ? `${count(tokens_sampled)} by the student` : "",
-        tokens ? `${count(tokens)} trained on` : "",
-      ]
-        .filter(Boolean)
-        .join(", "),
+      read.length > 0 ? `Tokens: ${read.join(", ")}.` : "",
       money,
       device ? `On ${device}${actual?.peak_rss_mb ? `, ${count(actual.peak_rss_mb)} MB of memory at most` : ""}.` : "",
-      [weights ? `student ${formatBytes(weights)}` : "", ...sizes].filter(Boolean).join(", "),
+      [weights ? `Student ${formatBytes(weights)}` : "", exports].filter(Boolean).join(", "),
     ],
   ];
 }
@@ -118,5 +134,9 @@ function nameOf({ path, model, type, config }: Named): string {
   return model ?? (config ? `a new ${config.model_type ?? "model"}` : (type ?? "a model"));
 }
 
-const shortened = (path: unknown): string =>
-  typeof path !== "string" ? String(path) : path.startsWith("hf:") ? path.slice(3) : basename(path);
+function shortened(path: unknown): string {
+  if (typeof path !== "string") return String(path);
+  if (path.startsWith("hf:")) return path.slice(3);
+  const name = basename(path);
+  return name === "student" ? `${basename(dirname(path))}/student` : name; // of another run
+}

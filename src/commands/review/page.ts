@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { escaped, htmlDocument } from "../../core/html.ts";
 import { VERDICTS } from "../../core/trace.ts";
-import { client } from "./client.ts";
+import { PROGRAM } from "./program.ts";
 
 export function reviewPage(title: string, rules: readonly string[], reviewer: string): string {
   const nonce = randomBytes(16).toString("base64");
@@ -30,7 +30,7 @@ ${choice("decided", "decided", { no: "not yet", any: "by somebody", keep: "kept"
 <button id="keep"><kbd>y</kbd> keep</button><button id="drop"><kbd>x</kbd> drop</button><button id="edit"><kbd>e</kbd> edit</button>
 <button id="tag"><kbd>t</kbd> tags</button><button id="note"><kbd>n</kbd> note</button><button id="clear"><kbd>c</kbd> clear</button>
 <button id="undo"><kbd>u</kbd> undo</button></footer>
-<script nonce="${nonce}">(${client.toString()})({ document, localStorage, fetch: (...asked) => fetch(...asked) });</script>`;
+<script type="module" nonce="${nonce}" src="${PROGRAM}"></script>`;
   return htmlDocument({
     title: `Review of ${title}`,
     css: CSS,
@@ -43,7 +43,7 @@ ${choice("decided", "decided", { no: "not yet", any: "by somebody", keep: "kept"
 const CSS = `
 html, body { height: 100%; } body { margin: 0; padding: 0; display: flex; flex-direction: column; }
 header, footer, #filters { padding: .4rem .8rem; background: var(--panel); border-bottom: 1px solid var(--line); }
-header { display: flex; gap: 1rem; align-items: baseline; flex-wrap: wrap; } h1 { font-size: 1.05rem; margin: 0; } h3 { font-size: .95rem; }
+header { position: relative; z-index: 3; display: flex; gap: 1rem; align-items: baseline; flex-wrap: wrap; } h1 { font-size: 1.05rem; margin: 0; } h3 { font-size: .95rem; }
 #status { color: var(--dim); flex: 1; } #status.bad { color: var(--red); font-weight: 600; }
 label { font-size: .8rem; color: var(--dim); } label > * { margin-left: .3rem; max-width: 9rem; font: inherit; }
 form { display: flex; flex-wrap: wrap; gap: .4rem .9rem; padding-top: .4rem; } summary { cursor: pointer; color: var(--dim); }
@@ -53,7 +53,7 @@ main { flex: 1; min-height: 0; display: grid; grid-template-columns: minmax(20re
   font-size: .8rem; overflow: hidden; white-space: nowrap; cursor: pointer; display: grid; grid-template-columns: 1.2rem 5.5rem 1fr; grid-template-rows: 1fr 1fr; }
 .row.selected { background: light-dark(#e3ebff, #263150); } .row .name { color: var(--dim); } .row .mark { grid-row: 1 / 3; font-weight: 700; align-self: center; }
 .row .excerpt { grid-column: 2 / 4; overflow: hidden; text-overflow: ellipsis; } .row.keep .mark { color: var(--green); } .row.drop .mark { color: var(--red); }
-.verdict.correct { color: var(--green); } .verdict.incorrect { color: var(--red); } .verdict.truncated, .verdict.unknown, .verdict.infra_error { color: var(--amber); }
+.verdict:empty { display: none; } .verdict:empty + .name { grid-column: 2 / 4; } .verdict.correct { color: var(--green); } .verdict.incorrect { color: var(--red); } .verdict.truncated, .verdict.unknown, .verdict.infra_error { color: var(--amber); }
 #detail { overflow-y: auto; padding: .8rem 1rem; overflow-wrap: anywhere; } .dim { color: var(--dim); font-size: .85rem; margin: 0 0 .4rem; white-space: pre-wrap; }
 .prompt { border-left: 3px solid var(--line); padding-left: .7rem; color: var(--dim); margin-bottom: .8rem; } .text { white-space: pre-wrap; }
 .reasoning { border: 1px solid var(--line); border-radius: .4rem; padding: .3rem .7rem; margin: .4rem 0; } pre { white-space: pre-wrap; font: 13px/1.5 ui-monospace, monospace; }

@@ -3,9 +3,13 @@
 import { z } from "zod";
 import { DistillError } from "../../core/errors.ts";
 import { VERDICTS } from "../../core/trace.ts";
+import { ANSWERS, answerColumn, answerOf, askedIn } from "../../data/answers.ts";
+import { rowId } from "../../data/decided-rows.ts";
 import type { Decision } from "../../data/decisions.ts";
+import { plain } from "../../data/files/plain.ts";
 import { readTables, type Table } from "../../data/tables.ts";
 import { rowsIn, type Trace } from "../../data/traces.ts";
+import { isEmpty } from "../../data/values.ts";
 
 const whole = z.string().regex(/^\d+$/).transform(Number).optional();
 
@@ -61,10 +65,10 @@ export async function readRows(path: string): Promise<Rows> {
   }
   if (length === 0) throw new DistillError(`${path} has no rows.`);
   const names = tables[0]!.table.schema.fields.map(({ name }) => name);
-  const completion = ["completion", "response", "output", "text"].find((name) => names.includes(name));
-  if (!completion)
+  const completion = answerColumn(names);
+  if (completion === undefined)
     throw new DistillError(
-      `${path} has the columns ${names.join(", ")}. Expected one that is named completion, response, output or text.`,
+      `${path} has the columns ${names.join(", ")}. Expected one that is named ${ANSWERS.join(", ")}, messages or conversations.`,
     );
   const question = ["prompt", "question", "problem", "instruction", "query"].find((name) => names.includes(name));
 
@@ -85,10 +89,12 @@ export async function readRows(path: string): Promise<Rows> {
     const of = given ? rules.map((_, k) => given.getChildAt<never>(k)) : [];
     for (let i = 0; i < table.numRows; i++) {
       const row = first + i;
-      ids[row] = id ? String(id.get(i)) : `row-${row + 1}`;
-      samples[row] = sample ? Number(sample.get(i)) : 0;
+      const own = rowId({ prompt_id: id?.get(i), sample: sample?.get(i) }, row + 1);
+      ids[row] = own.prompt_id;
+      samples[row] = own.sample;
       const generated = offsets ? Number(offsets[i + 1]! - offsets[i]!) : lists ? (lists.get(i)?.length ?? 0) : 0;
-      tokens[row] = generated || (served?.get(i)?.completion_tokens ?? Math.ceil(String(text.get(i) ?? "").length / 4));
+      tokens[row] =
+        generated || (served?.get(i)?.completion_tokens ?? Math.ceil(answerOf(plain(text.get(i))).length / 4));
       verdicts[row] = verdict ? verdict.get(i) : null;
       const yes = taken?.get(i);
       accepted[row] = yes === true ? 1 : yes === false ? 0 : -1;
@@ -110,11 +116,13 @@ export async function readRows(path: string): Promise<Rows> {
     }
     return { table: tables[low]!.table, index: row - tables[low]!.first };
   };
-  const cell = (row: number, name: string | undefined): string => {
+  const valueAt = (row: number, name: string): unknown => {
     const { table, index } = place(row);
-    const value = name === undefined ? undefined : table.getChild(name)?.get(index);
-    return value === null || value === undefined ? "" : String(value);
+    return plain(table.getChild(name)?.get(index));
   };
+  const answerAt = (row: number) => answerOf(valueAt(row, completion));
+  const questionAt = (row: number) =>
+    question === undefined ? askedIn(valueAt(row, completion)) : answerOf(valueAt(row, question));
 
   function disagrees(
     row: number,
@@ -155,7 +163,7 @@ export async function readRows(path: string): Promise<Rows> {
           if ((filter.decided === "keep" || filter.decided === "drop") && last !== filter.decided) continue;
         }
         if (filter.disagreement !== undefined && !disagrees(row, filter.disagreement, decided(row))) continue;
-        if (words && !ids[row]!.toLowerCase().includes(words) && !cell(row, question).toLowerCase().includes(words))
+        if (words && !ids[row]!.toLowerCase().includes(words) && !questionAt(row).toLowerCase().includes(words))
           continue;
         found[n++] = row;
       }
@@ -167,13 +175,14 @@ export async function readRows(path: string): Promise<Rows> {
       verdict: verdicts[row] ?? null,
       accepted: accepted[row] === -1 ? null : accepted[row] === 1,
       tokens: tokens[row]!,
-      text: (cell(row, question) || cell(row, completion)).slice(0, EXCERPT),
+      text: (questionAt(row) || answerAt(row)).slice(0, EXCERPT),
     }),
     at(row) {
       const { table, index } = place(row);
       const [found] = rowsIn<Record<string, unknown>>(table.slice(index, index + 1));
-      const prompt = cell(row, question);
-      return { ...found, prompt, completion: cell(row, completion), prompt_id: ids[row]!, sample: samples[row]! };
+      const answer = completion === "answer" || isEmpty(found!.answer) ? null : String(found!.answer);
+      const own = { prompt_id: ids[row]!, sample: samples[row]! };
+      return { ...found, ...own, prompt: questionAt(row), completion: answerAt(row), answer };
     },
     id: (row) => ({ prompt_id: ids[row]!, sample: samples[row]! }),
   };

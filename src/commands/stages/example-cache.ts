@@ -2,6 +2,8 @@
 
 import { statSync } from "node:fs";
 import { contentHash } from "../../core/hash.ts";
+import { decisionsAbout } from "../../data/decided-rows.ts";
+import { decisionsInput } from "../../data/decisions.ts";
 import type { ExampleCache } from "../../data/examples.ts";
 import { type DatasetPath, type Place, placesOf } from "../../data/files/places.ts";
 import type { TrainOn } from "../../data/segments.ts";
@@ -15,7 +17,10 @@ export function datasetContent(context: Pick<Context, "folder" | "hub">, dataset
   if ("mix" in dataset) return dataset.mix.map((one) => datasetContent(context, one));
   if (!("path" in dataset)) return dataset;
   const { path, limit, ...reading } = dataset;
-  const content = filesContent(context, path);
+  const here = [path].flat().filter((one) => context.hub.get(one) === undefined); // what comes from the hub may not be here yet
+  const { decisions } = decisionsInput(decisionsAbout(here));
+  const files = filesContent(context, path);
+  const content = decisions === undefined ? files : [files, { decisions }];
   const given = Object.values(reading).some((value) => value !== undefined);
   return limit === undefined && !given
     ? content

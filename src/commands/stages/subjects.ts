@@ -1,6 +1,6 @@
 /** @file The models that a recipe makes or names, as what can be measured. */
 
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { componentOf, create, oneOf } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
@@ -118,7 +118,13 @@ export function others(context: Pick<Context, "folder" | "hub">, wanted: readonl
     : {};
 }
 
-const bytesAt = (path: string | undefined) => (path && existsSync(path) ? statSync(path).size : 0);
+/** Of a file, or of the weights in a folder. */
+function bytesAt(path: string | undefined): number {
+  if (!path || !existsSync(path)) return 0;
+  if (!statSync(path).isDirectory()) return statSync(path).size;
+  const weights = readdirSync(path).filter((name) => name.endsWith(".safetensors"));
+  return weights.reduce((sum, name) => sum + statSync(join(path, name)).size, 0);
+}
 
 function named(subjects: readonly Subject[], name: string): Subject {
   const found = subjects.find((subject) => subject.name === name);

@@ -92,7 +92,7 @@ const unknown = (folder: string, split: string, splits: readonly string[]) =>
 /** The files of rows in a folder and below it, all of one kind. */
 function filesIn(path: string): string[] {
   const files = readdirSync(path, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && !/\/[._]/.test(`${entry.parentPath.slice(path.length)}/${entry.name}`))
+    .filter((entry) => entry.isFile() && !NO_ROWS_BELOW.test(`${entry.parentPath.slice(path.length)}/${entry.name}`))
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((file) => kindOf(file) && !NOT_ROWS.test(basename(file)))
     .sort();
@@ -107,6 +107,9 @@ function filesIn(path: string): string[] {
     );
   return files;
 }
+
+/** What is hidden, and what people decided about files beside it. */
+const NO_ROWS_BELOW = /\/[._]|\.decisions\//;
 
 /** Files that lie beside rows. */
 const NOT_ROWS = /^(?:dataset_infos?\.json|requirements\.txt|LICENSE.*|cache-.*\.arrow)$/;

@@ -1,5 +1,6 @@
 /** @file A question and its answer, under the names that datasets have for them. */
 
+import { reasoningOf } from "../think.ts";
 import { isEmpty, parsedText, RowFault, textOf } from "../values.ts";
 import { type Columns, conversation, given, type Shape, thought } from "./shape.ts";
 
@@ -54,9 +55,13 @@ function pair(
     const reasoning = REASONING.filter((name) => !isEmpty(columns[name]));
     if (reasoning.length > 1) throw new RowFault(`has its reasoning twice, as ${reasoning.join(" and ")}`);
     const thinks = reasoning[0] === undefined ? undefined : given(columns, reasoning[0]);
+    const text = textOf(columns[answer], answer);
+    const own = thinks === undefined ? null : reasoningOf(text); // as traces have it, in both places
+    if (own !== null && own !== thinks!.trim())
+      throw new RowFault(`has one reasoning as ${reasoning[0]} and another one in its ${answer}`);
     return {
       prompt: textOf(columns[question], question),
-      completion: thought(thinks) + textOf(columns[answer], answer),
+      completion: own === null ? thought(thinks) + text : text,
       ...(system === undefined ? {} : { system }),
     };
   };

@@ -1,6 +1,6 @@
 """Numbers of evaluations from published formulas and from scipy.
 
-Writes test/reference/statistics.json:
+Writes test/reference/evaluation_statistics.json:
 
 - pass_at_k: the unbiased estimator of Chen et al. (2021), eq. 1, from binomial coefficients as exact fractions;
 - wilson: scipy.stats.binomtest(...).proportion_ci(method="wilson");
@@ -10,7 +10,7 @@ Writes test/reference/statistics.json:
 - best_of: how often the best by score of n answers drawn from some is right, over all subsets, ties broken by chance.
 
     python -m venv .venv && .venv/bin/pip install numpy scipy
-    .venv/bin/python test/reference/statistics.py
+    .venv/bin/python test/reference/evaluation_statistics.py
 """
 
 import itertools
