@@ -7,6 +7,7 @@ import { startsWith, tokensBehind } from "./behind.ts";
 import { lintCompletion, lintSegment, requireTokens } from "./lint.ts";
 import { writable } from "./rendered.ts";
 import type { TrainingRow } from "./rows.ts";
+import { thought } from "./shapes/shape.ts";
 import { completionOf } from "./spoken.ts";
 import { continuation } from "./think.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -96,7 +97,8 @@ function* bare(row: Conversation | Pair, tokenizer: Tokenizer): Generator<Learne
     throw new RowFault(
       'has a column "system", and the student no chat template that says it. Put it into the prompt, or give a chat_template',
     );
-  yield { ...row, stop: tokenizer.eos };
+  const { prompt, completion, reasoning } = row;
+  yield { prompt, completion: thought(reasoning) + completion, stop: tokenizer.eos };
 }
 
 /** Each turn of the assistant, with the text that it continues; a pair is a conversation of one. */
@@ -124,12 +126,16 @@ type Pair = Extract<TrainingRow, { prompt: string }>;
 /** A pair as a conversation of one question and its answer. */
 export function asConversation(row: Conversation | Pair): Conversation {
   if ("messages" in row) return row;
-  const { prompt, completion, system } = row;
+  const { prompt, completion, system, reasoning } = row;
   return {
     messages: [
       ...(system === undefined ? [] : [{ role: "system", content: system }]),
       { role: "user", content: prompt },
-      { role: "assistant", content: completion },
+      {
+        role: "assistant",
+        content: completion,
+        ...(reasoning === undefined ? {} : { reasoning_content: reasoning }),
+      },
     ],
   };
 }

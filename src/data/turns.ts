@@ -1,5 +1,6 @@
 /** @file Turns of a conversation, from whichever keys people write them with. A key that means something is read or refused. */
 
+import { DistillError } from "../core/errors.ts";
 import { parseJson } from "./python-json.ts";
 import { isEmpty, isRecord, parsedText, RowFault, textOf } from "./values.ts";
 
@@ -27,7 +28,13 @@ export type Turn = {
 };
 
 /** A turn, and whether it is trained on where its key says so. */
-export type ReadTurn = { turn: Turn; learn: boolean | undefined; unread: readonly string[] };
+export type ReadTurn = {
+  turn: Turn;
+  learn: boolean | undefined;
+  unread: readonly string[];
+  /** Whether all that it does is to call, as its role says. */
+  calls?: boolean;
+};
 
 /** The keys of a turn's role and text, where they have other names. */
 export type TurnKeys = { role?: string | undefined; content?: string | undefined };
@@ -36,9 +43,12 @@ export type TurnKeys = { role?: string | undefined; content?: string | undefined
 export type Roles = Readonly<Record<string, string>>;
 
 const ROLES = ["system", "developer", "user", "assistant", "tool"];
+const KNOWN = [...ROLES, "ipython"];
 const SHAREGPT: Roles = { human: "user", gpt: "assistant", chatgpt: "assistant", function_response: "tool" };
-const TOOLS: Roles = { observation: "tool", function: "tool", ipython: "ipython" };
+const TOOLS: Roles = { observation: "tool", function: "tool", tool_response: "tool", ipython: "ipython" };
 const CALL = "function_call";
+/** Roles of an assistant who calls, in JSON that is all of what is said. */
+const CALLERS = [CALL, "tool_call"];
 
 const REASONING = ["reasoning_content", "reasoning", "thinking"];
 /** Whether a turn is trained on, as several programs call it; `masked` is the other way round. */
@@ -59,8 +69,30 @@ const REFUSED = [
   "label",
 ];
 
+/** The turns of a list. Calls that stand one after the other, each as a turn, are of one turn. */
+export function readTurns(list: readonly unknown[], roles: Roles, keys: TurnKeys): ReadTurn[] {
+  const unknown = Object.entries(roles).find(([named, role]) => role !== named && !KNOWN.includes(role));
+  if (unknown)
+    throw new DistillError(
+      `dataset.roles says that ${unknown[0]} is "${unknown[1]}", which no row is read for. Expected one of: ${KNOWN.join(", ")}; a role that the chat template alone knows is named by itself, { ${unknown[0]}: ${unknown[0]} }.`,
+    );
+  const turns: ReadTurn[] = [];
+  for (const [i, value] of list.entries()) {
+    const read = readTurn(value, i + 1, roles, keys);
+    const before = turns.at(-1);
+    if (before && read.calls && before.calls && read.learn === before.learn)
+      turns[turns.length - 1] = {
+        ...before,
+        turn: { ...before.turn, tool_calls: [...before.turn.tool_calls!, ...read.turn.tool_calls!] },
+        unread: [...before.unread, ...read.unread],
+      };
+    else turns.push(read);
+  }
+  return turns;
+}
+
 /** A turn from what a row has; what is wrong with it is said with its number. */
-export function readTurn(value: unknown, number: number, roles: Roles, keys: TurnKeys): ReadTurn {
+function readTurn(value: unknown, number: number, roles: Roles, keys: TurnKeys): ReadTurn {
   try {
     return turnOf(value, number, roles, keys);
   } catch (error) {
@@ -95,12 +127,14 @@ function turnOf(value: unknown, number: number, roles: Roles, keys: TurnKeys): R
     (name) => name !== speaker && name !== said && !READ.includes(name) && !isEmpty(given[name]),
   );
   const reasoning = REASONING.filter((name) => !isEmpty(given[name]));
-  if (reasoning.length > 1) refuse(`has its reasoning twice, as ${reasoning.join(" and ")}`);
+  if (reasoning.length > 1) refuse(`has its reasoning twice, as ${reasoning.join(" and ")}. Leave out one of them`);
   const text = said === undefined ? null : contentOf(given[said], refuse);
 
-  if (role === undefined && named === CALL && roles[CALL] === undefined) {
-    const calls = [toolCall(parsedText(text?.text ?? ""), refuse)];
-    return { turn: { role: "assistant", content: null, tool_calls: calls }, learn, unread };
+  if (role === undefined && CALLERS.includes(named)) {
+    const said = parsedText(text?.text ?? "");
+    const tool_calls = (Array.isArray(said) ? said : [said]).map((call) => toolCall(call, refuse));
+    if (tool_calls.length === 0) refuse("calls nothing: its list of calls is empty. Leave such turns out");
+    return { turn: { role: "assistant", content: null, tool_calls }, learn, unread, calls: true };
   }
   const known = role ?? TOOLS[named];
   if (known === undefined)
@@ -113,10 +147,16 @@ function turnOf(value: unknown, number: number, roles: Roles, keys: TurnKeys): R
     );
   const tool_calls = callsOf(given, refuse);
   if (tool_calls.length > 0 && known !== "assistant")
-    refuse(`of the role ${known} calls tools, which only the assistant does`);
-  if ((text?.text ?? null) === null && tool_calls.length === 0) refuse("has no content");
+    refuse(`of the role ${known} calls tools, which only the assistant does. Give them to the assistant's turn`);
+  if ((text?.text ?? null) === null && tool_calls.length === 0)
+    refuse(
+      known === "assistant"
+        ? "has no content. Expected a text, or tool_calls; leave such turns out"
+        : "has no content. Expected a text; leave such turns out",
+    );
   const thought = reasoning[0] === undefined ? text?.thought : textOf(given[reasoning[0]], reasoning[0]);
-  if (thought && known !== "assistant") refuse(`of the role ${known} has reasoning, which only the assistant does`);
+  if (thought && known !== "assistant")
+    refuse(`of the role ${known} has reasoning, which only the assistant does. Give it to the assistant's turn`);
   const own = (name: "name" | "tool_call_id") => (isEmpty(given[name]) ? {} : { [name]: textOf(given[name], name) });
   return {
     turn: {
@@ -147,10 +187,17 @@ function contentOf(content: unknown, refuse: Refuse): { text: string | null; tho
     if (typeof part === "string") texts.push(textOf(part, "content"));
     else if (/^(input_|output_)?text$/.test(type)) texts.push(textOf(part.text, "text"));
     else if (type === "thinking" || type === "reasoning") thoughts.push(textOf(part.thinking ?? part.text, type));
-    else refuse(`has a part of type "${type}". Expected parts of type text`);
+    else refuse(`has a part of type "${type}". ${PARTS[type] ?? "Expected parts of type text; leave such rows out"}`);
   }
   return { text: texts.join(""), ...(thoughts.length > 0 ? { thought: thoughts.join("") } : {}) };
 }
+
+/** Where else what a part says is read. */
+const PARTS: Record<string, string> = {
+  tool_use: "Expected it as one of tool_calls, { function: { name, arguments } }",
+  tool_call: "Expected it as one of tool_calls, { function: { name, arguments } }",
+  tool_result: "Expected it as a turn of its own, of the role tool",
+};
 
 function learnOf(given: Record<string, unknown>, refuse: Refuse): boolean | undefined {
   const said = new Set<boolean>();
@@ -161,7 +208,7 @@ function learnOf(given: Record<string, unknown>, refuse: Refuse): boolean | unde
       refuse(`has ${name} ${brief(value)}. Expected 0 or 1: a turn is trained on or not`);
     said.add(Boolean(value) !== (name === "masked"));
   }
-  if (said.size > 1) refuse(`says both that it is trained on and that it is not`);
+  if (said.size > 1) refuse("says both that it is trained on and that it is not. Leave out one of them");
   return [...said][0];
 }
 
@@ -200,7 +247,7 @@ function toolCall(call: unknown, refuse: Refuse): ToolCall {
     refuse(`calls ${inner.name} with the key "${other}", which is not read. Expected name and arguments`);
   const places = [inner, ...(inner === call ? [] : [call])];
   const all = places.flatMap((place) => ARGUMENTS.flatMap((name) => (isEmpty(place[name]) ? [] : [place[name]])));
-  if (all.length > 1) refuse(`calls ${inner.name} with arguments under two names`);
+  if (all.length > 1) refuse(`calls ${inner.name} with arguments under two names. Leave out one of them`);
   const given = all[0] ?? {};
   const text = typeof given === "string" ? argumentsIn(given) : given;
   if (!isRecord(text)) refuse(`calls ${inner.name} with ${brief(given)}. Expected an object, or its JSON`);

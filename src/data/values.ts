@@ -32,15 +32,38 @@ export const isEmpty = (value: unknown): boolean =>
  */
 export function textOf(value: unknown, name: string): string {
   if (typeof value === "bigint" || Number.isSafeInteger(value)) return String(value);
-  if (typeof value !== "string") throw new RowFault(`has ${kind(value)} as its ${name}. Expected a text`);
-  if (!value.isWellFormed())
+  if (typeof value !== "string")
     throw new RowFault(
-      `has half of a surrogate pair (\\u${surrogate(value)}) in its ${name}, which is no character. Mend the text`,
+      `has ${kind(value)} as its ${name}. Expected a text${typeof value === "object" && value !== null ? ": write it as JSON in one, or leave such rows out" : ""}`,
     );
-  return value;
+  return wellFormed(value, name);
 }
 
-const kind = (value: unknown): string =>
+/** A text that is made of whole characters. */
+export function wellFormed(text: string, name: string): string {
+  if (!text.isWellFormed())
+    throw new RowFault(
+      `has half of a surrogate pair (\\u${surrogate(text)}) in its ${name}, which is no character. Mend the text`,
+    );
+  return text;
+}
+
+/** A value as the list that it is, or as that which it says in JSON; `what` names it, and `of` what is in it. */
+export function listIn(value: unknown, what: string, of: string): readonly unknown[] {
+  const list = parsedText(value);
+  if (Array.isArray(list)) return list;
+  const found = typeof list === "string" ? `the text ${JSON.stringify(list.slice(0, 40))}` : kind(list);
+  const cure =
+    typeof list === "string" && PYTHON.test(list)
+      ? ", which is Python's way to print one and not JSON. Write it with json.dumps"
+      : `. Expected a list of ${of}, or its JSON`;
+  throw new RowFault(`has ${what} that are no list but ${found}${cure}`);
+}
+
+/** How Python prints a list or an object. */
+const PYTHON = /^\s*[[{]\s*[[{]?\s*'/;
+
+export const kind = (value: unknown): string =>
   value === null || value === undefined
     ? "null"
     : typeof value === "object"
