@@ -8,7 +8,7 @@ import { ABOUT, type Columns, SAYING } from "./shapes/beside.ts";
 import * as shapes from "./shapes/index.ts";
 import type { Reading, ReadRow, Shape, TrainingRow } from "./shapes/shape.ts";
 import { TRACE_COLUMNS } from "./traces.ts";
-import { isEmpty, isRecord, located, RowFault } from "./values.ts";
+import { isEmpty, isRecord, located, RowFault, rowsUnder, under } from "./values.ts";
 
 export type { TrainingRow };
 
@@ -88,7 +88,7 @@ const OPTIONAL = new Set(
     .filter((name) => Object.values<Shape>(shapes).every(({ needs }) => !needs.includes(name))),
 );
 
-const KINDS = ["conversation", "pair", "tokens", "text"];
+const KINDS = ["trace", "conversation", "pair", "tokens", "text"];
 const TURN_KEYS = ["role", "content"];
 
 /** How a value becomes a row; throws a RowFault where it does not. */
@@ -97,7 +97,7 @@ function reader(
   { columns = {}, roles = {} }: ReadOptions,
 ): { read(value: unknown): ReadRow; unseen(): string | undefined } {
   const all = Object.values<Shape>(shapes);
-  const kinds = prefer === "messages" ? KINDS : ["pair", ...KINDS];
+  const kinds = prefer === "messages" ? KINDS : ["trace", "pair", ...KINDS];
   const ordered = [...all].sort(
     (a, b) => kinds.indexOf(a.kind) - kinds.indexOf(b.kind) || (a.rank ?? 0) - (b.rank ?? 0),
   );
@@ -107,7 +107,7 @@ function reader(
       throw new DistillError(
         `dataset.columns names "${name}", which no row is read for. Expected one of: ${[...known, ...TURN_KEYS].join(", ")}.`,
       );
-  const reading: Reading = { roles, turn: { role: columns.role, content: columns.content } };
+  const reading: Reading = { roles, prefer, turn: { role: columns.role, content: columns.content } };
   const renamed = Object.entries(columns).filter(([name]) => !TURN_KEYS.includes(name));
   const seen = new Set<string>();
   const unseen = () => renamed.find(([ours, name]) => OPTIONAL.has(ours) && !seen.has(name))?.[1];
@@ -138,6 +138,10 @@ function reader(
       const almost = ordered.find(({ needs }) => needs.every((name) => name in row));
       const absent = almost?.needs.find((name) => row[name] === null || row[name] === undefined);
       if (absent) throw new RowFault(`has null as its ${absent}. Expected a text`);
+      const key = rowsUnder(value);
+      const rows = key === undefined ? [] : (value[key] as Columns[]);
+      if (ordered.some(({ needs }) => needs.every((name) => name in (rows[0] ?? {}))))
+        throw new RowFault(`has ${Object.keys(value).join(", ")}, and ${under(key!)}`);
       const question =
         !isEmpty(row.prompt) && Object.keys(value).every((name) => ["id", "prompt", "answer"].includes(name));
       throw new RowFault(

@@ -12,7 +12,7 @@ import { completionOf } from "./spoken.ts";
 import { continuation } from "./think.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import type { Turn } from "./turns.ts";
-import { located, RowFault } from "./values.ts";
+import { located, RowFault, wellFormed } from "./values.ts";
 
 export const TRAIN_ON = ["completions", "last", "all"] as const;
 /** What of a row is learned: every turn of the assistant, the last one, or the whole text. */
@@ -65,6 +65,7 @@ function segmentsOf(row: TrainingRow, tokenizer: Tokenizer, where: string, train
   const notes: Notes = { unasked: false };
   const parts = tokenizer.template === undefined ? bare(row, tokenizer) : turns(row, tokenizer, trainOn, notes);
   for (const { prompt, completion, stop } of parts) {
+    for (const text of [prompt, completion]) wellFormed(text, "text");
     lintCompletion(prompt, completion, where);
     const ids = tokenizer.encode(prompt);
     const before = withBos(ids, tokenizer);
@@ -106,7 +107,7 @@ function* turns(row: Conversation | Pair, tokenizer: Tokenizer, trainOn: TrainOn
   if ("prompt" in row) requireUnrendered(row.prompt, tokenizer);
   const { messages, learn, tools } = asConversation(row);
   requireOneBeginning(messages, tokenizer);
-  const written = writable(messages, tools, tokenizer);
+  const written = writable(unended(messages, tokenizer), tools, tokenizer);
   const last = written.findLastIndex(({ role }) => role === "assistant");
   for (const [i, turn] of written.entries())
     if (turn.role === "assistant" && learn?.[i] !== false && (trainOn !== "last" || i === last)) {
@@ -148,7 +149,7 @@ function whole(row: Conversation | Pair, tokenizer: Tokenizer): string {
   }
   const { messages, tools } = asConversation(row);
   requireOneBeginning(messages, tokenizer);
-  return tokenizer.render(writable(messages, tools, tokenizer), { generate: false, tools });
+  return tokenizer.render(writable(unended(messages, tokenizer), tools, tokenizer), { generate: false, tools });
 }
 
 /** A prompt that was rendered before would be rendered twice. */
@@ -171,9 +172,20 @@ function requireOneBeginning(messages: readonly Turn[], { bos, written }: Tokeni
     throw new RowFault(`turn ${turn + 1} holds "${written.bos}", the token that begins a text. Leave it out`);
 }
 
+/** Turns without the stop token that some bring along, which the template writes behind what an assistant says. */
+function unended(messages: readonly Turn[], { stops, token }: Tokenizer): Turn[] {
+  return messages.map((turn) => {
+    if (turn.role !== "assistant" || turn.content === null) return turn;
+    const said = turn.content.trimEnd();
+    const stop = stops.map(token).find((stop) => stop !== "" && said.endsWith(stop));
+    return stop === undefined ? turn : { ...turn, content: said.slice(0, -stop.length) };
+  });
+}
+
 /** A text from its beginning to a stop token. */
 function wholeText(text: string, tokenizer: Tokenizer): Segment {
-  if (text === "") throw new RowFault("has nothing to learn: its text is empty");
+  if (text === "") throw new RowFault("has nothing to learn: its text is empty. Leave such rows out");
+  wellFormed(text, "text");
   const tokens = stopped(withBos(tokenizer.encode(text), tokenizer), tokenizer.endOfTurn, tokenizer);
   return { tokens, supervised: tokens.map((_, i) => i > 0) };
 }

@@ -176,7 +176,10 @@ function templateOf(
 export const eosTokenId = ({ stops }: Tokenizer): number | readonly number[] =>
   stops.length === 1 ? stops[0]! : stops;
 
-/** The first special token that the template writes behind what the assistant said. */
+/**
+ * The first special token that the template writes behind what the assistant said, or, where several stand there, `eos` if it
+ * is one of them: <|END_RESPONSE|><|END_OF_TURN_TOKEN|>.
+ */
 function endOfTurnOf({ render, encode, special, bos, eos }: Tokenizer): number {
   const said = "something else";
   const turns = [
@@ -186,7 +189,11 @@ function endOfTurnOf({ render, encode, special, bos, eos }: Tokenizer): number {
   const text = render(turns, { generate: false });
   const at = text.lastIndexOf(said);
   const behind = at < 0 ? [] : encode(text.slice(at + said.length));
-  return behind.find((id) => special(id) && id !== bos) ?? eos;
+  const ends = (id: number) => special(id) && id !== bos;
+  const first = behind.findIndex(ends);
+  if (first < 0) return eos;
+  const other = behind.findIndex((id, i) => i > first && !ends(id));
+  return behind.slice(first, other < 0 ? undefined : other).includes(eos) ? eos : behind[first]!;
 }
 
 function sizeOf(implementation: Implementation): number {

@@ -1,21 +1,8 @@
 /** @file Turns of a conversation, from whichever keys people write them with. A key that means something is read or refused. */
 
 import { DistillError } from "../core/errors.ts";
-import { parseJson } from "./python-json.ts";
-import { isEmpty, isRecord, parsedText, RowFault, textOf } from "./values.ts";
-
-/** What an assistant asks to be called. */
-export type ToolCall = {
-  type: "function";
-  id?: string;
-  function: {
-    name: string;
-    /** An object. */
-    arguments: unknown;
-    /** The JSON that it was given as, where it was. */
-    text?: string;
-  };
-};
+import { callOf, callsIn, type Refuse, type ToolCall } from "./calls.ts";
+import { brief, isEmpty, isRecord, parsedText, RowFault, textOf } from "./values.ts";
 
 /** A turn as templates read it. */
 export type Turn = {
@@ -132,7 +119,7 @@ function turnOf(value: unknown, number: number, roles: Roles, keys: TurnKeys): R
 
   if (role === undefined && CALLERS.includes(named)) {
     const said = parsedText(text?.text ?? "");
-    const tool_calls = (Array.isArray(said) ? said : [said]).map((call) => toolCall(call, refuse));
+    const tool_calls = (Array.isArray(said) ? said : [said]).map((call) => callOf(call, refuse));
     if (tool_calls.length === 0) refuse("calls nothing: its list of calls is empty. Leave such turns out");
     return { turn: { role: "assistant", content: null, tool_calls }, learn, unread, calls: true };
   }
@@ -145,7 +132,7 @@ function turnOf(value: unknown, number: number, roles: Roles, keys: TurnKeys): R
     refuse(
       `of the role ${known} is to be trained on. Only turns of the assistant are; trainer.train_on: all trains on everything`,
     );
-  const tool_calls = callsOf(given, refuse);
+  const tool_calls = callsIn(given.tool_calls, given[CALL], refuse);
   if (tool_calls.length > 0 && known !== "assistant")
     refuse(`of the role ${known} calls tools, which only the assistant does. Give them to the assistant's turn`);
   if ((text?.text ?? null) === null && tool_calls.length === 0)
@@ -171,10 +158,6 @@ function turnOf(value: unknown, number: number, roles: Roles, keys: TurnKeys): R
     unread,
   };
 }
-
-type Refuse = (why: string) => never;
-
-const brief = (value: unknown): string => (JSON.stringify(value) ?? "nothing").slice(0, 40);
 
 /** Text, or parts of which all are text or reasoning. */
 function contentOf(content: unknown, refuse: Refuse): { text: string | null; thought?: string } {
@@ -210,54 +193,4 @@ function learnOf(given: Record<string, unknown>, refuse: Refuse): boolean | unde
   }
   if (said.size > 1) refuse("says both that it is trained on and that it is not. Leave out one of them");
   return [...said][0];
-}
-
-function callsOf(given: Record<string, unknown>, refuse: Refuse): ToolCall[] {
-  const calls = parsedText(given.tool_calls);
-  const single = parsedText(given[CALL]);
-  if (isEmpty(calls)) return isEmpty(single) ? [] : [toolCall(single, refuse)];
-  if (!Array.isArray(calls)) return refuse(`has tool_calls ${brief(calls)}. Expected a list`);
-  return calls.map((call) => toolCall(parsedText(call), refuse));
-}
-
-/** Arguments that are JSON; what is none is refused where it is read. */
-function argumentsIn(text: string): unknown {
-  if (text.trim() === "") return {};
-  try {
-    return parseJson(text);
-  } catch {
-    return text;
-  }
-}
-
-/** What arguments are called. */
-const ARGUMENTS = ["arguments", "parameters", "args", "kwargs", "input"];
-/** What else a call may have. */
-const OF_CALLS = ["id", "type", "function", "name", "index", ...ARGUMENTS];
-
-/** { function: { name, arguments } }, or the inner object alone; arguments as an object or as its JSON. */
-function toolCall(call: unknown, refuse: Refuse): ToolCall {
-  const inner = isRecord(call) ? (parsedText(call.function) ?? call) : call;
-  if (!isRecord(call) || !isRecord(inner) || typeof inner.name !== "string" || inner.name === "")
-    return refuse(`calls ${brief(call)}. Expected { function: { name, arguments } }`);
-  if (!isEmpty(call.type) && !["function", "tool_call", "tool_use"].includes(call.type as string))
-    refuse(`calls a tool of type ${brief(call.type)}. Expected "function"`);
-  const other = [...Object.keys(call), ...Object.keys(inner)].find((key) => !OF_CALLS.includes(key));
-  if (other !== undefined)
-    refuse(`calls ${inner.name} with the key "${other}", which is not read. Expected name and arguments`);
-  const places = [inner, ...(inner === call ? [] : [call])];
-  const all = places.flatMap((place) => ARGUMENTS.flatMap((name) => (isEmpty(place[name]) ? [] : [place[name]])));
-  if (all.length > 1) refuse(`calls ${inner.name} with arguments under two names. Leave out one of them`);
-  const given = all[0] ?? {};
-  const text = typeof given === "string" ? argumentsIn(given) : given;
-  if (!isRecord(text)) refuse(`calls ${inner.name} with ${brief(given)}. Expected an object, or its JSON`);
-  return {
-    type: "function",
-    ...(typeof call.id === "string" ? { id: call.id } : {}),
-    function: {
-      name: inner.name,
-      arguments: text,
-      ...(typeof given === "string" && given.trim() ? { text: given } : {}),
-    },
-  };
 }

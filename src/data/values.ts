@@ -22,6 +22,9 @@ export function parsedText(value: unknown): unknown {
   }
 }
 
+/** A value as its JSON begins. */
+export const brief = (value: unknown): string => (JSON.stringify(value) ?? "nothing").slice(0, 40);
+
 /** Whether a column holds nothing. */
 export const isEmpty = (value: unknown): boolean =>
   value === undefined || value === null || value === "" || (Array.isArray(value) && value.length === 0);
@@ -46,6 +49,17 @@ export function wellFormed(text: string, name: string): string {
       `has half of a surrogate pair (\\u${surrogate(text)}) in its ${name}, which is no character. Mend the text`,
     );
   return text;
+}
+
+/** A value of JSON whose texts, and the names of whose keys, are made of whole characters. */
+export function wellFormedIn<Value>(value: Value, name: string): Value {
+  if (typeof value === "string") wellFormed(value, name);
+  else if (typeof value === "object" && value !== null)
+    for (const [key, inner] of Object.entries(value)) {
+      wellFormed(key, name);
+      wellFormedIn(inner, name);
+    }
+  return value;
 }
 
 /** A value as the list that it is, or as that which it says in JSON; `what` names it, and `of` what is in it. */
@@ -76,3 +90,11 @@ function surrogate(text: string): string {
   for (const character of text) if (!character.isWellFormed()) return character.charCodeAt(0).toString(16);
   return "";
 }
+
+/** The key of an object under which there are objects, as where a file of rows is one object. */
+export const rowsUnder = (value: Record<string, unknown>): string | undefined =>
+  Object.keys(value).find((key) => Array.isArray(value[key]) && isRecord((value[key] as unknown[])[0]));
+
+/** What is said of such rows. */
+export const under = (key: string): string =>
+  `rows under "${key}". Give those alone, as an array or one a line, as jq '.${key}' writes them`;

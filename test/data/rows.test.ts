@@ -90,7 +90,7 @@ const READ: Record<string, [row: unknown, becomes: TrainingRow]> = {
   ],
   "reasoning beside a completion": [
     { ...pair, reasoning: "It is 2·2." },
-    { prompt: "Is 4 even?", completion: "<think>\nIt is 2·2.\n</think>\n\nYes." },
+    { ...pair, reasoning: "It is 2·2." },
   ],
   "a text": [{ text: "Four is even." }, { text: "Four is even." }],
   "tokens with labels": [
@@ -273,9 +273,9 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
   ],
   "a picture": [
     { messages: [{ role: "user", content: [{ type: "image_url", image_url: "x" }] }, said("b")] },
-    /^turn 1 has a part of type "image_url"\. Expected parts of type text\.$/,
+    /^turn 1 has a part of type "image_url"\. Expected parts of type text; leave such rows out\.$/,
   ],
-  "a column of pictures": [{ ...pair, images: ["a.png"] }, /^has a column "images": only text is trained on\.$/],
+  "a column of pictures": [{ ...pair, images: ["a.png"] }, /^has a column "images": only text is trained on\. Leave such rows out\.$/],
   "a pair of preferences": [
     { prompt: "a", chosen: "b", rejected: "c" },
     /^has a column "chosen": answers that are better or worse/,
@@ -292,7 +292,7 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
   "a turn that says both": [{ messages: [user("a"), said("b", { weight: 1, train: false })] }, /^turn 2 says both/],
   "a content that is an object": [
     { messages: [user("a"), { role: "tool", content: { n: 1 } }, said("b")] },
-    /^turn 2 has an object as its content\. Expected a text\.$/,
+    /^turn 2 has an object as its content\. Expected a text: write it as JSON in one, or leave such rows out\.$/,
   ],
   "a call with a key that is not read": [
     { messages: [user("a"), said("b", { tool_calls: [{ name: "f", argument: { n: 1 } }] })] },
@@ -300,7 +300,7 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
   ],
   "a call with arguments twice": [
     { messages: [user("a"), said("b", { tool_calls: [{ name: "f", args: { n: 1 }, arguments: { n: 2 } }] })] },
-    /^turn 2 calls f with arguments under two names\.$/,
+    /^turn 2 calls f with arguments under two names\. Leave out one of them\.$/,
   ],
   "a row that was rejected": [{ ...pair, accepted: false }, /^was not accepted \(its column accepted is false\)/],
   "an answer that is called bad": [
@@ -324,13 +324,13 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
     { prompt: "a", output: "b" },
     /^has prompt, output\. Expected columns .* leads to them\.$/,
   ],
-  "no content": [{ messages: [user("a"), { role: "assistant", content: null }] }, /^turn 2 has no content\.$/],
+  "no content": [{ messages: [user("a"), { role: "assistant", content: null }] }, /^turn 2 has no content\. Expected a text, or tool_calls; leave such turns out\.$/],
   "a turn that is a text": [{ messages: ["a", "b"] }, /^turn 1 is "a"\. Expected an object with role and content/],
   "a turn without a role": [
     { messages: [{ text: "a" }] },
     /^turn 1 has text\. Expected role and content, or from and value/,
   ],
-  "no turns": [{ messages: [] }, /^has no turns in messages\.$/],
+  "no turns": [{ messages: [] }, /^has no turns in messages\. Expected what a user says and what is answered\.$/],
   "a call without a name": [
     { messages: [user("a"), said("b", { tool_calls: [{ id: "1" }] })] },
     /^turn 2 calls \{"id":"1"\}\. Expected/,

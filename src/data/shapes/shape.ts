@@ -2,7 +2,7 @@
 
 import type { ReadTurn, Roles, Turn, TurnKeys } from "../turns.ts";
 import { readTurns } from "../turns.ts";
-import { isEmpty, isRecord, listIn, parsedText, RowFault } from "../values.ts";
+import { isEmpty, isRecord, listIn, parsedText, RowFault, wellFormedIn } from "../values.ts";
 import { type Columns, SYSTEM, systemOf } from "./beside.ts";
 
 /** What is trained on. */
@@ -23,6 +23,8 @@ export type TrainingRow =
 /** How rows are read that do not say so themselves. */
 export type Reading = {
   roles: Roles;
+  /** What is trained on where a row has both: of a student that continues text, what was asked and answered as texts. */
+  prefer: "messages" | "prompt";
   /** The keys of a turn, where they have other names. */
   turn: TurnKeys;
 };
@@ -32,7 +34,7 @@ export type ReadRow = { row: TrainingRow; unread?: readonly string[] };
 
 export type Shape = {
   /** Which goes first of shapes that a row has both of: those of the same kind from the lowest on. */
-  kind: "conversation" | "pair" | "tokens" | "text";
+  kind: "trace" | "conversation" | "pair" | "tokens" | "text";
   rank?: number;
   /** The columns by which a row of this shape is known. */
   needs: readonly string[];
@@ -79,7 +81,7 @@ function toolsOf(columns: Columns): readonly unknown[] | undefined {
     const described = isRecord(one) ? (isRecord(one.function) ? one.function : one) : undefined;
     if (typeof described?.name !== "string")
       throw new RowFault("has a tool without a name. Expected { type: function, function: { name, parameters } }");
-    return one;
+    return wellFormedIn(one, `tool ${described.name}`);
   });
 }
 
