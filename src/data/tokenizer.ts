@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Tokenizer as Implementation } from "@huggingface/tokenizers";
 import { z } from "zod";
@@ -65,11 +66,19 @@ const Config = z.looseObject({
   chat_template: ConfiguredTemplate,
 });
 
+const Named = Config.pick({ bos_token: true, eos_token: true });
+
+/** The special tokens that a file names, where it is there and names some. */
+function namesIn(path: string): z.output<typeof Named> {
+  const read = existsSync(path) ? Named.safeParse(readJson(path, "The special tokens", UNTRUSTED_BYTES)) : undefined;
+  return read?.success ? read.data : {};
+}
+
 /** Files that belong to a tokenizer, and go along with a student. */
 export const TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", TEMPLATE_FILE];
 
-/** The tokenizer in a folder; `named` is what sentences about its chat template call it. */
-export function loadTokenizer(folder: string, named = folder, rendering: Rendering = {}): Tokenizer {
+/** The tokenizer in a folder; `called` is what sentences about its chat template call it. */
+export function loadTokenizer(folder: string, called = folder, rendering: Rendering = {}): Tokenizer {
   const path = join(folder, "tokenizer.json");
   const configPath = join(folder, "tokenizer_config.json");
   const refuse = (why: string): never => {
@@ -81,7 +90,13 @@ export function loadTokenizer(folder: string, named = folder, rendering: Renderi
     throw new DistillError(
       `${configPath}: ${parsed.error.issues[0]!.path.join(".")}: ${parsed.error.issues[0]!.message}.`,
     );
-  const config = parsed.data;
+  // where it was written before one file said it all
+  const named = namesIn(join(folder, "special_tokens_map.json"));
+  const config = {
+    ...parsed.data,
+    bos_token: parsed.data.bos_token ?? named.bos_token,
+    eos_token: parsed.data.eos_token ?? named.eos_token,
+  };
   let implementation: Implementation;
   try {
     // what it calls special tokens is asked for nowhere, and costs the square of their number
@@ -110,7 +125,9 @@ export function loadTokenizer(folder: string, named = folder, rendering: Renderi
   };
   const eos = id("eos_token", config.eos_token);
   if (eos === undefined)
-    throw new DistillError(`${configPath} names no eos_token; a student that is never taught to stop does not stop.`);
+    throw new DistillError(
+      `${configPath} names no eos_token; a student that is never taught to stop does not stop. Name the token that ends a text there.`,
+    );
   const source = templateOf(folder, config.chat_template, rendering);
   let template: ChatTemplate | undefined;
   const written = { bos: config.bos_token ?? "", eos: config.eos_token ?? "" };
@@ -151,9 +168,9 @@ export function loadTokenizer(folder: string, named = folder, rendering: Renderi
     render(messages, options) {
       if (!source)
         throw new DistillError(
-          `${named} has no chat template, and the dataset has messages. Give prompt and completion, or a template.`,
+          `${called} has no chat template, and the dataset has messages. Give prompt and completion, or a template.`,
         );
-      template ??= chatTemplate(source, `The chat template of ${named}`, written);
+      template ??= chatTemplate(source, `The chat template of ${called}`, written);
       return template(messages, options);
     },
   };

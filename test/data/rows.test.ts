@@ -275,7 +275,10 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
     { messages: [{ role: "user", content: [{ type: "image_url", image_url: "x" }] }, said("b")] },
     /^turn 1 has a part of type "image_url"\. Expected parts of type text; leave such rows out\.$/,
   ],
-  "a column of pictures": [{ ...pair, images: ["a.png"] }, /^has a column "images": only text is trained on\. Leave such rows out\.$/],
+  "a column of pictures": [
+    { ...pair, images: ["a.png"] },
+    /^has a column "images": only text is trained on\. Leave such rows out\.$/,
+  ],
   "a pair of preferences": [
     { prompt: "a", chosen: "b", rejected: "c" },
     /^has a column "chosen": answers that are better or worse/,
@@ -324,7 +327,10 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
     { prompt: "a", output: "b" },
     /^has prompt, output\. Expected columns .* leads to them\.$/,
   ],
-  "no content": [{ messages: [user("a"), { role: "assistant", content: null }] }, /^turn 2 has no content\. Expected a text, or tool_calls; leave such turns out\.$/],
+  "no content": [
+    { messages: [user("a"), { role: "assistant", content: null }] },
+    /^turn 2 has no content\. Expected a text, or tool_calls; leave such turns out\.$/,
+  ],
   "a turn that is a text": [{ messages: ["a", "b"] }, /^turn 1 is "a"\. Expected an object with role and content/],
   "a turn without a role": [
     { messages: [{ text: "a" }] },

@@ -46,7 +46,7 @@ const SAID: [overrides: string[], sentence: string][] = [
   ],
   [["trainer.learning_rate=-1"], "trainer.learning_rate: expected more than 0, found -1."],
   [["trainer.max_steps=1.5"], "trainer.max_steps: expected a whole number, found 1.5."],
-  [["trainer.packing=yes"], 'trainer.packing: expected true or false, found the text "yes".'],
+  [["trainer.packing=yes"], 'trainer.packing: expected true or false, found the text "yes"; write true.'],
   [
     ["trainer={max_steps: null}"],
     "trainer.max_steps: expected a number, found null; leave the key out for its default.",

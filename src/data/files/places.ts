@@ -47,8 +47,10 @@ const Splits = z.object({ splits: z.array(z.string()) });
 function inFolder(path: string): Place[] {
   if (isShards(path)) return [{ path, folder: true }];
   if (existsSync(join(path, DICT))) throw unnamed(path, splitsOfDict(path));
-  if (existsSync(join(path, "manifest.json")) && existsSync(join(path, "dataset")))
-    throw new DistillError(`${path} is the folder of a run. Give what it holds: ${join(path, "dataset")}.`);
+  if (existsSync(join(path, "manifest.json")))
+    throw new DistillError(
+      `${path} is the folder of a run${existsSync(join(path, "dataset")) ? `. Give what it holds: ${join(path, "dataset")}` : ", which holds no dataset. Give the rows that are meant"}.`,
+    );
   const files = splitFilesIn(path);
   const splits = [...new Set(files.map(({ split }) => split))];
   const named = splits.filter((split) => split !== undefined);

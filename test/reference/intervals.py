@@ -10,7 +10,7 @@ Writes test/reference/statistics.json:
 - best_of: how often the best by score of n answers drawn from some is right, over all subsets, ties broken by chance.
 
     python -m venv .venv && .venv/bin/pip install numpy scipy
-    .venv/bin/python test/reference/statistics.py
+    .venv/bin/python test/reference/intervals.py
 """
 
 import itertools
