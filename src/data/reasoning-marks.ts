@@ -48,14 +48,17 @@ function marksIn(render: Render): Marks | undefined {
     const between = behind.slice(0, Math.max(0, behind.indexOf(SAID)));
     // what stands before an answer without reasoning too is not the reasoning's
     const own = between.slice(0, between.length - sharedEnd(between, without.slice(0, without.lastIndexOf(SAID))));
-    const close = own.trim() === "" ? (FIRST_TAG.exec(between)?.[0] ?? between) : own;
-    if (begin <= at && close.trim() !== "") return { open: with_.slice(begin, at), close };
+    const always = own.trim() === ""; // it writes an empty block where there is no reasoning
+    const close = always ? (FIRST_TAG.exec(between)?.[0] ?? between) : own;
+    const open = always ? (LAST_TAG.exec(with_.slice(0, at))?.[0] ?? "") : with_.slice(begin, at);
+    if (begin <= at && close.trim() !== "") return { open, close };
   }
   return undefined;
 }
 
-/** Of a template that also writes an empty block: what ends it. */
+/** Of a template that also writes an empty block: what ends it, and what begins it. */
 const FIRST_TAG = /^\s*(?:<[^>]*>|\[[^\]]*\])/;
+const LAST_TAG = /(?:<[^<>]*>|\[[^[\]]*\])\s*$/;
 
 function written(render: Render, turns: readonly Turn[], tools: readonly unknown[] | undefined): string | undefined {
   try {
