@@ -217,7 +217,7 @@ test("options of rows and options of a student's own answers are not mixed up in
   const { code, err } = await distill("inspect", recipe, "--trainer.max_length=64");
   assert.equal(code, 1);
   assert.match(
-    stderr,
+    err,
     /unknown option '--trainer\.max_length=64'\n\(A key of a recipe is given without dashes, behind the recipe: /,
   );
 });
