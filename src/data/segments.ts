@@ -149,7 +149,18 @@ function whole(row: Conversation | Pair, tokenizer: Tokenizer): string {
   }
   const { messages, tools } = asConversation(row);
   requireOneBeginning(messages, tokenizer);
-  return tokenizer.render(writable(unended(messages, tokenizer), tools, tokenizer), { generate: false, tools });
+  const write = (turns: readonly Turn[]) =>
+    tokenizer.render(writable(unended(turns, tokenizer), tools, tokenizer), { generate: false, tools });
+  const last = messages.findLastIndex(({ role }) => role === "assistant");
+  const silent = messages.map(({ reasoning_content, ...turn }, i) =>
+    i === last || !reasoning_content ? turn : { ...turn, reasoning_content },
+  );
+  const text = write(messages);
+  if (messages[last]?.reasoning_content && text === write(silent))
+    throw new RowFault(
+      `turn ${last + 1} has reasoning, which the chat template does not write, and trainer.train_on: all learns what it writes. Leave the reasoning out, or set train_on: completions`,
+    );
+  return text;
 }
 
 /** A prompt that was rendered before would be rendered twice. */

@@ -36,7 +36,9 @@ export function completionOf(
     );
   }
   if (!tool_calls && said.trim() === "") return thought + said;
-  if (!reasoning || around(spoken, said.trim()).includes(reasoning.trim())) return spoken;
+  const end = tokenizer.token(tokenizer.endOfTurn);
+  const body = spoken.endsWith(end) ? spoken.slice(0, -end.length) : spoken;
+  if (!reasoning || around(body, said.trim()).includes(reasoning.trim())) return spoken;
   return thought + spoken.trimStart();
 }
 

@@ -128,7 +128,7 @@ export function loadTokenizer(folder: string, called = folder, rendering: Render
     throw new DistillError(
       `${configPath} names no eos_token; a student that is never taught to stop does not stop. Name the token that ends a text there.`,
     );
-  const source = templateOf(folder, config.chat_template, rendering);
+  const source = templateOf(folder, config.chat_template, rendering, otherTokens(config));
   let template: ChatTemplate | undefined;
   const written = { bos: config.bos_token ?? "", eos: config.eos_token ?? "" };
   let endOfTurn: number | undefined;
@@ -180,13 +180,28 @@ function templateOf(
   folder: string,
   configured: z.output<typeof ConfiguredTemplate>,
   { chat_template, chat_template_kwargs = {} }: Rendering,
+  tokens: Record<string, string>,
 ): string | undefined {
   const source = chat_template === undefined ? templateIn(folder, configured) : templateText(chat_template);
   if (source === undefined && Object.keys(chat_template_kwargs).length > 0)
     throw new DistillError(
       `chat_template_kwargs are for a chat template, and ${folder} has none. Leave them out, or give chat_template.`,
     );
-  return source && withVariables(source, chat_template_kwargs);
+  if (!source) return source;
+  // what transformers gives to a template beside its messages, where the template reads it
+  const named = Object.entries(tokens).filter(([name]) => new RegExp(`\\b${name}\\b`).test(source));
+  return withVariables(source, { ...Object.fromEntries(named), ...chat_template_kwargs });
+}
+
+/** The texts of a config's special tokens by their names, of those that begin and end texts none. */
+function otherTokens(config: Record<string, unknown>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(config).flatMap(([name, value]) => {
+      const text = token.safeParse(value);
+      const own = /^[a-z]\w*_token$/.test(name) && name !== "bos_token" && name !== "eos_token";
+      return own && text.success ? [[name, text.data]] : [];
+    }),
+  );
 }
 
 /** What ends a completion, as generation_config.json has it: one token, or a list. */

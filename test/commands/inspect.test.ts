@@ -214,6 +214,9 @@ test("options of rows and options of a student's own answers are not mixed up in
     assert.equal(code, 1);
     assert.match(err, sentence);
   }
+  const measured = await distill("plan", recipe, "--measure", "3");
+  assert.equal(measured.code, 1);
+  assert.match(measured.err, /--measure asks a teacher for answers, and shown has no sampling/);
   const { code, err } = await distill("inspect", recipe, "--trainer.max_length=64");
   assert.equal(code, 1);
   assert.match(

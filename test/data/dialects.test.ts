@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { dataOf } from "../../src/data/columns.ts";
+import { readPrompts } from "../../src/data/prompts.ts";
 import type { TrainingRow } from "../../src/data/rows.ts";
 import { tableOf } from "../../src/data/tables.ts";
 import { Utf8 } from "../../src/formats/apache-arrow.ts";
@@ -178,4 +179,12 @@ test("a column that is null is there, and says that its row lacks it", async () 
     const [, second] = await allRows(path);
     assert.match((second as { fault: string }).fault, / 2 has null as its completion\. Expected a text\.$/);
   }
+});
+
+test("a question whose system text or context would be left out is refused", async () => {
+  for (const name of ["system_prompt", "context", "history"])
+    await assert.rejects(
+      readPrompts({ path: write("asked.jsonl", `{"prompt": "a", "answer": "b", "${name}": "c"}\n`) }, "test"),
+      { name: "DistillError", message: new RegExp(`line 1 has a column "${name}", which is not read of questions`) },
+    );
 });
