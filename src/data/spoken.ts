@@ -23,12 +23,13 @@ export function completionOf(
 ): string {
   const turn = turns.at(-1)!;
   const { content, reasoning_content: reasoning, tool_calls } = turn;
-  const begun = begunBy(prompt, turns, tools, tokenizer.render);
+  const whole = tokenizer.render(turns, { generate: false, tools });
+  const begun = whole.startsWith(prompt) ? undefined : begunBy(prompt, turns, tools, tokenizer.render);
   if (begun) requireAgreed(begun, turn, turns.length, prompt, tokenizer);
   const said = content ?? "";
   const { open, close } = marksOf(tokenizer.render) ?? THINK;
   const thought = reasoning ? `${begun?.open ? "" : open}${reasoning.trim()}${close}` : "";
-  const spoken = behind(turns, tools, prompt, begun?.text ?? prefilledThink(prompt), tokenizer);
+  const spoken = behind(turn, whole, prompt, begun?.text ?? prefilledThink(prompt), tokenizer);
   if (spoken === undefined || !spoken.includes(said.trim())) {
     if (!tool_calls) return thought + said;
     throw new RowFault(
@@ -71,18 +72,16 @@ function around(text: string, part: string): string {
 
 /** What a template writes of the last turn behind a prompt, of which what it `begins` of the answer is part of the turn. */
 function behind(
-  turns: readonly Turn[],
-  tools: readonly unknown[] | undefined,
+  { content, tool_calls }: Turn,
+  whole: string,
   prompt: string,
   begins: string,
-  { render, endOfTurn, token }: Writer,
+  { endOfTurn, token }: Writer,
 ): string | undefined {
-  const whole = render(turns, { generate: false, tools });
   const base = prompt.slice(0, prompt.length - begins.length);
   if (!whole.startsWith(base)) return undefined;
   const written = whole.slice(base.length);
   const end = written.lastIndexOf(token(endOfTurn));
-  const { content, tool_calls } = turns.at(-1)!;
   const turn =
     end >= 0
       ? written.slice(0, end + token(endOfTurn).length)
