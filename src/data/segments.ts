@@ -52,7 +52,7 @@ function segmentsOf(row: TrainingRow, tokenizer: Tokenizer, where: string, train
     requireTokens(row, tokenizer, where);
     return [row];
   }
-  if ("text" in row) return [wholeText(row.text, tokenizer)];
+  if ("text" in row) return [wholeText(row.text, tokenizer.eos, tokenizer)];
   const segments: { tokens: number[]; supervised: boolean[]; split: boolean }[] = [];
   const add = (ids: readonly number[], supervised: boolean) => {
     const { tokens, supervised: mask } = segments.at(-1)!;
@@ -61,7 +61,7 @@ function segmentsOf(row: TrainingRow, tokenizer: Tokenizer, where: string, train
       mask.push(supervised);
     }
   };
-  if (trainOn === "all") return [wholeText(whole(row, tokenizer), tokenizer)];
+  if (trainOn === "all") return [wholeText(whole(row, tokenizer), tokenizer.endOfTurn, tokenizer)];
   const notes: Notes = { unasked: false };
   const parts = tokenizer.template === undefined ? bare(row, tokenizer) : turns(row, tokenizer, trainOn, notes);
   for (const { prompt, completion, stop } of parts) {
@@ -193,11 +193,11 @@ function unended(messages: readonly Turn[], { stops, token }: Tokenizer): Turn[]
   });
 }
 
-/** A text from its beginning to a stop token. */
-function wholeText(text: string, tokenizer: Tokenizer): Segment {
+/** A text from its beginning to a stop token: of a document the one that ends texts, of a conversation that of a turn. */
+function wholeText(text: string, stop: number, tokenizer: Tokenizer): Segment {
   if (text === "") throw new RowFault("has nothing to learn: its text is empty. Leave such rows out");
   wellFormed(text, "text");
-  const tokens = stopped(withBos(tokenizer.encode(text), tokenizer), tokenizer.endOfTurn, tokenizer);
+  const tokens = stopped(withBos(tokenizer.encode(text), tokenizer), stop, tokenizer);
   return { tokens, supervised: tokens.map((_, i) => i > 0) };
 }
 

@@ -347,3 +347,11 @@ test("reasoning that a template leaves out is not lost where all that it writes 
     /row 1, turn 2 has reasoning, which the chat template does not write/,
   );
 });
+
+test("a document ends with the token that ends texts, a conversation with that of a turn", () => {
+  const t = tokenizerOf("SmolLM2", {}, { eos_token: "<|endoftext|>" });
+  assert.notEqual(t.eos, t.endOfTurn);
+  assert.ok(marked({ text: "abc" }, t)[0]!.endsWith(`c${t.token(t.eos)}»`));
+  assert.ok(marked({ text: `abc${t.token(t.endOfTurn)}` }, t)[0]!.endsWith(`c${t.token(t.endOfTurn)}»`));
+  assert.ok(marked({ messages: [user("a"), said("b")] }, t, "all")[0]!.endsWith(`b${t.token(t.endOfTurn)}»`));
+});
