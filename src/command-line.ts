@@ -55,6 +55,13 @@ export async function commandLine(args: readonly string[], signal: AbortSignal):
   }
 }
 
+/** An error of the arguments, with what is to be done where a key of a recipe was given as an option. */
+const withCure = (text: string): string =>
+  text.replace(
+    /^error: unknown option '--.*$/m,
+    (line) => `${line}\n(A key of a recipe is given without dashes, behind the recipe: trainer.max_steps=3.)`,
+  );
+
 /** What a shell is told of a command. */
 const completed = (command: Command): CompletedCommand => ({
   name: command.name(),
@@ -67,6 +74,7 @@ function programOf(signal: AbortSignal): Command {
   const program = new Command("distill")
     .description("Knowledge distillation on ONNX Runtime and llama.cpp.")
     .version(ownPackage().version)
+    .configureOutput({ outputError: (text, write) => write(withCure(text)) })
     .exitOverride();
 
   for (const [verb, description] of Object.entries(VERBS)) {

@@ -120,7 +120,7 @@ const FENCED: Record<string, readonly string[]> = {
   tinyglobby: ["data"],
   fzstd: ["data", "formats"],
   "lz4-napi": ["formats"],
-  yaml: ["recipe"],
+  yaml: ["recipe", "data"],
   commander: ["command-line.ts"],
 };
 

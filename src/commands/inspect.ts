@@ -58,7 +58,17 @@ export async function inspect(
   }
   const { rows = options.data.html ? SHOWN_ON_PAGE : SHOWN, row, width, html, generation, step } = options.data;
   const read = readOneRecipe(recipePath, overrides, step);
-  if (!read.dataset && !read.sampling) return console.log(rolloutsShown(read.output!, generation).trimEnd());
+  const answers = !read.dataset && !read.sampling;
+  const foreign = (answers ? (["rows", "row", "width", "html"] as const) : (["generation"] as const)).find(
+    (name) => options.data[name] !== undefined,
+  );
+  if (foreign)
+    throw new DistillError(
+      answers
+        ? `--${foreign} is of rows of a dataset, and the trainer ${read.trainer.type} makes its examples from what the student writes. Give --generation, or no option.`
+        : `--${foreign} is of what a student writes for its own training, and the trainer ${read.trainer.type} learns from a dataset. Give --row or --rows.`,
+    );
+  if (answers) return console.log(rolloutsShown(read.output!, generation).trimEnd());
   const fetched = await fromHub(read, { weights: [], signal });
   if (!fetched) return;
   const { recipe } = fetched;

@@ -4,6 +4,7 @@ import { DistillError } from "../core/errors.ts";
 import { nearest, suggestion } from "../core/nearest.ts";
 import { wrapped } from "../core/wrapped.ts";
 import { everyKey, type Option, sectionAt } from "../recipe/options.ts";
+import { LEADS, NONE } from "../recipe/peers.ts";
 import { Recipe } from "../recipe/recipe.ts";
 import { type JsonSchema, recipeSchema, schemaFile } from "../recipe/schema.ts";
 
@@ -85,6 +86,11 @@ function unknown(name: string, recipe: JsonSchema): string {
   const keys = everyKey(recipe).map(({ path }) => path);
   const elsewhere = keys.filter((path) => path.endsWith(`.${last}`)).slice(0, 3);
   if (elsewhere.length > 0) return `A recipe has no "${name}" there. It is ${elsewhere.join(" or ")}.`;
+  const words = [name, last].filter((word) => Object.hasOwn(LEADS, word) || Object.hasOwn(NONE, word));
+  for (const word of words)
+    return Object.hasOwn(NONE, word)
+      ? `A recipe has no "${name}": ${NONE[word]}.`
+      : `A recipe has no "${name}". What others call so is ${LEADS[word]}.`;
   const typed = sectionAt(recipe, [])!.options.flatMap(({ name, types }) => types.map((type) => `${name}.${type}`));
   const near = typed.find((path) => path.endsWith(`.${last}`)) ?? nearest(name, [...keys, ...typed], 1 / 2);
   return `A recipe has no "${name}". ${near ? `Did you mean ${near}?` : "distill options lists what it has."}`;

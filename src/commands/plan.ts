@@ -30,7 +30,11 @@ export async function plan(
     throw new DistillError(`--measure is ${measure}. Expected a number of answers, such as 32.`);
   const pipeline = readPipeline(path, overrides);
   const each = async (recipe: Recipe) => {
-    if (count > 0 && recipe.sampling) await measureFirst(recipe, count, allowModules, signal);
+    if (count > 0 && !recipe.sampling)
+      throw new DistillError(
+        `--measure asks a teacher for answers, and ${recipe.name} has no sampling that would ask for more. Leave it out.`,
+      );
+    if (count > 0) await measureFirst(recipe, count, allowModules, signal);
     return !signal.aborted && planRecipe(recipe, path, signal);
   };
   if (pipeline) await planSteps(pipeline, each);

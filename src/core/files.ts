@@ -2,7 +2,6 @@
 
 import {
   closeSync,
-  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -145,9 +144,11 @@ const DEPTH_LIMIT = 128;
 
 /** The text of a file of at most `limit` bytes, or a sentence that says what was looked for. */
 export function readText(path: string, what: string, limit = Number.POSITIVE_INFINITY): string {
-  if (!existsSync(path)) throw new DistillError(`${what} not found: ${path}.`);
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found) throw new DistillError(`${what} not found: ${path}.`);
+  if (found.isDirectory()) throw new DistillError(`${what} ${path} is a folder. Expected a file.`);
   try {
-    const { size } = statSync(path);
+    const { size } = found;
     if (size > limit) throw new DistillError(`${path} has ${size} bytes; at most ${limit} are read.`);
     return readFileSync(path, "utf8");
   } catch (error) {

@@ -9,12 +9,17 @@ import type { Tokenizer } from "./tokenizer.ts";
 export function lintCompletion(prompt: string, completion: string, where: string): void {
   const rest = continuation(prompt, completion);
   if (rest === "") throw new DistillError(`${where} has nothing to learn: its completion is empty.`);
-  const prefilled = prefilledThink(prompt);
+  // some templates close a block that they never open
+  const prefilled = prefilledThink(prompt) || (/<\/think>\s*$/.test(prompt) ? "<think></think>" : "");
   const fault = thinkFault(prefilled + rest);
   if (!fault) return;
   if (prefilled && !/<\/?think>/.test(rest))
     throw new DistillError(
       `${where}: the prompt opens a think block, and the completion neither fills nor closes it. Give the reasoning and </think> in the completion, or a chat template that opens no block.`,
+    );
+  if (prefilled.includes("</think>"))
+    throw new DistillError(
+      `${where}: the prompt ends with a closed think block, and the completion has one of its own. Leave the reasoning out, or let the template open a block, as chat_template_kwargs: { enable_thinking: true } does where it has such a variable.`,
     );
   throw new DistillError(
     `${where}: the completion ${fault}${prefilled ? ", behind the one that the prompt ends with" : ""}. Expected one closed block or none; the reward format keeps such traces out.`,

@@ -11,6 +11,7 @@ import { type Form, requireColumns } from "./forms/form.ts";
 import * as forms from "./forms/index.ts";
 import type { Split } from "./generators/generator.ts";
 import * as generators from "./generators/index.ts";
+import { ABOUT, SYSTEM } from "./shapes/beside.ts";
 import { isEmpty, isRecord, located, parsedText, RowFault, textOf } from "./values.ts";
 
 const column = (what: string) =>
@@ -57,7 +58,7 @@ const EXPECTED = '"prompt" (text) and, where there is a reference, "answer" (tex
 /** What a question is called, in the order in which it is looked for. */
 const QUESTION = ["prompt", "question", "problem", "query", "instruction", "question_content"];
 /** Columns that would be part of a question, and are not read. */
-const REFUSED = ["system", "input", "tools", "images", "image"];
+const REFUSED = [...SYSTEM, ...ABOUT, "history", "tools", "images", "image"];
 
 /** The questions of a source, each with an id of its own. */
 export const readPrompts = async (source: PromptSource, split: Split): Promise<Prompt[]> =>

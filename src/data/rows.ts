@@ -4,10 +4,11 @@ import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { decidedRows } from "./decided-rows.ts";
 import { type DatasetPath, describePath } from "./files/places.ts";
+import { ABOUT, type Columns, SAYING } from "./shapes/beside.ts";
 import * as shapes from "./shapes/index.ts";
-import type { Columns, Reading, ReadRow, Shape, TrainingRow } from "./shapes/shape.ts";
+import type { Reading, ReadRow, Shape, TrainingRow } from "./shapes/shape.ts";
 import { TRACE_COLUMNS } from "./traces.ts";
-import { isEmpty, isRecord, located, RowFault } from "./values.ts";
+import { isEmpty, isRecord, located, RowFault, rowsUnder, under } from "./values.ts";
 
 export type { TrainingRow };
 
@@ -76,23 +77,25 @@ const EXPECTED =
 const QUESTIONS =
   " These are questions without completions: give them to sampling.prompts with a teacher, or to trainer.prompts of a trainer that lets the student answer";
 
-const PREFERENCES = "answers that are better or worse are for trainers that compare, which there are none of here";
+const PREFERENCES =
+  "answers that are better or worse are for trainers that compare, which there are none of here. Keep the better ones alone, as completions or in messages";
+const WEIGHTS = "rows weigh the same. Leave it out; a dataset's weight in a mix says how often its rows come";
+const TEXT_ALONE = "only text is trained on. Leave such rows out";
 
 /** Columns that would change what is taught, and that nothing here reads; a 1 among these weights is what rows have anyway. */
 const REFUSED: Record<string, string> = {
-  chosen: PREFERENCES,
-  rejected: PREFERENCES,
-  chat_template_kwargs: "all rows are rendered alike: give chat_template_kwargs in the recipe",
-  functions: "tools are read from a column tools",
-  images: "only text is trained on",
-  image: "only text is trained on",
-  videos: "only text is trained on",
-  video: "only text is trained on",
-  audios: "only text is trained on",
-  audio: "only text is trained on",
-  weight: "rows weigh the same; a dataset's weight in a mix says how often its rows come",
-  sample_weight: "rows weigh the same; a dataset's weight in a mix says how often its rows come",
-  prefix: "what an answer begins with belongs to the prompt",
+  ...Object.fromEntries(
+    [
+      ...["chosen", "rejected", "chosen_response", "rejected_response", "chosen_messages", "rejected_messages"],
+      ...["preferred_output", "non_preferred_output", "kto_tag"],
+    ].map((name) => [name, PREFERENCES]),
+  ),
+  chat_template_kwargs: "all rows are rendered alike. Give chat_template_kwargs in the recipe",
+  functions: "tools are read from a column tools. Call it so, as a list of { type: function, function: { … } }",
+  ...Object.fromEntries(["image", "images", "video", "videos", "audio", "audios"].map((name) => [name, TEXT_ALONE])),
+  weight: WEIGHTS,
+  sample_weight: WEIGHTS,
+  prefix: "what an answer begins with belongs to the prompt. Put it there",
 };
 
 /** Columns that a row may lack. */
@@ -102,7 +105,7 @@ const OPTIONAL = new Set(
     .filter((name) => Object.values<Shape>(shapes).every(({ needs }) => !needs.includes(name))),
 );
 
-const KINDS = ["conversation", "pair", "tokens", "text"];
+const KINDS = ["trace", "conversation", "pair", "tokens", "text"];
 const TURN_KEYS = ["role", "content"];
 
 /** How a value becomes a row; throws a RowFault where it does not. */
@@ -111,7 +114,7 @@ function reader(
   { columns = {}, roles = {} }: ReadOptions,
 ): { read(value: unknown): ReadRow; unseen(): string | undefined } {
   const all = Object.values<Shape>(shapes);
-  const kinds = prefer === "messages" ? KINDS : ["pair", ...KINDS];
+  const kinds = prefer === "messages" ? KINDS : ["trace", "pair", ...KINDS];
   const ordered = [...all].sort(
     (a, b) => kinds.indexOf(a.kind) - kinds.indexOf(b.kind) || (a.rank ?? 0) - (b.rank ?? 0),
   );
@@ -121,10 +124,20 @@ function reader(
       throw new DistillError(
         `dataset.columns names "${name}", which no row is read for. Expected one of: ${[...known, ...TURN_KEYS].join(", ")}.`,
       );
-  const reading: Reading = { roles, turn: { role: columns.role, content: columns.content } };
+  const reading: Reading = { roles, prefer, turn: { role: columns.role, content: columns.content } };
   const renamed = Object.entries(columns).filter(([name]) => !TURN_KEYS.includes(name));
   const seen = new Set<string>();
   const unseen = () => renamed.find(([ours, name]) => OPTIONAL.has(ours) && !seen.has(name))?.[1];
+  const given = new Set(renamed.map(([ours]) => ours));
+  /** The shape that dataset.columns says most of, else the first of those that the row has. */
+  const shapeOf = (row: Columns): Shape | undefined => {
+    const has = ordered.filter(({ needs }) => needs.every((name) => row[name] !== undefined && row[name] !== null));
+    const said = ({ needs }: Shape) => needs.filter((name) => given.has(name)).length;
+    const most = Math.max(0, ...has.map(said));
+    const [shape, ...others] = has.filter((one) => said(one) === most);
+    if (shape?.kind === "pair") requireOneMeaning(row, shape, others);
+    return shape;
+  };
   const read = (value: unknown): ReadRow => {
     if (!isRecord(value)) throw new RowFault(`has ${JSON.stringify(value)?.slice(0, 40)}. Expected ${EXPECTED}`);
     const row = named(value, renamed, seen);
@@ -137,17 +150,23 @@ function reader(
     for (const [name, why] of Object.entries(REFUSED))
       if (!isEmpty(row[name]) && row[name] !== 1) throw new RowFault(`has a column "${name}": ${why}`);
     if (typeof row.label === "boolean") throw new RowFault(`has a column "label" that is ${row.label}: ${PREFERENCES}`);
-    const shape = ordered.find(({ needs }) => needs.every((name) => row[name] !== undefined && row[name] !== null));
+    const shape = shapeOf(row);
     if (!shape) {
       const almost = ordered.find(({ needs }) => needs.every((name) => name in row));
       const absent = almost?.needs.find((name) => row[name] === null || row[name] === undefined);
       if (absent) throw new RowFault(`has null as its ${absent}. Expected a text`);
+      const key = rowsUnder(value);
+      const rows = key === undefined ? [] : (value[key] as Columns[]);
+      if (ordered.some(({ needs }) => needs.every((name) => name in (rows[0] ?? {}))))
+        throw new RowFault(`has ${Object.keys(value).join(", ")}, and ${under(key!)}`);
       const question =
         !isEmpty(row.prompt) && Object.keys(value).every((name) => ["id", "prompt", "answer"].includes(name));
       throw new RowFault(
         `has ${Object.keys(value).join(", ") || "no columns"}. Expected ${EXPECTED}${question ? `.${QUESTIONS}` : ""}`,
       );
     }
+    const other = notRead(row, shape);
+    if (other !== undefined) throw new RowFault(other);
     const { row: made, unread = [] } = shape.read(row, reading);
     const others = Object.keys(row).filter((name) => !shape.needs.includes(name) && !shape.reads.includes(name));
     const own = others.filter((name) => !TRACE_COLUMNS.has(name) && !isEmpty(row[name]));
@@ -155,6 +174,28 @@ function reader(
     return { row: made, unread: [...called, ...unread.map((name) => `${shape.needs[0]}[].${name}`)] };
   };
   return { read, unseen };
+}
+
+/** Throw where a row is a pair under two names of equal rank, and they say different things. */
+function requireOneMeaning(row: Columns, shape: Shape, others: readonly Shape[]): void {
+  for (const other of others)
+    if (other.kind === "pair" && other.rank === shape.rank)
+      for (const [i, name] of other.needs.entries()) {
+        const mine = shape.needs[i]!;
+        if (String(row[mine]) !== String(row[name]))
+          throw new RowFault(
+            `has a column "${mine}" and a column "${name}", either of which may be ${i === 0 ? "what is asked" : "the answer"}. Say which is meant, as dataset.columns: { prompt: ${shape.needs[0]}, completion: ${other.needs[1]} }; an instruction and what it is about are { instruction: …, input: …, output: … }`,
+          );
+      }
+}
+
+/** Why a row of this shape would lose what a column says of the question or the answer, if it would. */
+function notRead(row: Columns, { kind, needs, reads }: Shape): string | undefined {
+  const saying = kind === "pair" ? [...SAYING, ...ABOUT] : SAYING;
+  const lost = saying.find((name) => !isEmpty(row[name]) && !needs.includes(name) && !reads.includes(name));
+  if (lost === undefined) return undefined;
+  const where = kind === "conversation" ? "the turn that it is of" : "the text that it belongs to";
+  return `has a column "${lost}" beside ${needs.join(" and ")}, where it is not read. Put what it says into ${where}, or leave the column out`;
 }
 
 /** A row under the names that it is read for. */

@@ -7,11 +7,12 @@ import { startsWith, tokensBehind } from "./behind.ts";
 import { lintCompletion, lintSegment, requireTokens } from "./lint.ts";
 import { writable } from "./rendered.ts";
 import type { TrainingRow } from "./rows.ts";
+import { thought } from "./shapes/shape.ts";
 import { completionOf } from "./spoken.ts";
 import { continuation } from "./think.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import type { Turn } from "./turns.ts";
-import { located, RowFault } from "./values.ts";
+import { located, RowFault, wellFormed } from "./values.ts";
 
 export const TRAIN_ON = ["completions", "last", "all"] as const;
 /** What of a row is learned: every turn of the assistant, the last one, or the whole text. */
@@ -51,7 +52,7 @@ function segmentsOf(row: TrainingRow, tokenizer: Tokenizer, where: string, train
     requireTokens(row, tokenizer, where);
     return [row];
   }
-  if ("text" in row) return [wholeText(row.text, tokenizer)];
+  if ("text" in row) return [wholeText(row.text, tokenizer.eos, tokenizer)];
   const segments: { tokens: number[]; supervised: boolean[]; split: boolean }[] = [];
   const add = (ids: readonly number[], supervised: boolean) => {
     const { tokens, supervised: mask } = segments.at(-1)!;
@@ -60,10 +61,11 @@ function segmentsOf(row: TrainingRow, tokenizer: Tokenizer, where: string, train
       mask.push(supervised);
     }
   };
-  if (trainOn === "all") return [wholeText(whole(row, tokenizer), tokenizer)];
+  if (trainOn === "all") return [wholeText(whole(row, tokenizer), tokenizer.endOfTurn, tokenizer)];
   const notes: Notes = { unasked: false };
   const parts = tokenizer.template === undefined ? bare(row, tokenizer) : turns(row, tokenizer, trainOn, notes);
   for (const { prompt, completion, stop } of parts) {
+    for (const text of [prompt, completion]) wellFormed(text, "text");
     lintCompletion(prompt, completion, where);
     const ids = tokenizer.encode(prompt);
     const before = withBos(ids, tokenizer);
@@ -96,7 +98,8 @@ function* bare(row: Conversation | Pair, tokenizer: Tokenizer): Generator<Learne
     throw new RowFault(
       'has a column "system", and the student no chat template that says it. Put it into the prompt, or give a chat_template',
     );
-  yield { ...row, stop: tokenizer.eos };
+  const { prompt, completion, reasoning } = row;
+  yield { prompt, completion: thought(reasoning) + completion, stop: tokenizer.eos };
 }
 
 /** Each turn of the assistant, with the text that it continues; a pair is a conversation of one. */
@@ -104,7 +107,7 @@ function* turns(row: Conversation | Pair, tokenizer: Tokenizer, trainOn: TrainOn
   if ("prompt" in row) requireUnrendered(row.prompt, tokenizer);
   const { messages, learn, tools } = asConversation(row);
   requireOneBeginning(messages, tokenizer);
-  const written = writable(messages, tools, tokenizer);
+  const written = writable(unended(messages, tokenizer), tools, tokenizer);
   const last = written.findLastIndex(({ role }) => role === "assistant");
   for (const [i, turn] of written.entries())
     if (turn.role === "assistant" && learn?.[i] !== false && (trainOn !== "last" || i === last)) {
@@ -124,12 +127,16 @@ type Pair = Extract<TrainingRow, { prompt: string }>;
 /** A pair as a conversation of one question and its answer. */
 export function asConversation(row: Conversation | Pair): Conversation {
   if ("messages" in row) return row;
-  const { prompt, completion, system } = row;
+  const { prompt, completion, system, reasoning } = row;
   return {
     messages: [
       ...(system === undefined ? [] : [{ role: "system", content: system }]),
       { role: "user", content: prompt },
-      { role: "assistant", content: completion },
+      {
+        role: "assistant",
+        content: completion,
+        ...(reasoning === undefined ? {} : { reasoning_content: reasoning }),
+      },
     ],
   };
 }
@@ -142,7 +149,18 @@ function whole(row: Conversation | Pair, tokenizer: Tokenizer): string {
   }
   const { messages, tools } = asConversation(row);
   requireOneBeginning(messages, tokenizer);
-  return tokenizer.render(writable(messages, tools, tokenizer), { generate: false, tools });
+  const write = (turns: readonly Turn[]) =>
+    tokenizer.render(writable(unended(turns, tokenizer), tools, tokenizer), { generate: false, tools });
+  const last = messages.findLastIndex(({ role }) => role === "assistant");
+  const silent = messages.map(({ reasoning_content, ...turn }, i) =>
+    i === last || !reasoning_content ? turn : { ...turn, reasoning_content },
+  );
+  const text = write(messages);
+  if (messages[last]?.reasoning_content && text === write(silent))
+    throw new RowFault(
+      `turn ${last + 1} has reasoning, which the chat template does not write, and trainer.train_on: all learns what it writes. Leave the reasoning out, or set train_on: completions`,
+    );
+  return text;
 }
 
 /** A prompt that was rendered before would be rendered twice. */
@@ -165,10 +183,21 @@ function requireOneBeginning(messages: readonly Turn[], { bos, written }: Tokeni
     throw new RowFault(`turn ${turn + 1} holds "${written.bos}", the token that begins a text. Leave it out`);
 }
 
-/** A text from its beginning to a stop token. */
-function wholeText(text: string, tokenizer: Tokenizer): Segment {
-  if (text === "") throw new RowFault("has nothing to learn: its text is empty");
-  const tokens = stopped(withBos(tokenizer.encode(text), tokenizer), tokenizer.endOfTurn, tokenizer);
+/** Turns without the stop token that some bring along, which the template writes behind what an assistant says. */
+function unended(messages: readonly Turn[], { stops, token }: Tokenizer): Turn[] {
+  return messages.map((turn) => {
+    if (turn.role !== "assistant" || turn.content === null) return turn;
+    const said = turn.content.trimEnd();
+    const stop = stops.map(token).find((stop) => stop !== "" && said.endsWith(stop));
+    return stop === undefined ? turn : { ...turn, content: said.slice(0, -stop.length) };
+  });
+}
+
+/** A text from its beginning to a stop token: of a document the one that ends texts, of a conversation that of a turn. */
+function wholeText(text: string, stop: number, tokenizer: Tokenizer): Segment {
+  if (text === "") throw new RowFault("has nothing to learn: its text is empty. Leave such rows out");
+  wellFormed(text, "text");
+  const tokens = stopped(withBos(tokenizer.encode(text), tokenizer), stop, tokenizer);
   return { tokens, supervised: tokens.map((_, i) => i > 0) };
 }
 

@@ -12,8 +12,11 @@ const ADDITIONAL = "additional_chat_templates";
 
 /** What tokenizer_config.json may say: one template, or several by their names. */
 export const ConfiguredTemplate = z
-  .union([z.string(), z.array(z.object({ name: z.string(), template: z.string() })).min(1)])
-  .nullish();
+  .union([z.string(), z.array(z.object({ name: z.string(), template: z.string() })).min(1)], {
+    error: "expected a Jinja text, or a list of { name, template }",
+  })
+  .nullish()
+  .transform((given) => (given === "" ? undefined : given));
 
 const [DEFAULT, TOOL_USE] = ["default", "tool_use"];
 
@@ -47,7 +50,7 @@ export const TemplateVariable = z.union([
   z
     .number()
     .refine((value) => /^-?\d+(\.\d+)?$/.test(String(value)), "a number that can be written without an exponent"),
-  z.string().regex(/^[^\\\p{Cc}]*$/u),
+  z.string().regex(/^[^\\\p{Cc}]*$/u, "give a text on one line, without a backslash"),
   z.null(),
 ]);
 export type TemplateVariables = Readonly<Record<string, z.output<typeof TemplateVariable>>>;

@@ -23,7 +23,7 @@ export function templateText(asked: string): string {
   if (known !== undefined) return known;
   if (/\{[{%]/.test(asked)) return asked;
   throw new DistillError(
-    `Unknown chat_template "${asked}". Expected one of: ${Object.keys(TEMPLATES).join(", ")}, or a Jinja text.`,
+    `Unknown chat_template "${asked}". Expected one of: ${Object.keys(TEMPLATES).join(", ")}, or a Jinja text; the template that comes with the student is taken where none is given.`,
   );
 }
 

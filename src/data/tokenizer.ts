@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Tokenizer as Implementation } from "@huggingface/tokenizers";
 import { z } from "zod";
@@ -65,11 +66,19 @@ const Config = z.looseObject({
   chat_template: ConfiguredTemplate,
 });
 
+const Named = Config.pick({ bos_token: true, eos_token: true });
+
+/** The special tokens that a file names, where it is there and names some. */
+function namesIn(path: string): z.output<typeof Named> {
+  const read = existsSync(path) ? Named.safeParse(readJson(path, "The special tokens", UNTRUSTED_BYTES)) : undefined;
+  return read?.success ? read.data : {};
+}
+
 /** Files that belong to a tokenizer, and go along with a student. */
 export const TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", TEMPLATE_FILE];
 
-/** The tokenizer in a folder; `named` is what sentences about its chat template call it. */
-export function loadTokenizer(folder: string, named = folder, rendering: Rendering = {}): Tokenizer {
+/** The tokenizer in a folder; `called` is what sentences about its chat template call it. */
+export function loadTokenizer(folder: string, called = folder, rendering: Rendering = {}): Tokenizer {
   const path = join(folder, "tokenizer.json");
   const configPath = join(folder, "tokenizer_config.json");
   const refuse = (why: string): never => {
@@ -81,7 +90,13 @@ export function loadTokenizer(folder: string, named = folder, rendering: Renderi
     throw new DistillError(
       `${configPath}: ${parsed.error.issues[0]!.path.join(".")}: ${parsed.error.issues[0]!.message}.`,
     );
-  const config = parsed.data;
+  // where it was written before one file said it all
+  const named = namesIn(join(folder, "special_tokens_map.json"));
+  const config = {
+    ...parsed.data,
+    bos_token: parsed.data.bos_token ?? named.bos_token,
+    eos_token: parsed.data.eos_token ?? named.eos_token,
+  };
   let implementation: Implementation;
   try {
     // what it calls special tokens is asked for nowhere, and costs the square of their number
@@ -110,8 +125,10 @@ export function loadTokenizer(folder: string, named = folder, rendering: Renderi
   };
   const eos = id("eos_token", config.eos_token);
   if (eos === undefined)
-    throw new DistillError(`${configPath} names no eos_token; a student that is never taught to stop does not stop.`);
-  const source = templateOf(folder, config.chat_template, rendering);
+    throw new DistillError(
+      `${configPath} names no eos_token; a student that is never taught to stop does not stop. Name the token that ends a text there.`,
+    );
+  const source = templateOf(folder, config.chat_template, rendering, otherTokens(config));
   let template: ChatTemplate | undefined;
   const written = { bos: config.bos_token ?? "", eos: config.eos_token ?? "" };
   let endOfTurn: number | undefined;
@@ -151,9 +168,9 @@ export function loadTokenizer(folder: string, named = folder, rendering: Renderi
     render(messages, options) {
       if (!source)
         throw new DistillError(
-          `${named} has no chat template, and the dataset has messages. Give prompt and completion, or a template.`,
+          `${called} has no chat template, and the dataset has messages. Give prompt and completion, or a template.`,
         );
-      template ??= chatTemplate(source, `The chat template of ${named}`, written);
+      template ??= chatTemplate(source, `The chat template of ${called}`, written);
       return template(messages, options);
     },
   };
@@ -163,20 +180,38 @@ function templateOf(
   folder: string,
   configured: z.output<typeof ConfiguredTemplate>,
   { chat_template, chat_template_kwargs = {} }: Rendering,
+  tokens: Record<string, string>,
 ): string | undefined {
   const source = chat_template === undefined ? templateIn(folder, configured) : templateText(chat_template);
   if (source === undefined && Object.keys(chat_template_kwargs).length > 0)
     throw new DistillError(
       `chat_template_kwargs are for a chat template, and ${folder} has none. Leave them out, or give chat_template.`,
     );
-  return source && withVariables(source, chat_template_kwargs);
+  if (!source) return source;
+  // what transformers gives to a template beside its messages, where the template reads it
+  const named = Object.entries(tokens).filter(([name]) => new RegExp(`\\b${name}\\b`).test(source));
+  return withVariables(source, { ...Object.fromEntries(named), ...chat_template_kwargs });
+}
+
+/** The texts of a config's special tokens by their names, of those that begin and end texts none. */
+function otherTokens(config: Record<string, unknown>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(config).flatMap(([name, value]) => {
+      const text = token.safeParse(value);
+      const own = /^[a-z]\w*_token$/.test(name) && name !== "bos_token" && name !== "eos_token";
+      return own && text.success ? [[name, text.data]] : [];
+    }),
+  );
 }
 
 /** What ends a completion, as generation_config.json has it: one token, or a list. */
 export const eosTokenId = ({ stops }: Tokenizer): number | readonly number[] =>
   stops.length === 1 ? stops[0]! : stops;
 
-/** The first special token that the template writes behind what the assistant said. */
+/**
+ * The first special token that the template writes behind what the assistant said, or, where several stand there, `eos` if it
+ * is one of them: <|END_RESPONSE|><|END_OF_TURN_TOKEN|>.
+ */
 function endOfTurnOf({ render, encode, special, bos, eos }: Tokenizer): number {
   const said = "something else";
   const turns = [
@@ -186,7 +221,11 @@ function endOfTurnOf({ render, encode, special, bos, eos }: Tokenizer): number {
   const text = render(turns, { generate: false });
   const at = text.lastIndexOf(said);
   const behind = at < 0 ? [] : encode(text.slice(at + said.length));
-  return behind.find((id) => special(id) && id !== bos) ?? eos;
+  const ends = (id: number) => special(id) && id !== bos;
+  const first = behind.findIndex(ends);
+  if (first < 0) return eos;
+  const other = behind.findIndex((id, i) => i > first && !ends(id));
+  return behind.slice(first, other < 0 ? undefined : other).includes(eos) ? eos : behind[first]!;
 }
 
 function sizeOf(implementation: Implementation): number {

@@ -1,8 +1,9 @@
 /** @file How a chat template wants the arguments of calls: as an object that it writes itself, or as text. */
 
+import type { ToolCall } from "./calls.ts";
 import { toJson } from "./chat-template/text.ts";
 import { fromJson } from "./chat-template/values.ts";
-import type { ToolCall, Turn } from "./turns.ts";
+import type { Turn } from "./turns.ts";
 
 type Render = (
   messages: readonly Turn[],

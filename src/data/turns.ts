@@ -1,20 +1,8 @@
 /** @file Turns of a conversation, from whichever keys people write them with. A key that means something is read or refused. */
 
-import { parseJson } from "./python-json.ts";
-import { isEmpty, isRecord, parsedText, RowFault, textOf } from "./values.ts";
-
-/** What an assistant asks to be called. */
-export type ToolCall = {
-  type: "function";
-  id?: string;
-  function: {
-    name: string;
-    /** An object. */
-    arguments: unknown;
-    /** The JSON that it was given as, where it was. */
-    text?: string;
-  };
-};
+import { DistillError } from "../core/errors.ts";
+import { callOf, callsIn, type Refuse, type ToolCall } from "./calls.ts";
+import { brief, isEmpty, isRecord, parsedText, RowFault, textOf } from "./values.ts";
 
 /** A turn as templates read it. */
 export type Turn = {
@@ -27,7 +15,13 @@ export type Turn = {
 };
 
 /** A turn, and whether it is trained on where its key says so. */
-export type ReadTurn = { turn: Turn; learn: boolean | undefined; unread: readonly string[] };
+export type ReadTurn = {
+  turn: Turn;
+  learn: boolean | undefined;
+  unread: readonly string[];
+  /** Whether all that it does is to call, as its role says. */
+  calls?: boolean;
+};
 
 /** The keys of a turn's role and text, where they have other names. */
 export type TurnKeys = { role?: string | undefined; content?: string | undefined };
@@ -36,9 +30,12 @@ export type TurnKeys = { role?: string | undefined; content?: string | undefined
 export type Roles = Readonly<Record<string, string>>;
 
 const ROLES = ["system", "developer", "user", "assistant", "tool"];
+const KNOWN = [...ROLES, "ipython"];
 const SHAREGPT: Roles = { human: "user", gpt: "assistant", chatgpt: "assistant", function_response: "tool" };
-const TOOLS: Roles = { observation: "tool", function: "tool", ipython: "ipython" };
+const TOOLS: Roles = { observation: "tool", function: "tool", tool_response: "tool", ipython: "ipython" };
 const CALL = "function_call";
+/** Roles of an assistant who calls, in JSON that is all of what is said. */
+const CALLERS = [CALL, "tool_call"];
 
 const REASONING = ["reasoning_content", "reasoning", "thinking"];
 /** Whether a turn is trained on, as several programs call it; `masked` is the other way round. */
@@ -59,8 +56,30 @@ const REFUSED = [
   "label",
 ];
 
+/** The turns of a list. Calls that stand one after the other, each as a turn, are of one turn. */
+export function readTurns(list: readonly unknown[], roles: Roles, keys: TurnKeys): ReadTurn[] {
+  const unknown = Object.entries(roles).find(([named, role]) => role !== named && !KNOWN.includes(role));
+  if (unknown)
+    throw new DistillError(
+      `dataset.roles says that ${unknown[0]} is "${unknown[1]}", which no row is read for. Expected one of: ${KNOWN.join(", ")}; a role that the chat template alone knows is named by itself, { ${unknown[0]}: ${unknown[0]} }.`,
+    );
+  const turns: ReadTurn[] = [];
+  for (const [i, value] of list.entries()) {
+    const read = readTurn(value, i + 1, roles, keys);
+    const before = turns.at(-1);
+    if (before && read.calls && before.calls && read.learn === before.learn)
+      turns[turns.length - 1] = {
+        ...before,
+        turn: { ...before.turn, tool_calls: [...before.turn.tool_calls!, ...read.turn.tool_calls!] },
+        unread: [...before.unread, ...read.unread],
+      };
+    else turns.push(read);
+  }
+  return turns;
+}
+
 /** A turn from what a row has; what is wrong with it is said with its number. */
-export function readTurn(value: unknown, number: number, roles: Roles, keys: TurnKeys): ReadTurn {
+function readTurn(value: unknown, number: number, roles: Roles, keys: TurnKeys): ReadTurn {
   try {
     return turnOf(value, number, roles, keys);
   } catch (error) {
@@ -95,12 +114,14 @@ function turnOf(value: unknown, number: number, roles: Roles, keys: TurnKeys): R
     (name) => name !== speaker && name !== said && !READ.includes(name) && !isEmpty(given[name]),
   );
   const reasoning = REASONING.filter((name) => !isEmpty(given[name]));
-  if (reasoning.length > 1) refuse(`has its reasoning twice, as ${reasoning.join(" and ")}`);
+  if (reasoning.length > 1) refuse(`has its reasoning twice, as ${reasoning.join(" and ")}. Leave out one of them`);
   const text = said === undefined ? null : contentOf(given[said], refuse);
 
-  if (role === undefined && named === CALL && roles[CALL] === undefined) {
-    const calls = [toolCall(parsedText(text?.text ?? ""), refuse)];
-    return { turn: { role: "assistant", content: null, tool_calls: calls }, learn, unread };
+  if (role === undefined && CALLERS.includes(named)) {
+    const said = parsedText(text?.text ?? "");
+    const tool_calls = (Array.isArray(said) ? said : [said]).map((call) => callOf(call, refuse));
+    if (tool_calls.length === 0) refuse("calls nothing: its list of calls is empty. Leave such turns out");
+    return { turn: { role: "assistant", content: null, tool_calls }, learn, unread, calls: true };
   }
   const known = role ?? TOOLS[named];
   if (known === undefined)
@@ -111,12 +132,18 @@ function turnOf(value: unknown, number: number, roles: Roles, keys: TurnKeys): R
     refuse(
       `of the role ${known} is to be trained on. Only turns of the assistant are; trainer.train_on: all trains on everything`,
     );
-  const tool_calls = callsOf(given, refuse);
+  const tool_calls = callsIn(given.tool_calls, given[CALL], refuse);
   if (tool_calls.length > 0 && known !== "assistant")
-    refuse(`of the role ${known} calls tools, which only the assistant does`);
-  if ((text?.text ?? null) === null && tool_calls.length === 0) refuse("has no content");
+    refuse(`of the role ${known} calls tools, which only the assistant does. Give them to the assistant's turn`);
+  if ((text?.text ?? null) === null && tool_calls.length === 0)
+    refuse(
+      known === "assistant"
+        ? "has no content. Expected a text, or tool_calls; leave such turns out"
+        : "has no content. Expected a text; leave such turns out",
+    );
   const thought = reasoning[0] === undefined ? text?.thought : textOf(given[reasoning[0]], reasoning[0]);
-  if (thought && known !== "assistant") refuse(`of the role ${known} has reasoning, which only the assistant does`);
+  if (thought && known !== "assistant")
+    refuse(`of the role ${known} has reasoning, which only the assistant does. Give it to the assistant's turn`);
   const own = (name: "name" | "tool_call_id") => (isEmpty(given[name]) ? {} : { [name]: textOf(given[name], name) });
   return {
     turn: {
@@ -132,10 +159,6 @@ function turnOf(value: unknown, number: number, roles: Roles, keys: TurnKeys): R
   };
 }
 
-type Refuse = (why: string) => never;
-
-const brief = (value: unknown): string => (JSON.stringify(value) ?? "nothing").slice(0, 40);
-
 /** Text, or parts of which all are text or reasoning. */
 function contentOf(content: unknown, refuse: Refuse): { text: string | null; thought?: string } {
   if (content === null || content === undefined) return { text: null };
@@ -147,10 +170,17 @@ function contentOf(content: unknown, refuse: Refuse): { text: string | null; tho
     if (typeof part === "string") texts.push(textOf(part, "content"));
     else if (/^(input_|output_)?text$/.test(type)) texts.push(textOf(part.text, "text"));
     else if (type === "thinking" || type === "reasoning") thoughts.push(textOf(part.thinking ?? part.text, type));
-    else refuse(`has a part of type "${type}". Expected parts of type text`);
+    else refuse(`has a part of type "${type}". ${PARTS[type] ?? "Expected parts of type text; leave such rows out"}`);
   }
   return { text: texts.join(""), ...(thoughts.length > 0 ? { thought: thoughts.join("") } : {}) };
 }
+
+/** Where else what a part says is read. */
+const PARTS: Record<string, string> = {
+  tool_use: "Expected it as one of tool_calls, { function: { name, arguments } }",
+  tool_call: "Expected it as one of tool_calls, { function: { name, arguments } }",
+  tool_result: "Expected it as a turn of its own, of the role tool",
+};
 
 function learnOf(given: Record<string, unknown>, refuse: Refuse): boolean | undefined {
   const said = new Set<boolean>();
@@ -161,56 +191,6 @@ function learnOf(given: Record<string, unknown>, refuse: Refuse): boolean | unde
       refuse(`has ${name} ${brief(value)}. Expected 0 or 1: a turn is trained on or not`);
     said.add(Boolean(value) !== (name === "masked"));
   }
-  if (said.size > 1) refuse(`says both that it is trained on and that it is not`);
+  if (said.size > 1) refuse("says both that it is trained on and that it is not. Leave out one of them");
   return [...said][0];
-}
-
-function callsOf(given: Record<string, unknown>, refuse: Refuse): ToolCall[] {
-  const calls = parsedText(given.tool_calls);
-  const single = parsedText(given[CALL]);
-  if (isEmpty(calls)) return isEmpty(single) ? [] : [toolCall(single, refuse)];
-  if (!Array.isArray(calls)) return refuse(`has tool_calls ${brief(calls)}. Expected a list`);
-  return calls.map((call) => toolCall(parsedText(call), refuse));
-}
-
-/** Arguments that are JSON; what is none is refused where it is read. */
-function argumentsIn(text: string): unknown {
-  if (text.trim() === "") return {};
-  try {
-    return parseJson(text);
-  } catch {
-    return text;
-  }
-}
-
-/** What arguments are called. */
-const ARGUMENTS = ["arguments", "parameters", "args", "kwargs", "input"];
-/** What else a call may have. */
-const OF_CALLS = ["id", "type", "function", "name", "index", ...ARGUMENTS];
-
-/** { function: { name, arguments } }, or the inner object alone; arguments as an object or as its JSON. */
-function toolCall(call: unknown, refuse: Refuse): ToolCall {
-  const inner = isRecord(call) ? (parsedText(call.function) ?? call) : call;
-  if (!isRecord(call) || !isRecord(inner) || typeof inner.name !== "string" || inner.name === "")
-    return refuse(`calls ${brief(call)}. Expected { function: { name, arguments } }`);
-  if (!isEmpty(call.type) && !["function", "tool_call", "tool_use"].includes(call.type as string))
-    refuse(`calls a tool of type ${brief(call.type)}. Expected "function"`);
-  const other = [...Object.keys(call), ...Object.keys(inner)].find((key) => !OF_CALLS.includes(key));
-  if (other !== undefined)
-    refuse(`calls ${inner.name} with the key "${other}", which is not read. Expected name and arguments`);
-  const places = [inner, ...(inner === call ? [] : [call])];
-  const all = places.flatMap((place) => ARGUMENTS.flatMap((name) => (isEmpty(place[name]) ? [] : [place[name]])));
-  if (all.length > 1) refuse(`calls ${inner.name} with arguments under two names`);
-  const given = all[0] ?? {};
-  const text = typeof given === "string" ? argumentsIn(given) : given;
-  if (!isRecord(text)) refuse(`calls ${inner.name} with ${brief(given)}. Expected an object, or its JSON`);
-  return {
-    type: "function",
-    ...(typeof call.id === "string" ? { id: call.id } : {}),
-    function: {
-      name: inner.name,
-      arguments: text,
-      ...(typeof given === "string" && given.trim() ? { text: given } : {}),
-    },
-  };
 }

@@ -32,7 +32,9 @@ export function decodeBatch(schema: Uint8Array, batches: Uint8Array | undefined,
   try {
     return tableFromIPC(batches ? Buffer.concat([schema, batches]) : schema);
   } catch (error) {
-    throw new DistillError(`${path} is not an Arrow file that can be read: ${(error as Error).message}.`);
+    throw new DistillError(
+      `${path} is not an Arrow file that can be read: ${(error as Error).message}. Where a type of column is not known here, write it as Parquet.`,
+    );
   }
 }
 

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { readJson, UNTRUSTED_BYTES } from "../core/files.ts";
 import { openSafetensors } from "../formats/safetensors.ts";
-import { InitLoraWeights } from "./adapter-init.ts";
+import { InitLoraWeights, takesItself } from "./adapter-init.ts";
 import { type Adapter, loraNames } from "./lora.ts";
 import { type AdapterOptions, LoraOptions } from "./lora-options.ts";
 import { moduleOf } from "./lora-targets.ts";
@@ -42,8 +42,11 @@ export function adapterConfig(adapter: Adapter, base: string | null): Record<str
 /** An option of PEFT's that must be switched off: null, false, or empty. */
 const off = z
   .unknown()
-  .refine((value) => !value || (typeof value === "object" && Object.keys(value).length === 0), "is not supported")
+  .refine((value) => !value || (typeof value === "object" && Object.keys(value).length === 0), "is not read here")
   .optional();
+
+/** What can be done with an adapter of another kind. */
+const MERGE = "Merge it with PEFT (merge_and_unload), and give the model that this makes as student.path";
 
 /** What makes something else of A and B than W + s B A, or trains more than them. */
 const OTHERS = [
@@ -63,8 +66,12 @@ const OTHERS = [
 
 const AdapterConfig = LoraOptions.extend({
   ...Object.fromEntries(OTHERS.map((name) => [name, off])),
-  peft_type: z.literal("LORA"),
-  bias: z.literal("none").default("none"),
+  peft_type: z.literal("LORA", {
+    error: ({ input }) => `is ${JSON.stringify(input) ?? "not given"}, and only LORA is read`,
+  }),
+  bias: z
+    .literal("none", { error: ({ input }) => `is ${JSON.stringify(input)}, and only "none" is read` })
+    .default("none"),
   init_lora_weights: InitLoraWeights,
   ensure_weight_tying: z.boolean().nullish(),
   // the tensors say which
@@ -83,16 +90,27 @@ export type StoredAdapter = {
   /** The tensors of its file that are weights of the model itself, by their names in the model. */
   beside: ReadonlyMap<string, Beside>;
   ensure_weight_tying: boolean;
+  /** The folder of the adapter as it began, where it lies in this one: what it took out of the model's weights. */
+  initial?: string | undefined;
 };
+
+/** Where LLaMA-Factory leaves an adapter as it began. */
+const INITIAL = "pissa_init";
 
 /** What the folder of an adapter says of it. */
 export function readAdapter(folder: string): StoredAdapter {
   if (!existsSync(folder)) throw new DistillError(`Adapter not found: ${folder}. Expected a folder of PEFT's.`);
   const path = join(folder, ADAPTER_CONFIG);
-  const config = AdapterConfig.safeParse(readJson(path, "The adapter's configuration", UNTRUSTED_BYTES));
+  const raw = readJson(path, "The adapter's configuration", UNTRUSTED_BYTES) as { init_lora_weights?: unknown } | null;
+  const began = raw?.init_lora_weights;
+  const initial =
+    takesItself(began) && existsSync(join(folder, INITIAL, ADAPTER_WEIGHTS)) ? join(folder, INITIAL) : undefined;
+  const config = AdapterConfig.safeParse(initial ? { ...raw, init_lora_weights: true } : raw);
   if (!config.success) {
     const issues = config.error.issues.map(({ path, message }) => `${path.join(".") || "it"}: ${message}`);
-    throw new DistillError(`${path} is not that of an adapter that can be loaded: ${issues.join("; ")}.`);
+    throw new DistillError(
+      `${path} is not that of an adapter that can be loaded: ${issues.join("; ")}${issues.some((issue) => issue.includes("merge_and_unload")) ? "" : `. ${MERGE}`}.`,
+    );
   }
   const { r, lora_alpha, lora_dropout, use_rslora, use_dora, init_lora_weights, ...more } = config.data;
   const { modules, beside } = tensorsIn(folder, use_dora);
@@ -106,7 +124,7 @@ export function readAdapter(folder: string): StoredAdapter {
     ...(use_dora ? { use_dora } : {}),
     ...(init_lora_weights === true ? {} : { init_lora_weights }),
   };
-  return { folder, options, beside, ensure_weight_tying: more.ensure_weight_tying ?? false };
+  return { folder, options, beside, ensure_weight_tying: more.ensure_weight_tying ?? false, initial };
 }
 
 /** The model that `create` makes for an adapter; an option that does not fit it is one of the adapter's file. */
@@ -141,7 +159,7 @@ function tensorsIn(folder: string, use_dora: boolean): { modules: string[]; besi
     else if (own && !name.includes(".lora_")) beside.set(`${own[1]}.${own[2]}`, { tensor: name, shape });
     else
       throw new DistillError(
-        `${path}: the tensor "${name}" is not known. Expected pairs lora_A.weight and lora_B.weight of linear layers${use_dora ? ", lora_magnitude_vector" : ""}, and weights of the model itself.`,
+        `${path}: the tensor "${name}" is not known. Expected pairs lora_A.weight and lora_B.weight of linear layers${use_dora ? ", lora_magnitude_vector" : ""}, and weights of the model itself. ${MERGE}.`,
       );
   }
   for (const module of modules)

@@ -26,7 +26,13 @@ const WHY: [name: RegExp, why: string][] = [
 ];
 
 const CURE =
-  "Save it again with PEFT's save_pretrained(path_initial_model_for_weight_conversion=…), after which init_lora_weights is true, or merge it there first (merge_and_unload)";
+  "Save it again with PEFT's save_pretrained(path_initial_model_for_weight_conversion=…), after which init_lora_weights is true, put the adapter as it began into a folder pissa_init in its own, or merge it there first (merge_and_unload)";
+
+/** Beginnings that take s B A of what A and B began with out of the weights, whatever decided these. */
+const TAKES = /^(pissa(_niter_\d+)?|olora|corda(_ipm|_kpm)?|lora_ga)$/;
+
+/** Whether the adapter as it began says what such a beginning took. */
+export const takesItself = (init: unknown): init is string => typeof init === "string" && TAKES.test(init);
 
 /** `init_lora_weights`, where what it does to the weights can be done here. */
 export const InitLoraWeights = z

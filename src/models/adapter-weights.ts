@@ -23,14 +23,18 @@ type Adapted = Pick<Model, "parameters"> & { adapter: Adapter };
  */
 export function* besideAdapter(weights: Iterable<Weight>, stored: StoredAdapter, model: Adapted): Generator<Weight> {
   requireBeside(stored, model);
-  const { folder, options, beside } = stored;
+  const { folder, options, beside, initial } = stored;
   const path = join(folder, ADAPTER_WEIGHTS);
+  const begun = initial === undefined ? undefined : halvesOf(initial, model.adapter);
   for (const weight of weights) {
     const { name, shape, init } = weight;
     const target = model.adapter.targets.get(moduleOf(name));
     const given = beside.get(name) ?? (isShared(name, model) ? beside.get(HEAD_WEIGHT) : undefined);
     if (given) for (const { data } of readTensors(path, [{ name: given.tensor, shape, init }])) weight.data = data;
-    else if (target && name.endsWith(".weight")) moveBase(weight.data, target, options.init_lora_weights);
+    else if (target && begun && name.endsWith(".weight")) {
+      const [a, b] = loraNames(moduleOf(name)).map((half) => begun.get(half));
+      mergeLora(weight.data, [a!, b!], { ...target, scaling: -target.scaling });
+    } else if (target && name.endsWith(".weight")) moveBase(weight.data, target, options.init_lora_weights);
     yield weight;
   }
 }
@@ -38,7 +42,7 @@ export function* besideAdapter(weights: Iterable<Weight>, stored: StoredAdapter,
 /** `weights` with the adapter in a folder merged into them. */
 export function* mergedWeights(weights: Iterable<Weight>, stored: StoredAdapter, model: Adapted): Generator<Weight> {
   const { targets } = model.adapter;
-  const halves = new Map([...loadAdapter(stored.folder, model.adapter)].map(({ name, data }) => [name, data]));
+  const halves = halvesOf(stored.folder, model.adapter);
   for (const weight of besideAdapter(weights, stored, model)) {
     const [a, b, magnitude] = loraNames(moduleOf(weight.name)).map((name) => halves.get(name));
     const target = targets.get(moduleOf(weight.name));
@@ -46,6 +50,9 @@ export function* mergedWeights(weights: Iterable<Weight>, stored: StoredAdapter,
     yield weight;
   }
 }
+
+const halvesOf = (folder: string, { parameters }: Adapter): Map<string, Float32Array> =>
+  new Map([...loadAdapter(folder, { parameters })].map(({ name, data }) => [name, data]));
 
 const HEAD_WEIGHT = "lm_head.weight";
 

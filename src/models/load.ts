@@ -71,8 +71,11 @@ function otherHeadIn(folder: string): boolean {
 const hasWeights = (folder: string): boolean =>
   ["model.safetensors", "model.safetensors.index.json"].some((name) => existsSync(join(folder, name)));
 
-/** Write the config of a model with weights of its own: it is no longer the one that `_name_or_path` names. */
-export const writeConfig = (folder: string, { _name_or_path, ...config }: ModelConfig): void =>
+/**
+ * Write the config of a model with weights of its own: it is no longer the one that `_name_or_path` names, and its weights are
+ * floats, however the model's were quantised.
+ */
+export const writeConfig = (folder: string, { _name_or_path, quantization_config, ...config }: ModelConfig): void =>
   writeWhole(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
 
 /** One weight in float32, row-major. */
@@ -128,7 +131,9 @@ const Index = z.object({ weight_map: z.record(z.string(), z.string().regex(/^[^/
 export function readIndex(folder: string): Record<string, string> {
   const path = join(folder, "model.safetensors.index.json");
   if (!existsSync(path))
-    throw new DistillError(`${folder} holds no weights: expected model.safetensors or model.safetensors.index.json.`);
+    throw new DistillError(
+      `${folder} holds no weights: expected model.safetensors or model.safetensors.index.json.${existsSync(join(folder, "pytorch_model.bin")) ? " Save it with safetensors, as save_pretrained does: pytorch_model.bin is a pickle, which is not read." : ""}`,
+    );
   const index = Index.safeParse(readJson(path, "The index of the weights", UNTRUSTED_BYTES));
   if (!index.success)
     throw new DistillError(`${path} is not an index of safetensors files: ${index.error.issues[0]!.message}.`);
@@ -165,12 +170,25 @@ function locator<Absent = never>(
   const single = join(folder, "model.safetensors");
   if (existsSync(single)) return () => single;
   const files = readIndex(folder);
-  return (name) => (files[name] ? join(folder, files[name]) : absent(name));
+  return (name) => {
+    const file = files[name];
+    if (file === undefined) return absent(name);
+    if (!existsSync(join(folder, file)))
+      throw new DistillError(`${join(folder, file)} is missing, and the index of the weights names it. Get it.`);
+    return join(folder, file);
+  };
 }
 
 function readWeight(path: string, file: SafetensorsFile, { name, shape }: Parameter): Float32Array {
   const entry = file.entries.get(name);
-  if (!entry) throw new DistillError(`${path} has no tensor "${name}", which the model's config asks for.`);
+  if (!entry) {
+    const other = [...file.entries.keys()].find(
+      (one) => one.endsWith(`.${name}`) || one === name.replace(/^model\./, ""),
+    );
+    throw new DistillError(
+      `${path} has no tensor "${name}", which the model's config asks for${other === undefined ? "" : `, and one called "${other}". Save the model itself, and not what wraps it or what is within it`}.`,
+    );
+  }
   if (entry.shape.length !== shape.length || entry.shape.some((dim, i) => dim !== shape[i]))
     throw new DistillError(
       `${path}: tensor "${name}" has shape [${entry.shape}], and the model's config asks for [${shape}].`,

@@ -18,6 +18,7 @@ export const moduleOf = (weight: string) => weight.replace(/\.(weight|bias)$/, "
 
 /** The linear layers that the options name, in the order of the weights; a target that is none is refused. */
 export function targetsOf(parameters: readonly Parameter[], options: AdapterOptions): Map<string, Target> {
+  requireLinear(parameters, options);
   const linears = linearsOf(parameters);
   const { exclude_modules: exclude } = options;
   const modules = chosen([...linears.keys()], options);
@@ -39,6 +40,27 @@ export function targetsOf(parameters: readonly Parameter[], options: AdapterOpti
       const scaling = alphas(module) / (options.use_rslora ? Math.sqrt(r) : r);
       return [module, { ...linears.get(module)!, r, scaling }];
     }),
+  );
+}
+
+/** Throw where the options name the embedding, or a head that is the embedding's weight: neither is a linear layer. */
+function requireLinear(parameters: readonly Parameter[], { target_modules: targets, exclude_modules }: AdapterOptions) {
+  const names = (of: string | readonly string[], module: string, key: string) =>
+    typeof of === "string" ? matchingWhole([module], of, key).size > 0 : isNamed(module, of);
+  // an expression that is as wide as ".*" means linear layers
+  const others = typeof targets === "string" ? [] : [EMBEDDING];
+  const module = [...(isTied(parameters) ? [HEAD] : []), ...others].find(
+    (one) =>
+      names(targets, one, "lora.target_modules") &&
+      !(exclude_modules && names(exclude_modules, one, "lora.exclude_modules")),
+  );
+  if (module === undefined) return;
+  const what =
+    module === HEAD
+      ? `has no weight of its own: it is that of ${EMBEDDING} (tie_word_embeddings)`
+      : "is no linear layer";
+  throw new DistillError(
+    `lora.target_modules: ${module} ${what}. Train it whole with modules_to_save: [embed_tokens], or leave it out${typeof targets === "string" ? ` with exclude_modules: [${HEAD}]` : ""}${module === HEAD ? "; of a student that was saved with tie_word_embeddings: false it is a target" : ""}.`,
   );
 }
 

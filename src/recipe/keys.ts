@@ -26,7 +26,7 @@ function parseYaml(source: string, where: string): unknown {
     return parse(source, { maxAliasCount: MAX_ALIASES });
   } catch (error) {
     if (error instanceof YAMLParseError)
-      throw new DistillError(`${where} is not YAML: ${error.message.split("\n")[0]}`);
+      throw new DistillError(`${where} is not YAML: ${error.message.split("\n")[0]!.replace(/[:.]$/, "")}.`);
     if (error instanceof ReferenceError || error instanceof RangeError)
       throw new DistillError(
         `${where} cannot be read: ${error.message}. Write out what its aliases (*name) stand for.`,
@@ -57,7 +57,13 @@ function applyOverride(raw: Record<string, unknown>, override: string): void {
     at = at[key] as Record<string, unknown>;
   }
   const last = keys.at(-1)!;
-  const given = parseYaml(override.slice(equals + 1), override);
+  const text = override.slice(equals + 1);
+  if (text.trim() === "")
+    throw new DistillError(
+      `"${override}" says nothing behind the =. Give a value, or ${override.slice(0, equals)}=null to leave the key out.`,
+    );
+  // a template's braces are not YAML's
+  const given = last === "chat_template" && /\{[{%]/.test(text) ? text : parseYaml(text, override);
   const value =
     keys.length === 1 && last === "output" && typeof given === "string"
       ? resolve(given)

@@ -2,7 +2,7 @@
 
 import { everyKey } from "./options.ts";
 import type { Leads } from "./parsed.ts";
-import { LEADS, NONE, VALUES } from "./peers.ts";
+import { LEADS, NONE, VALUES, WITHIN } from "./peers.ts";
 import type { JsonSchema } from "./schema.ts";
 
 /** More places than these say nothing. */
@@ -11,6 +11,9 @@ const MOST = 3;
 /** What is known of words in a recipe of this schema, which is asked for only where there is something to say. */
 export const leadsIn = (recipe: () => JsonSchema): Leads => ({
   ofKey: (key, path) => {
+    const section = path.findLast((part) => typeof part === "string" && Object.hasOwn(WITHIN, part));
+    const within = WITHIN[String(section ?? (path.includes("mix") ? "dataset" : ""))];
+    if (within && Object.hasOwn(within, key)) return within[key];
     if (Object.hasOwn(NONE, key)) return NONE[key];
     const here = [...path.filter((part) => typeof part === "string"), key].join(".");
     const keys = everyKey(recipe()).filter((known) => known.path !== here);

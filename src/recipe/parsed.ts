@@ -46,6 +46,12 @@ function explain(issue: z.core.$ZodIssue, given: Given): string[] {
     return [`${at}${unknownValue(found, "options" in issue ? (issue.options ?? []).map(String) : [], lead)}`];
   if (issue.code === "invalid_value" && /^Invalid\b/.test(issue.message))
     return [`${at}${unknownValue(found, issue.values.map(String), lead)}`];
+  if (issue.code === "invalid_key") {
+    const key = String(issue.path.at(-1));
+    return [
+      `${issue.path.slice(0, -1).map(String).join(".")}: "${key}" is no name of a key; ${issue.issues.map(({ message }) => message).join("; ")}`,
+    ];
+  }
   if (issue.code === "unrecognized_keys") return issue.keys.map((key) => `${at}${unknownKey(key, issue.path, given)}`);
   // a sentence of the schema's own says it all; what was found may be a secret that does not belong there
   if (!/^(Invalid|Too)\b/.test(issue.message)) return [`${at}${issue.message}`];
@@ -96,6 +102,8 @@ function cure(issue: z.core.$ZodIssue, found: unknown): string {
   if (issue.code !== "invalid_type") return "";
   if (found === null) return "; leave the key out for its default";
   if (issue.expected === "array") return "; put it in brackets: [ … ]";
+  if (issue.expected === "boolean" && typeof found === "string" && /^(yes|no|on|off)$/i.test(found))
+    return `; write ${/^(yes|on)$/i.test(found)}`;
   if (issue.expected === "number" && typeof found === "string" && found.trim() !== "" && Number.isFinite(Number(found)))
     return "; write it without quotes";
   return "";
@@ -103,6 +111,8 @@ function cure(issue: z.core.$ZodIssue, found: unknown): string {
 
 /** Where one text was given in place of the keys among which it would be a path or a type. */
 function placed(found: unknown, path: readonly PropertyKey[], { schema, raw }: Given): string {
+  if (Array.isArray(found) && alternativesAt(schema, path, {}).some(({ keys }) => keys.includes("mix")))
+    return "; write { mix: [ … ] }";
   if (typeof found !== "string") return "";
   const alternatives = alternativesAt(schema, path, raw);
   const named = alternatives.some(({ type }) => type === found);

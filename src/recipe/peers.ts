@@ -127,11 +127,37 @@ export const NONE: Record<string, string> = {
   label_smoothing_factor: "there is none; trainer.type kd learns from a teacher's probabilities",
   lora_bias: "adapters have no bias",
   bias: "adapters have no bias",
+  init_lora_weights: "a new adapter begins with random A and with B of zeros",
+  init_weights: "a new adapter begins with random A and with B of zeros",
+  task_type: "students are causal language models, and nothing else",
+  inference_mode: "an adapter is trained, or read from student.adapter",
+  fan_in_fan_out: "weights are those of linear layers",
+  loftq_config: "weights are not quantised for an adapter; trainer.base_dtype keeps them smaller",
+  layers_pattern: "a layer is the first number in a name, which lora.layers_to_transform goes by",
   do_train: "distill train trains",
   do_eval: "distill eval measures",
   do_predict: "distill eval measures",
   use_cpu: "it is device: cpu",
   no_cuda: "it is device: cpu",
+};
+
+/** Their keys that mean another thing in one of our sections than elsewhere. */
+export const WITHIN: Record<string, Record<string, string>> = {
+  dataset: Object.fromEntries(
+    [
+      ["split", "a split is named in the path, as FOLDER:SPLIT; limit takes the first rows"],
+      ["name subset config config_name", "a configuration is a folder or files of its own: name them in the path"],
+      ["data_files data_dir files", "they are dataset.path, one, a list or a pattern"],
+      [
+        "type formatting ds_type format strategy",
+        "how rows are read is known by their columns; dataset.columns names others",
+      ],
+      ["field file_field", "rows under a key are read when they are written alone, as jq '.KEY' does"],
+      ["revision", "it is part of the path, hf:datasets/owner/name@revision:file"],
+      ["shuffle seed", "rows are in an order that trainer.seed makes"],
+      ["probability prob sampling_ratio ratio", "it is dataset.mix, with a weight for each"],
+    ].flatMap(([words, lead]) => words!.split(" ").map((word) => [word, lead!])),
+  ),
 };
 
 /** Their values of our keys. */

@@ -50,7 +50,11 @@ export function studentModel(
   if (unused) throw new DistillError(`lora.${unused}. Expected the end of a target's name, such as q_proj.`);
   if (!("path" in student) || !student.adapter) return model;
   const stored = readAdapter(student.adapter);
-  const { options, beside } = stored;
+  const { options, beside, initial } = stored;
+  if (initial !== undefined)
+    throw new DistillError(
+      `The adapter ${student.adapter} took a part out of the model's weights, which ${initial} holds, and training goes on beside whole weights alone. Leave lora out, which merges the adapter and trains the student whole, or merge it and give that as the student.`,
+    );
   const continued = { ...options, lora_dropout: lora.lora_dropout };
   const given = modelFor(stored, () => withAdapter(config, source, continued, base_dtype));
   requireSame(student.adapter, [options, given], [lora, model]);

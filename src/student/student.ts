@@ -24,6 +24,7 @@ export function openStudent({ student, tokenizer, ...rendering }: Named): Opened
       throw new DistillError(
         `Student not found: ${student.path}. Expected an HF folder with config.json and safetensors.`,
       );
+    requireModel(student.path, student.adapter);
     return {
       config: readConfig(student.path),
       tokenizer: loadTokenizer(tokenizer ?? student.path, undefined, rendering),
@@ -42,6 +43,17 @@ export function openStudent({ student, tokenizer, ...rendering }: Named): Opened
     ...student.config,
   };
   return { config, tokenizer: opened, source: "The recipe's student.config" };
+}
+
+/** Throw where a folder is another thing than a model. */
+function requireModel(path: string, adapter: string | undefined): void {
+  const has = (name: string) => existsSync(join(path, name));
+  if (has("adapter_config.json") && adapter === undefined)
+    throw new DistillError(
+      `${path} holds an adapter${has("config.json") ? " beside a model" : " and no model"}. Give it as student.adapter, and as student.path the model that it is of.`,
+    );
+  if (!has("config.json") && has("manifest.json"))
+    throw new DistillError(`${path} is the folder of a run. Give what it trained, ${join(path, "student")}.`);
 }
 
 /** Its tokenizer alone, also of a student that is still in a single file, and the folder or the file that holds it. */

@@ -42,7 +42,8 @@ export function trainedPart(
       );
   const parameters = model.parameters.filter(({ name }) => !isFrozen(name, freeze));
   if (parameters.length === 0) throw new DistillError("trainer.freeze names every weight, and leaves none to train.");
-  const file = { weights: "model.safetensors", config: { file: "config.json", content: config } };
+  const { quantization_config: _, ...content } = config; // what is trained is floats
+  const file = { weights: "model.safetensors", config: { file: "config.json", content } };
   return { parameters, tensorNames: (name) => [name], ...file };
 }
 

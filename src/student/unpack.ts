@@ -73,7 +73,8 @@ export async function unpackStudent(
   const { adapter } = student;
   if (!adapter) return { ...student, path };
   const stored = readAdapter(adapter);
-  const key = contentHash([folder.hashes.folder(path), folder.hashes.folder(adapter)]);
+  const initial = stored.initial === undefined ? [] : [folder.hashes.folder(stored.initial)];
+  const key = contentHash([folder.hashes.folder(path), folder.hashes.folder(adapter), ...initial]);
   const merged = await has(UNPACKED.merged, key, async () => {
     console.error(`Merging ${adapter} into ${path}, in ${join(folder.path, UNPACKED.merged)}.`);
     const model = modelFor(stored, () => createModel(readConfig(path), path, { lora: stored.options }));

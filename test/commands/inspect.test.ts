@@ -189,3 +189,38 @@ test("where nothing has been sampled yet there is a sentence", async () => {
     /^Error: .*dataset is not there: nothing has been sampled yet\. Run distill sample first\.\n$/,
   );
 });
+
+test("options of rows and options of a student's own answers are not mixed up in silence", async () => {
+  const reinforced = join(folder, "reinforced.yaml");
+  writeFileSync(
+    reinforced,
+    stringify({
+      name: "answers",
+      student: { config: { model_type: "llama" } },
+      tokenizer: "qwen3",
+      rewards: [{ type: "accuracy" }],
+      trainer: { type: "grpo", prompts: { path: "rows.jsonl" } },
+    }),
+  );
+  for (const [args, sentence] of [
+    [
+      [recipe, "--generation", "2"],
+      /--generation is of what a student writes .*the trainer sft learns from a dataset\. Give --row or --rows\./,
+    ],
+    [[reinforced, "--row", "2"], /--row is of rows of a dataset, and the trainer grpo .*Give --generation/],
+    [[reinforced, "--html", "page.html"], /--html is of rows of a dataset/],
+  ] as const) {
+    const { code, err } = await distill("inspect", ...args);
+    assert.equal(code, 1);
+    assert.match(err, sentence);
+  }
+  const measured = await distill("plan", recipe, "--measure", "3");
+  assert.equal(measured.code, 1);
+  assert.match(measured.err, /--measure asks a teacher for answers, and shown has no sampling/);
+  const { code, err } = await distill("inspect", recipe, "--trainer.max_length=64");
+  assert.equal(code, 1);
+  assert.match(
+    err,
+    /unknown option '--trainer\.max_length=64'\n\(A key of a recipe is given without dashes, behind the recipe: /,
+  );
+});

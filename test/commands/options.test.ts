@@ -77,6 +77,9 @@ test("--json is the schema, of all or of a section, and --keys are the keys", as
 
 test("of a section that there is not the nearest is told", async () => {
   const SAID: Record<string, string> = {
+    micro_batch_size: 'A recipe has no "micro_batch_size". What others call so is trainer.per_device_train_batch_size.',
+    "lora.rank": 'A recipe has no "lora.rank". What others call so is lora.r.',
+    bf16: 'A recipe has no "bf16": there is no such precision in training: trainer.precision is auto, fp32 or fp16.',
     trane: 'A recipe has no "trane". Did you mean trainer?',
     learning_rate: 'A recipe has no "learning_rate" there. It is trainer.learning_rate.',
     grpo: 'A recipe has no "grpo". Did you mean trainer.grpo?',

@@ -139,7 +139,7 @@ test("an answer without thought behind a prompt that opens a think block is refu
   );
   assert.throws(
     () => toSegments({ messages: THOUGHT }, tokenizerOf("Qwen3 without thinking"), "row 5"),
-    /row 5: the completion has 2 think blocks, or parts of them, behind the one that the prompt ends with/,
+    /row 5: the prompt ends with a closed think block, and the completion has one of its own\. Leave the reasoning out/,
   );
 });
 

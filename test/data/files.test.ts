@@ -212,7 +212,7 @@ const REFUSED: Record<string, [path: () => string, sentence: RegExp]> = {
     /twice\.csv, line 1: two columns are called "prompt"\. Give each a name of its own\.$/,
   ],
   "a kind of packing that is not read": [
-    () => write("rows.jsonl.bz2", Buffer.from("425a6839314159", "hex")),
+    () => write("rows.jsonl.bz2", Buffer.from("425a683931415926535953", "hex")),
     /rows\.jsonl\.bz2 is packed as bzip2, which is not read\. Pack it as \.gz or \.zst/,
   ],
   "files of several kinds": [

@@ -90,7 +90,7 @@ const READ: Record<string, [row: unknown, becomes: TrainingRow]> = {
   ],
   "reasoning beside a completion": [
     { ...pair, reasoning: "It is 2·2." },
-    { prompt: "Is 4 even?", completion: "<think>\nIt is 2·2.\n</think>\n\nYes." },
+    { ...pair, reasoning: "It is 2·2." },
   ],
   "a text": [{ text: "Four is even." }, { text: "Four is even." }],
   "tokens with labels": [
@@ -142,7 +142,60 @@ const READ: Record<string, [row: unknown, becomes: TrainingRow]> = {
   ],
 };
 
-for (const [what, [row, becomes]] of Object.entries(READ))
+const FROM_PEERS: Record<string, [row: unknown, becomes: TrainingRow]> = {
+  "several calls of one role, and results of another": [
+    {
+      messages: [
+        user("Halve 4 and 6."),
+        { role: "tool_call", content: '{"name": "halve", "arguments": {"n": 4}}' },
+        { role: "tool_call", content: '[{"name": "halve", "arguments": "{\\"n\\": 6}"}]' },
+        { role: "tool_response", content: "2" },
+        { role: "tool_response", content: "3" },
+        said("2 and 3."),
+      ],
+    },
+    {
+      messages: [
+        user("Halve 4 and 6."),
+        {
+          role: "assistant",
+          content: null,
+          tool_calls: [
+            call({ n: 4 }),
+            { type: "function", function: { name: "halve", arguments: { n: 6 }, text: '{"n": 6}' } },
+          ],
+        },
+        { role: "tool", content: "2" },
+        { role: "tool", content: "3" },
+        said("2 and 3."),
+      ],
+    } as TrainingRow,
+  ],
+  "earlier turns beside a query": [
+    { query: "Is 4 even?", response: "Yes.", history: [["Is 3 odd?", "Yes."]], system_prompt: "Be brief." },
+    { messages: [{ role: "system", content: "Be brief." }, user("Is 3 odd?"), said("Yes."), ...ASKED] },
+  ],
+  "earlier turns, and reasoning of the last": [
+    { prompt: "Is 4 even?", completion: "Yes.", history: '[["Is 3 odd?", "Yes."]]', thinking: "2 * 2" },
+    {
+      messages: [user("Is 3 odd?"), said("Yes."), ASKED[0], said("Yes.", { reasoning_content: "2 * 2" })],
+    } as TrainingRow,
+  ],
+  "a system text of another name": [
+    { system_message: "Be brief.", question: "Is 4 even?", response: "Yes." },
+    { system: "Be brief.", ...pair },
+  ],
+  "the same twice under two names": [
+    { question: "Is 4 even?", prompt: "Is 4 even?", response: "Yes.", answer: "Yes." },
+    pair,
+  ],
+  "places of tokens": [
+    { input_ids: [5, 6], position_ids: [0, 1], seq_lengths: [2], loss_mask: [false, true] },
+    { tokens: [5, 6], supervised: [false, true] },
+  ],
+};
+
+for (const [what, [row, becomes]] of [...Object.entries(READ), ...Object.entries(FROM_PEERS)])
   test(`${what}: read`, async () => {
     const [found] = await read([row]);
     assert.deepEqual(typeof found === "object" && "row" in found && found.row, becomes, String(found));
@@ -284,9 +337,12 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
   ],
   "a picture": [
     { messages: [{ role: "user", content: [{ type: "image_url", image_url: "x" }] }, said("b")] },
-    /^turn 1 has a part of type "image_url"\. Expected parts of type text\.$/,
+    /^turn 1 has a part of type "image_url"\. Expected parts of type text; leave such rows out\.$/,
   ],
-  "a column of pictures": [{ ...pair, images: ["a.png"] }, /^has a column "images": only text is trained on\.$/],
+  "a column of pictures": [
+    { ...pair, images: ["a.png"] },
+    /^has a column "images": only text is trained on\. Leave such rows out\.$/,
+  ],
   "a pair of preferences": [
     { prompt: "a", chosen: "b", rejected: "c" },
     /^has a column "chosen": answers that are better or worse/,
@@ -303,7 +359,7 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
   "a turn that says both": [{ messages: [user("a"), said("b", { weight: 1, train: false })] }, /^turn 2 says both/],
   "a content that is an object": [
     { messages: [user("a"), { role: "tool", content: { n: 1 } }, said("b")] },
-    /^turn 2 has an object as its content\. Expected a text\.$/,
+    /^turn 2 has an object as its content\. Expected a text: write it as JSON in one, or leave such rows out\.$/,
   ],
   "a call with a key that is not read": [
     { messages: [user("a"), said("b", { tool_calls: [{ name: "f", argument: { n: 1 } }] })] },
@@ -311,7 +367,7 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
   ],
   "a call with arguments twice": [
     { messages: [user("a"), said("b", { tool_calls: [{ name: "f", args: { n: 1 }, arguments: { n: 2 } }] })] },
-    /^turn 2 calls f with arguments under two names\.$/,
+    /^turn 2 calls f with arguments under two names\. Leave out one of them\.$/,
   ],
   "a row that was rejected": [{ ...pair, accepted: false }, /^was not accepted \(its column accepted is false\)/],
   "an answer that is called bad": [
@@ -335,13 +391,16 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
     { prompt: "a", output: "b" },
     /^has prompt, output\. Expected columns .* leads to them\.$/,
   ],
-  "no content": [{ messages: [user("a"), { role: "assistant", content: null }] }, /^turn 2 has no content\.$/],
+  "no content": [
+    { messages: [user("a"), { role: "assistant", content: null }] },
+    /^turn 2 has no content\. Expected a text, or tool_calls; leave such turns out\.$/,
+  ],
   "a turn that is a text": [{ messages: ["a", "b"] }, /^turn 1 is "a"\. Expected an object with role and content/],
   "a turn without a role": [
     { messages: [{ text: "a" }] },
     /^turn 1 has text\. Expected role and content, or from and value/,
   ],
-  "no turns": [{ messages: [] }, /^has no turns in messages\.$/],
+  "no turns": [{ messages: [] }, /^has no turns in messages\. Expected what a user says and what is answered\.$/],
   "a call without a name": [
     { messages: [user("a"), said("b", { tool_calls: [{ id: "1" }] })] },
     /^turn 2 calls \{"id":"1"\}\. Expected/,
@@ -390,7 +449,101 @@ const REFUSED: Record<string, [row: unknown, sentence: RegExp]> = {
   "tokens that are texts": [{ input_ids: ["5"] }, /^has input_ids with "5"\. Expected integers\.$/],
 };
 
-for (const [what, [row, sentence]] of Object.entries(REFUSED))
+const LOST: Record<string, [row: unknown, sentence: RegExp]> = {
+  "tools beside a query": [
+    { query: "a", response: "b", tools: [tool] },
+    /^has a column "tools" beside texts\. Give messages/,
+  ],
+  "tools beside a text alone": [
+    { text: "a", tools: [tool] },
+    /^has a column "tools" beside text, where it is not read\./,
+  ],
+  "a system text beside tokens": [{ input_ids: [5, 6], system: "a" }, /^has a column "system" beside input_ids/],
+  "reasoning beside turns": [
+    { messages: ASKED, thinking: "c" },
+    /^has a column "thinking" beside messages, where it is not read\. Put what it says into the turn/,
+  ],
+  "what a question is about": [
+    { problem: "a", context: "b", solution: "c" },
+    /^has a column "context" beside problem and solution/,
+  ],
+  "a switch in place of reasoning": [{ ...pair, reasoning: "off" }, /^has "off" as its reasoning, which says whether/],
+  "two answers": [
+    { question: "a", answer: "4", response: "It is 4." },
+    /^has a column "answer" and a column "response", either of which may be the answer\. .*columns: \{ prompt: question, completion: response \}/,
+  ],
+  "two questions": [
+    { query: "a", prompt: "b", response: "c" },
+    /^has a column "query" and a column "prompt", either of which may be what is asked/,
+  ],
+  "two system texts of two names": [
+    { ...pair, system: "a", system_prompt: "b" },
+    /^has a column "system" and another one "system_prompt"\. Leave out one/,
+  ],
+  "an answer beside a worse one": [
+    { messages: ASKED, rejected_response: "No." },
+    /^has a column "rejected_response": .*Keep the better ones alone/,
+  ],
+  "whether an answer is wanted": [
+    { messages: ASKED, kto_tag: false },
+    /^has a column "kto_tag": answers that are better/,
+  ],
+  "a mask that is no mask": [
+    { input_ids: [5, 6], completion_mask: [0, 3] },
+    /^has completion_mask with 3\. Expected 0 and 1/,
+  ],
+  "places that begin again": [
+    { input_ids: [5, 6], position_ids: [0, 0] },
+    /^has position_ids of several examples in one row/,
+  ],
+  "several lengths in a row": [{ input_ids: [5, 6, 7], seq_lengths: [1, 2] }, /^has seq_lengths of several examples/],
+  "half of a character in a call": [
+    '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "tool_calls": [{"name": "f", "arguments": {"\\ud800": 1}}]}]}',
+    /^turn 2 has half of a surrogate pair \(\\ud800\) in its call/,
+  ],
+  "half of a character in a tool": [
+    '{"messages": [{"role": "user", "content": "a"}], "tools": [{"name": "f", "parameters": {"enum": ["\\udfff"]}}]}',
+    /^has half of a surrogate pair \(\\udfff\) in its tool f/,
+  ],
+  "a list as Python prints it": [
+    { messages: "[{'role': 'user', 'content': 'a'}]" },
+    /^has messages that are no list but the text .*, which is Python's way to print one and not JSON\. Write it with json\.dumps\.$/,
+  ],
+  "rows under a key": [
+    { version: 2, rows: [pair, pair] },
+    /^has version, rows, and rows under "rows"\. Give those alone, .*jq '\.rows'/,
+  ],
+  "a call as a part of what is said": [
+    { messages: [user("a"), { role: "assistant", content: [{ type: "tool_use", name: "f", input: {} }] }] },
+    /^turn 2 has a part of type "tool_use"\. Expected it as one of tool_calls/,
+  ],
+};
+
+test("columns that dataset.columns names go before all others", async () => {
+  const row = { question: "Is 4 even?", answer: "4", long: "Yes.", prompt: "x", completion: "y", messages: ASKED };
+  const columns = { question: "question", response: "long" };
+  const [found] = await read([row], { columns }, "messages");
+  assert.deepEqual(typeof found === "object" && found.row, pair);
+});
+
+test("a role that means what no row is read for is refused, and one of the template's own is not", async () => {
+  const messages = [user("a"), { role: "bot", content: "b" }];
+  await assert.rejects(
+    read([{ messages }], { roles: { bot: "asistant" } }),
+    /dataset\.roles says that bot is "asistant", which no row is read for\. Expected one of: .*assistant/,
+  );
+  const [found] = await read([{ messages }], { roles: { bot: "bot" } });
+  assert.ok(typeof found === "object" && "messages" in found.row && found.row.messages[1]!.role === "bot");
+});
+
+test("a trace is a question and an answer for a student that continues text, and its reasoning is not doubled", async () => {
+  const completion = "<think>\nc\n</think>\n\nb";
+  const trace = { messages: [user("a")], completion, prompt_text: "<a>", prompt: "a", reasoning: "c" };
+  const [found] = await read([trace], {}, "prompt");
+  assert.deepEqual(typeof found === "object" && found.row, { prompt: "<a>", completion });
+});
+
+for (const [what, [row, sentence]] of [...Object.entries(REFUSED), ...Object.entries(LOST)])
   test(`${what}: refused in a sentence, and the rows beside it are read`, async () => {
     const [before, found, after] = await read([pair, row, pair]);
     assert.match(String(found), sentence);

@@ -325,3 +325,33 @@ test("a token that begins texts may be the one that ends them, and stand before 
     /row 5, turn 1 holds "<s>", the token that begins a text/,
   );
 });
+
+test("a template is given the tokenizer's other special tokens where it reads them, as transformers gives them", () => {
+  const place = join(folder, "other tokens");
+  const config = {
+    pad_token: { content: "[pad]" },
+    unk_token: "[?]",
+    chat_template: "{{ pad_token }}{{ messages[0].content }}{{ sep_token }}",
+  };
+  writeTokenizer(place, { characters: [..."ab"], config });
+  assert.equal(loadTokenizer(place).render([user("a")], { generate: true }), "[pad]a");
+  assert.match(loadTokenizer(place).template!, /^\{%- set pad_token = "\[pad\]" -%\}\{\{ '' \}\}\{\{ pad_token/);
+});
+
+test("reasoning that a template leaves out is not lost where all that it writes is learned", () => {
+  const t = tokenizerOf("R1-Distill-Qwen");
+  const messages = [user("a"), said("b", { reasoning_content: "c" })];
+  assert.match(marked({ messages }, t)[0]!, /«c\n<\/think>\n\nb/);
+  assert.throws(
+    () => marked({ messages }, t, "all"),
+    /row 1, turn 2 has reasoning, which the chat template does not write/,
+  );
+});
+
+test("a document ends with the token that ends texts, a conversation with that of a turn", () => {
+  const t = tokenizerOf("SmolLM2", {}, { eos_token: "<|endoftext|>" });
+  assert.notEqual(t.eos, t.endOfTurn);
+  assert.ok(marked({ text: "abc" }, t)[0]!.endsWith(`c${t.token(t.eos)}»`));
+  assert.ok(marked({ text: `abc${t.token(t.endOfTurn)}` }, t)[0]!.endsWith(`c${t.token(t.endOfTurn)}»`));
+  assert.ok(marked({ messages: [user("a"), said("b")] }, t, "all")[0]!.endsWith(`b${t.token(t.endOfTurn)}»`));
+});

@@ -79,7 +79,7 @@ test("an adapter that is written and read is the same bit for bit, in PEFT's lay
   refused({ peft_type: "IA3" }, /peft_type/);
   refused({ use_dora: true }, /has no tensor "base_model\.model\..*v_proj\.lora_magnitude_vector"/);
   refused({ alpha_pattern: { q_proj: 0 } }, /alpha_pattern\.q_proj: /);
-  refused({ trainable_token_indices: [1] }, /trainable_token_indices: is not supported/);
+  refused({ trainable_token_indices: [1] }, /trainable_token_indices: is not read here\. Merge it with PEFT/);
   for (const init of ["pissa_niter_4", "corda", "corda_ipm", "lora_ga", "LoftQ", "olora2", "toString"])
     refused({ init_lora_weights: init }, /init_lora_weights: ".*" .*path_initial_model_for_weight_conversion/);
   for (const init of [true, false, null, "gaussian", "Gaussian", "orthogonal", "eva", "mica"]) {
@@ -131,8 +131,16 @@ test("target_modules are whole names, ends of names or all linear layers but the
     "model.layers.1.mlp.up_proj",
   ]);
   const known = /Expected all-linear, or some of: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj\.$/;
-  for (const name of ["proj", "embed_tokens", "lm_head", "model.norm"])
-    assert.throws(() => targets([name], TOY), known);
+  for (const name of ["proj", "model.norm"]) assert.throws(() => targets([name], TOY), known);
+  const throws = (names: string | string[], sentence: RegExp) =>
+    assert.throws(() => targets(names, TOY), { name: "DistillError", message: sentence });
+  throws(
+    ["q_proj", "embed_tokens"],
+    /^lora\.target_modules: model\.embed_tokens is no linear layer\. .*modules_to_save/,
+  );
+  const tied =
+    /^lora\.target_modules: lm_head has no weight of its own: .*tie_word_embeddings.*modules_to_save: \[embed_tokens\]/;
+  for (const names of [["lm_head"], ["q_proj", "lm_head"], ".*(q_proj|lm_head)"]) throws(names, tied);
 });
 
 test("targets are also chosen by one regular expression, by layers, without some, and have ranks and scales by patterns", () => {

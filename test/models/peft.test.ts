@@ -1,12 +1,19 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { openSafetensors } from "../../src/formats/safetensors.ts";
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, readAdapter } from "../../src/models/adapter-folder.ts";
 import { besideAdapter, loadAdapter, mergedWeights } from "../../src/models/adapter-weights.ts";
-import { createModel, loadWeights, type ModelConfig, saveTensors, type Weight } from "../../src/models/load.ts";
+import {
+  createModel,
+  loadWeights,
+  type ModelConfig,
+  readConfig,
+  saveTensors,
+  type Weight,
+} from "../../src/models/load.ts";
 import type { LoraOptions } from "../../src/models/lora.ts";
 import { trainedPart } from "../../src/student/trained.ts";
 import { readerOf, saveTrained, writeWeight } from "../../src/trainers/checkpoint.ts";
@@ -213,3 +220,32 @@ test("PEFT loads adapters that are written here, and they say the same there", {
 });
 
 after(async () => (await testDevice()).close());
+
+test(
+  "an adapter as it began, beside the trained one or subtracted from it, says what it took out of the weights",
+  { skip: missing() },
+  async () => {
+    const place = join(folder, "begun");
+    python("peft_begun.py", place);
+    const base = join(place, "base");
+    const config = readConfig(base);
+    const of = (name: string) => {
+      const stored = readAdapter(join(place, name));
+      const model = createModel(config, name, { lora: stored.options });
+      const weights = mergedWeights(loadWeights(base, model), stored, { ...model, adapter: model.adapter! });
+      return differenceFrom(join(place, `${name}.safetensors`), weights);
+    };
+    for (const kind of ["beside", "converted"])
+      for (const init of ["pissa", "pissa_niter_4", "olora"]) {
+        const difference = of(`${init}-${kind}`);
+        assert.ok(difference <= 1e-5, `${init}-${kind}: ${difference}`);
+      }
+    // where rounding decides what was taken, nobody else can tell
+    assert.ok(of("pissa") > 1e-3);
+    rmSync(join(place, "pissa_niter_4-beside", "pissa_init"), { recursive: true });
+    assert.throws(() => of("pissa_niter_4-beside"), {
+      name: "DistillError",
+      message: /"pissa_niter_4" takes a part out of the weights that random numbers decide.*pissa_init/,
+    });
+  },
+);

@@ -20,6 +20,28 @@ function said(...overrides: string[]): string {
 }
 
 const SAID: [overrides: string[], sentence: string][] = [
+  [
+    ["trainer.max_steps= "],
+    '"trainer.max_steps= " says nothing behind the =. Give a value, or trainer.max_steps=null to leave the key out.',
+  ],
+  [
+    ["sampling=null", "dataset={path: x, split: train, subset: main}"],
+    'dataset: unknown key "split" (a split is named in the path, as FOLDER:SPLIT; limit takes the first rows); dataset: unknown key "subset" (a configuration is a folder or files of its own: name them in the path).',
+  ],
+  [
+    ["sampling=null", "dataset={mix: [{path: x, data_files: y}]}"],
+    'dataset.mix[0]: unknown key "data_files" (they are dataset.path, one, a list or a pattern).',
+  ],
+  [["dataset=[{path: x}]"], "dataset: expected keys and values, found a list; write { mix: [ … ] }."],
+  [
+    ["lora={init_lora_weights: pissa}"],
+    'lora: unknown key "init_lora_weights" (a new adapter begins with random A and with B of zeros).',
+  ],
+  [
+    ['chat_template_kwargs={date: "a\\nb"}'],
+    "chat_template_kwargs.date: give a text on one line, without a backslash.",
+  ],
+  [["chat_template_kwargs={a-b: 1}"], `chat_template_kwargs: "a-b" is no name of a key; only letters, digits and '_'.`],
   [["student.config={model_type: llama}"], 'student: "config" does not go with "path"; give one of them.'],
   [["sampling.prompts={path: x, rows: 3}"], 'sampling.prompts: "rows" does not go with "path"; give one of them.'],
   [["sampling.prompts={path: x, limt: 3}"], 'sampling.prompts: unknown key "limt" (did you mean "limit"?).'],
@@ -46,7 +68,7 @@ const SAID: [overrides: string[], sentence: string][] = [
   ],
   [["trainer.learning_rate=-1"], "trainer.learning_rate: expected more than 0, found -1."],
   [["trainer.max_steps=1.5"], "trainer.max_steps: expected a whole number, found 1.5."],
-  [["trainer.packing=yes"], 'trainer.packing: expected true or false, found the text "yes".'],
+  [["trainer.packing=yes"], 'trainer.packing: expected true or false, found the text "yes"; write true.'],
   [
     ["trainer={max_steps: null}"],
     "trainer.max_steps: expected a number, found null; leave the key out for its default.",
@@ -152,4 +174,20 @@ test("a path is relative to what says it: the recipe's folder, or where the comm
     [given.output, given.student, given.dataset, given.tokenizer],
     [resolve("out"), { path: resolve("base") }, { path: resolve("rows.jsonl") }, "hf:a/b"],
   );
+});
+
+test("a template's braces on the command line are its own", () => {
+  const template = "{{ messages[0].content }}: {% if tools %}x{% endif %}";
+  assert.equal(readRecipe("recipes/quickstart.yaml", [`chat_template=${template}`]).chat_template, template);
+  assert.equal(readRecipe("recipes/quickstart.yaml", ["chat_template=r1"]).chat_template, "r1");
+});
+
+test("a folder and rows are no recipe", () => {
+  assert.throws(() => readRecipe("recipes"), {
+    name: "DistillError",
+    message: "Recipe recipes is a folder. Expected a file.",
+  });
+  const rows = join(scratch(), "rows.jsonl");
+  writeFileSync(rows, '{"a": 1}\n{"a": 2}\n');
+  assert.throws(() => readRecipe(rows), { name: "DistillError", message: /rows\.jsonl is not YAML: [^\n]*[^:]\.$/ });
 });

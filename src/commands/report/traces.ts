@@ -64,9 +64,7 @@ function factsOf(tables: Iterable<{ table: Table }>): TraceFacts {
     const [given, judged, taken, ends, ids, served] = names.map((name) => table.getChild(name));
     for (let i = 0; i < table.numRows; i++) {
       const unjudged = ends!.get(i) === "length" ? "truncated" : "whole";
-      const verdict: string = given
-        ? verdictOf({ verdict: given.get(i), judge_verdict: judged?.get(i) })
-        : unjudged;
+      const verdict: string = given ? verdictOf({ verdict: given.get(i), judge_verdict: judged?.get(i) }) : unjudged;
       said.push(verdict);
       accepted.push(taken?.get(i) ?? false);
       const tokens = generatedTokens({ token_ids: ids!.get(i) ?? [], served: served?.get(i) });

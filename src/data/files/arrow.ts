@@ -5,7 +5,7 @@ import { arrowTables } from "../../formats/arrow.ts";
 import { mayBeCut } from "../dataset-folder.ts";
 import { requireUtf8 } from "./arrow-text.ts";
 import type { Found, RowFile } from "./found.ts";
-import { plain } from "./plain.ts";
+import { plainRow } from "./plain.ts";
 
 export const arrow: RowFile = {
   endings: [".arrow", ".feather", ".ipc"],
@@ -29,8 +29,8 @@ export function* rowsIn(table: Table, path: string, before: number): Generator<F
   const times = table.schema.fields.filter(({ type }) => isTime(type)).map(({ name }) => name);
   let row = before;
   for (const value of table) {
-    const columns = plain(value) as Record<string, unknown>;
-    for (const name of times) if (columns[name] !== undefined) columns[name] = { time: columns[name] };
+    const columns = plainRow(value);
+    for (const name of times) if (columns[name] !== null) columns[name] = { time: columns[name] };
     yield { where: `${path}, row ${++row}`, value: columns };
   }
 }

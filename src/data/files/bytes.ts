@@ -6,22 +6,13 @@ import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { Decompress } from "fzstd";
 import { DistillError } from "../../core/errors.ts";
+import { packedAs, requireReadable } from "./magic.ts";
 
 const PIECE = 1 << 20;
 const MAX_LINE = 256 << 20; // bytes
 
-/** How compressed files begin, and what the ends of their names are. */
-const GZIP = [0x1f, 0x8b];
-const ZSTD = [0x28, 0xb5, 0x2f, 0xfd];
+/** What the ends of the names of compressed files are. */
 const PACKED = /\.(gz|zst)$/i;
-
-/** What is known and not read. */
-const OTHERS = [
-  { name: "bzip2", magic: [0x42, 0x5a, 0x68] },
-  { name: "xz", magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a] },
-  { name: "zip", magic: [0x50, 0x4b, 0x03, 0x04] },
-  { name: "7z", magic: [0x37, 0x7a, 0xbc, 0xaf] },
-];
 
 /** A name without what a compression adds to it. */
 export const unpackedName = (path: string): string => path.replace(PACKED, "");
@@ -70,6 +61,7 @@ const NEWLINE = 0x0a;
 
 /** A file's first block without the mark that says UTF-8; the mark or the look of UTF-16 is refused. */
 function beginning(path: string, block: Buffer): Buffer {
+  requireReadable(path, block); // what was packed in it
   const [a, b, c] = block;
   const zeros = block.subarray(0, 256).filter((byte) => byte === 0).length;
   if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff) || zeros > 16)
@@ -100,15 +92,11 @@ export async function* unpacked(path: string): AsyncGenerator<Buffer> {
   try {
     const { value: first, done } = await pieces.next();
     if (done) return;
-    const begins = (magic: readonly number[]) => magic.every((byte, i) => first[i] === byte);
     const all = whole(first, pieces);
-    const other = OTHERS.find(({ magic }) => begins(magic));
-    if (other)
-      throw new DistillError(
-        `${path} is packed as ${other.name}, which is not read. Pack it as .gz or .zst, or unpack it.`,
-      );
-    if (begins(GZIP)) yield* pipeline(all, createGunzip({ chunkSize: PIECE }), () => {}) as AsyncIterable<Buffer>;
-    else if (begins(ZSTD)) yield* unzstd(all);
+    requireReadable(path, first);
+    const packed = packedAs(first);
+    if (packed === "gzip") yield* pipeline(all, createGunzip({ chunkSize: PIECE }), () => {}) as AsyncIterable<Buffer>;
+    else if (packed === "zstd") yield* unzstd(all);
     else yield* all;
   } catch (error) {
     if (error instanceof DistillError) throw error;

@@ -3,7 +3,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { DistillError } from "../../core/errors.ts";
 import { parseRow } from "../python-json.ts";
-import { isRecord } from "../values.ts";
+import { isRecord, rowsUnder, under } from "../values.ts";
 import { arrayItems } from "./array-items.ts";
 import { lineBlocks, textBlocks } from "./bytes.ts";
 import type { Found, RowFile } from "./found.ts";
@@ -31,10 +31,7 @@ async function* linesOf(path: string): AsyncGenerator<Found> {
       if (!line.trim()) continue;
       const where = `${path}, line ${first + i}`;
       const found = parsed(where, line, "one JSON object a line");
-      if (found.fault !== undefined && read === 0 && isOneObject(path))
-        throw new DistillError(
-          `${path} is one JSON object over several lines. Expected one object a line, or an array of objects.`,
-        );
+      if (found.fault !== undefined && read === 0) requireLines(path, line);
       read++;
       yield found;
     }
@@ -43,13 +40,31 @@ async function* linesOf(path: string): AsyncGenerator<Found> {
 /** What is looked at whole, to say what is wrong with it. */
 const WHOLE = 16 << 20; // bytes
 
-function isOneObject(path: string): boolean {
+/** Throw where the first line of a file is part of an object that goes on. */
+function requireLines(path: string, line: string): void {
+  const expected = "Expected one object a line, or an array of objects";
+  const object = oneObject(path);
+  const key = object && rowsUnder(object);
+  if (key !== undefined) throw new DistillError(`${path} is one JSON object over several lines, with ${under(key)}.`);
+  if (object) throw new DistillError(`${path} is one JSON object over several lines. ${expected}.`);
+  if (/^\s*\{\s*("[^"]*"\s*:.*[{[,])?\s*$/.test(line))
+    throw new DistillError(`${path} has JSON objects over several lines. ${expected}; jq -c . writes one a line.`);
+}
+
+function oneObject(path: string): Record<string, unknown> | undefined {
   try {
-    return statSync(path).size <= WHOLE && isRecord(JSON.parse(readFileSync(path, "utf8")));
+    const value = statSync(path).size <= WHOLE ? JSON.parse(readFileSync(path, "utf8")) : undefined;
+    return isRecord(value) ? value : undefined;
   } catch {
-    return false; // then its first line is what is wrong
+    return undefined; // then its first line is what is wrong
   }
 }
+
+/** What Python writes and JSON does not know. */
+const CURES: readonly (readonly [RegExp, string])[] = [
+  [/^\s*[[{]\s*[[{]?\s*'/, "This is Python's way to print an object: write it with json.dumps"],
+  [/[:[,]\s*-?(?:NaN|Infinity)\b/, "JSON has no NaN and no Infinity: write null in their place"],
+];
 
 /** The items of an array, one in memory at a time. */
 async function* itemsOf(path: string): AsyncGenerator<Found> {
@@ -78,6 +93,10 @@ function parsed(where: string, text: string, expected: string): Found {
     return { where, value: parseRow(text) };
   } catch (error) {
     const why = `not JSON (${(error as Error).message})`;
-    return { where, value: undefined, fault: `${where}: ${why}. Expected ${expected}.` };
+    return {
+      where,
+      value: undefined,
+      fault: `${where}: ${why}. ${CURES.find(([of]) => of.test(text))?.[1] ?? `Expected ${expected}`}.`,
+    };
   }
 }

@@ -6,7 +6,7 @@ import { compressors } from "hyparquet-compressors";
 import { DistillError } from "../../core/errors.ts";
 import { readAt } from "../../core/files.ts";
 import type { RowFile } from "./found.ts";
-import { plain } from "./plain.ts";
+import { plainRow } from "./plain.ts";
 
 const ROWS = 8192;
 
@@ -42,7 +42,7 @@ export const parquet: RowFile = {
         for (let rowStart = group; rowStart < end; rowStart += ROWS) {
           const rowEnd = Math.min(rowStart + ROWS, end);
           for (const value of await parquetReadObjects({ file, metadata, compressors, parsers, rowStart, rowEnd }))
-            yield { where: `${path}, row ${++row}`, value: plain(value) };
+            yield { where: `${path}, row ${++row}`, value: plainRow(value) };
         }
         group = end;
       }

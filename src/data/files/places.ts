@@ -7,6 +7,7 @@ import { z } from "zod";
 import { DistillError } from "../../core/errors.ts";
 import { readJson } from "../../core/files.ts";
 import { unpackedName } from "./bytes.ts";
+import { configured } from "./card.ts";
 import type { RowFile } from "./found.ts";
 import * as kinds from "./index.ts";
 
@@ -28,9 +29,15 @@ function placesOfOne(path: string): Place[] {
   if (existsSync(path)) return statSync(path).isDirectory() ? inFolder(path) : [{ path, folder: false }];
   const [, folder, split] = /^(.+):([\w.-]+)$/.exec(path) ?? [];
   if (folder && existsSync(folder) && statSync(folder).isDirectory()) return ofSplit(folder, split!);
-  if (!isDynamicPattern(path)) throw new DistillError(`Dataset not found: ${path}.`);
+  const [, sliced, part] = /^(.+):([\w.-]+)\[.*\]$/.exec(path) ?? [];
+  if (sliced && existsSync(sliced))
+    throw new DistillError(
+      `Dataset not found: ${path}. A part of a split is not named so: give ${sliced}:${part}, and dataset.limit for the first of its rows.`,
+    );
+  const home = /(^|\/)~\//.test(path) ? " Only a shell knows what ~ is: write the folder out." : "";
+  if (!isDynamicPattern(path)) throw new DistillError(`Dataset not found: ${path}.${home}`);
   const found = globSync(path, { absolute: true }).sort();
-  if (found.length === 0) throw new DistillError(`Dataset not found: no file is called ${path}.`);
+  if (found.length === 0) throw new DistillError(`Dataset not found: no file is called ${path}.${home}`);
   return found.map((path) => ({ path, folder: false }));
 }
 
@@ -40,17 +47,36 @@ const Splits = z.object({ splits: z.array(z.string()) });
 function inFolder(path: string): Place[] {
   if (isShards(path)) return [{ path, folder: true }];
   if (existsSync(join(path, DICT))) throw unnamed(path, splitsOfDict(path));
-  if (existsSync(join(path, "manifest.json")) && existsSync(join(path, "dataset")))
-    throw new DistillError(`${path} is the folder of a run. Give what it holds: ${join(path, "dataset")}.`);
-  const files = filesIn(path);
-  const splits = [...new Set(files.map((file) => splitIn(file, path)))];
+  if (existsSync(join(path, "manifest.json")))
+    throw new DistillError(
+      `${path} is the folder of a run${existsSync(join(path, "dataset")) ? `. Give what it holds: ${join(path, "dataset")}` : ", which holds no dataset. Give the rows that are meant"}.`,
+    );
+  const files = splitFilesIn(path);
+  const splits = [...new Set(files.map(({ split }) => split))];
   const named = splits.filter((split) => split !== undefined);
   if (splits.length > 1 && named.length === splits.length) throw unnamed(path, named);
   if (splits.length > 1)
     throw new DistillError(
       `${path} has files of the split ${named.join(", ")} and files of none. Give those that are meant, as a list or a pattern such as ${join(path, "*.jsonl")}.`,
     );
-  return files.map((path) => ({ path, folder: false }));
+  return files.map(({ path }) => ({ path, folder: false }));
+}
+
+/** The files of rows in a folder with their splits: those that its card names, or all there are, by their names. */
+function splitFilesIn(folder: string): { path: string; split: string | undefined }[] {
+  const card = configured(folder);
+  if (!card?.splits) {
+    const place = card?.folder ?? folder;
+    return filesIn(place).map((path) => ({ path, split: splitIn(path, place) }));
+  }
+  return card.splits.flatMap(({ split, patterns }) => {
+    const found = globSync([...patterns], { absolute: true }).sort();
+    if (found.length === 0)
+      throw new DistillError(
+        `${join(folder, "README.md")} names ${patterns.join(", ")} as files of the split ${split}, and there are none. Get the dataset whole, or give the files that are there as a pattern.`,
+      );
+    return found.map((path) => ({ path, split }));
+  });
 }
 
 const isShards = (path: string): boolean => existsSync(join(path, "state.json"));
@@ -61,12 +87,11 @@ function ofSplit(folder: string, split: string): Place[] {
     if (!splits.includes(split)) throw unknown(folder, split, splits);
     return [{ path: join(folder, split), folder: true }];
   }
-  const files = isShards(folder) ? [] : filesIn(folder);
-  const meant = KEYWORDS[split] ?? split;
-  const found = files.filter((path) => splitIn(path, folder) === meant);
-  if (found.length === 0)
-    throw unknown(folder, split, [...new Set(files.flatMap((path) => splitIn(path, folder) ?? []))]);
-  return found.map((path) => ({ path, folder: false }));
+  const files = isShards(folder) ? [] : splitFilesIn(folder);
+  const named = files.filter((file) => file.split === split);
+  const found = named.length > 0 ? named : files.filter((file) => file.split === (KEYWORDS[split] ?? split));
+  if (found.length === 0) throw unknown(folder, split, [...new Set(files.flatMap((file) => file.split ?? []))]);
+  return found.map(({ path }) => ({ path, folder: false }));
 }
 
 function splitsOfDict(folder: string): string[] {
@@ -105,11 +130,29 @@ function filesIn(path: string): string[] {
     throw new DistillError(
       `${path} holds files of several kinds, such as ${kinds.map((kind) => basename(files.find((file) => kindOf(file) === kind)!)).join(" and ")}. Give those that are meant, as a list or a pattern such as ${join(path, "*.jsonl")}.`,
     );
+  requireAll(files);
   return files;
 }
 
 /** What is hidden, and what people decided about files beside it. */
 const NO_ROWS_BELOW = /\/[._]|\.decisions\//;
+
+const NUMBERED = /^(.*-)(\d{5})-of-(\d{5})(.*)$/;
+
+/** Throw where files are numbered as so many, and one is missing. */
+function requireAll(files: readonly string[]): void {
+  const there = new Set(files.map((file) => file.replace(NUMBERED, "$1$2-of-$3")));
+  for (const file of files) {
+    const [, before, , all] = NUMBERED.exec(file) ?? [];
+    for (let i = 0; i < Number(all ?? 0); i++) {
+      const name = `${before}${String(i).padStart(5, "0")}-of-${all}`;
+      if (!there.has(name))
+        throw new DistillError(
+          `${name} is missing, of ${Number(all)} files that belong together. Get it, or give those that are there as a pattern.`,
+        );
+    }
+  }
+}
 
 /** Files that lie beside rows. */
 const NOT_ROWS = /^(?:dataset_infos?\.json|requirements\.txt|LICENSE.*|cache-.*\.arrow)$/;

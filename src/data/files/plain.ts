@@ -24,3 +24,14 @@ export function plain(value: unknown, written = false): unknown {
     ),
   );
 }
+
+/** A row of columns without their classes. A column that is null is there: it says that the row lacks it. */
+export function plainRow(row: object): Record<string, unknown> {
+  const columns = "toJSON" in row ? ((row as { toJSON(): object }).toJSON() as object) : row;
+  return Object.fromEntries(
+    Object.entries(columns).map(([name, value]) => [
+      name,
+      (value ?? null) === null ? null : plain(value, isWritten(name)),
+    ]),
+  );
+}

@@ -1,11 +1,11 @@
 /** @file Conversations, as chat templates take them. */
 
-import { conversation, type Shape } from "./shape.ts";
+import { BESIDE_TURNS, conversation, type Shape } from "./shape.ts";
 
 export const messages: Shape = {
   kind: "conversation",
   needs: ["messages"],
-  reads: ["system", "tools"],
+  reads: BESIDE_TURNS,
   read: (columns, reading) => conversation(columns.messages, columns, reading, "messages"),
 };
 
@@ -14,6 +14,6 @@ export const conversations: Shape = {
   kind: "conversation",
   rank: 1,
   needs: ["conversations"],
-  reads: ["system", "tools"],
+  reads: BESIDE_TURNS,
   read: (columns, reading) => conversation(columns.conversations, columns, reading, "conversations"),
 };

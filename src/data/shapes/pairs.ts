@@ -1,20 +1,22 @@
 /** @file A question and its answer, under the names that datasets have for them. */
 
-import { reasoningOf } from "../think.ts";
-import { isEmpty, parsedText, RowFault, textOf } from "../values.ts";
-import { type Columns, conversation, given, type Shape, thought } from "./shape.ts";
+import { isEmpty, listIn, parsedText, RowFault, textOf } from "../values.ts";
+import { ABOUT, type Columns, given, REASONING, reasoningOf, SYSTEM, systemOf } from "./beside.ts";
+import { conversation, type Reading, type ReadRow, type Shape } from "./shape.ts";
 
-const REASONING = ["reasoning_content", "reasoning", "thinking"];
+const BESIDE = [...SYSTEM, ...REASONING, "tools", "history"];
+
+type Pair = { prompt: string; completion: string; system?: string; reasoning?: string };
 
 /** Both texts, or both lists of turns. */
 export const completion: Shape = {
   kind: "pair",
   needs: ["prompt", "completion"],
-  reads: ["system", "tools", ...REASONING],
+  reads: BESIDE,
   read(columns, reading) {
     const [prompt, completion] = [parsedTurns(columns.prompt), parsedTurns(columns.completion)];
     if (Array.isArray(prompt) && Array.isArray(completion)) {
-      const beside = REASONING.find((name) => !isEmpty(columns[name]));
+      const beside = [...REASONING, "history"].find((name) => !isEmpty(columns[name]));
       if (beside)
         throw new RowFault(`has a column "${beside}" beside lists of turns. Give it to the turn that it is of`);
       const { row, unread } = conversation([...prompt, ...completion], columns, reading, "prompt and completion");
@@ -27,16 +29,12 @@ export const completion: Shape = {
         : { row };
     }
     if (Array.isArray(prompt) || Array.isArray(completion))
-      throw new RowFault("has a list as one of prompt and completion, and a text as the other. Expected two of a kind");
-    requireNoTools(columns);
-    return { row: pair("prompt", "completion").of(columns) };
+      throw new RowFault(
+        "has a list as one of prompt and completion, and a text as the other. Expected two texts, or two lists of turns",
+      );
+    return pairOf("prompt", "completion", columns, reading);
   },
 };
-
-function requireNoTools(columns: Columns): void {
-  if (!isEmpty(columns.tools))
-    throw new RowFault('has a column "tools" beside texts. Give messages, which tools belong to');
-}
 
 /** A list of turns is also one as JSON; another text that looks like a list is a text. */
 function parsedTurns(value: unknown): unknown {
@@ -46,76 +44,63 @@ function parsedTurns(value: unknown): unknown {
     : value;
 }
 
-function pair(
-  question: string,
-  answer: string,
-): Shape & { of(columns: Record<string, unknown>): { prompt: string; completion: string; system?: string } } {
-  const of = (columns: Record<string, unknown>) => {
-    const system = given(columns, "system");
-    const reasoning = REASONING.filter((name) => !isEmpty(columns[name]));
-    if (reasoning.length > 1) throw new RowFault(`has its reasoning twice, as ${reasoning.join(" and ")}`);
-    const thinks = reasoning[0] === undefined ? undefined : given(columns, reasoning[0]);
-    const text = textOf(columns[answer], answer);
-    const own = thinks === undefined ? null : reasoningOf(text); // as traces have it, in both places
-    if (own !== null && own !== thinks!.trim())
-      throw new RowFault(`has one reasoning as ${reasoning[0]} and another one in its ${answer}`);
-    return {
-      prompt: textOf(columns[question], question),
-      completion: own === null ? thought(thinks) + text : text,
-      ...(system === undefined ? {} : { system }),
-    };
+/** A question and its answer, behind earlier ones where a history has some. */
+function pairOf(question: string, answer: string, columns: Columns, reading: Reading): ReadRow {
+  if (!isEmpty(columns.tools))
+    throw new RowFault('has a column "tools" beside texts. Give messages, which tools belong to');
+  const [system, reasoning] = [systemOf(columns), reasoningOf(columns)];
+  const pair: Pair = {
+    prompt: textOf(columns[question], question),
+    completion: textOf(columns[answer], answer),
+    ...(system === undefined ? {} : { system }),
+    ...(reasoning === undefined ? {} : { reasoning }),
   };
-  return {
-    kind: "pair",
-    rank: 2,
-    needs: [question, answer],
-    reads: ["system", ...REASONING],
-    of,
-    read: (columns) => ({ row: of(columns) }),
-  };
+  const history = parsedText(columns.history);
+  if (isEmpty(history)) return { row: pair };
+  const turns = [...earlier(history), ...exchange(pair.prompt, pair.completion, reasoning)];
+  return conversation(turns, columns, { ...reading, turn: {} }, "history");
 }
 
-export const response: Shape = pair("prompt", "response");
-export const answer: Shape = pair("question", "answer");
-export const questionResponse: Shape = pair("question", "response");
-export const solution: Shape = pair("problem", "solution");
-export const query: Shape = pair("query", "response");
+const exchange = (asked: string, answered: string, reasoning?: string) => [
+  { role: "user", content: asked },
+  { role: "assistant", content: answered, ...(reasoning === undefined ? {} : { reasoning_content: reasoning }) },
+];
 
-/** Alpaca's: what the instruction is about stands below it; earlier turns are pairs of texts. */
-export const instruction: Shape = {
+const earlier = (history: unknown) =>
+  listIn(history, "a history", "pairs of texts").flatMap((pair, i) => {
+    if (!Array.isArray(pair) || pair.length !== 2)
+      throw new RowFault(`has a history whose item ${i + 1} is no pair. Expected [question, answer]`);
+    return exchange(textOf(pair[0], "history"), textOf(pair[1], "history"));
+  });
+
+const pair = (question: string, answer: string): Shape => ({
+  kind: "pair",
+  rank: 2,
+  needs: [question, answer],
+  reads: BESIDE,
+  read: (columns, reading) => pairOf(question, answer, columns, reading),
+});
+
+export const response = pair("prompt", "response");
+export const answer = pair("question", "answer");
+export const questionResponse = pair("question", "response");
+export const solution = pair("problem", "solution");
+export const query = pair("query", "response");
+
+/** What the instruction is about stands below it, in a column of its own. */
+const instructed = (about: string, answer: string): Shape => ({
   kind: "pair",
   rank: 1,
-  needs: ["instruction", "output"],
-  reads: ["input", "system", "history", "tools", ...REASONING],
+  needs: ["instruction", answer],
+  reads: [about, ...BESIDE],
   read(columns, reading) {
-    const input = given(columns, "input");
-    const asked = textOf(columns.instruction, "instruction") + (input === undefined ? "" : `\n${input}`);
-    const one = pair("instruction", "output").of({ ...columns, instruction: asked });
-    const history = parsedText(columns.history);
-    if (isEmpty(history)) {
-      requireNoTools(columns);
-      return { row: one };
-    }
-    if (!Array.isArray(history)) throw new RowFault("has a history that is no list. Expected pairs of texts");
-    const earlier = history.flatMap((pair, i) => {
-      if (!Array.isArray(pair) || pair.length !== 2)
-        throw new RowFault(`has a history whose item ${i + 1} is no pair. Expected [question, answer]`);
-      return [
-        { role: "user", content: textOf(pair[0], "history") },
-        { role: "assistant", content: textOf(pair[1], "history") },
-      ];
-    });
-    const turns = [...earlier, { role: "user", content: one.prompt }, { role: "assistant", content: one.completion }];
-    return conversation(turns, columns, { ...reading, turn: {} }, "history");
+    const below = given(columns, about);
+    const asked = textOf(columns.instruction, "instruction") + (below === undefined ? "" : `\n${below}`);
+    return pairOf("instruction", answer, { ...columns, instruction: asked }, reading);
   },
-};
+});
 
+/** Alpaca's. */
+export const instruction = instructed(ABOUT[0]!, "output");
 /** Dolly's: the same, with other names. */
-export const context: Shape = {
-  kind: "pair",
-  rank: 1,
-  needs: ["instruction", "response"],
-  reads: ["context", "system", ...REASONING],
-  read: ({ context, response, ...columns }, reading) =>
-    instruction.read({ ...columns, input: context, output: response }, reading),
-};
+export const context = instructed(ABOUT[1]!, "response");

@@ -1,13 +1,14 @@
 /** @file What the columns of a row mean. */
 
 import type { ReadTurn, Roles, Turn, TurnKeys } from "../turns.ts";
-import { readTurn } from "../turns.ts";
-import { isEmpty, isRecord, parsedText, RowFault, textOf } from "../values.ts";
+import { readTurns } from "../turns.ts";
+import { isEmpty, isRecord, listIn, parsedText, RowFault, wellFormedIn } from "../values.ts";
+import { type Columns, SYSTEM, systemOf } from "./beside.ts";
 
 /** What is trained on. */
 export type TrainingRow =
   /** The completion behind the prompt, which a student with a chat template reads as a turn of a user's. */
-  | { prompt: string; completion: string; system?: string | undefined }
+  | { prompt: string; completion: string; system?: string | undefined; reasoning?: string | undefined }
   /** Turns of the assistant; `learn` says of each message whether it is trained on, where that was said. */
   | {
       messages: readonly Turn[];
@@ -19,11 +20,11 @@ export type TrainingRow =
   /** Tokens, and which of them are learned. */
   | { tokens: readonly number[]; supervised: readonly boolean[] };
 
-export type Columns = Readonly<Record<string, unknown>>;
-
 /** How rows are read that do not say so themselves. */
 export type Reading = {
   roles: Roles;
+  /** What is trained on where a row has both: of a student that continues text, what was asked and answered as texts. */
+  prefer: "messages" | "prompt";
   /** The keys of a turn, where they have other names. */
   turn: TurnKeys;
 };
@@ -33,7 +34,7 @@ export type ReadRow = { row: TrainingRow; unread?: readonly string[] };
 
 export type Shape = {
   /** Which goes first of shapes that a row has both of: those of the same kind from the lowest on. */
-  kind: "conversation" | "pair" | "tokens" | "text";
+  kind: "trace" | "conversation" | "pair" | "tokens" | "text";
   rank?: number;
   /** The columns by which a row of this shape is known. */
   needs: readonly string[];
@@ -42,24 +43,22 @@ export type Shape = {
   read(columns: Columns, reading: Reading): ReadRow;
 };
 
-export const given = (columns: Columns, name: string): string | undefined =>
-  isEmpty(columns[name]) ? undefined : textOf(columns[name], name);
+/** What is read beside turns. */
+export const BESIDE_TURNS = [...SYSTEM, "tools"];
 
 /** A list of turns as a conversation, behind the row's system text, with the tools of its column. */
 export function conversation(turns: unknown, columns: Columns, { roles, turn: keys }: Reading, what: string): ReadRow {
-  const list = parsedText(turns);
-  if (!Array.isArray(list)) throw new RowFault(`has ${what} that are no list`);
-  if (list.length === 0) throw new RowFault(`has no turns in ${what}`);
-  return conversationOf(
-    list.map((turn, i) => readTurn(turn, i + 1, roles, keys)),
-    columns,
-  );
+  const list = listIn(turns, what, "turns, each with role and content");
+  if (list.length === 0) throw new RowFault(`has no turns in ${what}. Expected what a user says and what is answered`);
+  return conversationOf(readTurns(list, roles, keys), columns);
 }
 
-export function conversationOf(turns: readonly ReadTurn[], columns: Columns): ReadRow {
-  const system = given(columns, "system");
-  if (system !== undefined && turns[0]?.turn.role === "system")
-    throw new RowFault(`has a column "system" and a first turn of the role system. Leave out one of them`);
+function conversationOf(turns: readonly ReadTurn[], columns: Columns): ReadRow {
+  const system = systemOf(columns);
+  if (system !== undefined && turns[0]?.turn.role === "system") {
+    const name = SYSTEM.find((name) => !isEmpty(columns[name]));
+    throw new RowFault(`has a column "${name}" and a first turn of the role system. Leave out one of them`);
+  }
   const opening: ReadTurn[] =
     system === undefined ? [] : [{ turn: { role: "system", content: system }, learn: undefined, unread: [] }];
   const all = [...opening, ...turns];
@@ -77,13 +76,12 @@ export function conversationOf(turns: readonly ReadTurn[], columns: Columns): Re
 function toolsOf(columns: Columns): readonly unknown[] | undefined {
   const tools = parsedText(columns.tools);
   if (isEmpty(tools)) return undefined;
-  if (!Array.isArray(tools)) throw new RowFault("has tools that are no list. Expected a list of functions");
-  return tools.map((tool) => {
+  return listIn(tools, "tools", "functions").map((tool) => {
     const one = parsedText(tool);
     const described = isRecord(one) ? (isRecord(one.function) ? one.function : one) : undefined;
     if (typeof described?.name !== "string")
       throw new RowFault("has a tool without a name. Expected { type: function, function: { name, parameters } }");
-    return one;
+    return wellFormedIn(one, `tool ${described.name}`);
   });
 }
 

@@ -11,7 +11,7 @@ const IGNORED = -100;
 export const tokens: Shape = {
   kind: "tokens",
   needs: ["input_ids"],
-  reads: ["labels", "attention_mask", ...MASKS],
+  reads: ["labels", "attention_mask", "position_ids", "seq_lengths", ...MASKS],
   read(columns) {
     const ids = numbers(columns.input_ids, "input_ids");
     const whole = (name: string) => {
@@ -20,9 +20,20 @@ export const tokens: Shape = {
         throw new RowFault(`has ${found.length} ${name} and ${ids.length} input_ids. Expected one for each`);
       return found;
     };
+    const mask = (name: string) => {
+      const found = whole(name);
+      const odd = found.find((value) => value !== 0 && value !== 1);
+      if (odd !== undefined) throw new RowFault(`has ${name} with ${odd}. Expected 0 and 1: a token is learned or not`);
+      return found;
+    };
     if (!isEmpty(columns.attention_mask) && whole("attention_mask").some((seen) => seen !== 1))
       throw new RowFault("has an attention_mask with zeros. Leave padding out: rows are laid out here");
-    const masks = MASKS.filter((name) => !isEmpty(columns[name])).map(whole);
+    const packed = packedBy(columns, whole);
+    if (packed !== undefined)
+      throw new RowFault(
+        `has ${packed} of several examples in one row, each of which would see those before it. Give each a row of its own: rows are packed here`,
+      );
+    const masks = MASKS.filter((name) => !isEmpty(columns[name])).map(mask);
     const labels = isEmpty(columns.labels) ? undefined : whole("labels");
     const odd = labels?.findIndex((label, i) => label !== IGNORED && label !== ids[i]) ?? -1;
     if (odd >= 0)
@@ -35,6 +46,15 @@ export const tokens: Shape = {
     return { row: { tokens: ids, supervised } };
   },
 };
+
+/** The column that says that a row holds several examples, if one does. */
+function packedBy(
+  { position_ids, seq_lengths }: Readonly<Record<string, unknown>>,
+  whole: (name: string) => number[],
+): string | undefined {
+  if (!isEmpty(seq_lengths) && numbers(seq_lengths, "seq_lengths").length > 1) return "seq_lengths";
+  return !isEmpty(position_ids) && whole("position_ids").some((place, i) => place !== i) ? "position_ids" : undefined;
+}
 
 function numbers(value: unknown, name: string): number[] {
   if (!Array.isArray(value)) throw new RowFault(`has ${name} that are no list. Expected a list of integers`);
