@@ -1,5 +1,6 @@
 /** @file A question and its answer, under the names that datasets have for them. */
 
+import { reasoningOf as ownReasoning } from "../think.ts";
 import { isEmpty, listIn, parsedText, RowFault, textOf } from "../values.ts";
 import { ABOUT, type Columns, given, REASONING, reasoningOf, SYSTEM, systemOf } from "./beside.ts";
 import { conversation, type Reading, type ReadRow, type Shape } from "./shape.ts";
@@ -48,10 +49,11 @@ function parsedTurns(value: unknown): unknown {
 function pairOf(question: string, answer: string, columns: Columns, reading: Reading): ReadRow {
   if (!isEmpty(columns.tools))
     throw new RowFault('has a column "tools" beside texts. Give messages, which tools belong to');
-  const [system, reasoning] = [systemOf(columns), reasoningOf(columns)];
+  const [system, completion] = [systemOf(columns), textOf(columns[answer], answer)];
+  const reasoning = notIn(completion, answer, columns);
   const pair: Pair = {
     prompt: textOf(columns[question], question),
-    completion: textOf(columns[answer], answer),
+    completion,
     ...(system === undefined ? {} : { system }),
     ...(reasoning === undefined ? {} : { reasoning }),
   };
@@ -59,6 +61,15 @@ function pairOf(question: string, answer: string, columns: Columns, reading: Rea
   if (isEmpty(history)) return { row: pair };
   const turns = [...earlier(history), ...exchange(pair.prompt, pair.completion, reasoning)];
   return conversation(turns, columns, { ...reading, turn: {} }, "history");
+}
+
+/** The reasoning that stands in a column and not in the answer too, as traces have it in both places. */
+function notIn(text: string, answer: string, columns: Columns): string | undefined {
+  const [reasoning, own] = [reasoningOf(columns), ownReasoning(text)];
+  if (reasoning === undefined || own === null) return reasoning;
+  if (own === reasoning.trim()) return undefined;
+  const name = REASONING.find((name) => !isEmpty(columns[name]));
+  throw new RowFault(`has one reasoning as ${name} and another one in its ${answer}`);
 }
 
 const exchange = (asked: string, answered: string, reasoning?: string) => [
