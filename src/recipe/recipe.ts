@@ -58,6 +58,18 @@ const Trainer = z.preprocess(
   oneOf(trainers) as unknown as z.ZodType<TrainerOptions & { type: string }>,
 );
 
+const Cuda = z.strictObject({
+  tf32: z.boolean().default(true).describe("Multiply float32 in TF32: faster, with 10 bits of the mantissa."),
+  device_id: z.int().nonnegative().default(0).describe("Which card, from 0."),
+  memory_limit: z.number().positive().optional().describe("GiB of the card that each program takes at most."),
+  recompute: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Compute cheap values and scores of attention again in the backward pass: a third of the memory, slower.",
+    ),
+});
+
 export const Recipe = z
   .strictObject({
     name: text.regex(/^[\w.-]+$/, "only letters, digits, '.', '_' and '-'").describe("What the run is called."),
@@ -67,6 +79,7 @@ export const Recipe = z
       .default("auto")
       .describe("What trains and measures; auto takes the one that multiplies fastest."),
     threads: z.int().nonnegative().default(0).describe("Threads on the CPU; 0 is one a core."),
+    cuda: Cuda.prefault({}).describe("How device: cuda uses an NVIDIA card."),
     student,
     tokenizer,
     chat_template,

@@ -3,7 +3,7 @@
 import { Worker } from "node:worker_threads";
 import { emit } from "../compiler/emit.ts";
 import { emitLoop } from "../compiler/loop.ts";
-import { type Residency, type Target, targets } from "../compiler/targets.ts";
+import { type Residency, sparing, type Target, targets } from "../compiler/targets.ts";
 import { DistillError } from "../core/errors.ts";
 import type { OnnxValueInfo } from "../formats/onnx.ts";
 import type { Value } from "../graph/value.ts";
@@ -34,6 +34,8 @@ export type DeviceOptions = {
   profile?: string;
   /** Treat states as those of a device that keeps them so: the CPU stands in for a GPU with "device". */
   residency?: Residency;
+  /** On a GPU: compute again what is cheap rather than keep it for the backward pass. */
+  recompute?: boolean;
 } & Pick<HostOptions, "tf32" | "device_id" | "memory_limit">;
 
 /** A compiled graph without weights. Its inputs are fed, or read from the device's states of the same names. */
@@ -80,9 +82,10 @@ export class Device {
   /** Where the worker's ONNX Runtime looks whether its runs are to stop. */
   #stop: bigint | undefined;
 
-  private constructor(name: Provider, residency: Residency | undefined) {
+  private constructor(name: Provider, { residency, recompute }: DeviceOptions) {
     this.name = name;
-    this.target = residency ? { ...targets[name], residency } : targets[name];
+    const target = recompute ? sparing(targets[name]) : targets[name];
+    this.target = residency ? { ...target, residency } : target;
     this.#worker = new Worker(new URL("./worker.js", import.meta.url));
     this.#worker.on("message", ({ id, response, error }: Answer) => {
       const call = this.#waiting.get(id);
@@ -103,10 +106,10 @@ export class Device {
 
   static async open(
     name: Provider,
-    { threads = 0, strict = false, residency, ...options }: DeviceOptions,
+    { threads = 0, strict = false, residency, recompute = false, ...options }: DeviceOptions,
   ): Promise<Device> {
     OrtLibrary.open(); // in this thread too, so that no worker that ends unloads it
-    const device = new Device(name, residency);
+    const device = new Device(name, { ...(residency ? { residency } : {}), recompute });
     pool ??= threads;
     try {
       device.#stop = await device.#call("open", { provider: name, threads, strict, pool, ...options });

@@ -23,6 +23,22 @@ const LIMITS: readonly [pattern: RegExp, sentence: (found: RegExpMatchArray, dev
     () => tooLarge("the GPU's memory does not hold its tensors"),
   ],
   [
+    /Failed to allocate memory for requested buffer of size (\d+)/,
+    ([, size]) =>
+      tooLarge(
+        `the card has no room for another ${mib(size!)} (cuda.recompute: true needs a third of what training keeps)`,
+      ),
+  ],
+  [
+    /CUDA failure 2: out of memory|CUDA error.*out of memory/i,
+    () => tooLarge("the card's memory is full (nvidia-smi says of what; cuda.recompute: true needs less)"),
+  ],
+  [
+    /CUDA driver version is insufficient|CUDA failure 35/,
+    (_, device) =>
+      `Device "${device}" cannot be used: the NVIDIA driver is older than the CUDA that ONNX Runtime's provider is built for. Update the driver, or take device: webgpu.`,
+  ],
+  [
     /while running (\w+) node\..*(?:requires f16 but the device does not support it|MLFloat16 data type is not supported)/,
     ([, op], device) => lacksHalf(op!, device),
   ],

@@ -8,6 +8,7 @@ import { availableMemory } from "../../core/memory.ts";
 import { inMemory, type Segments } from "../../data/example-store.ts";
 import type { Model, Parameter } from "../../models/model.ts";
 import { requireWidened } from "../../models/storage.ts";
+import { deviceOptions } from "../../recipe/device.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { type Device, openDevice } from "../../runtime/device.ts";
@@ -64,7 +65,7 @@ export function trainStage(context: Context): Stage {
       requireUnchanged();
       const { segments, validation } = examples;
       forgetOtherCheckpoints(run, fingerprint);
-      const device = await openDevice(recipe.device, { threads: recipe.threads });
+      const device = await openDevice(recipe.device, deviceOptions(recipe));
       let materials: Awaited<ReturnType<typeof materialsOf>> | undefined;
       try {
         requireWidened(recipe.trainer.base_dtype, device);
@@ -235,7 +236,7 @@ export async function foreseeTraining(context: Context, signal: AbortSignal): Pr
   const { model, trained, tokenizer } = studentToTrain(recipe, recipe.trainer, context.hub);
   const { segments, validation } = (await examplesOf(context, tokenizer, signal)) ?? {};
   if (!segments) return undefined;
-  const device = await openDevice(recipe.device, { threads: recipe.threads });
+  const device = await openDevice(recipe.device, deviceOptions(recipe));
   try {
     return await foresee(model, trained, { segments, validation }, recipe, device);
   } finally {
