@@ -63,7 +63,8 @@ function applyOverride(raw: Record<string, unknown>, override: string): void {
       `"${override}" says nothing behind the =. Give a value, or ${override.slice(0, equals)}=null to leave the key out.`,
     );
   // a template's braces are not YAML's
-  const given = last === "chat_template" && /\{[{%]/.test(text) ? text : parseYaml(text, override);
+  const given =
+    last === "chat_template" && /^\s*[^"'\s].*\{[{%]|^\s*\{[{%]/s.test(text) ? text : parseYaml(text, override);
   const value =
     keys.length === 1 && last === "output" && typeof given === "string"
       ? resolve(given)

@@ -11,11 +11,14 @@ export function squareModel() {
   return { bytes: encode(node, input, output), input, output };
 }
 
+/** What the node is called that copies, in profiles too. */
+const COPY = "copy";
+
 /** y = x, of tensors of `rank` axes, by an op that GPUs have for more element types than Identity. */
 export function copyModel(dtype: DType, rank: number): Uint8Array {
   const shape = Array.from({ length: rank }, (_, i) => `d${i}`);
   const attribute = [{ name: "to", type: "INT" as const, i: ELEMENT_TYPES[dtype] }];
-  const node = { opType: "Cast", domain: "", input: ["x"], output: ["y"], attribute };
+  const node = { name: COPY, opType: "Cast", domain: "", input: ["x"], output: ["y"], attribute };
   return encode(node, { name: "x", elemType: dtype, shape }, { name: "y", elemType: dtype, shape });
 }
 

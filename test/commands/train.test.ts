@@ -244,7 +244,8 @@ test("an override with null leaves out what the recipe gives, at any depth, and 
   const { path } = recipe();
   const read = (...overrides: string[]) => readRecipe(path, overrides);
   assert.equal(read("trainer.max_steps=null").trainer.max_steps, undefined);
-  assert.deepEqual(read("sampling=null", "trainer.seed="), read("trainer.seed=null"));
+  assert.deepEqual(read("sampling=null", "trainer.seed=null"), read("trainer.seed=null"));
+  assert.throws(() => read("trainer.seed="), /says nothing behind the =\. Give a value, or trainer\.seed=null/);
   assert.throws(() => read("dataset=null"), /give either a dataset, or sampling that makes one/);
 });
 

