@@ -119,8 +119,7 @@ export class Host {
       session = this.#environment.open(path, { rewrite: true });
     } catch (error) {
       throw new DistillError(
-        `${path} cannot be opened as an ONNX model: ${(error as Error).message.replaceAll(/\s+/g, " ").slice(0, 300)} ` +
-          "Expected a whole file of a model that ONNX Runtime runs, with the data files that it names beside it.",
+        `${path} is not a model that ONNX Runtime can load: ${(error as Error).message.replaceAll(/\s+/g, " ").slice(0, 300)}`,
       );
     }
     const { inputs, outputs } = session.describe();
@@ -321,12 +320,14 @@ export class Host {
     this.#states.forget(names);
   }
 
-  /** Release a program. One whose own memory is lent to states stays with them, until close. */
+  /**
+   * Release a program. One whose own memory is lent to states stays with them, until close; and so does one whose launches were
+   * kept, since ONNX Runtime ends the process where states that it wrote are freed after it.
+   */
   release(id: number): void {
     const program = this.#programs.get(id);
-    if (!program || program.lends) return;
+    if (!program || program.lends || program.captured) return;
     this.#programs.delete(id);
-    program.captured?.close();
     program.session.release();
   }
 

@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { input } from "../../src/graph/value.ts";
+import { Add, MatMul, Mul, Neg } from "../../src/ops/index.ts";
+import { type Device, openDevice } from "../../src/runtime/device.ts";
+import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
+import { whyNoVulkan } from "../support/vulkan.ts";
+
+const skip = whyNoVulkan() ?? false;
+const size = [4];
+const x = input("x", "float32", size);
+const given = () => tensor("float32", size, [1, 2, 3, 4]);
+const read = async (device: Device, name: string) => toNumbers(await device.read(name));
+
+for (const [name, options] of [
+  ["cpu", {}],
+  ["webgpu", { strict: true }],
+] as const) {
+  const settings = { skip: name === "webgpu" && skip };
+
+  test(
+    `${name}: a state may be read, replaced and forgotten while a program that reads it runs`,
+    settings,
+    async () => {
+      const device = await openDevice(name, options);
+      const program = await device.compile({ y: Neg(x) }, { keep: ["y"] });
+      await device.write("x", given());
+      const all = [
+        program.run({}),
+        device.read("x"),
+        device.write("x", tensor("float32", size, [5, 5, 5, 5])),
+        program.run({}),
+      ];
+      const [, before] = await Promise.all(all);
+      assert.deepEqual(toNumbers(before as Awaited<ReturnType<Device["read"]>>), [1, 2, 3, 4]);
+      assert.deepEqual(await read(device, "y"), [-5, -5, -5, -5]);
+      await Promise.all([program.run({}), device.forget("x")]);
+      await assert.rejects(program.run({}), /needs "x"/);
+      await device.close();
+    },
+  );
+
+  test(`${name}: states outlive the program that gave them, and two programs share one`, settings, async () => {
+    const device = await openDevice(name, options);
+    const first = await device.compile({ y: Neg(x) }, { keep: ["y"] });
+    const second = await device.compile({ z: Mul(input("y", "float32", size), x) }, { keep: ["z"] });
+    await device.write("x", given());
+    await first.run({});
+    await first.release();
+    assert.deepEqual(await read(device, "y"), [-1, -2, -3, -4]);
+    await second.run({});
+    await second.run({}, { writes: { z: "y" } }); // it reads what it writes over
+    assert.deepEqual(await read(device, "y"), [-1, -4, -9, -16]);
+    assert.deepEqual(await read(device, "z"), [-1, -4, -9, -16]);
+    await assert.rejects(first.run({}), /has been released/);
+    await device.close();
+  });
+
+  test(
+    `${name}: a state that is not read is written where it is, and one that is read is whole until the run has ended`,
+    settings,
+    async () => {
+      const device = await openDevice(name, options);
+      const sum = input("sum", "float32", size);
+      const program = await device.compile({ next: Add(sum, x), twice: Add(sum, sum) }, { keep: ["next", "twice"] });
+      await device.write("sum", tensor("float32", size, [0, 0, 0, 0]));
+      for (let i = 0; i < 3; i++) await program.run({ x: given() }, { writes: { next: "sum" } });
+      assert.deepEqual(await read(device, "sum"), [3, 6, 9, 12]);
+      assert.deepEqual(await read(device, "twice"), [4, 8, 12, 16]);
+      await device.close();
+    },
+  );
+}
+
+test("launches that are repeated compute with what is fed, read and written now", { skip }, async () => {
+  const device = await openDevice("webgpu", { strict: true });
+  const y = MatMul(input("w", "float32", [2, 2]), input("v", "float32", [2, 2]));
+  const program = await device.compile({ y, square: Mul(y, y) }, { keep: ["y"], capture: true });
+  const matrix = (...data: number[]) => tensor("float32", [2, 2], data);
+  await device.write("w", matrix(1, 0, 0, 1));
+  for (const [factor, target] of [
+    [1, "y"],
+    [2, "y"],
+    [3, "other"],
+    [4, "y"],
+    [5, "other"],
+  ] as const) {
+    const { square } = await program.run({ v: matrix(factor, 0, 0, factor) }, { writes: { y: target } });
+    assert.deepEqual(toNumbers(square!), [factor ** 2, 0, 0, factor ** 2]);
+    assert.deepEqual(await read(device, target), [factor, 0, 0, factor]);
+  }
+  await device.write("w", matrix(2, 0, 0, 2));
+  await program.run({ v: matrix(1, 1, 1, 1) });
+  assert.deepEqual(await read(device, "y"), [2, 2, 2, 2]);
+  await device.forget("w");
+  await device.write("w", matrix(0, 1, 1, 0)); // somewhere else
+  await program.run({ v: matrix(1, 2, 3, 4) });
+  assert.deepEqual(await read(device, "y"), [3, 4, 1, 2]);
+  await program.release();
+  await device.close();
+});
+
+test("a run is stopped from the main thread, and the device goes on when it is told to", async () => {
+  const device = await openDevice("cpu");
+  const shape = [700, 700];
+  let y = input("x", "float32", shape);
+  for (let i = 0; i < 200; i++) y = MatMul(y, input("x", "float32", shape));
+  const program = await device.compile({ y }, { keep: ["y"] });
+  await device.write("x", tensor("float32", shape, new Float32Array(700 * 700)));
+  const run = program.run({});
+  setTimeout(() => device.interrupt(), 50);
+  await assert.rejects(run, /The run was stopped/);
+  await assert.rejects(program.run({}), /The run was stopped/);
+  await device.proceed();
+  const small = await device.compile({ z: Neg(input("s", "float32", size)) });
+  assert.deepEqual(toNumbers((await small.run({ s: given() })).z!), [-1, -2, -3, -4]);
+  await device.close();
+});
+
+test("500 runs that read, write, feed and answer do not grow the process", async () => {
+  const device = await openDevice("cpu");
+  const large = [2 ** 20];
+  const [sum, part] = [input("sum", "float32", large), input("part", "float32", large)];
+  const program = await device.compile({ next: Add(sum, part), answer: Neg(part) }, { keep: ["next"] });
+  await device.write("sum", tensor("float32", large, new Float32Array(2 ** 20)));
+  const step = async () => {
+    await program.run({ part: tensor("float32", large, new Float32Array(2 ** 20)) }, { writes: { next: "sum" } });
+  };
+  for (let i = 0; i < 100; i++) await step();
+  const before = process.memoryUsage.rss();
+  for (let i = 0; i < 500; i++) await step();
+  const grown = (process.memoryUsage.rss() - before) / 2 ** 20;
+  assert.ok(grown < 128, `${grown.toFixed(0)} MB in 500 runs of 12 MB each`);
+  await device.close();
+});
