@@ -16,11 +16,12 @@ import { substitute } from "../graph/rewrite.ts";
 import { elements } from "../graph/shape.ts";
 import { type DType, input, type Value } from "../graph/value.ts";
 import { After, resolve } from "../ops/after.ts";
-import { Cast, Part, Scan } from "../ops/index.ts";
+import { Part, Scan } from "../ops/index.ts";
 import type { Trace } from "../ops/scan.ts";
-import { type Count, countKinds, launched, sumOfKernels } from "./kernels.ts";
+import { type Count, countKinds, sumOfKernels } from "./kernels.ts";
 import { asOrdered, backwards, eachAfterItsInputs, type Listing } from "./listing.ts";
 import { lower } from "./lower.ts";
+import { withoutCopies } from "./repeated.ts";
 import { schedule } from "./schedule.ts";
 import type { Target } from "./targets.ts";
 
@@ -37,7 +38,7 @@ export type Emitted = {
 
 /**
  * Emit the program that computes `outputs`, in their order as far as they do not depend on each other. Where its launches are
- * to be repeated, a kernel writes each output: copies are not repeated.
+ * to be repeated, kernels compute what would be copied.
  */
 export function emit(outputs: Record<string, Value>, target: Target, { repeated = false } = {}): Emitted {
   const { model, kinds } = build(outputs, target, backwards, { repeated });
@@ -77,7 +78,7 @@ function build(
   { scope = "", repeated = false }: { scope?: string; repeated?: boolean } = {},
 ): { model: OnnxModel; kinds: Map<string, Count> } {
   const own = ownNodes(lower(Object.values(outputs), target));
-  const { order, listed, outputs: values } = schedule(repeated ? own.map(byKernel) : own, listing);
+  const { order, listed, outputs: values } = schedule(repeated ? withoutCopies(own) : own, listing);
   const names = nameValues(order, Object.keys(outputs), values, scope);
   const initializer = new Map<string, OnnxTensor>();
   const nameConstant = constantNames(scope);
@@ -120,9 +121,6 @@ function ownNodes(outputs: readonly Value[]): Value[] {
     return value;
   });
 }
-
-/** An output as a kernel of its own computes it, where ONNX Runtime would copy. */
-const byKernel = (value: Value): Value => (launched(value) === 0 ? Cast(value, { to: value.dtype }) : value);
 
 const Identity: Unary = defineOp("Identity", {
   infer: (_, { dtype, shape }) => ({ dtype, shape }),

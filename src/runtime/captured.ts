@@ -13,8 +13,11 @@ import type { OrtMemory, OrtTensor } from "./ort/memory.ts";
 import type { OrtSession } from "./ort/session.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** Sets of tensors whose launches are kept; more mean that addresses do not last, and runs are then made one by one. */
-const MOST = 8;
+/**
+ * Sets of tensors whose launches are kept; of others runs are made one by one. WebGPU keeps the memory of all that a run
+ * computes with its launches.
+ */
+const MOST = { cpu: 0, webgpu: 2, cuda: 8 };
 
 /** The number of a graph that is not to be kept. */
 const NOT_KEPT = "-1";
@@ -24,7 +27,9 @@ export class Captured {
   readonly #memory: OrtMemory;
   readonly #copiers: Copiers;
   readonly #session: OrtSession;
+  /** Tensors of the program's own, by what they are for and their shape. */
   readonly #own = new Map<string, OrtTensor>();
+  readonly #given = new Map<string, OrtTensor>();
   readonly #bound = new Map<string, OrtTensor>();
   readonly #graphs: { bound: Map<string, OrtTensor>; options: bigint }[] = [];
   #plain: bigint | undefined;
@@ -38,7 +43,7 @@ export class Captured {
 
   /** Feed an input: into a tensor of the program's own. */
   feed(name: string, value: Tensor): void {
-    const own = this.#ownTensor(`in ${name}`, value.dtype, value.shape);
+    const own = this.#ownTensor(name, value.dtype, value.shape);
     this.#copiers.toDevice(value, own);
     this.read(name, own);
   }
@@ -55,11 +60,13 @@ export class Captured {
 
   /** Have an output written to a tensor of the program's own, of which `answer` gives a copy. */
   give(name: string, dtype: DType, shape: readonly number[]): void {
-    this.write(name, this.#ownTensor(`out ${name}`, dtype, shape));
+    const own = this.#ownTensor(name, dtype, shape);
+    this.#given.set(name, own);
+    this.write(name, own);
   }
 
   answer(name: string): Tensor {
-    return this.#copiers.toHost(this.#own.get(`out ${name}`)!);
+    return this.#copiers.toHost(this.#given.get(name)!);
   }
 
   run(): void {
@@ -71,7 +78,7 @@ export class Captured {
     const bound = this.#bound;
     const known = this.#graphs.find((graph) => [...bound].every(([name, tensor]) => graph.bound.get(name) === tensor));
     if (known) return known.options;
-    if (this.#graphs.length === MOST) {
+    if (this.#graphs.length >= MOST[this.#environment.provider]) {
       this.#plain ??= this.#runOptions(NOT_KEPT);
       return this.#plain;
     }
@@ -88,12 +95,10 @@ export class Captured {
   }
 
   #ownTensor(name: string, dtype: DType, shape: readonly number[]): OrtTensor {
-    const known = this.#own.get(name);
-    if (known && known.dtype === dtype && String(known.shape) === String(shape)) return known;
-    if (known) this.#memory.free(known);
-    const made = this.#memory.empty(dtype, shape);
-    this.#own.set(name, made);
-    return made;
+    const key = `${name} ${dtype} ${shape}`;
+    const own = this.#own.get(key) ?? this.#memory.empty(dtype, shape);
+    this.#own.set(key, own);
+    return own;
   }
 
   close(): void {

@@ -94,7 +94,8 @@ export class Host {
 
   compile({ bytes, quiet = false, ...program }: Requests["compile"]["request"]): number {
     const { threads } = program;
-    const wants = (program.capture ?? false) && this.#options.provider !== "cpu";
+    const fixed = program.outputs.every(({ shape }) => shape.every((dim) => typeof dim === "number"));
+    const wants = (program.capture ?? false) && fixed && this.#options.provider !== "cpu";
     const opened = wants ? this.#capturing(bytes) : undefined;
     const session = opened ?? this.#environment.open(bytes, { quiet, threads });
     const captured = opened && new Captured(this.#environment, this.#memory, this.#copiers, opened);

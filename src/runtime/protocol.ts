@@ -35,7 +35,7 @@ export type CompileOptions = {
   grow?: Readonly<Record<string, string>>;
   /** Threads within an op on the CPU, where they are not the device's. */
   threads?: number;
-  /** Have a GPU repeat the launches of the first run of the same tensors. All sizes are fixed, and no state is both read and written. */
+  /** Have a GPU repeat the launches of the first run of the same tensors. What is fed has few shapes, and no state is both read and written. */
   capture?: boolean;
 };
 

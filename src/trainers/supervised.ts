@@ -60,6 +60,15 @@ export function supervisedLoss(
   return { loss: loss ? Add(own.loss, loss) : own.loss, metrics: { ...own.metrics, ...metrics }, weights };
 }
 
+/** Positions in a chunk: no more than needed, but where launches are repeated one of few sizes. */
+function chunkSize(supervised: number, { rows, length, chunks, fewKernels }: BatchShape): number {
+  const needed = Math.max(1, Math.ceil(supervised / chunks));
+  const unit = fewKernels ? Math.ceil((rows * length) / chunks / FEW_SIZES) : 1;
+  return Math.ceil(needed / unit) * unit;
+}
+
+const FEW_SIZES = 4;
+
 /** The tensors for supervisedLoss, with the same weight for every supervised position. */
 export function supervisedFeeds(
   batch: Batch,
@@ -68,7 +77,7 @@ export function supervisedFeeds(
   dtype: "float32" | "float64" = "float32",
 ): Record<string, Tensor> {
   const { supervised, shape } = batch;
-  const size = Math.max(1, Math.ceil(supervised.length / shape.chunks));
+  const size = chunkSize(supervised.length, shape);
   const slots = new Int32Array(shape.rows * shape.length).fill(size * shape.chunks);
   supervised.forEach(({ position }, i) => {
     slots[position] = i;

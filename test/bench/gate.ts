@@ -8,7 +8,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
 import { join } from "node:path";
-import { getLlama, LlamaLogLevel, type Token } from "node-llama-cpp";
+import { LlamaLogLevel, type Token } from "node-llama-cpp";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import type { Exported } from "../../src/exporters/exporter.ts";
 import { compareFiles } from "../../src/exporters/gate.ts";
@@ -21,6 +21,7 @@ import { openOnnxRunner } from "../../src/exporters/runners/onnx.ts";
 import { openReferenceRunner } from "../../src/exporters/runners/reference.ts";
 import type { Continuation } from "../../src/exporters/runners/runner.ts";
 import { formatOf } from "../../src/student/packed/format.ts";
+import { getLlama } from "../../src/teachers/llama-cpp/variant.ts";
 import { QUESTIONS } from "./questions.ts";
 
 const [path = "models/SmolLM2-135M-Instruct.Q4_1.gguf", count = "8", length = "64"] = process.argv.slice(2);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { input } from "../../src/graph/value.ts";
-import { Add, MatMul, Mul, Neg } from "../../src/ops/index.ts";
+import { constant, input } from "../../src/graph/value.ts";
+import { Add, Expand, MatMul, Mul, Neg, ScatterElements } from "../../src/ops/index.ts";
 import { type Device, openDevice } from "../../src/runtime/device.ts";
 import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
@@ -97,6 +97,26 @@ test("launches that are repeated compute with what is fed, read and written now"
   await program.run({ v: matrix(1, 2, 3, 4) });
   assert.deepEqual(await read(device, "y"), [3, 4, 1, 2]);
   await program.release();
+  await device.close();
+});
+
+test("what is added to a value that is used elsewhere too is added anew in every repetition", { skip }, async () => {
+  const device = await openDevice("webgpu", { strict: true });
+  const [column, at] = [input("column", "float32", [3, 1]), constant([0, 1, 0], "int32", [3, 1])];
+  const wide = Mul(Expand(column, { shape: [3, 2] }), input("factor", "float32", []));
+  const one = ScatterElements(wide, at, column, { axis: 1 });
+  const other = ScatterElements(constant(new Array(6).fill(0), "float32", [3, 2]), at, column, { axis: 1 });
+  const program = await device.compile({ y: Add(Mul(one, other), wide), one }, { capture: true });
+  await device.write("factor", tensor("float32", [], [1]));
+  for (const [a, b, c] of [
+    [1, 2, 3],
+    [1, 2, 3],
+    [4, 0, 1],
+  ] as const) {
+    const found = await program.run({ column: tensor("float32", [3, 1], [a, b, c]) });
+    assert.deepEqual(toNumbers(found.one!), [2 * a, a, b, 2 * b, 2 * c, c]);
+    assert.deepEqual(toNumbers(found.y!), [2 * a * a + a, a, b, 2 * b * b + b, 2 * c * c + c, c]);
+  }
   await device.close();
 });
 

@@ -41,6 +41,10 @@ export class OrtEnvironment {
     this.runOptions = this.ort.make("CreateRunOptions");
   }
 
+  get provider(): HostOptions["provider"] {
+    return this.#options.provider;
+  }
+
   open(model: Uint8Array | string, wishes: SessionWishes = {}): OrtSession {
     const pooled = this.#pooled && wishes.threads === undefined;
     try {

@@ -1,6 +1,6 @@
 /** @file What is computed on flats beside a step of AdamW: they are filled, cut into what is computed with, and judged. */
 
-import { type DType, input, type Value } from "../../graph/value.ts";
+import { type DType, input, scalar, type Value } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
 import { guardedFactors, sumOfSquaresOfFlats } from "../../nn/adamw.ts";
 import { Add, Cast, Concat, Div, Reshape } from "../../ops/index.ts";
@@ -119,9 +119,18 @@ export function compileControl(
   return device.compile(outputs, { keep: Object.keys(outputs) });
 }
 
-/** Each scalar with the part of another micro-batch added to it. */
-export function compileAdd(device: Device, names: readonly string[]): Promise<Program> {
-  const sum = (name: string) => Add(input(name, "float32", []), input(partOf(name), "float32", []));
-  const outputs = Object.fromEntries(names.map((name) => [nextOf(name), sum(name)]));
-  return device.compile(outputs, { keep: Object.keys(outputs) });
+/** The sum of each scalar's parts: `first` begins it with the part of a micro-batch, `next` adds another's. */
+export async function compileSums(
+  device: Device,
+  names: readonly string[],
+): Promise<{ first: Program; next: Program }> {
+  const part = (name: string) => input(partOf(name), "float32", []);
+  const compile = (sum: (name: string) => Value) => {
+    const outputs = Object.fromEntries(names.map((name) => [nextOf(name), sum(name)]));
+    return device.compile(outputs, { keep: Object.keys(outputs) });
+  };
+  return {
+    first: await compile((name) => Add(part(name), scalar(0))),
+    next: await compile((name) => Add(input(name, "float32", []), part(name))),
+  };
 }

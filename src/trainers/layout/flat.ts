@@ -11,10 +11,10 @@ import { adamWOfFlat, FACTORS } from "../../nn/adamw.ts";
 import type { Device, Program } from "../../runtime/device.ts";
 import { scalarTensor } from "../../runtime/tensor.ts";
 import {
-  compileAdd,
   compileControl,
   compileGather,
   compileSpread,
+  compileSums,
   type Flat,
   nextOf,
   operands,
@@ -70,7 +70,7 @@ export async function flatLayout(
   const spread: Program[] = [];
   for (const flat of flats) spread.push(await compileSpread(device, flat, working));
   const control = await compileControl(device, flats, names.slice(1), options);
-  const addScalars = await compileAdd(device, names);
+  const sums = await compileSums(device, names);
   const toParts = Object.fromEntries(names.map((name) => [name, partOf(name)]));
   const toSums = Object.fromEntries(names.map((name) => [nextOf(name), name]));
   await adopt(device, flats, options.half, gathered, spread);
@@ -82,10 +82,11 @@ export async function flatLayout(
   return {
     nodes: backward.nodes,
     kernels(microBatches) {
-      const more = gathered.reduce((sum, { next }) => sum + next.kernels, addScalars.kernels);
+      const more = gathered.reduce((sum, { next }) => sum + next.kernels, sums.next.kernels);
       return {
         "forward and backward": microBatches * backward.kernels,
-        accumulate: gathered.reduce((sum, { first }) => sum + first.kernels, 0) + (microBatches - 1) * more,
+        accumulate:
+          gathered.reduce((sum, { first }) => sum + first.kernels, sums.first.kernels) + (microBatches - 1) * more,
         norm: control.kernels,
         optimizer: [...updates, ...spread].reduce((sum, { kernels }) => sum + kernels, 0),
       };
@@ -93,13 +94,13 @@ export async function flatLayout(
     async step(batches, { learning_rate, max_grad_norm }) {
       lastRead.clear();
       for (const [k, batch] of batches.entries()) {
-        await backward.run(batch, { reads: scale, writes: k === 0 ? {} : toParts });
+        await backward.run(batch, { reads: scale, writes: toParts });
         for (const [i, { parameters, grad }] of flats.entries()) {
           const names = parameters.map(({ name }) => gradientName(name));
           const program = k === 0 ? gathered[i]!.first : gathered[i]!.next;
           await program.run({}, { reads: { ...operands(names), sum: grad }, writes: { flat: grad } });
         }
-        if (k > 0) await addScalars.run({}, { writes: toSums });
+        await (k === 0 ? sums.first : sums.next).run({}, { writes: toSums });
       }
       const feeds = { learning_rate: scalarTensor(learning_rate), max_grad_norm: scalarTensor(max_grad_norm) };
       const states = Object.keys(initial);
