@@ -87,7 +87,6 @@ export const LEADS: Readonly<Record<string, string>> = Object.fromEntries(
 /** Their keys of which there is nothing here, and why. */
 export const NONE: Record<string, string> = {
   bf16: "there is no such precision in training: trainer.precision is auto, fp32 or fp16",
-  tf32: "there is no such precision in training: trainer.precision is auto, fp32 or fp16",
   fp8: "there is no such precision in training: trainer.precision is auto, fp32 or fp16",
   optim: "the optimizer is AdamW, with trainer.adam_beta1, adam_beta2, adam_epsilon and weight_decay",
   optimizer: "the optimizer is AdamW, with trainer.adam_beta1, adam_beta2, adam_epsilon and weight_decay",

@@ -13,7 +13,7 @@ const installed = join(modules, "distill");
 let files: string[];
 
 before(() => {
-  const packed = execFileSync("npm", ["run", "-s", "package", "--", "--json", "--pack-destination", project], {
+  const packed = execFileSync("npm", ["pack", "--json", "--pack-destination", project], {
     encoding: "utf8",
   });
   const [{ filename, files: listed }] = JSON.parse(packed.slice(packed.indexOf("["))) as [
