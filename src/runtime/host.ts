@@ -6,29 +6,19 @@
  */
 
 import { DistillError } from "../core/errors.ts";
-import { ELEMENT_BYTES, type OnnxValueInfo } from "../formats/onnx.ts";
-import type { DType } from "../graph/value.ts";
 import { Captured } from "./captured.ts";
 import { Copiers } from "./copiers.ts";
 import { whyNoCuda } from "./cuda.ts";
 import { explained } from "./limits.ts";
 import { squareModel } from "./models.ts";
 import { OrtEnvironment } from "./ort/environment.ts";
-import { OrtMemory, type OrtTensor } from "./ort/memory.ts";
+import { OrtMemory } from "./ort/memory.ts";
 import type { OrtSession } from "./ort/session.ts";
-import type { Bindings, CompileOptions, HostOptions, Requests } from "./protocol.ts";
+import type { Bindings, HostOptions, Requests } from "./protocol.ts";
+import { type Loaded, Runs } from "./runs.ts";
 import { StateLoops } from "./state-loops.ts";
-import { part, States } from "./states.ts";
-import { emptyData, type Tensor } from "./tensor.ts";
-
-type Loaded = {
-  session: OrtSession;
-  inputs: readonly OnnxValueInfo[];
-  outputs: readonly OnnxValueInfo[];
-  captured?: Captured | undefined;
-  /** Whether the session made tensors that are states: their memory is its own. */
-  lends?: boolean;
-} & CompileOptions;
+import { States } from "./states.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** What a device calls its memory. */
 const MEMORY = { webgpu: "WebGPU_Buffer", cuda: "Cuda" };
@@ -40,6 +30,7 @@ export class Host {
   readonly #memory: OrtMemory;
   readonly #states: States;
   readonly #copiers: Copiers;
+  readonly #runs: Runs;
   /** The session whose memory the states are in, where that is a device's. */
   readonly #base: OrtSession | undefined;
   readonly loops: StateLoops;
@@ -56,6 +47,7 @@ export class Host {
     );
     this.#states = new States(this.#memory);
     this.#copiers = new Copiers(environment, this.#memory);
+    this.#runs = new Runs(this.#memory, this.#states, this.#copiers, this.stop);
     this.loops = new StateLoops(options.threads, this.#states);
   }
 
@@ -134,167 +126,12 @@ export class Host {
     if (!program) throw new Error(`Program ${id} has been released.`);
     try {
       return program.captured
-        ? this.#runCaptured(program, program.captured, feeds, bindings)
-        : this.#run(program, feeds, bindings);
+        ? this.#runs.repeat(program, program.captured, feeds, bindings)
+        : this.#runs.run(program, feeds, bindings);
     } catch (error) {
       if (/terminate flag/.test((error as Error).message)) throw new DistillError("The run was stopped.");
       throw explained(error as Error, this.#options.provider);
     }
-  }
-
-  #run(program: Loaded, feeds: Record<string, Tensor>, bindings: Bindings): Record<string, Tensor> {
-    const { session, outputs, keep } = program;
-    const { read, sizes, temporary } = this.#bindInputs(program, feeds, bindings);
-    const written = this.#grown(program, bindings);
-    const answers = new Map<string, OrtTensor>();
-    const kept = new Map<string, OrtTensor>();
-    for (const info of outputs) {
-      const { name } = info;
-      const grown = written.get(name);
-      const shape = grown ? undefined : resolved(info, sizes);
-      const dtype = info.elemType as DType;
-      const isKept = keep.includes(name);
-      let into: OrtTensor | undefined;
-      if (grown) into = this.#memory.lent(grown);
-      else if (!shape) session.make(name, isKept ? this.#memory.place : this.#memory.host);
-      else if (isKept) {
-        into = this.#placeFor(bindings.writes?.[name] ?? name, dtype, shape, new Set([...read, ...kept.values()]));
-        kept.set(name, into);
-      } else {
-        into = this.#memory.lent({ dtype, shape, data: emptyData(dtype, shape) });
-        answers.set(name, into);
-      }
-      if (into) session.write(name, into);
-      if (grown) temporary.push(into!);
-    }
-    try {
-      session.run(this.stop);
-    } catch (error) {
-      for (const [name, tensor] of kept)
-        if (this.#states.find(bindings.writes?.[name] ?? name) !== tensor) this.#memory.free(tensor);
-      throw error;
-    } finally {
-      for (const tensor of temporary) this.#memory.free(tensor, false);
-    }
-    for (const [name, value] of session.takeMade()) {
-      const info = outputs.find((info) => info.name === name)!;
-      const isKept = keep.includes(name);
-      const toHost = !isKept || this.#memory.shared;
-      const made = this.#memory.given(value, info.elemType as DType, toHost);
-      if (isKept) {
-        kept.set(name, made);
-        program.lends ||= !toHost;
-      } else answers.set(name, made);
-    }
-    for (const [name, tensor] of kept) this.#settle(bindings.writes?.[name] ?? name, tensor);
-    return Object.fromEntries([...answers].map(([name, tensor]) => [name, this.#taken(tensor)]));
-  }
-
-  #runCaptured(
-    { inputs, outputs, keep }: Loaded,
-    captured: Captured,
-    feeds: Record<string, Tensor>,
-    bindings: Bindings,
-  ): Record<string, Tensor> {
-    const read = new Set<OrtTensor>();
-    for (const { name } of inputs) {
-      const fed = feeds[name];
-      if (fed) captured.feed(name, fed);
-      else {
-        const state = this.#states.at(bindings.reads?.[name] ?? name);
-        captured.read(name, state);
-        read.add(state);
-      }
-    }
-    const kept = new Map<string, OrtTensor>();
-    const answered: string[] = [];
-    for (const { name, elemType, shape } of outputs) {
-      const target = bindings.writes?.[name] ?? name;
-      if (!keep.includes(name)) {
-        captured.give(name, elemType as DType, shape as number[]);
-        answered.push(name);
-        continue;
-      }
-      const into = this.#placeFor(target, elemType as DType, shape as number[], read);
-      kept.set(target, into);
-      captured.write(name, into);
-    }
-    captured.run();
-    for (const [target, tensor] of kept) this.#states.keep(target, tensor);
-    return Object.fromEntries(answered.map((name) => [name, captured.answer(name)]));
-  }
-
-  /** Bind what a run reads. Returns the states among it, the sizes that it has by name, and what is to be freed after it. */
-  #bindInputs({ session, inputs, grow }: Loaded, feeds: Record<string, Tensor>, bindings: Bindings) {
-    const { reads, lengths = {}, growth } = bindings;
-    const grown = new Set(growth ? Object.values(grow ?? {}) : []);
-    const read = new Set<OrtTensor>();
-    const temporary: OrtTensor[] = [];
-    const sizes = new Map<string, number>();
-    for (const { name, shape } of inputs) {
-      const fed = feeds[name];
-      let tensor: OrtTensor;
-      if (fed) {
-        tensor = this.#memory.lent(fed);
-        temporary.push(tensor);
-      } else {
-        const length = grown.has(name) ? growth!.length : lengths[name];
-        const state = grown.has(name)
-          ? this.#states.roomy(name, growth!.length)
-          : this.#states.at(reads?.[name] ?? name);
-        read.add(state);
-        tensor = state;
-        if (length !== undefined) {
-          tensor = this.#memory.lent(part(state, 0, length));
-          temporary.push(tensor);
-        }
-      }
-      for (const [axis, dim] of shape.entries()) if (typeof dim === "string") sizes.set(dim, tensor.shape[axis]!);
-      session.read(name, tensor);
-    }
-    return { read, temporary, sizes };
-  }
-
-  /** The ends of states to which a run writes, by output. */
-  #grown({ outputs, grow }: Loaded, { growth }: Bindings): Map<string, Tensor> {
-    if (!grow || !growth) return new Map();
-    if (!this.#memory.shared) throw new Error(`The states of "${this.#options.provider}" do not grow in place.`);
-    const { length, count } = growth;
-    return new Map(
-      outputs.flatMap(({ name, shape }): [string, Tensor][] => {
-        if (grow[name] === undefined) return [];
-        const state = this.#states.roomy(grow[name], length);
-        const sizes = shape.map((dim, axis) =>
-          typeof dim === "number" ? dim : axis === 0 ? count : state.shape[axis]!,
-        );
-        return [[name, part(state, length - count, length, sizes)]];
-      }),
-    );
-  }
-
-  /** Where a run writes a state: in place, unless it reads what is there or that is of another size. */
-  #placeFor(name: string, dtype: DType, shape: readonly number[], read: ReadonlySet<OrtTensor>): OrtTensor {
-    const old = this.#states.find(name);
-    const fits = old && alike(old, { dtype, shape }) && !read.has(old);
-    return fits ? old : this.#memory.empty(dtype, shape);
-  }
-
-  /** Make a tensor the state of a name. Small ones are copied to where the state is, so that captured programs find it there. */
-  #settle(name: string, tensor: OrtTensor): void {
-    const old = this.#states.find(name);
-    const stays = old && old !== tensor && !this.#memory.shared && bytesOf(tensor) <= SMALL && alike(old, tensor);
-    if (!stays) {
-      this.#states.keep(name, tensor);
-      return;
-    }
-    this.#copiers.onDevice(tensor, old);
-    this.#memory.free(tensor);
-  }
-
-  /** A tensor in host memory as an answer, whose array is nobody else's. */
-  #taken(tensor: OrtTensor): Tensor {
-    this.#memory.free(tensor, false);
-    return { dtype: tensor.dtype, shape: tensor.shape, data: tensor.data! };
   }
 
   write(name: string, value: Tensor): void {
@@ -302,7 +139,7 @@ export class Host {
       this.#states.keep(name, this.#memory.over(value));
       return;
     }
-    const place = this.#placeFor(name, value.dtype, value.shape, new Set());
+    const place = this.#states.placeFor(name, value);
     this.#copiers.toDevice(value, place);
     this.#states.keep(name, place);
   }
@@ -344,21 +181,6 @@ export class Host {
     this.#memory.close();
     this.#base?.release();
   }
-}
-
-/** Bytes of a state that is copied sooner than it moves. */
-const SMALL = 2 ** 12;
-
-type Kind = Pick<OrtTensor, "dtype" | "shape">;
-
-const bytesOf = ({ dtype, shape }: Kind): number => ELEMENT_BYTES[dtype] * shape.reduce((a, b) => a * b, 1);
-
-const alike = (a: Kind, b: Kind): boolean => a.dtype === b.dtype && String(a.shape) === String(b.shape);
-
-/** An output's shape, where it follows from what the inputs are. */
-function resolved({ shape }: OnnxValueInfo, sizes: ReadonlyMap<string, number>): number[] | undefined {
-  const known = shape.map((dim) => (typeof dim === "number" ? dim : sizes.get(dim)));
-  return known.every((dim) => dim !== undefined) ? (known as number[]) : undefined;
 }
 
 const CURES = {

@@ -33,6 +33,12 @@ export class States {
     if (old && old !== value) this.#memory.free(old);
   }
 
+  /** Where a run writes a state: in place, unless it reads what is there or that is of another type or shape. */
+  placeFor(name: string, kind: Kind, read: ReadonlySet<OrtTensor> = new Set()): OrtTensor {
+    const old = this.#tensors.get(name);
+    return old && alike(old, kind) && !read.has(old) ? old : this.#memory.empty(kind.dtype, kind.shape);
+  }
+
   forget(names: readonly string[]): void {
     for (const name of names) {
       this.#memory.free(this.at(name));
@@ -69,6 +75,11 @@ export class States {
     this.#tensors.set(name, this.#memory.over({ dtype: "float32", shape: old.shape, data }));
   }
 }
+
+type Kind = Pick<OrtTensor, "dtype" | "shape">;
+
+/** Whether tensors are of one type and shape. */
+export const alike = (a: Kind, b: Kind): boolean => a.dtype === b.dtype && String(a.shape) === String(b.shape);
 
 /** `from` to `to` of a tensor in host memory along its first axis, perhaps in another shape. */
 export function part({ dtype, shape, data }: OrtTensor, from: number, to: number, as?: readonly number[]): Tensor {
