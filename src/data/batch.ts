@@ -36,15 +36,20 @@ export type BatchShape = {
  */
 export type Pieces = { heads: number; whole: number; scores: number; logits: number };
 
-/** Elements of the largest logits unless given: 128 MiB of float32. */
-const MOST = 2 ** 25;
+/** Elements of the largest logits unless given, and those that they need not stay below: 128 and 16 MiB of float32. */
+const [MOST, ENOUGH] = [2 ** 25, 2 ** 22];
+
+/** Tokens of which each piece of the loss has so many that adding up its gradients costs little beside its products. */
+const MANY = 256;
 
 /**
- * The sizes for rows of `length` tokens: a short row is one block; logits of one piece take at most 128 MiB. With `pieces`
+ * The sizes for rows of `length` tokens: a short row is one block; logits of one piece take 16 MiB, or up to 128 where that is less than 256 tokens. With `pieces`
  * blocks are as long, and pieces of the loss as large, as these allow.
  */
 export function batchShape(rows: number, length: number, vocab_size: number, pieces?: Pieces): BatchShape {
-  const rowsInChunk = Math.max(64, Math.floor((pieces?.logits ?? MOST) / vocab_size));
+  const within = (logits: number) => Math.floor(logits / vocab_size);
+  const fitting = pieces ? within(pieces.logits) : Math.min(within(MOST), Math.max(MANY, within(ENOUGH)));
+  const rowsInChunk = Math.max(64, fitting);
   const small = length <= 192 ? length : length <= 2048 ? 128 : 192;
   const scores = pieces && rows * pieces.heads * length ** 2;
   const blocks = scores && (scores <= pieces.whole ? 1 : Math.ceil(scores / pieces.scores));

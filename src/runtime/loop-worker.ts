@@ -5,22 +5,14 @@ import { type LoopAnswer, type LoopCall, LoopInstance } from "./loops.ts";
 
 const instances = new Map<number, LoopInstance>();
 
-parentPort?.on("message", (call: LoopCall) => {
-  const answer = compute(call);
-  parentPort!.postMessage(
-    answer,
-    answer.arrays.flat().map(({ buffer }) => buffer),
-  );
-});
+parentPort?.on("message", (call: LoopCall) => parentPort!.postMessage(compute(call)));
 
-/** Arrays go back whatever comes of it. */
 function compute({ id, loop, items }: LoopCall): LoopAnswer {
-  const arrays = items.map(({ arrays }) => arrays);
   try {
     if (loop) instances.set(id, new LoopInstance(loop));
     const instance = instances.get(id)!;
-    return { arrays, sums: items.map((item) => instance.run(item)) };
+    return { sums: items.map((item) => instance.runAt(item)) };
   } catch (error) {
-    return { arrays, sums: [], error: (error as Error).message };
+    return { sums: [], error: (error as Error).message };
   }
 }

@@ -1,16 +1,19 @@
-/** @file Loops over tensors in host memory, the tensors spread over threads. */
+/** @file Loops over tensors in host memory, the tensors spread over threads: each thread looks at them where they are. */
 
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { type Loop, PAGE } from "../compiler/loop.ts";
+import { OrtLibrary } from "./ort/library.ts";
 
-/** What a loop computes once: which of `arrays`, all of one length, are its inputs and which its results, in its order. */
-export type LoopItem = {
-  arrays: Float32Array<ArrayBuffer>[];
+/** What a loop computes once: which of the arrays, all of one length, are its inputs and which its results, in its order. */
+type Operands = {
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
   readonly scalars: readonly number[];
 };
+
+/** The same where the arrays are at these addresses, each `length` elements of float32 that live until the loop has ended. */
+export type LoopItem = Operands & { readonly addresses: readonly bigint[]; readonly length: number };
 
 /** A loop that is ready to run in this thread. */
 export class LoopInstance {
@@ -28,7 +31,12 @@ export class LoopInstance {
   }
 
   /** Compute an item in place. Returns the sum over its elements. */
-  run({ arrays, inputs, outputs, scalars }: LoopItem): number {
+  runAt({ addresses, length, ...operands }: LoopItem): number {
+    const ort = OrtLibrary.open();
+    return this.run({ arrays: addresses.map((at) => new Float32Array(ort.memoryAt(at, 4 * length))), ...operands });
+  }
+
+  run({ arrays, inputs, outputs, scalars }: Operands & { readonly arrays: readonly Float32Array[] }): number {
     const { length } = arrays[0]!;
     let sum = 0;
     for (let start = 0; start < length; start += PAGE / 4) {
@@ -53,8 +61,8 @@ const FEW = 2 ** 17;
 /** More threads than this are faster than memory. */
 const MOST = 8;
 
-export type LoopCall = { id: number; loop?: Loop; items: LoopItem[] };
-export type LoopAnswer = { arrays: Float32Array<ArrayBuffer>[][]; sums: number[]; error?: string };
+export type LoopCall = { id: number; loop?: Loop; items: readonly LoopItem[] };
+export type LoopAnswer = { sums: number[]; error?: string };
 
 /** Threads that compute loops, the calling one among them. The others are started when there is enough for them to do. */
 export class LoopThreads {
@@ -71,14 +79,16 @@ export class LoopThreads {
     return this.#loops.push({ loop, instance: new LoopInstance(loop) }) - 1;
   }
 
+  /** How many threads were started. */
+  get started(): number {
+    return this.#helpers.length;
+  }
+
   loop(id: number): Loop {
     return this.#loops[id]!.loop;
   }
 
-  /**
-   * Compute items, whose arrays are no others' and may be other objects afterwards, also where an error says that not all were
-   * computed. Returns the sum over each item's elements. One call at a time.
-   */
+  /** Compute items, no array in two of them. Returns the sum over each item's elements. One call at a time. */
   async run(id: number, items: readonly LoopItem[]): Promise<number[]> {
     const { loop, instance } = this.#loops[id]!;
     const [mine = [], ...theirs] = this.#shares(items);
@@ -89,7 +99,7 @@ export class LoopThreads {
       for (const [k, item] of share.entries()) sums.set(item, answered[k]!);
     });
     const own = (async () => {
-      for (const item of mine) sums.set(item, instance.run(item));
+      for (const item of mine) sums.set(item, instance.runAt(item));
     })();
     for (const result of await Promise.allSettled([own, ...asked]))
       if (result.status === "rejected") throw result.reason;
@@ -98,14 +108,13 @@ export class LoopThreads {
 
   /** Items for each thread, of about as many elements: the largest first, each to the thread that has the fewest. */
   #shares(items: readonly LoopItem[]): LoopItem[][] {
-    const sizeOf = ({ arrays }: LoopItem) => arrays[0]!.length;
-    const total = items.reduce((sum, item) => sum + sizeOf(item), 0);
+    const total = items.reduce((sum, { length }) => sum + length, 0);
     const count = Math.max(1, Math.min(this.#threads, Math.ceil(total / FEW), items.length));
     const shares = Array.from({ length: count }, () => ({ items: [] as LoopItem[], size: 0 }));
-    for (const item of items.toSorted((a, b) => sizeOf(b) - sizeOf(a))) {
+    for (const item of items.toSorted((a, b) => b.length - a.length)) {
       const least = shares.reduce((a, b) => (b.size < a.size ? b : a));
       least.items.push(item);
-      least.size += sizeOf(item);
+      least.size += item.length;
     }
     return shares.map(({ items }) => items);
   }
@@ -115,7 +124,7 @@ export class LoopThreads {
   }
 }
 
-/** A thread that computes loops for another. Arrays move to it and back; nothing is copied. */
+/** A thread that computes loops for another. */
 class Helper {
   readonly #worker = new Worker(new URL("./loop-worker.js", import.meta.url));
   readonly #known = new Set<number>();
@@ -133,16 +142,10 @@ class Helper {
   }
 
   async run(id: number, loop: Loop, items: readonly LoopItem[]): Promise<number[]> {
-    const call: LoopCall = { id, items: [...items], ...(this.#known.has(id) ? {} : { loop }) };
-    const { arrays, sums, error } = await new Promise<LoopAnswer>((resolve, reject) => {
+    const call: LoopCall = { id, items, ...(this.#known.has(id) ? {} : { loop }) };
+    const { sums, error } = await new Promise<LoopAnswer>((resolve, reject) => {
       this.#waiting = { resolve, reject };
-      this.#worker.postMessage(
-        call,
-        items.flatMap(({ arrays }) => arrays.map(({ buffer }) => buffer)),
-      );
-    });
-    items.forEach((item, i) => {
-      item.arrays = arrays[i]!;
+      this.#worker.postMessage(call);
     });
     if (error !== undefined) throw new Error(error);
     this.#known.add(id);

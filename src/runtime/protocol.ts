@@ -29,6 +29,11 @@ export type CompileOptions = {
   /** The outputs that stay on the device as state. */
   keep: readonly string[];
   /**
+   * Those of `keep` that are forgotten before the program runs again: on a device whose states are in host memory they take
+   * what the program has freed of its own memory, and give it back.
+   */
+  passing?: readonly string[];
+  /**
    * States in host memory by the outputs that are written to their ends, along the first axis. The program reads such a state
    * as the input of its name, with what this run adds: it must compute the output first (`After` says so). Nothing is copied.
    */

@@ -40,6 +40,7 @@ export class Runs {
   /** Run a program once. Returns the outputs that are not kept. */
   run(program: Loaded, feeds: Record<string, Tensor>, bindings: Bindings): Record<string, Tensor> {
     const { session, outputs, keep } = program;
+    const passing = this.#memory.shared ? (program.passing ?? []) : [];
     const targetOf = (name: string) => bindings.writes?.[name] ?? name;
     const { read, sizes, temporary } = this.#bindInputs(program, feeds, bindings);
     const written = this.#grown(program, bindings);
@@ -53,7 +54,7 @@ export class Runs {
       const isKept = keep.includes(name);
       let into: OrtTensor | undefined;
       if (grown) into = this.#memory.lent(grown);
-      else if (!shape) session.make(name, isKept ? this.#memory.place : this.#memory.host);
+      else if (!shape || passing.includes(name)) session.make(name, isKept ? this.#memory.place : this.#memory.host);
       else if (isKept) {
         into = this.#states.placeFor(targetOf(name), { dtype, shape }, new Set([...read, ...kept.values()]));
         kept.set(name, into);
@@ -77,7 +78,9 @@ export class Runs {
       const info = outputs.find((info) => info.name === name)!;
       const isKept = keep.includes(name);
       const toHost = !isKept || this.#memory.shared;
-      const made = this.#memory.given(value, info.elemType as DType, toHost);
+      const made = passing.includes(name)
+        ? this.#memory.borrowed(value, info.elemType as DType)
+        : this.#memory.given(value, info.elemType as DType, toHost);
       if (isKept) {
         kept.set(name, made);
         program.lends ||= !toHost;

@@ -6,10 +6,8 @@ import type { LoopRun } from "./protocol.ts";
 
 /** The owner of the states. */
 export type StateMemory = {
-  /** The elements of a state that may move to another thread, or an error. */
-  elements(name: string): Float32Array<ArrayBuffer>;
-  /** The elements of a state are in this array now. */
-  moved(name: string, data: Float32Array<ArrayBuffer>): void;
+  /** Where the elements of a state are, of float32 in host memory, and how many; or an error. */
+  elements(name: string): { address: bigint; length: number };
 };
 
 export class StateLoops {
@@ -33,16 +31,12 @@ export class StateLoops {
     if (new Set(all).size < all.length) throw new Error("A state takes part in two runs of a loop.");
     const items = named.map(({ states, ...operands }): LoopItem => {
       const arrays = states.map((name) => this.#memory.elements(name));
-      if (arrays.some(({ length }) => length !== arrays[0]!.length))
+      const { length } = arrays[0]!;
+      if (arrays.some((other) => other.length !== length))
         throw new Error("The states of an elementwise program differ in size.");
-      return { arrays, ...operands };
+      return { addresses: arrays.map(({ address }) => address), length, ...operands };
     });
-    try {
-      return (await this.#threads.run(id, items)).reduce((a, b) => a + b, 0);
-    } finally {
-      for (const [i, { states }] of named.entries())
-        for (const [k, name] of states.entries()) this.#memory.moved(name, items[i]!.arrays[k]!);
-    }
+    return (await this.#threads.run(id, items)).reduce((a, b) => a + b, 0);
   }
 
   close(): Promise<void> {

@@ -57,22 +57,15 @@ export class States {
     return moved;
   }
 
-  /** What a loop may take to another thread. */
-  elements(name: string): Float32Array<ArrayBuffer> {
-    const { data, dtype } = this.at(name);
+  /** Where the elements are that a loop reads and writes, in whichever thread. */
+  elements(name: string): { address: bigint; length: number } {
+    const state = this.at(name);
+    const { data, dtype } = state;
     if (!(data instanceof Float32Array))
       throw new Error(
         `A loop takes float32 states in host memory; "${name}" is ${dtype} in ${data ? "it" : "the device's"}.`,
       );
-    return data as Float32Array<ArrayBuffer>;
-  }
-
-  /** A state whose memory went to another thread and came back is another object, at the same address or not. */
-  moved(name: string, data: Float32Array<ArrayBuffer>): void {
-    const old = this.at(name);
-    if (old.data === data) return;
-    this.#memory.free(old, false);
-    this.#tensors.set(name, this.#memory.over({ dtype: "float32", shape: old.shape, data }));
+    return { address: this.#memory.addressOf(state), length: data.length };
   }
 }
 

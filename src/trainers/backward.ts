@@ -48,11 +48,12 @@ async function runForEach(
   gradients: Record<string, Value>,
 ): Promise<Sums> {
   const names = Object.keys(gradients);
-  const backward = await device.compile({ ...gradients, ...scalars }, { keep: names });
+  const backward = await device.compile({ ...gradients, ...scalars }, { keep: names, passing: names });
   const add = await device.compileLoop({
     next: Add(input("sum", "float32", ["size"]), input("part", "float32", ["size"])),
   });
   const partOf = (name: string) => `part of ${name}`;
+  let held = false;
 
   return {
     nodes: backward.nodes,
@@ -62,9 +63,12 @@ async function runForEach(
     }),
     async run(batches) {
       const sums = Object.keys(scalars).map(() => 0);
+      if (held) await device.forget(...names); // this step computes in their memory
+      held = false;
       for (const [i, feeds] of batches.entries()) {
         const writes = i === 0 ? {} : Object.fromEntries(names.map((name) => [name, partOf(name)]));
         const given = await backward.run(feeds, { writes });
+        held = true;
         for (const [k, name] of Object.keys(scalars).entries()) sums[k]! += Number(given[name]!.data[0]);
         if (i === 0) continue;
         await add.run(names.map((name) => ({ reads: { sum: name, part: partOf(name) }, writes: { next: name } })));

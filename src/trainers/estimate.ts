@@ -103,7 +103,8 @@ export function estimateTraining(
   const added = target.residency === "device" || (target.residency === "shared" && microBatches > 1);
   const gradients = added ? 2 * optimized : optimized;
   const moments = 2 * optimized;
-  const state = weights + gradients + moments;
+  // in host memory the gradients of one micro-batch are part of what its program takes
+  const state = weights + moments + (target.residency === "shared" ? gradients - optimized : gradients);
   const onCpu = device === "cpu";
   const program = onCpu ? largest.arena_bytes : largest.peak_bytes;
   const measuring = validation && foreseeValidation(model, validation, options, shape, on, rates);

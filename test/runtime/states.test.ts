@@ -153,3 +153,25 @@ test("500 runs that read, write, feed and answer do not grow the process", async
   assert.ok(grown < 128, `${grown.toFixed(0)} MB in 500 runs of 12 MB each`);
   await device.close();
 });
+
+test("a state that passes lies in its program's memory: it is read, worked on, and outlives the program", async () => {
+  const device = await openDevice("cpu", { threads: 2 });
+  const large = input("large", "float32", [300_000]);
+  const program = await device.compile({ y: Neg(large), z: Mul(large, large) }, { keep: ["y", "z"], passing: ["y"] });
+  const loop = await device.compileLoop({ next: Add(input("a", "float32", ["n"]), input("b", "float32", ["n"])) });
+  await device.write("large", tensor("float32", [300_000], new Float32Array(300_000).fill(3)));
+  for (let step = 0; step < 3; step++) {
+    await program.run({});
+    await program.run({}, { writes: { y: "other" } }); // both are there at once
+    await loop.run([{ reads: { a: "y", b: "other" }, writes: { next: "y" } }]);
+    assert.ok((await read(device, "y")).every((value) => value === -6));
+    assert.ok((await read(device, "other")).every((value) => value === -3));
+    await device.forget("y", "other");
+  }
+  await program.run({});
+  await program.release();
+  assert.deepEqual(await device.states(), ["large", "z", "y"]);
+  assert.ok((await read(device, "y")).every((value) => value === -3));
+  await device.forget("y");
+  await device.close();
+});

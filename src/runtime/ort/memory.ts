@@ -14,8 +14,10 @@ export type OrtTensor = {
   readonly value: bigint;
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** The memory that it is over, where that is ours: ONNX Runtime knows its address and nothing of its life. */
+  /** Its elements in host memory. Where that is ours ONNX Runtime knows its address and nothing of its life. */
   readonly data?: TensorData;
+  /** Whether the memory is ONNX Runtime's, and `data` only looks at it. */
+  readonly borrowed?: true;
   /** The bindings that it is in, where it may be freed before they have another. */
   readonly holders?: Set<Holder>;
 };
@@ -77,6 +79,21 @@ export class OrtMemory {
     return { value, dtype, shape, holders: new Set() };
   }
 
+  /** What a run made in memory of the program's own, which the program uses again once this is freed. */
+  borrowed(value: bigint, dtype: DType): OrtTensor {
+    const shape = this.#shapeOf(value);
+    const empty = emptyData(dtype, [0]);
+    const bytes = empty.BYTES_PER_ELEMENT * shape.reduce((a, b) => a * b, 1);
+    const memory = this.#ort.memoryAt(this.#ort.make("GetTensorMutableData", value), bytes);
+    const data = new (empty.constructor as new (buffer: ArrayBuffer) => TensorData)(memory);
+    return { value, dtype, shape, data, borrowed: true, holders: new Set() };
+  }
+
+  /** Where the elements of a tensor in host memory are. */
+  addressOf({ value }: OrtTensor): bigint {
+    return this.#ort.make("GetTensorMutableData", value);
+  }
+
   /** What a run gave of a size that was not known before. In host memory it is copied into an array. */
   given(value: bigint, dtype: DType, toHost: boolean): OrtTensor {
     const shape = this.#shapeOf(value);
@@ -91,7 +108,7 @@ export class OrtMemory {
   }
 
   /** Free a tensor; the memory of an array, too, if it is ours alone: garbage of this size is collected late. */
-  free({ value, data, holders }: OrtTensor, ours = true): void {
+  free({ value, data, borrowed, holders }: OrtTensor, ours = !borrowed): void {
     for (const holder of holders ?? []) holder.letGo();
     this.#ort.call("ReleaseValue", value);
     if (data && ours) nowhere.postMessage(null, [data.buffer as ArrayBuffer]);
