@@ -25,6 +25,7 @@ import { openDevice, type Program } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
 import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
 import { writeModel } from "../support/models.ts";
+import { median } from "./median.ts";
 import { SHAPES as TRAINING_SHAPES } from "./shapes.ts";
 
 const TOKENIZER = "data/stories";
@@ -235,11 +236,6 @@ else {
         .map((x) => x.toLocaleString("en"))
         .join(" | ")} |`,
     );
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
 }
 
 function round(value: number): number {

@@ -13,6 +13,7 @@ import { stringify } from "yaml";
 import { readPrompts } from "../../src/data/prompts.ts";
 import { templateOf } from "../../src/data/templates.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
+import { median } from "./median.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -91,8 +92,6 @@ async function trl(round: number, prompts: string): Promise<Step[]> {
     .filter((line) => line.startsWith('{"seconds"'))
     .map((line) => JSON.parse(line) as Step);
 }
-
-const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 function summary(all: readonly Step[]) {
   return {

@@ -12,6 +12,7 @@ import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
 import { openai } from "../../src/teachers/openai.ts";
 import type { GenerateOptions, SampleRequest, Teacher } from "../../src/teachers/teacher.ts";
 import { installLlamaServer, startLlamaServer } from "../servers/llama-server.ts";
+import { median } from "./median.ts";
 
 const MODEL = resolve("data/models/stories-teacher-q8_0.gguf");
 const AT_ONCE = 64;
@@ -112,9 +113,4 @@ export async function benchServer({ rounds, tokens, threads }: { rounds: number;
     console.log(`${name.padEnd(15)} ${Math.round(median(all))} tokens/s`);
   console.log(`asked again: ${asked_again} by the plain loops, ${maybe} by ours`);
   console.log(`server_ratio    ${median(ratios).toFixed(3)} (${ratios.map((ratio) => ratio.toFixed(3)).join(", ")})`);
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
 }

@@ -12,6 +12,7 @@ import { type LlamaContextSequence, LlamaLogLevel, type Token } from "node-llama
 import { llama_cpp } from "../../src/teachers/llama_cpp.ts";
 import { getLlama } from "../../src/teachers/llama-cpp/variant.ts";
 import type { GenerateOptions, SampleRequest } from "../../src/teachers/teacher.ts";
+import { median } from "./median.ts";
 import { randomGguf } from "./sample-model.ts";
 import { benchServer } from "./sample-server.ts";
 
@@ -182,8 +183,3 @@ for (const sequences of options.sequences.map(Number)) {
 if (options.json) console.log(JSON.stringify({ model: path, threads, rows }));
 await model.dispose();
 await llama.dispose();
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
-}

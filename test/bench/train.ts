@@ -11,6 +11,7 @@ import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { sparing, targets } from "../../src/compiler/targets.ts";
 import { countKernelsOf, kindsOfStep } from "./kernels.ts";
+import { median } from "./median.ts";
 import { GPU_SHAPES, SHAPES } from "./shapes.ts";
 
 const { values: options } = parseArgs({
@@ -183,11 +184,6 @@ function contestant<Round>(command: string, args: string[]): { round(): Promise<
     },
     end: () => child.stdin!.end(),
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
 }
 
 function round(value: number, digits: number): number {

@@ -1,0 +1,99 @@
+/**
+ * @file npm run bench:capture: the processor time that a step of training costs the thread which asks a GPU for it, with the
+ * launches of forward and backward asked for one by one, and repeated. Takes webgpu on any adapter, also in software
+ * (VK_DRIVER_FILES): what the adapter itself computes is not counted, so the model is as deep as SmolLM2-135M and an eighth as
+ * wide. Linux only, whose kernel knows a thread's time.
+ *
+ *     npm run bench:capture -- [TOKENS] [STEPS]
+ */
+
+import { readFileSync } from "node:fs";
+import { emit } from "../../src/compiler/emit.ts";
+import { targets } from "../../src/compiler/targets.ts";
+import { seededRandom } from "../../src/core/random.ts";
+import { batchShape, layOut } from "../../src/data/batch.ts";
+import { createModel, initialWeights } from "../../src/models/load.ts";
+import type { Device } from "../../src/runtime/device.ts";
+import { Host } from "../../src/runtime/host.ts";
+import { writeWeight } from "../../src/trainers/checkpoint.ts";
+import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
+import { nextToken } from "../../src/trainers/supervised.ts";
+import { median } from "./median.ts";
+import { SHAPES } from "./shapes.ts";
+
+const [tokens = "64", steps = "5"] = process.argv.slice(2);
+const name = "SmolLM2-135M";
+const narrow = { hidden_size: 72, intermediate_size: 192, vocab_size: 512 };
+const config = { ...SHAPES[name]!.config, ...narrow };
+const length = Number(tokens);
+const vocab = config.vocab_size as number;
+
+/** Milliseconds that this thread has computed. */
+const computed = () => Number(readFileSync("/proc/thread-self/schedstat", "utf8").split(" ")[0]) / 1e6;
+
+let spent = 0;
+
+/** A device whose programs run in this thread, which notes what they cost it. */
+function deviceHere(host: Host, capture: boolean): Device {
+  const timed = <T>(f: () => T): T => {
+    const before = computed();
+    const result = f();
+    spent += computed() - before;
+    return result;
+  };
+  return {
+    name: "webgpu",
+    target: targets.webgpu,
+    resident: true,
+    async compile(outputs: Parameters<Device["compile"]>[0], options: Parameters<Device["compile"]>[1] = {}) {
+      const repeated = capture && (options.capture ?? false);
+      const { bytes, nodes, kernels, ...types } = emit(outputs, targets.webgpu, { repeated });
+      const id = host.compile({ bytes, ...types, keep: [], ...options, capture: repeated });
+      return {
+        nodes,
+        kernels,
+        run: async (feeds: Parameters<Host["run"]>[1], bindings = {}) => timed(() => host.run(id, feeds, bindings)),
+        release: async () => host.release(id),
+      };
+    },
+    write: async (state: string, tensor: Parameters<Host["write"]>[1]) => host.write(state, tensor),
+    read: async (state: string) => host.read(state),
+    states: async () => host.states(),
+    forget: async (...names: string[]) => host.forget(names),
+  } as unknown as Device;
+}
+
+const model = createModel(config, name);
+const pieces = { heads: model.num_heads, ...targets.webgpu.pieces! };
+const shape = batchShape(1, length, vocab, pieces);
+const random = seededRandom(1);
+const row = {
+  tokens: Array.from({ length }, () => random.below(vocab)),
+  supervised: new Array<boolean>(length).fill(true),
+};
+const batch = layOut([[row]], shape);
+const costs: { ms: number; loss: number; kernels: number }[] = [];
+for (const capture of [false, true]) {
+  const host = Host.open({ provider: "webgpu", threads: 1, strict: true, pool: 1 });
+  const device = deviceHere(host, capture);
+  for (const weight of initialWeights(model, 1)) await writeWeight(device, model, weight);
+  await resetMoments(device, model.parameters);
+  const adamW = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize: false };
+  const training = await compileTraining(device, model, nextToken, shape, adamW);
+  const times: number[] = [];
+  let loss = 0;
+  for (let step = 0; step < Number(steps) + 2; step++) {
+    spent = 0;
+    await training.ask([batch], { learning_rate: 1e-4, max_grad_norm: 1 });
+    times.push(spent);
+    ({ loss } = await training.report());
+  }
+  const kernels = Object.values(training.kernels(1)).reduce((a, b) => a + b);
+  costs.push({ ms: median(times.slice(2)), loss, kernels });
+  await host.close();
+}
+const [single, repeated] = costs as [(typeof costs)[0], (typeof costs)[0]];
+console.log(`${name} with a width of ${narrow.hidden_size}, a step of ${length} tokens on webgpu: milliseconds of the thread that asks for it`);
+console.log(`one by one  ${single.ms.toFixed(1)} ms, ${single.kernels} kernels, loss ${single.loss.toFixed(6)}`);
+console.log(`repeated    ${repeated.ms.toFixed(1)} ms, ${repeated.kernels} kernels, loss ${repeated.loss.toFixed(6)}`);
+console.log(`${(single.ms / repeated.ms).toFixed(2)} times less`);
