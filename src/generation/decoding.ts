@@ -1,12 +1,12 @@
 /** @file The programs that read texts piece by piece, with a cache of keys and values among the device's states. */
 
-import { type Dim, input, type Value } from "../graph/value.ts";
+import { constant, type Dim, input, type Value } from "../graph/value.ts";
 import type { Model } from "../models/model.ts";
 import type { Cache } from "../nn/cached-attention.ts";
 import { linear } from "../nn/linear.ts";
 import { thinProducts } from "../nn/thin-products.ts";
 import { timeMajorAttention, timeMajorMask } from "../nn/time-major-attention.ts";
-import { After, Cast, Concat, Gather, Mul, Reshape, Slice, Softmax } from "../ops/index.ts";
+import { After, Cast, Concat, Expand, Gather, Mul, Overwrite, Reshape, Slice, Softmax } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
 
 /** What a state of a cache is called: keys or values of a layer, [length, batch, kv_heads, head_dim]. */
@@ -27,6 +27,9 @@ export type Decoding = {
 /** What the input is called that says which key a token sees first. */
 export const firstOf = (window: number | undefined) => (window ? `first_${window}` : "first");
 
+/** Tokens of each text, and texts, that a cache has places for. */
+export type CacheSize = { capacity: number; slots: number };
+
 export type DecodingOptions = {
   /** New tokens of each text. */
   length: 1 | "new";
@@ -34,6 +37,8 @@ export type DecodingOptions = {
   grows: boolean;
   /** Whether the probabilities are wanted at another temperature too. */
   tempered: boolean;
+  /** Where the cache has a fixed size, of which the input `place` [1, 1, 1, 1] is the next place. Goes with one new token. */
+  fixed?: CacheSize | undefined;
   /** Whether there are so few texts that large products are computed the other way round. */
   few: boolean;
 };
@@ -42,18 +47,32 @@ export type DecodingOptions = {
  * The program from new tokens to the `probabilities` [1, batch, vocab] of the next one, `tempered` ones, and the cache with
  * the new tokens in it. `prefix` begins the names of its states.
  */
-export function decoding(model: Model, prefix: string, { length, grows, tempered, few }: DecodingOptions): Decoding {
+export function decoding(
+  model: Model,
+  prefix: string,
+  { length, grows, tempered, few, fixed }: DecodingOptions,
+): Decoding {
   const { num_key_value_heads, head_dim } = model.cache;
   const { dtype } = model.head;
   const heads = { num_heads: model.num_heads, num_key_value_heads, head_dim };
   const [frequencies, windows]: [(readonly number[])[], (number | undefined)[]] = [[], []];
-  const keys = input("keys", "float32", [1, 1, 1, "total"]);
-  const last = length === 1 ? undefined : input("last", "float32", [1, 1, length, 1]);
+  const batch: Dim = fixed?.slots ?? "batch";
+  const keys = fixed
+    ? constant(countTo(fixed.capacity), "float32", [1, 1, 1, fixed.capacity])
+    : input("keys", "float32", [1, 1, 1, "total"]);
+  const place = fixed && input("place", "int32", [1, 1, 1, 1]);
+  const last = place
+    ? Cast(place, { to: "float32" })
+    : length === 1
+      ? undefined
+      : input("last", "float32", [1, 1, length, 1]);
+  const size = [1, batch, num_key_value_heads, head_dim];
+  const places = place && Expand(place, { shape: size });
   const masks = new Map<number | undefined, Value>();
   const mask = (window: number | undefined): Value => {
     if (!masks.has(window)) {
       windows.push(window);
-      const first = input(firstOf(window), "float32", ["batch", 1, length, 1]);
+      const first = input(firstOf(window), "float32", [batch, 1, length, 1]);
       masks.set(window, timeMajorMask({ keys, first, last }, model.num_heads / num_key_value_heads, dtype));
     }
     return masks.get(window)!;
@@ -62,22 +81,27 @@ export function decoding(model: Model, prefix: string, { length, grows, tempered
   const outputs: Record<string, Value> = {};
   /** The state with the new keys or values, and what must be computed before it is read. */
   const lengthened = (x: Value, name: string): Value => {
-    const state = (dim: Dim) => input(name, dtype, [dim, "batch", num_key_value_heads, head_dim]);
+    const state = (dim: Dim) => input(name, dtype, [dim, batch, num_key_value_heads, head_dim]);
+    if (places) {
+      const all = Overwrite(state(fixed.capacity), places, Reshape(x, { shape: size }), { axis: 0 });
+      outputs[outputOf(name)] = all;
+      return all;
+    }
     if (grows) {
       outputs[outputOf(name)] = x;
       return state("total");
     }
-    const added = Reshape(x, { shape: [length, "batch", num_key_value_heads, head_dim] });
+    const added = Reshape(x, { shape: [length, batch, num_key_value_heads, head_dim] });
     const all = Concat(state("past"), added, { axis: 0, size: "total" });
     outputs[outputOf(name)] = all;
     return all;
   };
   const hidden = model.next({
-    input_ids: input("input_ids", "int32", [length, "batch"]),
+    input_ids: input("input_ids", "int32", [length, batch]),
     rotation(list) {
       const i = frequencies.push(list) - 1;
       const [cos, sin] = ["cos", "sin"].map((name) => {
-        const fed = input(`${name}_${i}`, "float32", [length, "batch", list.length]);
+        const fed = input(`${name}_${i}`, "float32", [length, batch, list.length]);
         return dtype === "float32" ? fed : Cast(fed, { to: dtype });
       }) as [Value, Value];
       return { cos, sin };
@@ -95,6 +119,9 @@ export function decoding(model: Model, prefix: string, { length, grows, tempered
   const thin = few ? thinProducts(Object.values(outputs)) : Object.values(outputs);
   return { outputs: Object.fromEntries(Object.keys(outputs).map((name, i) => [name, thin[i]!])), frequencies, windows };
 }
+
+/** 0, 1, … n - 1. */
+export const countTo = (n: number): Float32Array<ArrayBuffer> => Float32Array.from({ length: n }, (_, i) => i);
 
 /** x [new, …] → its last, [1, …] */
 const lastOf = (x: Value) => Slice(x, position(-1), position(Number.MAX_SAFE_INTEGER), { axis: 0, size: 1 });

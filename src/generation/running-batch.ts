@@ -5,7 +5,18 @@ import type { Model } from "../models/model.ts";
 import { LARGE } from "../nn/thin-products.ts";
 import type { Device, Program } from "../runtime/device.ts";
 import { scalarTensor, type Tensor, tensor } from "../runtime/tensor.ts";
-import { type Decoding, decoding, firstOf, outputOf, rearrangement, stateNames } from "./decoding.ts";
+import {
+  type CacheSize,
+  countTo,
+  type Decoding,
+  decoding,
+  firstOf,
+  outputOf,
+  rearrangement,
+  stateNames,
+} from "./decoding.ts";
+import { fixedCache } from "./fixed-cache.ts";
+import { once } from "./once.ts";
 import { rotations } from "./rotations.ts";
 
 /** Of the next token of each text, [texts, vocab]: at temperature 1, and at the one that was asked for. */
@@ -33,13 +44,14 @@ const FEW = 48;
 /** Of fewer weights times texts a step is faster on one thread: others cost more to wake and wait for than they save. */
 const ONE_THREAD = 1e7;
 
-/** Where texts are: how long all are with their padding, and at which token each starts. */
-type Layout = { length: number; starts: readonly number[] };
+/** Where texts are: how long all are with their padding, at which token each starts; and the room where there is more. */
+type Layout = { length: number; starts: readonly number[] } & Partial<CacheSize>;
 
 /** A batch without texts. `name` begins the names of its states. */
 export function runningBatch(device: Device, model: Model, name: string): RunningBatch {
   const grows = device.target.residency === "shared";
   const [main, aside] = [`${name}/texts`, `${name}/prompts`];
+  const fixed = grows ? undefined : fixedCache(device, model, `${name}/cache`);
   const states = (prefix: string) => stateNames(model, prefix);
   const weights = model.parameters.reduce((sum, { shape }) => sum + elements(shape), 0);
   const writes = (prefix: string) => Object.fromEntries(states(prefix).map((state) => [outputOf(state), state]));
@@ -79,21 +91,23 @@ export function runningBatch(device: Device, model: Model, name: string): Runnin
     ids: Int32Array,
     temperature: number,
   ): Promise<Next> {
-    const { program, frequencies, windows } = await decoders(
-      prefix,
-      temperature !== 1,
-      few(prefix, starts.length),
-      prefix === main && weights * starts.length < ONE_THREAD,
-    );
     const batch = starts.length;
+    const cache = prefix === fixed?.prefix ? fixed : undefined;
+    const scaled = temperature !== 1;
+    const alone = prefix === main && weights * batch < ONE_THREAD;
+    const { program, frequencies, windows } = await (cache
+      ? cache.decoder(scaled)
+      : decoders(prefix, scaled, few(prefix, batch), alone));
     const count = ids.length / batch;
     const total = length + count;
     const positions = Array.from(ids, (_, i) => Math.max(0, length + Math.floor(i / batch) - starts[i % batch]!));
     const feeds: Record<string, Tensor> = {
       input_ids: tensor("int32", [count, batch], ids),
-      keys: tensor("float32", [1, 1, 1, total], countTo(total)),
+      ...(cache
+        ? { place: tensor("int32", [1, 1, 1, 1], [length]) }
+        : { keys: tensor("float32", [1, 1, 1, total], countTo(total)) }),
       ...(prefix === aside && { last: tensor("float32", [1, 1, count, 1], countTo(total).slice(length)) }),
-      ...(temperature !== 1 && { inverse_temperature: scalarTensor(1 / temperature) }),
+      ...(scaled && { inverse_temperature: scalarTensor(1 / temperature) }),
     };
     for (const [i, list] of frequencies.entries()) {
       const { cos, sin } = tableOf(list).at(positions, batch);
@@ -110,6 +124,18 @@ export function runningBatch(device: Device, model: Model, name: string): Runnin
     const bindings = grows ? { growth: { length: total, count } } : { writes: writes(prefix) };
     const { probabilities, tempered = probabilities } = await program.run(feeds, bindings);
     return { probabilities: probabilities!.data as Float32Array, tempered: tempered!.data as Float32Array };
+  }
+
+  /** Put these rows of the texts and of the prompts into the fixed cache. */
+  async function refill(cache: NonNullable<typeof fixed>, kept: readonly number[], fresh: readonly number[]) {
+    const sources = [
+      { prefix: cache.prefix, layout: { ...texts, ...cache.size }, rows: kept },
+      { prefix: aside, layout: prompts, rows: fresh },
+    ].filter(({ rows }) => rows.length > 0);
+    const { layout, places } = arranged(sources);
+    const from = sources.map(({ prefix }) => prefix);
+    await cache.take({ length: layout.length, count: layout.starts.length }, from, places);
+    texts = layout;
   }
 
   return {
@@ -140,6 +166,11 @@ export function runningBatch(device: Device, model: Model, name: string): Runnin
     },
 
     async arrange(kept, fresh) {
+      if (fixed) {
+        await refill(fixed, kept, fresh);
+        if (fresh.length > 0) await device.forget(...states(aside));
+        return;
+      }
       const sources = [
         { prefix: main, layout: texts, rows: kept },
         { prefix: aside, layout: prompts, rows: fresh },
@@ -150,7 +181,7 @@ export function runningBatch(device: Device, model: Model, name: string): Runnin
         states(prefix).map((state): [string, number] => [state, layout.length]),
       );
       await program.run(
-        { places: tensor("int32", [layout.length, layout.starts.length], places) },
+        { places: tensor("int32", [layout.length, layout.starts.length], places()) },
         { writes: writes(main), ...(grows && { lengths: Object.fromEntries(lengths) }) },
       );
       texts = layout;
@@ -158,7 +189,10 @@ export function runningBatch(device: Device, model: Model, name: string): Runnin
     },
 
     async step(tokens, temperature) {
-      const next = await decode(main, texts, Int32Array.from(tokens), temperature);
+      if (fixed && texts.length === fixed.size.capacity) await refill(fixed, [...tokens.keys()], []);
+      const next = fixed
+        ? await decode(fixed.prefix, ...filled(fixed.size, texts, tokens), temperature)
+        : await decode(main, texts, Int32Array.from(tokens), temperature);
       texts = { ...texts, length: texts.length + 1 };
       return next;
     },
@@ -166,58 +200,51 @@ export function runningBatch(device: Device, model: Model, name: string): Runnin
     async clear() {
       const own = new Set([...states(main), ...states(aside)]);
       await device.forget(...(await device.states()).filter((state) => own.has(state)));
+      await fixed?.clear();
     },
 
     async close() {
       await this.clear();
+      await fixed?.close();
       for (const { program } of await Promise.all(decoders.all())) await program.release();
       for (const program of await Promise.all(rearrangements.all())) await program.release();
     },
   };
 }
 
-/** Texts of one or two caches as one: where in these, laid end to end, each token of each text is, and how the texts then lie. */
+/** Texts and their tokens with as many more as there is room for, which see nothing but themselves. */
+function filled({ slots }: CacheSize, { length, starts }: Layout, tokens: readonly number[]): [Layout, Int32Array] {
+  const more = new Array<number>(slots - starts.length);
+  return [{ length, starts: [...starts, ...more.fill(length)] }, Int32Array.from([...tokens, ...more.fill(0)])];
+}
+
+/**
+ * Texts of one or two caches as one: where in these, laid end to end, each token of each text is, also with room for more, and
+ * how the texts then lie.
+ */
 function arranged(sources: readonly { layout: Layout; rows: readonly number[] }[]): {
-  places: Int32Array;
+  places(size?: CacheSize): Int32Array;
   layout: Layout;
 } {
   let offset = 0;
-  const taken = sources.flatMap(({ layout: { length, starts }, rows }) => {
-    const [begin, stride] = [offset, starts.length];
-    offset += length * stride;
+  const taken = sources.flatMap(({ layout: { length, starts, slots, capacity }, rows }) => {
+    const [begin, stride] = [offset, slots ?? starts.length];
+    offset += (capacity ?? length) * stride;
     return rows.map((row) => ({ first: begin + starts[row]! * stride + row, stride, size: length - starts[row]! }));
   });
   const length = Math.max(...taken.map(({ size }) => size));
-  const places = new Int32Array(length * taken.length);
-  for (const [b, { first, stride, size }] of taken.entries())
-    for (let t = 0; t < length; t++)
-      // what stands before a text is never seen: any place will do
-      places[t * taken.length + b] = first + Math.max(0, t - length + size) * stride;
-  return { places, layout: { length, starts: taken.map(({ size }) => length - size) } };
-}
-
-/** `f`, called once for equal arguments. */
-function once<Args extends readonly (string | boolean)[], Result>(
-  f: (...args: Args) => Result,
-): ((...args: Args) => Result) & { all(): Result[] } {
-  const known = new Map<string, Result>();
-  const call = (...args: Args): Result => {
-    const key = args.join(" ");
-    const result = known.has(key) ? known.get(key)! : f(...args);
-    known.set(key, result);
-    return result;
+  const places = ({ capacity, slots }: CacheSize = { capacity: length, slots: taken.length }) => {
+    const all = new Int32Array(capacity * slots);
+    for (const [b, { first, stride, size }] of taken.entries())
+      for (let t = 0; t < length; t++)
+        // what stands before a text is never seen: any place will do
+        all[t * slots + b] = first + Math.max(0, t - length + size) * stride;
+    return all;
   };
-  return Object.assign(call, { all: () => [...known.values()] });
+  return { places, layout: { length, starts: taken.map(({ size }) => length - size) } };
 }
 
 function zeros(dtype: Tensor["dtype"], shape: readonly number[]): Tensor {
   const size = shape.reduce((a, b) => a * b, 1);
   return tensor(dtype, shape, dtype === "float16" ? new Uint16Array(size) : new Float32Array(size));
-}
-
-/** 0, 1, … n - 1. */
-function countTo(n: number): Float32Array {
-  const numbers = new Float32Array(n);
-  for (let i = 0; i < n; i++) numbers[i] = i;
-  return numbers;
 }

@@ -44,6 +44,16 @@ export const GatherElements: Op<[x: Value, indices: Value, attrs: { axis: number
   ],
 });
 
+/** x with `updates` in the place of what is at `indices` (int32) along `axis`, of which none is twice. Has no gradient. */
+export const Overwrite: Op<[x: Value, indices: Value, updates: Value, attrs: { axis: number }]> = defineOp(
+  "ScatterElements",
+  {
+    infer: (_, { dtype, shape }) => ({ dtype, shape }),
+    inPlace: true,
+    spelling: { attributes: ({ axis }) => ({ axis }) },
+  },
+);
+
 /** x with `updates` added at `indices` (int32) along `axis`. Repeated indices add up. */
 export const ScatterElements: Op<[x: Value, indices: Value, updates: Value, attrs: { axis: number }]> = defineOp(
   "ScatterElements",

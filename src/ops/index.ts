@@ -19,7 +19,7 @@ export {
   Sub,
   Where,
 } from "./elementwise.ts";
-export { Gather, GatherElements, ScatterElements } from "./gather.ts";
+export { Gather, GatherElements, Overwrite, ScatterElements } from "./gather.ts";
 export { MatMul } from "./matmul.ts";
 export { Concat, Expand, Part, Reshape, Slice, Split, Transpose } from "./movement.ts";
 export { LogSoftmax, SimplifiedLayerNormalization, Softmax } from "./normalization.ts";

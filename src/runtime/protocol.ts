@@ -34,6 +34,11 @@ export type CompileOptions = {
    */
   passing?: readonly string[];
   /**
+   * Inputs by the outputs that are written over the states they are read from: those states with a part overwritten, which is
+   * the same however often it is done.
+   */
+  over?: Readonly<Record<string, string>>;
+  /**
    * States in host memory by the outputs that are written to their ends, along the first axis. The program reads such a state
    * as the input of its name, with what this run adds: it must compute the output first (`After` says so). Nothing is copied.
    */

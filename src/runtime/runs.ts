@@ -56,7 +56,9 @@ export class Runs {
       if (grown) into = this.#memory.lent(grown);
       else if (!shape || passing.includes(name)) session.make(name, isKept ? this.#memory.place : this.#memory.host);
       else if (isKept) {
-        into = this.#states.placeFor(targetOf(name), { dtype, shape }, new Set([...read, ...kept.values()]));
+        into =
+          this.#overwritten(program, name, bindings) ??
+          this.#states.placeFor(targetOf(name), { dtype, shape }, new Set([...read, ...kept.values()]));
         kept.set(name, into);
       } else {
         into = this.#memory.lent({ dtype, shape, data: emptyData(dtype, shape) });
@@ -92,11 +94,12 @@ export class Runs {
 
   /** The same of a program whose launches are repeated. */
   repeat(
-    { inputs, outputs, keep }: Loaded,
+    program: Loaded,
     captured: Captured,
     feeds: Record<string, Tensor>,
     bindings: Bindings,
   ): Record<string, Tensor> {
+    const { inputs, outputs, keep } = program;
     const read = new Set<OrtTensor>();
     for (const { name } of inputs) {
       const fed = feeds[name];
@@ -116,13 +119,21 @@ export class Runs {
         answered.push(name);
         continue;
       }
-      const into = this.#states.placeFor(target, { dtype: elemType as DType, shape: shape as number[] }, read);
+      const into =
+        this.#overwritten(program, name, bindings) ??
+        this.#states.placeFor(target, { dtype: elemType as DType, shape: shape as number[] }, read);
       kept.set(target, into);
       captured.write(name, into);
     }
     captured.run();
     for (const [target, tensor] of kept) this.#states.keep(target, tensor);
     return Object.fromEntries(answered.map((name) => [name, captured.answer(name)]));
+  }
+
+  /** The state that a run writes an output over. */
+  #overwritten({ over }: Loaded, output: string, { reads }: Bindings): OrtTensor | undefined {
+    const input = over?.[output];
+    return input === undefined ? undefined : this.#states.at(reads?.[input] ?? input);
   }
 
   /** Bind what a run reads. Returns the states among it, the sizes that it has by name, and what is to be freed after it. */

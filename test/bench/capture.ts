@@ -1,10 +1,10 @@
 /**
- * @file npm run bench:capture: the processor time that a step of training costs the thread which asks a GPU for it, with the
- * launches of forward and backward asked for one by one, and repeated. Takes webgpu on any adapter, also in software
+ * @file npm run bench:capture: the processor time that a step of training, and one of sampling, cost the thread which asks a GPU
+ * for it, with the launches asked for one by one, and repeated. Takes webgpu on any adapter, also in software
  * (VK_DRIVER_FILES): what the adapter itself computes is not counted, so the model is as deep as SmolLM2-135M and an eighth as
  * wide. Linux only, whose kernel knows a thread's time.
  *
- *     npm run bench:capture -- [TOKENS] [STEPS]
+ *     npm run bench:capture -- [STEPS]
  */
 
 import { readFileSync } from "node:fs";
@@ -12,6 +12,7 @@ import { emit } from "../../src/compiler/emit.ts";
 import { targets } from "../../src/compiler/targets.ts";
 import { seededRandom } from "../../src/core/random.ts";
 import { batchShape, layOut } from "../../src/data/batch.ts";
+import { runningBatch } from "../../src/generation/running-batch.ts";
 import { createModel, initialWeights } from "../../src/models/load.ts";
 import type { Device } from "../../src/runtime/device.ts";
 import { Host } from "../../src/runtime/host.ts";
@@ -21,11 +22,13 @@ import { nextToken } from "../../src/trainers/supervised.ts";
 import { median } from "./median.ts";
 import { SHAPES } from "./shapes.ts";
 
-const [tokens = "64", steps = "5"] = process.argv.slice(2);
+const steps = Number(process.argv[2] ?? 5);
 const name = "SmolLM2-135M";
 const narrow = { hidden_size: 72, intermediate_size: 192, vocab_size: 512 };
 const config = { ...SHAPES[name]!.config, ...narrow };
-const length = Number(tokens);
+const length = 64;
+/** Texts that are sampled side by side. */
+const TEXTS = 8;
 const vocab = config.vocab_size as number;
 
 /** Milliseconds that this thread has computed. */
@@ -72,7 +75,7 @@ const row = {
   supervised: new Array<boolean>(length).fill(true),
 };
 const batch = layOut([[row]], shape);
-const costs: { ms: number; loss: number; kernels: number }[] = [];
+const costs: { ms: number; loss: number; kernels: number; sampling: number }[] = [];
 for (const capture of [false, true]) {
   const host = Host.open({ provider: "webgpu", threads: 1, strict: true, pool: 1 });
   const device = deviceHere(host, capture);
@@ -82,18 +85,40 @@ for (const capture of [false, true]) {
   const training = await compileTraining(device, model, nextToken, shape, adamW);
   const times: number[] = [];
   let loss = 0;
-  for (let step = 0; step < Number(steps) + 2; step++) {
+  for (let step = 0; step < steps + 2; step++) {
     spent = 0;
     await training.ask([batch], { learning_rate: 1e-4, max_grad_norm: 1 });
     times.push(spent);
     ({ loss } = await training.report());
   }
   const kernels = Object.values(training.kernels(1)).reduce((a, b) => a + b);
-  costs.push({ ms: median(times.slice(2)), loss, kernels });
+  await training.release();
+  costs.push({ ms: median(times.slice(2)), loss, kernels, sampling: await sampled(device) });
   await host.close();
 }
+/** Milliseconds of a step that adds a token to each text. */
+async function sampled(device: Device): Promise<number> {
+  const texts = runningBatch(device, model.eval(), "sampled");
+  await texts.read([row.tokens.slice(0, 8)], 1);
+  await texts.arrange([], new Array<number>(TEXTS).fill(0));
+  const times: number[] = [];
+  for (let step = 0; step < steps + 2; step++) {
+    spent = 0;
+    await texts.step(new Array<number>(TEXTS).fill(step), 1);
+    times.push(spent);
+  }
+  await texts.close();
+  return median(times.slice(2));
+}
+
 const [single, repeated] = costs as [(typeof costs)[0], (typeof costs)[0]];
-console.log(`${name} with a width of ${narrow.hidden_size}, a step of ${length} tokens on webgpu: milliseconds of the thread that asks for it`);
+console.log(
+  `${name} with a width of ${narrow.hidden_size}, a step of ${length} tokens on webgpu: milliseconds of the thread that asks for it`,
+);
 console.log(`one by one  ${single.ms.toFixed(1)} ms, ${single.kernels} kernels, loss ${single.loss.toFixed(6)}`);
 console.log(`repeated    ${repeated.ms.toFixed(1)} ms, ${repeated.kernels} kernels, loss ${repeated.loss.toFixed(6)}`);
 console.log(`${(single.ms / repeated.ms).toFixed(2)} times less`);
+console.log(
+  `a token of each of ${TEXTS} texts: ${single.sampling.toFixed(1)} ms and ${repeated.sampling.toFixed(1)} ms,`,
+);
+console.log(`${(single.sampling / repeated.sampling).toFixed(2)} times less`);
