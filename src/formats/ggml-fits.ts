@@ -74,7 +74,7 @@ export function fitAffine(x: Float32Array, from: number, q: Uint8Array, at: numb
       slope = fround(sumXL / sumL2);
     }
     let error = 0;
-    for (let i = 0; i < 32; i++) {
+    for (let i = 0; i < 32 && error < best; i++) {
       const off = fround(fround(fround(slope * trial[i]!) + offset) - x[from + i]!);
       error = fround(error + fround(weights[i]! * fround(off * off)));
     }

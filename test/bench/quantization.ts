@@ -82,7 +82,7 @@ async function theirs(type: TypeName, whose: string, embedding?: number): Promis
   if (embedding !== undefined && !type.startsWith("q4")) return;
   const file = join(folder, `theirs-${type}.gguf`);
   seconds();
-  writeAsLlamaCppDoes(whole!.path, file, fileType(type), embedding);
+  writeAsLlamaCppDoes(whole!.path, file, fileType(type), { embedding });
   await measure(type, whose, file, seconds());
   rmSync(file);
 }
