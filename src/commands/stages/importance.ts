@@ -2,7 +2,7 @@
 
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
-import { DistillError, Stopped } from "../../core/errors.ts";
+import { Stopped } from "../../core/errors.ts";
 import { writeWholeFrom } from "../../core/files.ts";
 import { contentHash } from "../../core/hash.ts";
 import { startProgress } from "../../core/progress.ts";
@@ -11,13 +11,11 @@ import type { Segments } from "../../data/example-store.ts";
 import { readExamples } from "../../data/examples.ts";
 import type { DatasetSource } from "../../data/sources.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
+import { collectImportance } from "../../exporters/gguf/collect.ts";
 import type { Importance, ImportanceOptions } from "../../exporters/gguf/importance.ts";
-import { CHUNK_SIZE, type ImportanceMatrix, readImportance, writeImportance } from "../../formats/imatrix.ts";
-import { columnSums } from "../../generation/column-sums.ts";
-import { createModel, ggufLayout, loadWeights, readConfig } from "../../models/load.ts";
+import { type ImportanceMatrix, readImportance, writeImportance } from "../../formats/imatrix.ts";
 import { deviceOptions } from "../../recipe/device.ts";
 import { openDevice } from "../../runtime/device.ts";
-import { tensor } from "../../runtime/tensor.ts";
 import { openStudent } from "../../student/student.ts";
 import { versions } from "../versions.ts";
 import { type Context, datasetOf, hashOf } from "./context.ts";
@@ -122,41 +120,22 @@ function chosen(segments: Segments, tokens: number): number[][] {
 }
 
 async function collected(
-  context: Context,
+  { recipe }: Context,
   folder: string,
   texts: readonly (readonly number[])[],
   dataset: string,
   signal: AbortSignal,
 ): Promise<ImportanceMatrix> {
-  const { recipe } = context;
-  const place = join(folder, "config.json");
-  const config = readConfig(folder);
-  const model = createModel(config, place);
   const count = texts.reduce((sum, { length }) => sum + length, 0);
-  const names = new Map(ggufLayout(config, place).tensors.map(({ name, gguf }) => [name, gguf]));
   const device = await openDevice(recipe.device, deviceOptions(recipe));
   const progress = startProgress("importance", count, "token");
+  const onTokens = (tokens: number) => progress.update(tokens);
   try {
-    for (const { name, shape, data } of loadWeights(folder, model))
-      await device.write(name, tensor("float32", shape, data));
-    const sums = await columnSums(device, model, texts, { onTokens: (tokens) => progress.update(tokens), signal });
-    if (!sums) throw new Stopped();
-    const entries = [...sums].map(
-      ([name, sum]) => [names.get(name)!, { sums: finite(folder, name, sum), count }] as const,
-    );
-    return { entries: new Map(entries), datasets: [dataset], chunk_count: Math.ceil(count / CHUNK_SIZE) };
+    const matrix = await collectImportance(device, folder, texts, dataset, { onTokens, signal });
+    if (!matrix) throw new Stopped();
+    return matrix;
   } finally {
     progress.end();
     await device.close();
   }
-}
-
-function finite(folder: string, name: string, sums: Float64Array): Float32Array {
-  const rounded = Float32Array.from(sums);
-  const wrong = rounded.findIndex((x) => !Number.isFinite(x));
-  if (wrong >= 0)
-    throw new DistillError(
-      `What "${name}" of ${folder} reads in column ${wrong} is not finite: the squares add up to ${sums[wrong]}. Take the weights of an earlier checkpoint.`,
-    );
-  return rounded;
 }
