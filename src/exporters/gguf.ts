@@ -21,7 +21,7 @@ import {
   importanceOf,
 } from "./gguf/importance.ts";
 import { ggufTokenizer } from "./gguf/tokenizer.ts";
-import { fileType, GGUF_TYPES, TensorTypes, type TypeName, typeOf } from "./gguf/types.ts";
+import { fileType, GGUF_TYPES, isRounded, TensorTypes, type TypeName, typeOf } from "./gguf/types.ts";
 
 export const gguf = defineExporter({
   usage: ([file], repository) =>
@@ -36,13 +36,23 @@ export const gguf = defineExporter({
   create:
     ({ types, importance_matrix, ...given }) =>
     async (source, output) => {
-      const importance = importance_matrix && (await source.importance!(importance_matrix));
+      const isUsed = types.some((type) => isRounded(type, given));
+      const importance = importance_matrix && isUsed ? await importanceFrom(source, importance_matrix) : undefined;
       const exported: Exported[] = [];
       for (const type of new Set(types)) exported.push(await exportAs(type, { ...given, importance }, source, output));
+      if (importance_matrix && !isUsed)
+        return exported.map((file) => ({ ...file, notes: [...(file.notes ?? []), NOT_USED] }));
       if (importance) await writeWholeFrom(join(output, MATRIX), writeImportance(importance.matrix));
       return exported;
     },
 });
+
+const NOT_USED = "importance_matrix makes no difference here: only types of fewer than 8 bits are rounded by it.";
+
+function importanceFrom({ importance }: Source, options: ImportanceOptions): Promise<Importance> {
+  if (!importance) throw new Error("An export that is rounded by an importance matrix needs a source that has one.");
+  return importance(options);
+}
 
 /** The matrix is left beside the files, for whoever quantises the student otherwise. */
 const MATRIX = "imatrix.gguf";

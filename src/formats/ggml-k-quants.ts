@@ -1,6 +1,7 @@
 /** @file ggml's blocks of 256, encoded as its reference does, with an importance matrix and without. */
 
 import { fromFloat16, toFloat16 } from "./float16.ts";
+import { scaleAndMinimum } from "./ggml-blocks.ts";
 import type { Encode, EncodeWeighted } from "./ggml-encoders.ts";
 import {
   clamp,
@@ -92,7 +93,10 @@ function weightedGroups(
     mins[g] = found.min;
   }
   const d = fitPositive(scales.subarray(0, 8), scaleCodes, sums);
-  putGroups(x, from, b, at, search.most, d, fitPositive(mins, minCodes, sums));
+  const dmin = fitPositive(mins, minCodes, sums);
+  // least squares of few columns can give a scale below zero, whose code wraps: blocks of five bits alone cap it
+  if (search === FIVE_BITS_WIDE) for (let g = 0; g < 8; g++) scaleCodes[g] = Math.min(63, scaleCodes[g]!);
+  putGroups(x, from, b, at, search.most, d, dmin);
 }
 
 /** Two halves, and six bits for each scale and minimum in 12 bytes behind them; then the values' codes for what was written. */
@@ -118,6 +122,9 @@ function putGroups(
       b[at + g]! |= (scale >> 4) << 6;
       b[at + 4 + g]! |= (min >> 4) << 6;
     }
+  }
+  for (let g = 0; g < 8; g++) {
+    const [scale, min] = scaleAndMinimum(b, at + 4, g); // as they are read
     const step = fround(d * scale);
     if (!step) continue;
     const offset = fround(dmin * min);

@@ -9,6 +9,7 @@ import { startProgress } from "../../core/progress.ts";
 import { deriveSeed, seededRandom } from "../../core/random.ts";
 import type { Segments } from "../../data/example-store.ts";
 import { readExamples } from "../../data/examples.ts";
+import { describeFindings } from "../../data/findings.ts";
 import type { DatasetSource } from "../../data/sources.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import { collectImportance } from "../../exporters/gguf/collect.ts";
@@ -100,7 +101,13 @@ async function textsOf(
   const cache = cacheOf(context, source, tokenizer, recipe.trainer);
   const examples = await readExamples(source, tokenizer, options, signal, cache);
   if (!examples) throw new Stopped();
-  const segments = isGiven ? examples.segments : trainedOn(recipe, examples.segments);
+  const { name, segments, dropped, findings } = examples;
+  if (!isGiven) return chosen(trainedOn(recipe, segments), tokens);
+  for (const line of describeFindings(name, findings)) console.error(line);
+  if (dropped.length > 0)
+    console.error(
+      `${dropped.length} of ${dropped.length + segments.length} texts for the importance matrix are longer than ${recipe.trainer.max_length} tokens and were left out.`,
+    );
   return chosen(segments, tokens);
 }
 

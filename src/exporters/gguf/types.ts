@@ -1,7 +1,7 @@
 /** @file Which type each tensor has in a file that is called by one: llama.cpp's mixtures, with finer embeddings. */
 
 import { z } from "zod";
-import { blockSize, type EncodedType } from "../../formats/ggml.ts";
+import { blockSize, type EncodedType, isWeighted } from "../../formats/ggml.ts";
 
 /**
  * A type of weights: most tensors', the number it has as `general.file_type`, the type of those that count most, and of the
@@ -42,6 +42,11 @@ export const TensorTypes = {
 export type TensorTypes = z.output<z.ZodObject<typeof TensorTypes>>;
 
 export const fileType = (name: TypeName): number => MIXTURES[name].file_type;
+
+/** Whether some of a file's matrices can be rounded by an importance matrix. */
+export const isRounded = (name: TypeName, { token_embedding_type, output_tensor_type }: TensorTypes): boolean =>
+  isWeighted(MIXTURES[name].most) ||
+  [token_embedding_type, output_tensor_type].some((type) => type !== undefined && isWeighted(named(type)));
 
 /** Where rows are no multiple of a K-quant's 256: the next finer type of 32. */
 const SMALLER_BLOCKS: Partial<Record<EncodedType, EncodedType>> = { Q6_K: "Q8_0", Q5_K: "Q5_1", Q4_K: "Q5_0" };
