@@ -156,7 +156,8 @@ export const Recipe = z
       sampler,
       export: exports,
     } = given;
-    const refuse = (key: string[], message: string) => context.addIssue({ code: "custom", path: key, message });
+    const refuse = (key: (string | number)[], message: string) =>
+      context.addIssue({ code: "custom", path: key, message });
     const {
       needs,
       teacher: asks,
@@ -202,7 +203,7 @@ export const Recipe = z
       const { importance_matrix: matrix } = one as { importance_matrix?: ImportanceOptions };
       if (matrix && !("path" in matrix) && !matrix.dataset && !sampling && !dataset)
         refuse(
-          ["export", String(i), "importance_matrix"],
+          ["export", i, "importance_matrix"],
           `the trainer ${trainer.type} has no texts of its own that the student could read; give dataset, or path`,
         );
     }

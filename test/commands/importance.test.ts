@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { openGguf } from "../../src/formats/gguf-reader.ts";
 import { readImportance } from "../../src/formats/imatrix.ts";
 import { distill } from "../support/cli.ts";
-import { recipe } from "../support/recipes.ts";
+import { recipe, STORIES } from "../support/recipes.ts";
 
 const config = {
   model_type: "llama",
@@ -144,6 +144,20 @@ test("a matrix that is not the student's, and one that nothing could use, is ref
       new RegExp(`export\\[0\\]: unknown key "importance_matrix": it is no option of ${type} but of gguf, ollama`),
     );
   }
+  const grpo = made(
+    { tokens: 10 },
+    {
+      dataset: undefined,
+      trainer: { type: "grpo", prompts: { path: join(STORIES, "train.jsonl") }, max_completion_length: 8 },
+      rewards: [{ type: "accuracy" }],
+    },
+  );
+  assert.match(
+    (await distill("run", grpo.path)).err,
+    /export\[0\]\.importance_matrix: the trainer grpo has no texts of its own that the student could read; give dataset, or path/,
+  );
+  const absent = made({ path: "absent.gguf" });
+  assert.match((await distill("run", absent.path)).err, /The importance matrix not found: .*absent\.gguf\./);
   const both = made({ path: "a.gguf", tokens: 10 });
   assert.match((await distill("run", both.path)).err, /"tokens" does not go with "path"; give one of them/);
 });

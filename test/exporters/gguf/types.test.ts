@@ -1,6 +1,7 @@
 /** @file Our files of every type, tensor by tensor beside those that llama.cpp's own quantiser makes of the same weights. */
 
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { seededRandom } from "../../../src/core/random.ts";
@@ -8,7 +9,7 @@ import { fileType, GGUF_TYPES } from "../../../src/exporters/gguf/types.ts";
 import { gguf } from "../../../src/exporters/gguf.ts";
 import { GGML_TYPES } from "../../../src/formats/ggml.ts";
 import { openGguf } from "../../../src/formats/gguf-reader.ts";
-import type { ImportanceMatrix } from "../../../src/formats/imatrix.ts";
+import type { ColumnSums, ImportanceMatrix } from "../../../src/formats/imatrix.ts";
 import { createModel, ggufLayout, readConfig } from "../../../src/models/load.ts";
 import { whyNoQuantiser, writeAsLlamaCppDoes } from "../../support/llama-quantizer.ts";
 import { writeModel } from "../../support/models.ts";
@@ -98,4 +99,36 @@ test("embedding and head have the types that are asked for", async () => {
   const types = new Map(contents(file!.path).map(({ name, type }) => [name, type]));
   assert.equal(types.get("token_embd.weight"), "Q4_K");
   assert.equal(types.get("output.weight"), "Q6_K");
+});
+
+test("a matrix that makes no difference to any type is not asked for, and that is said", async () => {
+  const source = await writeModel(join(folder, "whole"), wide);
+  const output = join(folder, "whole gguf");
+  const importance = () => assert.fail("it is asked for");
+  const asked = { types: ["f16", "q8_0"], importance_matrix: { tokens: 1 } } as const;
+  const files = await gguf.create({ ...asked, types: [...asked.types] })({ folder: source, importance }, output);
+  for (const { notes } of files) assert.match(notes![0]!, /importance_matrix makes no difference here/);
+  assert.deepEqual(readdirSync(output).sort(), ["model-f16.gguf", "model-q8_0.gguf"]);
+});
+
+test("a matrix with columns that a tensor has not, or tensors that the model has not, is refused", async () => {
+  const source = await writeModel(join(folder, "mismatched"), wide);
+  const refused = (change: (entries: Map<string, ColumnSums>) => void, sentence: RegExp) => {
+    const matrix = matrixFor(source);
+    const entries = new Map(matrix.entries);
+    change(entries);
+    const importance = async () => ({ matrix: { ...matrix, entries }, file: "theirs.gguf" });
+    const exported = gguf.create({ types: ["q4_0"], importance_matrix: { path: "theirs.gguf" } });
+    return assert.rejects(exported({ folder: source, importance }, join(folder, "mismatched gguf")), sentence);
+  };
+  const other = { sums: new Float32Array(96), count: 1 };
+  await refused(
+    (entries) => entries.set("blk.0.attn_q.weight", other),
+    /^DistillError: The importance matrix theirs\.gguf is of another model: it has 96 columns for "blk\.0\.attn_q\.weight", and that matrix reads 256\.$/,
+  );
+  await refused(
+    (entries) => entries.set("blk.40.attn_q.weight", other),
+    /it has "blk\.40\.attn_q\.weight", and this model has no such matrix/,
+  );
+  await refused((entries) => entries.delete("blk.1.ffn_up.weight"), /it has nothing for "blk\.1\.ffn_up\.weight"/);
 });
