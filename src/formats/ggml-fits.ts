@@ -58,7 +58,7 @@ export function fitAffine(x: Float32Array, from: number, q: Uint8Array, at: numb
     for (let i = 0; i < 32; i++) {
       const value = x[from + i]!;
       const scaled = fround(inverse * fround(value - min));
-      const l = scaled > 0 ? nearest(Math.min(scaled, most)) : 0; // it is NaN where the best min is the largest value
+      const l = scaled > 0 ? (scaled < most ? nearest(scaled) : most) : 0; // it is NaN where the best min is the largest value
       trial[i] = l;
       const wl = fround(weights[i]! * l);
       sumL = fround(sumL + wl);
