@@ -2,7 +2,7 @@
 
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
-import { Stopped } from "../../core/errors.ts";
+import { DistillError, Stopped } from "../../core/errors.ts";
 import { writeWholeFrom } from "../../core/files.ts";
 import { contentHash } from "../../core/hash.ts";
 import { startProgress } from "../../core/progress.ts";
@@ -60,7 +60,8 @@ async function ofTexts(
   });
   const cache = context.folder.cache("importance");
   const kept = join(cache, `${key}.gguf`);
-  if (existsSync(kept)) return readImportance(kept);
+  const known = existsSync(kept) ? readKept(kept) : undefined;
+  if (known) return known;
   const texts = await textsOf(context, source, dataset !== undefined, tokenizer, tokens, signal);
   const matrix = await collected(
     context,
@@ -75,6 +76,17 @@ async function ofTexts(
   const newest = readdirSync(cache).sort((a, b) => statSync(join(cache, b)).mtimeMs - statSync(join(cache, a)).mtimeMs);
   for (const old of newest.slice(KEPT)) rmSync(join(cache, old), { force: true });
   return matrix;
+}
+
+/** Nothing where it is damaged: it can be made again. */
+function readKept(path: string): ImportanceMatrix | undefined {
+  try {
+    return readImportance(path);
+  } catch (error) {
+    if (!(error instanceof DistillError)) throw error;
+    console.error(`${error.message} It is made again.`);
+    return undefined;
+  }
 }
 
 /** A recipe may have several, and go back to one that it had. */
