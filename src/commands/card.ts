@@ -45,7 +45,7 @@ export function modelCard(context: Context, pinned: Recipe, { stages }: Manifest
     frontMatter(front),
     `# ${title}`,
     ...(description ? [description] : []),
-    facts(context, pinned, base?.name, front.license)
+    [...facts(context, pinned, base?.name, front.license), ...roundings(files)]
       .map(([what, text]) => `- **${what}**: ${text}`)
       .join("\n"),
     ...(measured.length > 0 ? ["## Evaluation", ...measured.map(evaluation)] : []),
@@ -81,6 +81,15 @@ function baseOf({ recipe: { student }, hub }: Context): Base | undefined {
     license: one("license"),
     language: language ? [language] : (list ?? undefined),
   };
+}
+
+/** By what the files of few bits were rounded, where that is an importance matrix. */
+function roundings(files: readonly Exported[]): [string, string][] {
+  const matrices = [...new Set(files.flatMap(({ importance_matrix }) => importance_matrix ?? []))];
+  return matrices.map((matrix) => {
+    const names = files.filter(({ importance_matrix }) => importance_matrix === matrix).map(({ name }) => name);
+    return ["importance matrix", `${names.join(", ")}: rounded by one of ${matrix}`];
+  });
 }
 
 function datasetsOf(recipe: Recipe): string[] {

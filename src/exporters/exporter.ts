@@ -2,6 +2,7 @@
 
 import type { z } from "zod";
 import type { Component } from "../core/component.ts";
+import type { Importance, ImportanceOptions } from "./gguf/importance.ts";
 
 /** A model as Hugging Face lays it out: config.json, safetensors and the tokenizer's files. */
 export type Source = {
@@ -12,6 +13,8 @@ export type Source = {
   base?: string;
   /** The adapter that was trained, as PEFT lays it out, and the model that it is beside. */
   adapter?: { folder: string; base: string };
+  /** The importance matrix that options ask for; must be there where an export has such. */
+  importance?: (options: ImportanceOptions) => Promise<Importance>;
 };
 
 export type Exported = {
@@ -24,6 +27,8 @@ export type Exported = {
   same_as?: string;
   /** The folder of the model that a file needs beside it; others are whole. */
   base?: string;
+  /** What the importance matrix is of by which it was rounded, in words. */
+  importance_matrix?: string;
   /** What is not as the name says, a sentence each. */
   notes?: readonly string[];
 };

@@ -7,6 +7,7 @@ import { readJson, writeWhole } from "../core/files.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { readConfig } from "../models/load.ts";
 import { defineExporter } from "./exporter.ts";
+import { ImportanceOptions } from "./gguf/importance.ts";
 import { GGUF_TYPES } from "./gguf/types.ts";
 import { gguf } from "./gguf.ts";
 import { type Command, writeModelfile } from "./ollama/modelfile.ts";
@@ -19,6 +20,7 @@ export const ollama = defineExporter({
   options: z
     .object({
       type_of_weights: z.enum(GGUF_TYPES).default("q8_0").describe("The type of weights of the GGUF file."),
+      importance_matrix: ImportanceOptions,
       system: z.string().min(1).optional().describe("A system message for every conversation that has none."),
       parameters: z
         .record(z.string().regex(/^\w+$/), z.union([z.number(), z.string(), z.boolean()]))
@@ -27,11 +29,11 @@ export const ollama = defineExporter({
     })
     .describe("A GGUF file and a Modelfile for Ollama: template, stop texts, sampling."),
   create:
-    ({ type_of_weights, system, parameters }) =>
+    ({ type_of_weights, importance_matrix, system, parameters }) =>
     async (source, output) => {
       const tokenizer = loadTokenizer(source.folder);
       const { template, notes } = ollamaTemplate(tokenizer);
-      const [file] = await gguf.create({ types: [type_of_weights] })(source, output);
+      const [file] = await gguf.create({ types: [type_of_weights], importance_matrix })(source, output);
       const commands: Command[] = [
         { name: "from", value: `./${basename(file!.path)}` },
         { name: "template", value: template },
@@ -40,9 +42,9 @@ export const ollama = defineExporter({
       ];
       writeWhole(join(output, "Modelfile"), writeModelfile(commands));
       const said = [...(file!.notes ?? []), ...notes, ...beyond(source.folder, parameters.num_ctx)];
-      const { name, path, bytes } = file!;
+      const { name, notes: _, ...rest } = file!;
       return [
-        { name: `ollama-${type_of_weights}`, same_as: name, path, bytes, ...(said.length > 0 ? { notes: said } : {}) },
+        { ...rest, name: `ollama-${type_of_weights}`, same_as: name, ...(said.length > 0 ? { notes: said } : {}) },
       ];
     },
 });

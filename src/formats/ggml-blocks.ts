@@ -21,7 +21,7 @@ const simple =
   };
 
 /** Six-bit scales and minima of eight groups of 32, packed into 12 bytes: [scale, minimum] of group g. */
-function scaleAndMinimum(b: Uint8Array, at: number, g: number): [number, number] {
+export function scaleAndMinimum(b: Uint8Array, at: number, g: number): [number, number] {
   if (g < 4) return [b[at + g]! & 63, b[at + 4 + g]! & 63];
   const low = b[at + 4 + g]!;
   return [(low & 15) | ((b[at + g - 4]! >> 2) & 0x30), (low >> 4) | ((b[at + g]! >> 2) & 0x30)];

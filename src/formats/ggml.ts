@@ -2,8 +2,20 @@
 
 import { convert, fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "./float16.ts";
 import { decodeBlock } from "./ggml-blocks.ts";
-import { type Encode, q4_0, q5_0, q5_1, q8_0 } from "./ggml-encoders.ts";
-import { q4_K, q5_K, q6_K } from "./ggml-k-quants.ts";
+import {
+  type Encode,
+  type EncodeWeighted,
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
+  q8_0,
+  weightedQ4_0,
+  weightedQ4_1,
+  weightedQ5_0,
+  weightedQ5_1,
+} from "./ggml-encoders.ts";
+import { q4_K, q5_K, q6_K, weightedQ4_K, weightedQ5_K, weightedQ6_K } from "./ggml-k-quants.ts";
 
 /** Each type's number in a file, the elements of a block and its bytes. */
 export const GGML_TYPES = {
@@ -47,7 +59,19 @@ export const GGML_TYPES = {
 export type GgmlType = keyof typeof GGML_TYPES;
 
 /** Types that weights can be written as. */
-export const ENCODED_TYPES = ["F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_K", "Q5_1", "Q5_0", "Q4_K", "Q4_0"] as const;
+export const ENCODED_TYPES = [
+  "F32",
+  "F16",
+  "BF16",
+  "Q8_0",
+  "Q6_K",
+  "Q5_K",
+  "Q5_1",
+  "Q5_0",
+  "Q4_K",
+  "Q4_1",
+  "Q4_0",
+] as const;
 export type EncodedType = (typeof ENCODED_TYPES)[number];
 
 /** The elements that a block holds: a row must be a multiple of it. */
@@ -59,17 +83,50 @@ export function ggmlBytes(type: GgmlType, elements: number): number {
   return (elements / block) * bytes;
 }
 
-/** Weights as bytes; quantised types round as ggml's reference does. The number of values is a multiple of the block. */
-export function encodeGgml(type: EncodedType, values: Float32Array): Uint8Array {
+/**
+ * Weights as bytes; quantised types round as ggml's reference does. The number of values is a multiple of the block. Where
+ * `importance` is given, one number for each column of a row, the types that `isWeighted` names let errors count by it.
+ */
+export function encodeGgml(type: EncodedType, values: Float32Array, importance?: Float32Array): Uint8Array {
   if (type === "F32") return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   if (type === "F16") return halves(values, toFloat16);
   if (type === "BF16") return halves(values, toBfloat16);
   const [, block, size] = GGML_TYPES[type];
   const bytes = new Uint8Array(ggmlBytes(type, values.length));
+  const weighted = importance && WEIGHTED[type];
+  if (weighted) {
+    const width = importance.length;
+    for (let row = 0, at = 0; row < values.length; row += width) {
+      const spread = meanSquare(values.subarray(row, row + width));
+      for (let i = 0; i < width; i += block, at += size) weighted(values, row + i, bytes, at, importance, i, spread);
+    }
+    return bytes;
+  }
   const encode = ENCODERS[type];
   for (let i = 0, at = 0; i < values.length; i += block, at += size) encode(values, i, bytes, at);
   return bytes;
 }
+
+/** The mean of x², each sum rounded to single precision. */
+function meanSquare(values: Float32Array): number {
+  const { fround } = Math;
+  let sum = 0;
+  for (const x of values) sum = fround(sum + fround(x * x));
+  return fround(sum / values.length);
+}
+
+/** Whether an importance matrix makes a difference to blocks of a type. */
+export const isWeighted = (type: GgmlType): boolean => type in WEIGHTED;
+
+const WEIGHTED: Partial<Record<GgmlType, EncodeWeighted>> = {
+  Q6_K: weightedQ6_K,
+  Q5_K: weightedQ5_K,
+  Q5_1: weightedQ5_1,
+  Q5_0: weightedQ5_0,
+  Q4_K: weightedQ4_K,
+  Q4_1: weightedQ4_1,
+  Q4_0: weightedQ4_0,
+};
 
 const ENCODERS: Record<Exclude<EncodedType, "F32" | "F16" | "BF16">, Encode> = {
   Q8_0: q8_0,
@@ -78,6 +135,7 @@ const ENCODERS: Record<Exclude<EncodedType, "F32" | "F16" | "BF16">, Encode> = {
   Q5_1: q5_1,
   Q5_0: q5_0,
   Q4_K: q4_K,
+  Q4_1: q4_1,
   Q4_0: q4_0,
 };
 

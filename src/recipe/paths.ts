@@ -17,6 +17,12 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
       ? { ...dataset, mix: (dataset.mix as object[]).map((one) => placed(one, "data")) }
       : placed(dataset, "data");
   const { teacher, sampling, rewards, dataset, evaluation_dataset, selection, evaluation } = recipe;
+  const rounded = <One extends object>(one: One): One => {
+    const { importance_matrix: matrix } = one as { importance_matrix?: { dataset?: object } };
+    if (!matrix) return one;
+    const texts = matrix.dataset && { dataset: placed(matrix.dataset, "data") };
+    return { ...one, importance_matrix: { ...placed(matrix, "data"), ...texts } };
+  };
   const trainer = recipe.trainer as Recipe["trainer"] & { prompts?: object; eval_prompts?: object };
   return {
     ...recipe,
@@ -35,6 +41,7 @@ export function mapPaths(recipe: Recipe, change: (path: string, kind: PathKind) 
             : mapEvaluation(evaluation, change),
         }
       : {}),
+    export: recipe.export.map(rounded),
     ...(recipe.reference ? { reference: placed(recipe.reference, "student") } : {}),
     trainer: {
       ...trainer,

@@ -6,6 +6,7 @@ import { PromptSource } from "../data/prompts.ts";
 import { SelectionOptions } from "../data/selection.ts";
 import { EvaluationOptions } from "../evaluation/options.ts";
 import { expanded } from "../evaluation/presets.ts";
+import type { ImportanceOptions } from "../exporters/gguf/importance.ts";
 import { GGUF_TYPES } from "../exporters/gguf/types.ts";
 import * as exporters from "../exporters/index.ts";
 import { ParityOptions } from "../exporters/limits.ts";
@@ -143,8 +144,20 @@ export const Recipe = z
     ),
     tracking: Tracking.optional().describe("Which programs are told of the run while it goes on: tensorboard, mlflow."),
   })
-  .superRefine(({ sampling, dataset, evaluation_dataset, trainer, teacher, rewards, reference, sampler }, context) => {
-    const refuse = (key: string[], message: string) => context.addIssue({ code: "custom", path: key, message });
+  .superRefine((given, context) => {
+    const {
+      sampling,
+      dataset,
+      evaluation_dataset,
+      trainer,
+      teacher,
+      rewards,
+      reference,
+      sampler,
+      export: exports,
+    } = given;
+    const refuse = (key: (string | number)[], message: string) =>
+      context.addIssue({ code: "custom", path: key, message });
     const {
       needs,
       teacher: asks,
@@ -186,6 +199,14 @@ export const Recipe = z
     if (rest.judges && !rewards) refuse(["rewards"], `the trainer ${trainer.type} needs rewards`);
     if (reference && !rest.keepsNear?.(trainer))
       refuse(["reference"], `the trainer ${trainer.type} compares with none; leave it out, or give trainer.beta`);
+    for (const [i, one] of exports.entries()) {
+      const { importance_matrix: matrix } = one as { importance_matrix?: ImportanceOptions };
+      if (matrix && !("path" in matrix) && !matrix.dataset && !sampling && !dataset)
+        refuse(
+          ["export", i, "importance_matrix"],
+          `the trainer ${trainer.type} has no texts of its own that the student could read; give dataset, or path`,
+        );
+    }
     if (asks === "model" && !teacher)
       refuse(["teacher"], `the trainer ${trainer.type} asks a teacher at every step; name it`);
   })

@@ -9,6 +9,7 @@ import {
   encodeGgml,
   GGML_TYPES,
   type GgmlType,
+  isWeighted,
 } from "../../src/formats/ggml.ts";
 
 type Reference = {
@@ -31,13 +32,33 @@ for (const [type, bytes] of Object.entries(reference.encoded.bytes))
     assert.deepEqual(encodeGgml(type as EncodedType, floatsOf(reference.encoded.values)), bytesOf(bytes));
   });
 
-const quantised = JSON.parse(readFileSync("test/reference/ggml_quantize.json", "utf8")) as Reference["encoded"];
+const quantised = JSON.parse(readFileSync("test/reference/ggml_quantize.json", "utf8")) as Reference["encoded"] & {
+  weighted: { values?: string; importance: string; bytes: Record<string, string> }[];
+};
 for (const [type, bytes] of Object.entries(quantised.bytes))
   test(`${type} is encoded byte for byte as llama.cpp's library does`, () => {
     const expected = bytesOf(bytes);
     assert.ok(expected.length > 1000);
     assert.deepEqual(encodeGgml(type as EncodedType, floatsOf(quantised.values)), expected);
   });
+
+for (const [i, { values = quantised.values, importance, bytes }] of quantised.weighted.entries())
+  for (const [type, expected] of Object.entries(bytes))
+    test(`${type} is encoded byte for byte as llama.cpp's library does with importances, those of case ${i}`, () => {
+      const columns = floatsOf(importance);
+      const encoded = encodeGgml(type as EncodedType, floatsOf(values), columns);
+      assert.deepEqual(encoded, bytesOf(expected));
+      assert.notDeepEqual(encoded, encodeGgml(type as EncodedType, floatsOf(values)));
+    });
+
+test("8 bits are the same with importances and without", () => {
+  const columns = new Float32Array(256).map((_, i) => i);
+  assert.deepEqual(encodeGgml("Q8_0", floatsOf(quantised.values), columns), bytesOf(quantised.bytes.Q8_0!));
+  assert.deepEqual(
+    Object.keys(quantised.weighted[0]!.bytes).sort(),
+    ENCODED_TYPES.filter((type) => isWeighted(type)).sort(),
+  );
+});
 
 test("every quantised type that is written has a reference", () => {
   const whole = ["F32", "F16", "BF16"];
@@ -48,7 +69,16 @@ test("every quantised type that is written has a reference", () => {
 test("what is encoded is decoded to within half a step of each type", () => {
   const random = seededRandom(2);
   const values = Float32Array.from({ length: 512 }, () => random.normal());
-  const steps = { F32: 0, F16: 2 ** -11, BF16: 2 ** -8, Q8_0: 1 / 127, Q4_0: 1 / 8, Q5_0: 1 / 16, Q5_1: 1 / 31 };
+  const steps = {
+    F32: 0,
+    F16: 2 ** -11,
+    BF16: 2 ** -8,
+    Q8_0: 1 / 127,
+    Q4_0: 1 / 8,
+    Q4_1: 1 / 15,
+    Q5_0: 1 / 16,
+    Q5_1: 1 / 31,
+  };
   for (const [type, step] of Object.entries(steps)) {
     const encoded = encodeGgml(type as EncodedType, values);
     const decoded = decodeGgml(type as GgmlType, encoded, values.length)!;

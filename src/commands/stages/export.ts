@@ -6,14 +6,16 @@ import type { Prompt } from "../../core/trace.ts";
 import { loadTokenizer, type Tokenizer } from "../../data/tokenizer.ts";
 import type { Exported, Source } from "../../exporters/exporter.ts";
 import { compareFiles } from "../../exporters/gate.ts";
+import type { ImportanceOptions } from "../../exporters/gguf/importance.ts";
 import * as exporters from "../../exporters/index.ts";
 import { MAX_MEAN_KL } from "../../exporters/limits.ts";
 import { type ParityReport, requireParity } from "../../exporters/parity.ts";
-import { evaluationsOf } from "../../recipe/recipe.ts";
+import { evaluationsOf, type Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { conversationOf } from "../../sampling/draw.ts";
 import { hubName } from "../../student/base-name.ts";
 import { type Context, NAMES, placeOf, questions } from "./context.ts";
+import { importanceFor, importanceInput } from "./importance.ts";
 import { wholeStudent } from "./train.ts";
 
 export function exportStage(context: Context): Stage {
@@ -22,15 +24,16 @@ export function exportStage(context: Context): Stage {
   return {
     name: "export",
     after: ["train"],
-    inputs: () => ({ export: recipe.export, parity: recipe.parity }),
+    inputs: () => ({ export: recipe.export.map((spec) => contentOf(context, spec)), parity: recipe.parity }),
     leaves: [...new Set(names), PARITY],
     async run({ key, folder, signal }) {
       const student = wholeStudent(context);
+      const source = { ...described(context, student), importance: importanceFor(context, student, signal) };
       const exported: Exported[] = [];
       for (const [i, spec] of recipe.export.entries()) {
         const name = names[i]!;
         await folder.writeFolder(name, key, async (into) => {
-          const files = await create(exporters, spec, "exporter")(described(context, student), into);
+          const files = await create(exporters, spec, "exporter")(source, into);
           const placed = (path: string) => join(folder.path, name, path.slice(into.length));
           exported.push(...files.map((file) => ({ ...file, path: placed(file.path) })));
         });
@@ -48,6 +51,12 @@ export function exportStage(context: Context): Stage {
       return { result: { files: relative, parity: reports } };
     },
   };
+}
+
+/** What an export hangs on: of an importance matrix and its texts what they hold, not where they are. */
+function contentOf(context: Context, spec: Recipe["export"][number]): Record<string, unknown> {
+  const { importance_matrix } = spec as { importance_matrix?: ImportanceOptions };
+  return importance_matrix ? { ...spec, importance_matrix: importanceInput(context, importance_matrix) } : spec;
 }
 
 /** The student with its name, and that of the model on the hub that it was trained from. */

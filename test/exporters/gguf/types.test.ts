@@ -1,12 +1,16 @@
 /** @file Our files of every type, tensor by tensor beside those that llama.cpp's own quantiser makes of the same weights. */
 
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { seededRandom } from "../../../src/core/random.ts";
 import { fileType, GGUF_TYPES } from "../../../src/exporters/gguf/types.ts";
 import { gguf } from "../../../src/exporters/gguf.ts";
 import { GGML_TYPES } from "../../../src/formats/ggml.ts";
 import { openGguf } from "../../../src/formats/gguf-reader.ts";
+import type { ColumnSums, ImportanceMatrix } from "../../../src/formats/imatrix.ts";
+import { createModel, ggufLayout, readConfig } from "../../../src/models/load.ts";
 import { whyNoQuantiser, writeAsLlamaCppDoes } from "../../support/llama-quantizer.ts";
 import { writeModel } from "../../support/models.ts";
 import { scratch } from "../../support/students.ts";
@@ -16,6 +20,7 @@ const folder = scratch();
 const wide = { ...TOY, hidden_size: 256, intermediate_size: 512, num_attention_heads: 4, num_key_value_heads: 2 };
 const MODELS = {
   "nine layers, a tied head": { ...wide, num_hidden_layers: 9 },
+  "nine layers, a head of its own": { ...wide, num_hidden_layers: 9, tie_word_embeddings: false },
   "seventeen layers, a head of its own": { ...wide, num_hidden_layers: 17, tie_word_embeddings: false },
   "rows that 256 does not divide": { ...wide, hidden_size: 96, intermediate_size: 256, num_hidden_layers: 8 },
 };
@@ -28,21 +33,64 @@ const contents = (path: string) => {
   return found.sort((a, b) => (a.name < b.name ? -1 : 1));
 };
 
-for (const [name, config] of Object.entries(MODELS))
+for (const name of [
+  "nine layers, a tied head",
+  "seventeen layers, a head of its own",
+  "rows that 256 does not divide",
+] as const)
   test(`every type has llama.cpp's mixture and its bytes: ${name}`, { skip: whyNoQuantiser() }, async () => {
-    const source = await writeModel(join(folder, name), config);
+    const source = await writeModel(join(folder, name), MODELS[name]);
     const output = join(folder, `${name} gguf`);
     const files = await gguf.create({ types: ["f32", ...QUANTISED] })({ folder: source }, output);
     for (const [i, type] of QUANTISED.entries()) {
       const theirs = join(output, `theirs-${type}.gguf`);
-      writeAsLlamaCppDoes(files[0]!.path, theirs, fileType(type), GGML_TYPES.Q8_0[0]);
-      const [ours, expected] = [contents(files[i + 1]!.path), contents(theirs)];
-      const kinds = (all: typeof ours) => all.map(({ name, type }) => `${name} ${type}`);
-      assert.deepEqual(kinds(ours), kinds(expected), type);
-      for (const [k, { name, bytes }] of ours.entries())
-        assert.ok(Buffer.compare(bytes, expected[k]!.bytes) === 0, `${type}: ${name} has other bytes`);
+      writeAsLlamaCppDoes(files[0]!.path, theirs, fileType(type), { embedding: GGML_TYPES.Q8_0[0] });
+      requireSame(files[i + 1]!.path, theirs, type);
     }
   });
+
+for (const [name, embedding, types] of [
+  ["nine layers, a tied head", "Q8_0", ["q4_k_m", "q4_0", "q5_0"]],
+  ["nine layers, a head of its own", "Q4_K", ["q5_k_m"]],
+  ["rows that 256 does not divide", "Q8_0", QUANTISED],
+] as const)
+  test(`so it has with an importance matrix: ${name}`, { skip: whyNoQuantiser() }, async () => {
+    const source = await writeModel(join(folder, `${name} weighed`), MODELS[name]);
+    const output = join(folder, `${name} weighed gguf`);
+    const matrix = matrixFor(source);
+    const importance = async () => ({ matrix, file: "imatrix.gguf" });
+    const single = embedding.toLowerCase() as "q8_0" | "q4_k";
+    const asked = { token_embedding_type: single, output_tensor_type: single, importance_matrix: { tokens: 1 } };
+    const files = await gguf.create({ types: ["f32", ...types], ...asked })({ folder: source, importance }, output);
+    for (const [i, type] of types.entries()) {
+      const theirs = join(output, `theirs-${type}.gguf`);
+      const given = { embedding: GGML_TYPES[embedding][0], matrix: join(output, "imatrix.gguf") };
+      writeAsLlamaCppDoes(files[0]!.path, theirs, fileType(type), given);
+      requireSame(files[i + 1]!.path, theirs, type);
+    }
+  });
+
+/** Both files have tensors of the same types and the same bytes. */
+function requireSame(ours: string, theirs: string, what: string): void {
+  const [found, expected] = [contents(ours), contents(theirs)];
+  const kinds = (all: typeof found) => all.map(({ name, type }) => `${name} ${type}`);
+  assert.deepEqual(kinds(found), kinds(expected), what);
+  for (const [k, { name, bytes }] of found.entries())
+    assert.ok(Buffer.compare(bytes, expected[k]!.bytes) === 0, `${what}: ${name} has other bytes`);
+}
+
+/** A matrix of the model in a folder: columns whose squares differ by orders of magnitude. */
+function matrixFor(source: string): ImportanceMatrix {
+  const random = seededRandom(7);
+  const layout = new Map(ggufLayout(readConfig(source), source).tensors.map(({ name, gguf }) => [name, gguf]));
+  const { parameters } = createModel(readConfig(source), source);
+  const matrices = parameters.filter(({ name, shape }) => shape.length === 2 && !name.includes("embed"));
+  const sums = (width: number) => Float32Array.from({ length: width }, () => 100 * Math.exp(2 * random.normal()));
+  const entries = matrices.map(
+    ({ name, shape }) => [layout.get(name)!, { sums: sums(shape[1]!), count: 100 }] as const,
+  );
+  return { entries: new Map(entries), datasets: ["rows.jsonl"], chunk_count: 1 };
+}
 
 test("embedding and head have the types that are asked for", async () => {
   const source = await writeModel(join(folder, "asked"), { ...wide, tie_word_embeddings: false });
@@ -51,4 +99,36 @@ test("embedding and head have the types that are asked for", async () => {
   const types = new Map(contents(file!.path).map(({ name, type }) => [name, type]));
   assert.equal(types.get("token_embd.weight"), "Q4_K");
   assert.equal(types.get("output.weight"), "Q6_K");
+});
+
+test("a matrix that makes no difference to any type is not asked for, and that is said", async () => {
+  const source = await writeModel(join(folder, "whole"), wide);
+  const output = join(folder, "whole gguf");
+  const importance = () => assert.fail("it is asked for");
+  const asked = { types: ["f16", "q8_0"], importance_matrix: { tokens: 1 } } as const;
+  const files = await gguf.create({ ...asked, types: [...asked.types] })({ folder: source, importance }, output);
+  for (const { notes } of files) assert.match(notes![0]!, /importance_matrix makes no difference here/);
+  assert.deepEqual(readdirSync(output).sort(), ["model-f16.gguf", "model-q8_0.gguf"]);
+});
+
+test("a matrix with columns that a tensor has not, or tensors that the model has not, is refused", async () => {
+  const source = await writeModel(join(folder, "mismatched"), wide);
+  const refused = (change: (entries: Map<string, ColumnSums>) => void, sentence: RegExp) => {
+    const matrix = matrixFor(source);
+    const entries = new Map(matrix.entries);
+    change(entries);
+    const importance = async () => ({ matrix: { ...matrix, entries }, file: "theirs.gguf" });
+    const exported = gguf.create({ types: ["q4_0"], importance_matrix: { path: "theirs.gguf" } });
+    return assert.rejects(exported({ folder: source, importance }, join(folder, "mismatched gguf")), sentence);
+  };
+  const other = { sums: new Float32Array(96), count: 1 };
+  await refused(
+    (entries) => entries.set("blk.0.attn_q.weight", other),
+    /^DistillError: The importance matrix theirs\.gguf is of another model: it has 96 columns for "blk\.0\.attn_q\.weight", and that matrix reads 256\.$/,
+  );
+  await refused(
+    (entries) => entries.set("blk.40.attn_q.weight", other),
+    /it has "blk\.40\.attn_q\.weight", and this model has no such matrix/,
+  );
+  await refused((entries) => entries.delete("blk.1.ffn_up.weight"), /it has nothing for "blk\.1\.ffn_up\.weight"/);
 });
