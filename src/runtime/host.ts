@@ -5,11 +5,10 @@
  * after the run. So addresses last as long as shapes do, and nothing is copied.
  */
 
-import { DistillError } from "../core/errors.ts";
+import { DistillError, Stopped } from "../core/errors.ts";
 import { Captured } from "./captured.ts";
 import { Copiers } from "./copiers.ts";
 import { whyNoCuda } from "./cuda.ts";
-import { explained } from "./limits.ts";
 import { squareModel } from "./models.ts";
 import { OrtEnvironment } from "./ort/environment.ts";
 import { OrtMemory } from "./ort/memory.ts";
@@ -74,6 +73,10 @@ export class Host {
     }
   }
 
+  get provider(): HostOptions["provider"] {
+    return this.#options.provider;
+  }
+
   /** Where another thread may say that runs are to stop. */
   get stop(): bigint {
     return this.#environment.runOptions;
@@ -129,8 +132,8 @@ export class Host {
         ? this.#runs.repeat(program, program.captured, feeds, bindings)
         : this.#runs.run(program, feeds, bindings);
     } catch (error) {
-      if (/terminate flag/.test((error as Error).message)) throw new DistillError("The run was stopped.");
-      throw explained(error as Error, this.#options.provider);
+      if (/terminate flag/.test((error as Error).message)) throw new Stopped();
+      throw error;
     }
   }
 

@@ -91,5 +91,5 @@ export type Call = { id: number; method: Method; request: unknown };
 export type Answer = {
   id: number;
   response?: unknown;
-  error?: { message: string; mendable: boolean; stack?: string | undefined };
+  error?: { message: string; kind: "stopped" | "mendable" | "fault"; stack?: string | undefined };
 };
