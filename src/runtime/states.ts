@@ -1,6 +1,7 @@
 /** @file The tensors that programs keep, by name, and whose memory is freed with them. */
 
 import { DistillError } from "../core/errors.ts";
+import { elements } from "../graph/shape.ts";
 import type { OrtMemory, OrtTensor } from "./ort/memory.ts";
 import type { Tensor, TensorData } from "./tensor.ts";
 
@@ -67,11 +68,18 @@ export class States {
     return data as Float32Array<ArrayBuffer>;
   }
 
-  /** A state whose memory went to another thread and came back is another object, at the same address or not. */
+  /**
+   * A state whose memory went to another thread and came back is another object, at the same address or not. One that did not
+   * come back is no state any more.
+   */
   moved(name: string, data: Float32Array<ArrayBuffer>): void {
     const old = this.at(name);
-    if (old.data === data) return;
+    if (old.data === data && data.length === elements(old.shape)) return;
     this.#memory.free(old, false);
+    if (data.length < elements(old.shape)) {
+      this.#tensors.delete(name);
+      return;
+    }
     this.#tensors.set(name, this.#memory.over({ dtype: "float32", shape: old.shape, data }));
   }
 }
