@@ -121,7 +121,7 @@ export class Device {
     const failure = async (y: Value): Promise<Error | undefined> => {
       try {
         const { bytes, inputs, outputs } = emit({ y }, this.target);
-        const request = { bytes, inputs, outputs, keep: [], quiet: true };
+        const request = { bytes, inputs, outputs, keep: [] };
         await this.#call("release", { program: await this.#call("compile", request) });
         return undefined;
       } catch (error) {

@@ -87,12 +87,12 @@ export class Host {
     this.#environment.ort.call("RunOptionsUnsetTerminate", this.stop);
   }
 
-  compile({ bytes, quiet = false, ...program }: Requests["compile"]["request"]): number {
+  compile({ bytes, ...program }: Requests["compile"]["request"]): number {
     const { threads } = program;
     const fixed = program.outputs.every(({ shape }) => shape.every((dim) => typeof dim === "number"));
     const wants = (program.capture ?? false) && fixed && this.#options.provider !== "cpu";
     const opened = wants ? this.#capturing(bytes) : undefined;
-    const session = opened ?? this.#environment.open(bytes, { quiet, threads });
+    const session = opened ?? this.#environment.open(bytes, { threads });
     const captured = opened && new Captured(this.#environment, this.#memory, this.#copiers, opened);
     const id = this.#next++;
     this.#programs.set(id, { session, captured, ...program });
@@ -102,7 +102,7 @@ export class Host {
   /** A session whose launches the device repeats; undefined where it cannot, and the program runs as any other. */
   #capturing(bytes: Uint8Array): OrtSession | undefined {
     try {
-      return this.#environment.open(bytes, { quiet: true, capture: true });
+      return this.#environment.open(bytes, { capture: true });
     } catch {
       return undefined;
     }

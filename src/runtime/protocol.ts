@@ -62,8 +62,6 @@ export type Requests = {
       bytes: Uint8Array;
       outputs: readonly OnnxValueInfo[];
       inputs: readonly OnnxValueInfo[];
-      /** Print nothing where it does not open. */
-      quiet?: boolean;
     } & CompileOptions;
     response: number;
   };

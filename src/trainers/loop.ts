@@ -94,7 +94,10 @@ export async function train<Batch>(
   if (continuation && !run.silent) console.log(continuation);
   const restored = new Set(resumed ? trained.parameters.map(({ name }) => name) : []);
   const missing = [...model.parameters, ...(model.adapter?.parameters ?? [])].filter(({ name }) => !restored.has(name));
-  for (const weight of run.weights(missing)) await writeWeight(device, model, weight);
+  for (const weight of run.weights(missing)) {
+    if (signal?.aborted) throw new Stopped();
+    await writeWeight(device, model, weight);
+  }
   if (!resumed)
     for (const weight of initialWeights({ parameters: own, initializer_range: 0 }, options.seed))
       await writeWeight(device, model, weight);
@@ -236,7 +239,10 @@ export async function train<Batch>(
     await source.close?.();
   }
   await proceed();
-  if (saved !== step && step > 0) await (interrupted ? save(interrupted.state) : save());
+  if (saved !== step && step > 0) {
+    if (signal?.aborted && !run.silent) console.log(`Saving what step ${step} came to.`);
+    await (interrupted ? save(interrupted.state) : save());
+  }
   await training.release();
   const early = step < steps && measurements.exhausted();
   const best = step === steps || early ? measurements.wanted() : undefined;
