@@ -5,7 +5,7 @@
 
 import { fork } from "node:child_process";
 import { constants } from "node:os";
-import { EXIT_CODES, GRACE, type Stop, type StopSignal } from "./stopping.ts";
+import { type Done, EXIT_CODES, GRACE, type Stop, type StopSignal } from "./stopping.ts";
 
 /** ms after which what was told to end at once and is still inside a library is killed. */
 const PATIENCE = 1000;
@@ -14,6 +14,7 @@ const PATIENCE = 1000;
 export function supervise(args: readonly string[]): void {
   const child = fork(new URL("./work.js", import.meta.url), args, { stdio: ["inherit", "inherit", "inherit", "ipc"] });
   const received = new Set<StopSignal>();
+  /** How it ends, once that is known. */
   let ending: number | undefined;
 
   const tell = (stop: Stop) => {
@@ -21,7 +22,7 @@ export function supervise(args: readonly string[]): void {
   };
   const killIn = (ms: number, code: number) =>
     setTimeout(() => {
-      ending = code;
+      ending ??= code;
       child.kill("SIGKILL");
     }, ms).unref();
   for (const signal of Object.keys(EXIT_CODES) as StopSignal[])
@@ -29,10 +30,15 @@ export function supervise(args: readonly string[]): void {
       const again = signal === "SIGINT" && received.has(signal);
       received.add(signal);
       tell({ signal, again });
-      if (again) killIn(PATIENCE, EXIT_CODES[signal]);
-      else if (signal !== "SIGINT") killIn(GRACE + PATIENCE, EXIT_CODES[signal]);
+      if (again) {
+        ending ??= EXIT_CODES[signal];
+        killIn(PATIENCE, ending);
+      } else if (signal !== "SIGINT") killIn(GRACE + PATIENCE, EXIT_CODES[signal]);
     });
 
+  child.on("message", ({ code }: Done) => {
+    ending = code;
+  });
   child.on("error", (error) => {
     console.error(`Error: The process that is to do the work cannot be started: ${error.message}.`);
     process.exit(1);
@@ -40,7 +46,7 @@ export function supervise(args: readonly string[]): void {
   child.on("exit", (code, signal) => {
     const crash = ending === undefined ? describeEnd(args[0]!, code, signal) : undefined;
     if (crash) console.error(`Error: ${crash}`);
-    process.exit(ending ?? (signal ? 128 + constants.signals[signal] : code!));
+    process.exit(signal ? (ending ?? 128 + constants.signals[signal]) : code! < FIRST_STATUS ? code! : (ending ?? 1));
   });
 }
 

@@ -1,7 +1,7 @@
 /** @file The process that does what the command line says: its signals, its streams and its exit code. */
 
 import { commandLine } from "./command-line.ts";
-import { EXIT_CODES, GRACE, type Stop, type StopSignal } from "./stopping.ts";
+import { type Done, EXIT_CODES, GRACE, type Stop, type StopSignal } from "./stopping.ts";
 
 /**
  * Ctrl-C and the signals that end a service or a session ask the command to stop at a good place; a second Ctrl-C stops it
@@ -47,3 +47,4 @@ for (const stream of [process.stdout, process.stderr])
 
 const failed = await commandLine(process.argv.slice(2), interrupt.signal);
 process.exitCode = exitCode ?? failed;
+process.send?.({ code: process.exitCode } satisfies Done);

@@ -84,6 +84,16 @@ function isRunning(pid: number): boolean {
   }
 }
 
+test("a library that crashes when the work is done changes neither the code nor what is said", async () => {
+  const env = { NODE_OPTIONS: `--import ${CRASH}`, DISTILL_TEST_CRASH: "at exit" };
+  const { path, output } = recipe({ trainer: { max_length: 128, max_steps: 2 } });
+  const done = await startDistill(["train", path], env).ended;
+  assert.equal(done.code, 0, done.err);
+  assert.doesNotMatch(done.err, /crashed/);
+  assert.ok(existsSync(join(output, "student", "model.safetensors")));
+  assert.equal((await startDistill(["train", "nowhere.yaml"], env).ended).code, 1);
+});
+
 test("a command that fails by itself has its own words and code, and no more", async () => {
   const { code, err } = await startDistill(["train", "nowhere.yaml"]).ended;
   assert.deepEqual({ code, err }, { code: 1, err: "Error: Recipe not found: nowhere.yaml.\n" });
