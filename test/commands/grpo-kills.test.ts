@@ -77,6 +77,8 @@ test(`reinforcement that is killed or stopped at ${KILLS} random points comes to
         if (kill) {
           // the first word is said before anything is loaded
           await Promise.race([new Promise((said) => child.stdout!.once("data", said)), ended]);
+          // half of them fall where the run has begun to train, however long it takes to get there
+          if (left % 4 < 2) while (!existsSync(join(output, "checkpoints")) && child.exitCode === null) await sleep(10);
           await sleep(random.uniform() * 3000);
           child.kill(left % 2 === 0 ? "SIGKILL" : "SIGINT");
         }

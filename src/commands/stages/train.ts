@@ -228,15 +228,24 @@ function longestAnswers(recipe: Recipe, prompts: readonly PromptTokens[]): Segme
   );
 }
 
-/** What training will take, as far as its dataset is there. */
-export async function foreseeTraining(context: Context, signal: AbortSignal): Promise<TrainingEstimate | undefined> {
+/** What training will take, as far as its dataset is there; or why its device says nothing of it. */
+export async function foreseeTraining(
+  context: Context,
+  signal: AbortSignal,
+): Promise<TrainingEstimate | { unusable: string } | undefined> {
   const { recipe } = context;
   if (trainerOf(recipe).needs !== "dataset") return undefined;
   if (!recipe.dataset && !existsSync(placeOf(context, "dataset"))) return undefined;
   const { model, trained, tokenizer } = studentToTrain(recipe, recipe.trainer, context.hub);
   const { segments, validation } = (await examplesOf(context, tokenizer, signal)) ?? {};
   if (!segments) return undefined;
-  const device = await openDevice(recipe.device, deviceOptions(recipe));
+  let device: Device;
+  try {
+    device = await openDevice(recipe.device, deviceOptions(recipe));
+  } catch (error) {
+    if (error instanceof DistillError) return { unusable: error.message };
+    throw error;
+  }
   try {
     return await foresee(model, trained, { segments, validation }, recipe, device);
   } finally {
