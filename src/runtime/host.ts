@@ -8,7 +8,9 @@
 import { DistillError, Stopped } from "../core/errors.ts";
 import { Captured } from "./captured.ts";
 import { Copiers } from "./copiers.ts";
-import { whyNoCuda } from "./cuda.ts";
+import { missingLibrary, whyNoCuda } from "./cuda.ts";
+import { freeMemory } from "./free-memory.ts";
+import { explained, type Place } from "./limits.ts";
 import { squareModel } from "./models.ts";
 import { OrtEnvironment } from "./ort/environment.ts";
 import { OrtMemory } from "./ort/memory.ts";
@@ -63,18 +65,16 @@ export class Host {
       if (y?.data[0] !== 2) throw new Error(`it computed [1 1; 1 1]² = [${y?.data}]`);
       host.release(probe);
       return host;
-    } catch (error) {
+    } catch (thrown) {
+      const error = explained(thrown as Error, placeOf(options));
       if (error instanceof DistillError) throw error;
-      const said = (error as Error).message.replaceAll(/\s+/g, " ");
-      const reason = said.replace(/^\S+:\d+ .* was false\. /, "").slice(0, 300); // ONNX Runtime's own place and condition
+      const said = error.message.replaceAll(/\s+/g, " ");
+      const missing = missingLibrary(said);
+      const reason = missing ?? said.replace(/^\S+:\d+ .* was false\. /, "").slice(0, 300); // ONNX Runtime's own place and condition
       throw new DistillError(
-        `Device "${options.provider}" cannot be used on this machine: ${reason.replace(/[.\s]*$/, ".")} ${CURES[options.provider]}`,
+        `Device "${options.provider}" cannot be used on this machine: ${reason.replace(/[.\s]*$/, ".")}${missing ? "" : ` ${CURES[options.provider]}`}`,
       );
     }
-  }
-
-  get provider(): HostOptions["provider"] {
-    return this.#options.provider;
   }
 
   /** Where another thread may say that runs are to stop. */
@@ -185,6 +185,12 @@ export class Host {
     this.#base?.release();
   }
 }
+
+/** Where the programs of a host run. */
+export const placeOf = (options: HostOptions): Place => ({
+  device: options.provider,
+  free: () => freeMemory(options),
+});
 
 const CURES = {
   cpu: "",

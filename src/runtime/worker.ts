@@ -2,15 +2,17 @@
 
 import { parentPort } from "node:worker_threads";
 import { DistillError, Stopped } from "../core/errors.ts";
-import { Host } from "./host.ts";
-import { explained } from "./limits.ts";
+import { Host, placeOf } from "./host.ts";
+import { explained, type Place } from "./limits.ts";
 import type { Answer, Call, HostOptions, Method, Requests } from "./protocol.ts";
 
 let host: Host;
+let place: Place | undefined;
 
 const handlers: { [M in Method]: (request: Requests[M]["request"]) => Promise<unknown> | unknown } = {
   open: (options: HostOptions) => {
     host = Host.open(options);
+    place = placeOf(options);
     return host.stop;
   },
   proceed: () => host.proceed(),
@@ -44,7 +46,7 @@ async function answer({ id, method, request }: Call): Promise<{ answered: Answer
     const tensors = method === "run" ? Object.values(response as Requests["run"]["response"]) : [];
     return { answered: { id, response }, given: tensors.map(({ data }) => data.buffer as ArrayBuffer) };
   } catch (thrown) {
-    const error = host ? explained(thrown as Error, host.provider) : (thrown as Error);
+    const error = place ? explained(thrown as Error, place) : (thrown as Error);
     const { message, stack } = error;
     const kind = error instanceof Stopped ? "stopped" : error instanceof DistillError ? "mendable" : "fault";
     return { answered: { id, error: { message, stack, kind } }, given: [] };

@@ -99,7 +99,7 @@ export function trainStage(context: Context): Stage {
         const outcome = train(training, course, options)
           .catch((error: Error) => {
             throw isOutOfMemory(error)
-              ? new DistillError(outOfMemory(predicted, resident.peak_mb()), { cause: error })
+              ? new DistillError(outOfMemory(error, predicted, resident.peak_mb()), { cause: error })
               : error;
           })
           .finally(resident.stop);
@@ -191,8 +191,11 @@ function requireMemory({ peak_rss_mb }: TrainingEstimate): void {
     );
 }
 
-const outOfMemory = ({ peak_rss_mb, memory_mb, device }: TrainingEstimate, peak: number) =>
-  `Memory ran out in training on ${device}: ${peak_rss_mb ?? memory_mb} MB were foreseen, ${Math.round(peak)} MB taken, and ${availableMemory()} MB are free now. ${LOWER}`;
+/** Where a device has memory of its own, what it says of that; else what the process took. */
+const outOfMemory = (said: Error, { peak_rss_mb, memory_mb, device }: TrainingEstimate, peak: number) =>
+  peak_rss_mb === null
+    ? `${said.message} Training was foreseen to take ${memory_mb} MB of it.`
+    : `Memory ran out in training on ${device}: ${peak_rss_mb} MB were foreseen, ${Math.round(peak)} MB taken, and ${availableMemory()} MB are free now. ${LOWER}`;
 
 /** The folder of the trained student, once every byte of it is known to be what was written. */
 export function wholeStudent(context: Context): string {

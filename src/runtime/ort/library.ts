@@ -154,7 +154,9 @@ function refuseCutShort(path: string): void {
   }
 }
 
-const packageVersion = (): string => JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")).version;
+/** The version of onnxruntime-node. */
+export const packageVersion = (): string =>
+  JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")).version;
 
 /** The package that calls C, which comes as a binary for each kind of machine. */
 function loadKoffi(): Koffi {
