@@ -2,7 +2,15 @@
 
 import { emit } from "../compiler/emit.ts";
 import { emitLoop } from "../compiler/loop.ts";
-import { type Residency, sparing, type Target, targets } from "../compiler/targets.ts";
+import {
+  type Residency,
+  type Spelling,
+  sparing,
+  spelled,
+  spellingOf,
+  type Target,
+  targets,
+} from "../compiler/targets.ts";
 import { DistillError, Stopped } from "../core/errors.ts";
 import type { OnnxValueInfo } from "../formats/onnx.ts";
 import type { Value } from "../graph/value.ts";
@@ -17,6 +25,7 @@ import {
   PROVIDERS,
   type Provider,
 } from "./protocol.ts";
+import { keptSpelling } from "./spellings.ts";
 import type { Tensor } from "./tensor.ts";
 
 export const DEVICES = [...PROVIDERS, "auto"] as const;
@@ -72,7 +81,7 @@ let pool: number | undefined;
 
 export class Device {
   readonly name: Provider;
-  readonly target: Target;
+  #target: Target;
   readonly #worker: HostWorker;
   /** Where the worker's ONNX Runtime looks whether its runs are to stop. */
   #stop: bigint | undefined;
@@ -83,7 +92,9 @@ export class Device {
   private constructor(name: Provider, { residency, recompute }: DeviceOptions) {
     this.name = name;
     const target = recompute ? sparing(targets[name]) : targets[name];
-    this.target = residency ? { ...target, residency } : target;
+    const kept = target.measured ? keptSpelling() : undefined;
+    const own = kept ? spelled(target, kept) : target;
+    this.#target = residency ? { ...own, residency } : own;
     this.#worker = new HostWorker(name);
   }
 
@@ -101,6 +112,20 @@ export class Device {
       throw error;
     }
     return device;
+  }
+
+  get target(): Target {
+    return this.#target;
+  }
+
+  /** How its transposed products are spelled, where that differs from adapter to adapter. */
+  get spelling(): Spelling | undefined {
+    return this.#target.measured ? spellingOf(this.#target) : undefined;
+  }
+
+  /** Spell the products of programs that are compiled from now on so, where that differs from adapter to adapter. */
+  spell(spelling: Spelling | undefined): void {
+    if (spelling && this.#target.measured) this.#target = spelled(this.#target, spelling);
   }
 
   /** Whether states lie in memory of the device's own, where every kernel is a launch and every look at a state a wait. */

@@ -92,6 +92,7 @@ export async function train<Batch>(
   const { state: resumed, beyond } = await loadCheckpoint(device, trained, folder, { fingerprint, steps });
   const continuation = describeContinuation(resumed, beyond, steps, options);
   if (continuation && !run.silent) console.log(continuation);
+  device.spell(resumed?.spelling);
   const restored = new Set(resumed ? trained.parameters.map(({ name }) => name) : []);
   const missing = [...model.parameters, ...(model.adapter?.parameters ?? [])].filter(({ name }) => !restored.has(name));
   for (const weight of run.weights(missing)) {
@@ -149,6 +150,7 @@ export async function train<Batch>(
       optimizer,
       tokens,
       ...measurements.state(),
+      ...(device.spelling ? { spelling: device.spelling } : {}),
       sampled: sampled(),
       ...(state === undefined ? {} : { source: state }),
     });
