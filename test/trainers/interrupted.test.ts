@@ -91,3 +91,21 @@ for (const [name, open, settings] of [
       await device.close();
     },
   );
+
+test("a run that goes on spells products as it began, whatever was measured since", { skip }, async () => {
+  const device = await openDevice("webgpu", { strict: true });
+  const [began, since] = [
+    { forward: "Transpose", weight_gradient: "Gemm" },
+    { forward: "Gemm", weight_gradient: "Transpose" },
+  ] as const;
+  device.spell(began);
+  const whole = await train(device, folder());
+  const output = folder();
+  const { result } = await train(device, output, { step: 6, after: 1 });
+  assert.ok(result.stopped);
+  device.spell(since);
+  const again = await train(device, output);
+  assert.deepEqual(device.spelling, began);
+  assert.deepEqual(again.bytes, whole.bytes);
+  await device.close();
+});
