@@ -1,31 +1,13 @@
 #!/usr/bin/env node
-/** @file The process of the command line: its signals, its streams and its exit code. */
-
-import { commandLine } from "./command-line.ts";
-
 /**
- * Ctrl-C and the signals that end a service or a session ask the command to stop at a good place; a second Ctrl-C stops it
- * at once. Who sends SIGTERM waits some seconds and then kills, so it is stopped before that in any case: what is written
- * by then is whole.
+ * @file The process of the command line. Commands that compute do so in a process beside it, so that a library which crashes
+ * there ends in a sentence.
  */
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
-const GRACE = 9000; // ms
-const interrupt = new AbortController();
-let exitCode: number | undefined;
-for (const [signal, code] of Object.entries(EXIT_CODES))
-  process.on(signal, () => {
-    if (signal === "SIGINT" && interrupt.signal.aborted) process.exit(code);
-    exitCode ??= code;
-    const again = signal === "SIGINT" ? "; Ctrl-C again stops at once" : ` (${signal})`;
-    process.stderr.write(`\nStopping after what is under way${again}.\n`);
-    interrupt.abort();
-    if (signal !== "SIGINT") setTimeout(() => process.exit(code), GRACE).unref();
-  });
-// a terminal that is gone takes no more words
-for (const stream of [process.stdout, process.stderr])
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
-  });
 
-const failed = await commandLine(process.argv.slice(2), interrupt.signal);
-process.exitCode = exitCode ?? failed;
+/** Commands that may open ONNX Runtime, llama.cpp or another library that can take its process with it. */
+const COMPUTES = ["run", "sample", "train", "export", "eval", "plan", "score", "chat", "doctor"];
+
+const args = process.argv.slice(2);
+const asks = args.some((word) => word === "--help" || word === "-h");
+if (COMPUTES.includes(args[0] ?? "") && !asks) (await import("./supervisor.ts")).supervise(args);
+else await import("./work.ts");

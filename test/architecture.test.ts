@@ -74,7 +74,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   commands: [...ENGINE, ...TOOLS],
   "command-line.ts": ["commands"],
-  "cli.ts": ["command-line.ts"],
+  "stopping.ts": [],
+  "work.ts": ["command-line.ts", "stopping.ts"],
+  "supervisor.ts": ["stopping.ts"],
+  "cli.ts": ["supervisor.ts", "work.ts"],
   "index.ts": [...ENGINE, ...TOOLS],
 };
 

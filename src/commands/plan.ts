@@ -96,8 +96,11 @@ async function foreseen(
     trainerOf(recipe).needs === "prompts"
       ? "the student writes what it learns from, so the time is not foreseen; memory is, once the run begins."
       : "foreseen once the traces are there.";
-  const estimate = await foreseeTraining(context, signal);
-  const [first, ...rest] = estimate ? describeEstimate(estimate) : [later];
+  const found = await foreseeTraining(context, signal);
+  const estimate = found && "unusable" in found ? undefined : found;
+  const [first, ...rest] = estimate
+    ? describeEstimate(estimate)
+    : [found ? `it cannot be computed here. ${(found as { unusable: string }).unusable}` : later];
   lines.push("", `Training: ${first}`, ...rest);
   const from = train && estimate && continuesFrom(context.folder, train.fingerprint, estimate.steps);
   if (from !== undefined) lines.push(`It continues from the checkpoint of step ${from}.`);

@@ -16,6 +16,8 @@ export type Target = {
   readonly gemmTransA: boolean;
   /** The same for the right matrix and transB. */
   readonly gemmTransB: boolean;
+  /** Whether what is better differs from adapter to adapter, and is measured. */
+  readonly measured?: boolean;
   /** Whether FusedMatMul reads a stack of matrices whose rows are the first axis of all. */
   readonly readsRowsFirst?: boolean;
   /** Whether launches cost enough to spell the same in fewer kernels. */
@@ -55,6 +57,7 @@ const webgpu: Target = {
   opset: 21,
   has: kernelsOf("webgpu"),
   gemmTransA: true,
+  measured: true,
   gemmTransB: false, // its Gemm reads such a matrix at a fifth of the rate: test/bench/results/gpu-2026-11-26.md
   fewKernels: true,
   pieces: { whole: 2 ** 26, scores: 2 ** 25, logits: 2 ** 25 },
@@ -78,6 +81,23 @@ const cuda: Target = {
   widens: cpu.widens,
   residency: "device",
 };
+
+/** A product with a transposed matrix as one Gemm, or as Transpose and a product. */
+export const SPELLINGS = ["Gemm", "Transpose"] as const;
+
+/** How the transposed products of training are spelled: x·Wᵀ of the forward pass, and dyᵀ·x of a weight's gradient. */
+export type Spelling = Record<"forward" | "weight_gradient", (typeof SPELLINGS)[number]>;
+
+export const spellingOf = ({ gemmTransA, gemmTransB }: Target): Spelling => ({
+  forward: gemmTransB ? "Gemm" : "Transpose",
+  weight_gradient: gemmTransA ? "Gemm" : "Transpose",
+});
+
+export const spelled = (target: Target, { forward, weight_gradient }: Spelling): Target => ({
+  ...target,
+  gemmTransA: weight_gradient === "Gemm",
+  gemmTransB: forward === "Gemm",
+});
 
 /** Files that other programs load on a provider of their choice: what all of them have, from ONNX Runtime 1.20 on. */
 const portable: Target = {

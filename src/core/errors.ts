@@ -64,7 +64,7 @@ const CURES: Record<string, string> = {
 /** Whether an allocation failed, in whichever words the runtimes have for it. */
 export const isOutOfMemory = (error: Error): boolean =>
   (error as NodeJS.ErrnoException).code === "ERR_WORKER_OUT_OF_MEMORY" ||
-  /bad[_ ]alloc|out of memory|[Ff]ailed to allocate|[Aa]llocation failed|Cannot allocate memory|ENOMEM/.test(
+  /bad[_ ]alloc|out of memory|memory of device "\w+" is full|[Ff]ailed to allocate|[Aa]llocation failed|Cannot allocate memory|ENOMEM/.test(
     error.message,
   );
 

@@ -117,7 +117,13 @@ async function compareTokens(
       try {
         const runner = await openRunner(path, beside?.path);
         const onText = (texts: number) => progress.update(done + texts, name);
-        reports.push(await compareRunner(name, runner, continuations, onText).finally(() => runner.close()));
+        const proceed = runner.heed?.(signal);
+        try {
+          reports.push(await compareRunner(name, runner, continuations, onText));
+        } finally {
+          await proceed?.();
+          await runner.close();
+        }
       } finally {
         beside?.remove();
       }

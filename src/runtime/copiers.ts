@@ -11,10 +11,13 @@ export class Copiers {
   readonly #environment: OrtEnvironment;
   readonly #memory: OrtMemory;
   readonly #sessions = new Map<string, OrtSession>();
+  /** Its own, so that a copy is whole though runs are to stop. */
+  readonly #runOptions: bigint;
 
   constructor(environment: OrtEnvironment, memory: OrtMemory) {
     this.#environment = environment;
     this.#memory = memory;
+    this.#runOptions = environment.ort.make("CreateRunOptions");
   }
 
   /** Copy a tensor in host memory into one of the same type and shape. */
@@ -50,7 +53,7 @@ export class Copiers {
     session.read("x", from);
     session.write("y", to);
     try {
-      session.run(this.#environment.runOptions);
+      session.run(this.#runOptions);
     } finally {
       session.letGo(); // of tensors that others free
     }
@@ -66,5 +69,6 @@ export class Copiers {
   close(): void {
     for (const session of this.#sessions.values()) session.release();
     this.#sessions.clear();
+    this.#environment.ort.call("ReleaseRunOptions", this.#runOptions);
   }
 }

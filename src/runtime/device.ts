@@ -1,25 +1,31 @@
 /** @file Devices as the rest of the toolkit sees them: programs and named state, all work in a worker thread. */
 
-import { Worker } from "node:worker_threads";
 import { emit } from "../compiler/emit.ts";
 import { emitLoop } from "../compiler/loop.ts";
-import { type Residency, sparing, type Target, targets } from "../compiler/targets.ts";
-import { DistillError } from "../core/errors.ts";
+import {
+  type Residency,
+  type Spelling,
+  sparing,
+  spelled,
+  spellingOf,
+  type Target,
+  targets,
+} from "../compiler/targets.ts";
+import { DistillError, Stopped } from "../core/errors.ts";
 import type { OnnxValueInfo } from "../formats/onnx.ts";
 import type { Value } from "../graph/value.ts";
+import { HostWorker } from "./host-worker.ts";
 import { namingKernel } from "./missing-kernel.ts";
 import { OrtLibrary } from "./ort/library.ts";
 import {
-  type Answer,
   type Bindings,
   type CompileOptions,
   type HostOptions,
   type LoopRun,
-  type Method,
   PROVIDERS,
   type Provider,
-  type Requests,
 } from "./protocol.ts";
+import { keptSpelling } from "./spellings.ts";
 import type { Tensor } from "./tensor.ts";
 
 export const DEVICES = [...PROVIDERS, "auto"] as const;
@@ -75,33 +81,21 @@ let pool: number | undefined;
 
 export class Device {
   readonly name: Provider;
-  readonly target: Target;
-  readonly #worker: Worker;
-  readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
-  #calls = 0;
+  #target: Target;
+  readonly #worker: HostWorker;
   /** Where the worker's ONNX Runtime looks whether its runs are to stop. */
   #stop: bigint | undefined;
+  /** Whether runs are to stop, as soon as nothing is under way that must be whole. */
+  #interrupted = false;
+  #undivided = 0;
 
   private constructor(name: Provider, { residency, recompute }: DeviceOptions) {
     this.name = name;
     const target = recompute ? sparing(targets[name]) : targets[name];
-    this.target = residency ? { ...target, residency } : target;
-    this.#worker = new Worker(new URL("./worker.js", import.meta.url));
-    this.#worker.on("message", ({ id, response, error }: Answer) => {
-      const call = this.#waiting.get(id);
-      this.#waiting.delete(id);
-      if (this.#waiting.size === 0) this.#worker.unref();
-      if (!error) call?.resolve(response);
-      else
-        call?.reject(
-          error.mendable
-            ? new DistillError(error.message)
-            : Object.assign(new Error(error.message), { cause: error.stack }),
-        );
-    });
-    this.#worker.on("error", (error) => this.#fail(error as Error));
-    this.#worker.on("exit", (code) => this.#fail(new Error(`The ${name} worker ended with code ${code}.`)));
-    this.#worker.unref();
+    const kept = target.measured ? keptSpelling() : undefined;
+    const own = kept ? spelled(target, kept) : target;
+    this.#target = residency ? { ...own, residency } : own;
+    this.#worker = new HostWorker(name);
   }
 
   static async open(
@@ -114,10 +108,24 @@ export class Device {
     try {
       device.#stop = await device.#call("open", { provider: name, threads, strict, pool, ...options });
     } catch (error) {
-      await device.#worker.terminate();
+      await device.#worker.end();
       throw error;
     }
     return device;
+  }
+
+  get target(): Target {
+    return this.#target;
+  }
+
+  /** How its transposed products are spelled, where that differs from adapter to adapter. */
+  get spelling(): Spelling | undefined {
+    return this.#target.measured ? spellingOf(this.#target) : undefined;
+  }
+
+  /** Spell the products of programs that are compiled from now on so, where that differs from adapter to adapter. */
+  spell(spelling: Spelling | undefined): void {
+    if (spelling && this.#target.measured) this.#target = spelled(this.#target, spelling);
   }
 
   /** Whether states lie in memory of the device's own, where every kernel is a launch and every look at a state a wait. */
@@ -138,7 +146,7 @@ export class Device {
     const failure = async (y: Value): Promise<Error | undefined> => {
       try {
         const { bytes, inputs, outputs } = emit({ y }, this.target);
-        const request = { bytes, inputs, outputs, keep: [], quiet: true };
+        const request = { bytes, inputs, outputs, keep: [] };
         await this.#call("release", { program: await this.#call("compile", request) });
         return undefined;
       } catch (error) {
@@ -194,14 +202,41 @@ export class Device {
     return this.#call("forget", { names });
   }
 
-  /** Have the run that is under way end with an error, and every later one, until `proceed`. What it was to write is undefined. */
+  /**
+   * Have the run that is under way end with `Stopped`, and every later one, until `proceed`. What it was to write is undefined;
+   * what is done undivided is done first.
+   */
   interrupt(): void {
-    if (this.#stop !== undefined) OrtLibrary.open().call("RunOptionsSetTerminate", this.#stop);
+    this.#interrupted = true;
+    if (this.#undivided === 0 && this.#stop !== undefined) OrtLibrary.open().call("RunOptionsSetTerminate", this.#stop);
+  }
+
+  /** Do what must be whole or not begun, such as an update of weights where they are: an interruption waits for its end. */
+  async undivided<Done>(work: () => Promise<Done>): Promise<Done> {
+    if (this.#interrupted) throw new Stopped();
+    this.#undivided++;
+    try {
+      return await work();
+    } finally {
+      if (--this.#undivided === 0 && this.#interrupted) this.interrupt();
+    }
+  }
+
+  /** Interrupt where a signal says so, until what is returned is called, which lets programs run again. */
+  heed(signal: AbortSignal | undefined): () => Promise<void> {
+    const heard = () => this.interrupt();
+    if (signal?.aborted) heard();
+    else signal?.addEventListener("abort", heard);
+    return async () => {
+      signal?.removeEventListener("abort", heard);
+      if (this.#interrupted) await this.proceed();
+    };
   }
 
   /** Let programs run again. */
-  proceed(): Promise<undefined> {
-    return this.#call("proceed", undefined);
+  async proceed(): Promise<void> {
+    this.#interrupted = false;
+    await this.#call("proceed", undefined);
   }
 
   /** The process's largest resident set so far, in MiB. */
@@ -211,27 +246,12 @@ export class Device {
 
   /** Free everything and end the worker thread. */
   async close(): Promise<void> {
-    await this.#call("close", undefined);
-    this.#worker.removeAllListeners("exit");
-    await this.#worker.terminate();
+    if (!this.#worker.lost) await this.#call("close", undefined);
+    await this.#worker.end();
   }
 
-  #call<M extends Method>(
-    method: M,
-    request: Requests[M]["request"],
-    transfer: ArrayBuffer[] = [],
-  ): Promise<Requests[M]["response"]> {
-    const id = ++this.#calls;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      this.#worker.ref();
-      this.#worker.postMessage({ id, method, request }, transfer);
-    });
-  }
-
-  #fail(error: Error): void {
-    for (const { reject } of this.#waiting.values()) reject(error);
-    this.#waiting.clear();
+  get #call(): HostWorker["call"] {
+    return this.#worker.call;
   }
 }
 

@@ -5,11 +5,12 @@
  * after the run. So addresses last as long as shapes do, and nothing is copied.
  */
 
-import { DistillError } from "../core/errors.ts";
+import { DistillError, Stopped } from "../core/errors.ts";
 import { Captured } from "./captured.ts";
 import { Copiers } from "./copiers.ts";
-import { whyNoCuda } from "./cuda.ts";
-import { explained } from "./limits.ts";
+import { missingLibrary, whyNoCuda } from "./cuda.ts";
+import { freeMemory } from "./free-memory.ts";
+import { explained, type Place } from "./limits.ts";
 import { squareModel } from "./models.ts";
 import { OrtEnvironment } from "./ort/environment.ts";
 import { OrtMemory } from "./ort/memory.ts";
@@ -64,12 +65,14 @@ export class Host {
       if (y?.data[0] !== 2) throw new Error(`it computed [1 1; 1 1]² = [${y?.data}]`);
       host.release(probe);
       return host;
-    } catch (error) {
+    } catch (thrown) {
+      const error = explained(thrown as Error, placeOf(options));
       if (error instanceof DistillError) throw error;
-      const said = (error as Error).message.replaceAll(/\s+/g, " ");
-      const reason = said.replace(/^\S+:\d+ .* was false\. /, "").slice(0, 300); // ONNX Runtime's own place and condition
+      const said = error.message.replaceAll(/\s+/g, " ");
+      const missing = missingLibrary(said);
+      const reason = missing ?? said.replace(/^\S+:\d+ .* was false\. /, "").slice(0, 300); // ONNX Runtime's own place and condition
       throw new DistillError(
-        `Device "${options.provider}" cannot be used on this machine: ${reason.replace(/[.\s]*$/, ".")} ${CURES[options.provider]}`,
+        `Device "${options.provider}" cannot be used on this machine: ${reason.replace(/[.\s]*$/, ".")}${missing ? "" : ` ${CURES[options.provider]}`}`,
       );
     }
   }
@@ -84,12 +87,12 @@ export class Host {
     this.#environment.ort.call("RunOptionsUnsetTerminate", this.stop);
   }
 
-  compile({ bytes, quiet = false, ...program }: Requests["compile"]["request"]): number {
+  compile({ bytes, ...program }: Requests["compile"]["request"]): number {
     const { threads } = program;
     const fixed = program.outputs.every(({ shape }) => shape.every((dim) => typeof dim === "number"));
     const wants = (program.capture ?? false) && fixed && this.#options.provider !== "cpu";
     const opened = wants ? this.#capturing(bytes) : undefined;
-    const session = opened ?? this.#environment.open(bytes, { quiet, threads });
+    const session = opened ?? this.#environment.open(bytes, { threads });
     const captured = opened && new Captured(this.#environment, this.#memory, this.#copiers, opened);
     const id = this.#next++;
     this.#programs.set(id, { session, captured, ...program });
@@ -99,7 +102,7 @@ export class Host {
   /** A session whose launches the device repeats; undefined where it cannot, and the program runs as any other. */
   #capturing(bytes: Uint8Array): OrtSession | undefined {
     try {
-      return this.#environment.open(bytes, { quiet: true, capture: true });
+      return this.#environment.open(bytes, { capture: true });
     } catch {
       return undefined;
     }
@@ -129,8 +132,8 @@ export class Host {
         ? this.#runs.repeat(program, program.captured, feeds, bindings)
         : this.#runs.run(program, feeds, bindings);
     } catch (error) {
-      if (/terminate flag/.test((error as Error).message)) throw new DistillError("The run was stopped.");
-      throw explained(error as Error, this.#options.provider);
+      if (/terminate flag/.test((error as Error).message)) throw new Stopped();
+      throw error;
     }
   }
 
@@ -182,6 +185,12 @@ export class Host {
     this.#base?.release();
   }
 }
+
+/** Where the programs of a host run. */
+export const placeOf = (options: HostOptions): Place => ({
+  device: options.provider,
+  free: () => freeMemory(options),
+});
 
 const CURES = {
   cpu: "",

@@ -3,6 +3,7 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { type Loop, PAGE } from "../compiler/loop.ts";
+import { DistillError } from "../core/errors.ts";
 import { OrtLibrary } from "./ort/library.ts";
 
 /** What a loop computes once: which of the arrays, all of one length, are its inputs and which its results, in its order. */
@@ -132,13 +133,17 @@ class Helper {
   alive = true;
 
   constructor() {
-    const end = (error: Error) => {
+    const end = (how: string) => {
       this.alive = false;
-      this.#waiting?.reject(error);
+      this.#waiting?.reject(
+        new DistillError(
+          `A thread that updates states has ended${how.replace(/[.\s]+$/, "")}, and the states that it had are updated in part. Go on from what is on disk.`,
+        ),
+      );
     };
     this.#worker.on("message", (answer: LoopAnswer) => this.#waiting!.resolve(answer));
-    this.#worker.on("error", (error) => end(error as Error));
-    this.#worker.on("exit", (code) => end(new Error(`A thread that computes loops ended with code ${code}.`)));
+    this.#worker.on("error", (error) => end(`: ${(error as Error).message}`));
+    this.#worker.on("exit", (code) => end(` with code ${code}`));
   }
 
   async run(id: number, loop: Loop, items: readonly LoopItem[]): Promise<number[]> {

@@ -61,7 +61,7 @@ const VENDORS: Record<string, string> = {
 };
 
 /** Display controllers (class 03) as Linux lists them, with the driver that each is bound to. */
-function pciCards(): string[] {
+export function pciCards(): string[] {
   const devices = "/sys/bus/pci/devices";
   if (!existsSync(devices)) return [];
   return readdirSync(devices).flatMap((address) => {
@@ -105,7 +105,7 @@ function vulkanLoader(): string | null {
 }
 
 /** The drivers that the loader would look at: those that the environment names, else those in the usual folders. */
-function vulkanDrivers(): VulkanDriver[] {
+export function vulkanDrivers(): VulkanDriver[] {
   const named = (variable: string) => (process.env[variable] ?? "").split(delimiter).filter(Boolean);
   const chosen = [...named("VK_DRIVER_FILES"), ...named("VK_ICD_FILENAMES")];
   const usual = [

@@ -25,7 +25,8 @@ export async function measureMatMul(
   return (2 * size ** 3) / ms / 1e6;
 }
 
-async function medianTime(device: Device, runs: number, y: Value): Promise<number> {
+/** The median time of a program that computes `y` of states, in ms. */
+export async function medianTime(device: Device, runs: number, y: Value): Promise<number> {
   const program = await compileProbe(device, y);
   const times: number[] = [];
   for (let i = 0; i < runs + 2; i++) {

@@ -72,8 +72,6 @@ export type Requests = {
       bytes: Uint8Array;
       outputs: readonly OnnxValueInfo[];
       inputs: readonly OnnxValueInfo[];
-      /** Print nothing where it does not open. */
-      quiet?: boolean;
     } & CompileOptions;
     response: number;
   };
@@ -101,5 +99,5 @@ export type Call = { id: number; method: Method; request: unknown };
 export type Answer = {
   id: number;
   response?: unknown;
-  error?: { message: string; mendable: boolean; stack?: string | undefined };
+  error?: { message: string; kind: "stopped" | "mendable" | "fault"; stack?: string | undefined };
 };

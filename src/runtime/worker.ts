@@ -1,15 +1,18 @@
 /** @file The worker thread: takes calls one at a time, answers each. */
 
 import { parentPort } from "node:worker_threads";
-import { DistillError } from "../core/errors.ts";
-import { Host } from "./host.ts";
+import { DistillError, Stopped } from "../core/errors.ts";
+import { Host, placeOf } from "./host.ts";
+import { explained, type Place } from "./limits.ts";
 import type { Answer, Call, HostOptions, Method, Requests } from "./protocol.ts";
 
 let host: Host;
+let place: Place | undefined;
 
 const handlers: { [M in Method]: (request: Requests[M]["request"]) => Promise<unknown> | unknown } = {
   open: (options: HostOptions) => {
     host = Host.open(options);
+    place = placeOf(options);
     return host.stop;
   },
   proceed: () => host.proceed(),
@@ -42,8 +45,10 @@ async function answer({ id, method, request }: Call): Promise<{ answered: Answer
     const response = await handlers[method](request as never);
     const tensors = method === "run" ? Object.values(response as Requests["run"]["response"]) : [];
     return { answered: { id, response }, given: tensors.map(({ data }) => data.buffer as ArrayBuffer) };
-  } catch (error) {
-    const { message, stack } = error as Error;
-    return { answered: { id, error: { message, stack, mendable: error instanceof DistillError } }, given: [] };
+  } catch (thrown) {
+    const error = place ? explained(thrown as Error, place) : (thrown as Error);
+    const { message, stack } = error;
+    const kind = error instanceof Stopped ? "stopped" : error instanceof DistillError ? "mendable" : "fault";
+    return { answered: { id, error: { message, stack, kind } }, given: [] };
   }
 }

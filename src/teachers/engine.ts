@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { notContent } from "../core/component.ts";
-import { DistillError } from "../core/errors.ts";
+import { DistillError, Stopped } from "../core/errors.ts";
 import { contentHash, sha256 } from "../core/hash.ts";
 import { promptTokens } from "../data/segments.ts";
 import { templateOf } from "../data/templates.ts";
@@ -121,15 +121,22 @@ async function open(options: Options): Promise<Teacher> {
       onText!(request, cut({ tokens: [...tokens], finish_reason }, stop, prompt.length).completion);
     };
     const settings = { ...drawing, sequences, context_size, onText: onText && grown };
-    for await (const { index, tokens, finish_reason } of sampler.generate(continued(), settings)) {
-      yield* wrong.splice(0);
-      const { index: request, prompt } = taken[index]!;
-      const generation = cut({ tokens, finish_reason }, stop, prompt.length);
-      if (top_logprobs > 0)
-        generation.top_logprobs = (await top([{ prompt, completion: generation.token_ids }], top_logprobs))[0]!;
-      yield { index: request, generation };
+    const proceed = device.heed(asked.signal);
+    try {
+      for await (const { index, tokens, finish_reason } of sampler.generate(continued(), settings)) {
+        yield* wrong.splice(0);
+        const { index: request, prompt } = taken[index]!;
+        const generation = cut({ tokens, finish_reason }, stop, prompt.length);
+        if (top_logprobs > 0)
+          generation.top_logprobs = (await top([{ prompt, completion: generation.token_ids }], top_logprobs))[0]!;
+        yield { index: request, generation };
+      }
+      yield* wrong;
+    } catch (error) {
+      if (!(error instanceof Stopped)) throw error;
+    } finally {
+      await proceed();
     }
-    yield* wrong;
   }
 
   /** What was generated, up to the first text that ends it. */
@@ -167,17 +174,24 @@ async function open(options: Options): Promise<Teacher> {
       for (const [i, { index }] of texts.entries()) yield { index, top_logprobs: found[i]! };
       texts = [];
     }
-    for (const { tokens, from } of requests) {
-      if (signal?.aborted) return;
-      if (tokens.length > context_size)
-        yield {
-          index: index++,
-          error: `The text has ${tokens.length} tokens, and the teacher a context_size of ${context_size}.`,
-        };
-      else texts.push({ index: index++, prompt: tokens.slice(0, from), completion: tokens.slice(from) });
-      if (texts.length >= TEXTS) yield* scored();
+    const proceed = device.heed(signal);
+    try {
+      for (const { tokens, from } of requests) {
+        if (signal?.aborted) return;
+        if (tokens.length > context_size)
+          yield {
+            index: index++,
+            error: `The text has ${tokens.length} tokens, and the teacher a context_size of ${context_size}.`,
+          };
+        else texts.push({ index: index++, prompt: tokens.slice(0, from), completion: tokens.slice(from) });
+        if (texts.length >= TEXTS) yield* scored();
+      }
+      if (texts.length > 0 && !signal?.aborted) yield* scored();
+    } catch (error) {
+      if (!(error instanceof Stopped)) throw error;
+    } finally {
+      await proceed();
     }
-    if (texts.length > 0 && !signal?.aborted) yield* scored();
   }
 
   return {

@@ -3,6 +3,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { SPELLINGS } from "../compiler/targets.ts";
 import { DistillError } from "../core/errors.ts";
 import { readJson, writeWhole } from "../core/files.ts";
 import { openSafetensors } from "../formats/safetensors.ts";
@@ -32,6 +33,8 @@ const State = z.object({
     beta1_power: z.number(),
     beta2_power: z.number(),
   } satisfies Record<keyof OptimizerState, z.ZodType>),
+  /** How products were spelled, where that differs from adapter to adapter: a run that goes on keeps its own. */
+  spelling: z.object({ forward: z.enum(SPELLINGS), weight_gradient: z.enum(SPELLINGS) }).optional(),
   /** Steps of the run that it was made in: its schedule. */
   steps: z.int().positive().optional(),
   /** Tokens that were trained on. */

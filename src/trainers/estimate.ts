@@ -1,6 +1,7 @@
 /** @file What training will take, before it begins: from the graph, the data and two measured rates of the device. */
 
 import { estimate, type Sizes } from "../compiler/memory.ts";
+import { type Spelling, spellingOf } from "../compiler/targets.ts";
 import { type Batch, type BatchShape, layOut } from "../data/batch.ts";
 import type { Segments } from "../data/example-store.ts";
 import { type PackedRow, rowsOf, unpacked } from "../data/packing.ts";
@@ -16,6 +17,8 @@ import { measurementsIn, type ValidationOptions } from "./validation.ts";
 
 export type TrainingEstimate = {
   device: string;
+  /** How its transposed products are spelled, where that differs from adapter to adapter. */
+  products?: Spelling;
   parameters: number;
   trained_parameters: number;
   weights_mb: number;
@@ -119,6 +122,7 @@ export function estimateTraining(
   const tokens_per_step = (tokens / rows.length) * Math.min(rowsPerStep, rows.length);
   return {
     device,
+    ...(target.measured ? { products: spellingOf(target) } : {}),
     parameters,
     trained_parameters: elementsIn(trained),
     weights_mb: megabytes(weights),
@@ -223,6 +227,11 @@ export function describeEstimate(e: TrainingEstimate): string[] {
       : [`measuring the loss ${e.validation_mb} MB more, and ${e.seconds_per_validation} s each time;`]),
     `${e.peak_rss_mb === null ? `${e.memory_mb} MB on the device` : `${e.peak_rss_mb} MB of resident memory in all`}.`,
     `${e.examples} examples in ${e.rows} rows, filled to ${Math.round(100 * e.filled)} %; ${e.steps} steps of ${e.tokens_per_step} tokens and ${e.gflop_per_step} GFLOP:`,
+    ...(e.products
+      ? [
+          `products of the forward pass as ${e.products.forward}, of weights' gradients as ${e.products.weight_gradient};`,
+        ]
+      : []),
     `about ${e.seconds_per_step} s a step, ${e.seconds} s in all, ${e.tokens_per_s} tokens/s.`,
   ];
 }

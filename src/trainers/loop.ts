@@ -2,7 +2,7 @@
 
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
-import { DistillError } from "../core/errors.ts";
+import { DistillError, Stopped } from "../core/errors.ts";
 import { startProgress } from "../core/progress.ts";
 import { deriveSeed } from "../core/random.ts";
 import { initialWeights, type Weight } from "../models/load.ts";
@@ -46,7 +46,7 @@ export type TrainingRun = {
   fingerprint: string;
   /** What all of its result hangs on, its length too; the fingerprint unless given. */
   key?: string | undefined;
-  /** Stops the run after the step that is under way, with a checkpoint. */
+  /** Stops the run within the step that is under way, with a checkpoint of the step before. */
   signal?: AbortSignal | undefined;
   /** Show no progress. */
   silent?: boolean;
@@ -92,9 +92,13 @@ export async function train<Batch>(
   const { state: resumed, beyond } = await loadCheckpoint(device, trained, folder, { fingerprint, steps });
   const continuation = describeContinuation(resumed, beyond, steps, options);
   if (continuation && !run.silent) console.log(continuation);
+  device.spell(resumed?.spelling);
   const restored = new Set(resumed ? trained.parameters.map(({ name }) => name) : []);
   const missing = [...model.parameters, ...(model.adapter?.parameters ?? [])].filter(({ name }) => !restored.has(name));
-  for (const weight of run.weights(missing)) await writeWeight(device, model, weight);
+  for (const weight of run.weights(missing)) {
+    if (signal?.aborted) throw new Stopped();
+    await writeWeight(device, model, weight);
+  }
   if (!resumed)
     for (const weight of initialWeights({ parameters: own, initializer_range: 0 }, options.seed))
       await writeWeight(device, model, weight);
@@ -137,9 +141,8 @@ export async function train<Batch>(
     const before = (earlier?.key === key ? earlier.before : earlier?.total) ?? 0;
     return now === undefined ? undefined : { key, before, total: before + now };
   };
-  const save = async () => {
+  const save = async (state = source.state?.save()) => {
     const { loss: _, grad_norm: __, metrics: ___, ...optimizer } = await look();
-    const state = source.state?.save();
     await saveCheckpoint(training.read, trained, folder, {
       step,
       steps,
@@ -147,6 +150,7 @@ export async function train<Batch>(
       optimizer,
       tokens,
       ...measurements.state(),
+      ...(device.spelling ? { spelling: device.spelling } : {}),
       sampled: sampled(),
       ...(state === undefined ? {} : { source: state }),
     });
@@ -163,25 +167,32 @@ export async function train<Batch>(
     if (measurements.take(step, found.score)) await save();
     return true;
   };
+  /** The source as it was before a step that was interrupted: what it made for that is made again. */
+  let interrupted: { state: unknown } | undefined;
   const log = (metric: Record<string, unknown>) => appendFileSync(metrics, `${JSON.stringify(metric)}\n`);
   const progress = run.silent ? undefined : startProgress("train", steps, "step", step);
+  const proceed = device.heed(signal);
   try {
-    while ((await measured()) && step < steps && !measurements.exhausted() && !signal?.aborted) {
+    while ((await unlessStopped(measured())) && step < steps && !measurements.exhausted() && !signal?.aborted) {
       const start = performance.now();
-      const made = await source.step(step);
+      const state = structuredClone(source.state?.save());
+      interrupted = { state };
+      const made = await unlessStopped(Promise.resolve(source.step(step)));
       if (!made) break;
       const { batches, rows, supervised } = made;
       const masks = batches.map((_, i) =>
         dropoutMasks(model.adapter, shape, deriveSeed(options.seed, "dropout", step, i)),
       );
-      step++;
-      unseen.push({ step, rows });
-      const learning_rate = options.learning_rate * scheduled(step, steps, options);
+      const learning_rate = options.learning_rate * scheduled(step + 1, steps, options);
       const began = performance.now();
       if (batches.length > 0) {
+        const settings = { learning_rate, max_grad_norm: options.max_grad_norm, masks };
+        if (!(await unlessStopped(training.ask(batches, settings).then(() => true)))) break;
         asked = true;
-        await training.ask(batches, { learning_rate, max_grad_norm: options.max_grad_norm, masks });
       }
+      interrupted = undefined;
+      step++;
+      unseen.push({ step, rows });
       const logged = step % options.logging_steps === 0 || step === steps || step === 1;
       const saves = step % options.save_steps === 0 && step < steps;
       const report = logged || saves || !device.resident ? await look() : undefined;
@@ -229,7 +240,11 @@ export async function train<Batch>(
     progress?.end();
     await source.close?.();
   }
-  if (saved !== step && step > 0) await save();
+  await proceed();
+  if (saved !== step && step > 0) {
+    if (signal?.aborted && !run.silent) console.log(`Saving what step ${step} came to.`);
+    await (interrupted ? save(interrupted.state) : save());
+  }
   await training.release();
   const early = step < steps && measurements.exhausted();
   const best = step === steps || early ? measurements.wanted() : undefined;
@@ -247,6 +262,13 @@ export async function train<Batch>(
     ...(written ? { sampled: written.total } : {}),
   };
 }
+
+/** Nothing where the device was interrupted. */
+const unlessStopped = <Done>(work: Promise<Done>): Promise<Done | undefined> =>
+  work.catch((error: unknown) => {
+    if (error instanceof Stopped) return undefined;
+    throw error;
+  });
 
 type Seen = { step: number; rows: readonly number[] };
 

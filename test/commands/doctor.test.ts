@@ -17,6 +17,7 @@ import { whyNoVulkan } from "../support/vulkan.ts";
 
 const noVulkan = whyNoVulkan(); // chooses a driver, which the command line inherits
 const folder = mkdtempSync(join(tmpdir(), "doctor-"));
+process.env.XDG_CACHE_HOME = folder; // what is measured of this machine's adapter is not for others
 
 /** A recipe of a small student, on rows of its own where they are given. */
 function recipe(name: string, changes: Record<string, unknown> = {}, rows?: object[]): string {
@@ -65,6 +66,12 @@ test("doctor --json says of each device what it does, or why it does not and wha
   const [cpu, webgpu] = report.devices;
   assert.equal(cpu!.ok, true);
   assert.equal(webgpu!.ok, !noVulkan, webgpu!.reason ?? "");
+  if (webgpu!.ok) {
+    const { spelling, measured, kept_in } = webgpu!.products!;
+    assert.ok(kept_in.startsWith(folder) && existsSync(kept_in));
+    assert.deepEqual(Object.keys(spelling), ["forward", "weight_gradient"]);
+    assert.ok(measured.length >= 3);
+  }
   const { machine, versions, llama_cpp, sandboxes } = report;
   assert.ok(machine.cores > 0 && machine.memory_mb.free > 0 && machine.disk_free_mb > 0);
   for (const name of ["distill", "node", "onnxruntime-node", "node-llama-cpp", "llama.cpp"])

@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import { performance } from "node:perf_hooks";
 import { test } from "node:test";
+import type { Worker } from "node:worker_threads";
+import { address } from "koffi";
+import { emitLoop } from "../../src/compiler/loop.ts";
+import { DistillError } from "../../src/core/errors.ts";
 import { input } from "../../src/graph/value.ts";
-import { MatMul, Neg } from "../../src/ops/index.ts";
-import { openDevice } from "../../src/runtime/device.ts";
-import { tensor } from "../../src/runtime/tensor.ts";
+import { Add, MatMul, Neg } from "../../src/ops/index.ts";
+import { type Device, openDevice } from "../../src/runtime/device.ts";
+import { type LoopItem, LoopThreads } from "../../src/runtime/loops.ts";
+import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
 import { pace } from "../support/pace.ts";
 
 test("the main thread is not held up for 50 ms, nor for a quarter of the time, while a program runs", async () => {
@@ -66,4 +71,76 @@ test("the memory of what a program gave is free once it is forgotten or replaced
   await device.forget("y");
   assert.ok(resident() < one - 32, `${resident()} MB after a state was forgotten, ${one} MB before`);
   await device.close();
+});
+
+/** The threads that are started meanwhile. */
+async function threadsOf<Made>(work: () => Promise<Made>): Promise<{ made: Made; threads: Worker[] }> {
+  const threads: Worker[] = [];
+  const heard = (worker: Worker) => threads.push(worker);
+  process.on("worker", heard);
+  const made = await work();
+  process.off("worker", heard);
+  return { made, threads };
+}
+
+const DEATHS: [how: string, die: (thread: Worker) => unknown, said: RegExp][] = [
+  ["is ended from outside", (thread) => thread.terminate(), /has ended with code 1\./],
+  ["fails at what no call is", (thread) => thread.postMessage(null), /has ended: Cannot destructure .*\. The weights/],
+];
+
+for (const [how, die, said] of DEATHS)
+  test(`a worker that ${how} while it computes rejects in a sentence, now and later, and no other device notices`, async () => {
+    const shape = [300, 300];
+    const x = input("x", "float32", shape);
+    let y = x;
+    for (let i = 0; i < 40; i++) y = MatMul(y, x);
+    const other = await openDevice("cpu");
+    const { made: device, threads } = await threadsOf(() => openDevice("cpu"));
+    assert.equal(threads.length, 1);
+    const run = async (on: Device) => {
+      await on.write("x", tensor("float32", shape, new Float32Array(90000).fill(1 / 300)));
+      return on.compile({ y });
+    };
+    const [dying, living] = [await run(device), await run(other)];
+    const computed = living.run({});
+    const begun = dying.run({}).catch(() => {}); // this one may still be answered
+    die(threads[0]!);
+    const waiting = [dying.run({}), device.read("x")].map((call) => call.then(() => "done", String));
+    for (const end of await Promise.all(waiting)) assert.match(end, said);
+    await begun;
+    const lost = (error: Error) => error instanceof DistillError && said.test(error.message);
+    await assert.rejects(dying.run({}), lost);
+    await assert.rejects(device.write("x", tensor("float32", [1], [1])), lost);
+    await assert.rejects(device.compile({ y }), lost);
+    await assert.rejects(device.proceed(), lost);
+    await device.close();
+    assert.ok(Math.abs(toNumbers((await computed).y!)[0]! - 1 / 300) < 1e-6);
+    assert.ok(Math.abs(toNumbers((await living.run({})).y!)[0]! - 1 / 300) < 1e-6);
+    const again = await openDevice("cpu");
+    assert.ok(Math.abs(toNumbers((await (await run(again)).run({})).y!)[0]! - 1 / 300) < 1e-6);
+    await again.close();
+    await other.close();
+  });
+
+test("a thread of loops that ends is a sentence, and the next loop has another", async () => {
+  const x = input("x", "float32", ["n"]);
+  const loops = new LoopThreads(2);
+  const id = loops.compile(emitLoop({ y: Add(x, x) }));
+  const size = 2 ** 18;
+  const arrays = [1, 2].map(() => new Float32Array(size).fill(1));
+  const items = arrays.map(
+    (array): LoopItem => ({ addresses: [address(array)], length: size, inputs: [0], outputs: [0], scalars: [] }),
+  );
+  const { threads } = await threadsOf(() => loops.run(id, items));
+  assert.equal(threads.length, 1);
+  const run = loops.run(id, items);
+  await threads[0]!.terminate();
+  await assert.rejects(
+    run,
+    /^DistillError: A thread that updates states has ended with code 1, and the states that it had/,
+  );
+  for (const array of arrays) array.fill(1);
+  await loops.run(id, items);
+  assert.ok(arrays.every((array) => array.every((value) => value === 2)));
+  await loops.close();
 });

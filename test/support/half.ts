@@ -12,6 +12,7 @@ import { trainedPart } from "../../src/student/trained.ts";
 import { TrainerOptions } from "../../src/trainers/options.ts";
 import { sft } from "../../src/trainers/sft.ts";
 import { trainWith } from "../../src/trainers/trainer.ts";
+import { stoppingAfter } from "./stopping.ts";
 import { scratch } from "./students.ts";
 import { segment, TOY } from "./training.ts";
 
@@ -33,12 +34,7 @@ export async function resumesInHalf(name: "cpu" | "webgpu"): Promise<{ whole: Ru
       logging_steps: 1,
       save_steps: stopAfter ?? 100,
     });
-    let looks = 0;
-    const signal = {
-      get aborted() {
-        return ++looks > (stopAfter ?? 6);
-      },
-    } as AbortSignal; // looked at before each step
+    const signal = stopAfter === undefined ? undefined : stoppingAfter(stopAfter, output);
     const weights = (parameters: readonly Parameter[]) => initialWeights({ ...model, parameters }, 3);
     const folder = plainRunFolder(output);
     const run = { device, model, trained: trainedPart(model, TOY), weights, folder, fingerprint: "x", signal };

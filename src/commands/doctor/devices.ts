@@ -17,6 +17,8 @@ export type DeviceState = {
   train_step_ms: number | null;
   /** The largest difference of a step's loss from the CPU's. */
   loss_difference: number | null;
+  /** How its transposed products are spelled now, what was measured of that, and where it is kept; where adapters differ. */
+  products?: Found<"device">["products"];
 };
 
 const TOLERANCE = 1e-3;
@@ -48,6 +50,7 @@ function worked(name: Provider, found: Found<"device">, expected: readonly numbe
     matmul_size,
     train_step_ms: rounded(train_step_ms),
     loss_difference: name === "cpu" ? null : (loss_difference ?? null),
+    ...(found.products ? { products: found.products } : {}),
   };
 }
 

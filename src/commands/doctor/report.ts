@@ -56,7 +56,28 @@ function deviceLines(device: DeviceState, paint: Paint, width: number): string[]
   ].join(", ");
   const [first, ...more] = wrapped(ok ? measured : (reason ?? "").replaceAll(/\s+/g, " "), width - INDENT.length);
   const cures = cure ? wrapped(cure, width - INDENT.length).map((line) => INDENT + paint("cyan", line)) : [];
-  return [row(mark(ok, paint), name, first ?? "", 7), ...more.map((line) => INDENT + line), ...cures];
+  const { products } = device;
+  return [
+    row(mark(ok, paint), name, first ?? "", 7),
+    ...more.map((line) => INDENT + line),
+    ...cures,
+    ...(products ? productLines(products, paint) : []),
+  ];
+}
+
+/** What products took in each of their spellings; what is used from now on stands out. */
+function productLines({ spelling, measured, kept_in }: NonNullable<DeviceState["products"]>, paint: Paint): string[] {
+  const names = { forward: "x·Wᵀ", data_gradient: "dy·W", weight_gradient: "dyᵀ·x" };
+  return [
+    ...measured.map(({ product, dtype, size, gflops }) => {
+      const rates = Object.entries(gflops).map(([how, rate]) => {
+        const chosen = product !== "data_gradient" && spelling[product] === how;
+        return chosen ? paint("green", `${how} ${rate} (used)`) : `${how} ${rate}`;
+      });
+      return `${INDENT}${names[product].padEnd(5)} ${dtype}, ${size} tokens: ${rates.join(", ")} GFLOP/s`;
+    }),
+    `${INDENT}kept in ${kept_in}`,
+  ];
 }
 
 function llamaLines(llama: Doctor["llama_cpp"], paint: Paint, width: number): string[] {

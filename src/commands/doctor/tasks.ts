@@ -1,10 +1,13 @@
 /** @file What doctor finds out in processes of their own, so that it always ends with a report. */
 
 import { fork } from "node:child_process";
-import { openDevice } from "../../runtime/device.ts";
+import { type Device, openDevice } from "../../runtime/device.ts";
+import { measureSpellings } from "../../runtime/measure-spellings.ts";
 import { measureLargeMatMul } from "../../runtime/probe.ts";
 import type { Provider } from "../../runtime/protocol.ts";
+import { keepSpelling } from "../../runtime/spellings.ts";
 import { describeLlama } from "../../teachers/llama-cpp/start.ts";
+import { whyNoHalf } from "../../trainers/precision.ts";
 import { trainToy } from "../../trainers/toy.ts";
 
 export const TASKS = {
@@ -13,11 +16,19 @@ export const TASKS = {
     const device = await openDevice(name, { strict: name === "webgpu" });
     const { losses, train_step_ms } = await trainToy(device);
     const matmul = await measureLargeMatMul(device);
-    return { losses, train_step_ms, matmul_gflops: matmul.gflops, matmul_size: matmul.size };
+    const products = device.spelling && (await measureProducts(device, matmul.gflops));
+    return { losses, train_step_ms, matmul_gflops: matmul.gflops, matmul_size: matmul.size, products };
   },
   /** What llama.cpp computes on. */
   llama: describeLlama,
 };
+
+/** Which spelling of products is fastest on this adapter, which is kept for what is trained on it from now on. */
+async function measureProducts(device: Device, gflops: number) {
+  const half = (await whyNoHalf(device)) === undefined;
+  const { spelling, measured } = await measureSpellings(device, gflops, half ? ["float32", "float16"] : ["float32"]);
+  return { spelling, measured, kept_in: keepSpelling(spelling) };
+}
 
 type Tasks = typeof TASKS;
 export type Found<Task extends keyof Tasks> = Awaited<ReturnType<Tasks[Task]>>;

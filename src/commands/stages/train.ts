@@ -99,7 +99,7 @@ export function trainStage(context: Context): Stage {
         const outcome = train(training, course, options)
           .catch((error: Error) => {
             throw isOutOfMemory(error)
-              ? new DistillError(outOfMemory(predicted, resident.peak_mb()), { cause: error })
+              ? new DistillError(outOfMemory(error, predicted, resident.peak_mb()), { cause: error })
               : error;
           })
           .finally(resident.stop);
@@ -191,8 +191,11 @@ function requireMemory({ peak_rss_mb }: TrainingEstimate): void {
     );
 }
 
-const outOfMemory = ({ peak_rss_mb, memory_mb, device }: TrainingEstimate, peak: number) =>
-  `Memory ran out in training on ${device}: ${peak_rss_mb ?? memory_mb} MB were foreseen, ${Math.round(peak)} MB taken, and ${availableMemory()} MB are free now. ${LOWER}`;
+/** Where a device has memory of its own, what it says of that; else what the process took. */
+const outOfMemory = (said: Error, { peak_rss_mb, memory_mb, device }: TrainingEstimate, peak: number) =>
+  peak_rss_mb === null
+    ? `${said.message} Training was foreseen to take ${memory_mb} MB of it.`
+    : `Memory ran out in training on ${device}: ${peak_rss_mb} MB were foreseen, ${Math.round(peak)} MB taken, and ${availableMemory()} MB are free now. ${LOWER}`;
 
 /** The folder of the trained student, once every byte of it is known to be what was written. */
 export function wholeStudent(context: Context): string {
@@ -228,15 +231,24 @@ function longestAnswers(recipe: Recipe, prompts: readonly PromptTokens[]): Segme
   );
 }
 
-/** What training will take, as far as its dataset is there. */
-export async function foreseeTraining(context: Context, signal: AbortSignal): Promise<TrainingEstimate | undefined> {
+/** What training will take, as far as its dataset is there; or why its device says nothing of it. */
+export async function foreseeTraining(
+  context: Context,
+  signal: AbortSignal,
+): Promise<TrainingEstimate | { unusable: string } | undefined> {
   const { recipe } = context;
   if (trainerOf(recipe).needs !== "dataset") return undefined;
   if (!recipe.dataset && !existsSync(placeOf(context, "dataset"))) return undefined;
   const { model, trained, tokenizer } = studentToTrain(recipe, recipe.trainer, context.hub);
   const { segments, validation } = (await examplesOf(context, tokenizer, signal)) ?? {};
   if (!segments) return undefined;
-  const device = await openDevice(recipe.device, deviceOptions(recipe));
+  let device: Device;
+  try {
+    device = await openDevice(recipe.device, deviceOptions(recipe));
+  } catch (error) {
+    if (error instanceof DistillError) return { unusable: error.message };
+    throw error;
+  }
   try {
     return await foresee(model, trained, { segments, validation }, recipe, device);
   } finally {

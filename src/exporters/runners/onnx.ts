@@ -62,6 +62,7 @@ export async function openOnnxRunner(path: string, deviceName: DeviceName = "cpu
         const logits = await logitsOf(tokens, from);
         return requireFinite(path, logits, logits.length / (tokens.length - from));
       },
+      heed: (signal) => device.heed(signal),
       close: () => device.close(),
     };
   } catch (error) {

@@ -25,11 +25,12 @@ export async function openReferenceRunner(folder: string, deviceName: DeviceName
     },
     async continueGreedily(prompts, options) {
       const found = prompts.map((): Float32Array[] => []);
+      const proceed = device.heed(options.signal);
       const completions = await greedyCompletions(device, model, prompts, {
         ...options,
         source: folder,
         onDistribution: (i, probabilities) => found[i]!.push(probabilities.slice()),
-      });
+      }).finally(proceed);
       return completions.map((completion, i) => ({ prompt: prompts[i]!, completion, probabilities: found[i]! }));
     },
     close: () => device.close(),

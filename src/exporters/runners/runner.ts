@@ -2,6 +2,8 @@
 export type Runner = {
   /** Logits of the next token after each of `tokens`, from the one at `from` on: [tokens - from, vocab]. A DistillError where they are not finite. */
   logits(tokens: readonly number[], from?: number): Promise<Float32Array>;
+  /** Where it can: have what is under way end with Stopped once a signal says so, until what is returned is called. */
+  heed?(signal: AbortSignal): () => Promise<void>;
   close(): Promise<void>;
 };
 

@@ -4,15 +4,13 @@ import type { HostOptions } from "../protocol.ts";
 import { OrtLibrary } from "./library.ts";
 import { OrtSession } from "./session.ts";
 
-/** Severities of ONNX Runtime's log. */
-const [ERROR, FATAL] = [3, 4];
+/** Severity of ONNX Runtime's log: what fails is also thrown, and said in a sentence. */
+const FATAL = 4;
 
 /** GraphOptimizationLevel. */
 const [DISABLED, ALL] = [0, 99];
 
 export type SessionWishes = {
-  /** Print nothing where it does not open. */
-  quiet?: boolean;
   /** Threads within an op on the CPU, where they are not the host's. */
   threads?: number | undefined;
   /** Let ONNX Runtime rewrite a program that is not in an order of ours. */
@@ -65,17 +63,17 @@ export class OrtEnvironment {
     ort.call("SetGlobalInterOpNumThreads", threading, 1);
     ort.call("SetGlobalDenormalAsZero", threading);
     try {
-      return ort.make("CreateEnvWithGlobalThreadPools", ERROR, "distill", threading);
+      return ort.make("CreateEnvWithGlobalThreadPools", FATAL, "distill", threading);
     } finally {
       ort.call("ReleaseThreadingOptions", threading);
     }
   }
 
-  #sessionOptions({ quiet, threads, rewrite, ...wishes }: SessionWishes, pooled: boolean): bigint {
+  #sessionOptions({ threads, rewrite, ...wishes }: SessionWishes, pooled: boolean): bigint {
     const { ort } = this;
     const { profile, strict, provider } = this.#options;
     const options = ort.make("CreateSessionOptions");
-    ort.call("SetSessionLogSeverityLevel", options, quiet ? FATAL : ERROR);
+    ort.call("SetSessionLogSeverityLevel", options, FATAL);
     // programs arrive fused and in order; a rewrite would lose the order
     ort.call("SetSessionGraphOptimizationLevel", options, rewrite ? ALL : DISABLED);
     ort.call("DisableMemPattern", options); // its one block for the peak comes on top of what the first run took

@@ -1,6 +1,6 @@
 /** @file The library of ONNX Runtime that onnxruntime-node ships, called through its C API. */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { DistillError } from "../../core/errors.ts";
@@ -72,12 +72,14 @@ export class OrtLibrary {
           "It ships Linux and Windows (x64, arm64) and macOS (arm64).",
       );
     const path = join(folder, name);
+    refuseCutShort(path);
     const koffi = loadKoffi();
     try {
       return new OrtLibrary(path, koffi);
     } catch (error) {
       if (error instanceof DistillError) throw error;
-      throw new DistillError(`ONNX Runtime's library ${path} cannot be loaded: ${(error as Error).message}.`);
+      const why = (error as Error).message.split("\n")[0]!.replace(/[.\s]*$/, "");
+      throw new DistillError(`ONNX Runtime's library ${path} cannot be loaded: ${why}. Install it again: npm ci.`);
     }
   }
 
@@ -133,7 +135,28 @@ export class OrtLibrary {
   }
 }
 
-const packageVersion = (): string => JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")).version;
+/** Of a library that was copied in part, the system's loader would end the process: an ELF file names its own end. */
+function refuseCutShort(path: string): void {
+  const header = Buffer.alloc(64);
+  const file = openSync(path, "r");
+  try {
+    readSync(file, header, 0, 64, 0);
+    const { size } = fstatSync(file);
+    const isElf64 = header.readUInt32BE(0) === 0x7f454c46 && header[4] === 2 && header[5] === 1;
+    // the table of sections is the last of the file: its place, the size of an entry, and how many there are
+    const end = isElf64 ? Number(header.readBigUInt64LE(40)) + header.readUInt16LE(58) * header.readUInt16LE(60) : 0;
+    if (size < end)
+      throw new DistillError(
+        `ONNX Runtime's library ${path} is cut short: it has ${size} bytes, and is ${end} long. Install it again: npm ci.`,
+      );
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The version of onnxruntime-node. */
+export const packageVersion = (): string =>
+  JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")).version;
 
 /** The package that calls C, which comes as a binary for each kind of machine. */
 function loadKoffi(): Koffi {

@@ -102,24 +102,29 @@ export async function flatLayout(
         }
         await (k === 0 ? sums.first : sums.next).run({}, { writes: toSums });
       }
-      const feeds = { learning_rate: scalarTensor(learning_rate), max_grad_norm: scalarTensor(max_grad_norm) };
-      const states = Object.keys(initial);
-      await control.run(feeds, {
-        reads: Object.fromEntries(states.map((name) => [name, stateName(name)])),
-        writes: Object.fromEntries([
-          ...states.map((name) => [`next_${name}`, stateName(name)]),
-          ...FACTORS.map((name) => [name, stateName(name)]),
-        ]),
+      await device.undivided(async () => {
+        const feeds = { learning_rate: scalarTensor(learning_rate), max_grad_norm: scalarTensor(max_grad_norm) };
+        const states = Object.keys(initial);
+        await control.run(feeds, {
+          reads: Object.fromEntries(states.map((name) => [name, stateName(name)])),
+          writes: Object.fromEntries([
+            ...states.map((name) => [`next_${name}`, stateName(name)]),
+            ...FACTORS.map((name) => [name, stateName(name)]),
+          ]),
+        });
+        const factors = Object.fromEntries(FACTORS.map((name) => [name, stateName(name)]));
+        for (const [i, flat] of flats.entries()) {
+          const { param, grad, m, v } = flat;
+          await updates[i]!.run(
+            {},
+            { reads: { ...factors, param, grad, m, v }, writes: { next_param: param, next_m: m, next_v: v } },
+          );
+          await spread[i]!.run(
+            {},
+            { reads: { flat: param }, writes: operands(flat.parameters.map(({ name }) => name)) },
+          );
+        }
       });
-      const factors = Object.fromEntries(FACTORS.map((name) => [name, stateName(name)]));
-      for (const [i, flat] of flats.entries()) {
-        const { param, grad, m, v } = flat;
-        await updates[i]!.run(
-          {},
-          { reads: { ...factors, param, grad, m, v }, writes: { next_param: param, next_m: m, next_v: v } },
-        );
-        await spread[i]!.run({}, { reads: { flat: param }, writes: operands(flat.parameters.map(({ name }) => name)) });
-      }
     },
     async report() {
       const { data } = await device.read("report");

@@ -63,7 +63,11 @@ export type Layout = {
   readonly nodes: number;
   /** Kernels of a step of so many micro-batches, by what they are for. */
   kernels(microBatches: number): Record<string, number>;
-  /** Sum the gradients over micro-batches, clip and apply them; where they are not finite the step is passed over. */
+  /**
+   * Sum the gradients over micro-batches, clip and apply them; where they are not finite the step is passed over. A device that
+   * is interrupted meanwhile rejects with Stopped, and weights, moments and report are those of the step before, or, where the
+   * update had begun, of this one as if it had not been.
+   */
   step(batches: readonly Record<string, Tensor>[], settings: StepSettings): Promise<void>;
   /** Of the last step: waits for it. */
   report(): Promise<Report>;

@@ -43,25 +43,27 @@ export async function separateLayout(
       const metrics = Object.fromEntries(names.map((name, i) => [name, logged[i]!]));
       const grad_norm = Math.sqrt(sums.squares) / scale;
       const finite = Number.isFinite(loss) && Number.isFinite(grad_norm);
-      report = { ...nextState(report, finite, options), loss, metrics, grad_norm };
-      if (!finite) return;
-      const scalars = {
-        learning_rate,
-        clip: Math.min(1, max_grad_norm / (grad_norm + 1e-6)) / scale,
-        bias1: 1 - report.beta1_power,
-        bias2: 1 - report.beta2_power,
-      };
-      await update.run(
-        parameters.map((parameter) => {
-          const { name } = parameter;
-          const [m, v] = momentNames(name);
-          return {
-            scalars: { ...scalars, weight_decay: decays(parameter) ? options.weight_decay : 0 },
-            reads: { param: name, grad: gradientName(name), m, v },
-            writes: { next_param: name, next_m: m, next_v: v },
-          };
-        }),
-      );
+      await device.undivided(async () => {
+        report = { ...nextState(report, finite, options), loss, metrics, grad_norm };
+        if (!finite) return;
+        const scalars = {
+          learning_rate,
+          clip: Math.min(1, max_grad_norm / (grad_norm + 1e-6)) / scale,
+          bias1: 1 - report.beta1_power,
+          bias2: 1 - report.beta2_power,
+        };
+        await update.run(
+          parameters.map((parameter) => {
+            const { name } = parameter;
+            const [m, v] = momentNames(name);
+            return {
+              scalars: { ...scalars, weight_decay: decays(parameter) ? options.weight_decay : 0 },
+              reads: { param: name, grad: gradientName(name), m, v },
+              writes: { next_param: name, next_m: m, next_v: v },
+            };
+          }),
+        );
+      });
     },
     report: async () => report,
     read: async (name) => (await device.read(name)).data as Float32Array,

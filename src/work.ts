@@ -1,0 +1,50 @@
+/** @file The process that does what the command line says: its signals, its streams and its exit code. */
+
+import { commandLine } from "./command-line.ts";
+import { type Done, EXIT_CODES, GRACE, type Stop, type StopSignal } from "./stopping.ts";
+
+/**
+ * Ctrl-C and the signals that end a service or a session ask the command to stop at a good place; a second Ctrl-C stops it
+ * at once. Who sends SIGTERM waits some seconds and then kills, so it is stopped before that in any case: what is written
+ * by then is whole.
+ */
+const interrupt = new AbortController();
+const received = new Set<StopSignal>();
+let exitCode: number | undefined;
+
+function stop(signal: StopSignal): void {
+  if (received.has(signal)) return;
+  received.add(signal);
+  exitCode ??= EXIT_CODES[signal];
+  const again = signal === "SIGINT" ? "; Ctrl-C again stops at once" : ` (${signal})`;
+  process.stderr.write(`\nStopping after what is under way${again}.\n`);
+  interrupt.abort();
+  if (signal !== "SIGINT") setTimeout(() => process.exit(EXIT_CODES[signal]), GRACE).unref();
+}
+
+/** Where another process watches over this one, a terminal tells both, so only what that one counts is a second time. */
+const watched = process.send !== undefined;
+for (const signal of Object.keys(EXIT_CODES) as StopSignal[])
+  process.on(signal, () => {
+    if (!watched && signal === "SIGINT" && received.has(signal)) process.exit(EXIT_CODES[signal]);
+    stop(signal);
+  });
+if (watched) {
+  process.on("message", ({ signal, again }: Stop) => {
+    if (again) process.exit(EXIT_CODES[signal]);
+    stop(signal);
+  });
+  // who watched was killed, and this is what was meant
+  process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
+  process.channel?.unref();
+}
+
+// a terminal that is gone takes no more words
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
+  });
+
+const failed = await commandLine(process.argv.slice(2), interrupt.signal);
+process.exitCode = exitCode ?? failed;
+process.send?.({ code: process.exitCode } satisfies Done);
