@@ -70,8 +70,8 @@ export type Rates = { matmul_gflops: number; elementwise_gb_s: number };
 
 const CHAIN = 8;
 
-/** The rates of a product of two 512² matrices, and of elementwise ops on tensors of 4 MiB, each over half a second. */
-export async function measureRates(device: Device): Promise<Rates> {
+/** The rates of a product of two 512² matrices, and of elementwise ops on tensors of 4 MiB, each over `ms`. */
+export async function measureRates(device: Device, ms: number): Promise<Rates> {
   const size = 512;
   const shape = [1 << 10, 1 << 10];
   const [a, b] = [input("a", "float32", shape), input("b", "float32", shape)];
@@ -84,14 +84,14 @@ export async function measureRates(device: Device): Promise<Rates> {
   };
   await write([size, size]);
   const [left, right] = [input("a", "float32", [size, size]), input("b", "float32", [size, size])];
-  const products = await runsPerSecond(await compileProbe(device, MatMul(left, right)));
+  const products = await runsPerSecond(await compileProbe(device, MatMul(left, right)), ms);
   await write(shape);
-  const chains = await runsPerSecond(await compileProbe(device, ReduceSum(chain, { axes: [0, 1] })));
+  const chains = await runsPerSecond(await compileProbe(device, ReduceSum(chain, { axes: [0, 1] })), ms);
   await device.forget("a", "b");
   return { matmul_gflops: (products * 2 * size ** 3) / 1e9, elementwise_gb_s: (chains * bytes) / 1e9 };
 }
 
-async function runsPerSecond({ run, end }: Awaited<ReturnType<typeof compileProbe>>, ms = 500): Promise<number> {
+async function runsPerSecond({ run, end }: Awaited<ReturnType<typeof compileProbe>>, ms: number): Promise<number> {
   await run({});
   await run({});
   const start = performance.now();

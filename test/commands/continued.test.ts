@@ -105,8 +105,8 @@ test("the finished student stays until the longer run's is whole, wherever that 
   const killed = place({ num_train_epochs: 1 });
   await said(killed.path);
   const before = student(killed);
-  const longer = ["train", killed.path, "trainer.num_train_epochs=60", "trainer.save_total_limit=9"];
-  for (const after of [40, 120, 300]) {
+  const longer = ["train", killed.path, "trainer.num_train_epochs=30", "trainer.save_total_limit=9"];
+  for (const after of [20, 60, 150]) {
     const { child, ended } = startDistill(longer);
     while (child.exitCode === null && !checkpoints(killed).some((name) => Number(name.slice(5)) >= after))
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -115,7 +115,7 @@ test("the finished student stays until the longer run's is whole, wherever that 
     assert.equal(student(killed), before, `killed after step ${after}`);
   }
   await said(...longer.slice(1));
-  const whole = place({ num_train_epochs: 60 });
+  const whole = place({ num_train_epochs: 30 });
   await said(whole.path);
   assert.equal(student(killed), student(whole));
   assert.deepEqual(metrics(killed), metrics(whole));

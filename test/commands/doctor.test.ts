@@ -12,7 +12,7 @@ import { tryTask } from "../../src/commands/doctor/tasks.ts";
 import type { Doctor } from "../../src/commands/doctor.ts";
 import { readRecipe } from "../../src/recipe/recipe.ts";
 import { PROVIDERS } from "../../src/runtime/protocol.ts";
-import { CLI } from "../support/cli.ts";
+import { COMMAND } from "../support/cli.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
 
 const noVulkan = whyNoVulkan(); // chooses a driver, which the command line inherits
@@ -51,7 +51,7 @@ let report: Doctor;
 const SKIPPED = ["devices_agree", "lora_merged"];
 
 test("doctor --json says of each device what it does, or why it does not and what would mend that", () => {
-  const out = execFileSync(process.execPath, [CLI, "doctor", recipe("good"), "--json"], { encoding: "utf8" });
+  const out = execFileSync(process.execPath, [...COMMAND, "doctor", recipe("good"), "--json"], { encoding: "utf8" });
   report = JSON.parse(out) as Doctor;
   assert.deepEqual(
     report.devices.map(({ name }) => name),
@@ -171,7 +171,7 @@ test(
 
 function run(args: string[], env: Record<string, string>): { status: number; stderr: string } {
   try {
-    execFileSync(process.execPath, [CLI, ...args], { env: { ...process.env, ...env }, stdio: "pipe" });
+    execFileSync(process.execPath, [...COMMAND, ...args], { env: { ...process.env, ...env }, stdio: "pipe" });
     return { status: 0, stderr: "" };
   } catch (error) {
     const { status, stderr } = error as { status: number; stderr: Buffer };

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { openSafetensors } from "../../src/formats/safetensors.ts";
 import { saveTensors } from "../../src/models/load.ts";
-import { CLI, distill } from "../support/cli.ts";
+import { COMMAND, distill } from "../support/cli.ts";
 import { recipe } from "../support/recipes.ts";
 import { scratch, TOKENIZER, writeStudent } from "../support/students.ts";
 
@@ -44,7 +44,7 @@ function tensorsOf(path: string): Map<string, Uint8Array> {
 
 /** Train, killed once after the checkpoint of step 4. */
 async function trainKilled(path: string, output: string): Promise<void> {
-  const child = spawn(process.execPath, [CLI, "train", path], { stdio: "ignore" });
+  const child = spawn(process.execPath, [...COMMAND, "train", path], { stdio: "ignore" });
   const ended = new Promise((resolve) => child.on("exit", resolve));
   while (!existsSync(join(output, "checkpoints", "step-4")) && child.exitCode === null)
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -15,7 +15,7 @@ import { test } from "node:test";
 import { writeDataset } from "../../src/data/dataset-folder.ts";
 import { type Draw, readTraces, type Trace, tracesTable } from "../../src/data/traces.ts";
 import { openRunFolder } from "../../src/store/run-folder.ts";
-import { CLI, distill } from "../support/cli.ts";
+import { CLI, COMMAND, distill } from "../support/cli.ts";
 import { MODELS, STORIES, STORIES_TEACHER, storiesRecipe } from "../support/recipes.ts";
 import { scratch } from "../support/students.ts";
 import { drawsIn } from "../support/traces.ts";
@@ -102,7 +102,7 @@ test("sampling that is killed twice goes on, and each sample of each prompt is t
     rewards: [{ type: "soft_overlong" }],
   });
   for (const part of [1, 2]) {
-    const child = spawn(process.execPath, [CLI, "sample", path], { stdio: "ignore" });
+    const child = spawn(process.execPath, [...COMMAND, "sample", path], { stdio: "ignore" });
     const ended = new Promise((done) => child.on("exit", done));
     const enough = () => drawsIn(output).length >= 20 * part;
     while (!enough() && child.exitCode === null) await new Promise((done) => setTimeout(done, 20));
@@ -133,7 +133,7 @@ test("Ctrl-C while sampling keeps what was drawn, and ends with code 130", async
     sampling: { prompts: { path: join(STORIES, "train.jsonl") }, num_generations: 4, max_completion_length: 48 },
     rewards: [{ type: "soft_overlong" }],
   });
-  const child = spawn(process.execPath, [CLI, "run", path], { stdio: "ignore" });
+  const child = spawn(process.execPath, [...COMMAND, "run", path], { stdio: "ignore" });
   const ended = new Promise<number | null>((done) => child.on("exit", done));
   while (drawsIn(output).length === 0 && child.exitCode === null) await new Promise((done) => setTimeout(done, 20));
   child.kill("SIGINT");
@@ -262,7 +262,7 @@ test("a row that cannot be asked, and one that a rule fails on, are verdicts wit
   mkdirSync(join(config, "distill"), { recursive: true });
   writeFileSync(join(config, "distill", "allowed-modules"), `# mine\n${folder}\n`);
   const run = (...more: string[]) =>
-    spawnSync(process.execPath, [CLI, "sample", path, ...more], {
+    spawnSync(process.execPath, [...COMMAND, "sample", path, ...more], {
       encoding: "utf8",
       env: { ...process.env, XDG_CONFIG_HOME: config },
     });
@@ -347,7 +347,7 @@ test("SIGTERM and SIGHUP stop as Ctrl-C does, with the codes that shells expect"
       sampling: { prompts: { path: join(STORIES, "train.jsonl") }, num_generations: 4, max_completion_length: 48 },
       rewards: [{ type: "soft_overlong" }],
     });
-    const child = spawn(process.execPath, [CLI, "run", path], { stdio: "ignore" });
+    const child = spawn(process.execPath, [...COMMAND, "run", path], { stdio: "ignore" });
     const ended = new Promise<number | null>((done) => child.on("exit", done));
     while (drawsIn(output).length === 0 && child.exitCode === null) await new Promise((done) => setTimeout(done, 20));
     child.kill(signal);

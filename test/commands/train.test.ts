@@ -7,14 +7,14 @@ import { sha256 } from "../../src/core/hash.ts";
 import { writeDataset } from "../../src/data/dataset-folder.ts";
 import { acceptedTable } from "../../src/data/traces.ts";
 import { readRecipe } from "../../src/recipe/recipe.ts";
-import { CLI, distill, startDistill } from "../support/cli.ts";
+import { COMMAND, distill, startDistill } from "../support/cli.ts";
 import { recipe } from "../support/recipes.ts";
 
 test("a run that is killed and started again ends as the run that was not, bit for bit", async () => {
   const [whole, killed] = [recipe(), recipe()];
   assert.equal((await distill("train", whole.path)).code, 0);
   for (const afterStep of [4, 12]) {
-    const child = spawn(process.execPath, [CLI, "train", killed.path], { stdio: "ignore" });
+    const child = spawn(process.execPath, [...COMMAND, "train", killed.path], { stdio: "ignore" });
     const ended = new Promise((resolve) => child.on("exit", resolve));
     while (!existsSync(join(killed.output, "checkpoints", `step-${afterStep}`)) && child.exitCode === null)
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -43,7 +43,7 @@ test("a run that is killed and started again ends as the run that was not, bit f
 
 test("Ctrl-C stops after the step under way with a checkpoint and code 130", async () => {
   const { path, output } = recipe({ trainer: { max_length: 128, max_steps: 5000, per_device_train_batch_size: 4 } });
-  const child = spawn(process.execPath, [CLI, "train", path], { stdio: "ignore" });
+  const child = spawn(process.execPath, [...COMMAND, "train", path], { stdio: "ignore" });
   const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
   while (!existsSync(join(output, "metrics.jsonl")) && child.exitCode === null)
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { finished, tryCrashPoints } from "./crash-points.ts";
 import { tryDamage } from "./damage.ts";
 import { tryDisks, tryGone, tryReadOnly } from "./disk.ts";
+import { killReinforcement } from "./grpo-kills.ts";
 import { serverStorm } from "./server-storm.ts";
 import { storm } from "./storm.ts";
 import { cli, makeWorld, removeWorld, VERBS, type World } from "./world.ts";
@@ -74,6 +75,7 @@ const PARTS: Record<string, () => Promise<Record<string, unknown>>> = {
   folder_gone: () => tryGone([200, 500, 800, 1100, 1500, 2000, 2600, 3300, 4000, 5000], lanes),
   writers: () => tryWriters(reference, 5, 6),
   servers: () => serverStorm(200),
+  reinforcement: () => killReinforcement(30),
 };
 
 /** Figures that must be 0. */

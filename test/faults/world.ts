@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { stringify } from "yaml";
 import { readLedger } from "../../src/data/ledger.ts";
 import { type Draw, readTraces, rowsIn } from "../../src/data/traces.ts";
-import { CLI, distill } from "../support/cli.ts";
+import { COMMAND, distill } from "../support/cli.ts";
 
 const MODELS = resolve("data/models");
 const STORIES = resolve("data/stories");
@@ -95,7 +95,7 @@ export function cliProcess(
   { preload, env = {}, during }: Surroundings = {},
 ): Promise<Outcome> {
   const flags = preload ? ["--import", resolve(import.meta.dirname, preload)] : [];
-  const child = spawn(process.execPath, [...flags, CLI, ...args], {
+  const child = spawn(process.execPath, [...flags, ...COMMAND, ...args], {
     env: { ...process.env, NODE_OPTIONS: "", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -6,6 +6,12 @@ import { commandLine } from "../../src/command-line.ts";
 /** The built command line. */
 export const CLI = resolve(import.meta.dirname, "../../src/cli.js");
 
+/** V8's settings that this process was started with, and the built command line: what node is given. */
+export const COMMAND = [
+  ...process.execArgv.filter((flag) => /^--(interrupt-budget|min-semi-space-size)=/.test(flag)),
+  CLI,
+];
+
 export type Said = { code: number | null; out: string; err: string };
 
 /** Do what a command line says in this process, where the libraries are loaded already; one at a time. */
@@ -59,7 +65,7 @@ export type Running = {
 
 /** Start it as a process beside this one, which may then answer it or kill it. */
 export function startDistill(args: readonly string[], env: Record<string, string> = {}): Running {
-  const child = spawn(process.execPath, [CLI, ...args], { env: { ...process.env, ...env }, stdio: "pipe" });
+  const child = spawn(process.execPath, [...COMMAND, ...args], { env: { ...process.env, ...env }, stdio: "pipe" });
   const said = { out: "", err: "" };
   child.stdout!.on("data", (piece) => {
     said.out += piece;

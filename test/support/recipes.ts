@@ -48,8 +48,8 @@ export function recipe(changes: Record<string, unknown> = {}): Place {
 }
 
 /** A recipe of the quickstart's student in a folder of its own; a key that is undefined is left out. */
-export const storiesRecipe = (keys: Record<string, unknown>): Place =>
-  written(scratch(), { name: "small", student: { path: join(MODELS, "stories-base") }, ...keys });
+export const storiesRecipe = (keys: Record<string, unknown>, folder = scratch()): Place =>
+  written(folder, { name: "small", student: { path: join(MODELS, "stories-base") }, ...keys });
 
 function written(folder: string, keys: Record<string, unknown>): Place {
   const [path, output] = [join(folder, "recipe.yaml"), join(folder, "run")];

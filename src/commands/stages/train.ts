@@ -12,7 +12,6 @@ import { deviceOptions } from "../../recipe/device.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
 import { type Device, openDevice } from "../../runtime/device.ts";
-import { measureRates } from "../../runtime/probe.ts";
 import { watchResidentSet } from "../../runtime/resident-set.ts";
 import { studentToTrain } from "../../student/model.ts";
 import { openStudent } from "../../student/student.ts";
@@ -20,15 +19,8 @@ import { describeTrained, type Trained } from "../../student/trained.ts";
 import { startingWeights } from "../../student/weights.ts";
 import { forgetOtherCheckpoints, readerOf, saveTrained } from "../../trainers/checkpoint.ts";
 import { CURVES, METRICS } from "../../trainers/curves.ts";
-import {
-  type Actual,
-  describeComparison,
-  describeEstimate,
-  estimateTraining,
-  type TrainingEstimate,
-} from "../../trainers/estimate.ts";
+import { type Actual, describeComparison, describeEstimate, type TrainingEstimate } from "../../trainers/estimate.ts";
 import { train } from "../../trainers/loop.ts";
-import type { Objective } from "../../trainers/objective.ts";
 import type { PromptTokens } from "../../trainers/rollouts.ts";
 import {
   type Context,
@@ -45,6 +37,7 @@ import {
 } from "./context.ts";
 import { datasetContent } from "./example-cache.ts";
 import { examplesOf, validationInput } from "./examples.ts";
+import { foresee } from "./foresee-training.ts";
 import { materialsOf } from "./materials.ts";
 import { samplerBackend, samplerInput } from "./sampler.ts";
 import { writeStudent } from "./student-folder.ts";
@@ -204,19 +197,6 @@ export function wholeStudent(context: Context): string {
     throw new DistillError(`${damage}. The same command trains it again from its last checkpoint, if that is whole.`);
   return placeOf(context, "student");
 }
-
-const foresee = async (
-  model: Model,
-  { parameters }: Trained,
-  { segments, validation }: { segments: Segments; validation?: Segments | undefined },
-  { trainer }: Recipe,
-  device: Device,
-  objective?: Pick<Objective<never>, "loss" | "reads">,
-) =>
-  estimateTraining(model, parameters, segments, trainer, device, await measureRates(device), {
-    ...(objective ? { objective } : {}),
-    ...(validation ? { validation } : {}),
-  });
 
 /** What the student may answer at most: as many tokens as there is room for. */
 function longestAnswers(recipe: Recipe, prompts: readonly PromptTokens[]): Segments {

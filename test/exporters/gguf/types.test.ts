@@ -17,7 +17,7 @@ import { scratch } from "../../support/students.ts";
 import { TOY } from "../../support/training.ts";
 
 const folder = scratch();
-const wide = { ...TOY, hidden_size: 256, intermediate_size: 512, num_attention_heads: 4, num_key_value_heads: 2 };
+const wide = { ...TOY, hidden_size: 256, intermediate_size: 256, num_attention_heads: 4, num_key_value_heads: 2 };
 const MODELS = {
   "nine layers, a tied head": { ...wide, num_hidden_layers: 9 },
   "nine layers, a head of its own": { ...wide, num_hidden_layers: 9, tie_word_embeddings: false },

@@ -22,9 +22,16 @@ export type Token = { space: boolean } & (
 export type Unspaced<T> = T extends unknown ? Omit<T, "space"> : never;
 export type Push = (token: Unspaced<Token>) => void;
 
-/** Thrown where a text is no mathematics. */
+/** Thrown where a text is no mathematics, which is caught; a trace of the stack would take longer than the reading. */
 export class Unreadable extends Error {
   override name = "Unreadable";
+
+  constructor(message: string) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    super(message);
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 export const unreadable = (what: string): never => {

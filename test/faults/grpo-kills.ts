@@ -1,7 +1,9 @@
+/** @file Reinforcement that is killed at random points and continued, beside the run that was not. */
+
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { seededRandom } from "../../src/core/random.ts";
 import { readLedger } from "../../src/data/ledger.ts";
@@ -9,34 +11,36 @@ import { rowsIn } from "../../src/data/traces.ts";
 import { distill, startDistill } from "../support/cli.ts";
 import { STORIES, storiesRecipe } from "../support/recipes.ts";
 
-const KILLS = 30;
 const WORKERS = 2;
 
 /** Everything that a run of reinforcement keeps between steps: a value head, a reference, parts of generations, the best weights. */
-const recipe = () =>
-  storiesRecipe({
-    rewards: [{ type: "accuracy" }, { type: "length", name: "short" }],
-    trainer: {
-      type: "grpo",
-      prompts: { path: join(STORIES, "train.jsonl"), limit: 40 },
-      prompts_per_step: 6,
-      num_generations: 4,
-      steps_per_generation: 2,
-      num_iterations: 2,
-      baseline: "value",
-      beta: 0.02,
-      importance_sampling_level: "sequence",
-      max_completion_length: 24,
-      max_length: 192,
-      max_steps: 48,
-      eval_prompts: { path: join(STORIES, "test.jsonl"), limit: 3 },
-      eval_steps: 7,
-      save_steps: 1,
-      logging_steps: 1,
-      learning_rate: 2e-3,
-      collapse: 1,
+const recipe = (folder: string) =>
+  storiesRecipe(
+    {
+      rewards: [{ type: "accuracy" }, { type: "length", name: "short" }],
+      trainer: {
+        type: "grpo",
+        prompts: { path: join(STORIES, "train.jsonl"), limit: 40 },
+        prompts_per_step: 6,
+        num_generations: 4,
+        steps_per_generation: 2,
+        num_iterations: 2,
+        baseline: "value",
+        beta: 0.02,
+        importance_sampling_level: "sequence",
+        max_completion_length: 24,
+        max_length: 192,
+        max_steps: 48,
+        eval_prompts: { path: join(STORIES, "test.jsonl"), limit: 3 },
+        eval_steps: 7,
+        save_steps: 1,
+        logging_steps: 1,
+        learning_rate: 2e-3,
+        collapse: 1,
+      },
     },
-  });
+    mkdtempSync(join(folder, "run-")),
+  );
 
 /** What a run comes to: its weights, its ledger and what it logged, without what hangs on the machine. */
 function result(output: string) {
@@ -54,9 +58,21 @@ function result(output: string) {
   return { weights, rows: JSON.parse(JSON.stringify(rows)), metrics };
 }
 
-test(`reinforcement that is killed or stopped at ${KILLS} random points comes to the same weights, ledger and metrics`, async () => {
-  const calm = recipe();
+/** Kill runs at `kills` random points, and assert that each of them comes to the weights, ledger and metrics of the one that was not. */
+export async function killReinforcement(kills: number): Promise<{ kills: number; between: number }> {
+  const folder = mkdtempSync(join(tmpdir(), "faults-"));
+  try {
+    return await killIn(folder, kills);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function killIn(folder: string, kills: number): Promise<{ kills: number; between: number }> {
+  const calm = recipe(folder);
+  const begun = performance.now();
   const { code, err } = await distill("train", calm.path);
+  const took = performance.now() - begun;
   assert.equal(code, 0, err);
   const expected = result(calm.output);
   assert.equal(expected.rows.length, 12 * 24);
@@ -66,11 +82,11 @@ test(`reinforcement that is killed or stopped at ${KILLS} random points comes to
   assert.ok(learned.length > 24, `${learned.length} of 48 steps changed something`);
 
   const random = seededRandom(8);
-  let left = KILLS;
+  let left = kills;
   let between = 0; // kills of runs that had trained, and had more to train
   async function killing(): Promise<void> {
     while (left > 0) {
-      const { path, output } = recipe();
+      const { path, output } = recipe(folder);
       for (let done = false; !done; ) {
         const { child, ended } = startDistill(["train", path]);
         const kill = left > 0 && left-- > 0;
@@ -79,7 +95,7 @@ test(`reinforcement that is killed or stopped at ${KILLS} random points comes to
           await Promise.race([new Promise((said) => child.stdout!.once("data", said)), ended]);
           // half of them fall where the run has begun to train, however long it takes to get there
           if (left % 4 < 2) while (!existsSync(join(output, "checkpoints")) && child.exitCode === null) await sleep(10);
-          await sleep(random.uniform() * 3000);
+          await sleep((random.uniform() * took) / 2);
           child.kill(left % 2 === 0 ? "SIGKILL" : "SIGINT");
         }
         const { code, err } = await ended;
@@ -93,5 +109,6 @@ test(`reinforcement that is killed or stopped at ${KILLS} random points comes to
     }
   }
   await Promise.all(Array.from({ length: WORKERS }, killing));
-  assert.ok(between > KILLS / 3, `${between} of ${KILLS} kills fell between the first step and the last`);
-});
+  assert.ok(between > kills / 3, `${between} of ${kills} kills fell between the first step and the last`);
+  return { kills, between };
+}
