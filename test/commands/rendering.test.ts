@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { readTraces } from "../../src/data/traces.ts";
@@ -55,6 +55,17 @@ function byHeart(
 const TEMPLATE =
   "{% for m in messages %}{{ m.role[0] + ': ' + m.content + (eos_token if m.role == 'assistant' else '') + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'a: ' }}{% if tone %}{{ tone }}{% endif %}{% endif %}";
 
+/** The model that learns, without a template of its own. */
+function withoutTemplate(): string {
+  const folder = scratch();
+  cpSync("data/models/stories-base", folder, { recursive: true });
+  rmSync(join(folder, "chat_template.jinja"), { force: true });
+  const path = join(folder, "tokenizer_config.json");
+  const { chat_template: _, ...config } = JSON.parse(readFileSync(path, "utf8"));
+  writeFileSync(path, JSON.stringify(config));
+  return folder;
+}
+
 const RENDERINGS: Record<string, { keys: object; asked: (prompt: string) => string; kept?: RegExp }> = {
   "a student with a chat template": { keys: {}, asked: (prompt) => prompt },
   "one that is asked without it": {
@@ -64,6 +75,11 @@ const RENDERINGS: Record<string, { keys: object; asked: (prompt: string) => stri
   },
   "one with another template": {
     keys: { chat_template: TEMPLATE, chat_template_kwargs: { tone: "well, " } },
+    asked: (prompt) => `u: ${prompt}\na: well, `,
+    kept: /^\{%- set tone = "well, " -%\}/,
+  },
+  "one that had none": {
+    keys: { student: { path: withoutTemplate() }, chat_template: TEMPLATE, chat_template_kwargs: { tone: "well, " } },
     asked: (prompt) => `u: ${prompt}\na: well, `,
     kept: /^\{%- set tone = "well, " -%\}/,
   },

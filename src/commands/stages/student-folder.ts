@@ -28,11 +28,8 @@ function keepTemplate({ template }: Tokenizer, folder: string): void {
   const [file, config] = [TEMPLATE_FILE, "tokenizer_config.json"].map((name) => join(folder, name));
   const configured = readJson(config!, "The tokenizer's tokenizer_config.json") as Record<string, unknown>;
   const found = existsSync(file!) ? readText(file!, "The chat template") : undefined;
-  if (
-    template === undefined ||
-    ((found ?? template) === template && (configured.chat_template ?? template) === template)
-  )
-    return;
+  const said = [found, configured.chat_template].filter((one) => one !== undefined && one !== null);
+  if (template === undefined || (said.length > 0 && said.every((one) => one === template))) return;
   if (found !== undefined) writeWhole(file!, template);
   writeWhole(config!, `${JSON.stringify({ ...configured, chat_template: template }, null, 2)}\n`);
 }
