@@ -6,7 +6,6 @@ import { PromptSource } from "../data/prompts.ts";
 import { SelectionOptions } from "../data/selection.ts";
 import { EvaluationOptions } from "../evaluation/options.ts";
 import { expanded } from "../evaluation/presets.ts";
-import type { ImportanceOptions } from "../exporters/gguf/importance.ts";
 import { GGUF_TYPES } from "../exporters/gguf/types.ts";
 import * as exporters from "../exporters/index.ts";
 import { ParityOptions } from "../exporters/limits.ts";
@@ -22,6 +21,7 @@ import { scheduleConflict } from "../trainers/schedule.ts";
 import type { Trainer as TrainerComponent } from "../trainers/trainer.ts";
 import { type ValidationOptions, validationConflict } from "../trainers/validation.ts";
 import { Dataset, EvaluationDataset, OneDataset } from "./datasets.ts";
+import { exportConflicts } from "./exports.ts";
 import { readKeys, readYaml } from "./keys.ts";
 import { leadsIn } from "./leads.ts";
 import { parsed } from "./parsed.ts";
@@ -199,14 +199,8 @@ export const Recipe = z
     if (rest.judges && !rewards) refuse(["rewards"], `the trainer ${trainer.type} needs rewards`);
     if (reference && !rest.keepsNear?.(trainer))
       refuse(["reference"], `the trainer ${trainer.type} compares with none; leave it out, or give trainer.beta`);
-    for (const [i, one] of exports.entries()) {
-      const { importance_matrix: matrix } = one as { importance_matrix?: ImportanceOptions };
-      if (matrix && !("path" in matrix) && !matrix.dataset && !sampling && !dataset)
-        refuse(
-          ["export", i, "importance_matrix"],
-          `the trainer ${trainer.type} has no texts of its own that the student could read; give dataset, or path`,
-        );
-    }
+    const texts = sampling !== undefined || dataset !== undefined;
+    for (const { at, message } of exportConflicts(exports, texts, trainer.type)) refuse(["export", ...at], message);
     if (asks === "model" && !teacher)
       refuse(["teacher"], `the trainer ${trainer.type} asks a teacher at every step; name it`);
   })

@@ -78,6 +78,10 @@ const SAID: [overrides: string[], sentence: string][] = [
     'export[0].types: expected a list, found the text "q8_0"; put it in brackets: [ … ].',
   ],
   [
+    ["export=[{type: gguf, types: [q8_0]}, {type: onnx}, {type: gguf, types: [q4_0]}]"],
+    "export[2].type: gguf is in the list already, and both would be written to export/gguf; make one of them, or use two recipes.",
+  ],
+  [
     ["sampling=null", "dataset={mix: {path: x}}"],
     "dataset.mix: expected a list, found keys and values; put it in brackets: [ … ].",
   ],
