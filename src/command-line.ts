@@ -20,6 +20,7 @@ import type { ScoreOptions } from "./commands/score.ts";
 import type { WatchArguments } from "./commands/watch.ts";
 import { DistillError, refusedByTheMachine } from "./core/errors.ts";
 import { ownPackage } from "./core/package.ts";
+import { readKeys } from "./recipe/keys.ts";
 
 const ALLOW_MODULES = "run the programs that rewards of type module name";
 
@@ -33,11 +34,18 @@ const VERBS: Record<Verb, string> = {
 
 type BatchArguments = { batch?: boolean; batchFiles?: string };
 
-/** The overrides that stand for what is said of batches. */
-const inBatches = ({ batch, batchFiles }: BatchArguments): string[] => [
-  ...(batch ? ["teacher.batch.completion_window=24h"] : []),
-  ...(batchFiles === undefined ? [] : [`teacher.batch.files=${JSON.stringify(resolve(batchFiles))}`]),
-];
+/** The overrides that stand for what is said of batches, which only a teacher behind a server takes. */
+function inBatches(recipe: string, overrides: readonly string[], { batch, batchFiles }: BatchArguments): string[] {
+  const keys = [
+    ...(batch ? ["teacher.batch.completion_window=24h"] : []),
+    ...(batchFiles === undefined ? [] : [`teacher.batch.files=${JSON.stringify(resolve(batchFiles))}`]),
+  ];
+  if (keys.length > 0 && readKeys(recipe, overrides).teacher === undefined)
+    throw new DistillError(
+      `${recipe} has no teacher, and batches are asked of one behind a server. Give teacher: { type: openai, … }, or leave out --batch.`,
+    );
+  return keys;
+}
 
 /** An option that may be given several times. */
 const each = (value: string, before: string[] = []): string[] => [...before, value];
@@ -109,7 +117,7 @@ function programOf(signal: AbortSignal): Command {
         if (alone) throw new DistillError(`--${alone} goes with --model. In a recipe it is said under evaluation.`);
         if (recipe === undefined) throw new DistillError("Nothing is named to be measured. Give a recipe, or --model.");
         const { run } = await import("./commands/run.ts");
-        await run(verb as Verb, recipe, [...overrides, ...inBatches(options)], options, signal);
+        await run(verb as Verb, recipe, [...overrides, ...inBatches(recipe, overrides, options)], options, signal);
       },
     );
   }

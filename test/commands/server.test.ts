@@ -167,6 +167,14 @@ test("refused in a sentence: what a recipe says of a server and cannot be", asyn
   await refused({ paths: { "/v1/models": "<html>a page</html>" } }, {}, /is no list of models. Expected the address/);
 });
 
+test("batches are asked of a teacher, in a sentence", async () => {
+  for (const asked of [["--batch"], ["--batch-files", "files"]]) {
+    const { code, err } = await distill("sample", "recipes/arithmetic.yaml", "teacher=null", ...asked);
+    assert.equal(code, 1);
+    assert.match(err, /arithmetic\.yaml has no teacher, and batches are asked of one behind a server/);
+  }
+});
+
 test("an address is found with and without /v1, and with the path of chat behind it", async () => {
   for (const end of ["", "/", "/v1", "/v1/", "/v1/chat/completions"])
     await withServer({}, { sampling: { num_generations: 1 } }, async ({ path, server }) => {
