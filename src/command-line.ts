@@ -1,7 +1,7 @@
 /** @file argv → command, and what is printed of an error. */
 
-import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
+import type { BatchArguments } from "./commands/batches.ts";
 import type { ChatArguments } from "./commands/chat.ts";
 import type { CompareArguments } from "./commands/compare.ts";
 import type { CompletedCommand } from "./commands/completion.ts";
@@ -20,7 +20,6 @@ import type { ScoreOptions } from "./commands/score.ts";
 import type { WatchArguments } from "./commands/watch.ts";
 import { DistillError, refusedByTheMachine } from "./core/errors.ts";
 import { ownPackage } from "./core/package.ts";
-import { readKeys } from "./recipe/keys.ts";
 
 const ALLOW_MODULES = "run the programs that rewards of type module name";
 
@@ -31,21 +30,6 @@ const VERBS: Record<Verb, string> = {
   export: "Write the trained student for llama.cpp and transformers.js, and compare the files with its weights.",
   eval: "Measure the recipe's models on problems that none of them has seen.",
 };
-
-type BatchArguments = { batch?: boolean; batchFiles?: string };
-
-/** The overrides that stand for what is said of batches, which only a teacher behind a server takes. */
-function inBatches(recipe: string, overrides: readonly string[], { batch, batchFiles }: BatchArguments): string[] {
-  const keys = [
-    ...(batch ? ["teacher.batch.completion_window=24h"] : []),
-    ...(batchFiles === undefined ? [] : [`teacher.batch.files=${JSON.stringify(resolve(batchFiles))}`]),
-  ];
-  if (keys.length > 0 && readKeys(recipe, overrides).teacher === undefined)
-    throw new DistillError(
-      `${recipe} has no teacher, and batches are asked of one behind a server. Give teacher: { type: openai, … }, or leave out --batch.`,
-    );
-  return keys;
-}
 
 /** An option that may be given several times. */
 const each = (value: string, before: string[] = []): string[] => [...before, value];
@@ -116,7 +100,10 @@ function programOf(signal: AbortSignal): Command {
         const alone = (["preset", "data", "output"] as const).find((name) => options[name] !== undefined);
         if (alone) throw new DistillError(`--${alone} goes with --model. In a recipe it is said under evaluation.`);
         if (recipe === undefined) throw new DistillError("Nothing is named to be measured. Give a recipe, or --model.");
-        const { run } = await import("./commands/run.ts");
+        const [{ run }, { inBatches }] = await Promise.all([
+          import("./commands/run.ts"),
+          import("./commands/batches.ts"),
+        ]);
         await run(verb as Verb, recipe, [...overrides, ...inBatches(recipe, overrides, options)], options, signal);
       },
     );

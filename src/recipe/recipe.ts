@@ -65,9 +65,9 @@ const Cuda = z.strictObject({
   memory_limit: z.number().positive().optional().describe("GiB of the card that each program takes at most."),
   recompute: z
     .boolean()
-    .default(false)
+    .optional()
     .describe(
-      "Compute cheap values and scores of attention again in the backward pass: a third of the memory, slower.",
+      "Compute cheap values and scores of attention again in the backward pass: a third of the memory, slower. Unless given, where the card has no room for keeping them.",
     ),
 });
 

@@ -8,10 +8,9 @@ import { availableMemory } from "../../core/memory.ts";
 import { inMemory, type Segments } from "../../data/example-store.ts";
 import type { Model, Parameter } from "../../models/model.ts";
 import { requireWidened } from "../../models/storage.ts";
-import { deviceOptions } from "../../recipe/device.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { Stage } from "../../recipe/stages.ts";
-import { type Device, openDevice } from "../../runtime/device.ts";
+import type { Device } from "../../runtime/device.ts";
 import { watchResidentSet } from "../../runtime/resident-set.ts";
 import { studentToTrain } from "../../student/model.ts";
 import { openStudent } from "../../student/student.ts";
@@ -41,6 +40,7 @@ import { foresee } from "./foresee-training.ts";
 import { materialsOf } from "./materials.ts";
 import { samplerBackend, samplerInput } from "./sampler.ts";
 import { writeStudent } from "./student-folder.ts";
+import { openTrainingDevice } from "./training-device.ts";
 
 export function trainStage(context: Context): Stage {
   const { recipe } = context;
@@ -58,7 +58,7 @@ export function trainStage(context: Context): Stage {
       requireUnchanged();
       const { segments, validation } = examples;
       forgetOtherCheckpoints(run, fingerprint);
-      const device = await openDevice(recipe.device, deviceOptions(recipe));
+      const device = await openTrainingDevice(recipe, model, trained, examples);
       let materials: Awaited<ReturnType<typeof materialsOf>> | undefined;
       try {
         requireWidened(recipe.trainer.base_dtype, device);
@@ -224,7 +224,7 @@ export async function foreseeTraining(
   if (!segments) return undefined;
   let device: Device;
   try {
-    device = await openDevice(recipe.device, deviceOptions(recipe));
+    device = await openTrainingDevice(recipe, model, trained, { segments, validation });
   } catch (error) {
     if (error instanceof DistillError) return { unusable: error.message };
     throw error;
