@@ -25,6 +25,7 @@ import {
   PROVIDERS,
   type Provider,
 } from "./protocol.ts";
+import { exitQuickly } from "./quick-exit.ts";
 import { keptSpelling } from "./spellings.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -103,6 +104,7 @@ export class Device {
     { threads = 0, strict = false, residency, recompute = false, ...options }: DeviceOptions,
   ): Promise<Device> {
     OrtLibrary.open(); // in this thread too, so that no worker that ends unloads it
+    if (name === "webgpu") exitQuickly();
     const device = new Device(name, { ...(residency ? { residency } : {}), recompute });
     pool ??= threads;
     try {

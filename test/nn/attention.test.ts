@@ -6,7 +6,7 @@ import { type Target, targets } from "../../src/compiler/targets.ts";
 import { constant, input, toposort, type Value } from "../../src/graph/value.ts";
 import { attention } from "../../src/nn/attention.ts";
 import { Mul, ReduceSum, Reshape, Scan } from "../../src/ops/index.ts";
-import { type Device, openDevice } from "../../src/runtime/device.ts";
+import { openDevice } from "../../src/runtime/device.ts";
 import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
 import { assertGradient, random, testDevice } from "../support/finite-differences.ts";
 
@@ -48,9 +48,8 @@ for (const window of [undefined, 50])
       assert.equal(scans(outputs, target), 0);
 
     const headByHead = await testDevice();
-    const atOnce = Object.assign((await openDevice("cpu")) as { -readonly [K in keyof Device]: Device[K] }, {
-      target: withoutScan,
-    });
+    const atOnce = await openDevice("cpu");
+    Object.defineProperty(atOnce, "target", { value: withoutScan });
     const found = await (await headByHead.compile(outputs)).run(feeds);
     const same = await (await atOnce.compile(outputs)).run(feeds);
     for (const name of Object.keys(outputs)) assertClose(toNumbers(found[name]!), toNumbers(same[name]!), name);

@@ -126,10 +126,16 @@ test("a thread of loops that ends is a sentence, and the next loop has another",
   const x = input("x", "float32", ["n"]);
   const loops = new LoopThreads(2);
   const id = loops.compile(emitLoop({ y: Add(x, x) }));
-  const size = 2 ** 18;
-  const arrays = [1, 2].map(() => new Float32Array(size).fill(1));
+  // the other thread has more to do than this one
+  const arrays = [8, 6, 6].map((size) => new Float32Array(size * 2 ** 20).fill(1));
   const items = arrays.map(
-    (array): LoopItem => ({ addresses: [address(array)], length: size, inputs: [0], outputs: [0], scalars: [] }),
+    (array): LoopItem => ({
+      addresses: [address(array)],
+      length: array.length,
+      inputs: [0],
+      outputs: [0],
+      scalars: [],
+    }),
   );
   const { threads } = await threadsOf(() => loops.run(id, items));
   assert.equal(threads.length, 1);
