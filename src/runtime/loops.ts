@@ -33,8 +33,7 @@ export class LoopInstance {
 
   /** Compute an item in place. Returns the sum over its elements. */
   runAt({ addresses, length, ...operands }: LoopItem): number {
-    const ort = OrtLibrary.open();
-    return this.run({ arrays: addresses.map((at) => new Float32Array(ort.memoryAt(at, 4 * length))), ...operands });
+    return this.run({ arrays: addresses.map((address) => elementsAt(address, length)), ...operands });
   }
 
   run({ arrays, inputs, outputs, scalars }: Operands & { readonly arrays: readonly Float32Array[] }): number {
@@ -54,6 +53,19 @@ export class LoopInstance {
     }
     return sum;
   }
+}
+
+/** What this thread has looked at, by address: the collector takes each new look for so much new memory. */
+const known = new Map<bigint, Float32Array>();
+const MOST_KNOWN = 2 ** 14;
+
+function elementsAt(address: bigint, length: number): Float32Array {
+  const old = known.get(address);
+  if (old?.length === length) return old;
+  if (known.size >= MOST_KNOWN) known.clear();
+  const elements = new Float32Array(OrtLibrary.open().memoryAt(address, 4 * length));
+  known.set(address, elements);
+  return elements;
 }
 
 /** Fewer elements than this are computed sooner than another thread is asked. */

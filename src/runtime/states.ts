@@ -1,6 +1,7 @@
 /** @file The tensors that programs keep, by name, and whose memory is freed with them. */
 
 import { DistillError } from "../core/errors.ts";
+import { elements } from "../graph/shape.ts";
 import type { OrtMemory, OrtTensor } from "./ort/memory.ts";
 import type { Tensor, TensorData } from "./tensor.ts";
 
@@ -60,12 +61,13 @@ export class States {
   /** Where the elements are that a loop reads and writes, in whichever thread. */
   elements(name: string): { address: bigint; length: number } {
     const state = this.at(name);
-    const { data, dtype } = state;
-    if (!(data instanceof Float32Array))
+    const { dtype, shape } = state;
+    const { shared } = this.#memory;
+    if (dtype !== "float32" || !shared)
       throw new Error(
-        `A loop takes float32 states in host memory; "${name}" is ${dtype} in ${data ? "it" : "the device's"}.`,
+        `A loop takes float32 states in host memory; "${name}" is ${dtype} in ${shared ? "it" : "the device's"}.`,
       );
-    return { address: this.#memory.addressOf(state), length: data.length };
+    return { address: this.#memory.addressOf(state), length: elements(shape) };
   }
 }
 

@@ -82,11 +82,23 @@ export class OrtMemory {
   /** What a run made in memory of the program's own, which the program uses again once this is freed. */
   borrowed(value: bigint, dtype: DType): OrtTensor {
     const shape = this.#shapeOf(value);
-    const empty = emptyData(dtype, [0]);
-    const bytes = empty.BYTES_PER_ELEMENT * shape.reduce((a, b) => a * b, 1);
-    const memory = this.#ort.memoryAt(this.#ort.make("GetTensorMutableData", value), bytes);
-    const data = new (empty.constructor as new (buffer: ArrayBuffer) => TensorData)(memory);
-    return { value, dtype, shape, data, borrowed: true, holders: new Set() };
+    const look = (): TensorData => {
+      const empty = emptyData(dtype, [0]);
+      const bytes = empty.BYTES_PER_ELEMENT * shape.reduce((a, b) => a * b, 1);
+      const memory = this.#ort.memoryAt(this.#ort.make("GetTensorMutableData", value), bytes);
+      return new (empty.constructor as new (buffer: ArrayBuffer) => TensorData)(memory);
+    };
+    return {
+      value,
+      dtype,
+      shape,
+      borrowed: true,
+      holders: new Set(),
+      // only when somebody looks: the collector takes a look for so much new memory
+      get data() {
+        return look();
+      },
+    };
   }
 
   /** Where the elements of a tensor in host memory are. */
@@ -108,10 +120,10 @@ export class OrtMemory {
   }
 
   /** Free a tensor; the memory of an array, too, if it is ours alone: garbage of this size is collected late. */
-  free({ value, data, borrowed, holders }: OrtTensor, ours = !borrowed): void {
-    for (const holder of holders ?? []) holder.letGo();
-    this.#ort.call("ReleaseValue", value);
-    if (data && ours) nowhere.postMessage(null, [data.buffer as ArrayBuffer]);
+  free(tensor: OrtTensor, ours = !tensor.borrowed): void {
+    for (const holder of tensor.holders ?? []) holder.letGo();
+    this.#ort.call("ReleaseValue", tensor.value);
+    if (ours && tensor.data) nowhere.postMessage(null, [tensor.data.buffer as ArrayBuffer]);
   }
 
   close(): void {
