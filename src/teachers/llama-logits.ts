@@ -4,7 +4,7 @@ import { statSync } from "node:fs";
 import { availableParallelism, loadavg } from "node:os";
 import { requireFinite } from "../generation/finite.ts";
 import { addonOf } from "./llama-cpp/addon.ts";
-import { getLlama, NOT_FINITE } from "./llama-cpp/variant.ts";
+import { coreThreads, getLlama, NOT_FINITE } from "./llama-cpp/variant.ts";
 
 /** Texts are scored with a context of this many tokens more than they have. */
 const MARGIN = 8;
@@ -32,14 +32,14 @@ export async function openLlamaScorer(path: string, lora?: string): Promise<Llam
   const { LlamaLogLevel } = await import("node-llama-cpp"); // slow to load
   const llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error });
   const model = await llama.loadModel({ modelPath: path });
-  const threads = statSync(path).size > SMALL_MODEL && !busy() ? {} : { threads: 1 };
+  const threads = statSync(path).size > SMALL_MODEL && !busy() ? coreThreads(llama) : 1;
   const vocab = [...model.iterateAllTokens()].length;
   return {
     async logits(tokens, from = 0) {
       const context = await model.createContext({
         contextSize: tokens.length + MARGIN,
         batchSize: BATCH,
-        ...threads,
+        threads,
         ...(lora ? { lora } : {}),
         flashAttention: false,
         experimentalKvCacheKeyType: "F32",

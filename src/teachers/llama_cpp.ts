@@ -19,7 +19,7 @@ import { contextOf, familyModel, metadataOf, ownTemplate, readMetadata } from ".
 import { score } from "./llama-cpp/scoring.ts";
 import { contextMemory, fittingSequences, type Memory, megabytes } from "./llama-cpp/sequences.ts";
 import { GPUS, type Started, startLlama } from "./llama-cpp/start.ts";
-import { NOT_FINITE } from "./llama-cpp/variant.ts";
+import { coreThreads, NOT_FINITE } from "./llama-cpp/variant.ts";
 import { tokenBytes, vocabularyOf } from "./llama-cpp/vocabulary.ts";
 import { defineTeacher, type Placement, type SampleRequest, type Teacher } from "./teacher.ts";
 
@@ -88,7 +88,7 @@ async function open(options: Options): Promise<Teacher> {
           contextSize: context_size,
           batchSize: batch_size,
           failedCreationRemedy: false,
-          ...(share.threads ? { threads: share.threads } : {}),
+          threads: share.threads ?? coreThreads(llama),
         })
         .catch((error) => failed(`make room for ${sequences} sequences of ${context_size} tokens of`, error));
       contexts.push(context);

@@ -11,10 +11,13 @@ import * as teachers from "../../src/teachers/index.ts";
 import { openLlamaEncoder } from "../../src/teachers/llama-encoder.ts";
 import { installLlamaServer, startLlamaServer } from "../servers/llama-server.ts";
 import { resultOfPage, whyNoBrowser } from "../support/browser.ts";
+import { halfChromium } from "../support/half-chromium.ts";
 import { npm, python } from "./installed.ts";
 import type { Answer, Asked, Program } from "./job.ts";
 
 const run = promisify(execFile);
+/** Debian's Chromium alone has no shader-f16 in software. */
+const HALF = halfChromium();
 const MOST = { maxBuffer: 1 << 28, timeout: 30 * 60_000 };
 
 /** A job in a file, and what a process made of it. */
@@ -83,7 +86,7 @@ const transformersBrowser = (version: string, device: "wasm" | "webgpu"): Progra
   version,
   format: "onnx",
   stops: true,
-  ...(device === "webgpu" ? { lacks: { fp16: NO_HALVES, q4f16: NO_HALVES } } : {}),
+  ...(device === "webgpu" && typeof HALF === "string" ? { lacks: { fp16: HALF, q4f16: HALF } } : {}),
   async answer(asked) {
     const none = whyNoBrowser();
     if (none) return none;
@@ -106,11 +109,11 @@ const transformersBrowser = (version: string, device: "wasm" | "webgpu"): Progra
     const result = await resultOfPage(page, { ...folders, tjs: dist, ort }, screenshot, {
       webgpu: device === "webgpu",
       seconds: 1800,
+      half: device === "webgpu" && typeof HALF !== "string" ? HALF : undefined,
     });
     return (result as { error?: string }).error ?? (result as { answers: Answer[] }).answers;
   },
 });
-const NO_HALVES = "Chromium's software Vulkan has no shader-f16";
 
 const PAGE = `<!doctype html><meta charset="utf-8"><img src="/done" alt="">
 <script type="module">

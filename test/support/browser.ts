@@ -6,6 +6,7 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
+import type { HalfChromium } from "./half-chromium.ts";
 
 const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 
@@ -22,13 +23,13 @@ const TYPES: Record<string, string> = {
 
 /**
  * Open a page that POSTs JSON to /result once, and give what it posted. `folders` says which folder lies under which first
- * part of a path. The page holds an image /done, which comes when the result has: the screenshot shows what is there then.
+ * part of a path; `half` takes the Chromium whose WebGPU has half precision. The page holds an image /done, which comes when the result has: the screenshot shows what is there then.
  */
 export async function resultOfPage(
   page: string,
   folders: Record<string, string>,
   screenshot: string,
-  { webgpu = false, seconds = 120 } = {},
+  { webgpu = false, seconds = 120, half }: { webgpu?: boolean; seconds?: number; half?: HalfChromium | undefined } = {},
 ): Promise<unknown> {
   let result: unknown;
   const waiting: ServerResponse[] = [];
@@ -57,7 +58,7 @@ export async function resultOfPage(
     const graphics = webgpu ? ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"] : ["--disable-gpu"];
     const flags = ["--headless=new", "--no-sandbox", ...graphics, "--hide-scrollbars", "--window-size=900,700"];
     const args = [...flags, `--user-data-dir=${profile}`, `--screenshot=${screenshot}`, `http://127.0.0.1:${port}/`];
-    const said = await run(CHROMIUM!, args, seconds);
+    const said = await run(half?.command ?? CHROMIUM!, args, seconds, half?.env);
     if (result === undefined) throw new Error(`The page posted no result. Chromium said: ${said.slice(-2000)}`);
     return result;
   } finally {
@@ -97,9 +98,13 @@ export async function serveFolders(folders: Record<string, string>): Promise<{ u
   };
 }
 
-function run(command: string, args: readonly string[], seconds: number): Promise<string> {
+function run(command: string, args: readonly string[], seconds: number, env = {}): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"], timeout: 1000 * seconds });
+    const child = spawn(command, args, {
+      stdio: ["ignore", "ignore", "pipe"],
+      timeout: 1000 * seconds,
+      env: { ...process.env, ...env },
+    });
     let said = "";
     child.stderr.on("data", (piece) => {
       said += piece;

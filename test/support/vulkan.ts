@@ -45,7 +45,7 @@ export function whyNoVulkanWithoutHalf(): string | undefined {
 }
 
 /** A lavapipe that ONNX Runtime takes: those before Vulkan 1.4 lack features that it asks for. */
-function lavapipe(): string | undefined {
+export function lavapipe(): string | undefined {
   const named = process.env.DISTILL_F16_VULKAN;
   return (named ? [named] : LAVAPIPE).find((path) => {
     if (!existsSync(path)) return false;

@@ -7,7 +7,7 @@
  */
 
 import { mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { Llama, LlamaOptions } from "node-llama-cpp";
 import { DistillError } from "../../core/errors.ts";
@@ -24,6 +24,10 @@ export async function getLlama(options: LlamaOptions): Promise<Llama> {
   }
   return llama;
 }
+
+/** A thread a core: node-llama-cpp takes four at least, and more threads than cores wait for each other twenty times as long. */
+export const coreThreads = ({ cpuMathCores }: Pick<Llama, "cpuMathCores">): number =>
+  Math.max(1, Math.min(availableParallelism(), cpuMathCores));
 
 /** What to do where a model's logits are not finite. */
 export const NOT_FINITE =
