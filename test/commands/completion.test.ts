@@ -72,6 +72,31 @@ for (const shell of ["zsh", "fish"])
     execFileSync(shell, ["-n", path]);
   });
 
+test(
+  "fish completes commands, options, recipes, keys and their values",
+  { skip: !has("fish") && "there is no fish" },
+  async () => {
+    const { out } = await distill("completion", "fish");
+    writeFileSync(join(folder, "complete.fish"), out);
+    const offers = (line: string) =>
+      execFileSync("fish", ["--no-config", "-c", `source complete.fish; complete -C ${JSON.stringify(line)}`], {
+        cwd: folder,
+        encoding: "utf8",
+      })
+        .trim()
+        .split("\n")
+        .map((offer) => offer.split("\t")[0]);
+    assert.deepEqual(offers("distill tr"), ["train"]);
+    assert.deepEqual(offers("distill inspect --r"), ["--row", "--rows"]);
+    assert.deepEqual(offers("distill run "), ["one.yaml", "recipes/", "two.yml"]);
+    assert.deepEqual(offers("distill run one.yaml trainer.lea"), ["trainer.learning_rate="]);
+    assert.deepEqual(
+      offers("distill run one.yaml device=").filter((offer) => offer!.startsWith("device=")),
+      ["device=auto", "device=cpu", "device=cuda", "device=webgpu"],
+    );
+  },
+);
+
 test("a shell that is not known is refused", async () => {
   const { code, err, out } = await distill("completion", "tcsh");
   assert.deepEqual([code, out], [1, ""]);

@@ -3,6 +3,12 @@ import type { Completed } from "../completion.ts";
 /** A text in single quotes. */
 const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 
+/** Whether a recipe has been named. */
+const BEHIND = "test (count (commandline -opc)) -ge 3";
+
+/** Recipes, and the folders in which more may be. */
+const RECIPES = "(for place in (commandline -ct)*.yaml (commandline -ct)*.yml (commandline -ct)*/; echo $place; end)";
+
 /** For fish. */
 export const fish = ({ commands, keys, sections }: Completed): string => {
   const within = (names: string) => `-n '__fish_seen_subcommand_from ${names}'`;
@@ -22,7 +28,8 @@ export const fish = ({ commands, keys, sections }: Completed): string => {
           `complete -c distill ${within(name)} -l ${flag.replace(/^--/, "")} -d ${quoted(description)}`,
       ),
     ),
-    `complete -c distill ${within(recipes)} -a ${quoted(overrides.join(" "))}`,
+    `complete -c distill -f -n '__fish_seen_subcommand_from ${recipes}; and not ${BEHIND}' -a ${quoted(RECIPES)}`,
+    `complete -c distill -f -n '__fish_seen_subcommand_from ${recipes}; and ${BEHIND}' -a ${quoted(overrides.join(" "))}`,
     `complete -c distill -f ${within("options")} -a ${quoted(sections.join(" "))}`,
     `complete -c distill -f ${within("completion")} -a 'bash fish zsh'`,
   ].join("\n");
