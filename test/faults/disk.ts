@@ -94,7 +94,7 @@ export async function tryGone(moments: readonly number[], lanes: number): Promis
       during: () =>
         void sleep(wait).then(() => {
           if (!existsSync(world.output)) return;
-          rmSync(world.output, { recursive: true, force: true });
+          rmSync(world.output, { recursive: true, force: true, maxRetries: 20 });
           removed = true;
         }),
     });
