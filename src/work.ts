@@ -47,4 +47,5 @@ for (const stream of [process.stdout, process.stderr])
 
 const failed = await commandLine(process.argv.slice(2), interrupt.signal);
 process.exitCode = exitCode ?? failed;
-process.send?.({ code: process.exitCode } satisfies Done);
+// who watched may have been killed meanwhile
+process.send?.({ code: process.exitCode } satisfies Done, undefined, undefined, () => {});
