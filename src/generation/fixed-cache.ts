@@ -39,14 +39,13 @@ export function fixedCache(device: Device, model: Model, name: string): FixedCac
   let size: CacheSize = { capacity: LEAST, slots: 1 };
   const held = new Map<string, CacheSize>();
   const prefixOf = ({ capacity, slots }: CacheSize) => `${name}/${capacity}x${slots}`;
-  const writing = (from: string, to: string) => {
-    const [names, targets] = [stateNames(model, from), stateNames(model, to)];
-    return Object.fromEntries(names.map((state, i) => [outputOf(state), targets[i]!]));
-  };
+  /** The states of one prefix by those of another. */
   const reading = (from: string, to: string) => {
-    const [names, targets] = [stateNames(model, from), stateNames(model, to)];
-    return Object.fromEntries(names.map((state, i) => [state, targets[i]!]));
+    const targets = stateNames(model, to);
+    return Object.fromEntries(stateNames(model, from).map((state, i) => [state, targets[i]!]));
   };
+  const writing = (to: string) =>
+    Object.fromEntries(Object.entries(reading(TO, to)).map(([state, target]) => [outputOf(state), target]));
   const compile = (outputs: Record<string, Value>) => device.compile(outputs, { keep: Object.keys(outputs) });
 
   const decoders = once(async (prefix: string, capacity: string, slots: string, tempered: boolean) => {
@@ -78,10 +77,10 @@ export function fixedCache(device: Device, model: Model, name: string): FixedCac
       const into = from.includes(target) ? aside : target;
       await (await rearrangements(...sources)).run(
         { places: tensor("int32", [capacity, slots], places(next)) },
-        { reads, writes: writing(TO, into) },
+        { reads, writes: writing(into) },
       );
       if (into === aside) {
-        await (await copies()).run({}, { reads: reading(`${FROM}0`, aside), writes: writing(TO, target) });
+        await (await copies()).run({}, { reads: reading(`${FROM}0`, aside), writes: writing(target) });
         await device.forget(...stateNames(model, aside));
       }
       held.set(target, next);

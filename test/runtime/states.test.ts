@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { emit } from "../../src/compiler/emit.ts";
+import { targets } from "../../src/compiler/targets.ts";
 import { Stopped } from "../../src/core/errors.ts";
 import { constant, input } from "../../src/graph/value.ts";
 import { Add, Expand, MatMul, Mul, Neg, ScatterElements } from "../../src/ops/index.ts";
 import { type Device, openDevice } from "../../src/runtime/device.ts";
+import { Host } from "../../src/runtime/host.ts";
 import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
 
@@ -215,4 +218,23 @@ test("a state that passes lies in its program's memory: it is read, worked on, a
   assert.ok((await read(device, "y")).every((value) => value === -3));
   await device.forget("y");
   await device.close();
+});
+
+test("what passes takes no memory beside its program's own", async () => {
+  const host = Host.open({ provider: "cpu", threads: 1, strict: false, pool: 1 });
+  const size = 2 ** 23;
+  const large = input("large", "float32", [size]);
+  host.write("large", tensor("float32", [size], new Float32Array(size)));
+  const grown = (options: { passing?: string[] }) => {
+    const { bytes, inputs, outputs } = emit({ y: Neg(large) }, targets.cpu);
+    const program = host.compile({ bytes, inputs, outputs, keep: ["y"], ...options });
+    const before = process.memoryUsage().arrayBuffers;
+    host.run(program, {}, {});
+    const arrays = process.memoryUsage().arrayBuffers - before;
+    host.forget(["y"]);
+    return arrays / 2 ** 20;
+  };
+  assert.ok(grown({}) > 30);
+  assert.ok(grown({ passing: ["y"] }) < 1);
+  await host.close();
 });
