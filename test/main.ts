@@ -3,6 +3,7 @@
  *
  *     node .build/test/main.js             every test file
  *     node .build/test/main.js trainers    those with this in their path
+ *     node .build/test/main.js --long      with the numbers of inputs, steps and kills that take long
  */
 
 import { availableParallelism } from "node:os";
@@ -10,6 +11,7 @@ import { join } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { globSync } from "tinyglobby";
+import { LONG as LONG_RUN } from "./support/extent.ts";
 
 /** Files that take longest, the longest first: one that began last would have a core to itself at the end. */
 const LONG = [
@@ -38,7 +40,8 @@ const LONG = [
  */
 const V8 = ["--interrupt-budget=1000000", "--min-semi-space-size=16"];
 
-const parts = process.argv.slice(2);
+const parts = process.argv.slice(2).filter((word) => word !== "--long");
+if (process.argv.includes("--long")) process.env[LONG_RUN] = "1";
 const names = globSync("**/*.test.js", { cwd: import.meta.dirname }).map((name) => name.slice(0, -".test.js".length));
 const lost = LONG.filter((name) => !names.includes(name));
 if (lost.length > 0) throw new Error(`test/main.ts names files that are not there: ${lost.join(", ")}.`);
