@@ -27,7 +27,10 @@ export type Target = {
    * of a block of queries where they are more, and logits.
    */
   readonly pieces?: { readonly whole: number; readonly scores: number; readonly logits: number };
-  /** Whether memory has room for what the backward pass reads, so that nothing is computed twice and no order is held. */
+  /**
+   * Whether memory has room for what the backward pass reads, so that nothing is computed twice and no order is held. Where
+   * nothing else is said, CUDA's has, and WebGPU's, of which the standard tells nothing, has not.
+   */
   readonly keeps?: boolean;
   /** The element types whose sums over rows or columns are fewer kernels as products with vectors, and no less exact. */
   readonly sumsByProducts?: readonly DType[];
@@ -60,7 +63,7 @@ const webgpu: Target = {
   measured: true,
   gemmTransB: false, // its Gemm reads such a matrix at a fifth of the rate: test/bench/results/gpu-2026-11-26.md
   fewKernels: true,
-  pieces: { whole: 2 ** 26, scores: 2 ** 25, logits: 2 ** 25 },
+  pieces: { whole: 2 ** 25, scores: 2 ** 25, logits: 2 ** 25 }, // what it binds: a larger Softmax is cut and joined again
   sumsByProducts: ["float32"],
   accumulates: 0,
   binds: 2 ** 25,
@@ -112,9 +115,13 @@ const portable: Target = {
   binds: Infinity,
 };
 
-/** The same where memory is short: what is cheap is computed again rather than kept, in the order that keeps least. */
+/** A device with memory of its own where that is short: what is cheap is computed again, in the order that keeps least. */
 export const sparing = (target: Target): Target =>
   target.pieces ? { ...target, keeps: false, pieces: webgpu.pieces! } : target;
+
+/** The same where it is not. */
+export const keeping = (target: Target): Target =>
+  target.pieces ? { ...target, keeps: true, pieces: targets[target.name].pieces! } : target;
 
 export const targets = { cpu, webgpu, cuda, portable };
 

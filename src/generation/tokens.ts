@@ -7,6 +7,8 @@ import type { Tokens } from "../models/model.ts";
 import { type Tensor, tensor } from "../runtime/tensor.ts";
 
 const KEY_START = "key_start_";
+/** Sizes that are the same for every batch let launches be repeated: each block of attention reads all keys before it. */
+const FIRST = constant([0], "int64");
 
 /** The inputs of a program that reads a batch's tokens. */
 export function tokenInputs({ rows, length, block, fewKernels }: BatchShape): Tokens {
@@ -18,7 +20,9 @@ export function tokenInputs({ rows, length, block, fewKernels }: BatchShape): To
     input_ids: input("input_ids", "int32", [rows * length]),
     positions: input("positions", "int64", [rows, length]),
     segmentStarts: input("segment_starts", "float32", [rows, length, 1, 1]),
-    keyStarts: Array.from({ length: Math.ceil(length / block) - 1 }, (_, i) => input(`${KEY_START}${i}`, "int64", [1])),
+    keyStarts: Array.from({ length: Math.ceil(length / block) - 1 }, (_, i) =>
+      fewKernels ? FIRST : input(`${KEY_START}${i}`, "int64", [1]),
+    ),
   };
 }
 
@@ -31,7 +35,7 @@ export const readingAllKeys = (outputs: readonly Value[]): Value[] =>
 
 /** The tensors for tokenInputs. */
 export function tokenFeeds({
-  shape: { rows, length },
+  shape: { rows, length, fewKernels },
   input_ids,
   positions,
   segmentStarts,
@@ -41,6 +45,8 @@ export function tokenFeeds({
     input_ids: tensor("int32", [rows * length], input_ids),
     positions: tensor("int64", [rows, length], positions),
     segment_starts: tensor("float32", [rows, length, 1, 1], segmentStarts),
-    ...Object.fromEntries(keyStarts.map((start, i) => [`${KEY_START}${i}`, tensor("int64", [1], [start])])),
+    ...Object.fromEntries(
+      (fewKernels ? [] : keyStarts).map((start, i) => [`${KEY_START}${i}`, tensor("int64", [1], [start])]),
+    ),
   };
 }

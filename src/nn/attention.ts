@@ -86,7 +86,9 @@ export const attention: Op<
         queryHeads(dy, block, layout),
       ];
       const masks = [mask(segmentStarts, block, layout, q.dtype)];
-      const [dQ, dK, dV] = headByHead(blockGradients, items, masks, layout) as [Value, Value, Value];
+      const body: Body = ([q, k, v, y, dO], [mask]) =>
+        blockGradients([q!, k!, v!, dotOfRows(dO!, y!), dO!], mask!, After);
+      const [dQ, dK, dV] = headByHead(body, items, masks, layout) as [Value, Value, Value];
       dq.unshift(fromQueryHeads(dQ, block, layout));
       dk.unshift(padded(dK, zeros, block));
       dv.unshift(padded(dV, zeros, block));
@@ -106,25 +108,36 @@ export const attention: Op<
 const headByHead = (body: Body, items: Value[], masks: Value[], { length }: AttentionLayout): Value[] =>
   length <= SHORT ? body(items, masks) : scan(body, items, masks);
 
-/** With P the probabilities and D the row sums of dO·O: dV = P'dO, dS = P (dO V' - D), dQ = dS K, dK = dS'Q. */
-export function blockGradients([q, k, v, y, dO]: readonly Value[], [mask]: readonly Value[]): Value[] {
-  const d = ReduceSum(Mul(dO!, y!), { axes: [dO!.shape.length - 1] });
-  const p = probabilities(q!, k!, mask!);
-  const dS = Mul(Add(MatMul(dO!, transposed(v!)), Neg(d)), p);
+/** The sums of x·y over the last axis, which stays with one element. */
+export const dotOfRows = (x: Value, y: Value): Value => ReduceSum(Mul(x, y), { axes: [x.shape.length - 1] });
+
+/**
+ * With P the probabilities and D the row sums of dO·O: dV = P'dO, dS = P (dO V' - D), dQ = dS K, dK = dS'Q. `after` may have
+ * them computed one after the other.
+ */
+export function blockGradients(
+  [q, k, v, d, dO]: readonly Value[],
+  mask: Value,
+  after = (x: Value, _earlier: Value): Value => x,
+): [dQ: Value, dK: Value, dV: Value] {
+  const p = probabilities(q!, k!, mask);
+  const dS = Mul(Add(MatMul(dO!, transposed(v!)), Neg(d!)), p);
   const dQ = MatMul(dS, k!);
-  const dK = MatMul(transposed(dS), After(q!, dQ));
-  const dV = MatMul(transposed(p), After(dO!, dK));
+  const dK = MatMul(transposed(dS), after(q!, dQ));
+  const dV = MatMul(transposed(p), after(dO!, dK));
   return [dQ, dK, dV];
 }
 
-/** Queries start … end of each row look at keys from keyStart (known at run time, but 0 for the first) to `end`. */
+/** Queries start … end of each row look at keys from keyStart (0, or known at run time) to `end`. */
 export type Block = { start: number; end: number; keyStart: Value | 0; keys: Dim };
 
 export function blocksOf({ length, block }: AttentionLayout, keyStarts: readonly Value[]): Block[] {
   const first: Block = { start: 0, end: Math.min(block, length), keyStart: 0, keys: Math.min(block, length) };
   const others = keyStarts.map((keyStart, i): Block => {
     const start = (i + 1) * block;
-    return { start, end: Math.min(start + block, length), keyStart, keys: `keys_${i + 1}` };
+    const end = Math.min(start + block, length);
+    const whole = typeof keyStart.data === "object" && keyStart.data[0] === 0;
+    return whole ? { start, end, keyStart: 0, keys: end } : { start, end, keyStart, keys: `keys_${i + 1}` };
   });
   return [first, ...others];
 }

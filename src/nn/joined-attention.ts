@@ -26,10 +26,10 @@ import {
   type Block,
   blockGradients,
   blocksOf,
+  dotOfRows,
   fromKeyStart,
   padded,
   probabilities,
-  sumOfPrefixes,
   visible,
 } from "./attention.ts";
 import type { Rotation } from "./rotary.ts";
@@ -68,32 +68,35 @@ export const joinedAttention: Op<[...inputs: Joined, attrs: AttentionLayout]> = 
   gradient({ dy, y, attrs: layout }, ...inputs) {
     const { rows, length, head_dim, num_key_value_heads } = layout;
     const { q, k, v, rotations, segmentStarts, keyStarts } = parted(inputs, layout);
-    const [output, gradient] = [headsOf(y, layout), headsOf(dy, layout)];
-    const zeros = Expand(scalar(0, q.dtype), { shape: [rows, num_key_value_heads, length, head_dim] });
-    const [dq, dk, dv]: [Value[], ReturnType<typeof padded>[], ReturnType<typeof padded>[]] = [[], [], []];
+    const gradient = headsOf(dy, layout);
+    const sums = dotOfRows(gradient, headsOf(y, layout));
+    const zeros = (keys: number) => Expand(scalar(0, q.dtype), { shape: [rows, num_key_value_heads, keys, head_dim] });
+    /** With zeros before and behind: one kernel and an addition, where cutting and joining the sum takes three and it. */
+    const whole = (x: Value, block: Block): Value => {
+      const { value, end } = padded(x, zeros(length), block);
+      return end === length ? value : Concat(value, zeros(length - end), { axis: 2 });
+    };
+    const [dq, dk, dv]: [Value[], Value[], Value[]] = [[], [], []];
     let earlier = dy;
     for (const block of blocksOf(layout, keyStarts).reverse()) {
       const items = [
         After(queriesOf(q, block, layout), earlier), // scores are computed again
         visible(k, block),
         visible(v, block),
-        queriesOf(output, block, layout),
+        queriesOf(sums, block, layout),
         queriesOf(gradient, block, layout),
       ];
-      const [dQ, dK, dV] = blockGradients(items, [mask(segmentStarts, block, layout, q.dtype)]) as [
-        Value,
-        Value,
-        Value,
-      ];
+      const [dQ, dK, dV] = blockGradients(items, mask(segmentStarts, block, layout, q.dtype));
       dq.unshift(headsOfQueries(dQ, block, layout));
-      dk.unshift(padded(dK, zeros, block));
-      dv.unshift(padded(dV, zeros, block));
+      dk.unshift(whole(dK, block));
+      dv.unshift(whole(dV, block));
       earlier = dV;
     }
     const back = ({ cos, sin }: Rotation): Rotation => ({ cos, sin: Neg(sin) });
     const dQueries = rotations.q(Concat(...dq, { axis: 2 }), back);
-    const dKeys = rotations.k(sumOfPrefixes(dk), back);
-    return [tokensOf(Concat(dQueries, dKeys, sumOfPrefixes(dv), { axis: 1 })), ...inputs.slice(1).map(() => null)];
+    const sum = (parts: readonly Value[]) => parts.reduce((all, part) => Add(all, part));
+    const dKeys = rotations.k(sum(dk), back);
+    return [tokensOf(Concat(dQueries, dKeys, sum(dv), { axis: 1 })), ...inputs.slice(1).map(() => null)];
   },
 });
 
@@ -124,11 +127,11 @@ function tokensOf(x: Value): Value {
   return Reshape(Transpose(x, { perm: [0, 2, 1, 3] }), { shape: [rows * length, heads * head_dim] });
 }
 
-/** The queries of a block, [rows, heads, length, head_dim] → [rows, kv_heads, groups·queries, head_dim] */
+/** The queries of a block, [rows, heads, length, n] → [rows, kv_heads, groups·queries, n] */
 function queriesOf(x: Value, { start, end }: Block, layout: AttentionLayout): Value {
-  const { rows, num_heads, num_key_value_heads, head_dim } = layout;
+  const { rows, num_heads, num_key_value_heads } = layout;
   const queries = (num_heads / num_key_value_heads) * (end - start);
-  return Reshape(slice(x, 2, start, end), { shape: [rows, num_key_value_heads, queries, head_dim] });
+  return Reshape(slice(x, 2, start, end), { shape: [rows, num_key_value_heads, queries, x.shape[3]!] });
 }
 
 /** [rows, kv_heads, groups·queries, head_dim] → [rows, heads, queries, head_dim] */

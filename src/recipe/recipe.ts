@@ -59,16 +59,18 @@ const Trainer = z.preprocess(
   oneOf(trainers) as unknown as z.ZodType<TrainerOptions & { type: string }>,
 );
 
+const recompute = z
+  .boolean()
+  .optional()
+  .describe(
+    "Compute cheap values and scores of attention again in the backward pass: a third of the memory, slower. Unless given, where the card is not known to have room for keeping them.",
+  );
+
 const Cuda = z.strictObject({
   tf32: z.boolean().default(true).describe("Multiply float32 in TF32: faster, with 10 bits of the mantissa."),
   device_id: z.int().nonnegative().default(0).describe("Which card, from 0."),
   memory_limit: z.number().positive().optional().describe("GiB of the card that each program takes at most."),
-  recompute: z
-    .boolean()
-    .optional()
-    .describe(
-      "Compute cheap values and scores of attention again in the backward pass: a third of the memory, slower. Unless given, where the card has no room for keeping them.",
-    ),
+  recompute,
 });
 
 export const Recipe = z
@@ -81,6 +83,7 @@ export const Recipe = z
       .describe("What trains and measures; auto takes the one that multiplies fastest."),
     threads: z.int().nonnegative().default(0).describe("Threads on the CPU; 0 is one a core."),
     cuda: Cuda.prefault({}).describe("How device: cuda uses an NVIDIA card."),
+    webgpu: z.strictObject({ recompute }).prefault({}).describe("How device: webgpu uses its memory."),
     student,
     tokenizer,
     chat_template,

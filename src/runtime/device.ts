@@ -3,6 +3,7 @@
 import { emit } from "../compiler/emit.ts";
 import { emitLoop } from "../compiler/loop.ts";
 import {
+  keeping,
   type Residency,
   type Spelling,
   sparing,
@@ -41,8 +42,8 @@ export type DeviceOptions = {
   profile?: string;
   /** Treat states as those of a device that keeps them so: the CPU stands in for a GPU with "device". */
   residency?: Residency;
-  /** On a GPU: compute again what is cheap rather than keep it for the backward pass. */
-  recompute?: boolean;
+  /** Of GPUs: whether what is cheap is computed again rather than kept for the backward pass; by their targets unless given. */
+  recompute?: Partial<Record<Provider, boolean>>;
 } & Pick<HostOptions, "tf32" | "device_id" | "memory_limit">;
 
 /** A compiled graph without weights. Its inputs are fed, or read from the device's states of the same names. */
@@ -92,20 +93,22 @@ export class Device {
 
   private constructor(name: Provider, { residency, recompute }: DeviceOptions) {
     this.name = name;
-    const target = recompute ? sparing(targets[name]) : targets[name];
+    const target = targets[name];
     const kept = target.measured ? keptSpelling() : undefined;
     const own = kept ? spelled(target, kept) : target;
     this.#target = residency ? { ...own, residency } : own;
+    const again = recompute?.[name];
+    if (again !== undefined) this.recompute(again);
     this.#worker = new HostWorker(name);
   }
 
   static async open(
     name: Provider,
-    { threads = 0, strict = false, residency, recompute = false, ...options }: DeviceOptions,
+    { threads = 0, strict = false, residency, recompute, ...options }: DeviceOptions,
   ): Promise<Device> {
     OrtLibrary.open(); // in this thread too, so that no worker that ends unloads it
     if (name === "webgpu") exitQuickly();
-    const device = new Device(name, { ...(residency ? { residency } : {}), recompute });
+    const device = new Device(name, { ...(residency && { residency }), ...(recompute && { recompute }) });
     pool ??= threads;
     try {
       device.#stop = await device.#call("open", { provider: name, threads, strict, pool, ...options });
@@ -128,6 +131,11 @@ export class Device {
   /** Spell the products of programs that are compiled from now on so, where that differs from adapter to adapter. */
   spell(spelling: Spelling | undefined): void {
     if (spelling && this.#target.measured) this.#target = spelled(this.#target, spelling);
+  }
+
+  /** On a GPU: whether programs that are compiled from now on compute again what is cheap rather than keep it. */
+  recompute(again: boolean): void {
+    this.#target = (again ? sparing : keeping)(this.#target);
   }
 
   /** Whether states lie in memory of the device's own, where every kernel is a launch and every look at a state a wait. */

@@ -16,7 +16,7 @@ const lacksHalf = (op: string, device: string) =>
 function full({ device, free }: Place, asked?: string): string {
   const what = `${asked === undefined ? "more" : `another ${mib(asked)}`} was asked for`;
   const there = free();
-  const more = device === "cuda" ? ", or cuda.recompute: true, which needs a third of what training keeps" : "";
+  const more = device === "cpu" ? "" : `, or ${device}.recompute: true, which needs a third of what training keeps`;
   return `The memory of device "${device}" is full: ${what}${there === undefined ? "" : `, and ${there}`}. ${LESS}${more}.`;
 }
 
@@ -30,10 +30,7 @@ const LIMITS: readonly [pattern: RegExp, sentence: (found: RegExpMatchArray, pla
     /AddVariableImpl|ScatterElements.*raw_hash_map/,
     () => tooLarge("a tensor of it is larger than what this GPU binds to one kernel"),
   ],
-  [
-    /OUT_OF_DEVICE_MEMORY|OUT_OF_HOST_MEMORY|is invalid due to a previous error/,
-    () => tooLarge("the GPU's memory does not hold its tensors"),
-  ],
+  [/OUT_OF_DEVICE_MEMORY|OUT_OF_HOST_MEMORY|is invalid due to a previous error/, (_, place) => full(place)],
   [
     // by the arena, of which the second says how much it may take at most
     /Failed to allocate memory for requested buffer of size (\d+)|Available memory of \d+ is smaller than requested bytes of (\d+)/,

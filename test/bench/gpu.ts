@@ -2,13 +2,15 @@
  * @file npm run bench:gpu: training steps on a GPU, in several precisions and of several micro-batches, the sampler's decode
  * steps, and a plain 4096³ MatMul, against PyTorch on the same card where Python, given by --python, has torch with CUDA.
  * Prints tables for test/bench/results. Options, of which the first four may be repeated: --shape NAME, --precision
- * fp32|tf32|fp16, --micro-batches N a step, --decode SEQUENCES; --device webgpu|cuda, --steps N, --python PATH, --compile for
- * torch.compile too, --profile PREFIX of ONNX Runtime's profiles, --json; --toy runs small shapes, on software Vulkan too.
+ * fp32|tf32|fp16, --micro-batches N a step, --decode SEQUENCES; --device webgpu|cuda, --recompute what is cheap, --steps N,
+ * --python PATH, --compile for torch.compile too, --profile PREFIX of ONNX Runtime's profiles, --json; --toy runs small shapes,
+ * on software Vulkan too. WebGPU's products are spelled as is fastest, which is measured first, as doctor does.
  */
 
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
+import type { Spelling } from "../../src/compiler/targets.ts";
 import { ownPackage } from "../../src/core/package.ts";
 import { seededRandom } from "../../src/core/random.ts";
 import { batchShape, layOut } from "../../src/data/batch.ts";
@@ -16,6 +18,7 @@ import { openSampler } from "../../src/generation/sampler.ts";
 import { createModel } from "../../src/models/load.ts";
 import { LoraOptions } from "../../src/models/lora.ts";
 import { type DeviceName, openDevice } from "../../src/runtime/device.ts";
+import { measureSpellings } from "../../src/runtime/measure-spellings.ts";
 import { measureMatMul } from "../../src/runtime/probe.ts";
 import { writeWeight } from "../../src/trainers/checkpoint.ts";
 import { type Precision, whyNoHalf } from "../../src/trainers/precision.ts";
@@ -32,6 +35,7 @@ const { values: options } = parseArgs({
     "micro-batches": { type: "string", multiple: true, default: ["1"] },
     decode: { type: "string", multiple: true, default: [] },
     compile: { type: "boolean", default: false },
+    recompute: { type: "boolean", default: false },
     profile: { type: "string" },
     python: { type: "string", default: ".venv/bin/python" },
     toy: { type: "boolean", default: false },
@@ -68,6 +72,7 @@ type Peer = { device: string; matmul: MatMul[]; steps: Omit<Step, "kernels" | "n
 const random = seededRandom(1);
 const NOISE = Float32Array.from({ length: 65521 }, () => (random.uniform() - 0.5) * 0.07);
 
+const spellings: Partial<Record<Kind, Spelling>> = {};
 const steps: Step[] = [];
 const decodes: Decode[] = [];
 const matmuls: MatMul[] = [];
@@ -83,6 +88,11 @@ const versions = {
   "onnxruntime-node": ownPackage().dependencies["onnxruntime-node"],
   card: describeCard(),
   device: options.device,
+  recompute: options.recompute,
+  products:
+    Object.entries(spellings)
+      .map(([precision, { forward, weight_gradient }]) => `${precision} ${forward} and ${weight_gradient}`)
+      .join("; ") || null,
   pytorch: peer?.device ?? null,
 };
 if (options.json)
@@ -101,6 +111,7 @@ async function product(precision: Kind): Promise<boolean> {
     const dtype = precision === "fp16" ? "float16" : "float32";
     const gflops = await measureMatMul(device, { size: matmul, runs: 50, dtype });
     matmuls.push({ precision, tflops: gflops / 1000 });
+    if (device.spelling) spellings[precision] = (await measureSpellings(device, gflops, [dtype])).spelling;
     return true;
   } finally {
     await device.close();
@@ -112,8 +123,10 @@ async function prepare(name: string, { config, lora }: BenchShape, precision: Ki
   const device = await openDevice(options.device as DeviceName, {
     strict: options.device === "webgpu",
     tf32: precision === "tf32",
+    recompute: { [options.device]: options.recompute },
     ...(options.profile ? { profile: `${options.profile}_${name}_${precision}` } : {}),
   });
+  device.spell(spellings[precision]);
   const model = createModel(config, name, lora ? { lora: LoraOptions.parse(lora) } : {});
   const { adapter } = model;
   for (const parameter of [...model.parameters, ...(adapter?.parameters ?? [])])

@@ -5,6 +5,7 @@
 
 import { emit, kindsOf } from "../../src/compiler/emit.ts";
 import type { Count } from "../../src/compiler/kernels.ts";
+import { estimate } from "../../src/compiler/memory.ts";
 import { type Target, targets } from "../../src/compiler/targets.ts";
 import { batchShape } from "../../src/data/batch.ts";
 import type { Value } from "../../src/graph/value.ts";
@@ -56,7 +57,15 @@ export async function kindsOfStep(
   { config, rows, length, rematerialize = false }: BenchShape,
   target: Target,
   precision: "fp32" | "fp16",
-): Promise<{ kinds: Map<string, Count>; nodes: number; kernels: number; step: number }> {
+): Promise<{
+  kinds: Map<string, Count>;
+  nodes: number;
+  kernels: number;
+  step: number;
+  /** What all but products of matrices reads and writes, and what those multiply and add. */
+  moved_gb: number;
+  tflop: number;
+}> {
   const model = createModel(config, "The shape");
   const pieces = target.pieces && { heads: model.num_heads, ...target.pieces };
   const shape = batchShape(rows, length, config.vocab_size as number, pieces);
@@ -67,7 +76,17 @@ export async function kindsOfStep(
   const kinds = kindsOf(programs[0]!, target);
   const sum = (of: keyof Count) => [...kinds.values()].reduce((total, count) => total + count[of], 0);
   const step = Object.values(training.kernels(1)).reduce((a, b) => a + b);
-  return { kinds, nodes: sum("nodes"), kernels: sum("kernels"), step };
+  const [every, piece] = [rows * length, Math.ceil((rows * length) / shape.chunks)];
+  const sizes = (name: string) => (name === "supervised" ? piece : every);
+  const { moved_bytes, flops } = estimate(programs[0]!, target, sizes);
+  return {
+    kinds,
+    nodes: sum("nodes"),
+    kernels: sum("kernels"),
+    step,
+    moved_gb: Number((moved_bytes / 1e9).toPrecision(3)),
+    tflop: Number((flops / 1e12).toPrecision(3)),
+  };
 }
 
 /** A device that compiles programs and runs none. */

@@ -9,7 +9,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { sparing, targets } from "../../src/compiler/targets.ts";
+import { keeping, sparing, targets } from "../../src/compiler/targets.ts";
 import { countKernelsOf, kindsOfStep } from "./kernels.ts";
 import { median } from "./median.ts";
 import { GPU_SHAPES, SHAPES } from "./shapes.ts";
@@ -144,6 +144,7 @@ async function printKernels(): Promise<void> {
 async function printKinds(): Promise<void> {
   const [gpu, small] = [GPU_SHAPES["SmolLM2-135M"]!, SHAPES["SmolLM2-135M"]!];
   const columns = [
+    { name: "webgpu fp32, keeping", shape: gpu, target: keeping(targets.webgpu), precision: "fp32" },
     { name: "webgpu fp32, 2 rows", shape: small, target: targets.webgpu, precision: "fp32" },
     { name: "webgpu fp32", shape: gpu, target: targets.webgpu, precision: "fp32" },
     { name: "webgpu fp16", shape: gpu, target: targets.webgpu, precision: "fp16" },
@@ -169,6 +170,8 @@ async function printKinds(): Promise<void> {
   line(["nodes", ...counts.map(({ nodes }) => nodes)]);
   line(["kernels on WebGPU", ...counts.map(({ kernels }) => kernels)]);
   line(["kernels of the step", ...counts.map(({ step }) => step)]);
+  line(["GB that all but products move", ...counts.map(({ moved_gb }) => moved_gb)]);
+  line(["TFLOP of products", ...counts.map(({ tflop }) => tflop)]);
 }
 
 /** A process that answers a line with a round's measurements. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fits, memoryTaken } from "../../src/commands/stages/training-device.ts";
-import { sparing, targets } from "../../src/compiler/targets.ts";
+import { keeping, sparing, targets } from "../../src/compiler/targets.ts";
 import { inMemory } from "../../src/data/example-store.ts";
 import { createModel } from "../../src/models/load.ts";
 import { TrainerOptions } from "../../src/trainers/options.ts";
@@ -13,8 +13,8 @@ test("a card keeps all that the backward pass reads where there is room, and com
   const text = { tokens: new Array<number>(1024).fill(5), supervised: new Array<boolean>(1024).fill(true) };
   const segments = inMemory(new Array(8).fill(text));
   const options = TrainerOptions.parse({ max_length: 1024, per_device_train_batch_size: 4 });
-  const taken = (target: typeof targets.cuda) =>
-    memoryTaken(model, trained, { segments }, options, { name: "cuda", target, resident: true });
+  const taken = (target: typeof targets.cuda, name: "cuda" | "webgpu" = "cuda") =>
+    memoryTaken(model, trained, { segments }, options, { name, target, resident: true });
   const [kept, again] = [taken(targets.cuda), taken(sparing(targets.cuda))];
   assert.ok(again < kept / 2, `${kept} MB, and ${again} where it is computed again`);
   assert.deepEqual(
@@ -23,4 +23,7 @@ test("a card keeps all that the backward pass reads where there is room, and com
     `${kept} MB`,
   );
   assert.ok(fits(again, 8_000), `${again} MB`);
+
+  const [onWebGpu, spared] = [taken(keeping(targets.webgpu), "webgpu"), taken(targets.webgpu, "webgpu")];
+  assert.ok(spared < onWebGpu / 2, `${onWebGpu} MB, and ${spared} where it is computed again`);
 });

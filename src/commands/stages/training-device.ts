@@ -1,5 +1,6 @@
-/** @file The device that trains. On a card nothing is computed twice, unless its memory has no room for that. */
+/** @file The device that trains. On a card nothing is computed twice, where its memory is known to have room for that. */
 
+import { keeping } from "../../compiler/targets.ts";
 import type { Segments } from "../../data/example-store.ts";
 import type { Model } from "../../models/model.ts";
 import { deviceOptions } from "../../recipe/device.ts";
@@ -15,43 +16,44 @@ const SHARE = 0.85;
 
 type Data = { segments?: Segments | undefined; validation?: Segments | undefined };
 
-/** Open the recipe's device; where it says nothing of cuda.recompute, the room on the card decides. */
+/** Open the recipe's device; where it says nothing of recompute, the room on the card decides. */
 export async function openTrainingDevice(
   recipe: Recipe,
   model: Model,
   trained: Trained,
   { segments, validation }: Data,
 ): Promise<Device> {
-  const options = deviceOptions(recipe);
-  const device = await openDevice(recipe.device, options);
-  const card = device.target.keeps && segments && options.recompute === undefined ? cardMemory(options) : undefined;
+  const { recompute, ...options } = deviceOptions(recipe);
+  const device = await openDevice(recipe.device, { ...options, recompute });
+  if (!segments || !device.target.pieces || recompute[device.name] !== undefined) return device;
+  const card = cardMemory(device.name, options);
   if (!card) return device;
   const free = Math.min(card.free, card.allowed ?? card.free);
-  const taken = memoryTaken(model, trained, { segments: segments!, validation }, recipe.trainer, device);
-  if (fits(taken, free)) return device;
-  console.log(
-    `To compute nothing twice takes ${Math.round(taken)} MB, and ${free} MiB of the card are free: what is cheap is computed again. cuda.recompute: false keeps it all the same.`,
-  );
-  await device.close();
-  return openDevice(device.name, { ...options, recompute: true });
+  const kept = { name: device.name, target: keeping(device.target), resident: device.resident };
+  const taken = memoryTaken(model, trained, { segments, validation }, recipe.trainer, kept);
+  const room = fits(taken, free);
+  device.recompute(!room);
+  if (!room)
+    console.log(
+      `To compute nothing twice takes ${Math.round(taken)} MB, and ${free} MiB of the card are free: what is cheap is computed again. ${device.name}.recompute: false keeps it all the same.`,
+    );
+  return device;
 }
 
 export const fits = (mb: number, free: number): boolean => mb <= SHARE * free;
 
+/** How often what forward and backward compute with is there: WebGPU keeps it with each set of launches that it repeats. */
+const SETS = { cpu: 1, cuda: 1, webgpu: 3 };
+
 /** Megabytes that training is foreseen to take on a device. */
-export const memoryTaken = (
+export function memoryTaken(
   model: Model,
   { parameters }: Pick<Trained, "parameters">,
   { segments, validation }: Data & { segments: Segments },
   options: TrainerOptions,
   on: Pick<Device, "name" | "target" | "resident">,
-): number =>
-  estimateTraining(
-    model,
-    parameters,
-    segments,
-    options,
-    on,
-    { matmul_gflops: 1, elementwise_gb_s: 1 }, // of which memory does not depend
-    validation ? { validation } : {},
-  ).memory_mb;
+): number {
+  const rates = { matmul_gflops: 1, elementwise_gb_s: 1 }; // of which memory does not depend
+  const foreseen = estimateTraining(model, parameters, segments, options, on, rates, validation ? { validation } : {});
+  return foreseen.memory_mb + (SETS[on.name] - 1) * foreseen.activations_mb;
+}
