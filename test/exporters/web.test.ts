@@ -14,9 +14,9 @@ import { scratch, writeStudent } from "../support/students.ts";
 
 const folder = scratch();
 const output = join(folder, "web");
-const [question, another] = readFileSync("data/stories/test.jsonl", "utf8")
-  .split("\n", 2)
-  .map((line) => JSON.parse(line).prompt as string) as [string, string];
+/** Answered in few tokens: software for GPUs makes two a second. */
+const question = "58-37=?";
+const story = JSON.parse(readFileSync("data/stories/test.jsonl", "utf8").split("\n", 1)[0]!).prompt as string;
 let files: Exported[];
 
 before(async () => {
@@ -83,7 +83,7 @@ for (const [name, query, webgpu, ready] of [
     assert.equal(found.error, undefined);
     assert.equal(found.ready, ready);
     assert.equal(found.title, "Stories & sums");
-    assert.match(String(found.answer), /^<answer>61<\/answer>$/);
+    assert.match(String(found.answer), /^<answer>21<\/answer>$/);
     assert.match(String(found.thought), /\d/);
     assert.equal(found.folded, true);
     assert.match(String(found.facts), /^\d+ tokens, [\d.]+ tokens\/s$/);
@@ -104,7 +104,7 @@ test(
         await tab.look(look);
         await tab.open(`${server.url}/web/index.html`);
         await tab.until("document.body.dataset.ready", 120);
-        for (const [i, text] of [question, another].entries()) {
+        for (const [i, text] of [story, question].entries()) {
           await tab.value('document.getElementById("question").focus()');
           await tab.type(text);
           await tab.press("Enter");
