@@ -59,6 +59,8 @@ try {
   result.folded = !box.querySelector("details").open && !box.querySelector("details").hidden;
   result.facts = box.querySelector(".facts").textContent;
   result.title = page.querySelector("h1").textContent;
+  await ask(${JSON.stringify(story)}, 4); // of what the student never saw, one question after another, it says nothing
+  result.silence = [...page.querySelectorAll(".assistant .answer")].at(-1).textContent;
 } catch (error) {
   result.error = String(error && error.stack || error);
 }
@@ -86,6 +88,7 @@ for (const [name, query, webgpu, ready] of [
     assert.match(String(found.answer), /^<answer>21<\/answer>$/);
     assert.match(String(found.thought), /\d/);
     assert.equal(found.folded, true);
+    assert.equal(found.silence, "");
     assert.match(String(found.facts), /^\d+ tokens, [\d.]+ tokens\/s$/);
     assert.ok(statSync(screenshot).size > 5000);
     t.diagnostic(`${found.facts}; what the page looked like: ${relative(".", screenshot)}`);

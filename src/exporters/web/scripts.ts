@@ -167,7 +167,9 @@ async function ask({ messages, temperature, max_new_tokens }) {
   const begun = performance.now();
   let first = true, since = begun;
   const tell = () => {
-    const text = tokenizer.decode(ids.filter((id) => !stops.has(id)), { skip_special_tokens: false, clean_up_tokenization_spaces: false });
+    const said = ids.filter((id) => !stops.has(id)); // none where the answer ends as it begins, which decode refuses
+    const options = { skip_special_tokens: false, clean_up_tokenization_spaces: false };
+    const text = said.length > 0 ? tokenizer.decode(said, options) : "";
     const seconds = (performance.now() - since) / 1000;
     const rate = ids.length > 1 ? (ids.length - 1) / seconds : 0;
     postMessage({ type: "text", text: opened + text.replace(/\\uFFFD+$/, ""), tokens: ids.length, rate });
