@@ -6,10 +6,12 @@
  *     node .build/test/main.js --long      with the numbers of inputs, steps and kills that take long
  */
 
+import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { pathToFileURL } from "node:url";
 import { globSync } from "tinyglobby";
 import { LONG as LONG_RUN } from "./support/extent.ts";
 
@@ -31,7 +33,29 @@ const LONG = [
   "runtime/webgpu",
   "runtime/half",
   "commands/rendering",
+  "data/chat-templates",
+  "data/tokenizer",
+  "data/spoken",
   "exporters/gguf/types",
+];
+
+/**
+ * Folders whose short files share a process, since Node's start and the modules that each loads would take longer than their
+ * tests. They leave the process as they found it.
+ */
+const TOGETHER = [
+  "compiler",
+  "core",
+  "data",
+  "evaluation",
+  "formats",
+  "generation",
+  "judging",
+  "nn",
+  "ops",
+  "recipe",
+  "student",
+  "tracking",
 ];
 
 /**
@@ -45,17 +69,41 @@ if (process.argv.includes("--long")) process.env[LONG_RUN] = "1";
 const names = globSync("**/*.test.js", { cwd: import.meta.dirname }).map((name) => name.slice(0, -".test.js".length));
 const lost = LONG.filter((name) => !names.includes(name));
 if (lost.length > 0) throw new Error(`test/main.ts names files that are not there: ${lost.join(", ")}.`);
-const rest = names.filter((name) => !LONG.includes(name)).sort();
+const folderOf = (name: string) => name.split("/", 1)[0]!;
+const isShared = (name: string) => TOGETHER.includes(folderOf(name)) && !LONG.includes(name);
+const rest = names
+  .filter((name) => !LONG.includes(name))
+  .sort((a, b) => Number(isShared(b)) - Number(isShared(a)) || (a < b ? -1 : 1));
 const chosen = [...LONG, ...rest].filter((name) => parts.length === 0 || parts.some((part) => name.includes(part)));
 if (chosen.length === 0) throw new Error(`No test file has ${parts.join(" or ")} in its path.`);
 
 process.execArgv.push("--enable-source-maps", ...V8); // which each file's process is started with
 
 const results = run({
-  files: chosen.map((name) => join(import.meta.dirname, `${name}.test.js`)),
-  concurrency: availableParallelism() + 1, // while some wait for a disk, a server or a clock, another computes
+  files: processesOf(chosen),
+  concurrency: availableParallelism() + 2, // while some wait for a disk, a server or a clock, others compute
 });
 results.on("test:fail", ({ todo }) => {
   if (todo === undefined || todo === false) process.exitCode = 1;
 });
 results.compose(new spec()).pipe(process.stdout);
+
+/** What is run, in its order: the files, and one that imports the files of a folder in place of the first of these. */
+function processesOf(names: readonly string[]): string[] {
+  const shared = new Map<string, string[]>();
+  for (const name of names) {
+    const process = isShared(name) ? folderOf(name) : name;
+    shared.set(process, [...(shared.get(process) ?? []), name]);
+  }
+  return [...shared].map(([folder, members]) => {
+    const file = (name: string) => join(import.meta.dirname, `${name}.test.js`);
+    if (members.length === 1) return file(members[0]!);
+    const path = join(import.meta.dirname, "together", `${folder}.js`);
+    mkdirSync(dirname(path), { recursive: true });
+    const suites = members.map(
+      (name) => `describe(${JSON.stringify(name)}, () => import(${JSON.stringify(pathToFileURL(file(name)).href)}));\n`,
+    );
+    writeFileSync(path, `import { describe } from "node:test";\n${suites.join("")}`);
+    return path;
+  });
+}

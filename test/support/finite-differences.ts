@@ -19,9 +19,16 @@ export function random(seed: number, low = 0.25, high = 1.25): () => number {
 }
 
 let opened: Promise<Device> | undefined;
-/** One CPU device for the whole test file; it does not keep the process alive. */
+/** One CPU device for the whole test file, and another for the next in the same process. */
 export const testDevice = (): Promise<Device> => {
-  opened ??= openDevice("cpu", { threads: 1 });
+  opened ??= openDevice("cpu", { threads: 1 }).then((device) => {
+    const close = device.close.bind(device);
+    device.close = () => {
+      opened = undefined;
+      return close();
+    };
+    return device;
+  });
   return opened;
 };
 
