@@ -119,9 +119,24 @@ export function requireUsable(
   throw new DistillError(`${bad} of ${rows} rows of ${name} cannot be used. ${listed(why, bad)}${cure}`);
 }
 
+/** Rows with the same reason, from which on only the first of them has it in full. */
+const ALIKE = 4;
+const PLACE = /, (line|row) (\d+)/;
+
 function listed(why: readonly string[], all: number, shown = SHOWN): string {
   const more = all > shown ? ` And ${all - Math.min(shown, why.length)} more.` : "";
-  return why.slice(0, shown).join(" ") + more;
+  const reasons = new Map<string, string[]>();
+  for (const reason of why.slice(0, shown)) {
+    const kind = reason.replaceAll(new RegExp(PLACE, "g"), "");
+    reasons.set(kind, [...(reasons.get(kind) ?? []), reason]);
+  }
+  const said = [...reasons.values()].flatMap((alike) => {
+    const [first, ...others] = alike as [string, ...string[]];
+    if (alike.length < ALIKE) return alike;
+    const numbers = others.map((reason) => PLACE.exec(reason)?.[2]).filter((number) => number !== undefined);
+    return [first, `The same of ${PLACE.exec(first)?.[1] ?? "row"}s ${numbers.join(", ") || others.length}.`];
+  });
+  return said.join(" ") + more;
 }
 
 /** What is said of a dataset beside what is trained on, a sentence a line. */
