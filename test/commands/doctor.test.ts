@@ -9,7 +9,8 @@ import { stringify } from "yaml";
 import { tryRecipe } from "../../src/commands/doctor/recipe.ts";
 import { textReport } from "../../src/commands/doctor/report.ts";
 import { tryTask } from "../../src/commands/doctor/tasks.ts";
-import type { Doctor } from "../../src/commands/doctor.ts";
+import { type Doctor, doctor } from "../../src/commands/doctor.ts";
+import { DistillError } from "../../src/core/errors.ts";
 import { readRecipe } from "../../src/recipe/recipe.ts";
 import { PROVIDERS } from "../../src/runtime/protocol.ts";
 import { COMMAND, distill, withEnvironment } from "../support/cli.ts";
@@ -93,24 +94,26 @@ test("the same as text names every device, law and version, without colours wher
   for (const version of Object.values(report.versions)) assert.ok(text.includes(version));
 });
 
-test("a dataset that breaks a law is reported with its row, and ends with code 1", async () => {
+test("a dataset that breaks a law is reported with its row, and is an error", async ({ mock }) => {
   const rows = [
     ...Array.from({ length: 5 }, (_, i) => ({ prompt: `${i}+1=?`, completion: `${i + 1}` })),
     { messages: [{ role: "user", content: "1+1=?" }] },
   ];
   const path = recipe("bad", {}, rows);
-  const { code, out, err } = await withEnvironment({ VK_DRIVER_FILES: "/nowhere.json" }, () =>
-    distill("doctor", path, "--json"),
-  );
-  const { laws } = (JSON.parse(out) as Doctor).recipe!;
+  const { mock: log } = mock.method(console, "log", () => {});
+  const done = doctor(path, [], { json: true }, new AbortController().signal, async () => ({ ...report }));
+  await assert.rejects(done, (error: Error) => {
+    assert.ok(error instanceof DistillError);
+    assert.match(error.message, /^1 of the \d+ laws do not hold for .*bad\.yaml: supervision\.$/);
+    return true;
+  });
+  const { laws } = (JSON.parse(log.calls[0]!.arguments[0] as string) as Doctor).recipe!;
   const failed = laws.filter(({ status }) => status === "failed");
   assert.deepEqual(
     failed.map(({ name }) => name),
     ["supervision"],
   );
   assert.match(failed[0]!.found, /bad\.jsonl, row 6/);
-  assert.equal(code, 1);
-  assert.match(err, /Error: 1 of the \d+ laws do not hold for .*bad\.yaml: supervision\./);
 });
 
 test("of a large model the first layers are tried, and the report says so", async () => {
