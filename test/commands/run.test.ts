@@ -427,6 +427,7 @@ for (const [name, change, message] of BAD)
     assert.equal(code, 1, err);
     assert.match(err, message);
     assert.doesNotMatch(err, /\n\s+at /, "no stack");
+    assert.deepEqual(drawsIn(whole.output), [], "nothing was drawn");
     assert.ok(existsSync(path));
   });
 
