@@ -3,7 +3,6 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { V8 } from "./cli.ts";
 import { scratch } from "./students.ts";
 
 const MODULES = resolve("node_modules");
@@ -30,7 +29,7 @@ export function packageTree(own: readonly string[], without: (path: string) => b
   return {
     package: (name) => join(modules, name),
     distill(...args) {
-      const { status, stdout, stderr } = spawnSync(process.execPath, [...V8, join(root, "dist/cli.js"), ...args], {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, "dist/cli.js"), ...args], {
         encoding: "utf8",
         cwd: root,
       });
