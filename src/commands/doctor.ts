@@ -28,11 +28,15 @@ export type DoctorOptions = {
   step?: string;
 };
 
+type Everywhere = Omit<Doctor, "recipe">;
+
+/** `everywhere` finds what does not depend on the recipe, apart from where its run lies. */
 export async function doctor(
   recipePath: string | undefined,
   overrides: readonly string[],
   options: DoctorOptions,
   signal: AbortSignal,
+  everywhere: (runs: string, say: (what: string) => void) => Promise<Everywhere> = tryMachine,
 ): Promise<void> {
   const say = notes();
   if (options.installCuda) {
@@ -40,19 +44,8 @@ export async function doctor(
     console.error(`Installed ${files.join(" and ")}.`);
   }
   const recipe = recipePath ? readOneRecipe(recipePath, overrides, options.step) : undefined;
-  const runs = recipe ? recipe.output! : "runs";
-  const machine = { ...(await describeMachine()), disk_free_mb: diskFree(runs) };
-  const devices = await tryDevices(machine, (name) => say(`trying ${name}`));
-  say("trying llama.cpp");
-  const llama = await tryTask("llama");
-  say("trying sandboxes");
-  const report: Doctor = {
-    devices,
-    llama_cpp: "found" in llama ? llama.found : llama,
-    sandboxes: await describeSandboxes(),
-    machine,
-    versions: { ...versions(), ...("found" in llama ? { "llama.cpp": llama.found.release } : {}) },
-  };
+  const report: Doctor = await everywhere(recipe ? recipe.output! : "runs", say);
+  const { devices } = report;
   const trying = (law: string) => say(`trying ${law}`);
   const tried = recipe ? await tryRecipe(recipe, devices, trying, signal) : undefined;
   if (tried) report.recipe = tried;
@@ -65,6 +58,21 @@ export async function doctor(
     );
   if (options.installCuda && !devices.find(({ name }) => name === "cuda")!.ok)
     throw new DistillError("The CUDA provider is installed, but cuda does not work yet; the report says why.");
+}
+
+async function tryMachine(runs: string, say: (what: string) => void): Promise<Everywhere> {
+  const machine = { ...(await describeMachine()), disk_free_mb: diskFree(runs) };
+  const devices = await tryDevices(machine, (name) => say(`trying ${name}`));
+  say("trying llama.cpp");
+  const llama = await tryTask("llama");
+  say("trying sandboxes");
+  return {
+    devices,
+    llama_cpp: "found" in llama ? llama.found : llama,
+    sandboxes: await describeSandboxes(),
+    machine,
+    versions: { ...versions(), ...("found" in llama ? { "llama.cpp": llama.found.release } : {}) },
+  };
 }
 
 /** A line on a terminal that says what is being done, and goes away. */

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inColumns, wrapped } from "../../src/commands/chat/columns.ts";
-import { startDistill } from "../support/cli.ts";
+import { distill, type Said, startDistill } from "../support/cli.ts";
 import { scratch, writeStudent } from "../support/students.ts";
 
 const TEACHER = "data/models/stories-teacher-q8_0.gguf";
@@ -41,21 +41,22 @@ test("several models answer one after the other, each under its name, a folder o
 test("what is no model, has no template or is asked for wrongly is one sentence", async () => {
   const silent = `${scratch()}/silent`;
   await writeStudent(silent);
+  const refused = ({ code, err }: Said, message: RegExp) => {
+    assert.equal(code, 1, String(message));
+    const said = err.split("\n").filter((line) => line.startsWith("Error"));
+    assert.equal(said.length, 1, err);
+    assert.match(said[0]!, message);
+  };
   for (const [args, message] of [
     [["nothing"], /^Error: nothing is not there\. Expected a run, /],
     [["README.md"], /^Error: No teacher opens README\.md\./],
     [["src"], /^Error: src is no model\. Expected a run, /],
     [["data/models"], /^Error: data\/models has 2 models: .*Name one of them\.$/m],
-    [[silent], /has no chat template\. Set chat_template to one of plain, r1/],
     [[TEACHER, "--temperature", "hot"], /^Error: --temperature: /],
     [[TEACHER, "--top-p", "2"], /^Error: --top-p: /],
-  ] as const) {
-    const { code, err } = await chat([...args], "a question\n");
-    assert.equal(code, 1, args.join(" "));
-    const said = err.split("\n").filter((line) => line.startsWith("Error"));
-    assert.equal(said.length, 1, err);
-    assert.match(said[0]!, message);
-  }
+  ] as const)
+    refused(await distill("chat", ...args), message);
+  refused(await chat([silent], "a question\n"), /has no chat template\. Set chat_template to one of plain, r1/);
 });
 
 test("columns are wrapped at blanks, wide characters count two, and all are as high as the highest", () => {

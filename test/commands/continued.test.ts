@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { sha256 } from "../../src/core/hash.ts";
 import { distill, startDistill } from "../support/cli.ts";
+import { extent } from "../support/extent.ts";
 import { recipe } from "../support/recipes.ts";
 
 // 40 rows, 4 a step: an epoch has 10 steps
@@ -101,12 +102,16 @@ test("what is no part of the result changes nothing, and what training hangs on 
   }
 });
 
+const EPOCHS = extent(12, 30);
+/** Steps after which it is killed, of ten in an epoch. */
+const KILLS = extent([20, 50], [20, 60, 150]);
+
 test("the finished student stays until the longer run's is whole, wherever that is killed", async () => {
   const killed = place({ num_train_epochs: 1 });
   await said(killed.path);
   const before = student(killed);
-  const longer = ["train", killed.path, "trainer.num_train_epochs=30", "trainer.save_total_limit=9"];
-  for (const after of [20, 60, 150]) {
+  const longer = ["train", killed.path, `trainer.num_train_epochs=${EPOCHS}`, "trainer.save_total_limit=9"];
+  for (const after of KILLS) {
     const { child, ended } = startDistill(longer);
     while (child.exitCode === null && !checkpoints(killed).some((name) => Number(name.slice(5)) >= after))
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -115,7 +120,7 @@ test("the finished student stays until the longer run's is whole, wherever that 
     assert.equal(student(killed), before, `killed after step ${after}`);
   }
   await said(...longer.slice(1));
-  const whole = place({ num_train_epochs: 30 });
+  const whole = place({ num_train_epochs: EPOCHS });
   await said(whole.path);
   assert.equal(student(killed), student(whole));
   assert.deepEqual(metrics(killed), metrics(whole));

@@ -9,10 +9,11 @@ import { stringify } from "yaml";
 import { tryRecipe } from "../../src/commands/doctor/recipe.ts";
 import { textReport } from "../../src/commands/doctor/report.ts";
 import { tryTask } from "../../src/commands/doctor/tasks.ts";
-import type { Doctor } from "../../src/commands/doctor.ts";
+import { type Doctor, doctor } from "../../src/commands/doctor.ts";
+import { DistillError } from "../../src/core/errors.ts";
 import { readRecipe } from "../../src/recipe/recipe.ts";
 import { PROVIDERS } from "../../src/runtime/protocol.ts";
-import { COMMAND } from "../support/cli.ts";
+import { COMMAND, distill, withEnvironment } from "../support/cli.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
 
 const noVulkan = whyNoVulkan(); // chooses a driver, which the command line inherits
@@ -93,22 +94,26 @@ test("the same as text names every device, law and version, without colours wher
   for (const version of Object.values(report.versions)) assert.ok(text.includes(version));
 });
 
-test("a dataset that breaks a law is reported with its row, and ends with code 1", async () => {
+test("a dataset that breaks a law is reported with its row, and is an error", async ({ mock }) => {
   const rows = [
     ...Array.from({ length: 5 }, (_, i) => ({ prompt: `${i}+1=?`, completion: `${i + 1}` })),
     { messages: [{ role: "user", content: "1+1=?" }] },
   ];
   const path = recipe("bad", {}, rows);
-  const { laws } = (await tryRecipe(readRecipe(path), [], () => {}))!;
+  const { mock: log } = mock.method(console, "log", () => {});
+  const done = doctor(path, [], { json: true }, new AbortController().signal, async () => ({ ...report }));
+  await assert.rejects(done, (error: Error) => {
+    assert.ok(error instanceof DistillError);
+    assert.match(error.message, /^1 of the \d+ laws do not hold for .*bad\.yaml: supervision\.$/);
+    return true;
+  });
+  const { laws } = (JSON.parse(log.calls[0]!.arguments[0] as string) as Doctor).recipe!;
   const failed = laws.filter(({ status }) => status === "failed");
   assert.deepEqual(
     failed.map(({ name }) => name),
     ["supervision"],
   );
   assert.match(failed[0]!.found, /bad\.jsonl, row 6/);
-  const { status, stderr } = run(["doctor", path], { VK_DRIVER_FILES: "/nowhere.json" });
-  assert.equal(status, 1);
-  assert.match(stderr, /Error: 1 of the \d+ laws do not hold for .*bad\.yaml: supervision\./);
 });
 
 test("of a large model the first layers are tried, and the report says so", async () => {
@@ -152,29 +157,19 @@ const provider = join(
 test(
   "--install-cuda says in a sentence why the provider could not be got, and where it would go",
   { skip: existsSync(provider) ? "the provider is there" : false },
-  () => {
+  async () => {
     const proxy = "http://127.0.0.1:9"; // nobody listens there
-    const { status, stderr } = run(["doctor", "--install-cuda"], {
-      GLOBAL_AGENT_HTTP_PROXY: proxy,
-      GLOBAL_AGENT_HTTPS_PROXY: proxy,
-    });
-    assert.equal(status, 1);
-    if (process.platform !== "linux" || process.arch !== "x64") return assert.match(stderr, /only on linux\/x64/);
-    assert.match(stderr, /^Running .*install\.js with ONNXRUNTIME_NODE_INSTALL=cuda12: it downloads/);
+    const { code, err } = await withEnvironment(
+      { GLOBAL_AGENT_HTTP_PROXY: proxy, GLOBAL_AGENT_HTTPS_PROXY: proxy },
+      () => distill("doctor", "--install-cuda"),
+    );
+    assert.equal(code, 1);
+    if (process.platform !== "linux" || process.arch !== "x64") return assert.match(err, /only on linux\/x64/);
+    assert.match(err, /^Running .*install\.js with ONNXRUNTIME_NODE_INSTALL=cuda12: it downloads/);
     assert.match(
-      stderr,
+      err,
       /Error: ONNX Runtime's CUDA provider was not installed: connect ECONNREFUSED 127\.0\.0\.1:9\. Where the network does not allow/,
     );
     assert.ok(!existsSync(provider));
   },
 );
-
-function run(args: string[], env: Record<string, string>): { status: number; stderr: string } {
-  try {
-    execFileSync(process.execPath, [...COMMAND, ...args], { env: { ...process.env, ...env }, stdio: "pipe" });
-    return { status: 0, stderr: "" };
-  } catch (error) {
-    const { status, stderr } = error as { status: number; stderr: Buffer };
-    return { status, stderr: stderr.toString() };
-  }
-}

@@ -50,8 +50,11 @@ for (const [what, options, files] of BEGINNINGS)
 test("what was begun of nothing runs in an empty folder, and the student learns", () =>
   inEmptyFolder(async () => {
     await distill("init", "mine");
-    const few = ["trainer.max_steps=40", "evaluation.num_generations=1", "evaluation.prompts.limit=20"];
-    const { code, out, err } = await distill("run", "mine.yaml", ...few);
+    const few = ["threads=1", "trainer.max_steps=40", "parity.prompts=1", "parity.max_completion_length=8"];
+    const asked = ["num_generations=1", "prompts.limit=4", "max_completion_length=64"].map(
+      (key) => `evaluation.${key}`,
+    );
+    const { code, out, err } = await distill("run", "mine.yaml", ...few, ...asked);
     assert.equal(code, 0, err);
     assert.match(out, /student-gguf-q8_0/);
     const log = readFileSync("runs/mine/metrics.jsonl", "utf8").trim().split("\n");

@@ -15,6 +15,7 @@ const RECIPE = {
   name: "stories",
   output: run,
   device: "cpu",
+  threads: 1,
   student: { path: resolve("data/models/stories-base") },
   dataset: { generate: { type: "stories" }, rows: 8, seed: 3 },
   trainer: { type: "sft", max_steps: 1, max_length: 256 },
@@ -25,7 +26,7 @@ const RECIPE = {
     { type: "ollama" },
     { type: "onnx", dtypes: ["q8"] },
   ],
-  parity: { prompts: 1, max_completion_length: 4 },
+  parity: { prompts: 1, max_completion_length: 4, texts: 2 },
   card: { title: "A story solver", license: "apache-2.0", language: ["en"] },
   evaluation: {
     prompts: { generate: { type: "stories" }, rows: 2, seed: 5 },

@@ -32,13 +32,15 @@ function byHeart(
     name: "by-heart",
     output: "run",
     device: "cpu",
+    threads: 1,
     student: { path: resolve("data/models/stories-base") },
     dataset: { path: "pairs.jsonl" },
-    trainer: { max_steps: 60, learning_rate: 3e-3, max_length: 64, packing: false, per_device_train_batch_size: 4 },
+    trainer: { max_steps: 40, learning_rate: 3e-3, max_length: 64, packing: false, per_device_train_batch_size: 4 },
     export: [
       { type: "gguf", types: ["f32"] },
       { type: "onnx", dtypes: ["fp32"] },
     ],
+    parity: { prompts: 1, max_completion_length: 8, texts: 2 },
     evaluation: {
       prompts: { path: "asked.jsonl" },
       num_generations: 1,

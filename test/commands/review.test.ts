@@ -20,8 +20,10 @@ const place = `${dataset}.decisions`;
 await writeManyTraces(dataset, MANY);
 
 /** A review in a process of its own, and where it is. */
-async function started(...args: string[]): Promise<Running & { url: string }> {
-  const running = startDistill(["review", dataset, "--as", "Ada", ...args]);
+const started = () => startedOn(dataset);
+
+async function startedOn(dataset: string): Promise<Running & { url: string }> {
+  const running = startDistill(["review", dataset, "--as", "Ada"]);
   const url = await new Promise<string>((resolve, reject) => {
     let said = "";
     running.child.stdout!.on("data", (piece) => {
@@ -137,7 +139,9 @@ test("a port that is taken, and what is not there, are one sentence each", async
 });
 
 test("decisions travel as lines of JSON, and to Argilla as records", async () => {
-  const { url, ...running } = await started();
+  const dataset = join(folder, "some");
+  await writeManyTraces(dataset, 2000);
+  const { url, ...running } = await startedOn(dataset);
   for (let i = 0; i < 5; i++)
     await post(`${url}decide`, {
       i,
@@ -160,13 +164,13 @@ test("decisions travel as lines of JSON, and to Argilla as records", async () =>
     (await distill("review", copy, "--import", lines)).out,
     /^0 decisions were added to .*; \d+ were there\.$/m,
   );
-  assert.deepEqual(readDecisions(`${copy}.decisions`), readDecisions(place));
+  assert.deepEqual(readDecisions(`${copy}.decisions`), readDecisions(`${dataset}.decisions`));
   assert.equal((await distill("review", dataset, "--argilla", records)).code, 0);
   const all = JSON.parse(readFileSync(records, "utf8")) as {
     status: string;
     responses: { edited?: { value: string }[] };
   }[];
-  assert.equal(all.length, MANY);
+  assert.equal(all.length, 2000);
   assert.equal(all.filter(({ status }) => status === "completed").length, 5);
   assert.equal(all[1]!.responses.edited![0]!.value, "<b>");
 });

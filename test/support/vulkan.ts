@@ -1,6 +1,11 @@
 /** @file A Vulkan driver for tests of WebGPU: the one that is named, else a software renderer. */
 
 import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/** Mesa compiles a shader once, also for tests that have a cache of their own for everything else. */
+process.env.MESA_SHADER_CACHE_DIR ||= process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
 
 /** Mesa's lavapipe: fast, and with half precision. DISTILL_F16_VULKAN names it where it is elsewhere. */
 const LAVAPIPE = [

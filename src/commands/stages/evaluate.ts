@@ -26,16 +26,18 @@ import {
   teacherInput,
 } from "./context.ts";
 import { openRulesOf, tellJudges } from "./rules.ts";
-import { chosenOf, others, type Subject } from "./subjects.ts";
+import { chosenOf, others, requireNames, type Subject } from "./subjects.ts";
 
 /** A measurement of a recipe's models. */
-export const evaluateStage = (context: Context, evaluation: Evaluation): Stage =>
-  measureStage(context, evaluation, {
+export function evaluateStage(context: Context, evaluation: Evaluation): Stage {
+  requireNames(context, evaluation);
+  return measureStage(context, evaluation, {
     after: context.recipe.export.length > 0 ? ["train", "export"] : ["train"],
     inputs: () => (context.recipe.teacher ? { teacher: teacherInput(context) } : {}),
     chosen: (results) => chosenOf(context, evaluation, (results.export?.files ?? []) as Exported[]),
     base: "base",
   });
+}
 
 export type Measured = {
   /** The stages that make what is measured. */

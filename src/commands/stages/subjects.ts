@@ -40,6 +40,13 @@ export function chosenOf(context: Context, evaluation: Evaluation, files: readon
     : unasked(context, subjects, files);
 }
 
+/** Refuse names of models that no run of this recipe makes, before there is any: those of exports are known when they are there. */
+export function requireNames(context: Context, evaluation: Evaluation): void {
+  const names = (evaluation.models ?? []).filter((one) => typeof one === "string");
+  const exported = (name: string) => name.startsWith("student-") && context.recipe.export.length > 0;
+  for (const name of names) if (!exported(name)) named(subjectsOf(context, evaluation, []), name);
+}
+
 function subjectsOf(context: Context, evaluation: Evaluation, files: readonly Exported[]): Subject[] {
   const { recipe } = context;
   const output = context.folder.path;
