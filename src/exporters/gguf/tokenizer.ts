@@ -56,15 +56,15 @@ const USER_DEFINED = 4;
 const UNUSED = 5;
 const BYTE = 6;
 
-/** The `tokenizer.` keys for a tokenizer folder and a model of `size` tokens. */
-export function ggufTokenizer(folder: string, size: number): Metadata {
+/** The `tokenizer.` keys for a tokenizer folder and a model of `size` tokens; `loaded` is what is in the folder. */
+export function ggufTokenizer(folder: string, size: number, loaded = loadTokenizer(folder)): Metadata {
   const path = join(folder, "tokenizer.json");
   const refuse = (why: string): never => {
     throw new DistillError(
       `${path} has no equal in llama.cpp: ${why}. Expected BPE over bytes (ByteLevel), over single characters, or SentencePiece's.`,
     );
   };
-  const { eos, bos, endOfTurn, size: known } = loadTokenizer(folder);
+  const { eos, bos, endOfTurn, size: known } = loaded;
   const parsed = Bpe.safeParse(readJson(path, "The tokenizer's tokenizer.json"));
   if (!parsed.success) {
     const { path: at, message } = parsed.error.issues[0]!;
