@@ -27,8 +27,9 @@ const Bpe = z.looseObject({
   pre_tokenizer: z.looseObject({ type: z.string() }).nullish(),
   model: z.looseObject({
     type: z.literal("BPE"),
-    vocab: z.record(z.string(), z.int().nonnegative()),
-    merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
+    // their parts were looked at when the tokenizer was loaded, and half a million of them are not copied
+    vocab: z.custom<Record<string, number>>((value) => typeof value === "object" && value !== null),
+    merges: z.custom<(string | [string, string])[]>(Array.isArray),
     unk_token: z.string().nullish(),
     continuing_subword_prefix: z.literal("").nullish(),
     end_of_word_suffix: z.literal("").nullish(),
