@@ -13,6 +13,7 @@ import { DistillError, ShapeError } from "../core/errors.ts";
 import { sameShape } from "../graph/shape.ts";
 import { toposort, type Value } from "../graph/value.ts";
 import * as ops from "../ops/index.ts";
+import { PAGE } from "./page.ts";
 
 export type Loop = {
   readonly code: Uint8Array<ArrayBuffer>;
@@ -21,9 +22,6 @@ export type Loop = {
   readonly scalars: readonly string[];
   readonly results: readonly string[];
 };
-
-/** Bytes of a tensor that a run of the module computes at most: a page of WebAssembly's memory. */
-export const PAGE = 2 ** 16;
 
 /** The ops that a loop can compute. */
 const computed = () => Object.values(ops).flatMap(({ type, opcodes }) => (opcodes ? [type] : []));

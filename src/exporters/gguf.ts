@@ -38,8 +38,10 @@ export const gguf = defineExporter({
     async (source, output) => {
       const isUsed = types.some((type) => isRounded(type, given));
       const importance = importance_matrix && isUsed ? await importanceFrom(source, importance_matrix) : undefined;
+      const student = readStudent(source.folder);
       const exported: Exported[] = [];
-      for (const type of new Set(types)) exported.push(await exportAs(type, { ...given, importance }, source, output));
+      for (const type of new Set(types))
+        exported.push(await exportAs(type, { ...given, importance }, source, student, output));
       if (importance_matrix && !isUsed)
         return exported.map((file) => ({ ...file, notes: [...(file.notes ?? []), NOT_USED] }));
       if (importance) await writeWholeFrom(join(output, MATRIX), writeImportance(importance.matrix));
@@ -57,17 +59,23 @@ function importanceFrom({ importance }: Source, options: ImportanceOptions): Pro
 /** The matrix is left beside the files, for whoever quantises the student otherwise. */
 const MATRIX = "imatrix.gguf";
 
-async function exportAs(
-  type: TypeName,
-  given: TensorTypes & { importance?: Importance | undefined },
-  { folder, importance: _, ...named }: Source,
-  output: string,
-): Promise<Exported> {
-  const path = join(output, `model-${type}.gguf`);
+/** What files of every type have in common; a large vocabulary takes seconds. */
+function readStudent(folder: string) {
   const config = readConfig(folder);
   const source = join(folder, "config.json");
   const model = createModel(config, source);
   const layout = ggufLayout(config, source);
+  return { model, layout, tokenizer: ggufTokenizer(folder, model.head.shape[0] as number) };
+}
+
+async function exportAs(
+  type: TypeName,
+  given: TensorTypes & { importance?: Importance | undefined },
+  { folder, importance: _, ...named }: Source,
+  { model, layout, tokenizer }: ReturnType<typeof readStudent>,
+  output: string,
+): Promise<Exported> {
+  const path = join(output, `model-${type}.gguf`);
   const names = new Map(layout.tensors.map((name) => [name.name, name]));
   const { layers } = model.cache;
   const { importance } = given;
@@ -87,7 +95,7 @@ async function exportAs(
     ["general.quantization_version", uint32(2)],
     ...(importance && isUsed ? importanceMetadata(importance) : []),
     ...[...layout.metadata].map(([key, value]) => [`${layout.architecture}.${key}`, value] as const),
-    ...ggufTokenizer(folder, model.head.shape[0] as number),
+    ...tokenizer,
   ]);
 
   const weights = loadWeights(folder, model);

@@ -18,6 +18,8 @@ export type Search = { most: number; first: number; step: number; steps: number 
 /** How much each value of a group counts: filled before a search. */
 export const weights = new Float32Array(32);
 const trial = new Uint8Array(32);
+/** The values of a group, what each counts, and the product of the two. */
+const [group, counts, products] = [new Float32Array(32), new Float32Array(32), new Float32Array(32)];
 /** What `fitAffine` found: the scale, and how far below zero the values begin. */
 export const found = { scale: 0, min: 0 };
 
@@ -110,35 +112,29 @@ export function fitSymmetric(
     q.fill(0, at, at + count);
     return 0;
   }
-  const rounded = (inverse: number, i: number) => clamp(nearest(fround(inverse * x[from + i]!)), -most, most - 1);
-  let [sumXL, sumL2] = [0, 0];
-  const measure = (inverse: number) => {
-    [sumXL, sumL2] = [0, 0];
-    for (let i = 0; i < count; i++) {
-      const value = x[from + i]!;
-      const l = rounded(inverse, i);
-      const w = weights ? weights[weightsAt + i]! : fround(value * value);
-      sumXL = fround(sumXL + fround(fround(w * value) * l));
-      sumL2 = fround(sumL2 + fround(fround(w * l) * l));
-    }
-  };
-  const keep = (inverse: number) => {
-    for (let i = 0; i < count; i++) q[at + i] = rounded(inverse, i) + most;
-  };
-  const first = fround(-most / furthest);
-  measure(first);
-  keep(first);
-  let scale = sumL2 ? fround(sumXL / sumL2) : 0;
-  let best = fround(scale * sumXL);
-  for (let s = -9; s <= 9; s++) {
+  for (let i = 0; i < count; i++) {
+    const value = x[from + i]!;
+    const w = weights ? weights[weightsAt + i]! : fround(value * value);
+    group[i] = value;
+    counts[i] = w;
+    products[i] = fround(w * value);
+  }
+  let [scale, best] = [0, 0];
+  for (let s = -10; s <= 9; s++) {
     if (s === 0) continue;
-    const inverse = fround(-fround(most + fround(fround(0.1) * s)) / furthest);
-    measure(inverse);
-    if (sumL2 > 0 && fround(sumXL * sumXL) > fround(best * sumL2)) {
-      keep(inverse);
-      scale = fround(sumXL / sumL2);
-      best = fround(scale * sumXL);
+    const first = s === -10; // the whole range, before candidates around it
+    const inverse = fround((first ? -most : -fround(most + fround(fround(0.1) * s))) / furthest);
+    let [sumXL, sumL2] = [0, 0];
+    for (let i = 0; i < count; i++) {
+      const l = clamp(nearest(fround(inverse * group[i]!)), -most, most - 1);
+      trial[i] = l + most;
+      sumXL = fround(sumXL + fround(products[i]! * l));
+      sumL2 = fround(sumL2 + fround(fround(counts[i]! * l) * l));
     }
+    if (!first && !(sumL2 > 0 && fround(sumXL * sumXL) > fround(best * sumL2))) continue;
+    for (let i = 0; i < count; i++) q[at + i] = trial[i]!;
+    scale = sumL2 ? fround(sumXL / sumL2) : 0;
+    best = fround(scale * sumXL);
   }
   return scale;
 }

@@ -72,18 +72,24 @@ export async function* writeGguf(
 
 /** Metadata and the list of tensors, padded to where the first tensor begins. */
 export function ggufHeader(metadata: Metadata, tensors: readonly GgufTensor[]): Uint8Array {
-  const pieces: Uint8Array[] = [];
+  let [bytes, length] = [Buffer.alloc(1 << 16), 0];
+  /** Where so many bytes more are to be written. */
+  const room = (size: number) => {
+    if (length + size > bytes.length) bytes = Buffer.concat([bytes], 2 * bytes.length + size);
+    length += size;
+    return length - size;
+  };
   const put = (size: number, set: (view: DataView) => void) => {
-    const bytes = new Uint8Array(size);
-    set(new DataView(bytes.buffer));
-    pieces.push(bytes);
+    const at = room(size);
+    set(new DataView(bytes.buffer, bytes.byteOffset + at, size));
   };
   const u32 = (value: number) => put(4, (view) => view.setUint32(0, value, true));
   const u64 = (value: number) => put(8, (view) => view.setBigUint64(0, BigInt(value), true));
   const text = (value: string) => {
-    const bytes = Buffer.from(value);
-    u64(bytes.length);
-    pieces.push(bytes);
+    const size = Buffer.byteLength(value);
+    u64(size);
+    const at = room(size); // which may be in another buffer
+    bytes.write(value, at);
   };
   const one = (type: Type, value: number | bigint | boolean | string) => {
     if (typeof value === "string") return text(value);
@@ -112,9 +118,8 @@ export function ggufHeader(metadata: Metadata, tensors: readonly GgufTensor[]): 
     u64(offset);
     offset = align(offset + ggmlBytes(type, elementsOf(shape)), ALIGNMENT);
   }
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  pieces.push(new Uint8Array(align(length, ALIGNMENT) - length));
-  return Buffer.concat(pieces);
+  room(align(length, ALIGNMENT) - length);
+  return bytes.subarray(0, length);
 }
 
 type Get = (view: DataView, at: number) => number | bigint | boolean;

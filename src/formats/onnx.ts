@@ -1,36 +1,9 @@
 /** @file The part of ONNX's protobuf (onnx.proto3, IR version 10) that this toolkit writes and reads. */
 
 import protobuf from "protobufjs";
+import { ELEMENT_TYPES, type ElementType, type OnnxValueInfo } from "./onnx-types.ts";
 
-/** TensorProto.DataType. */
-export const ELEMENT_TYPES = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  uint16: 4,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-  bfloat16: 16,
-} as const;
-
-export type ElementType = keyof typeof ELEMENT_TYPES;
-
-/** Bytes of an element. */
-export const ELEMENT_BYTES: Record<ElementType, number> = {
-  float32: 4,
-  uint8: 1,
-  int8: 1,
-  uint16: 2,
-  int32: 4,
-  int64: 8,
-  bool: 1,
-  float16: 2,
-  float64: 8,
-  bfloat16: 2,
-};
+export * from "./onnx-types.ts";
 
 export type OnnxAttribute =
   | { name: string; type: "INT"; i: number }
@@ -47,9 +20,6 @@ export type OnnxNode = {
   output: string[];
   attribute: OnnxAttribute[];
 };
-
-/** Sizes are numbers, or names of sizes known only at run time. */
-export type OnnxValueInfo = { name: string; elemType: ElementType; shape: readonly (number | string)[] };
 
 export type OnnxTensor = { name: string; elemType: ElementType; dims: readonly number[]; rawData: Uint8Array };
 

@@ -2,7 +2,8 @@
 
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import { type Loop, PAGE } from "../compiler/loop.ts";
+import type { Loop } from "../compiler/loop.ts";
+import { PAGE } from "../compiler/page.ts";
 import { DistillError } from "../core/errors.ts";
 import { OrtLibrary } from "./ort/library.ts";
 

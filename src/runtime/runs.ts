@@ -1,6 +1,6 @@
 /** @file Runs of programs: what is bound to their inputs and outputs, and where what they give goes. */
 
-import { ELEMENT_BYTES, type OnnxValueInfo } from "../formats/onnx.ts";
+import { ELEMENT_BYTES, type OnnxValueInfo } from "../formats/onnx-types.ts";
 import type { DType } from "../graph/value.ts";
 import type { Captured } from "./captured.ts";
 import type { Copiers } from "./copiers.ts";

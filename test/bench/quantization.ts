@@ -108,7 +108,7 @@ async function theirs(
 ): Promise<void> {
   const file = join(folder, `theirs-${type}.gguf`);
   seconds();
-  writeAsLlamaCppDoes(whole!.path, file, fileType(type), given);
+  writeAsLlamaCppDoes(whole!.path, [{ path: file, fileType: fileType(type) }], given);
   const written = seconds();
   if (ours && sameTensors(ours, file))
     console.log(`| ${[type, whose, "the same types and bytes", "", "", "", written, ""].join(" | ")} |`);

@@ -41,10 +41,10 @@ async function vocabularyFile(name: string, tokenizer: Metadata): Promise<string
   return path;
 }
 
-const reportOf = async (path: string, source: string, texts: readonly string[], tokenizer = loadTokenizer(source)) => {
+const reportOf = async (path: string, source: string, texts: readonly string[]) => {
   const encoder = await runnerOf(path).openEncoder!(path);
   try {
-    return await compareEncoders("x", tokenizer, encoder, texts);
+    return await compareEncoders("x", loadTokenizer(source), encoder, texts);
   } finally {
     await encoder.close();
   }
@@ -55,12 +55,11 @@ for (const name of ["gemma3", "qwen2_5", "llama3_2"])
     const source = join("node_modules/@lenml", `tokenizer-${name}`, "models");
     const tokenizer = loadTokenizer(source);
     const texts = textsToEncode(1000, tokenizer.added);
-    const path = await vocabularyFile(name, ggufTokenizer(source, tokenizer.size));
-    const { different, first } = await reportOf(path, source, texts, tokenizer);
-    assert.equal(different, 0, JSON.stringify(first));
-    if (name !== "gemma3") return;
+    const path = await vocabularyFile(name, ggufTokenizer(source, tokenizer.size, tokenizer));
     const encoder = await runnerOf(path).openEncoder!(path);
-    assert.deepEqual(await encoder.encode("are  there"), [733, 138, 13534]);
+    const { different, first } = await compareEncoders("x", tokenizer, encoder, texts);
+    assert.equal(different, 0, JSON.stringify(first));
+    if (name === "gemma3") assert.deepEqual(await encoder.encode("are  there"), [733, 138, 13534]);
     await encoder.close();
   });
 

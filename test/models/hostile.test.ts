@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { loadMutations } from "../support/hostile/run.ts";
+import { extent } from "../support/extent.ts";
+import { LITTLE } from "../support/hostile/misbehaving.ts";
+import { LIMITS, loadMutations } from "../support/hostile/run.ts";
 
 /** Mutations of each format, and how many different reasons to refuse them there at least are: they reach every check. */
 const FORMATS = { safetensors: 50, gguf: 60, tokenizer: 50 };
-const COUNT = 2000;
+const COUNT = extent(500, 2000);
 
 for (const [format, reasons] of Object.entries(FORMATS))
   test(`${COUNT} mutations of a ${format} file are loaded or refused in a sentence, within 2 s of work and 1 GB`, async (t) => {
@@ -12,12 +14,15 @@ for (const [format, reasons] of Object.entries(FORMATS))
     t.diagnostic(`${valid} loaded, ${refused} refused for ${sentences.size} reasons, at most ${megabytes} MB`);
     assert.deepEqual(failures, []);
     assert.equal(valid + refused, COUNT);
-    assert.ok(valid > 50 && refused > 1000 && sentences.size >= reasons, `${valid}, ${refused}, ${sentences.size}`);
-    assert.ok(megabytes < 1024);
+    assert.ok(
+      valid > 50 && refused > COUNT / 2 && sentences.size >= reasons,
+      `${valid}, ${refused}, ${sentences.size}`,
+    );
+    assert.ok(megabytes < LIMITS.megabytes);
   });
 
 test("a load that throws, ends the process, takes too long, hangs or fills the memory is found", async () => {
-  const { valid, refused, failures } = await loadMutations("misbehaving", 8, 25_000);
+  const { valid, refused, failures } = await loadMutations("misbehaving", 8, LITTLE);
   assert.deepEqual(
     failures.map((failure) =>
       failure

@@ -21,6 +21,7 @@ import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
 import { nextToken } from "../../src/trainers/supervised.ts";
 import { testDevice } from "../support/finite-differences.ts";
 import { logitsOf, prepareLora } from "../support/lora.ts";
+import { type Python, startPython } from "../support/python.ts";
 import { scratch } from "../support/students.ts";
 import { ADAMW, batchOf } from "../support/training.ts";
 
@@ -134,8 +135,11 @@ const missing = () => {
   }
 };
 
-const python = (script: string, ...args: string[]): Buffer =>
-  execFileSync(PYTHON, [`test/reference/${script}`, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+let started: Python | undefined;
+const python: Python["run"] = (...script) => {
+  started ??= startPython();
+  return started.run(...script);
+};
 
 /** The largest difference between weights and the tensors of a file. */
 function differenceFrom(path: string, weights: Iterable<Weight>): number {
@@ -157,7 +161,7 @@ test("merged weights are those of PEFT's merge_and_unload", { skip: missing() },
       return { name, ...case_, base, adapted, output: join(folder, `merged-${i}.safetensors`) };
     }),
   );
-  python("peft_merge.py", ...cases.flatMap(({ base, adapted, output }) => [base, adapted, output]));
+  await python("peft_merge.py", ...cases.flatMap(({ base, adapted, output }) => [base, adapted, output]));
   for (const { name, config, base, adapted, output } of cases) {
     const stored = readAdapter(adapted);
     const model = createModel(config, name, { lora: stored.options });
@@ -210,7 +214,7 @@ test("PEFT loads adapters that are written here, and they say the same there", {
     asked.push(base, written, JSON.stringify(rows[0]));
     ours.push(await logitsOf(device, model, batchOf([[{ tokens: rows[0]!, supervised: [] }]], rows[0]!.length, VOCAB)));
   }
-  let bytes = python("peft_logits.py", ...asked);
+  let bytes = await python("peft_logits.py", ...asked);
   for (const [i, name] of Object.keys(WRITTEN).entries()) {
     const theirs = floats(bytes.subarray(0, ours[i]!.byteLength));
     bytes = bytes.subarray(ours[i]!.byteLength);
@@ -219,14 +223,17 @@ test("PEFT loads adapters that are written here, and they say the same there", {
   }
 });
 
-after(async () => (await testDevice()).close());
+after(async () => {
+  started?.end();
+  (await testDevice()).close();
+});
 
 test(
   "an adapter as it began, beside the trained one or subtracted from it, says what it took out of the weights",
   { skip: missing() },
   async () => {
     const place = join(folder, "begun");
-    python("peft_begun.py", place);
+    await python("peft_begun.py", place);
     const base = join(place, "base");
     const config = readConfig(base);
     const of = (name: string) => {

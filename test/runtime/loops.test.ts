@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { address } from "koffi";
-import { emitLoop, PAGE } from "../../src/compiler/loop.ts";
+import { emitLoop } from "../../src/compiler/loop.ts";
+import { PAGE } from "../../src/compiler/page.ts";
 import { input, scalar, type Value } from "../../src/graph/value.ts";
 import { adamW } from "../../src/nn/adamw.ts";
 import * as ops from "../../src/ops/index.ts";

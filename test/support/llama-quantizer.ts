@@ -16,15 +16,14 @@ export function whyNoQuantiser(): string | false {
 }
 
 /**
- * Quantise a GGUF file; `embedding` is the ggml type of embedding and head, llama.cpp's choice unless given, and `matrix` a
- * file with an importance matrix.
+ * Quantise a GGUF file to each of `files`; `embedding` is the ggml type of embedding and head, llama.cpp's choice unless given,
+ * and `matrix` a file with an importance matrix.
  */
 export function writeAsLlamaCppDoes(
   source: string,
-  target: string,
-  fileType: number,
+  files: readonly { path: string; fileType: number }[],
   { embedding, matrix }: { embedding?: number | undefined; matrix?: string | undefined } = {},
 ): void {
-  const more = [embedding === undefined ? "-" : String(embedding), ...(matrix === undefined ? [] : [matrix])];
-  execFileSync("python3", [SCRIPT, source, target, String(fileType), ...more], { stdio: "pipe" });
+  const targets = files.flatMap(({ path, fileType }) => [path, String(fileType)]);
+  execFileSync("python3", [SCRIPT, source, String(embedding ?? "-"), matrix ?? "-", ...targets], { stdio: "pipe" });
 }

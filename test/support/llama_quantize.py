@@ -1,9 +1,9 @@
 """Quantise a GGUF file as llama.cpp's own quantiser does, by the library that comes with node-llama-cpp.
 
-    python3 test/support/llama_quantize.py IN.gguf OUT.gguf FILE_TYPE [EMBEDDING_AND_HEAD_TYPE] [IMATRIX.gguf]
+    python3 test/support/llama_quantize.py IN.gguf EMBEDDING_AND_HEAD_TYPE IMATRIX.gguf OUT.gguf FILE_TYPE [OUT.gguf FILE_TYPE ...]
 
 FILE_TYPE is a llama_ftype, such as 15 for Q4_K_M; the other a ggml_type for the token embedding and the head, - for llama.cpp's
-choice. The importance matrix is opened by llama.cpp's own reader of GGUF.
+choice. The importance matrix, - for none, is opened by llama.cpp's own reader of GGUF.
 """
 
 import array
@@ -61,8 +61,7 @@ def importances(base: ctypes.CDLL, path: str):
     return entries
 
 
-source, target, ftype, *more = sys.argv[1:]
-embedding, matrix = [*more, *["-", None][len(more) :]]
+source, embedding, matrix, *files = sys.argv[1:]
 folder = pathlib.Path("node_modules/@node-llama-cpp/linux-x64/bins/linux-x64")
 base, _ = [ctypes.CDLL(str(folder / name), mode=ctypes.RTLD_GLOBAL) for name in ("libggml-base.so", "libggml.v0.5.0.so")]
 llama = ctypes.CDLL(str(folder / "libllama.v0.5.0.so"))
@@ -72,11 +71,13 @@ llama.llama_model_quantize.restype = ctypes.c_uint32
 llama.llama_backend_init()
 params = llama.llama_model_quantize_default_params()
 assert params.nthread == 0 and params.quantize_output_tensor and not params.pure, "the layout of the parameters is another one"
-params.ftype = int(ftype)
 params.nthread = 2
 if embedding != "-":
     params.token_embedding_type = params.output_tensor_type = int(embedding)
-if matrix:
+if matrix != "-":
     entries = importances(base, matrix)
     params.imatrix = ctypes.cast(entries, ctypes.c_void_p)
-sys.exit(llama.llama_model_quantize(source.encode(), target.encode(), ctypes.byref(params)))
+for target, ftype in zip(files[::2], files[1::2]):
+    params.ftype = int(ftype)
+    if failed := llama.llama_model_quantize(source.encode(), target.encode(), ctypes.byref(params)):
+        sys.exit(failed)

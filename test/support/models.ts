@@ -2,14 +2,13 @@
 
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Llama, LlamaLogLevel, type LlamaModel, type Token } from "node-llama-cpp";
+import type { LlamaModel, Token } from "node-llama-cpp";
 import { TOKENIZER_FILES } from "../../src/data/tokenizer.ts";
 import { openGguf } from "../../src/formats/gguf-reader.ts";
 import { openLogits } from "../../src/generation/logits.ts";
 import { createModel, initialWeights, loadWeights, type ModelConfig, saveTensors } from "../../src/models/load.ts";
 import type { Device } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
-import { getLlama } from "../../src/teachers/llama-cpp/variant.ts";
 
 export const ARITHMETIC_TOKENIZER = "data/arithmetic";
 
@@ -55,12 +54,6 @@ export async function ourLogits(
   const logits = await own.logits(tokens);
   await own.close();
   return logits;
-}
-
-let llama: Promise<Llama> | undefined;
-export function testLlama(): Promise<Llama> {
-  llama ??= getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error });
-  return llama;
 }
 
 /** The logits after each token as llama.cpp computes them, everything in float32. */

@@ -27,8 +27,9 @@ const Bpe = z.looseObject({
   pre_tokenizer: z.looseObject({ type: z.string() }).nullish(),
   model: z.looseObject({
     type: z.literal("BPE"),
-    vocab: z.record(z.string(), z.int().nonnegative()),
-    merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
+    // their parts were looked at when the tokenizer was loaded, and half a million of them are not copied
+    vocab: z.custom<Record<string, number>>((value) => typeof value === "object" && value !== null),
+    merges: z.custom<(string | [string, string])[]>(Array.isArray),
     unk_token: z.string().nullish(),
     continuing_subword_prefix: z.literal("").nullish(),
     end_of_word_suffix: z.literal("").nullish(),
@@ -56,15 +57,15 @@ const USER_DEFINED = 4;
 const UNUSED = 5;
 const BYTE = 6;
 
-/** The `tokenizer.` keys for a tokenizer folder and a model of `size` tokens. */
-export function ggufTokenizer(folder: string, size: number): Metadata {
+/** The `tokenizer.` keys for a tokenizer folder and a model of `size` tokens; `loaded` is what is in the folder. */
+export function ggufTokenizer(folder: string, size: number, loaded = loadTokenizer(folder)): Metadata {
   const path = join(folder, "tokenizer.json");
   const refuse = (why: string): never => {
     throw new DistillError(
       `${path} has no equal in llama.cpp: ${why}. Expected BPE over bytes (ByteLevel), over single characters, or SentencePiece's.`,
     );
   };
-  const { eos, bos, endOfTurn, size: known } = loadTokenizer(folder);
+  const { eos, bos, endOfTurn, size: known } = loaded;
   const parsed = Bpe.safeParse(readJson(path, "The tokenizer's tokenizer.json"));
   if (!parsed.success) {
     const { path: at, message } = parsed.error.issues[0]!;

@@ -1,7 +1,7 @@
 /** @file Tensors of ONNX Runtime: over arrays of ours in host memory, or in memory of a device. */
 
 import { MessageChannel } from "node:worker_threads";
-import { ELEMENT_TYPES } from "../../formats/onnx.ts";
+import { ELEMENT_TYPES } from "../../formats/onnx-types.ts";
 import type { DType } from "../../graph/value.ts";
 import { emptyData, type Tensor, type TensorData } from "../tensor.ts";
 import type { OrtLibrary } from "./library.ts";

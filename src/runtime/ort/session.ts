@@ -1,7 +1,7 @@
 /** @file A program that ONNX Runtime has opened, and what is bound to its inputs and outputs. */
 
 import { DistillError } from "../../core/errors.ts";
-import { ELEMENT_TYPES, type ElementType, type OnnxValueInfo } from "../../formats/onnx.ts";
+import { ELEMENT_TYPES, type ElementType, type OnnxValueInfo } from "../../formats/onnx-types.ts";
 import type { OrtLibrary } from "./library.ts";
 import type { Holder, OrtTensor } from "./memory.ts";
 

@@ -5,12 +5,13 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { seededRandom } from "../../../src/core/random.ts";
-import { fileType, GGUF_TYPES } from "../../../src/exporters/gguf/types.ts";
+import { fileType, GGUF_TYPES, type TypeName } from "../../../src/exporters/gguf/types.ts";
 import { gguf } from "../../../src/exporters/gguf.ts";
 import { GGML_TYPES } from "../../../src/formats/ggml.ts";
 import { openGguf } from "../../../src/formats/gguf-reader.ts";
 import type { ColumnSums, ImportanceMatrix } from "../../../src/formats/imatrix.ts";
 import { createModel, ggufLayout, readConfig } from "../../../src/models/load.ts";
+import { extent } from "../../support/extent.ts";
 import { whyNoQuantiser, writeAsLlamaCppDoes } from "../../support/llama-quantizer.ts";
 import { writeModel } from "../../support/models.ts";
 import { scratch } from "../../support/students.ts";
@@ -18,10 +19,12 @@ import { TOY } from "../../support/training.ts";
 
 const folder = scratch();
 const wide = { ...TOY, hidden_size: 256, intermediate_size: 256, num_attention_heads: 4, num_key_value_heads: 2 };
+/** What hangs on the layer shows in ffn_down, whose rows are long here too. */
+const layered = extent({ ...wide, hidden_size: 32 }, wide);
 const MODELS = {
-  "nine layers, a tied head": { ...wide, num_hidden_layers: 9 },
-  "nine layers, a head of its own": { ...wide, num_hidden_layers: 9, tie_word_embeddings: false },
-  "seventeen layers, a head of its own": { ...wide, num_hidden_layers: 17, tie_word_embeddings: false },
+  "rows of 256": { ...wide, num_hidden_layers: 2, tie_word_embeddings: false },
+  "nine layers, a tied head": { ...layered, num_hidden_layers: 9 },
+  "seventeen layers, a head of its own": { ...layered, num_hidden_layers: 17, tie_word_embeddings: false },
   "rows that 256 does not divide": { ...wide, hidden_size: 96, intermediate_size: 256, num_hidden_layers: 8 },
 };
 const QUANTISED = GGUF_TYPES.filter((type) => type.startsWith("q"));
@@ -34,41 +37,54 @@ const contents = (path: string) => {
 };
 
 for (const name of [
+  "rows of 256",
   "nine layers, a tied head",
   "seventeen layers, a head of its own",
   "rows that 256 does not divide",
 ] as const)
   test(`every type has llama.cpp's mixture and its bytes: ${name}`, { skip: whyNoQuantiser() }, async () => {
-    const source = await writeModel(join(folder, name), MODELS[name]);
+    const source = await modelOf(name);
     const output = join(folder, `${name} gguf`);
     const files = await gguf.create({ types: ["f32", ...QUANTISED] })({ folder: source }, output);
-    for (const [i, type] of QUANTISED.entries()) {
-      const theirs = join(output, `theirs-${type}.gguf`);
-      writeAsLlamaCppDoes(files[0]!.path, theirs, fileType(type), { embedding: GGML_TYPES.Q8_0[0] });
-      requireSame(files[i + 1]!.path, theirs, type);
-    }
+    requireAsLlamaCppDoes(files, QUANTISED, { embedding: GGML_TYPES.Q8_0[0] });
   });
 
 for (const [name, embedding, types] of [
   ["nine layers, a tied head", "Q8_0", ["q4_k_m", "q4_0", "q5_0"]],
-  ["nine layers, a head of its own", "Q4_K", ["q5_k_m"]],
+  ["rows of 256", "Q8_0", ["q4_k_m", "q4_0", "q5_0"]],
+  ["rows of 256", "Q4_K", ["q5_k_m"]],
   ["rows that 256 does not divide", "Q8_0", QUANTISED],
 ] as const)
-  test(`so it has with an importance matrix: ${name}`, { skip: whyNoQuantiser() }, async () => {
-    const source = await writeModel(join(folder, `${name} weighed`), MODELS[name]);
-    const output = join(folder, `${name} weighed gguf`);
+  test(`so it has with an importance matrix, ${types.join(", ")}: ${name}`, { skip: whyNoQuantiser() }, async () => {
+    const source = await modelOf(name);
+    const output = join(folder, `${name} ${embedding} weighed gguf`);
     const matrix = matrixFor(source);
     const importance = async () => ({ matrix, file: "imatrix.gguf" });
     const single = embedding.toLowerCase() as "q8_0" | "q4_k";
     const asked = { token_embedding_type: single, output_tensor_type: single, importance_matrix: { tokens: 1 } };
     const files = await gguf.create({ types: ["f32", ...types], ...asked })({ folder: source, importance }, output);
-    for (const [i, type] of types.entries()) {
-      const theirs = join(output, `theirs-${type}.gguf`);
-      const given = { embedding: GGML_TYPES[embedding][0], matrix: join(output, "imatrix.gguf") };
-      writeAsLlamaCppDoes(files[0]!.path, theirs, fileType(type), given);
-      requireSame(files[i + 1]!.path, theirs, type);
-    }
+    const given = { embedding: GGML_TYPES[embedding][0], matrix: join(output, "imatrix.gguf") };
+    requireAsLlamaCppDoes(files, types, given);
   });
+
+const written = new Map<string, Promise<string>>();
+/** A model's folder, written once. */
+function modelOf(name: keyof typeof MODELS): Promise<string> {
+  const source = written.get(name) ?? writeModel(join(folder, name), MODELS[name]);
+  written.set(name, source);
+  return source;
+}
+
+/** What follows a file in float32 are files of `types`, and as llama.cpp makes them of it. */
+function requireAsLlamaCppDoes(
+  [whole, ...files]: readonly { path: string }[],
+  types: readonly TypeName[],
+  given: Parameters<typeof writeAsLlamaCppDoes>[2],
+): void {
+  const theirs = types.map((type, i) => ({ path: `${files[i]!.path}.theirs`, fileType: fileType(type) }));
+  writeAsLlamaCppDoes(whole!.path, theirs, given);
+  for (const [i, type] of types.entries()) requireSame(files[i]!.path, theirs[i]!.path, type);
+}
 
 /** Both files have tensors of the same types and the same bytes. */
 function requireSame(ours: string, theirs: string, what: string): void {

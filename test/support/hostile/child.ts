@@ -8,14 +8,15 @@ import { deriveSeed, seededRandom } from "../../../src/core/random.ts";
 import { tooLong } from "../pace.ts";
 import type { Target } from "./target.ts";
 
-const [name, folder, from, to] = process.argv.slice(2) as [string, string, string, string];
+const [name, folder, ...numbers] = process.argv.slice(2) as [string, string, ...string[]];
+const [from, to, mostSeconds, mostMegabytes] = numbers.map(Number) as [number, number, number, number];
 const { target } = (await import(pathToFileURL(join(import.meta.dirname, `${name}.js`)).href)) as { target: Target };
 const say = (event: string, ...rest: unknown[]) => writeSync(1, `${JSON.stringify([event, ...rest])}\n`);
 const megabytes = () => process.resourceUsage().maxRSS / 1024;
 
 const mutate = await target(join(folder, "originals"));
-let high = 1024;
-for (let i = Number(from); i < Number(to); i++) {
+let high = mostMegabytes;
+for (let i = from; i < to; i++) {
   const path = join(folder, `${i}`);
   mkdirSync(path);
   const { what, load } = mutate(seededRandom(deriveSeed(name, i)), path);
@@ -31,7 +32,7 @@ for (let i = Number(from); i < Number(to); i++) {
   const { user, system } = process.cpuUsage(before);
   const seconds = (user + system) / 1e6;
   rmSync(path, { recursive: true });
-  const why = tooLong(seconds, 2);
+  const why = tooLong(seconds, mostSeconds);
   if (why) say("failed", why);
   if (megabytes() > high) {
     high = Number.POSITIVE_INFINITY; // what comes after cannot be told from it

@@ -2,7 +2,11 @@
 
 import { DistillError } from "../../../src/core/errors.ts";
 import { pace } from "../pace.ts";
+import type { Limits } from "./run.ts";
 import type { Target } from "./target.ts";
+
+/** What is allowed here: little, so that it is soon seen that more is found. */
+export const LITTLE: Limits = { seconds: 0.2, megabytes: 256, patience: 10_000 };
 
 const WAYS: (() => unknown)[] = [
   () => "a load",
@@ -14,12 +18,12 @@ const WAYS: (() => unknown)[] = [
   },
   () => process.exit(3),
   () => {
-    const microseconds = 5e6 * pace();
+    const microseconds = 2.5e6 * LITTLE.seconds * pace();
     const start = process.cpuUsage();
     for (let used = { user: 0, system: 0 }; used.user + used.system < microseconds; used = process.cpuUsage(start));
   },
   () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0),
-  () => new Uint8Array(1.1 * 2 ** 30).fill(1).length,
+  () => new Uint8Array(1.1 * LITTLE.megabytes * 2 ** 20).fill(1).length,
   () => "another load",
 ];
 

@@ -16,22 +16,30 @@ export type Outcome = {
   megabytes: number;
 };
 
-/** Milliseconds without a word after which a load has hung: far above the 2 s of work that are allowed, for busy machines. */
-const PATIENCE = 60_000;
+/**
+ * What a load may take: seconds of work, megabytes, and milliseconds without a word after which it has hung, which are far
+ * above the work, for busy machines.
+ */
+export type Limits = { seconds: number; megabytes: number; patience: number };
+export const LIMITS: Limits = { seconds: 2, megabytes: 1024, patience: 60_000 };
 
 /** Load the first `count` mutations of a format, one after another. */
-export async function loadMutations(name: string, count: number, patience = PATIENCE): Promise<Outcome> {
+export async function loadMutations(name: string, count: number, limits = LIMITS): Promise<Outcome> {
   const outcome: Outcome = { valid: 0, refused: 0, sentences: new Map(), failures: [], megabytes: 0 };
-  for (let next = 0; next < count; ) next = await loadFrom(name, next, count, patience, outcome);
+  for (let next = 0; next < count; ) next = await loadFrom(name, next, count, limits, outcome);
   return outcome;
 }
 
 /** The first mutation that is still to be loaded. */
-async function loadFrom(name: string, from: number, to: number, patience: number, outcome: Outcome): Promise<number> {
+async function loadFrom(name: string, from: number, to: number, limits: Limits, outcome: Outcome): Promise<number> {
+  const { seconds, megabytes, patience } = limits;
   const folder = mkdtempSync(join(tmpdir(), `distill-${name}-`));
   const child = spawn(
     process.execPath,
-    ["--max-old-space-size=1024", join(import.meta.dirname, "child.js"), name, folder, `${from}`, `${to}`],
+    [
+      ...["--max-old-space-size=1024", join(import.meta.dirname, "child.js")],
+      ...[name, folder, `${from}`, `${to}`, `${seconds}`, `${megabytes}`],
+    ],
     { stdio: ["ignore", "pipe", "pipe"] },
   );
   let [current, what, ended, hung, said] = [from - 1, "the start", false, false, ""];
@@ -44,7 +52,7 @@ async function loadFrom(name: string, from: number, to: number, patience: number
         hung = true;
         child.kill("SIGKILL");
       },
-      current < from ? PATIENCE : patience,
+      current < from ? LIMITS.patience : patience,
     );
   };
   wait();
