@@ -6,11 +6,11 @@ import { commandLine } from "../../src/command-line.ts";
 /** The built command line. */
 export const CLI = resolve(import.meta.dirname, "../../src/cli.js");
 
-/** V8's settings that this process was started with, and the built command line: what node is given. */
-export const COMMAND = [
-  ...process.execArgv.filter((flag) => /^--(interrupt-budget|min-semi-space-size)=/.test(flag)),
-  CLI,
-];
+/** V8's settings that this process was started with. */
+export const V8 = process.execArgv.filter((flag) => /^--(interrupt-budget|min-semi-space-size)=/.test(flag));
+
+/** V8's settings and the built command line: what node is given. */
+export const COMMAND = [...V8, CLI];
 
 export type Said = { code: number | null; out: string; err: string };
 
