@@ -21,16 +21,17 @@ export function seededRandom(seed: number): Random {
     z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
     return (z ^ (z >>> 15)) >>> 0;
   };
-  let [a, b, c, d] = [splitmix(), splitmix(), splitmix(), splitmix()];
-  const rotate = (v: number, k: number) => ((v << k) | (v >>> (32 - k))) >>> 0;
+  // with a sign: V8 keeps such numbers where they are, and makes an object of each larger one
+  let [a, b, c, d] = [splitmix() | 0, splitmix() | 0, splitmix() | 0, splitmix() | 0];
+  const rotate = (v: number, k: number) => (v << k) | (v >>> (32 - k));
   const next = (): number => {
-    const result = Math.imul(rotate(Math.imul(b, 5) >>> 0, 7), 9) >>> 0;
+    const result = Math.imul(rotate(Math.imul(b, 5), 7), 9) >>> 0;
     const t = b << 9;
-    c = (c ^ a) >>> 0;
-    d = (d ^ b) >>> 0;
-    b = (b ^ c) >>> 0;
-    a = (a ^ d) >>> 0;
-    c = (c ^ t) >>> 0;
+    c ^= a;
+    d ^= b;
+    b ^= c;
+    a ^= d;
+    c ^= t;
     d = rotate(d, 11);
     return result;
   };

@@ -1,6 +1,6 @@
 /** @file What llama.cpp makes of texts, by the tokenizer in a GGUF file. */
 
-import { llamaOnProcessor } from "./llama-cpp/variant.ts";
+import { loadOnProcessor } from "./llama-cpp/start.ts";
 
 export type LlamaEncoder = {
   encode(text: string): number[];
@@ -10,8 +10,7 @@ export type LlamaEncoder = {
 
 /** Open a GGUF file without its weights. */
 export async function openLlamaEncoder(path: string): Promise<LlamaEncoder> {
-  const llama = await llamaOnProcessor();
-  const model = await llama.loadModel({ modelPath: path, vocabOnly: true });
+  const { model } = await loadOnProcessor({ modelPath: path, vocabOnly: true });
   const { bos, shouldPrependBosToken } = model.tokens;
   return {
     encode: (text) => model.tokenize(text, true),

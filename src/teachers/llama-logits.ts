@@ -4,7 +4,8 @@ import { statSync } from "node:fs";
 import { availableParallelism, loadavg } from "node:os";
 import { requireFinite } from "../generation/finite.ts";
 import { addonOf } from "./llama-cpp/addon.ts";
-import { coreThreads, llamaOnProcessor, NOT_FINITE } from "./llama-cpp/variant.ts";
+import { loadOnProcessor } from "./llama-cpp/start.ts";
+import { coreThreads, NOT_FINITE } from "./llama-cpp/variant.ts";
 
 /** Texts are scored with a context of this many tokens more than they have. */
 const MARGIN = 8;
@@ -29,8 +30,7 @@ export type LlamaScorer = {
 
 /** Open a GGUF file, and an adapter to it, for scoring on the CPU: no flash attention and a float32 cache, whose rounding would hide the file's. */
 export async function openLlamaScorer(path: string, lora?: string): Promise<LlamaScorer> {
-  const llama = await llamaOnProcessor();
-  const model = await llama.loadModel({ modelPath: path });
+  const { llama, model } = await loadOnProcessor({ modelPath: path });
   const threads = statSync(path).size > SMALL_MODEL && !busy() ? coreThreads(llama) : 1;
   const vocab = [...model.iterateAllTokens()].length;
   return {

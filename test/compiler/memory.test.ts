@@ -14,7 +14,7 @@ import { scan } from "../../src/ops/scan.ts";
 import { lossAndGradients } from "../../src/trainers/program.ts";
 import { nextToken } from "../../src/trainers/supervised.ts";
 import { TOY } from "../../src/trainers/toy.ts";
-import { startDistill } from "../support/cli.ts";
+import { distill, startDistill } from "../support/cli.ts";
 
 const none = (name: string): number => {
   throw new Error(`${name} is not known`);
@@ -101,7 +101,7 @@ test("training takes the memory that was foreseen, and the manifest has both", a
     trainer: { max_length: 128, max_steps: 3, per_device_train_batch_size: 24 },
   };
   writeFileSync(path, stringify(recipe));
-  const plan = await startDistill(["plan", path]).ended;
+  const plan = await distill("plan", path);
   assert.equal(plan.code, 0, plan.err);
   assert.match(plan.out, /MB of resident memory in all/);
   assert.match(plan.out, /3 steps of \d+ tokens and [\d.]+ GFLOP/);
@@ -112,5 +112,5 @@ test("training takes the memory that was foreseen, and the manifest has both", a
   assert.ok(ratio > 0.8 && ratio < 1.25, `foreseen ${predicted.peak_rss_mb} MB, taken ${actual.peak_rss_mb} MB`);
   assert.equal(actual.steps, 3);
   assert.ok(actual.seconds > 0 && predicted.seconds > 0);
-  assert.match((await startDistill(["plan", path]).ended).out, /Last time it took \d+ MB of memory, foreseen/);
+  assert.match((await distill("plan", path)).out, /Last time it took \d+ MB of memory, foreseen/);
 });

@@ -12,7 +12,7 @@ import { openGguf } from "../../src/formats/gguf-reader.ts";
 import { interleaveHeads, separateHeads } from "../../src/models/gguf.ts";
 import { createModel, ggufLayout, loadWeights, type ModelConfig, saveTensors } from "../../src/models/load.ts";
 import { type Device, openDevice } from "../../src/runtime/device.ts";
-import { llamaOnProcessor } from "../../src/teachers/llama-cpp/variant.ts";
+import { loadOnProcessor } from "../../src/teachers/llama-cpp/start.ts";
 import { ourLogits, theirLogits, writeModel } from "../support/models.ts";
 import { relativeDifference, TOY } from "../support/training.ts";
 
@@ -58,7 +58,7 @@ async function exported(
 }
 
 async function llamaCppLogits(path: string): Promise<Float32Array> {
-  const model = await (await llamaOnProcessor()).loadModel({ modelPath: path });
+  const { model } = await loadOnProcessor({ modelPath: path });
   const logits = await theirLogits(model, tokens, 40);
   await model.dispose();
   return logits;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { extent } from "../support/extent.ts";
 import { finished, tryCrashPoints } from "./crash-points.ts";
 import { tryDamage } from "./damage.ts";
 import { tryDisks, tryGone, tryReadOnly } from "./disk.ts";
@@ -24,12 +25,12 @@ const none = <Figures extends object>(figures: Figures, ...names: (keyof Figures
 };
 
 test("random kills by every signal lose, double and mix nothing, and leave nothing behind", async () => {
-  const figures = await storm([{ overrides: [], reference }], 4, 2);
+  const figures = await storm([{ overrides: [], reference }], 4, 1); // one of each
   none(figures, "lost", "doubled", "mixed", "different", "leftovers", "stacks", "wrong_codes");
 });
 
 test("random kills of sampling from a server lose and double nothing, and no answer is asked for twice", async () => {
-  const figures = await serverStorm(6);
+  const figures = await serverStorm(extent(3, 6), extent(100, 250)); // by each signal as often
   none(figures, "lost", "doubled", "mixed", "asked_again", "unbooked", "stacks");
 });
 

@@ -11,10 +11,12 @@ import { rowsIn } from "../../src/data/traces.ts";
 import { distill, startDistill } from "../support/cli.ts";
 import { STORIES, storiesRecipe } from "../support/recipes.ts";
 
-const WORKERS = 2;
+/** Steps of each run, of which four learn from one generation; and runs at once. */
+export type Size = { steps: number; lanes: number };
+const SIZE: Size = { steps: 48, lanes: 2 };
 
 /** Everything that a run of reinforcement keeps between steps: a value head, a reference, parts of generations, the best weights. */
-const recipe = (folder: string) =>
+const recipe = (folder: string, steps: number) =>
   storiesRecipe(
     {
       rewards: [{ type: "accuracy" }, { type: "length", name: "short" }],
@@ -30,7 +32,7 @@ const recipe = (folder: string) =>
         importance_sampling_level: "sequence",
         max_completion_length: 24,
         max_length: 192,
-        max_steps: 48,
+        max_steps: steps,
         eval_prompts: { path: join(STORIES, "test.jsonl"), limit: 3 },
         eval_steps: 7,
         save_steps: 1,
@@ -59,34 +61,38 @@ function result(output: string) {
 }
 
 /** Kill runs at `kills` random points, and assert that each of them comes to the weights, ledger and metrics of the one that was not. */
-export async function killReinforcement(kills: number): Promise<{ kills: number; between: number }> {
+export async function killReinforcement(kills: number, size = SIZE): Promise<{ kills: number; between: number }> {
   const folder = mkdtempSync(join(tmpdir(), "faults-"));
   try {
-    return await killIn(folder, kills);
+    return await killIn(folder, kills, size);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function killIn(folder: string, kills: number): Promise<{ kills: number; between: number }> {
-  const calm = recipe(folder);
+async function killIn(
+  folder: string,
+  kills: number,
+  { steps, lanes }: Size,
+): Promise<{ kills: number; between: number }> {
+  const calm = recipe(folder, steps);
   const begun = performance.now();
   const { code, err } = await distill("train", calm.path);
   const took = performance.now() - begun;
   assert.equal(code, 0, err);
   const expected = result(calm.output);
-  assert.equal(expected.rows.length, 12 * 24);
+  assert.equal(expected.rows.length, (steps / 4) * 24);
   const learned = expected.metrics.filter((line) =>
     line.some(([name, value]) => name === "grad_norm" && Number(value) > 0),
   );
-  assert.ok(learned.length > 24, `${learned.length} of 48 steps changed something`);
+  assert.ok(learned.length > steps / 2, `${learned.length} of ${steps} steps changed something`);
 
   const random = seededRandom(8);
   let left = kills;
   let between = 0; // kills of runs that had trained, and had more to train
   async function killing(): Promise<void> {
     while (left > 0) {
-      const { path, output } = recipe(folder);
+      const { path, output } = recipe(folder, steps);
       for (let done = false; !done; ) {
         const { child, ended } = startDistill(["train", path]);
         const kill = left > 0 && left-- > 0;
@@ -108,7 +114,7 @@ async function killIn(folder: string, kills: number): Promise<{ kills: number; b
       assert.deepEqual(result(output), expected);
     }
   }
-  await Promise.all(Array.from({ length: WORKERS }, killing));
+  await Promise.all(Array.from({ length: lanes }, killing));
   assert.ok(between > kills / 3, `${between} of ${kills} kills fell between the first step and the last`);
   return { kills, between };
 }

@@ -31,10 +31,10 @@ export type ServerStormFigures = {
 };
 
 const SIGNALS = ["SIGKILL", "SIGTERM", "SIGINT"] as const;
-const [PROMPTS, SAMPLES] = [250, 2];
+const SAMPLES = 2;
 
-/** At least `kills` of runs of 500 requests each. */
-export async function serverStorm(kills: number, seed = 1): Promise<ServerStormFigures> {
+/** At least `kills` of runs of two requests for each of `count` prompts. */
+export async function serverStorm(kills: number, count = 250, seed = 1): Promise<ServerStormFigures> {
   const figures: ServerStormFigures = {
     ...{ kills: {}, requests: 0, maybe_spent: 0, lost: 0, doubled: 0, mixed: 0, asked_again: 0, unbooked: 0 },
     ...{ stacks: 0, slowest_stop_s: 0, notes: [] },
@@ -53,10 +53,10 @@ export async function serverStorm(kills: number, seed = 1): Promise<ServerStormF
               : { wait: 20 + (number % 5) * 25 },
     });
     const folder = mkdtempSync(join(tmpdir(), "faults-"));
-    const recipe = writeRecipe(folder, server.url);
+    const recipe = writeRecipe(folder, server.url, count);
     for (let ended = false; !ended; ) {
       const kill = left > 0;
-      const signal = SIGNALS[random.below(SIGNALS.length)]!;
+      const signal = SIGNALS[left % SIGNALS.length]!;
       let sent: number | undefined;
       const { code, said } = await cliProcess(["sample", recipe], {
         during: async (send, spoken) => {
@@ -86,15 +86,15 @@ export async function serverStorm(kills: number, seed = 1): Promise<ServerStormF
       figures.kills[signal] = (figures.kills[signal] ?? 0) + 1;
       left--;
     }
-    await compare(join(folder, "run"), server, figures);
+    await compare(join(folder, "run"), server, count * SAMPLES, figures);
     await server.close();
     rmSync(folder, { recursive: true, force: true });
   }
   return figures;
 }
 
-function writeRecipe(folder: string, url: string): string {
-  const prompts = Array.from({ length: PROMPTS }, (_, i) => ({
+function writeRecipe(folder: string, url: string, count: number): string {
+  const prompts = Array.from({ length: count }, (_, i) => ({
     id: `p${i}`,
     prompt: `${i} and ${i + 1}`,
     answer: `${2 * i + 1}`,
@@ -116,10 +116,15 @@ function writeRecipe(folder: string, url: string): string {
 }
 
 /** Hold what the run has against what the server did. */
-async function compare(output: string, { counts, asked }: TestServer, figures: ServerStormFigures): Promise<void> {
+async function compare(
+  output: string,
+  { counts, asked }: TestServer,
+  wanted: number,
+  figures: ServerStormFigures,
+): Promise<void> {
   const traces = [...readTraces(join(output, "traces"))];
   const names = new Set(traces.map(({ prompt_id, sample }) => `${prompt_id} ${sample}`));
-  figures.lost += PROMPTS * SAMPLES - names.size;
+  figures.lost += wanted - names.size;
   figures.doubled += traces.length - names.size;
   figures.mixed += traces.filter(({ prompt, seed, completion }) => completion !== answerOf(prompt, seed)).length;
   const [key] = readdirSync(join(output, "samples"));

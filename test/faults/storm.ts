@@ -57,7 +57,7 @@ export async function storm(settings: Settings, kills: number, lanes: number, se
         if (random.uniform() < 0.15) at = random.below(settings.length);
         const { overrides } = settings[at]!;
         const kill = left > 0 && left-- > 0;
-        const signal = SIGNALS[random.below(SIGNALS.length)]!;
+        const signal = SIGNALS[left % SIGNALS.length]!;
         let sent: number | undefined;
         const {
           code,

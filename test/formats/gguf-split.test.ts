@@ -7,7 +7,7 @@ import { type Metadata, type MetadataValue, writeGguf } from "../../src/formats/
 import { openGguf } from "../../src/formats/gguf-reader.ts";
 import { openGgufModel, otherPieces } from "../../src/formats/gguf-split.ts";
 import { gguf as packed } from "../../src/student/packed/gguf.ts";
-import { llamaOnProcessor } from "../../src/teachers/llama-cpp/variant.ts";
+import { loadOnProcessor } from "../../src/teachers/llama-cpp/start.ts";
 import { scratch, writeStudent } from "../support/students.ts";
 
 const folder = scratch();
@@ -65,7 +65,7 @@ test("a model in several files is the same as in one, for us and for llama.cpp",
   await packed.unpack(first, b);
   const bytes = (place: string) => readFileSync(join(place, "model.safetensors"));
   assert.ok(bytes(a).equals(bytes(b)));
-  const model = await (await llamaOnProcessor()).loadModel({ modelPath: first });
+  const { model } = await loadOnProcessor({ modelPath: first });
   await model.dispose();
 });
 

@@ -18,7 +18,7 @@ import { createModel, ggufLayout, loadWeights, type ModelConfig, saveTensors } f
 import type { Model, Parameter } from "../../src/models/model.ts";
 import { linear } from "../../src/nn/linear.ts";
 import { type Tensor, tensor } from "../../src/runtime/tensor.ts";
-import { llamaOnProcessor } from "../../src/teachers/llama-cpp/variant.ts";
+import { loadOnProcessor } from "../../src/teachers/llama-cpp/start.ts";
 import { testDevice } from "../support/finite-differences.ts";
 import { theirLogits } from "../support/models.ts";
 import { scratch, TOKENIZER } from "../support/students.ts";
@@ -207,7 +207,7 @@ for (const [name, reference] of Object.entries(cases)) {
       const path = await modelFolder(`${name} for llama.cpp${variant}`, config, weights);
       const [file] = await gguf.create({ types: ["f32"] })({ folder: path }, `${path}-gguf`);
       const runner = await openReferenceRunner(path);
-      const model = await (await llamaOnProcessor()).loadModel({ modelPath: file!.path });
+      const { model } = await loadOnProcessor({ modelPath: file!.path });
       assertNear(await theirLogits(model, tokens, VOCAB), await runner.logits(tokens), 1e-4);
       await Promise.all([runner.close(), model.dispose()]);
     });

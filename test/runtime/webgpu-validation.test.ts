@@ -8,7 +8,7 @@ import { prepareLora } from "../support/lora.ts";
 import { ADAMW, batchOf, prepare, segment, TOY } from "../support/training.ts";
 import { whyNoHalfVulkan, whyNoVulkan } from "../support/vulkan.ts";
 
-const batch = batchOf([[segment(1, 20, 5), segment(2, 9, 3)], [segment(3, 14, 1)]], 32, 40, 16);
+const batch = batchOf([[segment(1, 9, 3), segment(2, 5, 2)], [segment(3, 7, 1)]], 16, 40, 8);
 const skipOf = { fp32: whyNoVulkan() ?? false, fp16: whyNoHalfVulkan() ?? false };
 
 type Case = { device: "cpu" | "webgpu"; precision: Precision; lora: boolean };

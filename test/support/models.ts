@@ -2,13 +2,14 @@
 
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { LlamaModel, Token } from "node-llama-cpp";
+import type { Llama, LlamaModel, Token } from "node-llama-cpp";
 import { TOKENIZER_FILES } from "../../src/data/tokenizer.ts";
 import { openGguf } from "../../src/formats/gguf-reader.ts";
 import { openLogits } from "../../src/generation/logits.ts";
 import { createModel, initialWeights, loadWeights, type ModelConfig, saveTensors } from "../../src/models/load.ts";
 import type { Device } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
+import { startLlama } from "../../src/teachers/llama-cpp/start.ts";
 
 export const ARITHMETIC_TOKENIZER = "data/arithmetic";
 
@@ -55,6 +56,9 @@ export async function ourLogits(
   await own.close();
   return logits;
 }
+
+/** llama.cpp on the CPU, as the product's own classes share it. */
+export const testLlama = async (): Promise<Llama> => (await startLlama(false)).llama;
 
 /** The logits after each token as llama.cpp computes them, everything in float32. */
 export async function theirLogits(model: LlamaModel, tokens: number[], vocab: number): Promise<Float32Array> {

@@ -17,12 +17,18 @@ import { whyNoVulkan } from "../support/vulkan.ts";
 
 const skip = whyNoVulkan() ?? false;
 
-const CONFIG = { ...TOY, hidden_size: 64, intermediate_size: 128, num_hidden_layers: 3 };
-const segments = inMemory(Array.from({ length: 12 }, (_, i) => segment(i + 1, 40 + ((7 * i) % 24), 2)));
-const validation = inMemory(Array.from({ length: 4 }, (_, i) => segment(i + 51, 40, 2)));
+/** Large enough on the CPU for a step to take milliseconds, as one of the toy does on a software renderer. */
+const SIZES = {
+  cpu: { config: { ...TOY, hidden_size: 64, intermediate_size: 128, num_hidden_layers: 3 }, length: 64 },
+  webgpu: { config: TOY, length: 16 },
+};
+const texts = (count: number, seed: number, length: number) =>
+  inMemory(Array.from({ length: count }, (_, i) => segment(i + seed, Math.round(length * (0.6 + 0.05 * (i % 8))), 2)));
 
 /** Train in a folder, which may hold checkpoints, until a signal says stop. */
 async function train(device: Device, output: string, interrupted?: { step: number; after: number }) {
+  const { config, length } = SIZES[device.name as keyof typeof SIZES];
+  const segments = texts(12, 1, length);
   const controller = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   let left = (interrupted?.step ?? 0) * 4; // rows of a step
@@ -33,15 +39,15 @@ async function train(device: Device, output: string, interrupted?: { step: numbe
       return segments.at(i);
     },
   };
-  const model = createModel(CONFIG, "The test's config");
+  const model = createModel(config, "The test's config");
   const weights = (parameters: readonly Parameter[]) => initialWeights({ ...model, parameters }, 3);
-  const trained = trainedPart(model, CONFIG);
+  const trained = trainedPart(model, config);
   const options = sft.options.parse({
     learning_rate: 1e-2,
     max_steps: 12,
     per_device_train_batch_size: 2,
     gradient_accumulation_steps: 2,
-    max_length: 64,
+    max_length: length,
     packing: false,
     save_steps: 4,
     logging_steps: 1,
@@ -50,7 +56,7 @@ async function train(device: Device, output: string, interrupted?: { step: numbe
   const { signal } = controller;
   const folder = plainRunFolder(output);
   const run = { device, model, trained, weights, folder, fingerprint: "a test", silent: true, signal };
-  const result = await trainWith(sft, options, run, { segments: read, validation });
+  const result = await trainWith(sft, options, run, { segments: read, validation: texts(4, 51, length) });
   clearTimeout(timer);
   const bytes: Buffer[] = [];
   for (const { name } of trained.parameters)

@@ -1,6 +1,6 @@
 /** @file llama.cpp for the kind of GPU that was asked for, and no other: what node-llama-cpp gives instead is refused. */
 
-import type { Llama } from "node-llama-cpp";
+import type { Llama, LlamaModel, LlamaModelOptions } from "node-llama-cpp";
 import { DistillError } from "../../core/errors.ts";
 import { getLlama } from "./variant.ts";
 
@@ -25,6 +25,17 @@ export function startLlama(gpu: Gpu): Promise<Started> {
   started.set(gpu, running);
   running.catch(() => started.delete(gpu));
   return running;
+}
+
+/** A model on the CPU, on the llama.cpp that is started already if one is: a start takes a process that tries its library. */
+export async function loadOnProcessor(options: LlamaModelOptions): Promise<{ llama: Llama; model: LlamaModel }> {
+  const { llama, complaints } = await startLlama(false);
+  complaints(); // those of before
+  const model = await llama.loadModel(options).catch((error: Error) => {
+    const why = [error.message, complaints()].filter(Boolean).join(": ");
+    throw new DistillError(`llama.cpp cannot load ${options.modelPath}: ${why.replace(/[.\s]+$/, "")}.`);
+  });
+  return { llama, model };
 }
 
 /** CUDA, then Vulkan or Metal, then the CPU: node-llama-cpp takes the first whose libraries are there, card or not. */
@@ -100,5 +111,6 @@ export async function describeLlama() {
     libraries: found.filter((gpu) => gpu !== false),
   };
   await llama.dispose();
+  for (const [gpu, one] of started) if ((await one).llama === llama) started.delete(gpu);
   return description;
 }

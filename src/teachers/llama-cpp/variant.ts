@@ -25,25 +25,6 @@ export async function getLlama(options: LlamaOptions): Promise<Llama> {
   return llama;
 }
 
-let onProcessor: Promise<Llama> | undefined;
-
-/**
- * llama.cpp on the processor for files that are looked at, started once: each time, node-llama-cpp tries in a process of its
- * own whether it can be. It keeps no memory or threads while no model is loaded, and ends with the process.
- */
-export function llamaOnProcessor(): Promise<Llama> {
-  onProcessor ??= startOnProcessor();
-  onProcessor.catch(() => {
-    onProcessor = undefined;
-  });
-  return onProcessor;
-}
-
-async function startOnProcessor(): Promise<Llama> {
-  const { LlamaLogLevel } = await import("node-llama-cpp"); // slow to load
-  return getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error });
-}
-
 /** A thread a core: node-llama-cpp takes four at least, and more threads than cores wait for each other twenty times as long. */
 export const coreThreads = ({ cpuMathCores }: Pick<Llama, "cpuMathCores">): number =>
   Math.max(1, Math.min(availableParallelism(), cpuMathCores));

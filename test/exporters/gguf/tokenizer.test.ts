@@ -10,7 +10,7 @@ import { BYTE_CHARACTERS } from "../../../src/data/byte-level.ts";
 import { loadTokenizer } from "../../../src/data/tokenizer.ts";
 import { ggufTokenizer } from "../../../src/exporters/gguf/tokenizer.ts";
 import { gguf } from "../../../src/exporters/gguf.ts";
-import { llamaOnProcessor } from "../../../src/teachers/llama-cpp/variant.ts";
+import { loadOnProcessor } from "../../../src/teachers/llama-cpp/start.ts";
 import { ARITHMETIC_TOKENIZER, writeModel } from "../../support/models.ts";
 import { BYTE_LEVEL, type TokenizerSpec, writeTokenizer } from "../../support/tokenizers.ts";
 import { TOY } from "../../support/training.ts";
@@ -130,7 +130,7 @@ after(() => Promise.all(models.map((model) => model.dispose())));
 async function vocabulary(tokenizer: string, vocab_size: number): Promise<LlamaModel> {
   const source = await writeModel(next(), { ...TOY, vocab_size, num_hidden_layers: 1 }, { tokenizer });
   const [file] = await gguf.create({ types: ["f32"] })({ folder: source }, next());
-  const model = await (await llamaOnProcessor()).loadModel({ modelPath: file!.path, vocabOnly: true });
+  const { model } = await loadOnProcessor({ modelPath: file!.path, vocabOnly: true });
   models.push(model);
   return model;
 }

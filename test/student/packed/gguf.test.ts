@@ -9,7 +9,7 @@ import { int32s, string, strings, uint32, writeGguf } from "../../../src/formats
 import { openGguf } from "../../../src/formats/gguf-reader.ts";
 import { createModel, loadWeights, type ModelConfig, readConfig } from "../../../src/models/load.ts";
 import { gguf as packed } from "../../../src/student/packed/gguf.ts";
-import { llamaOnProcessor } from "../../../src/teachers/llama-cpp/variant.ts";
+import { loadOnProcessor } from "../../../src/teachers/llama-cpp/start.ts";
 import { testDevice } from "../../support/finite-differences.ts";
 import { ourLogits, writeModel } from "../../support/models.ts";
 import { strangeStrings } from "../../support/strings.ts";
@@ -170,7 +170,7 @@ test(
     const target = join(folder, "real");
     await writeFolder(target, (into) => packed.unpack(REAL, into));
     const tokenizer = loadTokenizer(target);
-    const model = await (await llamaOnProcessor()).loadModel({ modelPath: REAL, vocabOnly: true });
+    const { model } = await loadOnProcessor({ modelPath: REAL, vocabOnly: true });
     for (const text of strangeStrings(1000)) {
       assert.deepEqual(tokenizer.encode(text), model.tokenize(text, true), JSON.stringify(text));
       assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
