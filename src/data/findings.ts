@@ -125,16 +125,18 @@ const PLACE = /, (line|row) (\d+)/;
 
 function listed(why: readonly string[], all: number, shown = SHOWN): string {
   const more = all > shown ? ` And ${all - Math.min(shown, why.length)} more.` : "";
-  const reasons = new Map<string, string[]>();
-  for (const reason of why.slice(0, shown)) {
-    const kind = reason.replaceAll(new RegExp(PLACE, "g"), "");
-    reasons.set(kind, [...(reasons.get(kind) ?? []), reason]);
-  }
-  const said = [...reasons.values()].flatMap((alike) => {
-    const [first, ...others] = alike as [string, ...string[]];
-    if (alike.length < ALIKE) return alike;
-    const numbers = others.map((reason) => PLACE.exec(reason)?.[2]).filter((number) => number !== undefined);
-    return [first, `The same of ${PLACE.exec(first)?.[1] ?? "row"}s ${numbers.join(", ") || others.length}.`];
+  const reasons = why.slice(0, shown).map((reason) => {
+    const [place = "", word, number] = PLACE.exec(reason) ?? [];
+    return { reason, kind: place === "" ? reason : reason.replaceAll(place, ""), word, number };
+  });
+  const named = new Set<string>();
+  const said = reasons.flatMap(({ reason, kind, word }) => {
+    const alike = reasons.filter((other) => word !== undefined && other.kind === kind);
+    if (alike.length < ALIKE) return reason;
+    if (named.has(kind)) return [];
+    named.add(kind);
+    const [, ...others] = alike.map(({ number }) => number);
+    return `${reason} The same of ${word}s ${others.join(", ")}.`;
   });
   return said.join(" ") + more;
 }
