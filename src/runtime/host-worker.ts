@@ -48,6 +48,7 @@ export class HostWorker {
   /** End the thread. */
   async end(): Promise<void> {
     this.#worker.removeAllListeners("exit");
+    this.#worker.removeAllListeners("message"); // a late answer would let the process end before the thread has
     await this.#worker.terminate();
   }
 

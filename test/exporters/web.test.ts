@@ -107,7 +107,7 @@ test(
         await tab.look(look);
         await tab.open(`${server.url}/web/index.html`);
         await tab.until("document.body.dataset.ready", 120);
-        for (const [i, text] of [story, question].entries()) {
+        for (const [i, text] of [question, story].entries()) {
           await tab.value('document.getElementById("question").focus()');
           await tab.type(text);
           await tab.press("Enter");

@@ -5,8 +5,8 @@ import type { Worker } from "node:worker_threads";
 import { address } from "koffi";
 import { emitLoop } from "../../src/compiler/loop.ts";
 import { DistillError } from "../../src/core/errors.ts";
-import { input } from "../../src/graph/value.ts";
-import { Add, MatMul, Neg } from "../../src/ops/index.ts";
+import { input, type Value } from "../../src/graph/value.ts";
+import { Add, MatMul, Mul, Neg, Sqrt } from "../../src/ops/index.ts";
 import { type Device, openDevice } from "../../src/runtime/device.ts";
 import { type LoopItem, LoopThreads } from "../../src/runtime/loops.ts";
 import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
@@ -125,7 +125,9 @@ for (const [how, die, said] of DEATHS)
 test("a thread of loops that ends is a sentence, and the next loop has another", async () => {
   const x = input("x", "float32", ["n"]);
   const loops = new LoopThreads(2);
-  const id = loops.compile(emitLoop({ y: Add(x, x) }));
+  let y: Value = Add(x, x);
+  for (let i = 0; i < 20; i++) y = Sqrt(Mul(y, y)); // so that the other thread is at it for long
+  const id = loops.compile(emitLoop({ y }));
   // the other thread has more to do than this one
   const arrays = [8, 6, 6].map((size) => new Float32Array(size * 2 ** 20).fill(1));
   const items = arrays.map(
