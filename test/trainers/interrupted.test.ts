@@ -86,14 +86,18 @@ for (const [name, open, settings] of [
       let stops = 0;
       for (let tries = 0; ; tries++) {
         const after = ((1000 * seconds) / steps) * 1.1 * random.uniform(); // ms
-        const { result } = await train(device, output, tries < 20 ? { step: tries % 2, after } : undefined);
+        const { result } = await train(
+          device,
+          output,
+          tries < 20 ? { step: Number(tries % 3 === 2), after } : undefined,
+        );
         if (!result.stopped) break;
         stops++;
       }
       const again = await train(device, output);
       assert.deepEqual(again.bytes, whole.bytes);
       assert.deepEqual(again.log, whole.log);
-      assert.ok(stops >= 8, `stopped ${stops} times`);
+      assert.ok(stops >= 6, `stopped ${stops} times`);
       await device.close();
     },
   );
