@@ -12,6 +12,7 @@ import { plainRunFolder } from "../../src/store/run-folder.ts";
 import { trainedPart } from "../../src/student/trained.ts";
 import { sft } from "../../src/trainers/sft.ts";
 import { trainWith } from "../../src/trainers/trainer.ts";
+import { extent } from "../support/extent.ts";
 import { segment, TOY } from "../support/training.ts";
 import { whyNoVulkan } from "../support/vulkan.ts";
 
@@ -67,6 +68,8 @@ async function train(device: Device, output: string, interrupted?: { step: numbe
   return { bytes, log, result };
 }
 
+/** Attempts to stop a run in the middle of it, after which it is left alone. */
+const TRIES = extent(8, 20);
 const folder = () => mkdtempSync(join(tmpdir(), "interrupted-"));
 
 for (const [name, open, settings] of [
@@ -89,7 +92,7 @@ for (const [name, open, settings] of [
         const { result } = await train(
           device,
           output,
-          tries < 20 ? { step: Number(tries % 3 === 2), after } : undefined,
+          tries < TRIES ? { step: Number(tries % 3 === 2), after } : undefined,
         );
         if (!result.stopped) break;
         stops++;
