@@ -172,8 +172,14 @@ export async function train<Batch>(
   const log = (metric: Record<string, unknown>) => appendFileSync(metrics, `${JSON.stringify(metric)}\n`);
   const progress = run.silent ? undefined : startProgress("train", steps, "step", step);
   const proceed = device.heed(signal);
+  /** Whether the student was measured wherever it was time to: a run that is stopped in its last measurement is not done. */
+  let complete = false;
+  const measuredSoFar = async (): Promise<boolean> => {
+    complete = (await unlessStopped(measured())) ?? false;
+    return complete;
+  };
   try {
-    while ((await unlessStopped(measured())) && step < steps && !measurements.exhausted() && !signal?.aborted) {
+    while ((await measuredSoFar()) && step < steps && !measurements.exhausted() && !signal?.aborted) {
       const start = performance.now();
       const state = structuredClone(source.state?.save());
       interrupted = { state };
@@ -246,14 +252,15 @@ export async function train<Batch>(
     await (interrupted ? save(interrupted.state) : save());
   }
   await training.release();
-  const early = step < steps && measurements.exhausted();
-  const best = step === steps || early ? measurements.wanted() : undefined;
+  const early = complete && step < steps && measurements.exhausted();
+  const stopped = !complete || (step < steps && !early);
+  const best = stopped ? undefined : measurements.wanted();
   if (best && best.step !== step) await loadWeightsOf(device, run.trained, folder, best.step);
   const written = sampled();
   return {
     step,
     steps,
-    stopped: step < steps && !early,
+    stopped,
     early,
     loss: lastLoss,
     tokens,

@@ -27,7 +27,12 @@ const texts = (count: number, seed: number, length: number) =>
   inMemory(Array.from({ length: count }, (_, i) => segment(i + seed, Math.round(length * (0.6 + 0.05 * (i % 8))), 2)));
 
 /** Train in a folder, which may hold checkpoints, until a signal says stop. */
-async function train(device: Device, output: string, interrupted?: { step: number; after: number }) {
+async function train(
+  device: Device,
+  output: string,
+  interrupted?: { step: number; after: number },
+  measuring: (stop: () => void) => void = () => {},
+) {
   const { config, length } = SIZES[device.name as keyof typeof SIZES];
   const segments = texts(12, 1, length);
   const controller = new AbortController();
@@ -57,7 +62,15 @@ async function train(device: Device, output: string, interrupted?: { step: numbe
   const { signal } = controller;
   const folder = plainRunFolder(output);
   const run = { device, model, trained, weights, folder, fingerprint: "a test", silent: true, signal };
-  const result = await trainWith(sft, options, run, { segments: read, validation: texts(4, 51, length) });
+  const unmeasured = texts(4, 51, length);
+  const validation: Segments = {
+    ...unmeasured,
+    at(i) {
+      measuring(() => controller.abort());
+      return unmeasured.at(i);
+    },
+  };
+  const result = await trainWith(sft, options, run, { segments: read, validation });
   clearTimeout(timer);
   const bytes: Buffer[] = [];
   for (const { name } of trained.parameters)
@@ -120,5 +133,23 @@ test("a run that goes on spells products as it began, whatever was measured sinc
   const again = await train(device, output);
   assert.deepEqual(device.spelling, began);
   assert.deepEqual(again.bytes, whole.bytes);
+  await device.close();
+});
+
+test("a run that is stopped while it is measured for the last time is not done, and is measured when it goes on", async () => {
+  const device = await openDevice("cpu");
+  let reads = 0;
+  const whole = await train(device, folder(), undefined, () => {
+    reads++;
+  });
+  const output = folder();
+  const stopped = await train(device, output, undefined, (stop) => {
+    if (--reads === 0) stop();
+  });
+  assert.deepEqual([stopped.result.step, stopped.result.stopped], [12, true]);
+  const again = await train(device, output);
+  assert.equal(again.result.stopped, false);
+  assert.deepEqual(again.bytes, whole.bytes);
+  assert.deepEqual(again.log, whole.log);
   await device.close();
 });
