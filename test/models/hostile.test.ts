@@ -6,7 +6,7 @@ import { LIMITS, loadMutations } from "../support/hostile/run.ts";
 
 /** Mutations of each format, and how many different reasons to refuse them there at least are: they reach every check. */
 const FORMATS = { safetensors: 50, gguf: 60, tokenizer: 50 };
-const COUNT = extent(300, 2000);
+const COUNT = extent(500, 2000);
 
 for (const [format, reasons] of Object.entries(FORMATS))
   test(`${COUNT} mutations of a ${format} file are loaded or refused in a sentence, within 2 s of work and 1 GB`, async (t) => {
