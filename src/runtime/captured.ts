@@ -17,7 +17,7 @@ import type { Tensor } from "./tensor.ts";
  * Sets of tensors whose launches are kept; of others runs are made one by one. WebGPU keeps the memory of all that a run
  * computes with its launches.
  */
-const MOST = { cpu: 0, webgpu: 2, cuda: 8 };
+export const KEPT_SETS = { cpu: 0, webgpu: 2, cuda: 8 };
 
 /** The number of a graph that is not to be kept. */
 const NOT_KEPT = "-1";
@@ -78,7 +78,7 @@ export class Captured {
     const bound = this.#bound;
     const known = this.#graphs.find((graph) => [...bound].every(([name, tensor]) => graph.bound.get(name) === tensor));
     if (known) return known.options;
-    if (this.#graphs.length >= MOST[this.#environment.provider]) {
+    if (this.#graphs.length >= KEPT_SETS[this.#environment.provider]) {
       this.#plain ??= this.#runOptions(NOT_KEPT);
       return this.#plain;
     }

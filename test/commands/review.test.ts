@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { readDecisions, standing } from "../../src/data/decisions.ts";
 import { whyNoBrowser } from "../support/browser.ts";
 import { distill, type Running, startDistill } from "../support/cli.ts";
@@ -19,11 +19,18 @@ const dataset = join(folder, "many");
 const place = `${dataset}.decisions`;
 await writeManyTraces(dataset, MANY);
 
+/** Those that a test which fails leaves behind would keep this file from ending. */
+const children: Running["child"][] = [];
+after(() => {
+  for (const child of children) child.kill("SIGKILL");
+});
+
 /** A review in a process of its own, and where it is. */
 const started = () => startedOn(dataset);
 
 async function startedOn(dataset: string): Promise<Running & { url: string }> {
   const running = startDistill(["review", dataset, "--as", "Ada"]);
+  children.push(running.child);
   const url = await new Promise<string>((resolve, reject) => {
     let said = "";
     running.child.stdout!.on("data", (piece) => {

@@ -5,6 +5,7 @@ import type { Segments } from "../../data/example-store.ts";
 import type { Model } from "../../models/model.ts";
 import { deviceOptions } from "../../recipe/device.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
+import { KEPT_SETS } from "../../runtime/captured.ts";
 import { type Device, openDevice } from "../../runtime/device.ts";
 import { cardMemory } from "../../runtime/free-memory.ts";
 import type { Trained } from "../../student/trained.ts";
@@ -42,8 +43,8 @@ export async function openTrainingDevice(
 
 export const fits = (mb: number, free: number): boolean => mb <= SHARE * free;
 
-/** How often what forward and backward compute with is there: WebGPU keeps it with each set of launches that it repeats. */
-const SETS = { cpu: 1, cuda: 1, webgpu: 3 };
+/** How often more what forward and backward compute with is there: WebGPU keeps it with each set of launches that it repeats. */
+const MORE = { cpu: 0, cuda: 0, webgpu: KEPT_SETS.webgpu };
 
 /** Megabytes that training is foreseen to take on a device. */
 export function memoryTaken(
@@ -55,5 +56,5 @@ export function memoryTaken(
 ): number {
   const rates = { matmul_gflops: 1, elementwise_gb_s: 1 }; // of which memory does not depend
   const foreseen = estimateTraining(model, parameters, segments, options, on, rates, validation ? { validation } : {});
-  return foreseen.memory_mb + (SETS[on.name] - 1) * foreseen.activations_mb;
+  return foreseen.memory_mb + MORE[on.name] * foreseen.activations_mb;
 }
