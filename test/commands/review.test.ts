@@ -282,7 +282,7 @@ test(
       }
       // but that the server which was killed did not answer
       assert.deepEqual(
-        tab.complaints.filter((complaint) => !complaint.includes("ERR_CONNECTION_")),
+        tab.complaints.filter((complaint) => !complaint.includes("Failed to load resource: net::ERR_")),
         [],
       );
       await end(running);
