@@ -44,23 +44,31 @@ const LONG = [
 ];
 
 /**
- * Folders whose short files share a process, since Node's start and the modules that each loads would take longer than their
- * tests. They leave the process as they found it.
+ * Short files of these folders share a process, so many at a time, since Node's start, the modules that each loads and the code
+ * that V8 has yet to compile take longer than most of their tests. They leave the process as they found it.
  */
-const TOGETHER = [
-  "compiler",
-  "core",
-  "data",
-  "evaluation",
-  "formats",
-  "generation",
-  "judging",
-  "nn",
-  "ops",
-  "recipe",
-  "student",
-  "tracking",
-];
+const TOGETHER: Record<string, number> = {
+  commands: 4,
+  compiler: 8,
+  core: 8,
+  data: 8,
+  evaluation: 8,
+  exporters: 4,
+  formats: 8,
+  generation: 8,
+  judging: 8,
+  models: 4,
+  nn: 8,
+  ops: 8,
+  recipe: 8,
+  rewards: 4,
+  sampling: 4,
+  store: 4,
+  student: 8,
+  teachers: 4,
+  tracking: 8,
+  trainers: 4,
+};
 
 /**
  * Test files are many short processes. V8 compiles a function a second time, for speed, once it has run for long, and clears
@@ -74,7 +82,7 @@ const names = globSync("**/*.test.js", { cwd: import.meta.dirname }).map((name) 
 const lost = LONG.filter((name) => !names.includes(name));
 if (lost.length > 0) throw new Error(`test/main.ts names files that are not there: ${lost.join(", ")}.`);
 const folderOf = (name: string) => name.split("/", 1)[0]!;
-const isShared = (name: string) => TOGETHER.includes(folderOf(name)) && !LONG.includes(name);
+const isShared = (name: string) => folderOf(name) in TOGETHER && !LONG.includes(name);
 const rest = names
   .filter((name) => !LONG.includes(name))
   .sort((a, b) => Number(isShared(b)) - Number(isShared(a)) || (a < b ? -1 : 1));
@@ -92,17 +100,19 @@ results.on("test:fail", ({ todo }) => {
 });
 results.compose(new spec()).pipe(process.stdout);
 
-/** What is run, in its order: the files, and one that imports the files of a folder in place of the first of these. */
+/** What is run, in its order: the files, and one that imports several of a folder in place of the first of these. */
 function processesOf(names: readonly string[]): string[] {
-  const shared = new Map<string, string[]>();
+  const processes: { folder?: string; members: string[] }[] = [];
   for (const name of names) {
-    const process = isShared(name) ? folderOf(name) : name;
-    shared.set(process, [...(shared.get(process) ?? []), name]);
+    const folder = isShared(name) ? folderOf(name) : undefined;
+    const begun = folder === undefined ? undefined : processes.findLast((process) => process.folder === folder);
+    if (folder !== undefined && begun && begun.members.length < TOGETHER[folder]!) begun.members.push(name);
+    else processes.push({ ...(folder === undefined ? {} : { folder }), members: [name] });
   }
-  return [...shared].map(([folder, members]) => {
+  return processes.map(({ folder, members }, i) => {
     const file = (name: string) => join(import.meta.dirname, `${name}.test.js`);
     if (members.length === 1) return file(members[0]!);
-    const path = join(import.meta.dirname, "together", `${folder}.js`);
+    const path = join(import.meta.dirname, "together", `${folder}-${i}.js`);
     mkdirSync(dirname(path), { recursive: true });
     const suites = members.map(
       (name) => `describe(${JSON.stringify(name)}, () => import(${JSON.stringify(pathToFileURL(file(name)).href)}));\n`,

@@ -53,19 +53,11 @@ test("the package has what is built, recipes and data, and nothing else", () => 
 });
 
 test("what is packed is built from the sources as they are", () => {
-  const compiled = resolve(import.meta.dirname, "../../src");
-  const code = (path: string) =>
-    readFileSync(path, "utf8")
-      .replace(/\n\/\/# sourceMappingURL=.*/, "")
-      .trimEnd();
-  const modules = (readdirSync("src", { recursive: true }) as string[])
-    .filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"))
-    .map((path) => path.replace(/\.ts$/, ".js"));
-  assert.deepEqual(
-    files.filter((path) => /^dist\/.*\.js$/.test(path)).sort(),
-    modules.map((path) => `dist/${path}`).sort(),
-  );
-  for (const path of modules) assert.equal(code(join(installed, "dist", path)), code(join(compiled, path)), path);
+  const built = resolve(import.meta.dirname, "../../dist");
+  const made = (readdirSync(built, { recursive: true }) as string[]).filter((path) => /\.(js|ts)$/.test(path));
+  assert.deepEqual(files.filter((path) => path.startsWith("dist/")).sort(), made.map((path) => `dist/${path}`).sort());
+  for (const path of made)
+    assert.equal(readFileSync(join(installed, "dist", path), "utf8"), readFileSync(join(built, path), "utf8"), path);
 });
 
 test("what is installed says its version, begins a recipe and plans it", () => {

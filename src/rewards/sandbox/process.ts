@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { moduleUrl } from "../../core/modules.ts";
 import { BUSY, isTooBusy, ownTime } from "./own-time.ts";
 import { clip, type Job, type Language, type Outcome, type Reply } from "./protocol.ts";
 
@@ -207,7 +208,7 @@ function hold(child: ChildProcess, yes: boolean): void {
   (child.stderr as unknown as { ref(): void; unref(): void })[change]();
 }
 
-const CHILD = fileURLToPath(new URL("./child.js", import.meta.url));
+const CHILD = fileURLToPath(moduleUrl("rewards/sandbox/child.js"));
 
 /** Programs recurse: 172 MB of stack where a shell can ask for it. A main thread has 8 MB on Linux and macOS, 1 MB on Windows. */
 const STACK = "for s in 176128 65520; do ulimit -s $s 2>/dev/null && break; s=7900; done";
