@@ -6,8 +6,8 @@
  *     node .build/test/main.js --long      with the numbers of inputs, steps and kills that take long
  */
 
-import { mkdirSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { availableParallelism, freemem } from "node:os";
 import { dirname, join } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
@@ -89,6 +89,9 @@ const rest = names
 const chosen = [...LONG, ...rest].filter((name) => parts.length === 0 || parts.some((part) => name.includes(part)));
 if (chosen.length === 0) throw new Error(`No test file has ${parts.join(" or ")} in its path.`);
 
+const memory = memoryFolder();
+if (memory) process.env.TMPDIR = memory;
+
 process.execArgv.push("--enable-source-maps", ...V8); // which each file's process is started with
 
 const results = run({
@@ -99,6 +102,25 @@ results.on("test:fail", ({ todo }) => {
   if (todo === undefined || todo === false) process.exitCode = 1;
 });
 results.compose(new spec()).pipe(process.stdout);
+
+/**
+ * A folder in memory for what tests write, of which Linux has one: those that write runs would wait half of their time for a
+ * disk to keep what is thrown away. Nothing where memory is short. `npm run test:faults` stays on the disk.
+ */
+function memoryFolder(): string | undefined {
+  const [place, needed] = ["/dev/shm", 4 * 2 ** 30];
+  try {
+    const { bavail, bsize } = statfsSync(place);
+    if (bavail * bsize < needed || freemem() < 2 * needed) return undefined;
+    const folder = mkdtempSync(join(place, "distill-tests-"));
+    process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+    for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 }))
+      process.on(signal, () => process.exit(code));
+    return folder;
+  } catch {
+    return undefined;
+  }
+}
 
 /** What is run, in its order: the files, and one that imports several of a folder in place of the first of these. */
 function processesOf(names: readonly string[]): string[] {
