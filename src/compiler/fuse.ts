@@ -6,9 +6,11 @@ import { scalar, type Value } from "../graph/value.ts";
 import {
   Add,
   Concat,
+  Expand,
   MatMul,
   Mul,
   Neg,
+  Part,
   Pow,
   Reciprocal,
   ReduceMean,
@@ -22,6 +24,7 @@ import {
   Transpose,
 } from "../ops/index.ts";
 import { Gemm, transposed } from "../ops/matmul.ts";
+import { CONCATENATED, Split } from "../ops/movement.ts";
 import type { Target } from "./targets.ts";
 
 type Transposes = { transA: 0 | 1; transB: 0 | 1 };
@@ -41,13 +44,16 @@ export function fuseLocally(value: Value, target: Target): Value {
       return known && from !== a ? Reshape(from, { shape: value.shape }) : value;
     }
     case Concat:
-      return node.inputs.length === 1 ? a : value;
+      return node.inputs.length === 1 ? a : (joinedAtOnce(value) ?? behindTransposition(value) ?? value);
+    case Part:
+      return whatWasJoined(value) ?? value;
     case Mul:
       if (isOne(b) && sameShape(a.shape, value.shape)) return a;
       return b.node?.op === Sigmoid && b.node.inputs[0] === a && target.has(Silu, a.dtype) ? Silu(a) : value;
     case Add:
       if (b.node?.op === Neg) return Sub(a, b.node.inputs[0]!);
-      return a.node?.op === Neg ? Sub(b, a.node.inputs[0]!) : (scaledAndShifted(value, target) ?? value);
+      if (a.node?.op === Neg) return Sub(b, a.node.inputs[0]!);
+      return scaledAndShifted(value, target) ?? behindTransposition(value) ?? value;
     case ReduceSum:
       return sumOfRows(value, target) ?? value;
     case ReduceMean: {
@@ -106,6 +112,46 @@ function scaledAndShifted({ node, dtype }: Value, { sumsByProducts }: Target): V
   const one: Value = { data: 1, dtype, shape: [1, 1] };
   const alpha = { float: scale.data as number };
   return apply(Gemm, [column!, one, { ...shift, shape: [1] }], { transA: 0, transB: 0, alpha });
+}
+
+/** What is joined of what is joined, as one. */
+function joinedAtOnce({ node }: Value): Value | undefined {
+  const { axis } = node!.attrs as { axis: number };
+  const isJoined = (x: Value) => x.node?.op === Concat && (x.node.attrs as { axis: number }).axis === axis;
+  const inputs = node!.inputs.flatMap((x) => (isJoined(x) ? x.node!.inputs : [x]));
+  return inputs.length > node!.inputs.length && inputs.length <= CONCATENATED
+    ? apply(Concat, inputs, node!.attrs)
+    : undefined;
+}
+
+/** A piece of what was joined of pieces of the same sizes. */
+function whatWasJoined({ node }: Value): Value | undefined {
+  const pieces = node!.inputs[0]!.node!;
+  const joined = pieces.op === Split ? pieces.inputs[0]!.node : undefined;
+  if (joined?.op !== Concat) return undefined;
+  const { axis, sizes } = pieces.attrs as { axis: number; sizes: readonly number[] };
+  const alike = (joined.attrs as { axis: number }).axis === axis && joined.inputs.length === sizes.length;
+  const { index } = node!.attrs as { index: number };
+  return alike && joined.inputs.every(({ shape }, i) => shape[axis] === sizes[i]) ? joined.inputs[index] : undefined;
+}
+
+/** What joins or adds transpositions, alike, of tensors as one transposition of what joins or adds those. */
+function behindTransposition({ node, shape }: Value): Value | undefined {
+  const { op, inputs, attrs } = node!;
+  const first = inputs.find((x) => x.node?.op === Transpose);
+  if (!first || (op === Add && inputs.some((x) => !sameShape(x.shape, shape)))) return undefined;
+  const { perm } = first.node!.attrs as { perm: number[] };
+  const before = inputs.map((x): Value | undefined => {
+    if (x.node?.op === Transpose)
+      return sameShape((x.node.attrs as { perm: number[] }).perm, perm) ? x.node.inputs[0]! : undefined;
+    const filled = x.node?.op === Expand && x.node.inputs[0]!.shape.length === 0;
+    return filled ? Expand(x.node!.inputs[0]!, { shape: perm.map((_, i) => x.shape[perm.indexOf(i)]!) }) : undefined;
+  });
+  if (before.some((x) => !x)) return undefined;
+  const axis = (attrs as { axis?: number }).axis;
+  return Transpose(apply(op, before as Value[], axis === undefined ? attrs : { ...attrs, axis: perm[axis]! }), {
+    perm,
+  });
 }
 
 /** Two transpositions as one, or none; a transposed product of matrices as a product of other matrices. */

@@ -4,11 +4,11 @@
  * nodes are listed, it is made a real dependency.
  */
 
-import { isFloat } from "../graph/op.ts";
+import { apply, isFloat } from "../graph/op.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { postorder, scalar, type Value } from "../graph/value.ts";
 import { After } from "../ops/after.ts";
-import { Cast, Equal, Gather, Mul, Reshape, Slice, Sub } from "../ops/index.ts";
+import { Cast, Equal, Gather, Mul, Reshape, Slice, Sub, Transpose } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
 import { type Listing, producer, runtimeOrder } from "./listing.ts";
 
@@ -21,13 +21,28 @@ export type Schedule = {
 };
 
 /** Order the values that `outputs` need, first output first, so that every After holds when ONNX Runtime runs them. */
-export function schedule(outputs: readonly Value[], listing: Listing): Schedule {
+export const schedule = (outputs: readonly Value[], listing: Listing): Schedule =>
+  ordered(afterWhatIsComputed(outputs), listing);
+
+function ordered(outputs: readonly Value[], listing: Listing): Schedule {
   const order = depthFirst(outputs, needed(outputs));
   const listed = listing(order);
   const broken = brokenOrders(order, listed);
   if (broken.size === 0) return { order, listed, outputs };
   const made = rewrite(outputs, (value, [x, earlier]) => (broken.has(value) ? dependency(x!, earlier!) : undefined));
-  return schedule(made, listing);
+  return ordered(made, listing);
+}
+
+/** What waits for another arrangement of a value, which nothing computes since it ended in what reads it, waits for the value. */
+function afterWhatIsComputed(outputs: readonly Value[]): readonly Value[] {
+  const computed = needed(outputs);
+  const levels = (x: Value): number =>
+    !computed.has(x) && (x.node?.op === Transpose || x.node?.op === Reshape) ? 1 + levels(x.node.inputs[0]!) : 0;
+  const within = (x: Value, depth: number): Value => (depth === 0 ? x : within(x.node!.inputs[0]!, depth - 1));
+  return rewrite(outputs, ({ node }, inputs) => {
+    const depth = node?.op === After ? levels(node.inputs[1]!) : 0;
+    return depth > 0 ? apply(After, [inputs[0]!, within(inputs[1]!, depth)], node!.attrs) : undefined;
+  });
 }
 
 /** What is computed: an After needs only the value that it passes on. */

@@ -25,7 +25,7 @@ export { Concat, Expand, Part, Reshape, Slice, Split, Transpose } from "./moveme
 export { LogSoftmax, SimplifiedLayerNormalization, Softmax } from "./normalization.ts";
 export { DequantizeLinear, MatMulNBits } from "./quantized.ts";
 export { ReduceMax, ReduceMean, ReduceSum, ReduceSumSquare } from "./reduce.ts";
-export { RotaryEmbedding, RotaryEmbeddingAt, RotaryEmbeddingOfHeads } from "./rotary.ts";
+export { RotaryEmbedding, RotaryEmbeddingAt, RotaryEmbeddingOfHeads, RotaryEmbeddingOfKinds } from "./rotary.ts";
 export { Scan } from "./scan.ts";
 export { Range, Shape } from "./sizes.ts";
 export { TopK } from "./top-k.ts";
