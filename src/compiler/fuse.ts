@@ -5,6 +5,7 @@ import { elements, sameShape } from "../graph/shape.ts";
 import { scalar, type Value } from "../graph/value.ts";
 import {
   Add,
+  Cast,
   Concat,
   Expand,
   MatMul,
@@ -25,6 +26,7 @@ import {
 } from "../ops/index.ts";
 import { Gemm, transposed } from "../ops/matmul.ts";
 import { CONCATENATED, Split } from "../ops/movement.ts";
+import { BatchNormalization } from "../ops/normalization.ts";
 import type { Target } from "./targets.ts";
 
 type Transposes = { transA: 0 | 1; transB: 0 | 1 };
@@ -43,19 +45,27 @@ export function fuseLocally(value: Value, target: Target): Value {
       if (known && sameShape(from.shape, value.shape)) return from;
       return known && from !== a ? Reshape(from, { shape: value.shape }) : value;
     }
+    case Cast: // what was narrowed
+      return a.node?.op === Cast &&
+        a.dtype === "float16" &&
+        value.dtype === "float32" &&
+        a.node.inputs[0]!.dtype === "float32"
+        ? a.node.inputs[0]!
+        : value;
     case Concat:
       return node.inputs.length === 1 ? a : (joinedAtOnce(value) ?? behindTransposition(value) ?? value);
     case Part:
       return whatWasJoined(value) ?? value;
     case Mul:
       if (isOne(b) && sameShape(a.shape, value.shape)) return a;
+      if (b.node?.op === Pow) return dividedByRoots(value, target) ?? value;
       return b.node?.op === Sigmoid && b.node.inputs[0] === a && target.has(Silu, a.dtype) ? Silu(a) : value;
     case Add:
       if (b.node?.op === Neg) return Sub(a, b.node.inputs[0]!);
       if (a.node?.op === Neg) return Sub(b, a.node.inputs[0]!);
       return scaledAndShifted(value, target) ?? behindTransposition(value) ?? value;
     case ReduceSum:
-      return sumOfRows(value, target) ?? value;
+      return sumOfRows(value, target) ?? dotOfColumns(value, target) ?? value;
     case ReduceMean: {
       const dot = meanOfProducts(value, target);
       if (dot) return dot;
@@ -84,6 +94,18 @@ function sumOfRows({ node, dtype }: Value, { sumsByProducts }: Target): Value | 
   const fits = x.shape.length === 2 && axes.length === 1 && axes[0] === 0 && typeof rows === "number";
   if (!fits || !sumsByProducts?.includes(dtype)) return undefined;
   return MatMul({ data: 1, dtype, shape: [1, rows] }, x);
+}
+
+/** Σ of the products of the elements of two columns, one of them negative or not, as a product. */
+function dotOfColumns({ node, dtype }: Value, { sumsByProducts }: Target): Value | undefined {
+  const [product] = node!.inputs as [Value];
+  const { axes } = node!.attrs as { axes: number[] };
+  const [a, b] = product.node?.op === Mul ? (product.node.inputs as [Value, Value]) : [];
+  if (!a || !b || !sumsByProducts?.includes(dtype) || axes.length !== 2) return undefined;
+  if (a.shape.length !== 2 || a.shape[1] !== 1 || !sameShape(a.shape, b.shape)) return undefined;
+  const negative = a.node?.op === Neg;
+  const attrs = { transA: 1, transB: 0, ...(negative ? { alpha: { float: -1 } } : {}) };
+  return apply(Gemm, [negative ? a.node!.inputs[0]! : a, b], attrs);
 }
 
 /** The mean over the columns of a matrix, each times an element of a vector, as a product. */
@@ -152,6 +174,36 @@ function behindTransposition({ node, shape }: Value): Value | undefined {
   return Transpose(apply(op, before as Value[], axis === undefined ? attrs : { ...attrs, axis: perm[axis]! }), {
     perm,
   });
+}
+
+/** Rows of x, each over the root of its number or of what a Gemm makes of it, in one kernel. */
+function dividedByRoots({ node, shape, dtype }: Value, target: Target): Value | undefined {
+  const [x, root] = node!.inputs as [Value, Value];
+  const [square, power] = root.node!.inputs as [Value, Value];
+  const known = sameShape(x.shape, shape) && shape.every((dim) => typeof dim === "number");
+  const width = shape.at(-1) as number;
+  const rows = known ? elements(shape) / width : 0;
+  const fits = power.data === -0.5 && square.shape.at(-1) === 1 && elements(square.shape) === rows;
+  if (!known || !fits || !target.sumsByProducts?.includes(dtype) || !target.has(BatchNormalization, dtype))
+    return undefined;
+  const { column, scale, shift } = scaled(square) ?? { column: square, scale: 1, shift: 0 };
+  const each = (data: number): Value => ({ data, dtype, shape: [rows] });
+  const y = BatchNormalization(
+    Reshape(x, { shape: [1, rows, width] }),
+    ...([each(scale ** -0.5), each(0), each(0)] as const),
+    Reshape(column, { shape: [rows] }),
+    { epsilon: shift / scale },
+  );
+  return Reshape(y, { shape });
+}
+
+/** The numbers by which `scaledAndShifted` has a column scaled and shifted. */
+function scaled({ node }: Value): { column: Value; scale: number; shift: number } | undefined {
+  if (node?.op !== Gemm || node.inputs.length !== 3) return undefined;
+  const [column, one, shift] = node.inputs as [Value, Value, Value];
+  const { alpha } = node.attrs as { alpha?: { float: number } };
+  const made = one.data === 1 && one.shape.length === 2 && typeof shift.data === "number" && alpha && alpha.float > 0;
+  return made && column.shape[1] === 1 ? { column, scale: alpha.float, shift: shift.data as number } : undefined;
 }
 
 /** Two transpositions as one, or none; a transposed product of matrices as a product of other matrices. */

@@ -25,7 +25,8 @@ export function lower(outputs: readonly Value[], target: Target): Value[] {
         const whole = node.op.expand && !target.has(node.op, value.dtype);
         if (whole) {
           for (const x of inputs) lowered.set(x, x);
-          const expanded = node.op.expand!(node.attrs, ...inputs);
+          const few = target.sumsByProducts && node.op.inFewKernels?.(node.attrs, ...inputs);
+          const expanded = few ?? node.op.expand!(node.attrs, ...inputs);
           visit([expanded]);
           lowered.set(value, lowered.get(expanded)!);
         } else {

@@ -6,6 +6,7 @@
 
 import { apply, isFloat } from "../graph/op.ts";
 import { rewrite } from "../graph/rewrite.ts";
+import { elements } from "../graph/shape.ts";
 import { postorder, scalar, type Value } from "../graph/value.ts";
 import { After } from "../ops/after.ts";
 import { Cast, Equal, Gather, Mul, Reshape, Slice, Sub, Transpose } from "../ops/index.ts";
@@ -27,7 +28,7 @@ export const schedule = (outputs: readonly Value[], listing: Listing): Schedule 
 function ordered(outputs: readonly Value[], listing: Listing): Schedule {
   const order = depthFirst(outputs, needed(outputs));
   const listed = listing(order);
-  const broken = brokenOrders(order, listed);
+  const broken = smallest(brokenOrders(order, listed));
   if (broken.size === 0) return { order, listed, outputs };
   const made = rewrite(outputs, (value, [x, earlier]) => (broken.has(value) ? dependency(x!, earlier!) : undefined));
   return ordered(made, listing);
@@ -66,9 +67,9 @@ function depthFirst(outputs: readonly Value[], needed: ReadonlySet<Value>): Valu
 }
 
 /** The Afters of `order` that ONNX Runtime would break. */
-function brokenOrders(order: readonly Value[], listed: readonly Value[]): ReadonlySet<Value> {
+function brokenOrders(order: readonly Value[], listed: readonly Value[]): Value[] {
   const afters = order.filter(({ node }) => node?.op === After);
-  if (afters.length === 0) return new Set();
+  if (afters.length === 0) return [];
   const run = runtimeOrder(listed);
   const time = new Map(run.map((value, i) => [value, i]));
   const firstUse = new Map<Value, number>();
@@ -80,17 +81,25 @@ function brokenOrders(order: readonly Value[], listed: readonly Value[]): Readon
     const earlier = time.get(producer(value.node!.inputs[1]!));
     return earlier !== undefined && (firstUse.get(value) ?? Number.POSITIVE_INFINITY) < earlier;
   });
-  return new Set(broken);
+  return broken;
+}
+
+/** Those of the smallest tensors: once their dependencies are there, others may come in their order by themselves. */
+function smallest(values: readonly Value[]): ReadonlySet<Value> {
+  const size = ({ shape }: Value) => elements(shape.filter((dim) => typeof dim === "number"));
+  const least = Math.min(...values.map(size));
+  return new Set(values.filter((value) => size(value) === least));
 }
 
 /** The same order as a dependency: x bit for bit, computed from `earlier` too. */
 function dependency(x: Value, earlier: Value): Value {
-  const one = Slice(Reshape(earlier, { shape: ["elements"] }), position(0), position(1), { axis: 0, size: 1 });
+  const isOne = earlier.shape.every((dim) => dim === 1);
+  const flat = Reshape(earlier, { shape: ["elements"] });
+  const one = isOne ? earlier : Slice(flat, position(0), position(1), { axis: 0, size: 1 });
   const element = Reshape(one, { shape: [] });
   if (isFloat(x.dtype)) {
-    const zero = Mul(element, scalar(0, element.dtype)); // or -0, which its square is not
-    const square = Mul(zero, zero);
-    return Sub(x, x.dtype === earlier.dtype ? square : Cast(square, { to: x.dtype }));
+    const zero = Sub(element, element); // never -0
+    return Sub(x, x.dtype === earlier.dtype ? zero : Cast(zero, { to: x.dtype }));
   }
   // what has no arithmetic: the only one of [x]
   const first = Mul(Cast(Equal(element, element), { to: "int32" }), scalar(0, "int32"));

@@ -6,9 +6,21 @@
 import { defineOp, type Op } from "../graph/op.ts";
 import { constant, type DType, scalar, type Value } from "../graph/value.ts";
 import { strictlyAfter } from "../ops/after.ts";
-import { Add, Cast, Concat, Exp, Gather, MatMul, Mul, ReduceSum, Reshape } from "../ops/index.ts";
+import {
+  Add,
+  Cast,
+  Concat,
+  ExpOfLogSoftmax,
+  Gather,
+  LogSoftmax,
+  LogSoftmaxAt,
+  MatMul,
+  Mul,
+  ReduceSum,
+  Reshape,
+} from "../ops/index.ts";
 import { transposed } from "../ops/matmul.ts";
-import { predicted } from "./predicted.ts";
+import { logitsOf } from "./predicted.ts";
 
 /**
  * A chunk of supervised positions, padded with any position of weight 0: rows int32 [n] of hidden, weights [n, 1], and what
@@ -19,6 +31,8 @@ export type Chunk = { rows: Value; weights: Value; operands: readonly Value[] };
 /** What is known of a chunk's positions: log softmax of their logits and its exponential, [n, vocab] each. */
 export type Predicted = {
   logprobs: Value;
+  /** Of ids int32 [n, k]: [n, k]. */
+  logprobsAt(ids: Value): Value;
   probabilities: Value;
   /** One number for each position: [n, 1]. */
   fill(value: number): Value;
@@ -82,6 +96,7 @@ function lossAndGradients(
   { rule, width: count }: Attrs,
 ) {
   const half = hidden.dtype === "float16";
+  const column = operands[1]!; // chunks are all of one size
   const [dhs, losses]: [Value[], Value[]] = [[], []];
   const metrics: Record<string, Value[]> = {};
   let dWeight: Value | undefined; // [width, vocab], summed before the next chunk begins
@@ -91,9 +106,14 @@ function lossAndGradients(
     const earlier = [dhs.at(-1), dWeight].filter((x) => x !== undefined);
     const inTurn = (x: Value) => earlier.reduce((later, before) => strictlyAfter(later, before), x);
     const h = inTurn(Gather(hidden, rows));
-    const logprobs = predicted(h, weight);
-    const fill = (value: number) => Add(Mul(weights, scalar(0, weights.dtype)), scalar(value, weights.dtype));
-    const ruled = rule({ logprobs, probabilities: Exp(logprobs), fill }, ...given.map((x) => (x.node ? inTurn(x) : x)));
+    const logits = logitsOf(h, weight);
+    const known: Predicted = {
+      logprobs: LogSoftmax(logits),
+      logprobsAt: (ids) => LogSoftmaxAt(logits, ids),
+      probabilities: ExpOfLogSoftmax(logits),
+      fill: (value) => Add(Mul(column, scalar(0, column.dtype)), scalar(value, column.dtype)),
+    };
+    const ruled = rule(known, ...given.map((x) => (x.node ? inTurn(x) : x)));
     const total = (x: Value) => ReduceSum(Mul(x, weights), { axes: [0, 1] });
     const loss = total(ruled.loss);
     let w = strictlyAfter(weights, loss);
@@ -103,9 +123,9 @@ function lossAndGradients(
       w = strictlyAfter(w, metric);
     }
     if (ruled.scale) w = Mul(w, ruled.scale);
-    const d = half ? Cast(Mul(ruled.gradient, w), { to: hidden.dtype }) : ruled.gradient;
+    const d = half ? Cast(Mul(w, ruled.gradient), { to: hidden.dtype }) : ruled.gradient;
     const product = MatMul(d, weight);
-    const dh = half ? product : Mul(product, w);
+    const dh = half ? product : Mul(w, product); // w first: it waits for the loss, before what is read for that is written over
     dhs.push(dh);
     losses.push(loss);
     const part = MatMul(transposed(strictlyAfter(half ? h : Mul(h, w), dh)), d); // the small factor is transposed
