@@ -7,6 +7,7 @@ import { isLoose } from "../ops/after.ts";
 import { MatMul, Part, Transpose } from "../ops/index.ts";
 import { FusedMatMul, Gemm, rowsBehindStacks, transposed } from "../ops/matmul.ts";
 import { Tuple } from "../ops/scan.ts";
+import { joinCasts } from "./casts.ts";
 import { fuseLocally, isSwap } from "./fuse.ts";
 import { scatteredInPieces, softmaxInPieces, whereInPieces } from "./pieces.ts";
 import { fuseSums } from "./sums.ts";
@@ -52,7 +53,7 @@ export function lower(outputs: readonly Value[], target: Target): Value[] {
   };
   visit(outputs);
   const all = outputs.map((value) => lowered.get(value)!);
-  return fuseSums(all, target.accumulates);
+  return fuseSums(target.fewKernels ? joinCasts(all) : all, target.accumulates);
 }
 
 /** Return the first of all values that are computed alike. */

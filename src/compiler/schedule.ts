@@ -4,12 +4,12 @@
  * nodes are listed, it is made a real dependency.
  */
 
-import { apply, isFloat } from "../graph/op.ts";
+import { apply, isFloat, type OpInfo } from "../graph/op.ts";
 import { rewrite } from "../graph/rewrite.ts";
-import { elements } from "../graph/shape.ts";
+import { elements, sameShape } from "../graph/shape.ts";
 import { postorder, scalar, type Value } from "../graph/value.ts";
 import { After } from "../ops/after.ts";
-import { Cast, Equal, Gather, Mul, Reshape, Slice, Sub, Transpose } from "../ops/index.ts";
+import { Cast, Equal, Gather, Mul, Neg, Reshape, Slice, Sub, Transpose } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
 import { type Listing, producer, runtimeOrder } from "./listing.ts";
 
@@ -38,13 +38,16 @@ function ordered(outputs: readonly Value[], listing: Listing): Schedule {
 function afterWhatIsComputed(outputs: readonly Value[]): readonly Value[] {
   const computed = needed(outputs);
   const levels = (x: Value): number =>
-    !computed.has(x) && (x.node?.op === Transpose || x.node?.op === Reshape) ? 1 + levels(x.node.inputs[0]!) : 0;
+    !computed.has(x) && x.node && ARRANGED.has(x.node.op) ? 1 + levels(x.node.inputs[0]!) : 0;
   const within = (x: Value, depth: number): Value => (depth === 0 ? x : within(x.node!.inputs[0]!, depth - 1));
   return rewrite(outputs, ({ node }, inputs) => {
     const depth = node?.op === After ? levels(node.inputs[1]!) : 0;
     return depth > 0 ? apply(After, [inputs[0]!, within(inputs[1]!, depth)], node!.attrs) : undefined;
   });
 }
+
+/** Ops that end in what reads them. */
+const ARRANGED = new Set<OpInfo>([Transpose, Reshape, Neg]);
 
 /** What is computed: an After needs only the value that it passes on. */
 function needed(outputs: readonly Value[]): ReadonlySet<Value> {
@@ -93,6 +96,8 @@ function smallest(values: readonly Value[]): ReadonlySet<Value> {
 
 /** The same order as a dependency: x bit for bit, computed from `earlier` too. */
 function dependency(x: Value, earlier: Value): Value {
+  if (isFloat(x.dtype) && x.dtype === earlier.dtype && sameShape(x.shape, earlier.shape) && x.shape.at(-1) === 1)
+    return Sub(x, Sub(earlier, earlier)); // columns as they are
   const isOne = earlier.shape.every((dim) => dim === 1);
   const flat = Reshape(earlier, { shape: ["elements"] });
   const one = isOne ? earlier : Slice(flat, position(0), position(1), { axis: 0, size: 1 });

@@ -116,7 +116,7 @@ function lossAndGradients(
     const ruled = rule(known, ...given.map((x) => (x.node ? inTurn(x) : x)));
     const total = (x: Value) => ReduceSum(Mul(x, weights), { axes: [0, 1] });
     const loss = total(ruled.loss);
-    let w = strictlyAfter(weights, loss);
+    let w = strictlyAfter(weights, ruled.loss);
     for (const [name, values] of Object.entries(ruled.metrics ?? {})) {
       const metric = total(values);
       metrics[name] = [...(metrics[name] ?? []), metric];

@@ -141,3 +141,18 @@ export function cut(x: Value, axis: number, sizes: readonly number[]): Value[] {
     return slice(x, axis, start - size, start);
   });
 }
+
+/** The same in as few kernels as there can be, of pieces that are cut again. */
+export function cutInFew(x: Value, axis: number, sizes: readonly number[]): Value[] {
+  if (sizes.length <= SPLIT) return split(x, axis, sizes);
+  const width = SPLIT ** Math.ceil(Math.log(sizes.length) / Math.log(SPLIT) - 1);
+  const groups = Array.from({ length: Math.ceil(sizes.length / width) }, (_, i) =>
+    sizes.slice(i * width, (i + 1) * width),
+  );
+  const wholes = split(
+    x,
+    axis,
+    groups.map((group) => group.reduce((a, b) => a + b)),
+  );
+  return groups.flatMap((group, i) => cutInFew(wholes[i]!, axis, group));
+}
