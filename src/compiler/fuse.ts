@@ -3,6 +3,7 @@
 import { apply } from "../graph/op.ts";
 import { elements, sameShape } from "../graph/shape.ts";
 import { scalar, type Value } from "../graph/value.ts";
+import { Einsum } from "../ops/einsum.ts";
 import {
   Add,
   Cast,
@@ -65,7 +66,7 @@ export function fuseLocally(value: Value, target: Target): Value {
       if (a.node?.op === Neg) return Sub(b, a.node.inputs[0]!);
       return scaledAndShifted(value, target) ?? behindTransposition(value) ?? value;
     case ReduceSum:
-      return sumOfRows(value, target) ?? dotOfColumns(value, target) ?? value;
+      return sumOfRows(value, target) ?? dotOfColumns(value, target) ?? dotsOfRows(value, target) ?? value;
     case ReduceMean: {
       const dot = meanOfProducts(value, target);
       if (dot) return dot;
@@ -95,6 +96,22 @@ function sumOfRows({ node, dtype }: Value, { sumsByProducts }: Target): Value | 
   if (!fits || !sumsByProducts?.includes(dtype)) return undefined;
   return MatMul({ data: 1, dtype, shape: [1, rows] }, x);
 }
+
+/** Σ over short rows of the products of two tensors, a thread for each. */
+function dotsOfRows({ node, shape, dtype }: Value, target: Target): Value | undefined {
+  const [product] = node!.inputs as [Value];
+  const { axes } = node!.attrs as { axes: number[] };
+  const [a, b] = product.node?.op === Mul ? (product.node.inputs as [Value, Value]) : [];
+  const width = product.shape.at(-1);
+  const known = a && b && sameShape(a.shape, b.shape) && a.shape.every((dim) => typeof dim === "number");
+  if (!known || axes.length !== 1 || axes[0] !== shape.length - 1 || (width as number) > SHORT) return undefined;
+  if (!target.sumsByProducts?.includes(dtype) || !target.has(Einsum, dtype)) return undefined;
+  const rows = [a, b].map((x) => Reshape(x, { shape: [elements(shape), width!] }));
+  return Reshape(Einsum(...rows, { equation: "ij,ij->i" }), { shape });
+}
+
+/** Elements that a thread sums faster than they are multiplied and summed in two kernels. */
+const SHORT = 256;
 
 /** Σ of the products of the elements of two columns, one of them negative or not, as a product. */
 function dotOfColumns({ node, dtype }: Value, { sumsByProducts }: Target): Value | undefined {

@@ -4,6 +4,7 @@
  */
 
 import { defineOp, type Op } from "../graph/op.ts";
+import { sameShape } from "../graph/shape.ts";
 import { constant, type DType, scalar, type Value } from "../graph/value.ts";
 import { strictlyAfter } from "../ops/after.ts";
 import {
@@ -96,7 +97,6 @@ function lossAndGradients(
   { rule, width: count }: Attrs,
 ) {
   const half = hidden.dtype === "float16";
-  const column = operands[1]!; // chunks are all of one size
   const [dhs, losses]: [Value[], Value[]] = [[], []];
   const metrics: Record<string, Value[]> = {};
   let dWeight: Value | undefined; // [width, vocab], summed before the next chunk begins
@@ -107,6 +107,7 @@ function lossAndGradients(
     const inTurn = (x: Value) => earlier.reduce((later, before) => strictlyAfter(later, before), x);
     const h = inTurn(Gather(hidden, rows));
     const logits = logitsOf(h, weight);
+    const column = sameShape(weights.shape, operands[1]!.shape) ? operands[1]! : weights; // the same for all chunks of a size
     const known: Predicted = {
       logprobs: LogSoftmax(logits),
       logprobsAt: (ids) => LogSoftmaxAt(logits, ids),

@@ -57,8 +57,14 @@ test("no score of attention is larger than what WebGPU binds, and keys that no q
   assert.ok(tflop < 0.95 * uncut.tflop, `${tflop} TFLOP of ${uncut.tflop}`);
 });
 
-for (const [name, target] of Object.entries({ keeping: targets.cuda, sparing: sparing(targets.cuda) }))
-  test(`a program for CUDA, ${name}, is one that ONNX Runtime loads, with the CPU's gradients`, async () => {
+const EMITTED = {
+  "CUDA, keeping": targets.cuda,
+  "CUDA, sparing": sparing(targets.cuda),
+  "WebGPU, keeping": keeping(targets.webgpu),
+  "WebGPU, sparing": targets.webgpu,
+};
+for (const [name, target] of Object.entries(EMITTED))
+  test(`a program for ${name}, is one that ONNX Runtime loads, with the CPU's gradients`, async () => {
     const device = await openDevice("cpu", { threads: 1 });
     const model = await prepare(device);
     const batch = batchOf([[segment(1, 20, 5), segment(2, 9, 3)], [segment(3, 14, 1)]], 32, 40, 16);
