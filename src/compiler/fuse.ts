@@ -26,7 +26,7 @@ import {
   Transpose,
 } from "../ops/index.ts";
 import { Gemm, transposed } from "../ops/matmul.ts";
-import { CONCATENATED, Split } from "../ops/movement.ts";
+import { CONCATENATED, Split, split } from "../ops/movement.ts";
 import { BatchNormalization } from "../ops/normalization.ts";
 import type { Target } from "./targets.ts";
 
@@ -105,6 +105,7 @@ function dotsOfRows({ node, shape, dtype }: Value, target: Target): Value | unde
   const width = product.shape.at(-1);
   const known = a && b && sameShape(a.shape, b.shape) && a.shape.every((dim) => typeof dim === "number");
   if (!known || axes.length !== 1 || axes[0] !== shape.length - 1 || (width as number) > SHORT) return undefined;
+  if (elements(product.shape) > (target.binds ?? Number.POSITIVE_INFINITY)) return undefined;
   if (!target.sumsByProducts?.includes(dtype) || !target.has(Einsum, dtype)) return undefined;
   const rows = [a, b].map((x) => Reshape(x, { shape: [elements(shape), width!] }));
   return Reshape(Einsum(...rows, { equation: "ij,ij->i" }), { shape });
@@ -163,15 +164,23 @@ function joinedAtOnce({ node }: Value): Value | undefined {
     : undefined;
 }
 
-/** A piece of what was joined of pieces of the same sizes. */
+/** A piece of what was joined, as one of what it was joined of, or a piece of one. */
 function whatWasJoined({ node }: Value): Value | undefined {
   const pieces = node!.inputs[0]!.node!;
   const joined = pieces.op === Split ? pieces.inputs[0]!.node : undefined;
   if (joined?.op !== Concat) return undefined;
   const { axis, sizes } = pieces.attrs as { axis: number; sizes: readonly number[] };
-  const alike = (joined.attrs as { axis: number }).axis === axis && joined.inputs.length === sizes.length;
+  if ((joined.attrs as { axis: number }).axis !== axis) return undefined;
   const { index } = node!.attrs as { index: number };
-  return alike && joined.inputs.every(({ shape }, i) => shape[axis] === sizes[i]) ? joined.inputs[index] : undefined;
+  let next = 0; // of the pieces that are not found yet
+  for (const x of joined.inputs) {
+    const first = next;
+    let rest = x.shape[axis] as number;
+    while (rest > 0) rest -= sizes[next++] ?? Number.NaN;
+    if (rest !== 0) return undefined;
+    if (index < next) return split(x, axis, sizes.slice(first, next))[index - first];
+  }
+  return undefined;
 }
 
 /** What joins or adds transpositions, alike, of tensors as one transposition of what joins or adds those. */
@@ -200,9 +209,9 @@ function dividedByRoots({ node, shape, dtype }: Value, target: Target): Value | 
   const known = sameShape(x.shape, shape) && shape.every((dim) => typeof dim === "number");
   const width = shape.at(-1) as number;
   const rows = known ? elements(shape) / width : 0;
-  const fits = power.data === -0.5 && square.shape.at(-1) === 1 && elements(square.shape) === rows;
-  if (!known || !fits || !target.sumsByProducts?.includes(dtype) || !target.has(BatchNormalization, dtype))
-    return undefined;
+  const bound = known && elements(shape) <= (target.binds ?? Number.POSITIVE_INFINITY);
+  const fits = bound && power.data === -0.5 && square.shape.at(-1) === 1 && elements(square.shape) === rows;
+  if (!fits || !target.sumsByProducts?.includes(dtype) || !target.has(BatchNormalization, dtype)) return undefined;
   const { column, scale, shift } = scaled(square) ?? { column: square, scale: 1, shift: 0 };
   const each = (data: number): Value => ({ data, dtype, shape: [rows] });
   const y = BatchNormalization(

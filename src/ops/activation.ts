@@ -1,4 +1,5 @@
 import { apply, type Binary, defineOp, type Op, type Unary } from "../graph/op.ts";
+import { elements } from "../graph/shape.ts";
 import { scalar, type TensorType, type Value } from "../graph/value.ts";
 import { Einsum, productOfAll } from "./einsum.ts";
 import { Add, Mul, Sub } from "./elementwise.ts";
@@ -52,7 +53,11 @@ export const GatedSilu: Binary = defineOp("gatedSilu", {
 });
 
 /** Whether products of several tensors of this one's shape and type are one kernel where kernels cost. */
-const multiplies = ({ dtype, shape }: Value) => dtype === "float32" && shape.every((dim) => typeof dim === "number");
+const multiplies = ({ dtype, shape }: Value) =>
+  dtype === "float32" && shape.every((dim) => typeof dim === "number") && elements(shape) <= BOUND;
+
+/** Elements that every adapter binds to a kernel at once: nobody has tried an Einsum of more. */
+const BOUND = 2 ** 25;
 
 const GatedSiluGradients: Op<[dy: Value, y: Value, gate: Value, up: Value]> = defineOp("gatedSiluGradients", {
   infer: same,

@@ -1,6 +1,7 @@
 import { defineOp, type Op } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
 import { constant, type Dim, range, type Value } from "../graph/value.ts";
+import { After } from "./after.ts";
 import { Add, Mul, Neg, Sub } from "./elementwise.ts";
 import { Gather } from "./gather.ts";
 import { Concat, Reshape, ReshapeTo, slice, split, Transpose } from "./movement.ts";
@@ -77,11 +78,12 @@ export const RotaryEmbeddingOfKinds: Op<[x: Value, cos: Value, sin: Value, attrs
     expand({ rows, kinds }, x, cos, sin) {
       const [, , length, size] = x.shape as [number, number, number, number];
       const heads = Reshape(x, { shape: [rows, kinds.reduce((a, b) => a + b), length, size] });
-      const parts = split(heads, 1, kinds).map((part, kind) => {
+      const parts = split(heads, 1, kinds);
+      const turned = parts.slice(0, -1).map((part, kind) => {
         const places = range(rows * length, "int64", [rows, length], kind * rows * length);
-        return kind + 1 < kinds.length ? RotaryEmbeddingOfHeads(part, places, cos, sin) : part;
+        return RotaryEmbeddingOfHeads(After(part, parts.at(-1)!), places, cos, sin); // gradients are made in this order
       });
-      return Reshape(Concat(...parts, { axis: 1 }), { shape: x.shape });
+      return Reshape(Concat(...turned, parts.at(-1)!, { axis: 1 }), { shape: x.shape });
     },
     gradient: ({ dy, attrs }, _, cos, sin) => [RotaryEmbeddingOfKinds(dy, cos, Neg(sin), attrs), null, null],
     spelling: {

@@ -116,4 +116,12 @@ test("transpositions that are joined or added are one, and what is joined and pa
   assert.deepEqual(spelled(nested), ['Concat {"axis":1}']);
   const [x, y, z] = lower(split(nested, 1, [3, 3, 3]), targets.webgpu);
   assert.deepEqual([x, y, z], [a, b, a]);
+  const [first, second] = lower(split(Concat(a, nested, { axis: 1 }), 1, [3, 6, 3]).slice(0, 2), targets.webgpu);
+  assert.deepEqual([first, second?.node?.op.type], [a, "Part"]);
+  assert.deepEqual(spelled(...split(Concat(a, nested, { axis: 1 }), 1, [3, 6, 3])), [
+    'Concat {"axis":1}',
+    'Split {"axis":1,"sizes":[3,6,3]}',
+    'Part {"index":1,"shape":[2,6,4]}',
+    'Part {"index":2,"shape":[2,3,4]}',
+  ]);
 });
