@@ -6,7 +6,7 @@
 import { defineOp, type Op } from "../graph/op.ts";
 import { sameShape } from "../graph/shape.ts";
 import { constant, type DType, scalar, type Value } from "../graph/value.ts";
-import { strictlyAfter } from "../ops/after.ts";
+import { AfterInFewKernels, strictlyAfter } from "../ops/after.ts";
 import {
   Add,
   Cast,
@@ -124,9 +124,10 @@ function lossAndGradients(
       w = strictlyAfter(w, metric);
     }
     if (ruled.scale) w = Mul(w, ruled.scale);
-    const d = half ? Cast(Mul(w, ruled.gradient), { to: hidden.dtype }) : ruled.gradient;
+    const gradient = AfterInFewKernels(ruled.gradient, w); // which has waited for what is read of probabilities
+    const d = half ? Cast(Mul(gradient, w), { to: hidden.dtype }) : gradient;
     const product = MatMul(d, weight);
-    const dh = half ? product : Mul(w, product); // w first: it waits for the loss, before what is read for that is written over
+    const dh = half ? product : Mul(product, w);
     dhs.push(dh);
     losses.push(loss);
     const part = MatMul(transposed(strictlyAfter(half ? h : Mul(h, w), dh)), d); // the small factor is transposed

@@ -142,10 +142,10 @@ export function cut(x: Value, axis: number, sizes: readonly number[]): Value[] {
   });
 }
 
-/** The same in as few kernels as there can be, of pieces that are cut again. */
-export function cutInFew(x: Value, axis: number, sizes: readonly number[]): Value[] {
-  if (sizes.length <= SPLIT) return split(x, axis, sizes);
-  const width = SPLIT ** Math.ceil(Math.log(sizes.length) / Math.log(SPLIT) - 1);
+/** The same with no more than `fan` outputs to a kernel, of pieces that are cut again. */
+export function cutInFew(x: Value, axis: number, sizes: readonly number[], fan = SPLIT): Value[] {
+  if (sizes.length <= fan) return split(x, axis, sizes);
+  const width = fan ** Math.ceil(Math.log(sizes.length) / Math.log(fan) - 1);
   const groups = Array.from({ length: Math.ceil(sizes.length / width) }, (_, i) =>
     sizes.slice(i * width, (i + 1) * width),
   );
@@ -154,5 +154,5 @@ export function cutInFew(x: Value, axis: number, sizes: readonly number[]): Valu
     axis,
     groups.map((group) => group.reduce((a, b) => a + b)),
   );
-  return groups.flatMap((group, i) => cutInFew(wholes[i]!, axis, group));
+  return groups.flatMap((group, i) => cutInFew(wholes[i]!, axis, group, fan));
 }

@@ -5,7 +5,7 @@ import { type Dim, type DType, input, scalar, type TensorType, type Value } from
 import type { Parameter } from "../../models/model.ts";
 import { guardedFactors, sumOfSquaresOfFlats } from "../../nn/adamw.ts";
 import { Add, Cast, Concat, Div, Part, Reshape } from "../../ops/index.ts";
-import { Split, split } from "../../ops/movement.ts";
+import { cutInFew, Split } from "../../ops/movement.ts";
 import type { Device, Program } from "../../runtime/device.ts";
 import { gradientName, type LayoutOptions, type Report, sizeOf } from "./layout.ts";
 
@@ -108,26 +108,11 @@ export function compileSpread(device: Device, flat: Flat, dtype: DType): Promise
   const [whole, row] = [input("flat", "float32", [total(flat)]), rowOf(flat.parameters)];
   const rows = Reshape(whole, { shape: [total(flat) / row, row] });
   const sizes = flat.parameters.map((parameter) => sizeOf(parameter) / row);
-  const pieces = cut(dtype === "float32" ? rows : Cast(rows, { to: dtype }), sizes);
+  const pieces = cutInFew(dtype === "float32" ? rows : Cast(rows, { to: dtype }), 0, sizes, FAN);
   const outputs = Object.fromEntries(
     flat.parameters.map(({ shape }, i): [string, Value] => [`x${i}`, Reshape(pieces[i]!, { shape })]),
   );
   return device.compile(outputs, { keep: Object.keys(outputs) });
-}
-
-/** x cut into pieces of these sizes, with no more than `FAN` outputs to a kernel. */
-function cut(x: Value, sizes: readonly number[]): Value[] {
-  if (sizes.length <= FAN) return split(x, 0, sizes);
-  const width = FAN ** Math.ceil(Math.log(sizes.length) / Math.log(FAN) - 1);
-  const groups = Array.from({ length: Math.ceil(sizes.length / width) }, (_, i) =>
-    sizes.slice(i * width, (i + 1) * width),
-  );
-  const wholes = split(
-    x,
-    0,
-    groups.map((group) => group.reduce((a, b) => a + b)),
-  );
-  return groups.flatMap((group, i) => cut(wholes[i]!, group));
 }
 
 /** `metrics` are the names of what is reported beside the loss. */
