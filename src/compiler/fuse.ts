@@ -5,10 +5,13 @@ import { elements, sameShape } from "../graph/shape.ts";
 import { scalar, type Value } from "../graph/value.ts";
 import {
   Add,
+  Cast,
   Concat,
+  Expand,
   MatMul,
   Mul,
   Neg,
+  Part,
   Pow,
   Reciprocal,
   ReduceMean,
@@ -22,6 +25,8 @@ import {
   Transpose,
 } from "../ops/index.ts";
 import { Gemm, transposed } from "../ops/matmul.ts";
+import { CONCATENATED, Split, split } from "../ops/movement.ts";
+import { dividedByRoots, dotOfColumns, dotsOfRows, meanOfProducts, scaledAndShifted, sumOfRows } from "./rows.ts";
 import type { Target } from "./targets.ts";
 
 type Transposes = { transA: 0 | 1; transB: 0 | 1 };
@@ -40,16 +45,27 @@ export function fuseLocally(value: Value, target: Target): Value {
       if (known && sameShape(from.shape, value.shape)) return from;
       return known && from !== a ? Reshape(from, { shape: value.shape }) : value;
     }
+    case Cast: // what was narrowed
+      return a.node?.op === Cast &&
+        a.dtype === "float16" &&
+        value.dtype === "float32" &&
+        a.node.inputs[0]!.dtype === "float32"
+        ? a.node.inputs[0]!
+        : value;
     case Concat:
-      return node.inputs.length === 1 ? a : value;
+      return node.inputs.length === 1 ? a : (joinedAtOnce(value) ?? behindTransposition(value) ?? value);
+    case Part:
+      return whatWasJoined(value) ?? value;
     case Mul:
       if (isOne(b) && sameShape(a.shape, value.shape)) return a;
+      if (b.node?.op === Pow) return dividedByRoots(value, target) ?? value;
       return b.node?.op === Sigmoid && b.node.inputs[0] === a && target.has(Silu, a.dtype) ? Silu(a) : value;
     case Add:
       if (b.node?.op === Neg) return Sub(a, b.node.inputs[0]!);
-      return a.node?.op === Neg ? Sub(b, a.node.inputs[0]!) : (scaledAndShifted(value, target) ?? value);
+      if (a.node?.op === Neg) return Sub(b, a.node.inputs[0]!);
+      return scaledAndShifted(value, target) ?? behindTransposition(value) ?? value;
     case ReduceSum:
-      return sumOfRows(value, target) ?? value;
+      return sumOfRows(value, target) ?? dotOfColumns(value, target) ?? dotsOfRows(value, target) ?? value;
     case ReduceMean: {
       const dot = meanOfProducts(value, target);
       if (dot) return dot;
@@ -70,42 +86,52 @@ export function fuseLocally(value: Value, target: Target): Value {
 
 const isOne = ({ data, shape }: Value) => data === 1 && shape.length === 0;
 
-/** Σ over the rows of a matrix as a product, for which nothing is transposed. */
-function sumOfRows({ node, dtype }: Value, { sumsByProducts }: Target): Value | undefined {
-  const [x] = node!.inputs as [Value];
-  const { axes } = node!.attrs as { axes: number[] };
-  const [rows] = x.shape;
-  const fits = x.shape.length === 2 && axes.length === 1 && axes[0] === 0 && typeof rows === "number";
-  if (!fits || !sumsByProducts?.includes(dtype)) return undefined;
-  return MatMul({ data: 1, dtype, shape: [1, rows] }, x);
+/** What is joined of what is joined, as one. */
+function joinedAtOnce({ node }: Value): Value | undefined {
+  const { axis } = node!.attrs as { axis: number };
+  const isJoined = (x: Value) => x.node?.op === Concat && (x.node.attrs as { axis: number }).axis === axis;
+  const inputs = node!.inputs.flatMap((x) => (isJoined(x) ? x.node!.inputs : [x]));
+  return inputs.length > node!.inputs.length && inputs.length <= CONCATENATED
+    ? apply(Concat, inputs, node!.attrs)
+    : undefined;
 }
 
-/** The mean over the columns of a matrix, each times an element of a vector, as a product. */
-function meanOfProducts({ node, dtype }: Value, { sumsByProducts }: Target): Value | undefined {
-  const [product] = node!.inputs as [Value];
-  const { axes } = node!.attrs as { axes: number[] };
-  const [x, vector] = product.node?.op === Mul ? (product.node.inputs as [Value, Value]) : [];
-  if (!x || !vector || !sumsByProducts?.includes(dtype) || axes.length !== 1 || axes[0] !== 1) return undefined;
-  const [width] = vector.shape;
-  if (x.shape.length !== 2 || vector.shape.length !== 1 || typeof width !== "number" || x.shape[1] !== width)
-    return undefined;
-  return apply(Gemm, [x, Reshape(vector, { shape: [width, 1] })], {
-    transA: 0,
-    transB: 0,
-    alpha: { float: 1 / width },
+/** A piece of what was joined, as one of what it was joined of, or a piece of one. */
+function whatWasJoined({ node }: Value): Value | undefined {
+  const pieces = node!.inputs[0]!.node!;
+  const joined = pieces.op === Split ? pieces.inputs[0]!.node : undefined;
+  if (joined?.op !== Concat) return undefined;
+  const { axis, sizes } = pieces.attrs as { axis: number; sizes: readonly number[] };
+  if ((joined.attrs as { axis: number }).axis !== axis) return undefined;
+  const { index } = node!.attrs as { index: number };
+  let next = 0; // of the pieces that are not found yet
+  for (const x of joined.inputs) {
+    const first = next;
+    let rest = x.shape[axis] as number;
+    while (rest > 0) rest -= sizes[next++] ?? Number.NaN;
+    if (rest !== 0) return undefined;
+    if (index < next) return split(x, axis, sizes.slice(first, next))[index - first];
+  }
+  return undefined;
+}
+
+/** What joins or adds transpositions, alike, of tensors as one transposition of what joins or adds those. */
+function behindTransposition({ node, shape }: Value): Value | undefined {
+  const { op, inputs, attrs } = node!;
+  const first = inputs.find((x) => x.node?.op === Transpose);
+  if (!first || (op === Add && inputs.some((x) => !sameShape(x.shape, shape)))) return undefined;
+  const { perm } = first.node!.attrs as { perm: number[] };
+  const before = inputs.map((x): Value | undefined => {
+    if (x.node?.op === Transpose)
+      return sameShape((x.node.attrs as { perm: number[] }).perm, perm) ? x.node.inputs[0]! : undefined;
+    const filled = x.node?.op === Expand && x.node.inputs[0]!.shape.length === 0;
+    return filled ? Expand(x.node!.inputs[0]!, { shape: perm.map((_, i) => x.shape[perm.indexOf(i)]!) }) : undefined;
   });
-}
-
-/** Scaled and shifted by constants: of a column in one kernel, as a product with 1. */
-function scaledAndShifted({ node, dtype }: Value, { sumsByProducts }: Target): Value | undefined {
-  const [x, shift] = node!.inputs as [Value, Value];
-  const [column, scale] = x.node?.op === Mul ? (x.node.inputs as [Value, Value]) : [];
-  const numbers = typeof shift.data === "number" && typeof scale?.data === "number" && shift.shape.length === 0;
-  if (!numbers || !sumsByProducts?.includes(dtype) || column!.shape.length !== 2 || column!.shape[1] !== 1)
-    return undefined;
-  const one: Value = { data: 1, dtype, shape: [1, 1] };
-  const alpha = { float: scale.data as number };
-  return apply(Gemm, [column!, one, { ...shift, shape: [1] }], { transA: 0, transB: 0, alpha });
+  if (before.some((x) => !x)) return undefined;
+  const axis = (attrs as { axis?: number }).axis;
+  return Transpose(apply(op, before as Value[], axis === undefined ? attrs : { ...attrs, axis: perm[axis]! }), {
+    perm,
+  });
 }
 
 /** Two transpositions as one, or none; a transposed product of matrices as a product of other matrices. */

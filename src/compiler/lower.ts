@@ -7,6 +7,7 @@ import { isLoose } from "../ops/after.ts";
 import { MatMul, Part, Transpose } from "../ops/index.ts";
 import { FusedMatMul, Gemm, rowsBehindStacks, transposed } from "../ops/matmul.ts";
 import { Tuple } from "../ops/scan.ts";
+import { joinCasts } from "./casts.ts";
 import { fuseLocally, isSwap } from "./fuse.ts";
 import { scatteredInPieces, softmaxInPieces, whereInPieces } from "./pieces.ts";
 import { fuseSums } from "./sums.ts";
@@ -25,7 +26,8 @@ export function lower(outputs: readonly Value[], target: Target): Value[] {
         const whole = node.op.expand && !target.has(node.op, value.dtype);
         if (whole) {
           for (const x of inputs) lowered.set(x, x);
-          const expanded = node.op.expand!(node.attrs, ...inputs);
+          const few = target.sumsByProducts && node.op.inFewKernels?.(node.attrs, ...inputs);
+          const expanded = few ?? node.op.expand!(node.attrs, ...inputs);
           visit([expanded]);
           lowered.set(value, lowered.get(expanded)!);
         } else {
@@ -51,7 +53,7 @@ export function lower(outputs: readonly Value[], target: Target): Value[] {
   };
   visit(outputs);
   const all = outputs.map((value) => lowered.get(value)!);
-  return fuseSums(all, target.accumulates);
+  return fuseSums(target.fewKernels ? joinCasts(all) : all, target.accumulates);
 }
 
 /** Return the first of all values that are computed alike. */

@@ -6,18 +6,26 @@
 import { apply } from "../graph/op.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { toposort, type Value } from "../graph/value.ts";
+import { After, resolve } from "../ops/after.ts";
 import { Cast, ScatterElements } from "../ops/index.ts";
 import { launched } from "./kernels.ts";
 
 /** The same outputs, where a kernel computes whatever would be copied. */
 export function withoutCopies(outputs: readonly Value[]): Value[] {
-  const uses = new Map<Value, number>();
-  for (const { node } of toposort(...outputs)) for (const x of node?.inputs ?? []) uses.set(x, (uses.get(x) ?? 0) + 1);
-  for (const y of outputs) uses.set(y, (uses.get(y) ?? 0) + 1);
-  const lone = (x: Value) => uses.get(x) === 1 && launched(x) > 0;
+  const readers = new Map<Value, Value[]>(outputs.map((y) => [resolve(y), [y]]));
+  for (const value of toposort(...outputs)) {
+    if (value.node?.op === After) continue;
+    for (const x of value.node?.inputs ?? []) readers.set(resolve(x), [...(readers.get(resolve(x)) ?? []), value]);
+  }
+  /** Whether nothing else reads x, or what does comes before what x waits for. */
+  const isLast = (x: Value, reader: Value): boolean => {
+    const others = readers.get(resolve(x))!.filter((other) => other !== reader);
+    const before = x.node?.op === After && others.length > 0 ? toposort(x.node.inputs[1]!) : [];
+    return others.every((other) => before.includes(other)) && launched(resolve(x)) > 0;
+  };
   const own = (x: Value) => Cast(x, { to: x.dtype });
   const scattered = rewrite(outputs, (value, inputs) => {
-    if (value.node?.op !== ScatterElements || lone(value.node.inputs[0]!)) return undefined;
+    if (value.node?.op !== ScatterElements || isLast(value.node.inputs[0]!, value)) return undefined;
     const [x, ...rest] = inputs as [Value, ...Value[]];
     return apply(value.node.op, [own(x), ...rest], value.node.attrs);
   });

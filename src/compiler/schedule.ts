@@ -4,11 +4,12 @@
  * nodes are listed, it is made a real dependency.
  */
 
-import { isFloat } from "../graph/op.ts";
+import { apply, isFloat, type OpInfo } from "../graph/op.ts";
 import { rewrite } from "../graph/rewrite.ts";
+import { elements, sameShape } from "../graph/shape.ts";
 import { postorder, scalar, type Value } from "../graph/value.ts";
 import { After } from "../ops/after.ts";
-import { Cast, Equal, Gather, Mul, Reshape, Slice, Sub } from "../ops/index.ts";
+import { Cast, Equal, Gather, Mul, Neg, Reshape, Slice, Sub, Transpose } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
 import { type Listing, producer, runtimeOrder } from "./listing.ts";
 
@@ -21,14 +22,32 @@ export type Schedule = {
 };
 
 /** Order the values that `outputs` need, first output first, so that every After holds when ONNX Runtime runs them. */
-export function schedule(outputs: readonly Value[], listing: Listing): Schedule {
+export const schedule = (outputs: readonly Value[], listing: Listing): Schedule =>
+  ordered(afterWhatIsComputed(outputs), listing);
+
+function ordered(outputs: readonly Value[], listing: Listing): Schedule {
   const order = depthFirst(outputs, needed(outputs));
   const listed = listing(order);
-  const broken = brokenOrders(order, listed);
+  const broken = smallest(brokenOrders(order, listed));
   if (broken.size === 0) return { order, listed, outputs };
   const made = rewrite(outputs, (value, [x, earlier]) => (broken.has(value) ? dependency(x!, earlier!) : undefined));
-  return schedule(made, listing);
+  return ordered(made, listing);
 }
+
+/** What waits for another arrangement of a value, which nothing computes since it ended in what reads it, waits for the value. */
+function afterWhatIsComputed(outputs: readonly Value[]): readonly Value[] {
+  const computed = needed(outputs);
+  const levels = (x: Value): number =>
+    !computed.has(x) && x.node && ARRANGED.has(x.node.op) ? 1 + levels(x.node.inputs[0]!) : 0;
+  const within = (x: Value, depth: number): Value => (depth === 0 ? x : within(x.node!.inputs[0]!, depth - 1));
+  return rewrite(outputs, ({ node }, inputs) => {
+    const depth = node?.op === After ? levels(node.inputs[1]!) : 0;
+    return depth > 0 ? apply(After, [inputs[0]!, within(inputs[1]!, depth)], node!.attrs) : undefined;
+  });
+}
+
+/** Ops that end in what reads them. */
+const ARRANGED = new Set<OpInfo>([Transpose, Reshape, Neg]);
 
 /** What is computed: an After needs only the value that it passes on. */
 function needed(outputs: readonly Value[]): ReadonlySet<Value> {
@@ -51,9 +70,9 @@ function depthFirst(outputs: readonly Value[], needed: ReadonlySet<Value>): Valu
 }
 
 /** The Afters of `order` that ONNX Runtime would break. */
-function brokenOrders(order: readonly Value[], listed: readonly Value[]): ReadonlySet<Value> {
+function brokenOrders(order: readonly Value[], listed: readonly Value[]): Value[] {
   const afters = order.filter(({ node }) => node?.op === After);
-  if (afters.length === 0) return new Set();
+  if (afters.length === 0) return [];
   const run = runtimeOrder(listed);
   const time = new Map(run.map((value, i) => [value, i]));
   const firstUse = new Map<Value, number>();
@@ -65,17 +84,27 @@ function brokenOrders(order: readonly Value[], listed: readonly Value[]): Readon
     const earlier = time.get(producer(value.node!.inputs[1]!));
     return earlier !== undefined && (firstUse.get(value) ?? Number.POSITIVE_INFINITY) < earlier;
   });
-  return new Set(broken);
+  return broken;
+}
+
+/** Those of the smallest tensors: once their dependencies are there, others may come in their order by themselves. */
+function smallest(values: readonly Value[]): ReadonlySet<Value> {
+  const size = ({ shape }: Value) => elements(shape.filter((dim) => typeof dim === "number"));
+  const least = Math.min(...values.map(size));
+  return new Set(values.filter((value) => size(value) === least));
 }
 
 /** The same order as a dependency: x bit for bit, computed from `earlier` too. */
 function dependency(x: Value, earlier: Value): Value {
-  const one = Slice(Reshape(earlier, { shape: ["elements"] }), position(0), position(1), { axis: 0, size: 1 });
+  if (isFloat(x.dtype) && x.dtype === earlier.dtype && sameShape(x.shape, earlier.shape) && x.shape.at(-1) === 1)
+    return Sub(x, Sub(earlier, earlier)); // columns as they are
+  const isOne = earlier.shape.every((dim) => dim === 1);
+  const flat = Reshape(earlier, { shape: ["elements"] });
+  const one = isOne ? earlier : Slice(flat, position(0), position(1), { axis: 0, size: 1 });
   const element = Reshape(one, { shape: [] });
   if (isFloat(x.dtype)) {
-    const zero = Mul(element, scalar(0, element.dtype)); // or -0, which its square is not
-    const square = Mul(zero, zero);
-    return Sub(x, x.dtype === earlier.dtype ? square : Cast(square, { to: x.dtype }));
+    const zero = Sub(element, element); // never -0
+    return Sub(x, x.dtype === earlier.dtype ? zero : Cast(zero, { to: x.dtype }));
   }
   // what has no arithmetic: the only one of [x]
   const first = Mul(Cast(Equal(element, element), { to: "int32" }), scalar(0, "int32"));

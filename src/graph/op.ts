@@ -13,6 +13,11 @@ export type Rules<Attrs> = {
   gradient?(context: Context<Attrs>, ...inputs: Value[]): (Value | null)[];
   /** The same in other ops, for the devices and element types that have no such kernel. */
   expand?(attrs: Attrs, ...inputs: Value[]): Value;
+  /**
+   * Other ops for what `expand` makes of it, where kernels cost more than what they read, and sums of float32 are products; or
+   * undefined where there is nothing to be saved.
+   */
+  inFewKernels?(attrs: Attrs, ...inputs: Value[]): Value | undefined;
   /** It is cheaper to compute its output again in the backward pass than to keep it until then. */
   cheap?: boolean;
   /** What it costs where it runs; unless given, to read its inputs and to write its output. */

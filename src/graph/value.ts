@@ -43,13 +43,13 @@ export const constant = (data: ArrayLike<number>, dtype: DType, shape: readonly 
 
 const ranges = new Map<string, Value>();
 
-/** 0, 1, … size - 1 as a constant of this shape; the same value for the same arguments. */
-export function range(size: number, dtype: DType, shape: readonly number[]): Value {
-  const key = `${dtype} ${size} [${shape}]`;
+/** first, first + 1, … (size of them) as a constant of this shape; the same value for the same arguments. */
+export function range(size: number, dtype: DType, shape: readonly number[], first = 0): Value {
+  const key = `${dtype} ${first} ${size} [${shape}]`;
   const made =
     ranges.get(key) ??
     constant(
-      Float64Array.from({ length: size }, (_, i) => i),
+      Float64Array.from({ length: size }, (_, i) => first + i),
       dtype,
       shape,
     );

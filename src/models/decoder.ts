@@ -4,7 +4,7 @@ import { input, scalar, type Value } from "../graph/value.ts";
 import { attention } from "../nn/attention.ts";
 import { type Cache, cachedAttention, cacheMask } from "../nn/cached-attention.ts";
 import { dora, doraInput, doraWeight, ofMagnitude } from "../nn/dora.ts";
-import { joinedAttention } from "../nn/joined-attention.ts";
+import { headRotation, joinedAttention } from "../nn/joined-attention.ts";
 import { type Linear, linear } from "../nn/linear.ts";
 import { lora, narrowed } from "../nn/lora.ts";
 import { type Rotation, rotary, rotaryTables, rotate, rotationAt } from "../nn/rotary.ts";
@@ -224,23 +224,22 @@ export function decoderModel(decoder: Decoder, options: ModelOptions = {}): Mode
         q: rotaryTables(length, frequencies, dtype, decoder.attention_scale), // scaled as they are rotated
         k: rotaryTables(length, frequencies, dtype),
       }));
+      const turns = memo((frequencies: readonly number[]) => {
+        const { q, k } = tables(frequencies);
+        return headRotation(positions, q, k);
+      });
       let x = embed(tokens.input_ids);
       for (const [i, { frequencies, window }] of layers.entries()) {
-        const rope = tables(frequencies);
         const shape = { rows, length, block, window, ...heads, scale: 1 };
-        const four = [rope.q.cos, rope.q.sin, rope.k.cos, rope.k.sin] as const;
-        const f = layer(i, inference, (q, k, v, joined) =>
-          fewKernels
-            ? joinedAttention(joined(), positions, ...four, segmentStarts, ...keyStarts, shape)
-            : attention(
-                rotary(q, positions, rope.q),
-                rotary(k, positions, rope.k),
-                v,
-                segmentStarts,
-                ...keyStarts,
-                shape,
-              ),
-        );
+        const f = layer(i, inference, (q, k, v, joined) => {
+          if (fewKernels) {
+            const { cos, sin } = turns(frequencies);
+            return joinedAttention(joined(), cos, sin, segmentStarts, ...keyStarts, shape);
+          }
+          const rope = tables(frequencies);
+          const turned = [rotary(q, positions, rope.q), rotary(k, positions, rope.k)] as const;
+          return attention(...turned, v, segmentStarts, ...keyStarts, shape);
+        });
         x = rematerialize ? checkpoint(f, x) : f(x);
       }
       return last(x, inference);

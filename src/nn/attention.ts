@@ -86,8 +86,7 @@ export const attention: Op<
         queryHeads(dy, block, layout),
       ];
       const masks = [mask(segmentStarts, block, layout, q.dtype)];
-      const body: Body = ([q, k, v, y, dO], [mask]) =>
-        blockGradients([q!, k!, v!, dotOfRows(dO!, y!), dO!], mask!, After);
+      const body: Body = ([q, k, v, y, dO], [mask]) => blockGradients([q!, k!, v!, dotOfRows(dO!, y!), dO!], mask!);
       const [dQ, dK, dV] = headByHead(body, items, masks, layout) as [Value, Value, Value];
       dq.unshift(fromQueryHeads(dQ, block, layout));
       dk.unshift(padded(dK, zeros, block));
@@ -112,20 +111,21 @@ const headByHead = (body: Body, items: Value[], masks: Value[], { length }: Atte
 export const dotOfRows = (x: Value, y: Value): Value => ReduceSum(Mul(x, y), { axes: [x.shape.length - 1] });
 
 /**
- * With P the probabilities and D the row sums of dO·O: dV = P'dO, dS = P (dO V' - D), dQ = dS K, dK = dS'Q. `after` may have
- * them computed one after the other.
+ * With P the probabilities and D the row sums of dO·O: dV = P'dO, dS = P (dO V' - D), dQ = dS K, dK = dS'Q, which are computed
+ * one after the other.
  */
-export function blockGradients(
-  [q, k, v, d, dO]: readonly Value[],
-  mask: Value,
-  after = (x: Value, _earlier: Value): Value => x,
-): [dQ: Value, dK: Value, dV: Value] {
-  const p = probabilities(q!, k!, mask);
-  const dS = Mul(Add(MatMul(dO!, transposed(v!)), Neg(d!)), p);
+function blockGradients([q, k, v, d, dO]: readonly Value[], mask: Value): [dQ: Value, dK: Value, dV: Value] {
+  const { p, dS } = scoreGradients([q!, k!, v!, d!, dO!], mask);
   const dQ = MatMul(dS, k!);
-  const dK = MatMul(transposed(dS), after(q!, dQ));
-  const dV = MatMul(transposed(p), after(dO!, dK));
+  const dK = MatMul(transposed(dS), After(q!, dQ));
+  const dV = MatMul(transposed(p), After(dO!, dK));
   return [dQ, dK, dV];
+}
+
+/** P and dS of these. */
+export function scoreGradients([q, k, v, d, dO]: readonly Value[], mask: Value): { p: Value; dS: Value } {
+  const p = probabilities(q!, k!, mask);
+  return { p, dS: Mul(Add(MatMul(dO!, transposed(v!)), Neg(d!)), p) };
 }
 
 /** Queries start … end of each row look at keys from keyStart (0, or known at run time) to `end`. */

@@ -4,11 +4,24 @@
  */
 
 import { defineOp, type Op } from "../graph/op.ts";
+import { sameShape } from "../graph/shape.ts";
 import { constant, type DType, scalar, type Value } from "../graph/value.ts";
-import { strictlyAfter } from "../ops/after.ts";
-import { Add, Cast, Concat, Exp, Gather, MatMul, Mul, ReduceSum, Reshape } from "../ops/index.ts";
+import { AfterInFewKernels, strictlyAfter } from "../ops/after.ts";
+import {
+  Add,
+  Cast,
+  Concat,
+  ExpOfLogSoftmax,
+  Gather,
+  LogSoftmax,
+  LogSoftmaxAt,
+  MatMul,
+  Mul,
+  ReduceSum,
+  Reshape,
+} from "../ops/index.ts";
 import { transposed } from "../ops/matmul.ts";
-import { predicted } from "./predicted.ts";
+import { logitsOf } from "./predicted.ts";
 
 /**
  * A chunk of supervised positions, padded with any position of weight 0: rows int32 [n] of hidden, weights [n, 1], and what
@@ -19,6 +32,8 @@ export type Chunk = { rows: Value; weights: Value; operands: readonly Value[] };
 /** What is known of a chunk's positions: log softmax of their logits and its exponential, [n, vocab] each. */
 export type Predicted = {
   logprobs: Value;
+  /** Of ids int32 [n, k]: [n, k]. */
+  logprobsAt(ids: Value): Value;
   probabilities: Value;
   /** One number for each position: [n, 1]. */
   fill(value: number): Value;
@@ -91,19 +106,26 @@ function lossAndGradients(
     const earlier = [dhs.at(-1), dWeight].filter((x) => x !== undefined);
     const inTurn = (x: Value) => earlier.reduce((later, before) => strictlyAfter(later, before), x);
     const h = inTurn(Gather(hidden, rows));
-    const logprobs = predicted(h, weight);
-    const fill = (value: number) => Add(Mul(weights, scalar(0, weights.dtype)), scalar(value, weights.dtype));
-    const ruled = rule({ logprobs, probabilities: Exp(logprobs), fill }, ...given.map((x) => (x.node ? inTurn(x) : x)));
+    const logits = logitsOf(h, weight);
+    const column = sameShape(weights.shape, operands[1]!.shape) ? operands[1]! : weights; // the same for all chunks of a size
+    const known: Predicted = {
+      logprobs: LogSoftmax(logits),
+      logprobsAt: (ids) => LogSoftmaxAt(logits, ids),
+      probabilities: ExpOfLogSoftmax(logits),
+      fill: (value) => Add(Mul(column, scalar(0, column.dtype)), scalar(value, column.dtype)),
+    };
+    const ruled = rule(known, ...given.map((x) => (x.node ? inTurn(x) : x)));
     const total = (x: Value) => ReduceSum(Mul(x, weights), { axes: [0, 1] });
     const loss = total(ruled.loss);
-    let w = strictlyAfter(weights, loss);
+    let w = strictlyAfter(weights, ruled.loss);
     for (const [name, values] of Object.entries(ruled.metrics ?? {})) {
       const metric = total(values);
       metrics[name] = [...(metrics[name] ?? []), metric];
       w = strictlyAfter(w, metric);
     }
     if (ruled.scale) w = Mul(w, ruled.scale);
-    const d = half ? Cast(Mul(ruled.gradient, w), { to: hidden.dtype }) : ruled.gradient;
+    const gradient = AfterInFewKernels(ruled.gradient, w); // which has waited for what is read of probabilities
+    const d = half ? Cast(Mul(gradient, w), { to: hidden.dtype }) : gradient;
     const product = MatMul(d, weight);
     const dh = half ? product : Mul(product, w);
     dhs.push(dh);

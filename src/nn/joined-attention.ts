@@ -4,47 +4,54 @@
  */
 
 import { defineOp, type Op } from "../graph/op.ts";
-import { type Dim, type DType, range, scalar, type Value } from "../graph/value.ts";
+import { constant, type Dim, type DType, range, scalar, type Value } from "../graph/value.ts";
 import {
   Add,
   After,
   And,
   Concat,
   Expand,
+  Gather,
   GreaterOrEqual,
   LessOrEqual,
   MatMul,
   Neg,
   Reshape,
-  RotaryEmbeddingOfHeads,
+  RotaryEmbeddingOfKinds,
   Transpose,
   Where,
 } from "../ops/index.ts";
-import { slice, split } from "../ops/movement.ts";
+import { transposed } from "../ops/matmul.ts";
+import { cut, slice, split } from "../ops/movement.ts";
 import {
   type AttentionLayout,
   type Block,
-  blockGradients,
   blocksOf,
   dotOfRows,
   fromKeyStart,
   padded,
   probabilities,
+  scoreGradients,
   visible,
 } from "./attention.ts";
 import type { Rotation } from "./rotary.ts";
 
-/** Queries and keys are not rotated yet: positions int64 [rows, length], and tables of each, [length, head_dim / 2]. */
-type Joined = [
-  qkv: Value,
-  positions: Value,
-  qCos: Value,
-  qSin: Value,
-  kCos: Value,
-  kSin: Value,
-  segmentStarts: Value,
-  ...keyStarts: Value[],
-];
+/** Queries and keys are not rotated yet; the tables are what `headRotation` makes. */
+type Joined = [qkv: Value, cos: Value, sin: Value, segmentStarts: Value, ...keyStarts: Value[]];
+
+/**
+ * Tables that rotate the queries and the keys of every token, and leave values as they are, in one kernel: of positions int64
+ * [rows, length], and tables of queries and of keys, [positions, head_dim / 2].
+ */
+export function headRotation(positions: Value, q: Rotation, k: Rotation): Rotation {
+  const [rows, length] = positions.shape as [number, number];
+  const half = q.cos.shape[1] as number;
+  const table = (kinds: readonly Value[], rest: number): Value => {
+    const ofTokens = kinds.map((x) => Reshape(Gather(x, positions), { shape: [rows * length, half] }));
+    return Concat(...ofTokens, constant(new Float32Array(half).fill(rest), q.cos.dtype, [1, half]), { axis: 0 });
+  };
+  return { cos: table([q.cos, k.cos], 1), sin: table([q.sin, k.sin], 0) };
+}
 
 /**
  * qkv [rows·length, (heads + 2 kv_heads)·head_dim], queries first, then keys, then values: [rows·length, heads·head_dim].
@@ -53,13 +60,9 @@ type Joined = [
 export const joinedAttention: Op<[...inputs: Joined, attrs: AttentionLayout]> = defineOp("joinedAttention", {
   infer: ({ num_heads, head_dim }, { dtype, shape }) => ({ dtype, shape: [shape[0]!, num_heads * head_dim] }),
   expand(layout, ...inputs) {
-    const { q, k, v, segmentStarts, keyStarts } = parted(inputs, layout);
-    const outputs = blocksOf(layout, keyStarts).map((block) => {
-      const p = probabilities(
-        queriesOf(q, block, layout),
-        visible(k, block),
-        mask(segmentStarts, block, layout, q.dtype),
-      );
+    const { queries, k, v, blocks, segmentStarts } = parted(inputs, layout);
+    const outputs = blocks.map((block, i) => {
+      const p = probabilities(queries[i]!, visible(k, block), mask(segmentStarts, block, layout, k.dtype));
       return headsOfQueries(MatMul(p, visible(v, block)), block, layout);
     });
     return tokensOf(Concat(...outputs, { axis: 2 }));
@@ -67,52 +70,47 @@ export const joinedAttention: Op<[...inputs: Joined, attrs: AttentionLayout]> = 
   // one block after the other where memory is short, so that one block's scores exist at a time
   gradient({ dy, y, attrs: layout }, ...inputs) {
     const { rows, length, head_dim, num_key_value_heads } = layout;
-    const { q, k, v, rotations, segmentStarts, keyStarts } = parted(inputs, layout);
+    const { queries, k, v, blocks, turned, segmentStarts } = parted(inputs, layout);
     const gradient = headsOf(dy, layout);
-    const sums = dotOfRows(gradient, headsOf(y, layout));
-    const zeros = (keys: number) => Expand(scalar(0, q.dtype), { shape: [rows, num_key_value_heads, keys, head_dim] });
+    const gradients = queriesOf(gradient, blocks, layout);
+    const sums = queriesOf(dotOfRows(gradient, headsOf(y, layout)), blocks, layout);
+    const zeros = (keys: number) =>
+      Expand(scalar(0, k.dtype), { shape: [rows, 2 * num_key_value_heads, keys, head_dim] });
     /** With zeros before and behind: one kernel and an addition, where cutting and joining the sum takes three and it. */
     const whole = (x: Value, block: Block): Value => {
       const { value, end } = padded(x, zeros(length), block);
       return end === length ? value : Concat(value, zeros(length - end), { axis: 2 });
     };
-    const [dq, dk, dv]: [Value[], Value[], Value[]] = [[], [], []];
-    let earlier = dy;
-    for (const block of blocksOf(layout, keyStarts).reverse()) {
-      const items = [
-        After(queriesOf(q, block, layout), earlier), // scores are computed again
-        visible(k, block),
-        visible(v, block),
-        queriesOf(sums, block, layout),
-        queriesOf(gradient, block, layout),
-      ];
-      const [dQ, dK, dV] = blockGradients(items, mask(segmentStarts, block, layout, q.dtype));
-      dq.unshift(headsOfQueries(dQ, block, layout));
-      dk.unshift(whole(dK, block));
-      dv.unshift(whole(dV, block));
-      earlier = dV;
+    const scores: { dS: Value; keys: Value; block: Block }[] = [];
+    let earlier: Value | undefined;
+    let sum: Value | undefined; // of the gradients of keys, then values: [rows, 2 kv_heads, length, head_dim]
+    for (const [i, block] of [...blocks.entries()].reverse()) {
+      const inTurn = (x: Value) => After(x, earlier ?? dy); // scores are computed again
+      const [q, dO, keys] = [inTurn(queries[i]!), inTurn(gradients[i]!), visible(k, block)];
+      const items = [q, keys, visible(v, block), sums[i]!, dO];
+      const { p, dS } = scoreGradients(items, mask(segmentStarts, block, layout, k.dtype));
+      earlier = Concat(MatMul(transposed(dS), After(queries[i]!, dS)), MatMul(transposed(p), dO), { axis: 1 });
+      sum = sum ? Add(sum, whole(earlier, block)) : whole(earlier, block);
+      scores.unshift({ dS, keys, block });
     }
-    const back = ({ cos, sin }: Rotation): Rotation => ({ cos, sin: Neg(sin) });
-    const dQueries = rotations.q(Concat(...dq, { axis: 2 }), back);
-    const sum = (parts: readonly Value[]) => parts.reduce((all, part) => Add(all, part));
-    const dKeys = rotations.k(sum(dk), back);
-    return [tokensOf(Concat(dQueries, dKeys, sum(dv), { axis: 1 })), ...inputs.slice(1).map(() => null)];
+    const dQ = scores.map(({ dS, keys, block }) => headsOfQueries(MatMul(After(dS, sum!), keys), block, layout));
+    const back = turned(Concat(Concat(...dQ, { axis: 2 }), sum!, { axis: 1 }), Neg);
+    return [tokensOf(back), ...inputs.slice(1).map(() => null)];
   },
 });
 
-/** Heads of queries and keys, rotated, and of values: [rows, heads, length, head_dim] each. */
+/** Heads of queries and keys, rotated, and of values: [rows, heads, length, head_dim] each, queries by block. */
 function parted(inputs: readonly Value[], layout: AttentionLayout) {
-  const [qkv, positions, qCos, qSin, kCos, kSin, segmentStarts, ...keyStarts] = inputs as Joined;
-  const { num_heads, num_key_value_heads } = layout;
-  const rotation =
-    (table: Rotation) =>
-    (x: Value, change = (table: Rotation) => table): Value => {
-      const { cos, sin } = change(table);
-      return RotaryEmbeddingOfHeads(x, positions, cos, sin);
-    };
-  const rotations = { q: rotation({ cos: qCos, sin: qSin }), k: rotation({ cos: kCos, sin: kSin }) };
-  const [q, k, v] = split(headsOf(qkv, layout), 1, [num_heads, num_key_value_heads, num_key_value_heads]);
-  return { q: rotations.q(q!), k: rotations.k(k!), v: v!, rotations, segmentStarts, keyStarts };
+  const [qkv, cos, sin, segmentStarts, ...keyStarts] = inputs as Joined;
+  const { rows, length, head_dim, num_heads, num_key_value_heads } = layout;
+  const kinds = [num_heads, num_key_value_heads, num_key_value_heads];
+  const turned = (x: Value, change = (sin: Value) => sin): Value => {
+    const alone = Reshape(x, { shape: [(x.shape[1] as number) * rows, 1, length, head_dim] });
+    return Reshape(RotaryEmbeddingOfKinds(alone, cos, change(sin), { rows, kinds }), { shape: x.shape });
+  };
+  const [q, k, v] = split(turned(headsOf(qkv, layout)), 1, kinds) as [Value, Value, Value];
+  const blocks = blocksOf(layout, keyStarts);
+  return { queries: queriesOf(q, blocks, layout), k, v, blocks, turned, segmentStarts };
 }
 
 /** [rows·length, heads·head_dim] → [rows, heads, length, head_dim] */
@@ -127,11 +125,14 @@ function tokensOf(x: Value): Value {
   return Reshape(Transpose(x, { perm: [0, 2, 1, 3] }), { shape: [rows * length, heads * head_dim] });
 }
 
-/** The queries of a block, [rows, heads, length, n] → [rows, kv_heads, groups·queries, n] */
-function queriesOf(x: Value, { start, end }: Block, layout: AttentionLayout): Value {
+/** The queries of each block, [rows, heads, length, n] → [rows, kv_heads, groups·queries, n] */
+function queriesOf(x: Value, blocks: readonly Block[], layout: AttentionLayout): Value[] {
   const { rows, num_heads, num_key_value_heads } = layout;
-  const queries = (num_heads / num_key_value_heads) * (end - start);
-  return Reshape(slice(x, 2, start, end), { shape: [rows, num_key_value_heads, queries, x.shape[3]!] });
+  const sizes = blocks.map(({ start, end }) => end - start);
+  return cut(x, 2, sizes).map((part, i) => {
+    const queries = (num_heads / num_key_value_heads) * sizes[i]!;
+    return Reshape(part, { shape: [rows, num_key_value_heads, queries, x.shape[3]!] });
+  });
 }
 
 /** [rows, kv_heads, groups·queries, head_dim] → [rows, heads, queries, head_dim] */

@@ -1,7 +1,10 @@
-import { type Binary, defineOp, type Unary } from "../graph/op.ts";
+import { apply, type Binary, defineOp, type Op, type Unary } from "../graph/op.ts";
+import { elements } from "../graph/shape.ts";
 import { scalar, type TensorType, type Value } from "../graph/value.ts";
+import { Einsum, productOfAll } from "./einsum.ts";
 import { Add, Mul, Sub } from "./elementwise.ts";
-import { tiled } from "./scan.ts";
+import { Part, Reshape } from "./movement.ts";
+import { Tuple, tiled } from "./scan.ts";
 
 const same = (_: object, { dtype, shape }: TensorType) => ({ dtype, shape });
 
@@ -30,13 +33,51 @@ export const Silu: Unary = defineOp("QuickGelu", {
   },
 });
 
+/** x·σ(αx), as which ONNX Runtime knows it. */
+const QuickGelu: Op<[x: Value, attrs: { alpha: number }]> = defineOp("QuickGelu", {
+  infer: same,
+  spelling: { domain: "com.microsoft", attributes: ({ alpha }) => ({ alpha: { float: alpha } }) },
+});
+
 /** silu(gate)·up, the inner part of a gated feed-forward (arXiv:2002.05202). */
 export const GatedSilu: Binary = defineOp("gatedSilu", {
   infer: same,
   cheap: true,
   expand: (_, gate, up) => Mul(Silu(gate), up),
-  gradient: ({ dy, y }, ...operands) => tiled(gatedSiluGradients, [dy, y, ...operands]),
+  // its sigmoid has other uses in the gradient
+  inFewKernels: (_, gate, up) => (multiplies(gate) ? productOfAll(gate, Sigmoid(gate), up) : undefined),
+  gradient({ dy, y }, ...operands) {
+    const both = GatedSiluGradients(dy, y, ...(operands as [Value, Value]));
+    return operands.map(({ shape }, index) => Part(both, { index, shape }));
+  },
 });
+
+/** Whether products of several tensors of this one's shape and type are one kernel where kernels cost. */
+const multiplies = ({ dtype, shape }: Value) =>
+  dtype === "float32" && shape.every((dim) => typeof dim === "number") && elements(shape) <= BOUND;
+
+/** Elements that every adapter binds to a kernel at once: nobody has tried an Einsum of more. */
+const BOUND = 2 ** 25;
+
+const GatedSiluGradients: Op<[dy: Value, y: Value, gate: Value, up: Value]> = defineOp("gatedSiluGradients", {
+  infer: same,
+  parts: () => 2,
+  expand: (_, ...inputs) => apply(Tuple, tiled(gatedSiluGradients, inputs), {}),
+  // σ + xσ(1 - σ) = σ (1 + xσ(-x))
+  inFewKernels(_, dy, y, gate, up) {
+    if (!multiplies(gate)) return undefined;
+    const s = sigmoidIn(y) ?? Sigmoid(gate);
+    const slope = Add(QuickGelu(gate, { alpha: -1 }), scalar(1, gate.dtype));
+    return apply(Tuple, [productOfAll(dy, up, s, slope), productOfAll(dy, gate, s)], {});
+  },
+});
+
+/** σ(gate) of silu(gate)·up, as a product of three. */
+function sigmoidIn(y: Value): Value | undefined {
+  const product = y.node?.op === Reshape ? y.node.inputs[0]!.node : undefined;
+  const s = product?.op === Einsum ? product.inputs[1]! : undefined;
+  return s?.node?.op === Reshape && s.node.inputs[0]!.node?.op === Sigmoid ? s.node.inputs[0] : undefined;
+}
 
 /** d(xσ) = σ + xσ(1 - σ), which times up is y + σ(up - y) */
 function gatedSiluGradients([dy, y, gate, up]: readonly Value[]): Value[] {

@@ -17,6 +17,13 @@ export const strictlyAfter = (x: Value, earlier: Value): Value => apply(After, [
 
 const STRICT = { strict: 1 };
 
+/** The same where kernels write over what they are given, and must not before `earlier` has read it; elsewhere x. */
+export const AfterInFewKernels: Binary = defineOp("afterInFewKernels", {
+  infer: (_, { dtype, shape }) => ({ dtype, shape }),
+  expand: (_, x) => x,
+  inFewKernels: (_, x, earlier) => strictlyAfter(x, earlier),
+});
+
 /** Whether an After is there only where memory is short. */
 export const isLoose = ({ op, attrs }: Node): boolean => op === After && !("strict" in attrs);
 

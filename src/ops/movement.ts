@@ -59,7 +59,7 @@ export const Expand: Op<[x: Value, attrs: { shape: readonly Dim[] }]> = defineOp
 });
 
 /** Inputs that one kernel of Concat takes, on adapters that bind no more than they must. */
-const CONCATENATED = 10;
+export const CONCATENATED = 10;
 
 export const Concat: Op<[...xs: Value[], attrs: { axis: number; size?: Dim }]> = defineOp("Concat", {
   infer({ axis, size }, ...xs) {
@@ -70,14 +70,11 @@ export const Concat: Op<[...xs: Value[], attrs: { axis: number; size?: Dim }]> =
   launches: (_, xs) => Math.ceil(xs.length / CONCATENATED),
   gradient({ dy, attrs: { axis } }, ...xs) {
     const known = xs.map((x) => x.shape[axis]!);
-    const cut = xs.length <= SPLIT && known.every((size) => typeof size === "number");
-    if (cut) return split(dy, axis, known);
-    let start = 0;
-    return xs.map((x) => {
-      const size = elements([x.shape[axis]!]);
-      start += size;
-      return slice(dy, axis, start - size, start);
-    });
+    return cut(
+      dy,
+      axis,
+      known.map((size) => elements([size])),
+    );
   },
   spelling: { attributes: ({ axis }) => ({ axis }) },
 });
@@ -133,4 +130,29 @@ export function split(x: Value, axis: number, sizes: readonly number[]): Value[]
   if (sizes.length === 1) return [x];
   const pieces = Split(x, { axis, sizes });
   return sizes.map((size, index) => Part(pieces, { index, shape: x.shape.with(axis, size) }));
+}
+
+/** The same in one kernel where it can be, else in one for each piece. */
+export function cut(x: Value, axis: number, sizes: readonly number[]): Value[] {
+  if (sizes.length <= SPLIT) return split(x, axis, sizes);
+  let start = 0;
+  return sizes.map((size) => {
+    start += size;
+    return slice(x, axis, start - size, start);
+  });
+}
+
+/** The same with no more than `fan` outputs to a kernel, of pieces that are cut again. */
+export function cutInFew(x: Value, axis: number, sizes: readonly number[], fan = SPLIT): Value[] {
+  if (sizes.length <= fan) return split(x, axis, sizes);
+  const width = fan ** Math.ceil(Math.log(sizes.length) / Math.log(fan) - 1);
+  const groups = Array.from({ length: Math.ceil(sizes.length / width) }, (_, i) =>
+    sizes.slice(i * width, (i + 1) * width),
+  );
+  const wholes = split(
+    x,
+    axis,
+    groups.map((group) => group.reduce((a, b) => a + b)),
+  );
+  return groups.flatMap((group, i) => cutInFew(wholes[i]!, axis, group, fan));
 }

@@ -1,6 +1,8 @@
 import { apply, defineOp, type Op } from "../graph/op.ts";
 import { type Dim, type DType, scalar, type TensorType, type Value } from "../graph/value.ts";
+import { strictlyAfter } from "./after.ts";
 import { Add, Cast, Div, Exp, Log, Mul, Reciprocal, Sqrt, Sub } from "./elementwise.ts";
+import { GatherElements } from "./gather.ts";
 import { Part, Reshape } from "./movement.ts";
 import { ReduceMax, ReduceMean, ReduceSum } from "./reduce.ts";
 import { Tuple } from "./scan.ts";
@@ -33,6 +35,25 @@ export const LogSoftmax: Op<[x: Value]> = defineOp("LogSoftmax", {
   spelling: { kernels: { webgpu: [], portable: [] }, attributes: () => ({ axis: -1 }) },
 });
 
+/** What LogSoftmax is at `ids` int32 [n, k] of x [n, m]: [n, k]. */
+export const LogSoftmaxAt: Op<[x: Value, ids: Value]> = defineOp("logSoftmaxAt", {
+  infer: (_, { dtype }, { shape }) => ({ dtype, shape }),
+  expand: (_, x, ids) => GatherElements(LogSoftmax(x), ids, { axis: 1 }),
+  // the largest probability is e^(largest - log Σ e^x), and never too small for its logarithm
+  inFewKernels(_, x, ids) {
+    const largest = Log(ReduceMax(Softmax(x), last(x)));
+    return Add(Sub(GatherElements(x, ids, { axis: 1 }), ReduceMax(x, last(x))), largest);
+  },
+});
+
+/** e to the power of LogSoftmax. */
+export const ExpOfLogSoftmax: Op<[x: Value]> = defineOp("expOfLogSoftmax", {
+  infer: same,
+  expand: (_, x) => Exp(LogSoftmax(x)),
+  // what LogSoftmaxAt reads of it is read first, so that what changes it may write over it
+  inFewKernels: (_, x) => strictlyAfter(Softmax(x), ReduceMax(Softmax(x), last(x))),
+});
+
 /** RMSNorm (arXiv:1910.07467) over the last axis: x / sqrt(mean(x²) + epsilon) · weight. */
 export const SimplifiedLayerNormalization: Op<[x: Value, weight: Value, attrs: { epsilon: number }]> = defineOp(
   "SimplifiedLayerNormalization",
@@ -46,12 +67,10 @@ export const SimplifiedLayerNormalization: Op<[x: Value, weight: Value, attrs: {
       const narrow = Reshape(x, { shape: [rows, rest.slice(0, -1).join("·"), rest.at(-1)!] });
       return Reshape(SimplifiedLayerNormalization(narrow, weight, { epsilon }), { shape: x.shape });
     },
-    // with x̂ = x r and g = dy·weight: dx = (g - x̂ mean(g x̂)) r, dweight = Σ dy x̂
-    gradient({ dy, attrs: { epsilon } }, x, weight) {
-      const { normal, r } = normalised(x, epsilon);
-      const product = Mul(dy, normal);
-      const mean = narrow(ReduceMean(wide(Mul(product, weight)), last(x)), x.dtype);
-      return [Mul(Sub(Mul(dy, weight), Mul(normal, mean)), narrow(r, x.dtype)), product];
+    gradient({ dy, attrs }, x, weight) {
+      const both = NormGradients(dy, x, weight, attrs);
+      const [dx, sum] = gradientShapes(x).map((shape, index) => Part(both, { index, shape }));
+      return [dx!, Reshape(sum!, { shape: weight.shape })];
     },
     spelling: {
       kernels: { cpu: ["float32"], portable: [] }, // no op of ONNX's, though ONNX Runtime has it among them
@@ -59,6 +78,32 @@ export const SimplifiedLayerNormalization: Op<[x: Value, weight: Value, attrs: {
     },
   },
 );
+
+/** The shapes of the gradients of x, and of the weight with all axes of x. */
+const gradientShapes = ({ shape }: Value) => [shape, shape.map((dim, i) => (i + 1 < shape.length ? 1 : dim))];
+
+/** Those gradients, as parts of it. */
+const NormGradients: Op<[dy: Value, x: Value, weight: Value, attrs: { epsilon: number }]> = defineOp("normGradients", {
+  infer: (_, dy) => dy,
+  parts: () => 2,
+  // with x̂ = x r and g = dy·weight: dx = (g - x̂ mean(g x̂)) r, dweight = Σ dy x̂
+  expand({ epsilon }, dy, x, weight) {
+    const { normal, r } = normalised(x, epsilon);
+    const product = Mul(dy, normal);
+    const mean = narrow(ReduceMean(wide(Mul(product, weight)), last(x)), x.dtype);
+    const dx = Mul(Sub(Mul(dy, weight), Mul(normal, mean)), narrow(r, x.dtype));
+    const axes = x.shape.slice(0, -1).map((_, axis) => axis);
+    return apply(Tuple, [dx, ReduceSum(product, { axes })], {});
+  },
+  // what is summed is widened once, and narrowed at last
+  inFewKernels(attrs, ...inputs) {
+    const { dtype } = inputs[0]!;
+    if (dtype !== "float16") return undefined;
+    const both = NormGradients(...(inputs.map(wide) as [Value, Value, Value]), attrs);
+    const parts = gradientShapes(inputs[1]!).map((shape, index) => narrow(Part(both, { index, shape }), dtype));
+    return apply(Tuple, parts, {});
+  },
+});
 
 /** x̂ = x r, and r = 1 / sqrt(mean(x²) + epsilon), which is [..., 1] and never in half precision. */
 function normalised(x: Value, epsilon: number): { normal: Value; r: Value } {
@@ -80,6 +125,20 @@ export const NormalAndRstd: typeof SimplifiedLayerNormalization = defineOp("Simp
   spelling: {
     kernels: { cpu: ["float32"], webgpu: [], portable: [] },
     attributes: ({ epsilon }) => ({ axis: -1, epsilon: { float: epsilon } }),
+  },
+});
+
+/**
+ * x of which each row [rows, width] of [1, rows, width] has its own scale, shift, mean and variance, [rows] each:
+ * (x - mean) / √(variance + epsilon) · scale + shift. Of arithmetic on rows it is several kernels in one.
+ */
+export const BatchNormalization: Op<
+  [x: Value, scale: Value, shift: Value, mean: Value, variance: Value, attrs: { epsilon: number }]
+> = defineOp("BatchNormalization", {
+  infer: same,
+  spelling: {
+    kernels: { cpu: ["float32", "float64"], cuda: [], portable: [] },
+    attributes: ({ epsilon }) => ({ epsilon: { float: epsilon } }),
   },
 });
 

@@ -1,9 +1,10 @@
 import { defineOp, type Op } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
-import type { Dim, Value } from "../graph/value.ts";
+import { constant, type Dim, range, type Value } from "../graph/value.ts";
+import { After } from "./after.ts";
 import { Add, Mul, Neg, Sub } from "./elementwise.ts";
 import { Gather } from "./gather.ts";
-import { Concat, Reshape, ReshapeTo, slice, Transpose } from "./movement.ts";
+import { Concat, Reshape, ReshapeTo, slice, split, Transpose } from "./movement.ts";
 import { Range, Shape } from "./sizes.ts";
 
 /**
@@ -62,6 +63,55 @@ export const RotaryEmbeddingOfHeads: Op<[x: Value, positions: Value, cos: Value,
     spelling: { domain: "com.microsoft", kernels: { cpu: ["float32"] } },
   },
 );
+
+/** How many heads of each kind a row has; those of the last are not rotated. */
+type Kinds = { rows: number; kinds: readonly number[] };
+
+/**
+ * The same of heads of several kinds, [rows·heads, 1, length, head_dim], in one kernel. cos and sin have a row for each token of
+ * the first kind, then of the next, and at last one that rotates nothing.
+ */
+export const RotaryEmbeddingOfKinds: Op<[x: Value, cos: Value, sin: Value, attrs: Kinds]> = defineOp(
+  "RotaryEmbedding",
+  {
+    infer: (_, { dtype, shape }) => ({ dtype, shape }),
+    expand({ rows, kinds }, x, cos, sin) {
+      const [, , length, size] = x.shape as [number, number, number, number];
+      const heads = Reshape(x, { shape: [rows, kinds.reduce((a, b) => a + b), length, size] });
+      const parts = split(heads, 1, kinds);
+      const turned = parts.slice(0, -1).map((part, kind) => {
+        const places = range(rows * length, "int64", [rows, length], kind * rows * length);
+        return RotaryEmbeddingOfHeads(After(part, parts.at(-1)!), places, cos, sin); // gradients are made in this order
+      });
+      return Reshape(Concat(...turned, parts.at(-1)!, { axis: 1 }), { shape: x.shape });
+    },
+    gradient: ({ dy, attrs }, _, cos, sin) => [RotaryEmbeddingOfKinds(dy, cos, Neg(sin), attrs), null, null],
+    spelling: {
+      domain: "com.microsoft",
+      kernels: { cpu: ["float32"], cuda: [] }, // where other nodes cost as much, a rotation of each kind takes fewer of them
+      inputs: ({ rows, kinds }, [x, cos, sin]) => [x!, placesOf(rows, kinds, x!.shape[2] as number), cos!, sin!],
+      attributes: () => ({}),
+    },
+  },
+);
+
+const places = new Map<string, Value>();
+
+/** Where each head's tokens read the tables, int64 [rows·heads, length]; the same value for the same arguments. */
+function placesOf(rows: number, kinds: readonly number[], length: number): Value {
+  const key = `${rows} [${kinds}] ${length}`;
+  const known = places.get(key);
+  if (known) return known;
+  const data: number[] = [];
+  for (let row = 0; row < rows; row++)
+    for (const [kind, heads] of kinds.entries())
+      for (let head = 0; head < heads; head++)
+        for (let at = 0; at < length; at++)
+          data.push(kind * rows * length + (kind + 1 < kinds.length ? row * length + at : 0));
+  const made = constant(data, "int64", [data.length / length, length]);
+  places.set(key, made);
+  return made;
+}
 
 /** The same with cos and sin of each token, [rows, length, head_dim / 2], in place of tables and positions (ONNX 23). */
 export const RotaryEmbeddingAt: Op<[x: Value, cos: Value, sin: Value, attrs: { num_heads: number }]> = defineOp(

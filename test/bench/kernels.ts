@@ -96,9 +96,9 @@ function counter(
   compiled: (outputs: Record<string, Value>) => void = () => {},
 ): Device {
   const nothing = async () => {};
-  const compile = async (outputs: Record<string, Value>): Promise<Program> => {
+  const compile = async (outputs: Record<string, Value>, options?: { capture?: boolean }): Promise<Program> => {
     compiled(outputs);
-    const { nodes, kernels } = emit(outputs, target);
+    const { nodes, kernels } = emit(outputs, target, { repeated: options?.capture ?? false });
     return { nodes, kernels, run: async () => ({}), release: nothing };
   };
   /** As a program for each tensor: a sum takes two kernels more than what it sums. */

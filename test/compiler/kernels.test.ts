@@ -22,7 +22,8 @@ test("the kernels that a step is said to launch are those that ONNX Runtime's pr
   for (const steps of [1, 3]) {
     const folder = mkdtempSync(join(tmpdir(), "profile-"));
     const device = await openDevice("webgpu", { strict: true, profile: join(folder, "run") });
-    const model = await prepare(device, { ...TOY, tie_word_embeddings: false });
+    // as many matrices as adapters that bind no more than they must join in as many kernels as others do
+    const model = await prepare(device, { ...TOY, num_hidden_layers: 3, tie_word_embeddings: false });
     const batch = batchOf([[segment(1, 14, 5), segment(2, 15, 3)]], 32, 40, 16);
     const training = await compileFor(device, model, batch);
     for (let step = 1; step <= steps; step++)
@@ -35,16 +36,24 @@ test("the kernels that a step is said to launch are those that ONNX Runtime's pr
   assert.equal(said, (counts[1]! - counts[0]!) / 2);
 });
 
-test("a step of SmolLM2-135M's shape is at most 4,000 kernels on WebGPU, and at most 4,000 nodes on CUDA", async () => {
+test("a step of SmolLM2-135M's shape is at most so many kernels on WebGPU, and a micro-batch so many nodes on CUDA", async () => {
   const [two, four] = [SHAPES["SmolLM2-135M"]!, GPU_SHAPES["SmolLM2-135M"]!]; // rows of 1024
-  for (const precision of ["fp32", "fp16"] as const) {
-    const { step, kernels } = await kindsOfStep(two, targets.webgpu, precision);
-    assert.ok(step <= 4000 && step > kernels, `webgpu ${precision}: ${step}`);
-    const { nodes } = await kindsOfStep(four, { ...targets.cuda, residency: "device" }, precision);
-    assert.ok(nodes <= 4000, `cuda ${precision}: ${nodes}`);
+  for (const [shape, target, precision, most] of [
+    [two, targets.webgpu, "fp32", 2750],
+    [four, targets.webgpu, "fp32", 3650],
+    [four, targets.webgpu, "fp16", 3980],
+    [four, keeping(targets.webgpu), "fp32", 3350],
+  ] as const) {
+    const { step, kernels } = await kindsOfStep(shape, target, precision);
+    assert.ok(step <= most && step > kernels, `webgpu ${precision}: ${step} of ${most}`);
   }
-  const kept = await kindsOfStep(four, keeping(targets.webgpu), "fp32");
-  assert.ok(kept.step <= 4000, `4 rows in two blocks, where memory has room: ${kept.step}`);
+  for (const [precision, most] of [
+    ["fp32", 2460],
+    ["fp16", 2650],
+  ] as const) {
+    const { nodes } = await kindsOfStep(four, { ...targets.cuda, residency: "device" }, precision);
+    assert.ok(nodes <= most, `cuda ${precision}: ${nodes} of ${most}`);
+  }
 });
 
 test("no score of attention is larger than what WebGPU binds, and keys that no query of a block may see are not read", async () => {
@@ -56,8 +65,14 @@ test("no score of attention is larger than what WebGPU binds, and keys that no q
   assert.ok(tflop < 0.95 * uncut.tflop, `${tflop} TFLOP of ${uncut.tflop}`);
 });
 
-for (const [name, target] of Object.entries({ keeping: targets.cuda, sparing: sparing(targets.cuda) }))
-  test(`a program for CUDA, ${name}, is one that ONNX Runtime loads, with the CPU's gradients`, async () => {
+const EMITTED = {
+  "CUDA, keeping": targets.cuda,
+  "CUDA, sparing": sparing(targets.cuda),
+  "WebGPU, keeping": keeping(targets.webgpu),
+  "WebGPU, sparing": targets.webgpu,
+};
+for (const [name, target] of Object.entries(EMITTED))
+  test(`a program for ${name}, is one that ONNX Runtime loads, with the CPU's gradients`, async () => {
     const device = await openDevice("cpu", { threads: 1 });
     const model = await prepare(device);
     const batch = batchOf([[segment(1, 20, 5), segment(2, 9, 3)], [segment(3, 14, 1)]], 32, 40, 16);

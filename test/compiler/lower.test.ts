@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lower } from "../../src/compiler/lower.ts";
 import { targets } from "../../src/compiler/targets.ts";
-import { input, toposort, type Value } from "../../src/graph/value.ts";
-import { Add, MatMul, Transpose } from "../../src/ops/index.ts";
+import { input, scalar, toposort, type Value } from "../../src/graph/value.ts";
+import { Add, Concat, Expand, MatMul, Transpose } from "../../src/ops/index.ts";
+import { split } from "../../src/ops/movement.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
 
@@ -95,4 +96,32 @@ test("matrices whose rows are the first axis of a stack are multiplied where the
           assert.ok(Math.abs((fused.heads!.data[((s * 3 + h) * 4 + i) * 5 + d] as number) - expected) < 1e-4);
         }
       }
+});
+
+test("transpositions that are joined or added are one, and what is joined and parted again is what it was", () => {
+  const [a, b] = [input("a", "float32", [2, 3, 4]), input("b", "float32", [2, 3, 4])];
+  const turned = (x: Value) => Transpose(x, { perm: [0, 2, 1] });
+  const zeros = Expand(scalar(0), { shape: [2, 4, 5] });
+  const spelled = (...outputs: Value[]) =>
+    toposort(...lower(outputs, targets.webgpu)).flatMap(({ node }) =>
+      node ? `${node.op.type} ${JSON.stringify(node.attrs)}` : [],
+    );
+  assert.deepEqual(spelled(Add(turned(a), turned(b))), ["Add {}", 'Transpose {"perm":[0,2,1]}']);
+  assert.deepEqual(spelled(Concat(turned(a), turned(b), zeros, { axis: 2 })), [
+    'Expand {"shape":[2,5,4]}',
+    'Concat {"axis":1}',
+    'Transpose {"perm":[0,2,1]}',
+  ]);
+  const nested = Concat(a, Concat(b, a, { axis: 1 }), { axis: 1 });
+  assert.deepEqual(spelled(nested), ['Concat {"axis":1}']);
+  const [x, y, z] = lower(split(nested, 1, [3, 3, 3]), targets.webgpu);
+  assert.deepEqual([x, y, z], [a, b, a]);
+  const [first, second] = lower(split(Concat(a, nested, { axis: 1 }), 1, [3, 6, 3]).slice(0, 2), targets.webgpu);
+  assert.deepEqual([first, second?.node?.op.type], [a, "Part"]);
+  assert.deepEqual(spelled(...split(Concat(a, nested, { axis: 1 }), 1, [3, 6, 3])), [
+    'Concat {"axis":1}',
+    'Split {"axis":1,"sizes":[3,6,3]}',
+    'Part {"index":1,"shape":[2,6,4]}',
+    'Part {"index":2,"shape":[2,3,4]}',
+  ]);
 });

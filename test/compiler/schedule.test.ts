@@ -13,7 +13,7 @@ import { storageOf } from "../../src/models/storage.ts";
 import { attention } from "../../src/nn/attention.ts";
 import { linear } from "../../src/nn/linear.ts";
 import { resolve, strictlyAfter } from "../../src/ops/after.ts";
-import { After, Exp, Mul, Neg, ReduceSum, Reshape, Scan, Sqrt } from "../../src/ops/index.ts";
+import { After, Concat, Exp, Mul, Neg, ReduceSum, Reshape, Scan, Sqrt, Transpose } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
 import { nextToken, nextTokenFeeds } from "../../src/trainers/supervised.ts";
@@ -27,6 +27,18 @@ test("what an After puts earlier comes earlier, and is not computed only for tha
   assert.ok(ordered.indexOf("Exp") < ordered.indexOf("Sqrt"));
   const alone = schedule([Sqrt(After(x, Exp(x)))], backwards).order.map(({ node }) => node?.op.type);
   assert.ok(!alone.includes("Exp"));
+});
+
+test("what waits for a transposition that ended in what reads it waits for what was transposed", () => {
+  const [x, y] = [input("x", "float32", [2, 3]), input("y", "float32", [2, 3])];
+  const turned = (x: Value) => Transpose(x, { perm: [1, 0] });
+  const parts = [turned(Exp(x)), turned(Neg(y))] as const;
+  const joined = Concat(...parts, { axis: 0 });
+  const lowered = lower([joined, Sqrt(After(x, parts[1]))], targets.webgpu);
+  const { order, listed } = schedule([lowered[1]!, lowered[0]!], backwards);
+  assert.equal(order.filter(({ node }) => node?.op === Transpose).length, 1);
+  const ran = runtimeOrder(listed).map(({ node }) => node!.op.type);
+  assert.ok(ran.indexOf("Neg") < ran.indexOf("Sqrt"), `${ran}`);
 });
 
 test("an order that ONNX Runtime would not follow becomes a dependency, and nothing is computed twice", () => {

@@ -5,7 +5,7 @@ import { constant, input, type Value } from "../../src/graph/value.ts";
 import type * as families from "../../src/models/index.ts";
 import { createModel } from "../../src/models/load.ts";
 import { attention } from "../../src/nn/attention.ts";
-import { joinedAttention } from "../../src/nn/joined-attention.ts";
+import { headRotation, joinedAttention } from "../../src/nn/joined-attention.ts";
 import { rotary, rotaryTables } from "../../src/nn/rotary.ts";
 import { Concat, Mul, ReduceSum, Reshape } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
@@ -22,6 +22,8 @@ const segmentStarts = constant(starts, "float32", [2, 6, 1, 1]);
 const positions = constant([0, 1, 2, 0, 1, 2, 0, 0, 1, 2, 3, 0], "int64", [2, 6]);
 const tables = { q: rotaryTables(6, [1, 0.1], "float64", 0.5), k: rotaryTables(6, [1, 0.1], "float64") };
 
+const { cos, sin } = headRotation(positions, tables.q, tables.k);
+
 function keyStartsOf(block: number): Value[] {
   const firsts: number[] = [];
   for (let first = block; first < 6; first += block) firsts.push(Math.min(starts[first]!, starts[6 + first]!));
@@ -29,11 +31,11 @@ function keyStartsOf(block: number): Value[] {
 }
 
 const joinedOf = (block: number, window?: number) => (qkv: Value) =>
-  joinedAttention(
-    ...([qkv, positions, tables.q.cos, tables.q.sin, tables.k.cos, tables.k.sin] as const),
-    ...([segmentStarts, ...keyStartsOf(block)] as const),
-    { ...SIZES, block, window },
-  );
+  joinedAttention(...([qkv, cos, sin] as const), ...([segmentStarts, ...keyStartsOf(block)] as const), {
+    ...SIZES,
+    block,
+    window,
+  });
 
 for (const [block, window] of [[6], [4], [2], [4, 2]] as const) {
   test(`joined attention's gradient equals finite differences, blocks of ${block}, window ${window}`, () =>

@@ -119,6 +119,13 @@ check(
   (x) => ops.RotaryEmbeddingOfHeads(x!, constant([0, 2, 1], "int64", [1, 3]), table(Math.cos), table(Math.sin)),
   [1, 2, 3, 4],
 );
+const angles = (f: (angle: number) => number) =>
+  constant([0, 0, 1, 0.1, 2, 0.2, 3, 0.3, 4, 0.4, 5, 0.5, 0, 0].map(f), "float64", [7, 2]);
+check(
+  "RotaryEmbeddingOfKinds",
+  (x) => ops.RotaryEmbeddingOfKinds(x!, angles(Math.cos), angles(Math.sin), { rows: 1, kinds: [1, 1, 1] }),
+  [3, 1, 3, 4],
+);
 check("After", (x, y) => ops.After(ops.Mul(x!, y!), ops.Exp(y!)), [2, 3], [2, 3]);
 
 test("TopK is the largest along the last axis, the largest first, and where they are", async () => {

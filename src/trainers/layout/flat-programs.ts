@@ -1,12 +1,13 @@
 /** @file What is computed on flats beside a step of AdamW: they are filled, cut into what is computed with, and judged. */
 
-import { type DType, input, scalar, type Value } from "../../graph/value.ts";
+import { elements } from "../../graph/shape.ts";
+import { type Dim, type DType, input, scalar, type TensorType, type Value } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
 import { guardedFactors, sumOfSquaresOfFlats } from "../../nn/adamw.ts";
-import { Add, Cast, Concat, Div, Reshape } from "../../ops/index.ts";
-import { split } from "../../ops/movement.ts";
+import { Add, Cast, Concat, Div, Part, Reshape } from "../../ops/index.ts";
+import { cutInFew, Split } from "../../ops/movement.ts";
 import type { Device, Program } from "../../runtime/device.ts";
-import { type LayoutOptions, type Report, sizeOf } from "./layout.ts";
+import { gradientName, type LayoutOptions, type Report, sizeOf } from "./layout.ts";
 
 /** Outputs of a kernel that cuts a flat; with the flat itself within the least number of buffers that adapters allow. */
 const FAN = 8;
@@ -37,25 +38,24 @@ export const total = ({ parameters }: Flat) => parameters.reduce((sum, parameter
  * Elements of a row of a flat, where its tensors are joined and cut: all are whole rows. CUDA's kernels copy a table of every
  * index of the axis that they join or cut, which for single elements takes a hundred times what the elements do.
  */
-function rowOf({ parameters }: Flat): number {
+function rowOf(tensors: readonly { shape: readonly Dim[] }[]): number {
   const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
-  return parameters.map(sizeOf).reduce(divisor);
+  return tensors.map(({ shape }) => elements(shape)).reduce(divisor);
 }
 
-/** Tensors x0, x1, … laid end to end, in float32; `next` adds them to `sum`. */
+/** Tensors x0, x1, …, all of one element type, laid end to end, in float32; `next` adds them to `sum`. */
 export async function compileGather(
   device: Device,
-  flat: Flat,
-  dtype: DType,
+  tensors: readonly TensorType[],
 ): Promise<{ first: Program; next: Program }> {
-  const row = rowOf(flat);
-  const pieces = flat.parameters.map((parameter, i) =>
-    Reshape(input(`x${i}`, dtype, parameter.shape), { shape: [sizeOf(parameter) / row, row] }),
+  const row = rowOf(tensors);
+  const pieces = tensors.map(({ dtype, shape }, i) =>
+    Reshape(input(`x${i}`, dtype, shape), { shape: [elements(shape) / row, row] }),
   );
   const rows = pieces.length > 1 ? Concat(...pieces, { axis: 0 }) : pieces[0]!;
-  const joined = Reshape(rows, { shape: [total(flat)] });
-  const whole = dtype === "float32" ? joined : Cast(joined, { to: "float32" });
-  const sum = Add(input("sum", "float32", [total(flat)]), whole);
+  const joined = Reshape(rows, { shape: [elements(rows.shape)] });
+  const whole = rows.dtype === "float32" ? joined : Cast(joined, { to: "float32" });
+  const sum = Add(input("sum", "float32", joined.shape), whole);
   const keep = ["flat"];
   return {
     first: await device.compile({ flat: whole }, { keep }),
@@ -63,31 +63,56 @@ export async function compileGather(
   };
 }
 
+/** Gradients of neighbours in a flat that are computed as one tensor, by the name of the first. */
+export type Piece = { name: string; value: Value };
+
+/**
+ * What is computed of the gradients of a flat: those that one tensor was cut into are that tensor again, and their shapes are
+ * left aside. What does not decay is summed anyway, and is taken in the precision that `sums` has.
+ */
+export function piecesOf(
+  { parameters }: Flat,
+  gradients: Record<string, Value>,
+  sums?: (name: string) => DType,
+): Piece[] {
+  const bare = (x: Value): Value => (x.node?.op === Reshape ? bare(x.node.inputs[0]!) : x);
+  const values = parameters.map(({ name }) => bare(gradients[gradientName(name)]!));
+  const pieces: Piece[] = [];
+  for (let i = 0; i < values.length; ) {
+    const name = gradientName(parameters[i]!.name);
+    const whole = wholeOf(values.slice(i));
+    const value = whole ? bare(whole.value) : values[i]!;
+    const dtype = sums?.(parameters[i]!.name) ?? value.dtype;
+    pieces.push({ name, value: value.dtype === dtype ? value : Cast(value, { to: dtype }) });
+    i += whole ? whole.count : 1;
+  }
+  return pieces;
+}
+
+/** What the first of these, and some that follow, are all pieces of along the first axis. */
+function wholeOf([first, ...others]: readonly Value[]): { value: Value; count: number } | undefined {
+  const pieces = first!.node?.op === Part ? first!.node.inputs[0]! : undefined;
+  if (pieces?.node?.op !== Split) return undefined;
+  const { axis, sizes } = pieces.node.attrs as { axis: number; sizes: readonly number[] };
+  const parts = [first!, ...others].slice(0, sizes.length);
+  const inOrder = parts.every(
+    ({ node }, i) => node?.op === Part && node.inputs[0] === pieces && (node.attrs as { index: number }).index === i,
+  );
+  return axis === 0 && parts.length === sizes.length && inOrder
+    ? { value: pieces.node.inputs[0]!, count: sizes.length }
+    : undefined;
+}
+
 /** The tensors of a flat, x0, x1, …, in the precision that they are computed with. */
 export function compileSpread(device: Device, flat: Flat, dtype: DType): Promise<Program> {
-  const [whole, row] = [input("flat", "float32", [total(flat)]), rowOf(flat)];
+  const [whole, row] = [input("flat", "float32", [total(flat)]), rowOf(flat.parameters)];
   const rows = Reshape(whole, { shape: [total(flat) / row, row] });
   const sizes = flat.parameters.map((parameter) => sizeOf(parameter) / row);
-  const pieces = cut(dtype === "float32" ? rows : Cast(rows, { to: dtype }), sizes);
+  const pieces = cutInFew(dtype === "float32" ? rows : Cast(rows, { to: dtype }), 0, sizes, FAN);
   const outputs = Object.fromEntries(
     flat.parameters.map(({ shape }, i): [string, Value] => [`x${i}`, Reshape(pieces[i]!, { shape })]),
   );
   return device.compile(outputs, { keep: Object.keys(outputs) });
-}
-
-/** x cut into pieces of these sizes, with no more than `FAN` outputs to a kernel. */
-function cut(x: Value, sizes: readonly number[]): Value[] {
-  if (sizes.length <= FAN) return split(x, 0, sizes);
-  const width = FAN ** Math.ceil(Math.log(sizes.length) / Math.log(FAN) - 1);
-  const groups = Array.from({ length: Math.ceil(sizes.length / width) }, (_, i) =>
-    sizes.slice(i * width, (i + 1) * width),
-  );
-  const wholes = split(
-    x,
-    0,
-    groups.map((group) => group.reduce((a, b) => a + b)),
-  );
-  return groups.flatMap((group, i) => cut(wholes[i]!, group));
 }
 
 /** `metrics` are the names of what is reported beside the loss. */

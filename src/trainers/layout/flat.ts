@@ -5,7 +5,7 @@
  */
 
 import { readingAllKeys } from "../../generation/tokens.ts";
-import type { DType } from "../../graph/value.ts";
+import type { DType, TensorType } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
 import { adamWOfFlat, FACTORS } from "../../nn/adamw.ts";
 import type { Device, Program } from "../../runtime/device.ts";
@@ -19,6 +19,7 @@ import {
   nextOf,
   operands,
   partOf,
+  piecesOf,
   REPORT,
   total,
 } from "./flat-programs.ts";
@@ -47,12 +48,20 @@ export async function flatLayout(
   size = FLAT,
 ): Promise<Layout> {
   const names = Object.keys(scalars);
+  const flats = layOut(parameters, size);
+  // sums of float32 that half precision would narrow are taken as they are
+  const wide = options.half && device.target.sumsByProducts;
+  const matrices = new Set(parameters.filter(decays).map(({ name }) => name));
+  const pieces = flats.map((flat) =>
+    piecesOf(flat, gradients, wide ? (name) => (matrices.has(name) ? "float16" : "float32") : undefined),
+  );
+  const computed = new Map(pieces.flat().map(({ name, value }) => [name, value]));
+  const ordered = Object.keys(gradients).filter((name) => computed.has(name));
   // its launches can be repeated, since what it reads and writes stays where it is
-  const keep = [...Object.keys(gradients), ...names];
-  const values = readingAllKeys([...Object.values(gradients), ...Object.values(scalars)]);
+  const keep = [...ordered, ...names];
+  const values = readingAllKeys([...ordered.map((name) => computed.get(name)!), ...Object.values(scalars)]);
   const outputs = Object.fromEntries(keep.map((name, i) => [name, values[i]!]));
   const backward = await device.compile(outputs, { keep, capture: true });
-  const flats = layOut(parameters, size);
   const working: DType = options.half ? "float16" : "float32";
   const compileUpdate = (options: { decays: boolean; size?: number }): Promise<Program> => {
     const outputs = adamWOfFlat(options);
@@ -66,14 +75,20 @@ export async function flatLayout(
     updates.push(size > FLAT ? await compileUpdate({ decays: decaying, size }) : ordinary[decaying ? 0 : 1]!);
   }
   const gathered: { first: Program; next: Program }[] = [];
-  for (const flat of flats) gathered.push(await compileGather(device, flat, working));
+  for (const tensors of pieces)
+    gathered.push(
+      await compileGather(
+        device,
+        tensors.map(({ value }) => value),
+      ),
+    );
   const spread: Program[] = [];
   for (const flat of flats) spread.push(await compileSpread(device, flat, working));
   const control = await compileControl(device, flats, names.slice(1), options);
   const sums = await compileSums(device, names);
   const toParts = Object.fromEntries(names.map((name) => [name, partOf(name)]));
   const toSums = Object.fromEntries(names.map((name) => [nextOf(name), name]));
-  await adopt(device, flats, options.half, gathered, spread);
+  await adopt(device, flats, options.half, spread);
   for (const [name, value] of Object.entries(initial)) await device.write(stateName(name), scalarTensor(value));
 
   const lastRead = new Map<boolean, { name: string; data: Float32Array }>(); // of matrices, and of the rest
@@ -95,8 +110,8 @@ export async function flatLayout(
       lastRead.clear();
       for (const [k, batch] of batches.entries()) {
         await backward.run(batch, { reads: scale, writes: toParts });
-        for (const [i, { parameters, grad }] of flats.entries()) {
-          const names = parameters.map(({ name }) => gradientName(name));
+        for (const [i, { grad }] of flats.entries()) {
+          const names = pieces[i]!.map(({ name }) => name);
           const program = k === 0 ? gathered[i]!.first : gathered[i]!.next;
           await program.run({}, { reads: { ...operands(names), sum: grad }, writes: { flat: grad } });
         }
@@ -194,15 +209,10 @@ function locate(
 }
 
 /** Move weights and moments that are states of their own into the flats. */
-async function adopt(
-  device: Device,
-  flats: readonly Flat[],
-  half: boolean,
-  gathered: readonly { first: Program }[],
-  spread: readonly Program[],
-): Promise<void> {
+async function adopt(device: Device, flats: readonly Flat[], half: boolean, spread: readonly Program[]): Promise<void> {
   for (const [i, flat] of flats.entries()) {
-    const gather = half ? (await compileGather(device, flat, "float32")).first : gathered[i]!.first;
+    const tensors = flat.parameters.map(({ shape }): TensorType => ({ dtype: "float32", shape }));
+    const gather = (await compileGather(device, tensors)).first;
     const names = flat.parameters.map(({ name }) => name);
     const moments = names.map(momentNames);
     const sources: [string, string[]][] = [
