@@ -5,7 +5,7 @@ import { userInfo } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { writeWhole } from "../core/files.ts";
+import { writeOver } from "../core/files.ts";
 import {
   type Decision,
   DecisionKind,
@@ -16,7 +16,7 @@ import {
   readDecisions,
 } from "../data/decisions.ts";
 import { type Answer, type Asked, ended, Port, serveLocally } from "./local-server.ts";
-import { argillaRecord } from "./review/argilla.ts";
+import { argillaRecord, isArgilla } from "./review/argilla.ts";
 import type { Line, Part, Whole } from "./review/client/server.ts";
 import { reviewPage } from "./review/page.ts";
 import { completionPieces } from "./review/pieces.ts";
@@ -149,7 +149,15 @@ function lineOf(i: number, rows: Rows, session: Session): Line {
 }
 
 function exportDecisions(path: string, decisions: readonly Decision[]): void {
-  writeWhole(path, decisions.map((decision) => `${JSON.stringify(decision)}\n`).join(""));
+  const lines = decisions.map((decision) => JSON.stringify(decision));
+  const known = new Set(lines);
+  writeOver(path, lines.map((line) => `${line}\n`).join(""), "an export of these decisions", (content) =>
+    // an earlier one holds nothing that this one has not
+    Buffer.from(content)
+      .toString("utf8")
+      .split("\n")
+      .every((line) => line === "" || known.has(line)),
+  );
   console.log(`${path} has ${decisions.length} decisions.`);
 }
 
@@ -179,7 +187,7 @@ async function importDecisions(path: string, place: string): Promise<void> {
 
 function exportArgilla(path: string, rows: Rows, session: Session): void {
   const records = Array.from({ length: rows.length }, (_, i) => argillaRecord(rows.at(i), session.decided(i) ?? []));
-  writeWhole(path, `${JSON.stringify(records)}\n`);
+  writeOver(path, `${JSON.stringify(records)}\n`, "an export for Argilla", isArgilla);
   console.log(
     `${path} has ${records.length} records, ${records.filter(({ status }) => status === "completed").length} of them with decisions.`,
   );

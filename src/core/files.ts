@@ -28,6 +28,22 @@ export function writeWhole(path: string, content: string | Uint8Array, temporary
   }
 }
 
+/** Write a file that a user named: in the place of another one only where `isOwn` says that it may go. `what` is written. */
+export function writeOver(path: string, content: string, what: string, isOwn: (content: Uint8Array) => boolean): void {
+  requireOwn(path, what, isOwn);
+  writeWhole(path, content);
+}
+
+/** Throws where something else than `what` lies at a path. */
+export function requireOwn(path: string, what: string, isOwn: (content: Uint8Array) => boolean): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found || found.size === 0) return;
+  if (found.isFile() && isOwn(readFileSync(path))) return;
+  throw new DistillError(
+    `${path} is there already, and is not ${what} as distill left it. It is not touched: give another name, or move it away.`,
+  );
+}
+
 /** The same for content that comes piece by piece and is never in memory as a whole. */
 export async function writeWholeFrom(path: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
   const temporary = temporaryOf(path);
@@ -140,7 +156,7 @@ export async function writeFolder(
 export const UNTRUSTED_BYTES = 64 * 1024 * 1024;
 /** Objects and arrays in JSON: an empty one takes 3 bytes of a file and 60 of memory. */
 const NODES_LIMIT = 1 << 22;
-const DEPTH_LIMIT = 128;
+export const DEPTH_LIMIT = 128;
 
 /** The text of a file of at most `limit` bytes, or a sentence that says what was looked for. */
 export function readText(path: string, what: string, limit = Number.POSITIVE_INFINITY): string {
