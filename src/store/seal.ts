@@ -4,8 +4,9 @@
  */
 
 import { closeSync, existsSync, fsyncSync, openSync, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { z } from "zod";
+import { DistillError } from "../core/errors.ts";
 import { writeWhole } from "../core/files.ts";
 import { sha256 } from "../core/hash.ts";
 import { encodeState, readState } from "./state.ts";
@@ -61,6 +62,31 @@ export function damageIn(folder: string, { files }: Seal, hashOf: (path: string)
     if (hashOf(path) !== sha256) return `${path} is not what was written: its sha256 differs`;
   }
   return undefined;
+}
+
+/** Folders above a file in which its seal is looked for. */
+const ABOVE = 2;
+
+/** Throw where a sealed folder, or a file in one, is not what was written. What has no seal is somebody's, and is as it is. */
+export function requireWhole(path: string, hashOf: (path: string) => string = sha256): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found) return;
+  let folder = found.isDirectory() ? path : dirname(path);
+  for (let i = 0; i < ABOVE && !found.isDirectory() && !existsSync(join(folder, SEAL)); i++) folder = dirname(folder);
+  const read = readSeal(folder);
+  if (!read) return;
+  const damage =
+    read.damage ?? damageIn(folder, found.isDirectory() ? read.seal : only(read.seal, path, folder), hashOf);
+  if (damage)
+    throw new DistillError(
+      `${damage}. Let the recipe that wrote ${folder} make it again; if it was changed on purpose, remove ${join(folder, SEAL)}.`,
+    );
+}
+
+/** A seal of one file. */
+function only({ files, ...seal }: Seal, path: string, folder: string): Seal {
+  const name = relative(folder, path).split(sep).join("/");
+  return { ...seal, files: Object.hasOwn(files, name) ? { [name]: files[name]! } : {} };
 }
 
 /** Files in a folder that its seal does not name: somebody else put them there. */

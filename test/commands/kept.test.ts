@@ -149,3 +149,44 @@ test("a checkpoint that lost its seal does not stand in the way of a longer run"
   assert.equal(code, 0, err);
   assert.match(err, /has no seal of this run\. It is kept as .*set-aside/);
 });
+
+test("what was damaged since it was written is not talked to, pushed or learned from", async () => {
+  const other = recipe({
+    trainer: short,
+    export: [{ type: "gguf", types: ["f32"] }],
+    parity: { prompts: 1, max_completion_length: 2 },
+  });
+  assert.equal((await distill("run", other.path)).code, 0);
+  const student = join(other.output, "student");
+  const gguf = join(other.output, "export/gguf/model-f32.gguf");
+  const uses = (file: string): string[][] => [
+    ["push", other.output, "me/mine", "--dry-run"],
+    ...(file.startsWith(student)
+      ? [
+          ["chat", other.output],
+          ["chat", student],
+          ["plan", path, `student={ path: ${student} }`],
+        ]
+      : [
+          ["chat", gguf],
+          ["plan", path, `student={ path: ${gguf} }`],
+        ]),
+  ];
+  for (const file of [join(student, "model.safetensors"), gguf]) {
+    const whole = readFileSync(file);
+    const bytes = Buffer.from(whole);
+    bytes[bytes.length - 3]! ^= 4;
+    writeFileSync(file, bytes);
+    for (const args of uses(file)) {
+      const { code, err } = await distill(...args);
+      assert.equal(code, 1, args.join(" "));
+      assert.match(
+        err,
+        /is not what was written: its sha256 differs\. Let the recipe that wrote .* make it again/,
+        args.join(" "),
+      );
+    }
+    writeFileSync(file, whole);
+  }
+  assert.equal((await distill("push", other.output, "me/mine", "--dry-run")).code, 0);
+});

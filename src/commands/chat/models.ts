@@ -9,6 +9,7 @@ import { recipeOf } from "../../recipe/recipe.ts";
 import { readManifest } from "../../recipe/stages.ts";
 import { readClaim } from "../../store/claim.ts";
 import { readRunFolder } from "../../store/run-folder.ts";
+import { requireWhole } from "../../store/seal.ts";
 import { teacherFor } from "../../teachers/files.ts";
 import * as teachers from "../../teachers/index.ts";
 import type { Teacher } from "../../teachers/teacher.ts";
@@ -86,6 +87,7 @@ export async function openModel(
   signal: AbortSignal,
 ): Promise<Teacher | undefined> {
   const alone = spec.type === "llama_cpp" || spec.type === "transformers" ? { sequences: 1 } : {};
+  if (typeof spec.path === "string" && !isHubReference(spec.path)) requireWhole(spec.path);
   const wanted = { ...spec, ...alone, ...(chat_template === undefined ? {} : { chat_template }) };
   const parsed = Spec.safeParse(wanted);
   if (!parsed.success)
