@@ -67,20 +67,35 @@ export function damageIn(folder: string, { files }: Seal, hashOf: (path: string)
 /** Folders above a file in which its seal is looked for. */
 const ABOVE = 2;
 
-/** Throw where a sealed folder, or a file in one, is not what was written. What has no seal is somebody's, and is as it is. */
-export function requireWhole(path: string, hashOf: (path: string) => string = sha256): void {
+/** What is wrong with a sealed folder, or a file in one, in words; what has no seal is somebody's, and is as it is. */
+function damageOf(path: string, hashOf: (path: string) => string): { damage: string; folder: string } | undefined {
   const found = statSync(path, { throwIfNoEntry: false });
-  if (!found) return;
+  if (!found) return undefined;
   let folder = found.isDirectory() ? path : dirname(path);
   for (let i = 0; i < ABOVE && !found.isDirectory() && !existsSync(join(folder, SEAL)); i++) folder = dirname(folder);
   const read = readSeal(folder);
-  if (!read) return;
+  if (!read) return undefined;
   const damage =
     read.damage ?? damageIn(folder, found.isDirectory() ? read.seal : only(read.seal, path, folder), hashOf);
-  if (damage)
-    throw new DistillError(
-      `${damage}. Let the recipe that wrote ${folder} make it again; if it was changed on purpose, remove ${join(folder, SEAL)}.`,
-    );
+  return damage === undefined ? undefined : { damage, folder };
+}
+
+/** Throw where a sealed folder, or a file in one, is not what was written. */
+export function requireWhole(path: string): void {
+  const found = damageOf(path, sha256);
+  if (found) throw new DistillError(`${found.damage}. Let the recipe that wrote ${found.folder} make it again.`);
+}
+
+const told = new Set<string>();
+
+/** Say, once, where what somebody named is not what a run wrote there: it may be damaged, or changed on purpose. */
+export function tellDamage(path: string, hashOf: (path: string) => string): void {
+  const found = damageOf(path, hashOf);
+  if (!found || told.has(found.damage)) return;
+  told.add(found.damage);
+  console.error(
+    `${found.damage}. It is read as it is; if nobody changed it on purpose, let the recipe that wrote ${found.folder} make it again.`,
+  );
 }
 
 /** A seal of one file. */

@@ -28,10 +28,16 @@ export function modelsAt(place: string, named: readonly string[]): Spoken[] {
   const inRun = modelsOfRun(place);
   return (named.length > 0 ? named : ["student"]).map((name) => {
     const spec = inRun.get(name);
-    if (spec) return { name, spec };
+    if (spec) return ofRun(place, { name, spec });
     if (isHubReference(name) || existsSync(name)) return modelOf(name);
     throw new DistillError(`${place} has no model "${name}". Expected one of: ${[...inRun.keys()].join(", ")}.`);
   });
+}
+
+/** A model of a run, whole where the run wrote it. */
+function ofRun(place: string, { name, spec }: Spoken): Spoken {
+  if (typeof spec.path === "string" && spec.path.startsWith(`${resolve(place)}/`)) requireWhole(spec.path);
+  return { name, spec };
 }
 
 const isRun = (place: string) => existsSync(place) && statSync(place).isDirectory() && readClaim(place) !== undefined;
@@ -87,7 +93,6 @@ export async function openModel(
   signal: AbortSignal,
 ): Promise<Teacher | undefined> {
   const alone = spec.type === "llama_cpp" || spec.type === "transformers" ? { sequences: 1 } : {};
-  if (typeof spec.path === "string" && !isHubReference(spec.path)) requireWhole(spec.path);
   const wanted = { ...spec, ...alone, ...(chat_template === undefined ? {} : { chat_template }) };
   const parsed = Spec.safeParse(wanted);
   if (!parsed.success)
