@@ -3,9 +3,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { z } from "zod";
-import { DistillError } from "../core/errors.ts";
-import { writeOver } from "../core/files.ts";
+import { DistillError, Stopped } from "../core/errors.ts";
+import { requireOwn, writeOver, writeWholeFrom } from "../core/files.ts";
 import {
   type Decision,
   DecisionKind,
@@ -41,10 +42,10 @@ export async function review(given: string, options: ReviewArguments, signal: Ab
   const place = decisionsPlace(path);
   if (options.import !== undefined) return importDecisions(options.import, place);
   if (options.export !== undefined) return exportDecisions(options.export, readDecisions(place));
-  const rows = await readRows(path);
+  const rows = await readRows(path, signal);
   const session = openSession(place, rows);
   try {
-    if (options.argilla !== undefined) return exportArgilla(options.argilla, rows, session);
+    if (options.argilla !== undefined) return await exportArgilla(options.argilla, rows, session, signal);
     const title = basename(resolve(path));
     const server = await serveLocally(handler(title, rows, session, reviewer.data), port.data);
     console.log(
@@ -185,10 +186,24 @@ async function importDecisions(path: string, place: string): Promise<void> {
   console.log(`${added} decisions were added to ${place}${there > 0 ? `; ${there} were there` : ""}.`);
 }
 
-function exportArgilla(path: string, rows: Rows, session: Session): void {
-  const records = Array.from({ length: rows.length }, (_, i) => argillaRecord(rows.at(i), session.decided(i) ?? []));
-  writeOver(path, `${JSON.stringify(records)}\n`, "an export for Argilla", isArgilla);
-  console.log(
-    `${path} has ${records.length} records, ${records.filter(({ status }) => status === "completed").length} of them with decisions.`,
-  );
+/** Records that are made between two looks at the signal. */
+const RECORDS = 1000;
+
+async function exportArgilla(path: string, rows: Rows, session: Session, signal: AbortSignal): Promise<void> {
+  requireOwn(path, "an export for Argilla", isArgilla);
+  let completed = 0;
+  async function* pieces() {
+    for (let i = 0; i < rows.length; i += RECORDS) {
+      await turn();
+      if (signal.aborted) throw new Stopped();
+      const records = Array.from({ length: Math.min(RECORDS, rows.length - i) }, (_, k) =>
+        argillaRecord(rows.at(i + k), session.decided(i + k) ?? []),
+      );
+      completed += records.filter(({ status }) => status === "completed").length;
+      yield Buffer.from(`${i === 0 ? "[" : ","}${JSON.stringify(records).slice(1, -1)}`);
+    }
+    yield Buffer.from("]\n");
+  }
+  await writeWholeFrom(path, pieces());
+  console.log(`${path} has ${rows.length} records, ${completed} of them with decisions.`);
 }
