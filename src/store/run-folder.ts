@@ -226,7 +226,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     fileAsItIs: (name) => ({ bytes: statSync(at(name)).size, sha256: hashes.file(at(name)) }),
     damage(name, expected) {
       if (!existsSync(at(name))) return `${at(name)} is missing`;
-      if ("rows" in expected) return logDamage(at(name), expected.rows);
+      if ("rows" in expected) return logDamage(at(name), expected.rows, hashes);
       if ("bytes" in expected) {
         const { size } = statSync(at(name));
         if (size !== expected.bytes) return `${at(name)} has ${size} bytes, and ${expected.bytes} were written`;

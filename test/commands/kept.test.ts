@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { before, test } from "node:test";
 import { stringify } from "yaml";
 import { distill } from "../support/cli.ts";
-import { recipe } from "../support/recipes.ts";
+import { recipe, STORIES, STORIES_TEACHER, storiesRecipe } from "../support/recipes.ts";
 import { scratch } from "../support/students.ts";
 
 const PRECIOUS = '{"prompt":"1+1","completion":"2","answer":"2"}\n';
@@ -182,4 +182,24 @@ test("what was damaged since it was written is not talked to or pushed, and whoe
     writeFileSync(file, whole);
   }
   assert.equal((await distill("push", other.output, "me/mine", "--dry-run")).code, 0);
+});
+
+test("damage in what a teacher found likely is noticed, and that is scored again, with another recipe, too", async () => {
+  const kd = storiesRecipe({
+    device: "cpu",
+    teacher: STORIES_TEACHER,
+    dataset: { path: join(STORIES, "train.jsonl"), limit: 4, columns: { completion: "answer" } },
+    trainer: { type: "kd", top_logprobs: 4, max_length: 320, max_steps: 2, learning_rate: 1e-3 },
+  });
+  assert.equal((await distill("train", kd.path)).code, 0);
+  const [name = ""] = readdirSync(join(kd.output, "logprobs"));
+  const file = join(kd.output, "logprobs", name, "data-00000.arrow");
+  const bytes = readFileSync(file);
+  bytes[bytes.length - 20]! ^= 4;
+  writeFileSync(file, bytes);
+  const { code, out, err } = await distill("train", kd.path, "trainer.max_steps=3");
+  assert.equal(code, 0, err);
+  assert.match(out, /logprobs: .*data-00000\.arrow is not what was written/);
+  assert.match(err, /data-00000\.arrow is damaged: .* rows are lost\. The file stays as it is/);
+  assert.match(out, /in 4 examples, 4 of them scored now/);
 });
