@@ -12,6 +12,7 @@ import {
   DecisionKind,
   Decision as DecisionRow,
   decisionsPlace,
+  mendDecisions,
   openDecisions,
   parseDecisions,
   readDecisions,
@@ -40,6 +41,7 @@ export async function review(given: string, options: ReviewArguments, signal: Ab
       `${given} is what was selected of a run's traces. Review those: distill review ${dirname(given)}.`,
     );
   const place = decisionsPlace(path);
+  await mendDecisions(place);
   if (options.import !== undefined) return importDecisions(options.import, place);
   if (options.export !== undefined) return exportDecisions(options.export, readDecisions(place));
   const rows = await readRows(path, signal);

@@ -57,9 +57,18 @@ export type Scan = (path: string, offset: number) => { bytes: number; rows: numb
 /** Whether a folder is such a log. */
 export const isAppendLog = (folder: string): boolean => existsSync(join(folder, CHECKSUMS));
 
-/** The pieces of a log for a reader, who may come while it is written. Pieces are compared when they are read. */
-export function readExtents(folder: string): Extent[] {
-  const { lines, lost } = readLines(folder);
+/** Whether a folder is such a log, or was one before it lost its checksums. */
+export const wasAppendLog = (folder: string): boolean =>
+  isAppendLog(folder) || (statSync(folder).isDirectory() && dataFilesIn(folder).length > 0);
+
+/**
+ * The pieces of a log for a reader, who may come while it is written. Pieces are compared when they are read; with `scan`
+ * those are missed of which no line speaks any more.
+ */
+export function readExtents(folder: string, scan: Scan = () => []): Extent[] {
+  const sizes = dataFilesIn(folder).map((file) => [file, statSync(join(folder, file)).size] as const);
+  const { lines, lost: bad } = readLines(folder); // after the sizes: what is written now has no line yet, or is not counted
+  const lost = bad ?? (piecesWithoutLine(folder, sizes, lines, scan) > 1 ? "was cut" : undefined);
   if (lost)
     throw new DistillError(`${join(folder, CHECKSUMS)} ${lost}. The command that wrote it looks at what can be read.`);
   return extentsOf(lines).extents;
@@ -195,6 +204,27 @@ export function openAppendLog(folder: string, scan: Scan, told: (sentence: strin
       }
     },
   };
+}
+
+/** Whole pieces behind those of which lines speak: one may be under way, or was; more had their lines. */
+function piecesWithoutLine(
+  folder: string,
+  sizes: readonly (readonly [file: string, size: number])[],
+  lines: readonly Line[],
+  scan: Scan,
+): number {
+  const ends = new Map<string, number>();
+  for (const { file, offset, bytes } of piecesOf(lines)) ends.set(file, Math.max(ends.get(file) ?? 0, offset + bytes));
+  let found = 0;
+  for (const [file, size] of sizes) {
+    let end = ends.get(file) ?? 0;
+    if (size <= end) continue;
+    for (const { bytes } of scan(join(folder, file), end)) {
+      end += bytes;
+      if (end <= size) found++;
+    }
+  }
+  return found;
 }
 
 /** Whole pieces in files of which no line speaks. What is half written at the end of the newest is cut off. */
