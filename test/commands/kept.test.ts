@@ -1,5 +1,19 @@
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  appendFileSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { stringify } from "yaml";
@@ -46,6 +60,24 @@ test("what a verb is to write never takes the place of a file that distill did n
   appendFileSync(join(folder, "page.html"), "my notes");
   assert.equal((await distill("report", output, "--html", join(folder, "page.html"))).code, 1);
   assert.match(readFileSync(join(folder, "page.html"), "utf8"), /my notes$/);
+});
+
+test("what is no file takes what is written, and stays what it is", async () => {
+  const rows = join(scratch(), "rows.jsonl");
+  writeFileSync(rows, PRECIOUS);
+  const pipe = join(scratch(), "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const { code, err } = await distill("review", rows, "--argilla", pipe);
+    assert.equal(code, 0, err);
+    const read = Buffer.alloc(7);
+    readSync(reader, read);
+    assert.equal(read.toString(), '[{"id":');
+    assert.ok(statSync(pipe).isFIFO());
+  } finally {
+    closeSync(reader);
+  }
 });
 
 test("exports of decisions replace those that they hold, and no others", async () => {
