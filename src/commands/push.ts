@@ -80,7 +80,7 @@ function uploadsOf(run: string, name: string, without: readonly string[]): Uploa
     requireWhole(folder);
     for (const path of (readdirSync(folder, { recursive: true }) as string[]).sort())
       if (
-        statSync(join(folder, path)).isFile() &&
+        statSync(join(folder, path), { throwIfNoEntry: false })?.isFile() &&
         !skip(path) &&
         !basename(path).startsWith(".") &&
         basename(path) !== SEAL

@@ -54,7 +54,9 @@ export function fileHashes(
     file,
     folder(path) {
       if (!existsSync(path)) throw new DistillError(`Folder not found: ${path}.`);
-      const names = readdirSync(path).filter((name) => name !== SEAL && statSync(join(path, name)).isFile());
+      // what no program here can open, such as a link that leads nowhere or a name that is no UTF-8, is not read either
+      const isFile = (name: string) => statSync(join(path, name), { throwIfNoEntry: false })?.isFile() === true;
+      const names = readdirSync(path).filter((name) => name !== SEAL && isFile(name));
       return contentHash(names.sort().map((name) => [name, file(join(path, name))]));
     },
     checked(path, check) {
