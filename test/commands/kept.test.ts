@@ -17,7 +17,8 @@ import {
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { stringify } from "yaml";
-import { distill } from "../support/cli.ts";
+import { readLedger } from "../../src/data/ledger.ts";
+import { distill, startDistill } from "../support/cli.ts";
 import { recipe, STORIES, STORIES_TEACHER, storiesRecipe } from "../support/recipes.ts";
 import { scratch } from "../support/students.ts";
 
@@ -234,4 +235,30 @@ test("damage in what a teacher found likely is noticed, and that is scored again
   assert.match(out, /logprobs: .*data-00000\.arrow is not what was written/);
   assert.match(err, /data-00000\.arrow is damaged: .* rows are lost\. The file stays as it is/);
   assert.match(out, /in 4 examples, 4 of them scored now/);
+});
+
+test("a module that ends the process, or never answers, is told of, and what was drawn by then is kept", async () => {
+  const place = storiesRecipe({
+    device: "cpu",
+    teacher: STORIES_TEACHER,
+    sampling: {
+      prompts: { path: join(STORIES, "train.jsonl"), limit: 6 },
+      num_generations: 1,
+      max_completion_length: 300,
+    },
+    rewards: [{ type: "accuracy" }, { type: "module", path: "rule.mjs" }],
+  });
+  for (const [i, end] of ["process.exit(0)", "process.exit(7)", "return new Promise(() => {})"].entries()) {
+    const output = join(place.folder, `ended-${i}`);
+    writeFileSync(
+      join(place.folder, "rule.mjs"),
+      `let n = 0; export default () => { if (++n === 4) ${end}; return { score: 1, reason: "${i}" }; };\n`,
+    );
+    const { code, err } = await startDistill(["sample", place.path, `output=${output}`, "--allow-modules"]).ended;
+    assert.equal(code, i === 1 ? 7 : 1, err);
+    assert.match(err, /Error: The work was ended from inside/);
+    const [key = ""] = readdirSync(join(output, "samples"));
+    const drawn = [...readLedger(join(output, "samples", key))].reduce((sum, { table }) => sum + table.numRows, 0);
+    assert.ok(drawn >= 3, `${drawn} are kept`);
+  }
 });
