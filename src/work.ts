@@ -11,6 +11,7 @@ import { type Done, EXIT_CODES, GRACE, type Stop, type StopSignal } from "./stop
 const interrupt = new AbortController();
 const received = new Set<StopSignal>();
 let exitCode: number | undefined;
+let done = false;
 
 function stop(signal: StopSignal): void {
   if (received.has(signal)) return;
@@ -34,6 +35,13 @@ if (watched) {
     if (again) process.exit(EXIT_CODES[signal]);
     stop(signal);
   });
+  process.on("exit", (code) => {
+    if (done || received.size > 0) return;
+    process.stderr.write(
+      `Error: The work was ended from inside (code ${code}) before it was done, which a reward module that calls process.exit does, or one that never answers. What was written before is whole; the same command continues.\n`,
+    );
+    process.exitCode = code || 1;
+  });
   // who watched was killed, and this is what was meant
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
   process.channel?.unref();
@@ -46,6 +54,7 @@ for (const stream of [process.stdout, process.stderr])
   });
 
 const failed = await commandLine(process.argv.slice(2), interrupt.signal);
+done = true;
 process.exitCode = exitCode ?? failed;
 // who watched may have been killed meanwhile
 process.send?.({ code: process.exitCode } satisfies Done, undefined, undefined, () => {});

@@ -24,7 +24,7 @@ const SAID: Record<From, "url" | "teacher" | "dataset"> = { server: "url", gguf:
 
 export function init(given: string, options: InitArguments): void {
   const name = given.replace(/\.ya?ml$/, "");
-  if (!/^[\w.-]+$/.test(name))
+  if (!/^(?!\.+$)[\w.-]+$/.test(name))
     throw new DistillError(
       `"${given}" is no name of a run. Expected letters, digits, '.', '_' and '-'; the recipe is written into the folder where the command runs.`,
     );

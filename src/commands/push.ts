@@ -10,6 +10,7 @@ import type { ExporterComponent } from "../exporters/exporter.ts";
 import * as exporters from "../exporters/index.ts";
 import type { Upload } from "../hub/upload.ts";
 import { readClaim } from "../store/claim.ts";
+import { requireWhole, SEAL } from "../store/seal.ts";
 import { REPOSITORY } from "./card.ts";
 import { NAMES } from "./stages/context.ts";
 
@@ -22,7 +23,6 @@ export type PushArguments = {
 };
 
 /** What is pushed, each by the name that --without has for it. */
-const SEAL = "artefact.json";
 const EXPORTS = Object.entries<ExporterComponent>(exporters);
 const PARTS = ["student", "adapter", ...EXPORTS.map(([type]) => type)];
 
@@ -77,9 +77,10 @@ function uploadsOf(run: string, name: string, without: readonly string[]): Uploa
   const put = (path: string, file: string) => uploads.set(path, { path, file, bytes: statSync(file).size });
   const putAll = (folder: string, place = "", skip = (_: string) => false) => {
     if (!existsSync(folder)) return;
+    requireWhole(folder);
     for (const path of (readdirSync(folder, { recursive: true }) as string[]).sort())
       if (
-        statSync(join(folder, path)).isFile() &&
+        statSync(join(folder, path), { throwIfNoEntry: false })?.isFile() &&
         !skip(path) &&
         !basename(path).startsWith(".") &&
         basename(path) !== SEAL

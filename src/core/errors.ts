@@ -59,6 +59,11 @@ const CURES: Record<string, string> = {
   EIO: "The disk failed.",
   ENOTDIR: "A part of the path is a file.",
   ENAMETOOLONG: "The name is too long.",
+  EXDEV: "A part of the path is a link to another disk: let the whole folder of the run be the link.",
+  EISDIR: "A folder lies where a file belongs: move it away.",
+  EEXIST: "A file, or a link that leads nowhere, lies where a folder belongs: move it away.",
+  ENOTEMPTY: "Somebody else put something there meanwhile.",
+  ELOOP: "A link leads to itself: move it away.",
 };
 
 /** Whether an allocation failed, in whichever words the runtimes have for it. */

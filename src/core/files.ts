@@ -1,6 +1,7 @@
 /** @file Files that are written whole or not at all. */
 
 import {
+  appendFileSync,
   closeSync,
   fsyncSync,
   mkdirSync,
@@ -14,7 +15,7 @@ import {
   writeSync,
 } from "node:fs";
 import { hostname } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { DistillError } from "./errors.ts";
 
 /** Write a file under a temporary name, flush it to disk, then give it its name. `temporary` is where it is written first. */
@@ -28,8 +29,36 @@ export function writeWhole(path: string, content: string | Uint8Array, temporary
   }
 }
 
+/** Write a file that a user named: in the place of another one only where `isOwn` says that it may go. `what` is written. */
+export function writeOver(path: string, content: string, what: string, isOwn: (content: Uint8Array) => boolean): void {
+  requireOwn(path, what, isOwn);
+  if (isStream(path)) appendFileSync(path, content);
+  else writeWhole(path, content);
+}
+
+/** Whether what lies at a path takes what is written and keeps none of it, such as /dev/stdout: no file may take its place. */
+export function isStream(path: string): boolean {
+  if (/^\/(dev|proc)\//.test(resolve(path))) return true; // /dev/stdout may lead to a file
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found !== undefined && !found.isFile() && !found.isDirectory();
+}
+
+/** Throws where something else than `what` lies at a path. */
+export function requireOwn(path: string, what: string, isOwn: (content: Uint8Array) => boolean): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found || isStream(path) || (found.isFile() && found.size === 0)) return;
+  if (found.isFile() && isOwn(readFileSync(path))) return;
+  throw new DistillError(
+    `${path} is there already, and is not ${what} as distill left it. It is not touched: give another name, or move it away.`,
+  );
+}
+
 /** The same for content that comes piece by piece and is never in memory as a whole. */
 export async function writeWholeFrom(path: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  if (isStream(path)) {
+    for await (const piece of pieces) appendFileSync(path, piece);
+    return;
+  }
   const temporary = temporaryOf(path);
   const file = openTemporary(path, temporary);
   try {
@@ -140,7 +169,7 @@ export async function writeFolder(
 export const UNTRUSTED_BYTES = 64 * 1024 * 1024;
 /** Objects and arrays in JSON: an empty one takes 3 bytes of a file and 60 of memory. */
 const NODES_LIMIT = 1 << 22;
-const DEPTH_LIMIT = 128;
+export const DEPTH_LIMIT = 128;
 
 /** The text of a file of at most `limit` bytes, or a sentence that says what was looked for. */
 export function readText(path: string, what: string, limit = Number.POSITIVE_INFINITY): string {

@@ -41,7 +41,7 @@ export const EvaluationOptions = SamplerOptions.omit({
         oneOf(teachers, {
           name: z
             .string()
-            .regex(/^[\w.-]+$/)
+            .regex(/^(?!\.+$)[\w.-]+$/)
             .describe("What it is called in the report."),
         }),
       ]),

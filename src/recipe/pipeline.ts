@@ -29,7 +29,7 @@ export type Pipeline = {
 const NAME = /^[\w-]+$/;
 
 const Keys = z.strictObject({
-  name: z.string().regex(/^[\w.-]+$/, "only letters, digits, '.', '_' and '-'"),
+  name: z.string().regex(/^(?!\.+$)[\w.-]+$/, "only letters, digits, '.', '_' and '-'"),
   output: z.string().min(1).optional(),
   steps: z.record(
     z.string().regex(NAME, "only letters, digits, '_' and '-'"),

@@ -75,7 +75,7 @@ const Cuda = z.strictObject({
 
 export const Recipe = z
   .strictObject({
-    name: text.regex(/^[\w.-]+$/, "only letters, digits, '.', '_' and '-'").describe("What the run is called."),
+    name: text.regex(/^(?!\.+$)[\w.-]+$/, "only letters, digits, '.', '_' and '-'").describe("What the run is called."),
     output: text.optional().describe("Where the run is kept; runs/<name> unless given."),
     device: z
       .enum(DEVICES)

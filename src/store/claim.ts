@@ -8,9 +8,13 @@ import { DistillError } from "../core/errors.ts";
 import { writeWhole } from "../core/files.ts";
 import { earlierRun, keepEarlier } from "./earlier.ts";
 import { encodeState, readState } from "./state.ts";
+import { noFiles } from "./whole-files.ts";
 
 /** The run's own: the claim, locks, what is being written, hashes of files. */
 export const OWN = ".distill";
+
+/** What it left in the files that it writes whole. */
+export const WHOLE_FILES = `${OWN}/files.json`;
 
 const Claim = z.object({
   id: z.string(),
@@ -46,22 +50,41 @@ export function refuseForeign(path: string, name: string): void {
 }
 
 /** The claim of a folder; where its file is lost, what the manifest says of it. */
-export function readClaim(path: string): Claim | undefined {
-  const read = readState(claimPath(path));
-  const claim = Claim.safeParse(read?.state);
-  if (claim.success) return claim.data;
+export const readClaim = (path: string): Claim | undefined => claimIn(path) ?? claimInManifest(path);
+
+function claimIn(path: string): Claim | undefined {
+  const claim = Claim.safeParse(readState(claimPath(path))?.state);
+  return claim.success ? claim.data : undefined;
+}
+
+/** What a run writes once its last stage is done, of which the manifest does not know. */
+const AFTERWARDS = ["README.md", "report.html", "set-aside"];
+
+function claimInManifest(path: string): Claim | undefined {
   const manifest = readState(join(path, "manifest.json"))?.state;
   const kept = Claim.safeParse(manifest?.claim);
-  return kept.success ? kept.data : undefined;
+  if (!kept.success) return undefined;
+  const others = AFTERWARDS.filter((name) => existsSync(join(path, name)));
+  return { ...kept.data, names: [...new Set([...kept.data.names, ...others])] };
 }
 
 /** The claim, written where it is not there, and nothing left of what killed processes were writing. */
 export function claimed(path: string, name: string): Claim {
   rmSync(join(path, OWN, "temporary"), { recursive: true, force: true });
   const claim = readClaim(path);
-  const names = claim || !earlierRun(path) ? [] : ["set-aside"];
-  const kept = claim ?? { id: randomUUID(), name, created_at: new Date().toISOString(), names };
-  if (!Claim.safeParse(readState(claimPath(path))?.state).success) writeClaim(path, kept);
+  const earlier = claim ? undefined : earlierRun(path);
+  const kept = claim ?? {
+    id: randomUUID(),
+    name,
+    created_at: new Date().toISOString(),
+    names: earlier ? ["set-aside"] : [],
+  };
+  if (!claimIn(path)) {
+    // with the claim, what is known of its files may be lost: then each is kept where another takes its place
+    if (!earlier && !readState(join(path, WHOLE_FILES))?.state)
+      writeWhole(join(path, WHOLE_FILES), noFiles(), temporaryIn(path, "files.json"));
+    writeClaim(path, kept);
+  }
   keepEarlier(path);
   return kept;
 }

@@ -14,9 +14,14 @@ export type FileHashes = {
   folder(path: string): string;
   /** Take a hash as known, of a file that was just written and is about to be called `as`. */
   know(path: string, hash: string, as?: string): void;
+  /** What `check` finds wrong with a file; nothing, without asking, where it was found whole and was not touched since. */
+  checked(path: string, check: () => string | undefined): string | undefined;
   /** Keep what is known for the next process. */
   save(): void;
 };
+
+/** Behind a path: of what is known of a file's pieces. */
+const PIECES = "#pieces";
 
 const Known = z.record(z.string(), z.object({ touched: z.string(), hash: z.string() }));
 
@@ -49,13 +54,28 @@ export function fileHashes(
     file,
     folder(path) {
       if (!existsSync(path)) throw new DistillError(`Folder not found: ${path}.`);
-      const names = readdirSync(path).filter((name) => name !== SEAL && statSync(join(path, name)).isFile());
+      // what no program here can open, such as a link that leads nowhere or a name that is no UTF-8, is not read either
+      const isFile = (name: string) => statSync(join(path, name), { throwIfNoEntry: false })?.isFile() === true;
+      const names = readdirSync(path).filter((name) => name !== SEAL && isFile(name));
       return contentHash(names.sort().map((name) => [name, file(join(path, name))]));
+    },
+    checked(path, check) {
+      const [seen, before] = [known.get(`${path}${PIECES}`), touched(path)];
+      if (seen?.touched === before) return undefined;
+      const damage = check();
+      const { mtimeMs, ctimeMs } = statSync(path);
+      if (damage === undefined && touched(path) === before && now() - Math.max(mtimeMs, ctimeMs) > STEP) {
+        known.set(`${path}${PIECES}`, { touched: before, hash: "" });
+        changed = true;
+      }
+      return damage;
     },
     know: (path, hash, as = path) => remember(as, touched(path), hash),
     save() {
       if (!changed) return;
-      const there = [...known].filter(([path]) => existsSync(path));
+      const there = [...known].filter(([path]) =>
+        existsSync(path.endsWith(PIECES) ? path.slice(0, -PIECES.length) : path),
+      );
       write(memory, `${JSON.stringify(Object.fromEntries(there), null, 2)}\n`);
       changed = false;
     },

@@ -3,18 +3,20 @@
  * empty, has one writer at a time, and holds nothing that was written half; what somebody else put there stays.
  */
 
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { syncFolder, writeFolder, writeWhole } from "../core/files.ts";
 import { contentHash, sha256 } from "../core/hash.ts";
 import { logDamage } from "./append-log.ts";
-import { type Claim, claimed, OWN, readClaim, refuseForeign, temporaryIn, writeClaim } from "./claim.ts";
+import { type Claim, claimed, OWN, readClaim, refuseForeign, temporaryIn, WHOLE_FILES, writeClaim } from "./claim.ts";
 import { EARLIER, earlierRun } from "./earlier.ts";
 import { type FileHashes, fileHashes } from "./hashes.ts";
 import { acquireLock } from "./lock.ts";
 import { damageIn, foreignIn, readSeal, sealFolder } from "./seal.ts";
 import { encodeState } from "./state.ts";
+import { wholeFiles } from "./whole-files.ts";
 
 /** What a run keeps of something that it wrote: a sealed folder's key, a file's content, or how far a ledger has grown. */
 export type Written = { key: string; content?: string } | { bytes: number; sha256: string } | { rows: number };
@@ -31,8 +33,11 @@ export type RunFolder = {
   reserve(name: string): void;
   /** Write a folder, whole and sealed under a key; what this run wrote there before is replaced. */
   writeFolder(name: string, key: string, fill: (folder: string) => void | Promise<void>): Promise<Written>;
-  /** Write a file whole. Nothing is written where it has this content already. */
-  writeFile(name: string, content: string | Uint8Array): Written;
+  /**
+   * Write a file whole. Nothing is written where it has this content already; what somebody else made of it is moved aside.
+   * `isOwn` says whether what lies there may be replaced: what this run wrote there last, unless given.
+   */
+  writeFile(name: string, content: string | Uint8Array, isOwn?: (content: Uint8Array) => boolean): Written;
   /** A state with its checksum, which readState reads. */
   writeState(name: string, state: object): void;
   /** The path of something that grows, such as a ledger. */
@@ -49,7 +54,7 @@ export type RunFolder = {
   damageBeforeReading(name: string, key?: string): string | undefined;
   /** Move something out of the way, keep it, and say so. */
   setAside(name: string, why: string): void;
-  /** Remove a sealed folder that this run wrote. */
+  /** Remove a sealed folder that this run wrote; one of which that is not known is moved aside. */
   remove(name: string): void;
   /** Remove something that grew where place() said. */
   discard(name: string): void;
@@ -93,6 +98,8 @@ export function plainRunFolder(path: string): RunFolder {
   return inFolder(path, { id: "", name: "", created_at: "", names: [] }, () => {}, undefined, false);
 }
 
+const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
 const isReadOnly = (error: unknown) =>
   ["EROFS", "EACCES", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "") ||
   /EROFS|EACCES|EPERM/.test((error as Error).message);
@@ -103,13 +110,16 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
   const hashes = fileHashes(at(`${OWN}/hashes.json`), (file, content) => {
     if (closed === undefined && claims) writeWhole(file, content, temporaryIn(path, "hashes.json"));
   });
+  const files = wholeFiles(at(WHOLE_FILES), (content) =>
+    writeWhole(at(WHOLE_FILES), content, temporaryIn(path, "files.json")),
+  );
 
-  /** What a top-level name holds is this run's from the first time that it writes there. */
-  const own = (name: string) => {
+  /** What a top-level name holds is this run's from the first time that it writes there, or if it is known to be. */
+  const own = (name: string, known = false) => {
     if (closed !== undefined) throw new DistillError(`${closed}, and ${name} is to be written there.`);
     const [top = name] = name.split("/");
     if (!claims || claim.names.includes(top)) return;
-    if (existsSync(at(top)))
+    if (existsSync(at(top)) && !known)
       throw new DistillError(
         `${at(top)} was not written by this run, and is not touched. Move it away, or give the recipe another output.`,
       );
@@ -117,14 +127,17 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     writeClaim(path, claim);
   };
 
+  /** Whether the seal of a folder, or that it is empty, lets this run write there. */
+  const isOwn = (name: string): boolean => {
+    const read = readSeal(at(name));
+    return read ? read.damage !== undefined || read.seal.run === id : readdirSync(at(name)).length === 0;
+  };
+
   const reserve = (name: string) => {
     own(name);
-    if (!existsSync(at(name)) || !statSync(at(name)).isDirectory()) return;
-    const read = readSeal(at(name));
-    if (read && (read.damage !== undefined || read.seal.run === id)) return;
-    if (!read && readdirSync(at(name)).length === 0) return;
+    if (!existsSync(at(name)) || !statSync(at(name)).isDirectory() || isOwn(name)) return;
     throw new DistillError(
-      `${at(name)} was not written by this run${read ? ", but by another one" : ""}, and is not touched. Move it away, or give the recipe another output.`,
+      `${at(name)} was not written by this run${readSeal(at(name)) ? ", but by another one" : ""}, and is not touched. Move it away, or give the recipe another output.`,
     );
   };
 
@@ -185,12 +198,16 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
       if (old) rmSync(old, { recursive: true, force: true });
       return { key, content };
     },
-    writeFile(name, content) {
+    writeFile(name, content, isOwn) {
       const bytes = Buffer.from(content as string);
       const now = existsSync(at(name)) ? readFileSync(at(name)) : undefined;
       if (!now?.equals(bytes)) {
-        own(name);
+        own(name, now && isOwn?.(now));
         mkdirSync(dirname(at(name)), { recursive: true });
+        const before = now && hashOf(now);
+        const others = before !== undefined && claims && !(isOwn ? isOwn(now!) : files.isOwn(name, before));
+        if (others) setAside(name, `${at(name)} is not what this run wrote there`);
+        if (claims && !isOwn) files.begin(name, hashOf(bytes), others ? undefined : before);
         writeWhole(at(name), bytes, temporaryIn(path, name));
       }
       return { bytes: bytes.length, sha256: sha256(at(name)) };
@@ -209,7 +226,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     fileAsItIs: (name) => ({ bytes: statSync(at(name)).size, sha256: hashes.file(at(name)) }),
     damage(name, expected) {
       if (!existsSync(at(name))) return `${at(name)} is missing`;
-      if ("rows" in expected) return logDamage(at(name), expected.rows);
+      if ("rows" in expected) return logDamage(at(name), expected.rows, hashes);
       if ("bytes" in expected) {
         const { size } = statSync(at(name));
         if (size !== expected.bytes) return `${at(name)} has ${size} bytes, and ${expected.bytes} were written`;
@@ -227,6 +244,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
       }),
     setAside,
     remove(name) {
+      if (existsSync(at(name)) && !isOwn(name)) return setAside(name, `${at(name)} has no seal of this run`);
       const old = retire(name);
       if (old) rmSync(old, { recursive: true, force: true });
     },

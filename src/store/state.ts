@@ -17,14 +17,13 @@ export type ReadState =
 
 export function readState(path: string): ReadState {
   if (!existsSync(path)) return undefined;
-  let value: unknown;
   try {
-    value = JSON.parse(readFileSync(path, "utf8"));
+    const value: unknown = JSON.parse(readFileSync(path, "utf8"));
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return { damage: `${path} is no state` };
+    const { checksum, ...state } = value as Record<string, unknown>;
+    if (checksum === contentHash(state)) return { state };
   } catch (error) {
-    return { damage: `${path} cannot be read (${(error as Error).message})` };
+    return { damage: `${path} cannot be read (${(error as Error).message})` }; // what is nested too deep among them
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return { damage: `${path} is no state` };
-  const { checksum, ...state } = value as Record<string, unknown>;
-  if (checksum === contentHash(state)) return { state };
   return { damage: `${path} is not as it was written: its checksum differs` };
 }

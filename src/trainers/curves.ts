@@ -73,5 +73,5 @@ export function keepMetricsUntil(folder: RunFolder, step: number, evaluated: num
       const metric = parsed(line);
       return metric !== undefined && metric.step! <= (isMeasurement(metric) ? evaluated : step);
     });
-  folder.writeFile(METRICS, whole.map((line) => `${line}\n`).join(""));
+  folder.writeFile(METRICS, whole.map((line) => `${line}\n`).join(""), () => true); // it grows while a run goes on
 }

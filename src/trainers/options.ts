@@ -13,9 +13,19 @@ export const TrainerOptions = z.object({
     "How often the dataset, or the prompts, are passed over.",
   ),
   max_steps: continuable(z.int().positive().optional()).describe("Overrides num_train_epochs."),
-  per_device_train_batch_size: z.int().positive().default(1).describe("Rows in a micro-batch."),
+  per_device_train_batch_size: z
+    .int()
+    .positive()
+    .max(2 ** 16)
+    .default(1)
+    .describe("Rows in a micro-batch."),
   gradient_accumulation_steps: z.int().positive().default(1).describe("Micro-batches of a dataset in a step."),
-  max_length: z.int().min(2).default(1024).describe("Tokens in a row."),
+  max_length: z
+    .int()
+    .min(2)
+    .max(2 ** 22)
+    .default(1024)
+    .describe("Tokens in a row."),
   overlength: z
     .enum(["drop", "error"])
     .default("drop")

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { DistillError } from "../../src/core/errors.ts";
+import { DistillError, refusedByTheMachine } from "../../src/core/errors.ts";
 import { writeFolder, writeWhole, writeWholeFrom } from "../../src/core/files.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "files-"));
@@ -34,4 +34,18 @@ test("a folder appears with all of its files or not at all", async () => {
   assert.deepEqual(readdirSync(folder), ["a"]);
   await writeFolder(path, (into) => writeFileSync(join(into, "x"), "1"));
   assert.deepEqual(readdirSync(path), ["x"]);
+});
+
+test("what the machine refuses has a cure", () => {
+  for (const [code, cure] of [
+    ["EXDEV", /link to another disk: let the whole folder of the run be the link/],
+    ["EISDIR", /folder lies where a file belongs/],
+    ["EEXIST", /lies where a folder belongs/],
+    ["ELOOP", /A link leads to itself/],
+  ] as const) {
+    const refused = Object.assign(new Error(`${code}: refused, rename 'a' -> 'b'`), {
+      ...{ code, syscall: "rename", path: "a", dest: "b" },
+    });
+    assert.match(refusedByTheMachine(refused)!, cure);
+  }
 });
