@@ -38,7 +38,7 @@ export function writeOver(path: string, content: string, what: string, isOwn: (c
 
 /** Whether what lies at a path takes what is written and keeps none of it, such as /dev/stdout: no file may take its place. */
 export function isStream(path: string): boolean {
-  if (/^\/(dev|proc)\//.test(resolve(path))) return true; // /dev/stdout may lead to a file
+  if (/^\/dev\/(std(out|err)|fd\/\d+)$|^\/proc\/(self|\d+)\/fd\/\d+$/.test(resolve(path))) return true; // may lead to a file
   const found = statSync(path, { throwIfNoEntry: false });
   return found !== undefined && !found.isFile() && !found.isDirectory();
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { DistillError, refusedByTheMachine } from "../../src/core/errors.ts";
-import { writeFolder, writeWhole, writeWholeFrom } from "../../src/core/files.ts";
+import { isStream, writeFolder, writeWhole, writeWholeFrom } from "../../src/core/files.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "files-"));
 
@@ -22,6 +22,17 @@ test("a write that fails half-way leaves the old file and nothing else", async (
   assert.equal(readFileSync(path, "utf8"), "old");
   assert.deepEqual(readdirSync(folder), ["a"]);
 });
+
+test(
+  "what takes and keeps nothing is told from a file, also where a file is in memory",
+  { skip: process.platform === "win32" },
+  () => {
+    for (const path of ["/dev/null", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]) assert.ok(isStream(path), path);
+    const file = join(mkdtempSync(join(tmpdir(), "files-")), "kept");
+    writeWhole(file, "kept");
+    for (const path of [folder, file, `${file}.new`, "/dev/shm/run/model.onnx"]) assert.ok(!isStream(path), path);
+  },
+);
 
 test("a folder appears with all of its files or not at all", async () => {
   const path = join(folder, "run");
