@@ -116,16 +116,17 @@ test(
     const server = await serveFolders({ web: output });
     const tab = await openTab();
     try {
+      await tab.look(LOOKS.light!);
+      await tab.open(`${server.url}/web/index.html`);
+      await tab.until("document.body.dataset.ready", 120);
+      for (const [i, text] of [question, story].entries()) {
+        await tab.value('document.getElementById("question").focus()');
+        await tab.type(text);
+        await tab.press("Enter");
+        await tab.until(`document.body.dataset.answered === "${2 * i + 2}"`, 120);
+      }
       for (const [name, look] of Object.entries(LOOKS)) {
         await tab.look(look);
-        await tab.open(`${server.url}/web/index.html`);
-        await tab.until("document.body.dataset.ready", 120);
-        for (const [i, text] of [question, story].entries()) {
-          await tab.value('document.getElementById("question").focus()');
-          await tab.type(text);
-          await tab.press("Enter");
-          await tab.until(`document.body.dataset.answered === "${2 * i + 2}"`, 120);
-        }
         assert.equal(await tab.value("document.documentElement.scrollWidth <= innerWidth"), true, name);
         const [top, bottom] = await tab.value<number[]>(
           '(({ top, bottom }) => [top, innerHeight - bottom])(document.getElementById("ask").getBoundingClientRect())',
