@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { DistillError } from "../../src/core/errors.ts";
 import { BYTE_CHARACTERS } from "../../src/data/byte-level.ts";
 import { PRE_TOKENIZERS } from "../../src/data/pre-tokenizers.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
@@ -187,4 +188,27 @@ test("a tokenizer with a token in front of every text has it in both programs", 
   assert.equal(loadTokenizer(student).bos, 1);
   const [file] = await gguf.create({ types: ["f32"] })({ folder: student }, join(folder, "bos-gguf"));
   assert.equal((await reportOf(file!.path, student, ["ab 1+2"])).different, 0);
+});
+
+test("a tokenizer that was moved, cut or damaged ends in a sentence, whichever program opens it", async () => {
+  for (const [format, exporter, harm] of [
+    [
+      "onnx",
+      onnx.create(onnx.options.parse({ dtypes: ["fp32"] })),
+      (path: string) => rmSync(join(path, "../.."), { recursive: true }),
+    ],
+    [
+      "onnx",
+      onnx.create(onnx.options.parse({ dtypes: ["fp32"] })),
+      (path: string) => truncateSync(join(path, "../../tokenizer.json"), 90),
+    ],
+    ["gguf", gguf.create({ types: ["f32"] }), (path: string) => rmSync(path)],
+    ["gguf", gguf.create({ types: ["f32"] }), (path: string) => truncateSync(path, 90)],
+  ] as const) {
+    const student = join(scratch(), "student");
+    await writeStudent(student);
+    const [file] = await exporter({ folder: student }, join(scratch(), format));
+    harm(file!.path);
+    await assert.rejects(runnerOf(file!.path).openEncoder!(file!.path), DistillError);
+  }
 });
