@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { DistillError } from "../core/errors.ts";
 import { writeWhole } from "../core/files.ts";
+import { NAME } from "../core/names.ts";
 import { suggestion } from "../core/nearest.ts";
 import { wrapped } from "../core/wrapped.ts";
 import { packaged } from "./init/begun.ts";
@@ -24,7 +25,7 @@ const SAID: Record<From, "url" | "teacher" | "dataset"> = { server: "url", gguf:
 
 export function init(given: string, options: InitArguments): void {
   const name = given.replace(/\.ya?ml$/, "");
-  if (!/^(?!\.+$)[\w.-]+$/.test(name))
+  if (!NAME.test(name))
     throw new DistillError(
       `"${given}" is no name of a run. Expected letters, digits, '.', '_' and '-'; the recipe is written into the folder where the command runs.`,
     );

@@ -16,6 +16,10 @@ export class Stopped extends DistillError {
   }
 }
 
+/** Why something failed, as a part of a sentence: the first line of what a library said. */
+export const reasonOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split("\n")[0]!.replace(/[.\s]+$/, "");
+
 const LONGEST = 4000;
 
 /** Names from files go into messages: what would move the cursor is spelled out, and what no one would read is cut. */

@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { componentOf, oneOf } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
+import { NAME } from "../core/names.ts";
 import { PromptSource } from "../data/prompts.ts";
 import { SelectionOptions } from "../data/selection.ts";
 import { EvaluationOptions } from "../evaluation/options.ts";
@@ -75,7 +76,7 @@ const Cuda = z.strictObject({
 
 export const Recipe = z
   .strictObject({
-    name: text.regex(/^(?!\.+$)[\w.-]+$/, "only letters, digits, '.', '_' and '-'").describe("What the run is called."),
+    name: text.regex(NAME, "only letters, digits, '.', '_' and '-'").describe("What the run is called."),
     output: text.optional().describe("Where the run is kept; runs/<name> unless given."),
     device: z
       .enum(DEVICES)

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { notContent } from "../core/component.ts";
-import { DistillError } from "../core/errors.ts";
+import { DistillError, reasonOf } from "../core/errors.ts";
 import { readJson } from "../core/files.ts";
 import { sha256 } from "../core/hash.ts";
 import { templateOf } from "../data/templates.ts";
@@ -80,7 +80,7 @@ export const transformers = defineTeacher({
       local_files_only: true,
     }).catch((error: Error) => {
       throw new DistillError(
-        `transformers.js cannot open ${path}: ${error.message.split("\n")[0]!.replace(/[.\s]+$/, "")}. If it was cut or damaged, export or download it again.`,
+        `transformers.js cannot open ${path}: ${reasonOf(error)}. If it was cut or damaged, export or download it again.`,
         { cause: error },
       );
     });

@@ -60,6 +60,26 @@ test("what is packed is built from the sources as they are", () => {
     assert.equal(readFileSync(join(installed, "dist", path), "utf8"), readFileSync(join(built, path), "utf8"), path);
 });
 
+test("what is installed judges code in a process that may read nothing else of it", () => {
+  const program = (sum: string) => `\`\`\`python\ndef add(a, b):\n    return ${sum}\n\`\`\``;
+  writeFileSync(
+    join(project, "judge.mjs"),
+    `import { createRewards, judge } from "distill";
+const rewards = await createRewards([{ type: "code", engine: "wasm" }]);
+const answer = JSON.stringify({ language: "python", assertions: ["assert add(1, 2) == 3"] });
+for (const completion of ${JSON.stringify(["a + b", "a - b"].map(program))})
+  console.log((await judge(rewards, { prompt: "", completion, answer })).verdict);
+process.exit();
+`,
+  );
+  const { stdout, stderr } = spawnSync(process.execPath, ["judge.mjs"], {
+    cwd: project,
+    encoding: "utf8",
+    timeout: 60_000,
+  });
+  assert.equal(stdout, "correct\nincorrect\n", stderr);
+});
+
 test("what is installed says its version, begins a recipe and plans it", () => {
   assert.equal(distill("--version").out.trim(), ownPackage().version);
   const begun = distill("init", "mine");

@@ -1,5 +1,5 @@
 import { dirname, resolve } from "node:path";
-import { DistillError } from "../../core/errors.ts";
+import { DistillError, reasonOf } from "../../core/errors.ts";
 import type { TextEncoder } from "./runner.ts";
 
 /** The folder of the tokenizer beside an ONNX file: the one that its folder is in. */
@@ -11,7 +11,7 @@ export async function openTransformersEncoder(path: string): Promise<TextEncoder
   const folder = tokenizerFolder(path);
   const tokenizer = await AutoTokenizer.from_pretrained(folder, { local_files_only: true }).catch((error: Error) => {
     throw new DistillError(
-      `transformers.js cannot open the tokenizer in ${folder}: ${error.message.split("\n")[0]!.replace(/[.\s]+$/, "")}. If it was moved, cut or damaged, export again.`,
+      `transformers.js cannot open the tokenizer in ${folder}: ${reasonOf(error)}. If it was moved, cut or damaged, export again.`,
       { cause: error },
     );
   });
