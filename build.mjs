@@ -47,7 +47,7 @@ if (flag === "--run") {
 function built() {
   const target = join(
     BUILDS,
-    hashOf(["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", "src"]),
+    hashOf(["build.mjs", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", "src"]),
   );
   if (existsSync(target)) utimesSync(target, new Date(), new Date());
   else {
