@@ -3,12 +3,13 @@
  * keeps its modules whatever is built beside it.
  *
  *     node build.mjs             build, and put the result into dist
- *     node build.mjs --to DIR    build, and put the result into this folder
+ *     node build.mjs --test      build into .build/dist, and beside it compile the tests into .build
  *     node build.mjs --run …     build, and run distill with these arguments
  */
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import {
   cpSync,
   existsSync,
@@ -22,12 +23,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, relative, resolve } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { buildSync } from "esbuild";
 
 const ROOT = import.meta.dirname;
 const BUILDS = join(ROOT, ".dist");
+const TESTS = join(ROOT, ".build");
+const TSC = join(createRequire(import.meta.url).resolve("typescript/package.json"), "../bin/tsc");
 
 /** What begins a process that may read its own folder and nothing else of the package. */
 const ALONE = ["rewards/sandbox/child.js"];
@@ -36,12 +39,18 @@ const ALONE = ["rewards/sandbox/child.js"];
 const OLD = 7 * 24 * 3600 * 1000;
 
 const [flag, ...args] = process.argv.slice(2);
-const build = built();
 if (flag === "--run") {
-  const cli = join(build, "cli.js");
+  const cli = join(built(), "cli.js");
   process.argv = [process.argv[0], cli, ...args];
   await import(pathToFileURL(cli).href);
-} else publish(build, flag === "--to" ? resolve(args[0]) : join(ROOT, "dist"));
+} else if (flag === "--test") {
+  rmSync(TESTS, { recursive: true, force: true });
+  mkdirSync(TESTS);
+  const tests = spawn(process.execPath, [TSC, "-p", join(ROOT, "tsconfig.test.json")], { stdio: "inherit" });
+  const compiled = once(tests, "exit");
+  publish(built(), join(TESTS, "dist"));
+  process.exitCode = (await compiled)[0] ?? 1;
+} else publish(built(), join(ROOT, "dist"));
 
 /** The folder of the sources' build, made if it is not there. */
 function built() {
@@ -52,9 +61,8 @@ function built() {
   if (existsSync(target)) utimesSync(target, new Date(), new Date());
   else {
     const begun = `${target}.${process.pid}`;
-    const tsc = join(createRequire(import.meta.url).resolve("typescript/package.json"), "../bin/tsc");
     try {
-      execFileSync(process.execPath, [tsc, "-p", join(ROOT, "tsconfig.build.json"), "--outDir", begun], {
+      execFileSync(process.execPath, [TSC, "-p", join(ROOT, "tsconfig.build.json"), "--outDir", begun], {
         stdio: "inherit",
       });
       bundle(begun);
