@@ -48,26 +48,26 @@ const LONG = [
  * that V8 has yet to compile take longer than most of their tests. They leave the process as they found it.
  */
 const TOGETHER: Record<string, number> = {
-  commands: 4,
+  commands: 6,
   compiler: 8,
   core: 8,
   data: 8,
   evaluation: 8,
-  exporters: 4,
+  exporters: 6,
   formats: 8,
   generation: 8,
   judging: 8,
-  models: 4,
+  models: 6,
   nn: 8,
   ops: 8,
   recipe: 8,
-  rewards: 4,
-  sampling: 4,
-  store: 4,
+  rewards: 8,
+  sampling: 8,
+  store: 8,
   student: 8,
   teachers: 4,
   tracking: 8,
-  trainers: 4,
+  trainers: 6,
 };
 
 /**

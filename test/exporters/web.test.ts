@@ -76,7 +76,7 @@ await fetch("/result", { method: "POST", body: JSON.stringify(result) });
 const skip = whyNoBrowser();
 
 /** Characters of thought after which a page on WebGPU is told to stop, since a token takes software for GPUs a second. */
-const ENOUGH = extent(6, Number.POSITIVE_INFINITY);
+const ENOUGH = extent(1, Number.POSITIVE_INFINITY);
 
 for (const [name, query, webgpu, ready, stop] of [
   ["WebAssembly, where there is no WebGPU", "", false, "wasm q8"],

@@ -4,7 +4,7 @@ import { engine } from "../../src/teachers/engine.ts";
 import { scratch, writeStudent } from "../support/students.ts";
 
 /** A student whose prompts take some hundred ms to read. */
-const LARGE = { hidden_size: 256, intermediate_size: 768, num_hidden_layers: 10, max_position_embeddings: 1024 };
+const LARGE = { hidden_size: 256, intermediate_size: 768, num_hidden_layers: 5, max_position_embeddings: 1024 };
 
 const settings = { temperature: 1, top_p: 1, top_k: 0, min_p: 0, max_completion_length: 4, stop: [], top_logprobs: 0 };
 const prompts = Array.from({ length: 12 }, (_, i) => ({ prompt: `${i}+1=`.repeat(100), seed: i }));
