@@ -1,8 +1,8 @@
 /** @file distill score: judge the completions of a dataset again, without sampling. */
 
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DistillError, Stopped } from "../core/errors.ts";
+import { isTaken } from "../core/files.ts";
 import { startCount } from "../core/progress.ts";
 import { PUBLISHED, publishedTests } from "../core/published.ts";
 import { type JudgeColumns, type Judgement, VERDICTS, type Verdict, verdictOf } from "../core/trace.ts";
@@ -30,7 +30,7 @@ export async function score(
   { rewards: path, against, output, allowModules }: ScoreOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  if (output && existsSync(output))
+  if (output && isTaken(output))
     throw new DistillError(`${output} is there already. Give another --output, or remove it.`);
   const read = async (path: string) => {
     const found = await rulesFromHub(readRewards(path), signal);

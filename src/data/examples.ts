@@ -1,10 +1,10 @@
 /** @file The examples of a dataset: its rows as tokens, each checked, and those that do not fit left out. */
 
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { DistillError } from "../core/errors.ts";
-import { writeFolder } from "../core/files.ts";
+import { makeFolder, writeFolder } from "../core/files.ts";
 import { sha256 } from "../core/hash.ts";
 import { startCount } from "../core/progress.ts";
 import { damageIn, readSeal, sealFolder } from "../store/seal.ts";
@@ -103,7 +103,7 @@ async function kept(
   if (damage === undefined) return opened(place, source, options);
   try {
     rmSync(place, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
   } catch {
     return tokenised(source, tokenizer, options, signal); // a disk that is read only
   }

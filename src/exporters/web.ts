@@ -1,11 +1,11 @@
 /** @file A folder that any web server serves: a page to talk with the student in the browser, and all that it loads. */
 
-import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { copyFileSync, existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { writeWhole } from "../core/files.ts";
+import { makeFolder, writeWhole } from "../core/files.ts";
 import { loadTokenizer } from "../data/tokenizer.ts";
 import { defineExporter } from "./exporter.ts";
 import { DTYPES } from "./onnx/storage.ts";
@@ -44,7 +44,7 @@ export const web = defineExporter({
       writeWhole(join(output, "index.html"), pageHtml(settings));
       writeWhole(join(output, "chat.js"), CHAT);
       writeWhole(join(output, "worker.js"), WORKER);
-      mkdirSync(join(output, "transformers"), { recursive: true });
+      makeFolder(join(output, "transformers"));
       for (const path of runtimeFiles()) copyFileSync(path, join(output, "transformers", basename(path)));
       return files.map(({ name, ...file }) => ({ ...file, name: name.replace("onnx", "web"), same_as: name }));
     },

@@ -1,9 +1,10 @@
 /** @file Reads GGUF. Everything a header says is checked against the file before it is used. */
 
-import { closeSync, fstatSync, openSync, readdirSync } from "node:fs";
+import { closeSync, fstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { readAt } from "../core/files.ts";
+import { openFile } from "../core/streams.ts";
 import { GGML_TYPES, type GgmlType, ggmlBytes } from "./ggml.ts";
 import {
   ALIGNMENT,
@@ -46,8 +47,9 @@ const TYPE_BY_NUMBER: ReadonlyMap<number, GgmlType> = new Map(
 export function openGguf(path: string): GgufFile {
   let file: number;
   try {
-    file = openSync(path, "r");
+    file = openFile(path);
   } catch (error) {
+    if (error instanceof DistillError) throw error;
     throw new DistillError(`Cannot open ${path}: ${(error as Error).message}.`);
   }
   try {

@@ -6,20 +6,11 @@
  */
 
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, existsSync, fstatSync, fsyncSync, ftruncateSync, openSync, statSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { readAt, syncFolder, writeWhole } from "../core/files.ts";
+import { makeFolder, readAt, syncFolder, writeWhole } from "../core/files.ts";
+import { openFile } from "../core/streams.ts";
 import {
   CHECKSUMS,
   dataFilesIn,
@@ -113,7 +104,7 @@ export function logDamage(folder: string, rows: number, { checked }: Pick<FileHa
 /** Open a log to append to, new or as an earlier process left it. `told` hears what was found wrong. */
 export function openAppendLog(folder: string, scan: Scan, told: (sentence: string) => void): AppendLog {
   const fresh = !existsSync(folder);
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   if (fresh) syncFolder(dirname(folder));
   const path = join(folder, CHECKSUMS);
   const { lines, lost, torn } = readLines(folder);
@@ -270,7 +261,7 @@ const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes)
 /** Some bytes of a file; undefined where it does not have them. */
 function bytesOf(path: string, offset: number, bytes: number): Uint8Array<ArrayBuffer> | undefined {
   if (!existsSync(path) || statSync(path).size < offset + bytes) return undefined;
-  const file = openSync(path, "r");
+  const file = openFile(path);
   try {
     return readAt(path, file, offset, bytes);
   } finally {

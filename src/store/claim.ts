@@ -1,11 +1,11 @@
 /** @file Whose a folder is: a run claims one that is new or empty, and notes there what it makes in it. */
 
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { writeWhole } from "../core/files.ts";
+import { makeFolder, writeWhole } from "../core/files.ts";
 import { earlierRun, keepEarlier } from "./earlier.ts";
 import { encodeState, readState } from "./state.ts";
 import { noFiles } from "./whole-files.ts";
@@ -98,6 +98,6 @@ let written = 0;
 /** A path at which something is written before it gets its name. */
 export function temporaryIn(path: string, name: string): string {
   const folder = join(path, OWN, "temporary");
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   return join(folder, `${++written}-${name.replaceAll("/", "-")}`);
 }

@@ -4,10 +4,10 @@
  */
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { syncFolder, writeFolder, writeWhole } from "../core/files.ts";
+import { makeFolder, syncFolder, writeFolder, writeWhole } from "../core/files.ts";
 import { contentHash, sha256 } from "../core/hash.ts";
 import { logDamage } from "./append-log.ts";
 import { type Claim, claimed, OWN, readClaim, refuseForeign, temporaryIn, WHOLE_FILES, writeClaim } from "./claim.ts";
@@ -65,7 +65,7 @@ export type RunFolder = {
 export async function openRunFolder(path: string, name: string): Promise<RunFolder> {
   refuseForeign(path, name);
   try {
-    mkdirSync(path, { recursive: true });
+    makeFolder(path);
     const lock = await acquireLock(join(path, OWN, "lock"), path);
     try {
       return inFolder(path, claimed(path, name), lock.release);
@@ -94,7 +94,7 @@ export function readRunFolder(path: string, name: string): RunFolder {
 
 /** A folder of the caller's own as a run's folder, without claim and lock. */
 export function plainRunFolder(path: string): RunFolder {
-  mkdirSync(path, { recursive: true });
+  makeFolder(path);
   return inFolder(path, { id: "", name: "", created_at: "", names: [] }, () => {}, undefined, false);
 }
 
@@ -165,7 +165,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     let [n, to] = [1, ""];
     do to = at(`set-aside/${name.replaceAll("/", "-")}-${n++}`);
     while (existsSync(to));
-    mkdirSync(dirname(to), { recursive: true });
+    makeFolder(dirname(to));
     renameSync(at(name), to);
     syncFolder(dirname(to));
     console.error(`${why}. It is kept as ${to}.`);
@@ -181,7 +181,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     async writeFolder(name, key, fill) {
       reserve(name);
       const temporary = temporaryIn(path, basename(name));
-      mkdirSync(dirname(at(name)), { recursive: true });
+      makeFolder(dirname(at(name)));
       let [old, content] = [undefined as string | undefined, ""];
       await writeFolder(
         at(name),
@@ -203,7 +203,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
       const now = existsSync(at(name)) ? readFileSync(at(name)) : undefined;
       if (!now?.equals(bytes)) {
         own(name, now && isOwn?.(now));
-        mkdirSync(dirname(at(name)), { recursive: true });
+        makeFolder(dirname(at(name)));
         const before = now && hashOf(now);
         const others = before !== undefined && claims && !(isOwn ? isOwn(now!) : files.isOwn(name, before));
         if (others) setAside(name, `${at(name)} is not what this run wrote there`);
@@ -214,7 +214,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     },
     writeState(name, state) {
       own(name);
-      mkdirSync(dirname(at(name)), { recursive: true });
+      makeFolder(dirname(at(name)));
       writeWhole(at(name), encodeState(state), temporaryIn(path, name));
     },
     place(name) {

@@ -3,12 +3,13 @@
  * the size and sha256 of every file. It appears with the folder.
  */
 
-import { closeSync, existsSync, fsyncSync, openSync, readdirSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { writeWhole } from "../core/files.ts";
 import { sha256 } from "../core/hash.ts";
+import { openFile } from "../core/streams.ts";
 import { encodeState, readState } from "./state.ts";
 
 export const SEAL = "artefact.json";
@@ -36,7 +37,7 @@ export function sealFolder(folder: string, { run, key }: Pick<Seal, "run" | "key
 }
 
 function flush(path: string): void {
-  const file = openSync(path, "r");
+  const file = openFile(path);
   try {
     fsyncSync(file);
   } finally {

@@ -1,8 +1,8 @@
 /** @file Batches as plain files: for vLLM's run_batch, and for people who upload by hand. */
 
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { writeWhole } from "../../core/files.ts";
+import { makeFolder, writeWhole } from "../../core/files.ts";
 import { contentHash } from "../../core/hash.ts";
 import { nameOf } from "./attempt.ts";
 import type { Transport } from "./batch.ts";
@@ -12,7 +12,7 @@ import { linesOf } from "./batch-lines.ts";
 export const filesIn = (folder: string): Transport => ({
   later: true,
   async begin(chunk, content, save) {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     // of what is left of a chunk there is a file too, with the same names of lines
     const path = join(folder, `requests-${contentHash(chunk.attempts.map(nameOf))}.jsonl`);
     const answered = await this.answers(chunk);
