@@ -139,8 +139,11 @@ export function openAppendLog(folder: string, scan: Scan, told: (sentence: strin
   let current = files.at(-1);
   let length = current === undefined ? undefined : statSync(join(folder, current)).size;
   let data: number | undefined;
+  // past those that are gone, too: their places are damaged ones
+  const named = [...files, ...piecesOf(lines).map(({ file }) => file)];
+  let number = named.reduce((most, file) => Math.max(most, Number(FILE.exec(file)![1]) + 1), 0);
   // behind damage a new file begins, so that no two pieces have one place
-  if (current !== undefined && broken.has(current)) length = undefined;
+  if ([...broken].some((file) => current !== undefined && file >= current)) length = undefined;
   const release = () => {
     if (data !== undefined) closeSync(data);
     data = undefined;
@@ -161,7 +164,7 @@ export function openAppendLog(folder: string, scan: Scan, told: (sentence: strin
     append(bytes, count) {
       if (length === undefined || current === undefined) {
         release();
-        current = `data-${String(current === undefined ? 0 : Number(FILE.exec(current)![1]) + 1).padStart(5, "0")}.arrow`;
+        current = `data-${String(number++).padStart(5, "0")}.arrow`;
         length = 0;
       }
       const place = join(folder, current);

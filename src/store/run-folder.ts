@@ -14,8 +14,8 @@ import { type Claim, claimed, OWN, readClaim, refuseForeign, temporaryIn, WHOLE_
 import { EARLIER, earlierRun } from "./earlier.ts";
 import { type FileHashes, fileHashes } from "./hashes.ts";
 import { acquireLock } from "./lock.ts";
-import { damageIn, foreignIn, readSeal, sealFolder } from "./seal.ts";
-import { encodeState } from "./state.ts";
+import { damageIn, foreignIn, readSeal, SEAL, sealFolder, sealOf, writeSeal } from "./seal.ts";
+import { encodeState, readState } from "./state.ts";
 import { wholeFiles } from "./whole-files.ts";
 
 /** What a run keeps of something that it wrote: a sealed folder's key, a file's content, or how far a ledger has grown. */
@@ -100,6 +100,18 @@ export function plainRunFolder(path: string): RunFolder {
 
 const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
+/** Of each folder that a stage left whole, by name, its key and the hash of its files. */
+function leftIn(path: string): Record<string, { key: string; content: string }> {
+  const stages = Object.values(Object(readState(join(path, "manifest.json"))?.state?.stages));
+  const outputs = stages.flatMap((stage) => Object.entries(Object((stage as { outputs?: unknown } | null)?.outputs)));
+  return Object.fromEntries(
+    outputs.filter((output): output is [string, { key: string; content: string }] => {
+      const { key, content } = Object(output[1]) as Record<string, unknown>;
+      return typeof key === "string" && typeof content === "string";
+    }),
+  );
+}
+
 const isReadOnly = (error: unknown) =>
   ["EROFS", "EACCES", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "") ||
   /EROFS|EACCES|EPERM/.test((error as Error).message);
@@ -127,9 +139,24 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     writeClaim(path, claim);
   };
 
+  const left = claims ? leftIn(path) : {};
+  /** The seal of a folder. One that is lost or damaged is made again where the manifest knows the files as this run's. */
+  const seal = (name: string): ReturnType<typeof readSeal> => {
+    const read = readSeal(at(name));
+    const known = Object.hasOwn(left, name) ? left[name]! : undefined;
+    if ((read && read.damage === undefined) || !known || !existsSync(at(name))) return read;
+    const found = sealOf(at(name), { run: id, key: known.key });
+    if (contentHash(found.files) !== known.content) return read;
+    if (closed === undefined) writeSeal(at(name), found);
+    console.error(
+      `${read?.damage ?? `${join(at(name), SEAL)} is missing`}. ${closed === undefined ? "It is made again, since" : "Still"} the files are what this run left there.`,
+    );
+    return { seal: found };
+  };
+
   /** Whether the seal of a folder, or that it is empty, lets this run write there. */
   const isOwn = (name: string): boolean => {
-    const read = readSeal(at(name));
+    const read = seal(name);
     return read ? read.damage !== undefined || read.seal.run === id : readdirSync(at(name)).length === 0;
   };
 
@@ -137,7 +164,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     own(name);
     if (!existsSync(at(name)) || !statSync(at(name)).isDirectory() || isOwn(name)) return;
     throw new DistillError(
-      `${at(name)} was not written by this run${readSeal(at(name)) ? ", but by another one" : ""}, and is not touched. Move it away, or give the recipe another output.`,
+      `${at(name)} was not written by this run${seal(name) ? ", but by another one" : ""}, and is not touched. Move it away, or give the recipe another output.`,
     );
   };
 
@@ -145,7 +172,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
   const retire = (name: string): string | undefined => {
     if (!existsSync(at(name))) return undefined;
     reserve(name);
-    const read = readSeal(at(name));
+    const read = seal(name);
     const changed = !read
       ? undefined
       : (read.damage ??
@@ -266,7 +293,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     { key, content }: { key?: string; content?: string },
     hashOf: (path: string) => string,
   ): string | undefined {
-    const read = readSeal(at(name));
+    const read = seal(name);
     if (!read) return `${at(name)} has lost its seal`;
     if (read.damage !== undefined) return read.damage;
     if (read.seal.run !== id) return `${at(name)} was written by another run`;

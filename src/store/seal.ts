@@ -25,16 +25,23 @@ export type Seal = z.output<typeof Seal>;
 
 /** Flush the files of a folder, and write its seal. */
 export function sealFolder(folder: string, { run, key }: Pick<Seal, "run" | "key">): Seal {
-  const files: Seal["files"] = {};
-  for (const name of filesIn(folder)) {
-    const path = join(folder, name);
-    flush(path);
-    files[name] = { bytes: statSync(path).size, sha256: sha256(path) };
-  }
-  const seal = { run, key, files };
-  writeWhole(join(folder, SEAL), encodeState(seal));
+  for (const name of filesIn(folder)) flush(join(folder, name));
+  const seal = sealOf(folder, { run, key });
+  writeSeal(folder, seal);
   return seal;
 }
+
+/** The seal that a folder would get as it is. */
+export function sealOf(folder: string, { run, key }: Pick<Seal, "run" | "key">): Seal {
+  const names = filesIn(folder).filter((name) => name !== SEAL);
+  const files = names.map((name) => {
+    const path = join(folder, name);
+    return [name, { bytes: statSync(path).size, sha256: sha256(path) }] as const;
+  });
+  return { run, key, files: Object.fromEntries(files) };
+}
+
+export const writeSeal = (folder: string, seal: Seal): void => writeWhole(join(folder, SEAL), encodeState(seal));
 
 function flush(path: string): void {
   const file = openFile(path);

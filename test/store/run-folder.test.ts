@@ -125,6 +125,31 @@ test("a claim that is lost is known from the manifest", async () => {
   }
 });
 
+test("a seal that is lost is made again where the manifest knows the files, and nowhere else", async () => {
+  const path = scratch();
+  let run = await openRunFolder(path, "mine");
+  const student = await run.writeFolder("student", "key", fill("weights"));
+  run.writeState("manifest.json", { claim: run.claim, stages: { train: { outputs: { student } }, export: null } });
+  run.close();
+  const seal = join(path, "student/artefact.json");
+  const before = readFileSync(seal);
+  for (const harm of [() => rmSync(seal), () => writeFileSync(seal, before.subarray(9))]) {
+    harm();
+    run = readRunFolder(path, "mine");
+    assert.match(await heard(() => assert.equal(run.damage("student", student), undefined)), /Still the files are/);
+    run = await openRunFolder(path, "mine");
+    assert.match(await heard(() => run.reserve("student")), /artefact\.json .*It is made again, since the files are/);
+    assert.deepEqual(readFileSync(seal), before);
+    run.close();
+  }
+  rmSync(seal);
+  writeFileSync(join(path, "student/file"), "precious");
+  run = await openRunFolder(path, "mine");
+  assert.throws(() => run.reserve("student"), /student was not written by this run, and is not touched/);
+  assert.ok(!existsSync(seal));
+  run.close();
+});
+
 test("a state of which any bit changes is no state", () => {
   const path = join(scratch(), "state.json");
   const text = encodeState({ key: "abc", tokens: 12, list: [1, { a: null }] });
