@@ -1,6 +1,16 @@
 /** @file What is no file: pipes and devices, which may have no end, or nobody at the other one. */
 
-import { closeSync, constants, fstatSync, openSync, readSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { resolve } from "node:path";
 import { DistillError } from "./errors.ts";
 
@@ -15,12 +25,22 @@ export function isStream(path: string): boolean {
 export function openFile(path: string): number {
   const file = openSync(path, constants.O_RDONLY | NOT_WAITING);
   const found = fstatSync(file);
-  if (found.isFile() || found.isDirectory()) return file; // of a folder, reading says so
+  if (found.isFile()) return file;
   closeSync(file);
   throw new DistillError(`${path} is ${kindOf(found)}. Expected a file.`);
 }
 
-const kindOf = (found: { isFIFO(): boolean }) => (found.isFIFO() ? "a pipe" : "a device");
+/** The bytes of a file that is no pipe and no device. */
+export function readFile(path: string): Buffer {
+  const file = openFile(path);
+  try {
+    return readFileSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+const kindOf = (found: Stats) => (found.isDirectory() ? "a folder" : found.isFIFO() ? "a pipe" : "a device");
 
 /** Opening a pipe waits for its other end, which may never come; Windows has no such pipes. */
 const NOT_WAITING = constants.O_NONBLOCK ?? 0;

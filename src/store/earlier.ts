@@ -1,9 +1,10 @@
 /** @file Folders of runs that a version without claims made: what its stages wrote is kept beside what is made now. */
 
-import { readdirSync, readFileSync, renameSync } from "node:fs";
+import { readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { makeFolder } from "../core/files.ts";
+import { readFile } from "../core/streams.ts";
 
 /** Where what an earlier version's run wrote is kept. */
 export const EARLIER = "set-aside/earlier";
@@ -29,7 +30,7 @@ const EarlierManifest = z.object({
 /** The name of the recipe of a folder that a version without claims made. */
 export function earlierRun(path: string): { name: string; stages: Record<string, unknown> } | undefined {
   try {
-    return EarlierManifest.parse(JSON.parse(readFileSync(join(path, "manifest.json"), "utf8")));
+    return EarlierManifest.parse(JSON.parse(readFile(join(path, "manifest.json")).toString("utf8")));
   } catch {
     return undefined; // there is none, or it is somebody else's
   }

@@ -12,6 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { isLeftover, makeFolder, writeWhole } from "../core/files.ts";
+import { readFile } from "../core/streams.ts";
 
 export type Lock = { release(): void };
 
@@ -80,7 +81,7 @@ function living(folder: string, own: string): (Owner & { path: string; silent: n
         if (silent > SILENCE || isLeftover(name)) rmSync(path, { force: true });
         continue;
       }
-      const owner = Owner.safeParse(JSON.parse(readFileSync(path, "utf8")));
+      const owner = Owner.safeParse(JSON.parse(readFile(path).toString("utf8")));
       if (owner.success && isAlive(owner.data, silent)) return { ...owner.data, path, silent };
       if (owner.success || silent > SILENCE) rmSync(path, { force: true });
     } catch {

@@ -4,11 +4,12 @@
  */
 
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { makeFolder, syncFolder, writeFolder, writeWhole } from "../core/files.ts";
+import { isTaken, makeFolder, syncFolder, writeFolder, writeWhole } from "../core/files.ts";
 import { contentHash, sha256 } from "../core/hash.ts";
+import { readFile } from "../core/streams.ts";
 import { logDamage } from "./append-log.ts";
 import { type Claim, claimed, OWN, readClaim, refuseForeign, temporaryIn, WHOLE_FILES, writeClaim } from "./claim.ts";
 import { EARLIER, earlierRun } from "./earlier.ts";
@@ -139,12 +140,13 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     writeClaim(path, claim);
   };
 
+  const isFolder = (name: string) => statSync(at(name), { throwIfNoEntry: false })?.isDirectory() === true;
   const left = claims ? leftIn(path) : {};
   /** The seal of a folder. One that is lost or damaged is made again where the manifest knows the files as this run's. */
   const seal = (name: string): ReturnType<typeof readSeal> => {
     const read = readSeal(at(name));
     const known = Object.hasOwn(left, name) ? left[name]! : undefined;
-    if ((read && read.damage === undefined) || !known || !existsSync(at(name))) return read;
+    if ((read && read.damage === undefined) || !known || !isFolder(name)) return read;
     const found = sealOf(at(name), { run: id, key: known.key });
     if (contentHash(found.files) !== known.content) return read;
     if (closed === undefined) writeSeal(at(name), found);
@@ -160,9 +162,10 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     return read ? read.damage !== undefined || read.seal.run === id : readdirSync(at(name)).length === 0;
   };
 
-  const reserve = (name: string) => {
+  /** `folder`: what is to be written is one. */
+  const reserve = (name: string, folder = false) => {
     own(name);
-    if (!existsSync(at(name)) || !statSync(at(name)).isDirectory() || isOwn(name)) return;
+    if (!isTaken(at(name)) || (isFolder(name) && isOwn(name)) || (!folder && !isFolder(name))) return;
     throw new DistillError(
       `${at(name)} was not written by this run${seal(name) ? ", but by another one" : ""}, and is not touched. Move it away, or give the recipe another output.`,
     );
@@ -170,8 +173,8 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
 
   /** Move what stands in the way of something new: out of sight where it is as this run wrote it, else aside. */
   const retire = (name: string): string | undefined => {
-    if (!existsSync(at(name))) return undefined;
-    reserve(name);
+    if (!isTaken(at(name))) return undefined;
+    reserve(name, true);
     const read = seal(name);
     const changed = !read
       ? undefined
@@ -206,7 +209,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     hashes,
     reserve,
     async writeFolder(name, key, fill) {
-      reserve(name);
+      reserve(name, true);
       const temporary = temporaryIn(path, basename(name));
       makeFolder(dirname(at(name)));
       let [old, content] = [undefined as string | undefined, ""];
@@ -227,7 +230,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     },
     writeFile(name, content, isOwn) {
       const bytes = Buffer.from(content as string);
-      const now = existsSync(at(name)) ? readFileSync(at(name)) : undefined;
+      const now = existsSync(at(name)) ? readFile(at(name)) : undefined;
       if (!now?.equals(bytes)) {
         own(name, now && isOwn?.(now));
         makeFolder(dirname(at(name)));
@@ -271,7 +274,8 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
       }),
     setAside,
     remove(name) {
-      if (existsSync(at(name)) && !isOwn(name)) return setAside(name, `${at(name)} has no seal of this run`);
+      if (existsSync(at(name)) && !(isFolder(name) && isOwn(name)))
+        return setAside(name, `${at(name)} has no seal of this run`);
       const old = retire(name);
       if (old) rmSync(old, { recursive: true, force: true });
     },

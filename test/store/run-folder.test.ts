@@ -1,5 +1,16 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openRunFolder, readRunFolder } from "../../src/store/run-folder.ts";
@@ -123,6 +134,31 @@ test("a claim that is lost is known from the manifest", async () => {
     again.close();
     assert.ok(existsSync(join(path, ".distill/run.json")));
   }
+});
+
+test("a file or a link in the place of a folder stays, and what is no file is not waited for", async () => {
+  const path = scratch();
+  const run = await openRunFolder(path, "mine");
+  for (const [i, put] of [
+    (at: string) => writeFileSync(at, "precious"),
+    (at: string) => symlinkSync("nowhere", at),
+  ].entries()) {
+    await run.writeFolder(`student-${i}`, "key", fill("weights"));
+    rmSync(join(path, `student-${i}`), { recursive: true });
+    put(join(path, `student-${i}`));
+    const before = lstatSync(join(path, `student-${i}`)).ino;
+    await assert.rejects(run.writeFolder(`student-${i}`, "key", fill("b")), /was not written by this run/);
+    assert.equal(lstatSync(join(path, `student-${i}`)).ino, before);
+  }
+  run.close();
+  if (process.platform === "win32") return;
+  for (const name of ["manifest.json", ".distill/run.json", ".distill/hashes.json", "README.md"]) {
+    rmSync(join(path, name), { force: true });
+    execFileSync("mkfifo", [join(path, name)]);
+  }
+  assert.match(readState(join(path, "manifest.json"))!.damage!, /cannot be read .*manifest\.json is a pipe/);
+  assert.throws(() => readRunFolder(path, "mine"), /no run has claimed it/);
+  assert.throws(() => run.writeFile("README.md", "page"), /README\.md is a pipe\. Expected a file/);
 });
 
 test("a seal that is lost is made again where the manifest knows the files, and nowhere else", async () => {

@@ -1,9 +1,10 @@
 /** @file Batches as plain files: for vLLM's run_batch, and for people who upload by hand. */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { makeFolder, writeWhole } from "../../core/files.ts";
 import { contentHash } from "../../core/hash.ts";
+import { readFile } from "../../core/streams.ts";
 import { nameOf } from "./attempt.ts";
 import type { Transport } from "./batch.ts";
 import { linesOf } from "./batch-lines.ts";
@@ -26,6 +27,6 @@ export const filesIn = (folder: string): Transport => ({
   },
   async answers() {
     const others = readdirSync(folder).filter((name) => name.endsWith(".jsonl") && !name.startsWith("requests-"));
-    return linesOf(others.sort().map((name) => readFileSync(join(folder, name), "utf8")));
+    return linesOf(others.sort().map((name) => readFile(join(folder, name)).toString("utf8")));
   },
 });
