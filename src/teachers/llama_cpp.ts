@@ -8,6 +8,7 @@ import type { LlamaContext, LlamaModel } from "node-llama-cpp";
 import { z } from "zod";
 import { notContent } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
+import { several, tokens } from "../core/sizes.ts";
 import { templateOf } from "../data/templates.ts";
 import type { Metadata } from "../formats/gguf.ts";
 import { otherPieces } from "../formats/gguf-split.ts";
@@ -23,19 +24,17 @@ import { coreThreads, NOT_FINITE } from "./llama-cpp/variant.ts";
 import { tokenBytes, vocabularyOf } from "./llama-cpp/vocabulary.ts";
 import { defineTeacher, type Placement, type SampleRequest, type Teacher } from "./teacher.ts";
 
-const size = z.int().positive();
-
 const Options = z.object({
   path: notContent(z.string().min(1)).describe("A GGUF file."),
-  sequences: notContent(size.max(256).optional()).describe(
+  sequences: notContent(several.max(256).optional()).describe(
     "Completions that are drawn side by side; as many as there is memory for unless given.",
   ),
-  context_size: size.default(2048).describe("Tokens of prompt and completion, for each sequence."),
-  batch_size: notContent(size.optional()).describe("Tokens decoded at once; at least one for each sequence."),
+  context_size: tokens.default(2048).describe("Tokens of prompt and completion, for each sequence."),
+  batch_size: notContent(tokens.optional()).describe("Tokens decoded at once; at least one for each sequence."),
   gpu: notContent(z.union([z.enum(["auto", ...GPUS]), z.literal(false)]).default("auto")).describe(
     '"auto" is the best that works here; a name is that one or an error; false is the CPU.',
   ),
-  threads: notContent(size.optional()).describe("Threads on the CPU; one a core unless given."),
+  threads: notContent(several.optional()).describe("Threads on the CPU; one a core unless given."),
   chat_template: z.string().min(1).optional().describe('"plain", "r1" or a Jinja text; the model\'s own unless given.'),
 });
 type Options = z.output<typeof Options>;
