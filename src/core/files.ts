@@ -18,7 +18,7 @@ import {
 import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { DistillError } from "./errors.ts";
-import { isStream, openStream, readStream, writeFully } from "./streams.ts";
+import { isStream, openStream, readStream, wait, writeFully } from "./streams.ts";
 
 /** Write a file under a temporary name, flush it to disk, then give it its name. `temporary` is where it is written first. */
 export function writeWhole(path: string, content: string | Uint8Array, temporary = temporaryOf(path)): void {
@@ -188,6 +188,40 @@ function abandon(path: string, temporary: string, file: number, error: unknown):
   rmSync(temporary, { force: true });
   const { code, message } = error as NodeJS.ErrnoException;
   return code ? new DistillError(`Cannot write ${path}: ${message}. Nothing was written there.`) : error;
+}
+
+/**
+ * Keep a place for a folder that writeFolder makes later, before there is work for it. Throws where another process of this
+ * machine is about to write there. Returns what gives the place back.
+ */
+export function reservePlace(path: string): () => void {
+  const own = temporaryOf(path);
+  const release = () => {
+    process.off("exit", release);
+    rmSync(own, { recursive: true, force: true });
+  };
+  makeFolder(dirname(path));
+  for (let tries = 0; ; tries++) {
+    removeLeftovers(path);
+    makeFolder(own);
+    const other = readdirSync(dirname(path)).find(
+      (name) =>
+        name !== basename(own) &&
+        name.startsWith(`${basename(path)}.`) &&
+        /^\.[\w-]+\.\d+\.tmp$/.test(name.slice(basename(path).length)) &&
+        name.includes(`.${HERE}.`),
+    );
+    if (!other) break;
+    release();
+    // two that came at once have both stepped back
+    if (tries === 3)
+      throw new DistillError(
+        `${path} is about to be written by another command (process ${other.split(".").at(-2)}). Wait for it, or give another --output.`,
+      );
+    wait(50 + Math.random() * 200);
+  }
+  process.on("exit", release);
+  return release;
 }
 
 /**

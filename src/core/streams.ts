@@ -49,7 +49,8 @@ const MEETING = 1000;
 /** ms after which who writes to a pipe and says nothing is taken for silent. */
 const SILENCE = 60_000;
 
-const wait = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+/** Wait where nothing else is to go on. */
+export const wait = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
 /** Open what is no file to write to it, once somebody reads there. */
 export function openStream(path: string): number {

@@ -4,19 +4,29 @@ import {
   closeSync,
   constants,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { hostname, tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { DistillError, refusedByTheMachine } from "../../src/core/errors.ts";
-import { makeFolder, readText, writeFolder, writeOver, writeWhole, writeWholeFrom } from "../../src/core/files.ts";
+import {
+  makeFolder,
+  readText,
+  reservePlace,
+  writeFolder,
+  writeOver,
+  writeWhole,
+  writeWholeFrom,
+} from "../../src/core/files.ts";
 import { sha256 } from "../../src/core/hash.ts";
 import { isStream } from "../../src/core/streams.ts";
 
@@ -92,6 +102,20 @@ test("what a user names keeps its place behind a link", unix, async () => {
   rmSync(file);
   assert.throws(() => writeOver(link, "after", "a page", () => true), /link is a link to file, which is not there/);
   assert.ok(lstatSync(link).isSymbolicLink());
+});
+
+test("a folder that another process is about to make is refused before there is work for it", async () => {
+  const path = join(mkdtempSync(join(tmpdir(), "files-")), "kept");
+  const theirs = `${path}.${hostname().replace(/[^\w-]/g, "-")}.${process.ppid}.tmp`;
+  mkdirSync(theirs);
+  assert.throws(() => reservePlace(path), new RegExp(`kept is about to be written .*process ${process.ppid}`));
+  assert.deepEqual(readdirSync(dirname(path)), [basename(theirs)]);
+  rmdirSync(theirs);
+  mkdirSync(theirs.replace(`.${process.ppid}.`, ".999999999.")); // of a process that is gone
+  const release = reservePlace(path);
+  await writeFolder(path, (into) => writeFileSync(join(into, "x"), "1"));
+  release();
+  assert.deepEqual(readdirSync(dirname(path)), ["kept"]);
 });
 
 test("a folder appears with all of its files or not at all", async () => {
