@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { makeFolder, writeWhole } from "../../core/files.ts";
 import { contentHash } from "../../core/hash.ts";
 import { readFile } from "../../core/streams.ts";
-import { nameOf } from "./attempt.ts";
+import { lineName } from "./attempt.ts";
 import type { Transport } from "./batch.ts";
 import { linesOf } from "./batch-lines.ts";
 
@@ -15,9 +15,9 @@ export const filesIn = (folder: string): Transport => ({
   async begin(chunk, content, save) {
     makeFolder(folder);
     // of what is left of a chunk there is a file too, with the same names of lines
-    const path = join(folder, `requests-${contentHash(chunk.attempts.map(nameOf))}.jsonl`);
+    const path = join(folder, `requests-${contentHash(chunk.attempts.map((made) => lineName(chunk, made)))}.jsonl`);
     const answered = await this.answers(chunk);
-    const none = !chunk.attempts.some((made) => answered?.has(nameOf(made)));
+    const none = !chunk.attempts.some((made) => answered?.has(lineName(chunk, made)));
     if (none && !existsSync(path)) writeWhole(path, content);
     if (!chunk.written) {
       chunk.written = true;
