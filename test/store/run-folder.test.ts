@@ -122,7 +122,12 @@ test("a claim that is lost is known from the manifest", async () => {
   const path = scratch();
   const run = await openRunFolder(path, "mine");
   run.writeState("manifest.json", { claim: run.claim });
+  // what came since, before the manifest was written again
+  mkdirSync(join(run.place("samples"), "key"), { recursive: true });
+  writeFileSync(join(path, "samples/key/checksums.jsonl"), "");
+  await run.writeFolder("checkpoints/step-1", "key", fill("weights"));
   run.close();
+  mkdirSync(join(path, "mine/notes"), { recursive: true });
   const { id } = run;
   for (const harm of [
     () => rmSync(join(path, ".distill"), { recursive: true }),
@@ -131,6 +136,7 @@ test("a claim that is lost is known from the manifest", async () => {
     harm();
     const again = await openRunFolder(path, "mine");
     assert.equal(again.id, id);
+    assert.deepEqual(again.claim.names.sort(), ["checkpoints", "manifest.json", "samples"]);
     again.close();
     assert.ok(existsSync(join(path, ".distill/run.json")));
   }
