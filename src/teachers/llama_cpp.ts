@@ -8,6 +8,7 @@ import type { LlamaContext, LlamaModel } from "node-llama-cpp";
 import { z } from "zod";
 import { notContent } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
+import { availableMemory } from "../core/memory.ts";
 import { several, tokens } from "../core/sizes.ts";
 import { templateOf } from "../data/templates.ts";
 import type { Metadata } from "../formats/gguf.ts";
@@ -192,7 +193,14 @@ async function sequencesFor(
   model: LlamaModel,
 ): Promise<{ sequences: number; memory: Memory }> {
   if (sequences === undefined) return fittingSequences(started, model, context_size, batch_size);
-  return { sequences, memory: await contextMemory(model, sequences, context_size, batch_size) };
+  const memory = await contextMemory(model, sequences, context_size, batch_size);
+  const [needed, available] = [megabytes(memory.cpuRam), availableMemory()];
+  // a little more may be freed, or never be touched
+  if (needed > 2 * available)
+    throw new DistillError(
+      `${sequences} sequences of ${context_size} tokens take ${needed} MB of memory, and ${available} are free. Lower teacher.sequences or teacher.context_size; without sequences it takes as many as there is room for.`,
+    );
+  return { sequences, memory };
 }
 
 /** A card that is named is used, or it is said why not. */
