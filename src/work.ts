@@ -47,14 +47,20 @@ if (watched) {
   process.channel?.unref();
 }
 
-// a terminal that is gone takes no more words
-for (const stream of [process.stdout, process.stderr])
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
-  });
+// a terminal that is gone takes no more words, and a full disk no more of what is printed: neither ends the work
+let unprinted = false;
+process.stderr.on("error", () => {});
+process.stdout.on("error", ({ code, message }: NodeJS.ErrnoException) => {
+  if (code === "EPIPE" || code === "EIO" || unprinted) return;
+  unprinted = true;
+  process.stderr.write(
+    `Error: What this command prints cannot be written where it is to go: ${message}. The work goes on, and ends with code 1.\n`,
+  );
+});
 
 const failed = await commandLine(process.argv.slice(2), interrupt.signal);
+await new Promise(setImmediate); // what was printed last may fail a turn later
 done = true;
-process.exitCode = exitCode ?? failed;
+process.exitCode = exitCode ?? (failed || (unprinted ? 1 : 0));
 // who watched may have been killed meanwhile
 process.send?.({ code: process.exitCode } satisfies Done, undefined, undefined, () => {});

@@ -176,6 +176,16 @@ test("third-party packages are imported only by the folders that own them", () =
     }
 });
 
+test("folders are made, and files opened to be read, where what is no file or leads nowhere is told of", () => {
+  for (const { path, code } of sources)
+    if (!path.startsWith("core/"))
+      assert.doesNotMatch(code, /mkdirSync|openSync\([^;]*, "r"\)/, `src/${path}: take makeFolder or openFile`);
+  for (const { path, folder, code } of sources)
+    if (["store", "data", "trainers", "hub", "tracking"].includes(folder))
+      for (const [, what] of code.matchAll(/readFileSync\(([^,)]*)/g))
+        assert.match(what!, /\/proc\//, `src/${path}: take readFile`);
+});
+
 test("imports form no cycle between folders", () => {
   const visiting = new Set<string>();
   const visit = (folder: string): void => {

@@ -1,8 +1,7 @@
 /** @file distill init: a recipe to begin with, and the rows and prompts that it names. */
 
-import { existsSync } from "node:fs";
 import { DistillError } from "../core/errors.ts";
-import { writeWhole } from "../core/files.ts";
+import { isTaken, writeWhole } from "../core/files.ts";
 import { NAME } from "../core/names.ts";
 import { suggestion } from "../core/nearest.ts";
 import { wrapped } from "../core/wrapped.ts";
@@ -32,7 +31,7 @@ export function init(given: string, options: InitArguments): void {
   const from = fromOf(options);
   const { recipe, files, begin } = beginnings[from](name, options);
   const written = new Map([[`${name}.yaml`, `${header(name)}${recipe}`], ...Object.entries(files)]);
-  const there = [...written.keys()].filter((path) => existsSync(path));
+  const there = [...written.keys()].filter(isTaken);
   if (there.length > 0)
     throw new DistillError(
       `${there.join(" and ")} ${there.length > 1 ? "are" : "is"} there already, and nothing is overwritten. Give another name.`,

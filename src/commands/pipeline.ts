@@ -1,9 +1,9 @@
 /** @file The steps of a pipeline, one recipe after the other, and the table that compares what they leave. */
 
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { requireOwn, writeOver } from "../core/files.ts";
+import { makeFolder, requireOwn, writeOver } from "../core/files.ts";
 import { isMarked, marked } from "../core/marked.ts";
 import { formatDuration } from "../core/progress.ts";
 import { alignedTable, markdownTable } from "../core/table.ts";
@@ -91,7 +91,7 @@ function printTable({ name, output, steps }: Pipeline): void {
   if (tables.length === 0) return;
   for (const { title, header, rows } of tables)
     console.log(`\n${[...(title ? [title] : []), ...alignedTable(header, rows)].join("\n")}`);
-  mkdirSync(output, { recursive: true });
+  makeFolder(output);
   const path = join(output, TABLE);
   const said = tables.map(
     ({ title, header, rows }) => `${title ? `## ${title}\n\n` : ""}${markdownTable(header, rows)}\n`,

@@ -1,9 +1,10 @@
 /** @file distill push: a run's student, its exports and its card as a model's repository on the hub. */
 
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { startProgress } from "../core/progress.ts";
+import { readFile } from "../core/streams.ts";
 import { alignedTable } from "../core/table.ts";
 import { formatBytes } from "../evaluation/report.ts";
 import type { ExporterComponent } from "../exporters/exporter.ts";
@@ -98,7 +99,7 @@ function uploadsOf(run: string, name: string, without: readonly string[]): Uploa
     throw new DistillError(
       `${card} is not there. Run distill run or distill eval again, which write the model's card.`,
     );
-  const text = readFileSync(card, "utf8").replaceAll(REPOSITORY, name);
+  const text = readFile(card).toString("utf8").replaceAll(REPOSITORY, name);
   uploads.set("README.md", { path: "README.md", text, bytes: Buffer.byteLength(text) });
   return [...uploads.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }

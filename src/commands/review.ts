@@ -1,12 +1,12 @@
 /** @file distill review: people look at traces and have the last word. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { z } from "zod";
 import { DistillError, Stopped } from "../core/errors.ts";
-import { requireOwn, writeOver, writeWholeFrom } from "../core/files.ts";
+import { readText, requireOwn, writeOver, writeWholeFrom } from "../core/files.ts";
 import {
   type Decision,
   DecisionKind,
@@ -168,7 +168,7 @@ function exportDecisions(path: string, decisions: readonly Decision[]): void {
 async function importDecisions(path: string, place: string): Promise<void> {
   if (!existsSync(path))
     throw new DistillError(`${path} is not there. Expected lines of JSON, as --export writes them.`);
-  const given = parseDecisions(readFileSync(path, "utf8"), path);
+  const given = parseDecisions(readText(path, "Decisions"), path);
   let [added, there] = [0, 0];
   for (const reviewer of new Set(given.map(({ reviewer }) => reviewer))) {
     const decisions = given.filter((one) => one.reviewer === reviewer);

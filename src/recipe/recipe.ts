@@ -3,6 +3,7 @@ import { z } from "zod";
 import { componentOf, oneOf } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { NAME } from "../core/names.ts";
+import { threads } from "../core/sizes.ts";
 import { PromptSource } from "../data/prompts.ts";
 import { SelectionOptions } from "../data/selection.ts";
 import { EvaluationOptions } from "../evaluation/options.ts";
@@ -82,7 +83,7 @@ export const Recipe = z
       .enum(DEVICES)
       .default("auto")
       .describe("What trains and measures; auto takes the one that multiplies fastest."),
-    threads: z.int().nonnegative().default(0).describe("Threads on the CPU; 0 is one a core."),
+    threads: threads.default(0).describe("Threads on the CPU; 0 is one a core."),
     cuda: Cuda.prefault({}).describe("How device: cuda uses an NVIDIA card."),
     webgpu: z.strictObject({ recompute }).prefault({}).describe("How device: webgpu uses its memory."),
     student,

@@ -6,20 +6,11 @@
  */
 
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, existsSync, fstatSync, fsyncSync, ftruncateSync, openSync, statSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { readAt, syncFolder, writeWhole } from "../core/files.ts";
+import { makeFolder, readAt, syncFolder, writeWhole } from "../core/files.ts";
+import { openFile } from "../core/streams.ts";
 import {
   CHECKSUMS,
   dataFilesIn,
@@ -113,7 +104,7 @@ export function logDamage(folder: string, rows: number, { checked }: Pick<FileHa
 /** Open a log to append to, new or as an earlier process left it. `told` hears what was found wrong. */
 export function openAppendLog(folder: string, scan: Scan, told: (sentence: string) => void): AppendLog {
   const fresh = !existsSync(folder);
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   if (fresh) syncFolder(dirname(folder));
   const path = join(folder, CHECKSUMS);
   const { lines, lost, torn } = readLines(folder);
@@ -148,8 +139,11 @@ export function openAppendLog(folder: string, scan: Scan, told: (sentence: strin
   let current = files.at(-1);
   let length = current === undefined ? undefined : statSync(join(folder, current)).size;
   let data: number | undefined;
+  // past those that are gone, too: their places are damaged ones
+  const named = [...files, ...piecesOf(lines).map(({ file }) => file)];
+  let number = named.reduce((most, file) => Math.max(most, Number(FILE.exec(file)![1]) + 1), 0);
   // behind damage a new file begins, so that no two pieces have one place
-  if (current !== undefined && broken.has(current)) length = undefined;
+  if ([...broken].some((file) => current !== undefined && file >= current)) length = undefined;
   const release = () => {
     if (data !== undefined) closeSync(data);
     data = undefined;
@@ -170,7 +164,7 @@ export function openAppendLog(folder: string, scan: Scan, told: (sentence: strin
     append(bytes, count) {
       if (length === undefined || current === undefined) {
         release();
-        current = `data-${String(current === undefined ? 0 : Number(FILE.exec(current)![1]) + 1).padStart(5, "0")}.arrow`;
+        current = `data-${String(number++).padStart(5, "0")}.arrow`;
         length = 0;
       }
       const place = join(folder, current);
@@ -270,7 +264,7 @@ const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes)
 /** Some bytes of a file; undefined where it does not have them. */
 function bytesOf(path: string, offset: number, bytes: number): Uint8Array<ArrayBuffer> | undefined {
   if (!existsSync(path) || statSync(path).size < offset + bytes) return undefined;
-  const file = openSync(path, "r");
+  const file = openFile(path);
   try {
     return readAt(path, file, offset, bytes);
   } finally {

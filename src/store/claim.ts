@@ -1,12 +1,14 @@
 /** @file Whose a folder is: a run claims one that is new or empty, and notes there what it makes in it. */
 
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { writeWhole } from "../core/files.ts";
+import { makeFolder, writeWhole } from "../core/files.ts";
+import { isAppendLog } from "./append-log.ts";
 import { earlierRun, keepEarlier } from "./earlier.ts";
+import { readSeal } from "./seal.ts";
 import { encodeState, readState } from "./state.ts";
 import { noFiles } from "./whole-files.ts";
 
@@ -57,14 +59,30 @@ function claimIn(path: string): Claim | undefined {
   return claim.success ? claim.data : undefined;
 }
 
-/** What a run writes once its last stage is done, of which the manifest does not know. */
-const AFTERWARDS = ["README.md", "report.html", "set-aside"];
+/** What a run writes while a stage goes on, or once the last one is done: of that the manifest does not know. */
+const MEANWHILE = ["README.md", "report.html", "set-aside", "metrics.jsonl"];
+
+/** Whether a folder holds what says itself that this run wrote it: ledgers, and what is sealed by it. */
+function isOf(folder: string, id: string): boolean {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return false;
+  const inside = readdirSync(folder, { withFileTypes: true });
+  return (
+    inside.length > 0 &&
+    inside.every((entry) => {
+      const path = join(folder, entry.name);
+      const read = entry.isDirectory() ? readSeal(path) : undefined;
+      return entry.isDirectory() && (isAppendLog(path) || (read?.damage === undefined && read?.seal.run === id));
+    })
+  );
+}
 
 function claimInManifest(path: string): Claim | undefined {
   const manifest = readState(join(path, "manifest.json"))?.state;
   const kept = Claim.safeParse(manifest?.claim);
   if (!kept.success) return undefined;
-  const others = AFTERWARDS.filter((name) => existsSync(join(path, name)));
+  const others = readdirSync(path).filter(
+    (name) => name !== OWN && (MEANWHILE.includes(name) || isOf(join(path, name), kept.data.id)),
+  );
   return { ...kept.data, names: [...new Set([...kept.data.names, ...others])] };
 }
 
@@ -98,6 +116,6 @@ let written = 0;
 /** A path at which something is written before it gets its name. */
 export function temporaryIn(path: string, name: string): string {
   const folder = join(path, OWN, "temporary");
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   return join(folder, `${++written}-${name.replaceAll("/", "-")}`);
 }

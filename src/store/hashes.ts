@@ -1,10 +1,11 @@
 /** @file Hashes of files that a process before may have read already. */
 
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { contentHash, sha256 } from "../core/hash.ts";
+import { readFile } from "../core/streams.ts";
 import { SEAL } from "./seal.ts";
 
 /** sha256 of files; those that were seen before and have not been touched since are not read again. */
@@ -90,7 +91,7 @@ function touched(path: string): string {
 
 function recall(memory: string): Map<string, z.output<typeof Known>[string]> {
   try {
-    return new Map(Object.entries(Known.parse(JSON.parse(readFileSync(memory, "utf8")))));
+    return new Map(Object.entries(Known.parse(JSON.parse(readFile(memory).toString("utf8")))));
   } catch {
     return new Map(); // there is none yet, or it is not ours: everything is read again
   }

@@ -4,18 +4,19 @@
  */
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { syncFolder, writeFolder, writeWhole } from "../core/files.ts";
+import { isTaken, makeFolder, syncFolder, writeFolder, writeWhole } from "../core/files.ts";
 import { contentHash, sha256 } from "../core/hash.ts";
+import { readFile } from "../core/streams.ts";
 import { logDamage } from "./append-log.ts";
 import { type Claim, claimed, OWN, readClaim, refuseForeign, temporaryIn, WHOLE_FILES, writeClaim } from "./claim.ts";
 import { EARLIER, earlierRun } from "./earlier.ts";
 import { type FileHashes, fileHashes } from "./hashes.ts";
 import { acquireLock } from "./lock.ts";
-import { damageIn, foreignIn, readSeal, sealFolder } from "./seal.ts";
-import { encodeState } from "./state.ts";
+import { damageIn, foreignIn, readSeal, SEAL, sealFolder, sealOf, writeSeal } from "./seal.ts";
+import { encodeState, readState } from "./state.ts";
 import { wholeFiles } from "./whole-files.ts";
 
 /** What a run keeps of something that it wrote: a sealed folder's key, a file's content, or how far a ledger has grown. */
@@ -65,7 +66,7 @@ export type RunFolder = {
 export async function openRunFolder(path: string, name: string): Promise<RunFolder> {
   refuseForeign(path, name);
   try {
-    mkdirSync(path, { recursive: true });
+    makeFolder(path);
     const lock = await acquireLock(join(path, OWN, "lock"), path);
     try {
       return inFolder(path, claimed(path, name), lock.release);
@@ -94,11 +95,23 @@ export function readRunFolder(path: string, name: string): RunFolder {
 
 /** A folder of the caller's own as a run's folder, without claim and lock. */
 export function plainRunFolder(path: string): RunFolder {
-  mkdirSync(path, { recursive: true });
+  makeFolder(path);
   return inFolder(path, { id: "", name: "", created_at: "", names: [] }, () => {}, undefined, false);
 }
 
 const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+/** Of each folder that a stage left whole, by name, its key and the hash of its files. */
+function leftIn(path: string): Record<string, { key: string; content: string }> {
+  const stages = Object.values(Object(readState(join(path, "manifest.json"))?.state?.stages));
+  const outputs = stages.flatMap((stage) => Object.entries(Object((stage as { outputs?: unknown } | null)?.outputs)));
+  return Object.fromEntries(
+    outputs.filter((output): output is [string, { key: string; content: string }] => {
+      const { key, content } = Object(output[1]) as Record<string, unknown>;
+      return typeof key === "string" && typeof content === "string";
+    }),
+  );
+}
 
 const isReadOnly = (error: unknown) =>
   ["EROFS", "EACCES", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "") ||
@@ -127,25 +140,42 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     writeClaim(path, claim);
   };
 
+  const isFolder = (name: string) => statSync(at(name), { throwIfNoEntry: false })?.isDirectory() === true;
+  const left = claims ? leftIn(path) : {};
+  /** The seal of a folder. One that is lost or damaged is made again where the manifest knows the files as this run's. */
+  const seal = (name: string): ReturnType<typeof readSeal> => {
+    const read = readSeal(at(name));
+    const known = Object.hasOwn(left, name) ? left[name]! : undefined;
+    if ((read && read.damage === undefined) || !known || !isFolder(name)) return read;
+    const found = sealOf(at(name), { run: id, key: known.key });
+    if (contentHash(found.files) !== known.content) return read;
+    if (closed === undefined) writeSeal(at(name), found);
+    console.error(
+      `${read?.damage ?? `${join(at(name), SEAL)} is missing`}. ${closed === undefined ? "It is made again, since" : "Still"} the files are what this run left there.`,
+    );
+    return { seal: found };
+  };
+
   /** Whether the seal of a folder, or that it is empty, lets this run write there. */
   const isOwn = (name: string): boolean => {
-    const read = readSeal(at(name));
+    const read = seal(name);
     return read ? read.damage !== undefined || read.seal.run === id : readdirSync(at(name)).length === 0;
   };
 
-  const reserve = (name: string) => {
+  /** `folder`: what is to be written is one. */
+  const reserve = (name: string, folder = false) => {
     own(name);
-    if (!existsSync(at(name)) || !statSync(at(name)).isDirectory() || isOwn(name)) return;
+    if (!isTaken(at(name)) || (isFolder(name) && isOwn(name)) || (!folder && !isFolder(name))) return;
     throw new DistillError(
-      `${at(name)} was not written by this run${readSeal(at(name)) ? ", but by another one" : ""}, and is not touched. Move it away, or give the recipe another output.`,
+      `${at(name)} was not written by this run${seal(name) ? ", but by another one" : ""}, and is not touched. Move it away, or give the recipe another output.`,
     );
   };
 
   /** Move what stands in the way of something new: out of sight where it is as this run wrote it, else aside. */
   const retire = (name: string): string | undefined => {
-    if (!existsSync(at(name))) return undefined;
-    reserve(name);
-    const read = readSeal(at(name));
+    if (!isTaken(at(name))) return undefined;
+    reserve(name, true);
+    const read = seal(name);
     const changed = !read
       ? undefined
       : (read.damage ??
@@ -165,7 +195,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     let [n, to] = [1, ""];
     do to = at(`set-aside/${name.replaceAll("/", "-")}-${n++}`);
     while (existsSync(to));
-    mkdirSync(dirname(to), { recursive: true });
+    makeFolder(dirname(to));
     renameSync(at(name), to);
     syncFolder(dirname(to));
     console.error(`${why}. It is kept as ${to}.`);
@@ -179,9 +209,9 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     hashes,
     reserve,
     async writeFolder(name, key, fill) {
-      reserve(name);
+      reserve(name, true);
       const temporary = temporaryIn(path, basename(name));
-      mkdirSync(dirname(at(name)), { recursive: true });
+      makeFolder(dirname(at(name)));
       let [old, content] = [undefined as string | undefined, ""];
       await writeFolder(
         at(name),
@@ -200,10 +230,10 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     },
     writeFile(name, content, isOwn) {
       const bytes = Buffer.from(content as string);
-      const now = existsSync(at(name)) ? readFileSync(at(name)) : undefined;
+      const now = existsSync(at(name)) ? readFile(at(name)) : undefined;
       if (!now?.equals(bytes)) {
         own(name, now && isOwn?.(now));
-        mkdirSync(dirname(at(name)), { recursive: true });
+        makeFolder(dirname(at(name)));
         const before = now && hashOf(now);
         const others = before !== undefined && claims && !(isOwn ? isOwn(now!) : files.isOwn(name, before));
         if (others) setAside(name, `${at(name)} is not what this run wrote there`);
@@ -214,7 +244,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     },
     writeState(name, state) {
       own(name);
-      mkdirSync(dirname(at(name)), { recursive: true });
+      makeFolder(dirname(at(name)));
       writeWhole(at(name), encodeState(state), temporaryIn(path, name));
     },
     place(name) {
@@ -244,7 +274,8 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
       }),
     setAside,
     remove(name) {
-      if (existsSync(at(name)) && !isOwn(name)) return setAside(name, `${at(name)} has no seal of this run`);
+      if (existsSync(at(name)) && !(isFolder(name) && isOwn(name)))
+        return setAside(name, `${at(name)} has no seal of this run`);
       const old = retire(name);
       if (old) rmSync(old, { recursive: true, force: true });
     },
@@ -266,7 +297,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     { key, content }: { key?: string; content?: string },
     hashOf: (path: string) => string,
   ): string | undefined {
-    const read = readSeal(at(name));
+    const read = seal(name);
     if (!read) return `${at(name)} has lost its seal`;
     if (read.damage !== undefined) return read.damage;
     if (read.seal.run !== id) return `${at(name)} was written by another run`;

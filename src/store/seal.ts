@@ -3,12 +3,13 @@
  * the size and sha256 of every file. It appears with the folder.
  */
 
-import { closeSync, existsSync, fsyncSync, openSync, readdirSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { writeWhole } from "../core/files.ts";
 import { sha256 } from "../core/hash.ts";
+import { openFile } from "../core/streams.ts";
 import { encodeState, readState } from "./state.ts";
 
 export const SEAL = "artefact.json";
@@ -24,19 +25,26 @@ export type Seal = z.output<typeof Seal>;
 
 /** Flush the files of a folder, and write its seal. */
 export function sealFolder(folder: string, { run, key }: Pick<Seal, "run" | "key">): Seal {
-  const files: Seal["files"] = {};
-  for (const name of filesIn(folder)) {
-    const path = join(folder, name);
-    flush(path);
-    files[name] = { bytes: statSync(path).size, sha256: sha256(path) };
-  }
-  const seal = { run, key, files };
-  writeWhole(join(folder, SEAL), encodeState(seal));
+  for (const name of filesIn(folder)) flush(join(folder, name));
+  const seal = sealOf(folder, { run, key });
+  writeSeal(folder, seal);
   return seal;
 }
 
+/** The seal that a folder would get as it is. */
+export function sealOf(folder: string, { run, key }: Pick<Seal, "run" | "key">): Seal {
+  const names = filesIn(folder).filter((name) => name !== SEAL);
+  const files = names.map((name) => {
+    const path = join(folder, name);
+    return [name, { bytes: statSync(path).size, sha256: sha256(path) }] as const;
+  });
+  return { run, key, files: Object.fromEntries(files) };
+}
+
+export const writeSeal = (folder: string, seal: Seal): void => writeWhole(join(folder, SEAL), encodeState(seal));
+
 function flush(path: string): void {
-  const file = openSync(path, "r");
+  const file = openFile(path);
   try {
     fsyncSync(file);
   } finally {

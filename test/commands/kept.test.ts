@@ -18,6 +18,7 @@ import { join } from "node:path";
 import { before, test } from "node:test";
 import { stringify } from "yaml";
 import { readLedger } from "../../src/data/ledger.ts";
+import { sealFolder } from "../../src/store/seal.ts";
 import { distill, startDistill } from "../support/cli.ts";
 import { recipe, STORIES, STORIES_TEACHER, storiesRecipe } from "../support/recipes.ts";
 import { scratch } from "../support/students.ts";
@@ -171,6 +172,19 @@ test("no name leads out of the folder that it names", async () => {
   );
   assert.equal(code, 1);
   assert.match(err, /evaluation/);
+});
+
+test("examples that an earlier version kept, with less beside them, are made again", async () => {
+  const other = recipe({ trainer: short });
+  assert.equal((await distill("plan", other.path)).code, 0);
+  assert.equal((await distill("train", other.path)).code, 0);
+  const cache = join(other.output, ".distill/tokenized");
+  const [key = ""] = readdirSync(cache);
+  for (const name of ["findings.json", "artefact.json"]) rmSync(join(cache, key, name));
+  sealFolder(join(cache, key), { run: "", key });
+  const { code, err } = await distill("train", other.path, "trainer.max_steps=3");
+  assert.equal(code, 0, err);
+  assert.ok(existsSync(join(cache, key, "findings.json")));
 });
 
 test("a checkpoint that lost its seal does not stand in the way of a longer run", async () => {

@@ -68,6 +68,30 @@ test("sizes that no machine has end in a sentence", async () => {
     inWords(said, key);
     assert.match(said.err, /expected at most \d+, found/, key);
   }
+  // what is drawn, asked at once or computed in
+  const prompts = "{ path: prompts.jsonl }";
+  for (const key of [
+    "threads=1e9",
+    "sampling.num_generations=1e9",
+    "sampling.max_completion_length=1e12",
+    "teacher.context_size=1e12",
+    "teacher.batch_size=1e12",
+    "teacher.threads=1e9",
+    "evaluation.num_generations=1e9",
+    "trainer.gradient_accumulation_steps=1e9",
+    "lora.r=1e9",
+  ]) {
+    const said = await distill(
+      "plan",
+      path,
+      "teacher={ type: llama_cpp, path: teacher.gguf }",
+      `sampling={ prompts: ${prompts} }`,
+      `evaluation={ prompts: ${prompts} }`,
+      "lora={ r: 2 }",
+      key,
+    );
+    assert.match(said.err, /expected at most \d+, found/, key);
+  }
   const said = await distill("train", path, "trainer.max_length=4194304", "trainer.per_device_train_batch_size=65536");
   inWords(said, "both");
   assert.match(said.err, /A micro-batch of 65536 rows of 4194304 tokens is larger than any memory/);

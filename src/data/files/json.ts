@@ -1,8 +1,9 @@
 /** @file Rows as JSON: one object a line, or an array of them over any number of lines. */
 
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { DistillError } from "../../core/errors.ts";
 import { DEPTH_LIMIT } from "../../core/files.ts";
+import { readFile } from "../../core/streams.ts";
 import { parseRow } from "../python-json.ts";
 import { isRecord, rowsUnder, under } from "../values.ts";
 import { arrayItems } from "./array-items.ts";
@@ -55,7 +56,7 @@ function requireLines(path: string, line: string): void {
 
 function oneObject(path: string): Record<string, unknown> | undefined {
   try {
-    const value = statSync(path).size <= WHOLE ? JSON.parse(readFileSync(path, "utf8")) : undefined;
+    const value = statSync(path).size <= WHOLE ? JSON.parse(readFile(path).toString("utf8")) : undefined;
     return isRecord(value) ? value : undefined;
   } catch {
     return undefined; // then its first line is what is wrong

@@ -1,9 +1,10 @@
 /** @file The library of ONNX Runtime that onnxruntime-node ships, called through its C API. */
 
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { DistillError, reasonOf } from "../../core/errors.ts";
+import { openFile } from "../../core/streams.ts";
 import { FUNCTIONS, type FunctionName } from "./functions.ts";
 
 /** The version of the C API whose table `FUNCTIONS` is part of: ONNX Runtime 1.22's, which all later versions have. */
@@ -138,7 +139,7 @@ export class OrtLibrary {
 /** Of a library that was copied in part, the system's loader would end the process: an ELF file names its own end. */
 function refuseCutShort(path: string): void {
   const header = Buffer.alloc(64);
-  const file = openSync(path, "r");
+  const file = openFile(path);
   try {
     readSync(file, header, 0, 64, 0);
     const { size } = fstatSync(file);
