@@ -59,7 +59,7 @@ test("what is deleted, cut or changed in a finished run is noticed, or nothing o
 
 test("full disks, disks that can only be read and folders that are gone end in sentences, and cost nothing", async () => {
   none(await tryDisks(done, reference, [0.3], 2), "stacks", "silent", "lost");
-  none(await tryReadOnly(done), "stacks", "silent");
+  none(await tryReadOnly(done, 2), "stacks", "silent");
   none(await tryGone([1500], 1), "stacks", "silent");
 });
 

@@ -10,7 +10,7 @@ import { outputDifference } from "../../src/rewards/output.ts";
 import type { Reward } from "../../src/rewards/reward.ts";
 import { openBubblewrap } from "../../src/rewards/sandbox/bubblewrap.ts";
 
-const LIMITS = { time_limit: 2, memory_mb: 256, output_limit: 100_000 };
+const LIMITS = { time_limit: 1, memory_mb: 256, output_limit: 100_000 };
 const reward = (options: object) => code.create(code.options.parse({ ...LIMITS, ...options }));
 
 const python = reward({ engine: "wasm" });
@@ -234,7 +234,7 @@ for (const { name, judge, language, skip } of ENGINES) {
 
 test("limits are named as the reason", async () => {
   const slow = await printing(javascript, "javascript", "for (;;);", [{ output: "1" }]);
-  assert.match(slow.reason, /^test 1 of 1: time limit of 2 s$|too busy/);
+  assert.match(slow.reason, /^test 1 of 1: time limit of 1 s$|too busy/);
   const loud = await printing(javascript, "javascript", "for (;;) console.log('x'.repeat(10_000));", [{ output: "1" }]);
   assert.equal(loud.reason, "test 1 of 1: output limit of 100000 bytes");
 });

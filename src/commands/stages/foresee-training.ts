@@ -1,10 +1,11 @@
 /** @file What training will take, with rates that are measured for as long as it is worth. */
 
+import { contentHash } from "../../core/hash.ts";
 import type { Segments } from "../../data/example-store.ts";
 import type { Model } from "../../models/model.ts";
 import type { Recipe } from "../../recipe/recipe.ts";
 import type { Device } from "../../runtime/device.ts";
-import { measureRates } from "../../runtime/probe.ts";
+import { measureRates, type Rates } from "../../runtime/probe.ts";
 import type { Trained } from "../../student/trained.ts";
 import { type TrainingEstimate, trainingWork } from "../../trainers/estimate.ts";
 import type { Objective } from "../../trainers/objective.ts";
@@ -14,17 +15,28 @@ const [BRIEF, THOROUGH] = [50, 500];
 /** Training that is foreseen to take longer is much, in seconds. */
 const MUCH = 10;
 
+/** What this process found of each device, briefly: a pipeline trains several times. */
+const known = new Map<string, Promise<Rates>>();
+
+function briefRates(device: Device, { threads, cuda }: Recipe): Promise<Rates> {
+  const key = contentHash({ device: device.name, threads, cuda });
+  const rates = known.get(key) ?? measureRates(device, BRIEF);
+  known.set(key, rates);
+  rates.catch(() => known.delete(key));
+  return rates;
+}
+
 export async function foresee(
   model: Model,
   { parameters }: Trained,
   { segments, validation }: { segments: Segments; validation?: Segments | undefined },
-  { trainer }: Recipe,
+  recipe: Recipe,
   device: Device,
   objective?: Pick<Objective<never>, "loss" | "reads">,
 ): Promise<TrainingEstimate> {
   const more = { ...(objective ? { objective } : {}), ...(validation ? { validation } : {}) };
-  const rates = await measureRates(device, BRIEF); // before the memory of the process is looked at
-  const at = trainingWork(model, parameters, segments, trainer, device, more);
+  const rates = await briefRates(device, recipe); // before the memory of the process is looked at
+  const at = trainingWork(model, parameters, segments, recipe.trainer, device, more);
   const soon = at(rates);
   return soon.seconds < MUCH ? soon : at(await measureRates(device, THOROUGH));
 }
