@@ -19,3 +19,9 @@ export const threads = z
   .int()
   .nonnegative()
   .max(2 ** 16);
+
+/** Rows that a program writes, which are held in memory. */
+export const written = z
+  .int()
+  .positive()
+  .max(2 ** 24);

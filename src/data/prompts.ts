@@ -4,6 +4,7 @@ import { z } from "zod";
 import { create, oneOf } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { publishedTests } from "../core/published.ts";
+import { written } from "../core/sizes.ts";
 import type { Prompt } from "../core/trace.ts";
 import { DatasetPath, describePath, placesOf } from "./files/places.ts";
 import { readRows } from "./files/read.ts";
@@ -43,7 +44,7 @@ export const PromptSource = z.union([
   }),
   z.strictObject({
     generate: oneOf(generators).describe("The program that writes the problems."),
-    rows: z.int().positive().describe("How many problems it writes."),
+    rows: written.describe("How many problems it writes."),
     seed: z.int().nonnegative().default(0).describe("Of its random numbers."),
   }),
 ]);

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { oneOf } from "../core/component.ts";
+import { written } from "../core/sizes.ts";
 import { DatasetPath } from "../data/files/places.ts";
 import * as generators from "../data/generators/index.ts";
 import { ReadOptions } from "../data/rows.ts";
@@ -26,7 +27,7 @@ export const OneDataset = z.union([
   }),
   z.strictObject({
     generate: oneOf(generators).describe("The program that writes the rows."),
-    rows: z.int().positive().describe("How many rows it writes."),
+    rows: written.describe("How many rows it writes."),
     seed,
     weight,
   }),

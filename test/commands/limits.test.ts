@@ -80,6 +80,8 @@ test("sizes that no machine has end in a sentence", async () => {
     "evaluation.num_generations=1e9",
     "trainer.gradient_accumulation_steps=1e9",
     "lora.r=1e9",
+    "dataset={ generate: { type: arithmetic }, rows: 1e9 }",
+    "sampling.prompts={ generate: { type: arithmetic }, rows: 1e9 }",
   ]) {
     const said = await distill(
       "plan",
