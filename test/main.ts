@@ -7,7 +7,7 @@
  */
 
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
-import { availableParallelism, freemem } from "node:os";
+import { availableParallelism, freemem, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
@@ -76,6 +76,9 @@ const TOGETHER: Record<string, number> = {
  */
 const V8 = ["--interrupt-budget=1000000", "--min-semi-space-size=16"];
 
+/** Where Linux has files in memory. */
+const MEMORY = "/dev/shm";
+
 const parts = process.argv.slice(2).filter((word) => word !== "--long");
 if (process.argv.includes("--long")) process.env[LONG_RUN] = "1";
 const names = globSync("**/*.test.js", { cwd: import.meta.dirname }).map((name) => name.slice(0, -".test.js".length));
@@ -89,8 +92,7 @@ const rest = names
 const chosen = [...LONG, ...rest].filter((name) => parts.length === 0 || parts.some((part) => name.includes(part)));
 if (chosen.length === 0) throw new Error(`No test file has ${parts.join(" or ")} in its path.`);
 
-const memory = memoryFolder();
-if (memory) process.env.TMPDIR = memory;
+process.env.TMPDIR = ownFolder();
 
 // which each file's process is started with; maps of all modules are read at each start, so only where somebody looks at lines
 process.execArgv.push(...(parts.length > 0 ? ["--enable-source-maps"] : []), ...V8);
@@ -109,21 +111,25 @@ if (parts.length === 0)
 results.compose(new spec()).pipe(process.stdout);
 
 /**
- * A folder in memory for what tests write, of which Linux has one: those that write runs would wait half of their time for a
- * disk to keep what is thrown away. Nothing where memory is short. `npm run test:faults` stays on the disk.
+ * A folder for what tests write, which is gone with them: in memory, of which Linux has one, since those that write runs would
+ * wait half of their time for a disk to keep what is thrown away; on the disk where memory is short. `npm run test:faults`
+ * stays on the disk.
  */
-function memoryFolder(): string | undefined {
-  const [place, needed] = ["/dev/shm", 4 * 2 ** 30];
+function ownFolder(): string {
+  const folder = mkdtempSync(join(hasMemory() ? MEMORY : tmpdir(), "distill-tests-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 }))
+    process.on(signal, () => process.exit(code));
+  return folder;
+}
+
+function hasMemory(): boolean {
+  const needed = 4 * 2 ** 30;
   try {
-    const { bavail, bsize } = statfsSync(place);
-    if (bavail * bsize < needed || freemem() < 2 * needed) return undefined;
-    const folder = mkdtempSync(join(place, "distill-tests-"));
-    process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-    for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 }))
-      process.on(signal, () => process.exit(code));
-    return folder;
+    const { bavail, bsize } = statfsSync(MEMORY);
+    return bavail * bsize >= needed && freemem() >= 2 * needed;
   } catch {
-    return undefined;
+    return false;
   }
 }
 
