@@ -38,7 +38,11 @@ export function fuseLocally(value: Value, target: Target): Value {
   const [a, b] = node.inputs as [Value, Value];
   switch (node.op) {
     case Transpose:
-      return composed(a, (node.attrs as { perm: number[] }).perm) ?? value;
+      return (
+        composed(a, (node.attrs as { perm: number[] }).perm) ??
+        headsAtOnce(a, (node.attrs as { perm: number[] }).perm, target) ??
+        value
+      );
     case Reshape: {
       const from = a.node?.op === Reshape ? a.node.inputs[0]! : a;
       const known = [...from.shape, ...value.shape].every((dim) => typeof dim === "number");
@@ -149,6 +153,27 @@ function composed({ node }: Value, perm: readonly number[]): Value | undefined {
     return apply(Gemm, [b, a], { ...node.attrs, transA: transB ? 0 : 1, transB: transA ? 0 : 1 });
   }
   return undefined;
+}
+
+/**
+ * The columns of a product with a weight, parted into heads that are then in front of their rows, as a product for each head:
+ * of [rows·length, in], [rows, heads, length, size], where what is transposed is the weight.
+ */
+function headsAtOnce(parted: Value, perm: readonly number[], { gemmTransB }: Target): Value | undefined {
+  const product = parted.node?.op === Reshape ? parted.node.inputs[0]! : undefined;
+  if (gemmTransB || product?.node?.op !== MatMul || product.shape.length !== 2) return undefined;
+  if (!sameShape(perm, [0, 2, 1, 3]) || parted.shape.some((dim) => typeof dim !== "number")) return undefined;
+  const [rows, length, heads, size] = parted.shape as [number, number, number, number];
+  const [x, factor] = product.node.inputs as [Value, Value];
+  const weight = factor.node?.op === Transpose ? factor.node.inputs[0]! : factor;
+  const whole = weight.node?.op === Concat ? weight.node.inputs : [weight];
+  if (product.shape[0] !== rows * length || !whole.every(({ name }) => name)) return undefined;
+  const width = factor.shape[0]!;
+  const ofHeads =
+    weight === factor
+      ? Transpose(Reshape(weight, { shape: [width, heads, size] }), { perm: [1, 0, 2] })
+      : Transpose(Reshape(weight, { shape: [heads, size, width] }), { perm: [0, 2, 1] });
+  return MatMul(Reshape(x, { shape: [rows, 1, length, width] }), Reshape(ofHeads, { shape: [1, heads, width, size] }));
 }
 
 /** A'B as (B'A)' where B is the smaller to transpose; the outer transposition often meets another. */

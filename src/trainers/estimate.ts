@@ -1,5 +1,6 @@
 /** @file What training will take, before it begins: from the graph, the data and two measured rates of the device. */
 
+import { madeOfWeights } from "../compiler/made.ts";
 import { estimate, type Sizes } from "../compiler/memory.ts";
 import { type Spelling, spellingOf } from "../compiler/targets.ts";
 import { type Batch, type BatchShape, layOut } from "../data/batch.ts";
@@ -90,17 +91,24 @@ export function estimateTraining(
     { rematerialize: options.gradient_checkpointing },
     trained,
   );
-  const outputs = { ...grads, loss };
+  const [names, values] = [
+    [...Object.keys(grads), "loss"],
+    [...Object.values(grads), loss],
+  ];
+  const once = on.resident ? madeOfWeights(target, values, trained) : { outputs: values, made: [] };
+  const outputs = Object.fromEntries(names.map((name, i) => [name, once.outputs[i]!]));
   const largest = estimate(outputs, target, sizesOf(shape, batches, Math.max, Math.min));
   const mean = estimate(outputs, target, sizesOf(shape, batches, average, average));
 
   const parameters = elementsIn([...model.parameters, ...(model.adapter?.parameters ?? [])]);
   const inputs = [...largest.input_bytes];
   const own = new Set(model.parameters.flatMap(({ name }) => model.storage(name).names));
-  for (const name of [...trained.map(({ name }) => name), ...(objective.reads ?? [])]) own.add(name);
+  for (const { name } of [...trained, ...once.made]) own.add(name);
+  for (const name of objective.reads ?? []) own.add(name);
   const bytesOf = (wanted: boolean) =>
     inputs.reduce((sum, [name, bytes]) => (own.has(name) === wanted ? sum + bytes : sum), 0);
-  const [weights, batch] = [bytesOf(true), bytesOf(false)];
+  const unread = trained.filter(({ name }) => !largest.input_bytes.has(name)); // but in what is made of them
+  const [weights, batch] = [bytesOf(true) + 4 * elementsIn(unread), bytesOf(false)];
   const optimized = 4 * elementsIn(trained);
   const microBatches = Math.min(rowsPerStep, rows.length) / shape.rows;
   const added = target.residency === "device" || (target.residency === "shared" && microBatches > 1);

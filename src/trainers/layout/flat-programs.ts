@@ -1,5 +1,6 @@
 /** @file What is computed on flats beside a step of AdamW: they are filled, cut into what is computed with, and judged. */
 
+import { type Made, ofMany } from "../../compiler/made.ts";
 import { elements } from "../../graph/shape.ts";
 import { type Dim, type DType, input, scalar, type TensorType, type Value } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
@@ -12,8 +13,19 @@ import { gradientName, type LayoutOptions, type Report, sizeOf } from "./layout.
 /** Outputs of a kernel that cuts a flat; with the flat itself within the least number of buffers that adapters allow. */
 const FAN = 8;
 
-/** Tensors that lie end to end in the order given, in states of these names. */
-export type Flat = { parameters: readonly Parameter[]; param: string; grad: string; m: string; v: string };
+/** Parameters that lie one after the other because something is made of them together; most are alone. */
+export type Unit = readonly Parameter[];
+
+/** Tensors that lie end to end in the order given, in states of these names, and what is made of them once a step. */
+export type Flat = {
+  parameters: readonly Parameter[];
+  units: readonly Unit[];
+  made: readonly Made[];
+  param: string;
+  grad: string;
+  m: string;
+  v: string;
+};
 
 /** What is reported beside the metrics, in its order. */
 export const REPORT = [
@@ -32,7 +44,7 @@ export const nextOf = (name: string) => `next ${name}`;
 /** The states that a program reads or writes as x0, x1, … */
 export const operands = (names: readonly string[]) => Object.fromEntries(names.map((name, i) => [`x${i}`, name]));
 
-export const total = ({ parameters }: Flat) => parameters.reduce((sum, parameter) => sum + sizeOf(parameter), 0);
+export const total = ({ parameters }: Flat) => sumOf(parameters);
 
 /**
  * Elements of a row of a flat, where its tensors are joined and cut: all are whole rows. CUDA's kernels copy a table of every
@@ -103,17 +115,66 @@ function wholeOf([first, ...others]: readonly Value[]): { value: Value; count: n
     : undefined;
 }
 
-/** The tensors of a flat, x0, x1, …, in the precision that they are computed with. */
+/** The tensors of a flat, x0, x1, …, then what is made of them, in the precision that they are computed with. */
 export function compileSpread(device: Device, flat: Flat, dtype: DType): Promise<Program> {
   const [whole, row] = [input("flat", "float32", [total(flat)]), rowOf(flat.parameters)];
   const rows = Reshape(whole, { shape: [total(flat) / row, row] });
-  const sizes = flat.parameters.map((parameter) => sizeOf(parameter) / row);
-  const pieces = cutInFew(dtype === "float32" ? rows : Cast(rows, { to: dtype }), 0, sizes, FAN);
-  const outputs = Object.fromEntries(
-    flat.parameters.map(({ shape }, i): [string, Value] => [`x${i}`, Reshape(pieces[i]!, { shape })]),
+  const cast = dtype === "float32" ? rows : Cast(rows, { to: dtype });
+  const lengthOf = (parameters: readonly Parameter[]) => sumOf(parameters) / row;
+  const runs = flat.made.length > 0 ? runsOf(flat.units) : [flat.units];
+  const parts = cutInFew(
+    cast,
+    0,
+    runs.map((units) => lengthOf(units.flat())),
+    FAN,
   );
+  const pieces = runs.flatMap((units, i) => {
+    const parameters = units.flat();
+    const sizes = parameters.map((parameter) => lengthOf([parameter]));
+    return cutInFew(parts[i]!, 0, sizes, FAN).map((piece, k) => Reshape(piece, { shape: parameters[k]!.shape }));
+  });
+  const made = new Map(runs.flatMap((units, i) => madeOfRun(units, parts[i]!, flat.made)));
+  const values = [...pieces, ...flat.made.map(({ name }) => made.get(name)!)];
+  const outputs = Object.fromEntries(values.map((value, i) => [`x${i}`, value]));
   return device.compile(outputs, { keep: Object.keys(outputs) });
 }
+
+const sumOf = (parameters: readonly Parameter[]): number =>
+  parameters.reduce((sum, parameter) => sum + sizeOf(parameter), 0);
+
+/** Neighbours of the same shapes, together. */
+function runsOf(units: readonly Unit[]): Unit[][] {
+  const runs: Unit[][] = [];
+  for (const unit of units) {
+    const last = runs.at(-1);
+    if (last && kindOf(last[0]!) === kindOf(unit)) last.push(unit);
+    else runs.push([unit]);
+  }
+  return runs;
+}
+
+export const kindOf = (unit: Unit): string => unit.map(({ shape }) => `[${shape}]`).join();
+
+/** What is made of the units of a run, by its name: of many alike at once, of rows that hold them all. */
+function madeOfRun(units: readonly Unit[], rows: Value, made: readonly Made[]): [string, Value][] {
+  const places = new Map(units.map((unit, i) => [namesOf(unit), i]));
+  const alike = new Map<string, Made[]>();
+  for (const one of made) {
+    if (!places.has(one.of.join())) continue;
+    const kind = `[${one.shape}] ${one.perm}`;
+    alike.set(kind, [...(alike.get(kind) ?? []), one]);
+  }
+  return [...alike.values()].flatMap((all) => {
+    const whole = ofMany(all[0]!, rows);
+    const each = cutInFew(whole, 0, new Array<number>(units.length).fill(1), FAN);
+    return all.map((one): [string, Value] => [
+      one.name,
+      Reshape(each[places.get(one.of.join())!]!, { shape: one.value.shape }),
+    ]);
+  });
+}
+
+export const namesOf = (unit: Unit): string => unit.map(({ name }) => name).join();
 
 /** `metrics` are the names of what is reported beside the loss. */
 export function compileControl(

@@ -4,6 +4,7 @@
  * that nothing waits for it. What forward and backward read are copies, one a weight and in their precision.
  */
 
+import { type Made, madeOfWeights } from "../../compiler/made.ts";
 import { readingAllKeys } from "../../generation/tokens.ts";
 import type { DType, TensorType } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
@@ -16,12 +17,15 @@ import {
   compileSpread,
   compileSums,
   type Flat,
+  kindOf,
+  namesOf,
   nextOf,
   operands,
   partOf,
   piecesOf,
   REPORT,
   total,
+  type Unit,
 } from "./flat-programs.ts";
 import {
   decays,
@@ -48,7 +52,8 @@ export async function flatLayout(
   size = FLAT,
 ): Promise<Layout> {
   const names = Object.keys(scalars);
-  const flats = layOut(parameters, size);
+  const { made } = madeOfWeights(device.target, Object.values(gradients), parameters);
+  const flats = layOut(parameters, size, made);
   // sums of float32 that half precision would narrow are taken as they are
   const wide = options.half && device.target.sumsByProducts;
   const matrices = new Set(parameters.filter(decays).map(({ name }) => name));
@@ -60,7 +65,8 @@ export async function flatLayout(
   // its launches can be repeated, since what it reads and writes stays where it is
   const keep = [...ordered, ...names];
   const values = readingAllKeys([...ordered.map((name) => computed.get(name)!), ...Object.values(scalars)]);
-  const outputs = Object.fromEntries(keep.map((name, i) => [name, values[i]!]));
+  const reading = madeOfWeights(device.target, values, parameters).outputs;
+  const outputs = Object.fromEntries(keep.map((name, i) => [name, reading[i]!]));
   const backward = await device.compile(outputs, { keep, capture: true });
   const working: DType = options.half ? "float16" : "float32";
   const compileUpdate = (options: { decays: boolean; size?: number }): Promise<Program> => {
@@ -134,10 +140,7 @@ export async function flatLayout(
             {},
             { reads: { ...factors, param, grad, m, v }, writes: { next_param: param, next_m: m, next_v: v } },
           );
-          await spread[i]!.run(
-            {},
-            { reads: { flat: param }, writes: operands(flat.parameters.map(({ name }) => name)) },
-          );
+          await spread[i]!.run({}, { reads: { flat: param }, writes: operands(statesOf(flat)) });
         }
       });
     },
@@ -158,37 +161,59 @@ export async function flatLayout(
     async release() {
       if (options.half)
         for (const flat of flats) {
-          const program = await compileSpread(device, flat, "float32");
+          const program = await compileSpread(device, { ...flat, made: [] }, "float32");
           const names = flat.parameters.map(({ name }) => name);
           await program.run({}, { reads: { flat: flat.param }, writes: operands(names) });
         }
-      await device.forget(...flats.flatMap(({ param, m, v }) => [param, m, v]));
+      await device.forget(...flats.flatMap(({ param, m, v, made }) => [param, m, v, ...made.map(({ name }) => name)]));
     },
   };
 }
 
 const stateName = (name: string) => `optimizer/${name}`;
 
-/** Matrices apart from norms and biases, which do not decay; otherwise as many in a flat as fit. */
-function layOut(parameters: readonly Parameter[], most: number): Flat[] {
-  const groups: Parameter[][] = [];
+/** Weights in the precision that they are computed with, and what is made of them. */
+const statesOf = ({ parameters, made }: Flat) => [...parameters, ...made].map(({ name }) => name);
+
+/**
+ * Matrices apart from norms and biases, which do not decay; otherwise as many in a flat as fit. What something is made of is
+ * together, and those of the same shapes are neighbours, so that it is made of many at once.
+ */
+function layOut(parameters: readonly Parameter[], most: number, made: readonly Made[]): Flat[] {
+  const joined = new Map(made.flatMap(({ of }) => (of.length > 1 ? of.map((name) => [name, of] as const) : [])));
+  const groups: Unit[][] = [];
   for (const decaying of [true, false]) {
     let room = 0;
-    for (const parameter of parameters.filter((parameter) => decays(parameter) === decaying)) {
-      const size = sizeOf(parameter);
+    const own = parameters.filter((parameter) => decays(parameter) === decaying);
+    const known = new Map(own.map((parameter) => [parameter.name, parameter]));
+    const units = own.flatMap((parameter): Unit[] => {
+      const of = joined.get(parameter.name) ?? [parameter.name];
+      return of[0] === parameter.name ? [of.map((name) => known.get(name)!)] : [];
+    });
+    for (const unit of made.length > 0 && decaying ? byKind(units) : units) {
+      const size = unit.reduce((sum, parameter) => sum + sizeOf(parameter), 0);
       if (size > room) {
         groups.push([]);
         room = most;
       }
-      groups.at(-1)!.push(parameter);
+      groups.at(-1)!.push(unit);
       room -= size;
     }
   }
-  return groups.map((parameters, i) => {
+  return groups.map((units, i) => {
     const param = `flat/${i}`;
     const [m, v] = momentNames(param);
-    return { parameters, param, grad: gradientName(param), m, v };
+    const names = new Set(units.map(namesOf));
+    const own = made.filter(({ of }) => names.has(of.join()));
+    return { parameters: units.flat(), units, made: own, param, grad: gradientName(param), m, v };
   });
+}
+
+/** Those of the same shapes one after the other, otherwise as they come. */
+function byKind(units: readonly Unit[]): Unit[] {
+  const kinds = new Map<string, Unit[]>();
+  for (const unit of units) kinds.set(kindOf(unit), [...(kinds.get(kindOf(unit)) ?? []), unit]);
+  return [...kinds.values()].flat();
 }
 
 function locate(
@@ -222,6 +247,7 @@ async function adopt(device: Device, flats: readonly Flat[], half: boolean, spre
     ];
     for (const [state, from] of sources) await gather.run({}, { reads: operands(from), writes: { flat: state } });
     await device.forget(...moments.flat());
-    if (half) await spread[i]!.run({}, { reads: { flat: flat.param }, writes: operands(names) });
+    if (half || flat.made.length > 0)
+      await spread[i]!.run({}, { reads: { flat: flat.param }, writes: operands(statesOf(flat)) });
   }
 }

@@ -1,0 +1,65 @@
+/** @file What programs make of weights alone by moving their elements: it can be made once for all runs until those change. */
+
+import { rewrite } from "../graph/rewrite.ts";
+import { elements } from "../graph/shape.ts";
+import { input, toposort, type Value } from "../graph/value.ts";
+import { Concat, Reshape, Transpose } from "../ops/index.ts";
+import { lower } from "./lower.ts";
+import type { Target } from "./targets.ts";
+
+/** Weights, one below the other where they are several, seen in a shape and transposed; read by its name. */
+export type Made = {
+  name: string;
+  of: readonly string[];
+  shape: readonly number[];
+  /** None where they are only joined. */
+  perm?: readonly number[];
+  value: Value;
+};
+
+/**
+ * `outputs`, reading by their names whatever is made so of these weights; and what that is. A weight that is joined with others
+ * is in one such group only, and nothing is made of it alone. Where transposed products are read as they lie it is nothing.
+ */
+export function madeOfWeights(
+  target: Target,
+  outputs: readonly Value[],
+  weights: readonly { name: string }[],
+): { outputs: readonly Value[]; made: readonly Made[] } {
+  if (!target.fewKernels || target.gemmTransB) return { outputs, made: [] };
+  const known = new Set(weights.map(({ name }) => name));
+  const isWeight = (name: string) => known.has(name);
+  const lowered = lower(outputs, target);
+  const candidates = toposort(...lowered).flatMap((value) => madeOf(value, isWeight) ?? []);
+  const groups = new Map<string, string>();
+  for (const { of } of candidates)
+    if (of.length > 1 && of.every((name) => !groups.has(name))) for (const name of of) groups.set(name, of.join());
+  const fits = ({ of }: Made) => of.every((name) => (groups.get(name) ?? name) === of.join());
+  const all = new Map(candidates.filter(fits).map((made) => [made.name, made]));
+  const replaced = rewrite(lowered, (value) => all.get(madeOf(value, isWeight)?.name ?? "")?.value);
+  const read = new Set(toposort(...replaced).flatMap(({ name }) => name ?? []));
+  return { outputs: replaced, made: [...all.values()].filter(({ name }) => read.has(name)) };
+}
+
+function madeOf({ node, shape, dtype }: Value, isWeight: (name: string) => boolean): Made | undefined {
+  if (node?.op !== Transpose && node?.op !== Concat) return undefined;
+  const seen = node.op === Transpose ? node.inputs[0]! : undefined;
+  const bare = (x: Value): Value => (x.node?.op === Reshape ? bare(x.node.inputs[0]!) : x);
+  const source = seen ? bare(seen) : undefined;
+  const joined = source ? source.node : node;
+  if (joined && (joined.op !== Concat || (joined.attrs as { axis: number }).axis !== 0)) return undefined;
+  const weights = joined ? joined.inputs : [source!];
+  if (weights.some(({ name, shape }) => !name || shape.length !== 2 || !isWeight(name))) return undefined;
+  const of = weights.map(({ name }) => name!);
+  const before = (seen?.shape ?? shape) as number[];
+  const perm = seen && (node.attrs as { perm: number[] }).perm;
+  const name = [`made of ${of.join(", ")}`, ...(perm ? [`[${before}] by ${perm}`] : [])].join(" ");
+  return { name, of, shape: before, ...(perm && { perm }), value: input(name, dtype, shape) };
+}
+
+/** The same of a matrix whose rows are those of many such weights: [count, …], of which each is one. */
+export function ofMany({ shape, perm }: Pick<Made, "shape" | "perm">, rows: Value): Value {
+  const count = elements(rows.shape) / elements(shape);
+  const stack = Reshape(rows, { shape: [count, ...shape] });
+  return perm ? Transpose(stack, { perm: [0, ...perm.map((axis) => axis + 1)] }) : stack;
+}
