@@ -71,9 +71,9 @@ export function fuseLocally(value: Value, target: Target): Value {
     case ReduceSum:
       return sumOfRows(value, target) ?? dotOfColumns(value, target) ?? dotsOfRows(value, target) ?? value;
     case ReduceMean: {
-      const dot = meanOfProducts(value, target);
+      const dot = meanOfProducts(value, target) ?? (isSquare(a) ? undefined : dotsOfRows(value, target));
       if (dot) return dot;
-      const square = a.node?.op === Mul && a.node.inputs[0] === a.node.inputs[1] ? a.node.inputs[0]! : undefined;
+      const square = isSquare(a) ? a.node!.inputs[0]! : undefined;
       const { axes } = node.attrs as { axes: number[] };
       if (!square || axes.some((axis) => typeof square.shape[axis] !== "number")) return value;
       const count = elements(axes.map((axis) => square.shape[axis]!));
@@ -87,6 +87,8 @@ export function fuseLocally(value: Value, target: Target): Value {
       return value;
   }
 }
+
+const isSquare = ({ node }: Value) => node?.op === Mul && node.inputs[0] === node.inputs[1];
 
 const isOne = ({ data, shape }: Value) => data === 1 && shape.length === 0;
 
@@ -166,8 +168,7 @@ function headsAtOnce(parted: Value, perm: readonly number[], { gemmTransB }: Tar
   const [rows, length, heads, size] = parted.shape as [number, number, number, number];
   const [x, factor] = product.node.inputs as [Value, Value];
   const weight = factor.node?.op === Transpose ? factor.node.inputs[0]! : factor;
-  const whole = weight.node?.op === Concat ? weight.node.inputs : [weight];
-  if (product.shape[0] !== rows * length || !whole.every(({ name }) => name)) return undefined;
+  if (product.shape[0] !== rows * length || !isOfInputs(weight)) return undefined;
   const width = factor.shape[0]!;
   const ofHeads =
     weight === factor
@@ -175,6 +176,10 @@ function headsAtOnce(parted: Value, perm: readonly number[], { gemmTransB }: Tar
       : Transpose(Reshape(weight, { shape: [heads, size, width] }), { perm: [0, 2, 1] });
   return MatMul(Reshape(x, { shape: [rows, 1, length, width] }), Reshape(ofHeads, { shape: [1, heads, width, size] }));
 }
+
+/** Whether it is an input, or what is joined or multiplied of inputs. */
+const isOfInputs = ({ name, node }: Value): boolean =>
+  name !== undefined || ((node?.op === Concat || node?.op === Mul) && node.inputs.every(isOfInputs));
 
 /** A'B as (B'A)' where B is the smaller to transpose; the outer transposition often meets another. */
 function productOfSmaller(a: Value, b: Value, target: Target): Value | undefined {

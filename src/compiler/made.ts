@@ -1,16 +1,19 @@
 /** @file What programs make of weights alone by moving their elements: it can be made once for all runs until those change. */
 
+import type { OpInfo } from "../graph/op.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { elements } from "../graph/shape.ts";
 import { input, toposort, type Value } from "../graph/value.ts";
-import { Concat, Reshape, Transpose } from "../ops/index.ts";
+import { Concat, Mul, Reshape, Transpose } from "../ops/index.ts";
 import { lower } from "./lower.ts";
 import type { Target } from "./targets.ts";
 
-/** Weights, one below the other where they are several, seen in a shape and transposed; read by its name. */
+/** Weights, one below the other where they are several, in a shape and transposed; read by its name. */
 export type Made = {
   name: string;
   of: readonly string[];
+  /** The vector by which their rows are multiplied first. */
+  by?: string;
   shape: readonly number[];
   /** None where they are only joined. */
   perm?: readonly number[];
@@ -41,20 +44,31 @@ export function madeOfWeights(
   return { outputs: replaced, made: [...all.values()].filter(({ name }) => read.has(name)) };
 }
 
-function madeOf({ node, shape, dtype }: Value, isWeight: (name: string) => boolean): Made | undefined {
-  if (node?.op !== Transpose && node?.op !== Concat) return undefined;
+function madeOf({ node, shape, dtype, ...value }: Value, isWeight: (name: string) => boolean): Made | undefined {
+  const isMade = (op: OpInfo | undefined) => op === Transpose || op === Concat || op === Mul;
+  if (!node || !isMade(node.op)) return undefined;
   const seen = node.op === Transpose ? node.inputs[0]! : undefined;
   const bare = (x: Value): Value => (x.node?.op === Reshape ? bare(x.node.inputs[0]!) : x);
-  const source = seen ? bare(seen) : undefined;
-  const joined = source ? source.node : node;
+  const source: Value = seen ? bare(seen) : { node, shape, dtype, ...value };
+  const [matrix, vector] = source.node?.op === Mul ? (source.node.inputs as [Value, Value]) : [source];
+  const joined = matrix.node;
   if (joined && (joined.op !== Concat || (joined.attrs as { axis: number }).axis !== 0)) return undefined;
-  const weights = joined ? joined.inputs : [source!];
-  if (weights.some(({ name, shape }) => !name || shape.length !== 2 || !isWeight(name))) return undefined;
+  const weights = joined ? joined.inputs : [matrix];
+  const own = (x: Value, rank: number) => x.name !== undefined && x.shape.length === rank && isWeight(x.name);
+  if (weights.some((x) => !own(x, 2)) || (vector && !own(vector, 1))) return undefined;
   const of = weights.map(({ name }) => name!);
+  const by = vector?.name;
   const before = (seen?.shape ?? shape) as number[];
   const perm = seen && (node.attrs as { perm: number[] }).perm;
-  const name = [`made of ${of.join(", ")}`, ...(perm ? [`[${before}] by ${perm}`] : [])].join(" ");
-  return { name, of, shape: before, ...(perm && { perm }), value: input(name, dtype, shape) };
+  const name = [`made of ${of.join(", ")}`, ...(by ? [`by ${by}`] : []), ...(perm ? [`[${before}] by ${perm}`] : [])];
+  return {
+    name: name.join(" "),
+    of,
+    shape: before,
+    ...(by !== undefined && { by }),
+    ...(perm && { perm }),
+    value: input(name.join(" "), dtype, shape),
+  };
 }
 
 /** The same of a matrix whose rows are those of many such weights: [count, …], of which each is one. */

@@ -90,8 +90,9 @@ const NormGradients: Op<[dy: Value, x: Value, weight: Value, attrs: { epsilon: n
   expand({ epsilon }, dy, x, weight) {
     const { normal, r } = normalised(x, epsilon);
     const product = Mul(dy, normal);
-    const mean = narrow(ReduceMean(wide(Mul(product, weight)), last(x)), x.dtype);
-    const dx = Mul(Sub(Mul(dy, weight), Mul(normal, mean)), narrow(r, x.dtype));
+    const weighed = (x: Value) => (weight.data === 1 ? x : Mul(x, weight));
+    const mean = narrow(ReduceMean(wide(weighed(product)), last(x)), x.dtype);
+    const dx = Mul(Sub(weighed(dy), Mul(normal, mean)), narrow(r, x.dtype));
     const axes = x.shape.slice(0, -1).map((_, axis) => axis);
     return apply(Tuple, [dx, ReduceSum(product, { axes })], {});
   },
@@ -163,5 +164,8 @@ function rstd(x: Value, epsilon: number): Value {
   return Reciprocal(Sqrt(Add(ReduceMean(Mul(w, w), last(w)), scalar(epsilon, w.dtype))));
 }
 
-const wide = (x: Value): Value => (x.dtype === "float16" ? Cast(x, { to: "float32" }) : x);
+function wide(x: Value): Value {
+  if (x.dtype !== "float16") return x;
+  return x.data === 1 ? { ...x, dtype: "float32" } : Cast(x, { to: "float32" });
+}
 const narrow = (x: Value, dtype: DType): Value => (x.dtype === dtype ? x : Cast(x, { to: dtype }));

@@ -12,7 +12,7 @@ import type { Rates } from "../runtime/probe.ts";
 import { layOutRun } from "./epochs.ts";
 import type { Objective } from "./objective.ts";
 import type { TrainerOptions } from "./options.ts";
-import { lossAndGradients } from "./program.ts";
+import { foldsNorms, lossAndGradients } from "./program.ts";
 import { nextToken } from "./supervised.ts";
 import { measurementsIn, type ValidationOptions } from "./validation.ts";
 
@@ -88,7 +88,7 @@ export function estimateTraining(
     model,
     objective,
     shape,
-    { rematerialize: options.gradient_checkpointing },
+    { rematerialize: options.gradient_checkpointing, fold: on.resident && foldsNorms(target) },
     trained,
   );
   const [names, values] = [

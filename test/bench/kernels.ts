@@ -6,7 +6,7 @@
 import { emit, kindsOf } from "../../src/compiler/emit.ts";
 import type { Count } from "../../src/compiler/kernels.ts";
 import { estimate } from "../../src/compiler/memory.ts";
-import { type Target, targets } from "../../src/compiler/targets.ts";
+import { keeping, type Target, targets } from "../../src/compiler/targets.ts";
 import { batchShape } from "../../src/data/batch.ts";
 import type { Value } from "../../src/graph/value.ts";
 import { createModel } from "../../src/models/load.ts";
@@ -48,7 +48,9 @@ export async function countKernelsOf(
   return [
     await counted("plain", plain, false, "fp32"),
     await counted("now, fp32", targets.webgpu, true, "fp32"),
+    await counted("now, fp32, keeping", keeping(targets.webgpu), true, "fp32"),
     await counted("now, fp16", targets.webgpu, true, "fp16"),
+    await counted("now, fp16, keeping", keeping(targets.webgpu), true, "fp16"),
   ];
 }
 

@@ -5,13 +5,14 @@ import { elements } from "../../graph/shape.ts";
 import { type Dim, type DType, input, scalar, type TensorType, type Value } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
 import { guardedFactors, sumOfSquaresOfFlats } from "../../nn/adamw.ts";
-import { Add, Cast, Concat, Div, Part, Reshape } from "../../ops/index.ts";
+import { Add, Cast, Concat, Div, Mul, Part, Reshape } from "../../ops/index.ts";
 import { cutInFew, Split } from "../../ops/movement.ts";
 import type { Device, Program } from "../../runtime/device.ts";
+import { type Folding, factorsOf } from "./folded.ts";
 import { gradientName, type LayoutOptions, type Report, sizeOf } from "./layout.ts";
 
 /** Outputs of a kernel that cuts a flat; with the flat itself within the least number of buffers that adapters allow. */
-const FAN = 8;
+export const FAN = 8;
 
 /** Parameters that lie one after the other because something is made of them together; most are alone. */
 export type Unit = readonly Parameter[];
@@ -88,13 +89,14 @@ export function piecesOf(
   sums?: (name: string) => DType,
 ): Piece[] {
   const bare = (x: Value): Value => (x.node?.op === Reshape ? bare(x.node.inputs[0]!) : x);
-  const values = parameters.map(({ name }) => bare(gradients[gradientName(name)]!));
+  const computed = parameters.filter(({ name }) => gradients[gradientName(name)]);
+  const values = computed.map(({ name }) => bare(gradients[gradientName(name)]!));
   const pieces: Piece[] = [];
   for (let i = 0; i < values.length; ) {
-    const name = gradientName(parameters[i]!.name);
+    const name = gradientName(computed[i]!.name);
     const whole = wholeOf(values.slice(i));
     const value = whole ? bare(whole.value) : values[i]!;
-    const dtype = sums?.(parameters[i]!.name) ?? value.dtype;
+    const dtype = sums?.(computed[i]!.name) ?? value.dtype;
     pieces.push({ name, value: value.dtype === dtype ? value : Cast(value, { to: dtype }) });
     i += whole ? whole.count : 1;
   }
@@ -115,35 +117,52 @@ function wholeOf([first, ...others]: readonly Value[]): { value: Value; count: n
     : undefined;
 }
 
-/** The tensors of a flat, x0, x1, …, then what is made of them, in the precision that they are computed with. */
-export function compileSpread(device: Device, flat: Flat, dtype: DType): Promise<Program> {
-  const [whole, row] = [input("flat", "float32", [total(flat)]), rowOf(flat.parameters)];
-  const rows = Reshape(whole, { shape: [total(flat) / row, row] });
-  const cast = dtype === "float32" ? rows : Cast(rows, { to: dtype });
-  const lengthOf = (parameters: readonly Parameter[]) => sumOf(parameters) / row;
+/**
+ * The tensors of a flat, x0, x1, …, then what is made of them, in the precision that they are computed with. Where rows are
+ * multiplied by norms first, the flat of these is `norms`.
+ */
+export function compileSpread(
+  device: Device,
+  flat: Flat,
+  dtype: DType,
+  scaled?: { folding: Folding; norms: number },
+): Promise<Program> {
+  const whole = input("flat", "float32", [total(flat)]);
   const runs = flat.made.length > 0 ? runsOf(flat.units) : [flat.units];
-  const parts = cutInFew(
-    cast,
-    0,
-    runs.map((units) => lengthOf(units.flat())),
-    FAN,
-  );
+  const row = rowOf(flat.parameters);
+  const inRuns = (x: Value): Value[] => {
+    const rows = Reshape(x, { shape: [total(flat) / row, row] });
+    const sizes = runs.map((units) => rowsIn(units.flat(), row));
+    return cutInFew(dtype === "float32" ? rows : Cast(rows, { to: dtype }), 0, sizes, FAN);
+  };
+  const parts = inRuns(whole);
   const pieces = runs.flatMap((units, i) => {
     const parameters = units.flat();
-    const sizes = parameters.map((parameter) => lengthOf([parameter]));
+    const sizes = parameters.map((parameter) => rowsIn([parameter], row));
     return cutInFew(parts[i]!, 0, sizes, FAN).map((piece, k) => Reshape(piece, { shape: parameters[k]!.shape }));
   });
-  const made = new Map(runs.flatMap((units, i) => madeOfRun(units, parts[i]!, flat.made)));
+  const [plain, byNorms] = [flat.made.filter(({ by }) => !by), flat.made.filter(({ by }) => by)];
+  const made = new Map(runs.flatMap((units, i) => madeOfRun(units, parts[i]!, plain)));
+  if (byNorms.length > 0) {
+    const { folding, norms } = scaled!;
+    const factors = factorsOf(flat, folding, input("norms", "float32", [norms]));
+    const products = inRuns(Mul(Reshape(whole, { shape: factors.shape }), factors));
+    for (const [i, units] of runs.entries())
+      for (const [name, value] of madeOfRun(units, products[i]!, byNorms)) made.set(name, value);
+  }
   const values = [...pieces, ...flat.made.map(({ name }) => made.get(name)!)];
   const outputs = Object.fromEntries(values.map((value, i) => [`x${i}`, value]));
   return device.compile(outputs, { keep: Object.keys(outputs) });
 }
 
+/** Rows of so many elements that parameters are, laid end to end. */
+export const rowsIn = (parameters: readonly Parameter[], row: number): number => sumOf(parameters) / row;
+
 const sumOf = (parameters: readonly Parameter[]): number =>
   parameters.reduce((sum, parameter) => sum + sizeOf(parameter), 0);
 
 /** Neighbours of the same shapes, together. */
-function runsOf(units: readonly Unit[]): Unit[][] {
+export function runsOf(units: readonly Unit[]): Unit[][] {
   const runs: Unit[][] = [];
   for (const unit of units) {
     const last = runs.at(-1);

@@ -4,8 +4,10 @@
  * that nothing waits for it. What forward and backward read are copies, one a weight and in their precision.
  */
 
+import type { Fold } from "../../compiler/folds.ts";
 import { type Made, madeOfWeights } from "../../compiler/made.ts";
 import { readingAllKeys } from "../../generation/tokens.ts";
+import { elements } from "../../graph/shape.ts";
 import type { DType, TensorType } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
 import { adamWOfFlat, FACTORS } from "../../nn/adamw.ts";
@@ -27,6 +29,7 @@ import {
   total,
   type Unit,
 } from "./flat-programs.ts";
+import { compileNormGradients, compileUnfold, type Folding, foldingOf, isFolded } from "./folded.ts";
 import {
   decays,
   gradientName,
@@ -45,7 +48,7 @@ const FLAT = 2 ** 25;
 
 export async function flatLayout(
   device: Device,
-  { scalars, gradients }: LossGraph,
+  { scalars, gradients, folds = [] }: LossGraph,
   parameters: readonly Parameter[],
   options: LayoutOptions,
   initial: OptimizerState = INITIAL_STATE,
@@ -53,7 +56,10 @@ export async function flatLayout(
 ): Promise<Layout> {
   const names = Object.keys(scalars);
   const { made } = madeOfWeights(device.target, Object.values(gradients), parameters);
-  const flats = layOut(parameters, size, made);
+  const folding = foldingOf(folds, parameters);
+  const flats = layOut(parameters, size, { made, folds, folding });
+  const ofNorms = flats.find(({ parameters }) => parameters[0]!.name === folding?.norms[0]);
+  const folded = folding ? flats.filter((flat) => isFolded(flat, folding)) : [];
   // sums of float32 that half precision would narrow are taken as they are
   const wide = options.half && device.target.sumsByProducts;
   const matrices = new Set(parameters.filter(decays).map(({ name }) => name));
@@ -88,13 +94,27 @@ export async function flatLayout(
         tensors.map(({ value }) => value),
       ),
     );
+  const scaled = folding && ofNorms ? { folding, norms: total(ofNorms) } : undefined;
   const spread: Program[] = [];
-  for (const flat of flats) spread.push(await compileSpread(device, flat, working));
+  for (const flat of flats) spread.push(await compileSpread(device, flat, working, scaled));
+  const unfold: Program[] = [];
+  for (const flat of folded) unfold.push(await compileUnfold(device, flat, folding!, total(ofNorms!)));
+  const direct = pieces[flats.indexOf(ofNorms!)]?.reduce((sum, { value }) => sum + elements(value.shape), 0) ?? 0;
+  const normGradients = folding && (await compileNormGradients(device, folded, folding, direct));
+  /** Where gradients of micro-batches are added up. */
+  const sumState = (flat: Flat) => (flat === ofNorms ? `direct ${flat.grad}` : flat.grad);
   const control = await compileControl(device, flats, names.slice(1), options);
   const sums = await compileSums(device, names);
   const toParts = Object.fromEntries(names.map((name) => [name, partOf(name)]));
   const toSums = Object.fromEntries(names.map((name) => [nextOf(name), name]));
-  await adopt(device, flats, options.half, spread);
+  /** Write what is computed with. */
+  const spreadOut = (flat: Flat, program: Program) => {
+    const scaled = flat.made.some(({ by }) => by);
+    const reads = { flat: flat.param, ...(scaled && { norms: ofNorms!.param }) };
+    return program.run({}, { reads, writes: operands(statesOf(flat)) });
+  };
+  await adopt(device, flats);
+  for (const [i, flat] of flats.entries()) if (options.half || flat.made.length > 0) await spreadOut(flat, spread[i]!);
   for (const [name, value] of Object.entries(initial)) await device.write(stateName(name), scalarTensor(value));
 
   const lastRead = new Map<boolean, { name: string; data: Float32Array }>(); // of matrices, and of the rest
@@ -110,20 +130,32 @@ export async function flatLayout(
           gathered.reduce((sum, { first }) => sum + first.kernels, sums.first.kernels) + (microBatches - 1) * more,
         norm: control.kernels,
         optimizer: [...updates, ...spread].reduce((sum, { kernels }) => sum + kernels, 0),
+        ...(normGradients ? { unfold: [...unfold, normGradients].reduce((sum, { kernels }) => sum + kernels, 0) } : {}),
       };
     },
     async step(batches, { learning_rate, max_grad_norm }) {
       lastRead.clear();
       for (const [k, batch] of batches.entries()) {
         await backward.run(batch, { reads: scale, writes: toParts });
-        for (const [i, { grad }] of flats.entries()) {
+        for (const [i, flat] of flats.entries()) {
           const names = pieces[i]!.map(({ name }) => name);
+          if (names.length === 0) continue;
           const program = k === 0 ? gathered[i]!.first : gathered[i]!.next;
-          await program.run({}, { reads: { ...operands(names), sum: grad }, writes: { flat: grad } });
+          const sum = sumState(flat);
+          await program.run({}, { reads: { ...operands(names), sum }, writes: { flat: sum } });
         }
         await (k === 0 ? sums.first : sums.next).run({}, { writes: toSums });
       }
       await device.undivided(async () => {
+        for (const [i, { grad, param }] of folded.entries()) {
+          const reads = { grad, param, norms: ofNorms!.param };
+          await unfold[i]!.run({}, { reads, writes: { flat: grad, sums: sumsOf(grad) } });
+        }
+        if (normGradients) {
+          const sums = Object.fromEntries(folded.map(({ grad }, i) => [`s${i}`, sumsOf(grad)]));
+          const reads = { ...sums, ...(direct > 0 && { direct: sumState(ofNorms!) }) };
+          await normGradients.run({}, { reads, writes: { flat: ofNorms!.grad } });
+        }
         const feeds = { learning_rate: scalarTensor(learning_rate), max_grad_norm: scalarTensor(max_grad_norm) };
         const states = Object.keys(initial);
         await control.run(feeds, {
@@ -140,8 +172,8 @@ export async function flatLayout(
             {},
             { reads: { ...factors, param, grad, m, v }, writes: { next_param: param, next_m: m, next_v: v } },
           );
-          await spread[i]!.run({}, { reads: { flat: param }, writes: operands(statesOf(flat)) });
         }
+        for (const [i, flat] of flats.entries()) await spreadOut(flat, spread[i]!);
       });
     },
     async report() {
@@ -165,7 +197,8 @@ export async function flatLayout(
           const names = flat.parameters.map(({ name }) => name);
           await program.run({}, { reads: { flat: flat.param }, writes: operands(names) });
         }
-      await device.forget(...flats.flatMap(({ param, m, v, made }) => [param, m, v, ...made.map(({ name }) => name)]));
+      const made = flats.flatMap((flat) => flat.made.map(({ name }) => name));
+      await device.forget(...flats.flatMap(({ param, m, v }) => [param, m, v]), ...made);
     },
   };
 }
@@ -175,12 +208,17 @@ const stateName = (name: string) => `optimizer/${name}`;
 /** Weights in the precision that they are computed with, and what is made of them. */
 const statesOf = ({ parameters, made }: Flat) => [...parameters, ...made].map(({ name }) => name);
 
+const sumsOf = (grad: string) => `sums of ${grad}`;
+
+type Joined = { made: readonly Made[]; folds: readonly Fold[]; folding: Folding | undefined };
+
 /**
  * Matrices apart from norms and biases, which do not decay; otherwise as many in a flat as fit. What something is made of is
- * together, and those of the same shapes are neighbours, so that it is made of many at once.
+ * together, those of the same shapes are neighbours, so that it is made of many at once, and norms that are folded come first.
  */
-function layOut(parameters: readonly Parameter[], most: number, made: readonly Made[]): Flat[] {
-  const joined = new Map(made.flatMap(({ of }) => (of.length > 1 ? of.map((name) => [name, of] as const) : [])));
+function layOut(parameters: readonly Parameter[], most: number, { made, folds, folding }: Joined): Flat[] {
+  const joined = new Map<string, readonly string[]>();
+  for (const { of } of [...made, ...folds]) if (of.length > 1) for (const name of of) joined.set(name, of);
   const groups: Unit[][] = [];
   for (const decaying of [true, false]) {
     let room = 0;
@@ -190,7 +228,9 @@ function layOut(parameters: readonly Parameter[], most: number, made: readonly M
       const of = joined.get(parameter.name) ?? [parameter.name];
       return of[0] === parameter.name ? [of.map((name) => known.get(name)!)] : [];
     });
-    for (const unit of made.length > 0 && decaying ? byKind(units) : units) {
+    const isNorm = ([parameter]: Unit) => folding?.norms.includes(parameter!.name) ?? false;
+    const norms = [...units.filter(isNorm), ...units.filter((unit) => !isNorm(unit))];
+    for (const unit of !decaying ? norms : made.length > 0 ? byKind(units) : units) {
       const size = unit.reduce((sum, parameter) => sum + sizeOf(parameter), 0);
       if (size > room) {
         groups.push([]);
@@ -234,8 +274,8 @@ function locate(
 }
 
 /** Move weights and moments that are states of their own into the flats. */
-async function adopt(device: Device, flats: readonly Flat[], half: boolean, spread: readonly Program[]): Promise<void> {
-  for (const [i, flat] of flats.entries()) {
+async function adopt(device: Device, flats: readonly Flat[]): Promise<void> {
+  for (const flat of flats) {
     const tensors = flat.parameters.map(({ shape }): TensorType => ({ dtype: "float32", shape }));
     const gather = (await compileGather(device, tensors)).first;
     const names = flat.parameters.map(({ name }) => name);
@@ -247,7 +287,5 @@ async function adopt(device: Device, flats: readonly Flat[], half: boolean, spre
     ];
     for (const [state, from] of sources) await gather.run({}, { reads: operands(from), writes: { flat: state } });
     await device.forget(...moments.flat());
-    if (half || flat.made.length > 0)
-      await spread[i]!.run({}, { reads: { flat: flat.param }, writes: operands(statesOf(flat)) });
   }
 }

@@ -3,6 +3,7 @@
  * backward, the sum over micro-batches, the norm, the optimizer.
  */
 
+import type { Fold } from "../../compiler/folds.ts";
 import type { Value } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
 import type { AdamWOptions } from "../../nn/adamw.ts";
@@ -50,6 +51,8 @@ export const INITIAL_STATE: OptimizerState = {
 export type LossGraph = {
   scalars: { loss: Value } & Record<string, Value>;
   gradients: Record<string, Value>;
+  /** Where gradients of weights follow from those of folded matrices, which are given in their place; none of their norms. */
+  folds?: readonly Fold[];
 };
 
 export type StepSettings = {
