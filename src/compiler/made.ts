@@ -22,7 +22,7 @@ export type Made = {
 
 /**
  * `outputs`, reading by their names whatever is made so of these weights; and what that is. A weight that is joined with others
- * is in one such group only, and nothing is made of it alone. Where transposed products are read as they lie it is nothing.
+ * is in one such group only, and something is made of it alone where they all are alike. Where transposed products are read as they lie it is nothing.
  */
 export function madeOfWeights(
   target: Target,
@@ -37,7 +37,18 @@ export function madeOfWeights(
   const groups = new Map<string, string>();
   for (const { of } of candidates)
     if (of.length > 1 && of.every((name) => !groups.has(name))) for (const name of of) groups.set(name, of.join());
-  const fits = ({ of }: Made) => of.every((name) => (groups.get(name) ?? name) === of.join());
+  const shapes = new Map(
+    toposort(...lowered).flatMap(({ name, shape }) => (name ? [[name, `${shape}`] as const] : [])),
+  );
+  /** Whether a group is of matrices that are all alike, of which something may be made one by one. */
+  const isAlike = (group: string) => {
+    const own = [...groups].flatMap(([name, of]) => (of === group ? [shapes.get(name)] : []));
+    return new Set(own).size === 1;
+  };
+  const fits = ({ of }: Made) => {
+    const group = groups.get(of[0]!) ?? of[0]!;
+    return group === of.join() || (of.length === 1 && isAlike(group));
+  };
   const all = new Map(candidates.filter(fits).map((made) => [made.name, made]));
   const replaced = rewrite(lowered, (value) => all.get(madeOf(value, isWeight)?.name ?? "")?.value);
   const read = new Set(toposort(...replaced).flatMap(({ name }) => name ?? []));

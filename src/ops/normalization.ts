@@ -106,11 +106,26 @@ const NormGradients: Op<[dy: Value, x: Value, weight: Value, attrs: { epsilon: n
   },
 });
 
+/**
+ * RMSNorm without a weight, x̂ = x r. Its gradient reads x̂ and r of the forward pass, so that x need not be kept: nothing is
+ * computed again.
+ */
+export const UnitNorm: Op<[x: Value, attrs: { epsilon: number }]> = defineOp("unitNorm", {
+  infer: same,
+  expand: ({ epsilon }, x) => SimplifiedLayerNormalization(x, onesOf(x), { epsilon }),
+  inFewKernels: ({ epsilon }, x) => (x.dtype === "float32" ? Mul(x, rstd(x, epsilon)) : undefined),
+  // dx = (g - x̂ mean(g x̂)) r
+  gradient({ dy, y, attrs: { epsilon } }, x) {
+    const mean = ReduceMean(Mul(dy, y), last(x));
+    return [Mul(Sub(dy, Mul(y, mean)), rstd(x, epsilon))];
+  },
+});
+
+const onesOf = ({ dtype, shape }: Value): Value => ({ data: 1, dtype, shape: [shape.at(-1)!] });
+
 /** x̂ = x r, and r = 1 / sqrt(mean(x²) + epsilon), which is [..., 1] and never in half precision. */
 function normalised(x: Value, epsilon: number): { normal: Value; r: Value } {
-  const width = x.shape.at(-1)!;
-  const ones: Value = { data: 1, dtype: x.dtype, shape: [width] };
-  const both = NormalAndRstd(x, ones, { epsilon });
+  const both = NormalAndRstd(x, onesOf(x), { epsilon });
   return {
     normal: Part(both, { index: 0, shape: x.shape }),
     r: Part(both, { index: 1, shape: x.shape.with(-1, 1), to: x.dtype === "float16" ? "float32" : x.dtype }),

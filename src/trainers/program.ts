@@ -1,6 +1,6 @@
 /** @file The programs of training: an objective's loss and gradients, their sum, their norm, the optimizer's step. */
 
-import { type Fold, foldNorms } from "../compiler/folds.ts";
+import { type Fold, foldNorms, joinSiblings } from "../compiler/folds.ts";
 import { gradients } from "../compiler/gradients.ts";
 import type { Target } from "../compiler/targets.ts";
 import type { BatchShape, Batch as TokenBatch } from "../data/batch.ts";
@@ -162,10 +162,11 @@ export function lossAndGradients(
     ...own.map(({ name }) => weights[name] ?? model.weight(name)),
     ...folded.map(({ matrix }) => matrix),
   ]);
-  const unfolded = substitute([...outputs, ...made], new Map(folded.map(({ matrix, made }) => [matrix, made])));
+  const joined = joinSiblings([...outputs, ...made.slice(0, own.length)], made.slice(own.length), folded);
+  const unfolded = substitute([...joined.others, ...joined.ofMatrices], joined.standIns);
   const grads = unfolded.slice(outputs.length);
   const byName = new Map(own.map(({ name }, i) => [name, grads[i]!]));
-  for (const [i, { of }] of folded.entries()) {
+  for (const [i, { of }] of joined.folded.entries()) {
     const rows = of.map((name) => parameters.find((parameter) => parameter.name === name)!.shape[0]!);
     for (const [k, part] of split(grads[own.length + i]!, 0, rows).entries()) byName.set(of[k]!, part);
   }
@@ -178,7 +179,7 @@ export function lossAndGradients(
     loss: unfolded[0]!,
     metrics: Object.fromEntries(Object.keys(metrics).map((name, i) => [name, unfolded[i + 1]!])),
     grads: Object.fromEntries(ordered.reverse()),
-    folds: folded.map(({ norm, of }) => ({ norm, of })),
+    folds: joined.folded.map(({ norm, of }) => ({ norm, of })),
   };
 }
 

@@ -174,22 +174,21 @@ export function runsOf(units: readonly Unit[]): Unit[][] {
 
 export const kindOf = (unit: Unit): string => unit.map(({ shape }) => `[${shape}]`).join();
 
-/** What is made of the units of a run, by its name: of many alike at once, of rows that hold them all. */
+/** What is made of the units of a run, or of each weight in them, by its name: of many alike at once, of rows that hold them all. */
 function madeOfRun(units: readonly Unit[], rows: Value, made: readonly Made[]): [string, Value][] {
-  const places = new Map(units.map((unit, i) => [namesOf(unit), i]));
-  const alike = new Map<string, Made[]>();
+  const ofUnits = new Map(units.map((unit, i) => [namesOf(unit), i]));
+  const ofWeights = new Map(units.flat().map(({ name }, i) => [name, i]));
+  const alike = new Map<string, { one: Made; place: number; count: number }[]>();
   for (const one of made) {
-    if (!places.has(one.of.join())) continue;
-    const kind = `[${one.shape}] ${one.perm}`;
-    alike.set(kind, [...(alike.get(kind) ?? []), one]);
+    const [whole, single] = [ofUnits.get(one.of.join()), ofWeights.get(one.of[0]!)];
+    if (whole === undefined && (one.of.length > 1 || single === undefined)) continue;
+    const count = whole === undefined ? ofWeights.size : units.length;
+    const kind = `[${one.shape}] ${one.perm} ${count}`;
+    alike.set(kind, [...(alike.get(kind) ?? []), { one, place: whole ?? single!, count }]);
   }
   return [...alike.values()].flatMap((all) => {
-    const whole = ofMany(all[0]!, rows);
-    const each = cutInFew(whole, 0, new Array<number>(units.length).fill(1), FAN);
-    return all.map((one): [string, Value] => [
-      one.name,
-      Reshape(each[places.get(one.of.join())!]!, { shape: one.value.shape }),
-    ]);
+    const each = cutInFew(ofMany(all[0]!.one, rows), 0, new Array<number>(all[0]!.count).fill(1), FAN);
+    return all.map(({ one, place }): [string, Value] => [one.name, Reshape(each[place]!, { shape: one.value.shape })]);
   });
 }
 

@@ -243,7 +243,7 @@ function layOut(parameters: readonly Parameter[], most: number, { made, folds, f
   return groups.map((units, i) => {
     const param = `flat/${i}`;
     const [m, v] = momentNames(param);
-    const names = new Set(units.map(namesOf));
+    const names = new Set([...units.map(namesOf), ...units.flat().map(({ name }) => name)]);
     const own = made.filter(({ of }) => names.has(of.join()));
     return { parameters: units.flat(), units, made: own, param, grad: gradientName(param), m, v };
   });
