@@ -30,7 +30,7 @@ export type Estimate = {
 
 /** Estimate the program that computes `outputs` on `target`, as emit would write it. */
 export function estimate(outputs: Record<string, Value>, target: Target, sizes: Sizes): Estimate {
-  const { order, listed, outputs: results } = schedule(lower(Object.values(outputs), target), backwards);
+  const { order, listed, outputs: results } = schedule(lower(Object.values(outputs), target), backwards, target);
   const nodes = withParts(runtimeOrder(listed), order);
   const bytes = (value: Value) => (hasParts(value) ? 0 : elementsOf(value, sizes) * WIDTHS[value.dtype]);
   const kept = new Set(results.map(resolve));
