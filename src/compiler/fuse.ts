@@ -26,7 +26,15 @@ import {
 } from "../ops/index.ts";
 import { Gemm, transposed } from "../ops/matmul.ts";
 import { CONCATENATED, Split, split } from "../ops/movement.ts";
-import { dividedByRoots, dotOfColumns, dotsOfRows, meanOfProducts, scaledAndShifted, sumOfRows } from "./rows.ts";
+import {
+  dividedByRoots,
+  dotOfColumns,
+  dotsOfRows,
+  meanOfProducts,
+  scaledAndShifted,
+  sumOfRows,
+  sumWithDifference,
+} from "./rows.ts";
 import type { Target } from "./targets.ts";
 
 type Transposes = { transA: 0 | 1; transB: 0 | 1 };
@@ -67,7 +75,7 @@ export function fuseLocally(value: Value, target: Target): Value {
     case Add:
       if (b.node?.op === Neg) return Sub(a, b.node.inputs[0]!);
       if (a.node?.op === Neg) return Sub(b, a.node.inputs[0]!);
-      return scaledAndShifted(value, target) ?? behindTransposition(value) ?? value;
+      return scaledAndShifted(value, target) ?? behindTransposition(value) ?? sumWithDifference(value, target) ?? value;
     case ReduceSum:
       return sumOfRows(value, target) ?? dotOfColumns(value, target) ?? dotsOfRows(value, target) ?? value;
     case ReduceMean: {

@@ -2,9 +2,9 @@
 
 import { apply } from "../graph/op.ts";
 import { elements, sameShape } from "../graph/shape.ts";
-import type { Value } from "../graph/value.ts";
+import { scalar, type Value } from "../graph/value.ts";
 import { Einsum } from "../ops/einsum.ts";
-import { MatMul, Mul, Neg, ReduceMean, Reshape } from "../ops/index.ts";
+import { Expand, MatMul, Mul, Neg, ReduceMean, Reshape, Sub } from "../ops/index.ts";
 import { Gemm } from "../ops/matmul.ts";
 import { BatchNormalization } from "../ops/normalization.ts";
 import type { Target } from "./targets.ts";
@@ -101,6 +101,21 @@ export function dividedByRoots({ node, shape, dtype }: Value, target: Target): V
     Reshape(column, { shape: [rows] }),
     { epsilon: shift / scale },
   );
+  return Reshape(y, { shape });
+}
+
+/** a + (b - c) of large tensors of one shape in one kernel: normalised with a mean and a shift for each element. */
+export function sumWithDifference({ node, shape, dtype }: Value, target: Target): Value | undefined {
+  const [a, difference] = node!.inputs as [Value, Value];
+  const [b, c] = difference.node?.op === Sub ? (difference.node.inputs as [Value, Value]) : [];
+  const known = b && c && [a, b, c].every((x) => sameShape(x.shape, shape)) && shape.length > 1;
+  if (!known || shape.some((dim) => typeof dim !== "number")) return undefined;
+  const size = elements(shape);
+  const fits = size <= (target.binds ?? Number.POSITIVE_INFINITY) && target.has(BatchNormalization, dtype);
+  if (!fits || !target.sumsByProducts?.includes(dtype)) return undefined;
+  const one = Expand(scalar(1, dtype), { shape: [size] });
+  const [shift, mean] = [a, c].map((x) => Reshape(x, { shape: [size] })) as [Value, Value];
+  const y = BatchNormalization(Reshape(b, { shape: [1, size, 1] }), one, shift, mean, one, { epsilon: 0 });
   return Reshape(y, { shape });
 }
 

@@ -114,10 +114,10 @@ export const UnitNorm: Op<[x: Value, attrs: { epsilon: number }]> = defineOp("un
   infer: same,
   expand: ({ epsilon }, x) => SimplifiedLayerNormalization(x, onesOf(x), { epsilon }),
   inFewKernels: ({ epsilon }, x) => (x.dtype === "float32" ? Mul(x, rstd(x, epsilon)) : undefined),
-  // dx = (g - x̂ mean(g x̂)) r
+  // dx = g r - x̂ mean(g r x̂)
   gradient({ dy, y, attrs: { epsilon } }, x) {
-    const mean = ReduceMean(Mul(dy, y), last(x));
-    return [Mul(Sub(dy, Mul(y, mean)), rstd(x, epsilon))];
+    const scaled = Mul(dy, rstd(x, epsilon));
+    return [Sub(scaled, Mul(y, ReduceMean(Mul(scaled, y), last(x))))];
   },
 });
 
