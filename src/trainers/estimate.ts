@@ -95,7 +95,8 @@ export function estimateTraining(
     [...Object.keys(grads), "loss"],
     [...Object.values(grads), loss],
   ];
-  const once = on.resident ? madeOfWeights(target, values, trained) : { outputs: values, made: [] };
+  const copies = on.resident && !options.gradient_checkpointing;
+  const once = copies ? madeOfWeights(target, values, trained) : { outputs: values, made: [] };
   const outputs = Object.fromEntries(names.map((name, i) => [name, once.outputs[i]!]));
   const largest = estimate(outputs, target, sizesOf(shape, batches, Math.max, Math.min));
   const mean = estimate(outputs, target, sizesOf(shape, batches, average, average));

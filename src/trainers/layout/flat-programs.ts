@@ -3,30 +3,13 @@
 import { type Made, ofMany } from "../../compiler/made.ts";
 import { elements } from "../../graph/shape.ts";
 import { type Dim, type DType, input, scalar, type TensorType, type Value } from "../../graph/value.ts";
-import type { Parameter } from "../../models/model.ts";
 import { guardedFactors, sumOfSquaresOfFlats } from "../../nn/adamw.ts";
 import { Add, Cast, Concat, Div, Mul, Part, Reshape } from "../../ops/index.ts";
 import { cutInFew, Split } from "../../ops/movement.ts";
 import type { Device, Program } from "../../runtime/device.ts";
 import { type Folding, factorsOf } from "./folded.ts";
-import { gradientName, type LayoutOptions, type Report, sizeOf } from "./layout.ts";
-
-/** Outputs of a kernel that cuts a flat; with the flat itself within the least number of buffers that adapters allow. */
-export const FAN = 8;
-
-/** Parameters that lie one after the other because something is made of them together; most are alone. */
-export type Unit = readonly Parameter[];
-
-/** Tensors that lie end to end in the order given, in states of these names, and what is made of them once a step. */
-export type Flat = {
-  parameters: readonly Parameter[];
-  units: readonly Unit[];
-  made: readonly Made[];
-  param: string;
-  grad: string;
-  m: string;
-  v: string;
-};
+import { gradientName, type LayoutOptions, type Report } from "./layout.ts";
+import { FAN, type Flat, namesOf, rowsIn, runsOf, total, type Unit } from "./runs.ts";
 
 /** What is reported beside the metrics, in its order. */
 export const REPORT = [
@@ -44,8 +27,6 @@ export const nextOf = (name: string) => `next ${name}`;
 
 /** The states that a program reads or writes as x0, x1, … */
 export const operands = (names: readonly string[]) => Object.fromEntries(names.map((name, i) => [`x${i}`, name]));
-
-export const total = ({ parameters }: Flat) => sumOf(parameters);
 
 /**
  * Elements of a row of a flat, where its tensors are joined and cut: all are whole rows. CUDA's kernels copy a table of every
@@ -155,25 +136,6 @@ export function compileSpread(
   return device.compile(outputs, { keep: Object.keys(outputs) });
 }
 
-/** Rows of so many elements that parameters are, laid end to end. */
-export const rowsIn = (parameters: readonly Parameter[], row: number): number => sumOf(parameters) / row;
-
-const sumOf = (parameters: readonly Parameter[]): number =>
-  parameters.reduce((sum, parameter) => sum + sizeOf(parameter), 0);
-
-/** Neighbours of the same shapes, together. */
-export function runsOf(units: readonly Unit[]): Unit[][] {
-  const runs: Unit[][] = [];
-  for (const unit of units) {
-    const last = runs.at(-1);
-    if (last && kindOf(last[0]!) === kindOf(unit)) last.push(unit);
-    else runs.push([unit]);
-  }
-  return runs;
-}
-
-export const kindOf = (unit: Unit): string => unit.map(({ shape }) => `[${shape}]`).join();
-
 /** What is made of the units of a run, or of each weight in them, by its name: of many alike at once, of rows that hold them all. */
 function madeOfRun(units: readonly Unit[], rows: Value, made: readonly Made[]): [string, Value][] {
   const ofUnits = new Map(units.map((unit, i) => [namesOf(unit), i]));
@@ -191,8 +153,6 @@ function madeOfRun(units: readonly Unit[], rows: Value, made: readonly Made[]): 
     return all.map(({ one, place }): [string, Value] => [one.name, Reshape(each[place]!, { shape: one.value.shape })]);
   });
 }
-
-export const namesOf = (unit: Unit): string => unit.map(({ name }) => name).join();
 
 /** `metrics` are the names of what is reported beside the loss. */
 export function compileControl(

@@ -4,11 +4,10 @@
  * that nothing waits for it. What forward and backward read are copies, one a weight and in their precision.
  */
 
-import type { Fold } from "../../compiler/folds.ts";
-import { type Made, madeOfWeights } from "../../compiler/made.ts";
+import { madeOfWeights } from "../../compiler/made.ts";
 import { readingAllKeys } from "../../generation/tokens.ts";
 import { elements } from "../../graph/shape.ts";
-import type { DType, TensorType } from "../../graph/value.ts";
+import type { DType, TensorType, Value } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
 import { adamWOfFlat, FACTORS } from "../../nn/adamw.ts";
 import type { Device, Program } from "../../runtime/device.ts";
@@ -18,21 +17,15 @@ import {
   compileGather,
   compileSpread,
   compileSums,
-  type Flat,
-  kindOf,
-  namesOf,
   nextOf,
   operands,
   partOf,
   piecesOf,
   REPORT,
-  total,
-  type Unit,
 } from "./flat-programs.ts";
-import { compileNormGradients, compileUnfold, type Folding, foldingOf, isFolded } from "./folded.ts";
+import { compileNormGradients, compileUnfold, foldingOf, isFolded } from "./folded.ts";
 import {
   decays,
-  gradientName,
   INITIAL_STATE,
   type Layout,
   type LayoutOptions,
@@ -42,6 +35,7 @@ import {
   type Report,
   sizeOf,
 } from "./layout.ts";
+import { type Flat, layOut, total } from "./runs.ts";
 
 /** Elements of a flat: what every adapter binds to a kernel is at least 128 MiB. */
 const FLAT = 2 ** 25;
@@ -55,9 +49,12 @@ export async function flatLayout(
   size = FLAT,
 ): Promise<Layout> {
   const names = Object.keys(scalars);
-  const { made } = madeOfWeights(device.target, Object.values(gradients), parameters);
+  // where layers keep nothing but their inputs there is no memory for copies of weights either
+  const madeOnce = (values: readonly Value[]): ReturnType<typeof madeOfWeights> =>
+    options.rematerialize ? { outputs: values, made: [] } : madeOfWeights(device.target, values, parameters);
+  const { made } = madeOnce(Object.values(gradients));
   const folding = foldingOf(folds, parameters);
-  const flats = layOut(parameters, size, { made, folds, folding });
+  const flats = layOut(parameters, size, { made, folds, first: folding?.norms ?? [] });
   const ofNorms = flats.find(({ parameters }) => parameters[0]!.name === folding?.norms[0]);
   const folded = folding ? flats.filter((flat) => isFolded(flat, folding)) : [];
   // sums of float32 that half precision would narrow are taken as they are
@@ -71,7 +68,7 @@ export async function flatLayout(
   // its launches can be repeated, since what it reads and writes stays where it is
   const keep = [...ordered, ...names];
   const values = readingAllKeys([...ordered.map((name) => computed.get(name)!), ...Object.values(scalars)]);
-  const reading = madeOfWeights(device.target, values, parameters).outputs;
+  const reading = madeOnce(values).outputs;
   const outputs = Object.fromEntries(keep.map((name, i) => [name, reading[i]!]));
   const backward = await device.compile(outputs, { keep, capture: true });
   const working: DType = options.half ? "float16" : "float32";
@@ -209,52 +206,6 @@ const stateName = (name: string) => `optimizer/${name}`;
 const statesOf = ({ parameters, made }: Flat) => [...parameters, ...made].map(({ name }) => name);
 
 const sumsOf = (grad: string) => `sums of ${grad}`;
-
-type Joined = { made: readonly Made[]; folds: readonly Fold[]; folding: Folding | undefined };
-
-/**
- * Matrices apart from norms and biases, which do not decay; otherwise as many in a flat as fit. What something is made of is
- * together, those of the same shapes are neighbours, so that it is made of many at once, and norms that are folded come first.
- */
-function layOut(parameters: readonly Parameter[], most: number, { made, folds, folding }: Joined): Flat[] {
-  const joined = new Map<string, readonly string[]>();
-  for (const { of } of [...made, ...folds]) if (of.length > 1) for (const name of of) joined.set(name, of);
-  const groups: Unit[][] = [];
-  for (const decaying of [true, false]) {
-    let room = 0;
-    const own = parameters.filter((parameter) => decays(parameter) === decaying);
-    const known = new Map(own.map((parameter) => [parameter.name, parameter]));
-    const units = own.flatMap((parameter): Unit[] => {
-      const of = joined.get(parameter.name) ?? [parameter.name];
-      return of[0] === parameter.name ? [of.map((name) => known.get(name)!)] : [];
-    });
-    const isNorm = ([parameter]: Unit) => folding?.norms.includes(parameter!.name) ?? false;
-    const norms = [...units.filter(isNorm), ...units.filter((unit) => !isNorm(unit))];
-    for (const unit of !decaying ? norms : made.length > 0 ? byKind(units) : units) {
-      const size = unit.reduce((sum, parameter) => sum + sizeOf(parameter), 0);
-      if (size > room) {
-        groups.push([]);
-        room = most;
-      }
-      groups.at(-1)!.push(unit);
-      room -= size;
-    }
-  }
-  return groups.map((units, i) => {
-    const param = `flat/${i}`;
-    const [m, v] = momentNames(param);
-    const names = new Set([...units.map(namesOf), ...units.flat().map(({ name }) => name)]);
-    const own = made.filter(({ of }) => names.has(of.join()));
-    return { parameters: units.flat(), units, made: own, param, grad: gradientName(param), m, v };
-  });
-}
-
-/** Those of the same shapes one after the other, otherwise as they come. */
-function byKind(units: readonly Unit[]): Unit[] {
-  const kinds = new Map<string, Unit[]>();
-  for (const unit of units) kinds.set(kindOf(unit), [...(kinds.get(kindOf(unit)) ?? []), unit]);
-  return [...kinds.values()].flat();
-}
 
 function locate(
   flats: readonly Flat[],

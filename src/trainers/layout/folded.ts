@@ -9,8 +9,8 @@ import type { Parameter } from "../../models/model.ts";
 import { Concat, Gather, MatMul, Mul, Reshape } from "../../ops/index.ts";
 import { cutInFew, slice } from "../../ops/movement.ts";
 import type { Device, Program } from "../../runtime/device.ts";
-import { FAN, type Flat, rowsIn, runsOf, total } from "./flat-programs.ts";
 import { sizeOf } from "./layout.ts";
+import { FAN, type Flat, rowsIn, runsOf, total } from "./runs.ts";
 
 /** Norms in the order in which they begin their flat, and the place there of each folded weight's. */
 export type Folding = { norms: readonly string[]; width: number; placeOf: ReadonlyMap<string, number> };

@@ -13,6 +13,8 @@ export type LayoutOptions = AdamWOptions & {
   weight_decay: number;
   /** Whether the forward and backward pass compute in half precision; weights and moments are float32 all the same. */
   half: boolean;
+  /** Whether only each layer's input is kept for the backward pass. */
+  rematerialize?: boolean;
 };
 
 /** What was true after a step. */
