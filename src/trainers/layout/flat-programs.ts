@@ -4,12 +4,12 @@ import { type Made, ofMany } from "../../compiler/made.ts";
 import { elements } from "../../graph/shape.ts";
 import { type Dim, type DType, input, scalar, type TensorType, type Value } from "../../graph/value.ts";
 import { guardedFactors, sumOfSquaresOfFlats } from "../../nn/adamw.ts";
-import { Add, Cast, Concat, Div, Mul, Part, Reshape } from "../../ops/index.ts";
+import { Add, Cast, Concat, Div, Part, Reshape } from "../../ops/index.ts";
 import { cutInFew, Split } from "../../ops/movement.ts";
 import type { Device, Program } from "../../runtime/device.ts";
-import { type Folding, factorsOf } from "./folded.ts";
+import { byNorms, type Folding } from "./folded.ts";
 import { gradientName, type LayoutOptions, type Report } from "./layout.ts";
-import { FAN, type Flat, namesOf, rowsIn, runsOf, total, type Unit } from "./runs.ts";
+import { FAN, type Flat, namesOf, rowsIn, total, type Unit } from "./runs.ts";
 
 /** What is reported beside the metrics, in its order. */
 export const REPORT = [
@@ -99,7 +99,7 @@ function wholeOf([first, ...others]: readonly Value[]): { value: Value; count: n
 }
 
 /**
- * The tensors of a flat, x0, x1, …, then what is made of them, in the precision that they are computed with. Where rows are
+ * The tensors of a flat, x0, x1, …, then what is made of them, in the precision that they are computed with. Where they are
  * multiplied by norms first, the flat of these is `norms`.
  */
 export function compileSpread(
@@ -109,35 +109,27 @@ export function compileSpread(
   scaled?: { folding: Folding; norms: number },
 ): Promise<Program> {
   const whole = input("flat", "float32", [total(flat)]);
-  const runs = flat.made.length > 0 ? runsOf(flat.units) : [flat.units];
   const row = rowOf(flat.parameters);
-  const inRuns = (x: Value): Value[] => {
+  const rowsOf = (x: Value): Value => {
     const rows = Reshape(x, { shape: [total(flat) / row, row] });
-    const sizes = runs.map((units) => rowsIn(units.flat(), row));
-    return cutInFew(dtype === "float32" ? rows : Cast(rows, { to: dtype }), 0, sizes, FAN);
+    return dtype === "float32" ? rows : Cast(rows, { to: dtype });
   };
-  const parts = inRuns(whole);
-  const pieces = runs.flatMap((units, i) => {
-    const parameters = units.flat();
-    const sizes = parameters.map((parameter) => rowsIn([parameter], row));
-    return cutInFew(parts[i]!, 0, sizes, FAN).map((piece, k) => Reshape(piece, { shape: parameters[k]!.shape }));
-  });
-  const [plain, byNorms] = [flat.made.filter(({ by }) => !by), flat.made.filter(({ by }) => by)];
-  const made = new Map(runs.flatMap((units, i) => madeOfRun(units, parts[i]!, plain)));
-  if (byNorms.length > 0) {
-    const { folding, norms } = scaled!;
-    const factors = factorsOf(flat, folding, input("norms", "float32", [norms]));
-    const products = inRuns(Mul(Reshape(whole, { shape: factors.shape }), factors));
-    for (const [i, units] of runs.entries())
-      for (const [name, value] of madeOfRun(units, products[i]!, byNorms)) made.set(name, value);
+  const rows = rowsOf(whole);
+  const sizes = flat.parameters.map((parameter) => rowsIn([parameter], row));
+  const pieces = cutInFew(rows, 0, sizes, FAN).map((piece, i) => Reshape(piece, { shape: flat.parameters[i]!.shape }));
+  const [plain, multiplied] = [flat.made.filter(({ by }) => !by), flat.made.filter(({ by }) => by)];
+  const made = new Map(madeOf(flat.units, rows, plain));
+  if (multiplied.length > 0) {
+    const product = byNorms(flat, scaled!.folding, whole, input("norms", "float32", [scaled!.norms]));
+    for (const [name, value] of madeOf(flat.units, rowsOf(product), multiplied)) made.set(name, value);
   }
   const values = [...pieces, ...flat.made.map(({ name }) => made.get(name)!)];
   const outputs = Object.fromEntries(values.map((value, i) => [`x${i}`, value]));
   return device.compile(outputs, { keep: Object.keys(outputs) });
 }
 
-/** What is made of the units of a run, or of each weight in them, by its name: of many alike at once, of rows that hold them all. */
-function madeOfRun(units: readonly Unit[], rows: Value, made: readonly Made[]): [string, Value][] {
+/** What is made of units, or of each weight in them, by its name: of many alike at once, of rows that hold them all. */
+function madeOf(units: readonly Unit[], rows: Value, made: readonly Made[]): [string, Value][] {
   const ofUnits = new Map(units.map((unit, i) => [namesOf(unit), i]));
   const ofWeights = new Map(units.flat().map(({ name }, i) => [name, i]));
   const alike = new Map<string, { one: Made; place: number; count: number }[]>();

@@ -1,16 +1,16 @@
 /**
  * @file What a step computes of folded matrices (compiler/folds.ts) that lie in flats: the matrices before the forward pass, and
- * the gradients of weights and norms after the backward pass. Flats are seen as rows of the norms' width.
+ * the gradients of weights and norms after the backward pass.
  */
 
 import type { Fold } from "../../compiler/folds.ts";
 import { constant, input, type Value } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
 import { Concat, Gather, MatMul, Mul, Reshape } from "../../ops/index.ts";
-import { cutInFew, slice } from "../../ops/movement.ts";
+import { slice } from "../../ops/movement.ts";
 import type { Device, Program } from "../../runtime/device.ts";
 import { sizeOf } from "./layout.ts";
-import { FAN, type Flat, rowsIn, runsOf, total } from "./runs.ts";
+import { type Flat, total } from "./runs.ts";
 
 /** Norms in the order in which they begin their flat, and the place there of each folded weight's. */
 export type Folding = { norms: readonly string[]; width: number; placeOf: ReadonlyMap<string, number> };
@@ -29,54 +29,37 @@ export function foldingOf(folds: readonly Fold[], parameters: readonly Parameter
 export const isFolded = ({ parameters }: Flat, { placeOf }: Folding): boolean =>
   parameters.some(({ name }) => placeOf.has(name));
 
-/** What each row of a flat is multiplied by, [rows, width], of the flat of the norms: 1 where nothing is folded. */
-export function factorsOf(flat: Flat, { norms, width, placeOf }: Folding, ofNorms: Value): Value {
+/** The units of a flat, [units, rows, width], of which those that are folded are all alike. */
+const stackOf = (flat: Flat, { width }: Folding, x: Value): Value =>
+  Reshape(x, { shape: [flat.units.length, total(flat) / width / flat.units.length, width] });
+
+/** A flat whose units are multiplied by the weights of their norms, of the flat of the norms; by 1 where nothing is folded. */
+export function byNorms(flat: Flat, folding: Folding, whole: Value, ofNorms: Value): Value {
+  const { norms, width } = folding;
   const own = Reshape(slice(ofNorms, 0, 0, norms.length * width), { shape: [norms.length, width] });
+  const places = placesOf(flat, folding);
   const one: Value = { data: 1, dtype: "float32", shape: [1, width] };
-  const places = flat.parameters.flatMap(({ name, shape }) =>
-    new Array<number>(sizeOf({ shape }) / width).fill(placeOf.get(name) ?? norms.length),
-  );
-  return Gather(Concat(own, one, { axis: 0 }), constant(Int32Array.from(places), "int32"));
+  const table = places.includes(undefined) ? Concat(own, one, { axis: 0 }) : own;
+  const chosen = Int32Array.from(places, (place) => place ?? norms.length);
+  const factors = Gather(table, constant(chosen, "int32", [chosen.length, 1]));
+  return Reshape(Mul(stackOf(flat, folding, whole), factors), { shape: whole.shape });
 }
+
+/** The places of the norms of a flat's units. */
+const placesOf = ({ units }: Flat, { placeOf }: Folding): (number | undefined)[] =>
+  units.map((unit) => placeOf.get(unit[0]!.name));
 
 /** Of dM in the place of dW: dW = dM∘w, and the sum of dM∘W over the rows of each unit, [units, width]. */
 export function compileUnfold(device: Device, flat: Flat, folding: Folding, ofNorms: number): Promise<Program> {
-  const shape = [total(flat) / folding.width, folding.width];
-  const [gradient, weight] = ["grad", "param"].map((name) =>
-    Reshape(input(name, "float32", [total(flat)]), { shape }),
-  ) as [Value, Value];
-  const factors = factorsOf(flat, folding, input("norms", "float32", [ofNorms]));
+  const [gradient, weight] = ["grad", "param"].map((name) => input(name, "float32", [total(flat)])) as [Value, Value];
+  const product = stackOf(flat, folding, Mul(gradient, weight));
+  const ones: Value = { data: 1, dtype: "float32", shape: [1, 1, product.shape[1]!] };
   const outputs = {
-    flat: Reshape(Mul(gradient, factors), { shape: [total(flat)] }),
-    sums: sumsOfUnits(flat, folding, Mul(gradient, weight)),
+    flat: byNorms(flat, folding, gradient, input("norms", "float32", [ofNorms])),
+    sums: Reshape(MatMul(ones, product), { shape: [flat.units.length, folding.width] }),
   };
   return device.compile(outputs, { keep: Object.keys(outputs) });
 }
-
-function sumsOfUnits(flat: Flat, folding: Folding, product: Value): Value {
-  const { width } = folding;
-  const runs = runsOf(flat.units);
-  const parts = cutInFew(
-    product,
-    0,
-    runs.map((units) => rowsIn(units.flat(), width)),
-    FAN,
-  );
-  const sums = runs.flatMap((units, i) => {
-    if (!units.flat().some(({ name }) => folding.placeOf.has(name))) return [];
-    const rows = rowsIn(units[0]!, width);
-    const stack = Reshape(parts[i]!, { shape: [units.length, rows, width] });
-    const ones: Value = { data: 1, dtype: "float32", shape: [1, 1, rows] };
-    return Reshape(MatMul(ones, stack), { shape: [units.length, width] });
-  });
-  return sums.length > 1 ? Concat(...sums, { axis: 0 }) : sums[0]!;
-}
-
-/** The places of the norms of these sums, or none where a unit is not folded. */
-const placesOf = (flat: Flat, { placeOf }: Folding): (number | undefined)[] =>
-  runsOf(flat.units)
-    .filter((units) => units.flat().some(({ name }) => placeOf.has(name)))
-    .flatMap((units) => units.map((unit) => placeOf.get(unit[0]!.name)));
 
 /** The gradients of the flat of the norms: from the sums of flats, s0, s1, …, and, behind them, those that are given as `direct`. */
 export function compileNormGradients(

@@ -32,17 +32,6 @@ const sumOf = (parameters: readonly Parameter[]): number =>
 
 export const namesOf = (unit: Unit): string => unit.map(({ name }) => name).join();
 
-/** Neighbours of the same shapes, together. */
-export function runsOf(units: readonly Unit[]): Unit[][] {
-  const runs: Unit[][] = [];
-  for (const unit of units) {
-    const last = runs.at(-1);
-    if (last && kindOf(last[0]!) === kindOf(unit)) last.push(unit);
-    else runs.push([unit]);
-  }
-  return runs;
-}
-
 const kindOf = (unit: Unit): string => unit.map(({ shape }) => `[${shape}]`).join();
 
 type Order = {
@@ -54,7 +43,7 @@ type Order = {
 
 /**
  * Matrices apart from norms and biases, which do not decay; otherwise as many in a flat as fit. What something is made of is
- * together, and those of the same shapes are neighbours, so that it is made of many at once.
+ * together, and a flat has what is of the same shapes, so that it is made of many at once.
  */
 export function layOut(parameters: readonly Parameter[], most: number, { made, folds, first }: Order): Flat[] {
   const joined = new Map<string, readonly string[]>();
@@ -70,9 +59,11 @@ export function layOut(parameters: readonly Parameter[], most: number, { made, f
     });
     const isFirst = ([parameter]: Unit) => first.includes(parameter!.name);
     const inFront = [...units.filter(isFirst), ...units.filter((unit) => !isFirst(unit))];
-    for (const unit of !decaying ? inFront : made.length > 0 ? byKind(units) : units) {
-      const size = unit.reduce((sum, parameter) => sum + sizeOf(parameter), 0);
-      if (size > room) {
+    const kinds = made.length > 0 && decaying;
+    for (const unit of !decaying ? inFront : kinds ? byKind(units) : units) {
+      const size = sumOf(unit);
+      const last = groups.at(-1)?.[0];
+      if (size > room || (kinds && last && kindOf(last) !== kindOf(unit))) {
         groups.push([]);
         room = most;
       }
