@@ -63,6 +63,7 @@ function deviceHere(host: Host, capture: boolean): Device {
     read: async (state: string) => host.read(state),
     states: async () => host.states(),
     forget: async (...names: string[]) => host.forget(names),
+    undivided: <Result>(work: () => Promise<Result>) => work(),
   } as unknown as Device;
 }
 
