@@ -3,44 +3,69 @@
  * keeps its modules whatever is built beside it.
  *
  *     node build.mjs             build, and put the result into dist
+ *     node build.mjs --test      build into .build/dist, and beside it compile the tests into .build
  *     node build.mjs --run …     build, and run distill with these arguments
  */
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import { once } from "node:events";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
+import { buildSync } from "esbuild";
 
 const ROOT = import.meta.dirname;
 const BUILDS = join(ROOT, ".dist");
+const TESTS = join(ROOT, ".build");
+const TSC = join(createRequire(import.meta.url).resolve("typescript/package.json"), "../bin/tsc");
+
+/** What begins a process that may read its own folder and nothing else of the package. */
+const ALONE = ["rewards/sandbox/child.js"];
 
 /** A build that was not used for so long, in ms, is of nobody any more. */
 const OLD = 7 * 24 * 3600 * 1000;
 
 const [flag, ...args] = process.argv.slice(2);
-const build = built();
 if (flag === "--run") {
-  const cli = join(build, "cli.js");
+  const cli = join(built(), "cli.js");
   process.argv = [process.argv[0], cli, ...args];
   await import(pathToFileURL(cli).href);
-} else publish(build);
+} else if (flag === "--test") {
+  rmSync(TESTS, { recursive: true, force: true });
+  mkdirSync(TESTS);
+  const tests = spawn(process.execPath, [TSC, "-p", join(ROOT, "tsconfig.test.json")], { stdio: "inherit" });
+  const compiled = once(tests, "exit");
+  publish(built(), join(TESTS, "dist"));
+  process.exitCode = (await compiled)[0] ?? 1;
+} else publish(built(), join(ROOT, "dist"));
 
 /** The folder of the sources' build, made if it is not there. */
 function built() {
   const target = join(
     BUILDS,
-    hashOf(["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", "src"]),
+    hashOf(["build.mjs", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", "src"]),
   );
   if (existsSync(target)) utimesSync(target, new Date(), new Date());
   else {
     const begun = `${target}.${process.pid}`;
-    const tsc = join(createRequire(import.meta.url).resolve("typescript/package.json"), "../bin/tsc");
     try {
-      execFileSync(process.execPath, [tsc, "-p", join(ROOT, "tsconfig.build.json"), "--outDir", begun], {
+      execFileSync(process.execPath, [TSC, "-p", join(ROOT, "tsconfig.build.json"), "--outDir", begun], {
         stdio: "inherit",
       });
+      bundle(begun);
       moved(begun, target);
     } catch (error) {
       rmSync(begun, { recursive: true, force: true });
@@ -54,6 +79,43 @@ function built() {
   return target;
 }
 
+/**
+ * Make few files of the many modules in a folder, since Node takes longer to find and link modules than to run them. What
+ * is loaded later stays in files of its own, and so does what a thread or a process begins with: `moduleUrl` names it.
+ */
+function bundle(folder) {
+  const modules = readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".js"));
+  const named = modules.flatMap((name) =>
+    [...readFileSync(join(folder, name), "utf8").matchAll(/\bmoduleUrl\("([^"]+)"\)/g)].map(([, path]) => path),
+  );
+  const entries = ["cli.js", "index.js", ...named.filter((path) => path.endsWith(".js"))].filter((path) =>
+    modules.includes(path),
+  );
+  const served = named.filter((path) => !path.endsWith(".js"));
+  const shared = {
+    absWorkingDir: folder,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    packages: "external",
+    write: false,
+    outdir: ".",
+    outbase: ".",
+  };
+  const alone = entries.filter((path) => ALONE.includes(path));
+  const made = [
+    ...buildSync({ ...shared, entryPoints: entries.filter((path) => !alone.includes(path)), splitting: true })
+      .outputFiles,
+    ...alone.flatMap((path) => buildSync({ ...shared, entryPoints: [path] }).outputFiles),
+  ];
+  for (const name of modules) if (!served.some((path) => name.startsWith(join(path, "/")))) rmSync(join(folder, name));
+  for (const { path, contents } of made) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, contents);
+  }
+}
+
 /** Whoever is first is taken: another's build of the same sources is the same. */
 function moved(from, to) {
   try {
@@ -64,9 +126,8 @@ function moved(from, to) {
   }
 }
 
-/** dist is the build, whole or as it was; where it is the build already, nothing is touched. */
-function publish(build) {
-  const dist = join(ROOT, "dist");
+/** The folder is the build, whole or as it was; where it is the build already, nothing is touched. */
+function publish(build, dist) {
   if (existsSync(dist) && contentOf(dist) === contentOf(build)) return;
   const [begun, before] = [`${build}.dist.${process.pid}`, `${build}.before.${process.pid}`];
   cpSync(build, begun, { recursive: true });

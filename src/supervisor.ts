@@ -5,6 +5,7 @@
 
 import { fork } from "node:child_process";
 import { constants } from "node:os";
+import { moduleUrl } from "./core/modules.ts";
 import { type Done, EXIT_CODES, GRACE, type Stop, type StopSignal } from "./stopping.ts";
 
 /** ms after which what was told to end at once and is still inside a library is killed. */
@@ -12,7 +13,7 @@ const PATIENCE = 1000;
 
 /** Do what the arguments say in a process of its own, which has this one's terminal, and end as it ends. */
 export function supervise(args: readonly string[]): void {
-  const child = fork(new URL("./work.js", import.meta.url), args, { stdio: ["inherit", "inherit", "inherit", "ipc"] });
+  const child = fork(moduleUrl("work.js"), args, { stdio: ["inherit", "inherit", "inherit", "ipc"] });
   const received = new Set<StopSignal>();
   /** How it ends, once that is known. */
   let ending: number | undefined;

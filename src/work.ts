@@ -11,6 +11,7 @@ import { type Done, EXIT_CODES, GRACE, type Stop, type StopSignal } from "./stop
 const interrupt = new AbortController();
 const received = new Set<StopSignal>();
 let exitCode: number | undefined;
+let done = false;
 
 function stop(signal: StopSignal): void {
   if (received.has(signal)) return;
@@ -34,18 +35,32 @@ if (watched) {
     if (again) process.exit(EXIT_CODES[signal]);
     stop(signal);
   });
+  process.on("exit", (code) => {
+    if (done || received.size > 0) return;
+    process.stderr.write(
+      `Error: The work was ended from inside (code ${code}) before it was done, which a reward module that calls process.exit does, or one that never answers. What was written before is whole; the same command continues.\n`,
+    );
+    process.exitCode = code || 1;
+  });
   // who watched was killed, and this is what was meant
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
   process.channel?.unref();
 }
 
-// a terminal that is gone takes no more words
-for (const stream of [process.stdout, process.stderr])
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
-  });
+// a terminal that is gone takes no more words, and a full disk no more of what is printed: neither ends the work
+let unprinted = false;
+process.stderr.on("error", () => {});
+process.stdout.on("error", ({ code, message }: NodeJS.ErrnoException) => {
+  if (code === "EPIPE" || code === "EIO" || unprinted) return;
+  unprinted = true;
+  process.stderr.write(
+    `Error: What this command prints cannot be written where it is to go: ${message}. The work goes on, and ends with code 1.\n`,
+  );
+});
 
 const failed = await commandLine(process.argv.slice(2), interrupt.signal);
-process.exitCode = exitCode ?? failed;
+await new Promise(setImmediate); // what was printed last may fail a turn later
+done = true;
+process.exitCode = exitCode ?? (failed || (unprinted ? 1 : 0));
 // who watched may have been killed meanwhile
 process.send?.({ code: process.exitCode } satisfies Done, undefined, undefined, () => {});

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 
 const ENGINE = ["graph", "ops", "nn", "models", "compiler", "runtime", "formats"];
@@ -132,7 +133,7 @@ const sources = (readdirSync("src", { recursive: true }) as string[])
   .map((path) => {
     const code = readFileSync(`src/${path}`, "utf8");
     const imports = [...code.matchAll(/(?:\bfrom\s+|\bimport(?:\(\s*|\s+))"([^"]+)"/g)].map(([, target]) => target!);
-    return { path, folder: path.split("/")[0]!, imports };
+    return { path, folder: path.split("/")[0]!, code, imports };
   });
 
 test("folders import only what the table allows", () => {
@@ -152,6 +153,20 @@ test("folders import only what the table allows", () => {
   }
 });
 
+test("what threads and processes begin with is named where the build finds it", () => {
+  for (const { path, code } of sources) {
+    const named = [...code.matchAll(/\bmoduleUrl\(([^)]*)\)/g)].map(([, target]) => target!);
+    for (const target of named.filter(() => path !== "core/modules.ts")) {
+      assert.match(target, /^"[^"]+"$/, `src/${path} names a module that the build does not find`);
+      assert.ok(existsSync(join("src", target.slice(1, -1).replace(/\.js$/, ".ts"))), `src/${path}: ${target}`);
+    }
+    const own = code.replace(/createRequire\(import\.meta\.url\)/g, "");
+    // what a page runs is a text here
+    const free = ["core/modules.ts", "core/package.ts", "exporters/web/scripts.ts"].includes(path);
+    assert.ok(free || !/import\.meta/.test(own), `src/${path}: several modules become one file, so take moduleUrl`);
+  }
+});
+
 test("third-party packages are imported only by the folders that own them", () => {
   for (const { path, folder, imports } of sources)
     for (const target of imports) {
@@ -159,6 +174,16 @@ test("third-party packages are imported only by the folders that own them", () =
       const owners = FENCED[target];
       assert.ok(owners?.includes(folder), `src/${path} may not import ${target}`);
     }
+});
+
+test("folders are made, and files opened to be read, where what is no file or leads nowhere is told of", () => {
+  for (const { path, code } of sources)
+    if (!path.startsWith("core/"))
+      assert.doesNotMatch(code, /mkdirSync|openSync\([^;]*, "r"\)/, `src/${path}: take makeFolder or openFile`);
+  for (const { path, folder, code } of sources)
+    if (["store", "data", "trainers", "hub", "tracking"].includes(folder))
+      for (const [, what] of code.matchAll(/readFileSync\(([^,)]*)/g))
+        assert.match(what!, /\/proc\//, `src/${path}: take readFile`);
 });
 
 test("imports form no cycle between folders", () => {

@@ -6,8 +6,8 @@
  *     node .build/test/main.js --long      with the numbers of inputs, steps and kills that take long
  */
 
-import { mkdirSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { availableParallelism, freemem } from "node:os";
 import { dirname, join } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
@@ -44,23 +44,31 @@ const LONG = [
 ];
 
 /**
- * Folders whose short files share a process, since Node's start and the modules that each loads would take longer than their
- * tests. They leave the process as they found it.
+ * Short files of these folders share a process, so many at a time, since Node's start, the modules that each loads and the code
+ * that V8 has yet to compile take longer than most of their tests. They leave the process as they found it.
  */
-const TOGETHER = [
-  "compiler",
-  "core",
-  "data",
-  "evaluation",
-  "formats",
-  "generation",
-  "judging",
-  "nn",
-  "ops",
-  "recipe",
-  "student",
-  "tracking",
-];
+const TOGETHER: Record<string, number> = {
+  commands: 6,
+  compiler: 8,
+  core: 8,
+  data: 8,
+  evaluation: 8,
+  exporters: 6,
+  formats: 8,
+  generation: 8,
+  judging: 8,
+  models: 6,
+  nn: 8,
+  ops: 8,
+  recipe: 8,
+  rewards: 8,
+  sampling: 8,
+  store: 8,
+  student: 8,
+  teachers: 4,
+  tracking: 8,
+  trainers: 6,
+};
 
 /**
  * Test files are many short processes. V8 compiles a function a second time, for speed, once it has run for long, and clears
@@ -74,14 +82,18 @@ const names = globSync("**/*.test.js", { cwd: import.meta.dirname }).map((name) 
 const lost = LONG.filter((name) => !names.includes(name));
 if (lost.length > 0) throw new Error(`test/main.ts names files that are not there: ${lost.join(", ")}.`);
 const folderOf = (name: string) => name.split("/", 1)[0]!;
-const isShared = (name: string) => TOGETHER.includes(folderOf(name)) && !LONG.includes(name);
+const isShared = (name: string) => folderOf(name) in TOGETHER && !LONG.includes(name);
 const rest = names
   .filter((name) => !LONG.includes(name))
   .sort((a, b) => Number(isShared(b)) - Number(isShared(a)) || (a < b ? -1 : 1));
 const chosen = [...LONG, ...rest].filter((name) => parts.length === 0 || parts.some((part) => name.includes(part)));
 if (chosen.length === 0) throw new Error(`No test file has ${parts.join(" or ")} in its path.`);
 
-process.execArgv.push("--enable-source-maps", ...V8); // which each file's process is started with
+const memory = memoryFolder();
+if (memory) process.env.TMPDIR = memory;
+
+// which each file's process is started with; maps of all modules are read at each start, so only where somebody looks at lines
+process.execArgv.push(...(parts.length > 0 ? ["--enable-source-maps"] : []), ...V8);
 
 const results = run({
   files: processesOf(chosen),
@@ -90,19 +102,44 @@ const results = run({
 results.on("test:fail", ({ todo }) => {
   if (todo === undefined || todo === false) process.exitCode = 1;
 });
+if (parts.length === 0)
+  process.on("exit", (code) => {
+    if (code !== 0) console.log("npm test -- PART-OF-ITS-PATH runs a file that failed with the lines of its source.");
+  });
 results.compose(new spec()).pipe(process.stdout);
 
-/** What is run, in its order: the files, and one that imports the files of a folder in place of the first of these. */
-function processesOf(names: readonly string[]): string[] {
-  const shared = new Map<string, string[]>();
-  for (const name of names) {
-    const process = isShared(name) ? folderOf(name) : name;
-    shared.set(process, [...(shared.get(process) ?? []), name]);
+/**
+ * A folder in memory for what tests write, of which Linux has one: those that write runs would wait half of their time for a
+ * disk to keep what is thrown away. Nothing where memory is short. `npm run test:faults` stays on the disk.
+ */
+function memoryFolder(): string | undefined {
+  const [place, needed] = ["/dev/shm", 4 * 2 ** 30];
+  try {
+    const { bavail, bsize } = statfsSync(place);
+    if (bavail * bsize < needed || freemem() < 2 * needed) return undefined;
+    const folder = mkdtempSync(join(place, "distill-tests-"));
+    process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+    for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 }))
+      process.on(signal, () => process.exit(code));
+    return folder;
+  } catch {
+    return undefined;
   }
-  return [...shared].map(([folder, members]) => {
+}
+
+/** What is run, in its order: the files, and one that imports several of a folder in place of the first of these. */
+function processesOf(names: readonly string[]): string[] {
+  const processes: { folder?: string; members: string[] }[] = [];
+  for (const name of names) {
+    const folder = isShared(name) ? folderOf(name) : undefined;
+    const begun = folder === undefined ? undefined : processes.findLast((process) => process.folder === folder);
+    if (folder !== undefined && begun && begun.members.length < TOGETHER[folder]!) begun.members.push(name);
+    else processes.push({ ...(folder === undefined ? {} : { folder }), members: [name] });
+  }
+  return processes.map(({ folder, members }, i) => {
     const file = (name: string) => join(import.meta.dirname, `${name}.test.js`);
     if (members.length === 1) return file(members[0]!);
-    const path = join(import.meta.dirname, "together", `${folder}.js`);
+    const path = join(import.meta.dirname, "together", `${folder}-${i}.js`);
     mkdirSync(dirname(path), { recursive: true });
     const suites = members.map(
       (name) => `describe(${JSON.stringify(name)}, () => import(${JSON.stringify(pathToFileURL(file(name)).href)}));\n`,

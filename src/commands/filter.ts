@@ -1,10 +1,9 @@
 /** @file distill filter: the rows of a dataset that are worth training on. */
 
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { writeWhole } from "../core/files.ts";
+import { isTaken, reservePlace, writeWhole } from "../core/files.ts";
 import { startCount } from "../core/progress.ts";
 import { verdictOf } from "../core/trace.ts";
 import { writeDataset } from "../data/dataset-folder.ts";
@@ -31,8 +30,18 @@ export type FilterArguments = {
 };
 
 export async function filter(dataset: string, given: FilterArguments, signal: AbortSignal): Promise<void> {
-  const { output, against = [] } = given;
-  if (existsSync(output)) throw new DistillError(`${output} is there already. Give another --output, or remove it.`);
+  const { output } = given;
+  if (isTaken(output)) throw new DistillError(`${output} is there already. Give another --output, or remove it.`);
+  const release = reservePlace(output);
+  try {
+    await filterInto(output, dataset, given, signal);
+  } finally {
+    release();
+  }
+}
+
+async function filterInto(output: string, dataset: string, given: FilterArguments, signal: AbortSignal): Promise<void> {
+  const { against = [] } = given;
   const options = optionsOf(given);
   const search = await searchFor(against, given);
   const rows: FilterRow[] = [];

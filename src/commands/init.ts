@@ -1,8 +1,8 @@
 /** @file distill init: a recipe to begin with, and the rows and prompts that it names. */
 
-import { existsSync } from "node:fs";
 import { DistillError } from "../core/errors.ts";
-import { writeWhole } from "../core/files.ts";
+import { isTaken, writeWhole } from "../core/files.ts";
+import { NAME } from "../core/names.ts";
 import { suggestion } from "../core/nearest.ts";
 import { wrapped } from "../core/wrapped.ts";
 import { packaged } from "./init/begun.ts";
@@ -24,14 +24,14 @@ const SAID: Record<From, "url" | "teacher" | "dataset"> = { server: "url", gguf:
 
 export function init(given: string, options: InitArguments): void {
   const name = given.replace(/\.ya?ml$/, "");
-  if (!/^[\w.-]+$/.test(name))
+  if (!NAME.test(name))
     throw new DistillError(
       `"${given}" is no name of a run. Expected letters, digits, '.', '_' and '-'; the recipe is written into the folder where the command runs.`,
     );
   const from = fromOf(options);
   const { recipe, files, begin } = beginnings[from](name, options);
   const written = new Map([[`${name}.yaml`, `${header(name)}${recipe}`], ...Object.entries(files)]);
-  const there = [...written.keys()].filter((path) => existsSync(path));
+  const there = [...written.keys()].filter(isTaken);
   if (there.length > 0)
     throw new DistillError(
       `${there.join(" and ")} ${there.length > 1 ? "are" : "is"} there already, and nothing is overwritten. Give another name.`,

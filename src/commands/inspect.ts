@@ -4,7 +4,6 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { writeWhole } from "../core/files.ts";
 import type { Row } from "../data/batch.ts";
 import type { Segments } from "../data/example-store.ts";
 import { type Examples, readExamples } from "../data/examples.ts";
@@ -20,6 +19,7 @@ import { piecesOf } from "./inspect/pieces.ts";
 import { rolloutsShown } from "./inspect/rollouts.ts";
 import { summarise } from "./inspect/summary.ts";
 import { legend, terminalRow, terminalSummary } from "./inspect/terminal.ts";
+import { writePage } from "./report.ts";
 import { withMixed } from "./stages/context.ts";
 import { cacheOf } from "./stages/example-cache.ts";
 import { fromHub } from "./stages/hub.ts";
@@ -95,7 +95,7 @@ export async function inspect(
     pieces: piecesOf(row, length, tokenizer),
   }));
   if (html) {
-    writeWhole(html, htmlPage(recipe.name, summary, show));
+    writePage(html, htmlPage(recipe.name, summary, show));
     return console.log(`${html} shows ${show.length} of ${packed.length} rows.`);
   }
   const { stdout, env } = process;

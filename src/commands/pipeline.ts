@@ -1,9 +1,10 @@
 /** @file The steps of a pipeline, one recipe after the other, and the table that compares what they leave. */
 
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { writeWhole } from "../core/files.ts";
+import { makeFolder, requireOwn, writeOver } from "../core/files.ts";
+import { isMarked, marked } from "../core/marked.ts";
 import { formatDuration } from "../core/progress.ts";
 import { alignedTable, markdownTable } from "../core/table.ts";
 import type { ModelReport } from "../evaluation/evaluate.ts";
@@ -17,9 +18,17 @@ import { measurementsIn } from "./measurements.ts";
 import type { Verb } from "./prepare.ts";
 import { runsIn } from "./report/found.ts";
 import { reportPage } from "./report/page.ts";
-import { REPORT } from "./report.ts";
+import { REPORT, requirePage, writePage } from "./report.ts";
 import type { RunOptions } from "./run.ts";
 import { stageOf } from "./stages/evaluate.ts";
+
+const TABLE = "table.md";
+
+/** Whether it is such a table as it was written; those of earlier versions have no mark that would say so. */
+const isTable = (content: Uint8Array): boolean => {
+  const text = Buffer.from(content).toString("utf8");
+  return isMarked(text) ?? /^# [\w.-]+\n\n(## .*\n\n)?\| *step *\|/.test(text);
+};
 
 /** Run the steps, or one of them, and print the table. What was run, by step; nothing where the signal ended it. */
 export async function runSteps(
@@ -30,6 +39,8 @@ export async function runSteps(
   run: (recipe: Recipe) => Promise<readonly string[] | undefined>,
 ): Promise<readonly string[] | undefined> {
   const steps = only === undefined ? pipeline.steps : [stepNamed(pipeline, only)];
+  requirePage(join(pipeline.output, REPORT));
+  requireOwn(join(pipeline.output, TABLE), "a table", isTable);
   const ran: string[] = [];
   for (const step of steps) {
     console.log(
@@ -42,7 +53,7 @@ export async function runSteps(
     if (signal.aborted) return undefined;
   }
   if (verb === "run" || verb === "eval") printTable(pipeline);
-  if (ran.length > 0) writeWhole(join(pipeline.output, REPORT), reportPage(runsIn(pipeline.output)));
+  if (ran.length > 0) writePage(join(pipeline.output, REPORT), reportPage(runsIn(pipeline.output)));
   return ran;
 }
 
@@ -80,12 +91,12 @@ function printTable({ name, output, steps }: Pipeline): void {
   if (tables.length === 0) return;
   for (const { title, header, rows } of tables)
     console.log(`\n${[...(title ? [title] : []), ...alignedTable(header, rows)].join("\n")}`);
-  mkdirSync(output, { recursive: true });
-  const path = join(output, "table.md");
+  makeFolder(output);
+  const path = join(output, TABLE);
   const said = tables.map(
     ({ title, header, rows }) => `${title ? `## ${title}\n\n` : ""}${markdownTable(header, rows)}\n`,
   );
-  writeWhole(path, `# ${name}\n\n${said.join("\n")}`);
+  writeOver(path, marked(`# ${name}\n\n${said.join("\n")}\n`), "a table", isTable);
   console.log(`\nThe table is in ${path}.`);
 }
 

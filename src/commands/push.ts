@@ -1,15 +1,17 @@
 /** @file distill push: a run's student, its exports and its card as a model's repository on the hub. */
 
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { startProgress } from "../core/progress.ts";
+import { readFile } from "../core/streams.ts";
 import { alignedTable } from "../core/table.ts";
 import { formatBytes } from "../evaluation/report.ts";
 import type { ExporterComponent } from "../exporters/exporter.ts";
 import * as exporters from "../exporters/index.ts";
 import type { Upload } from "../hub/upload.ts";
 import { readClaim } from "../store/claim.ts";
+import { requireWhole, SEAL } from "../store/seal.ts";
 import { REPOSITORY } from "./card.ts";
 import { NAMES } from "./stages/context.ts";
 
@@ -22,7 +24,6 @@ export type PushArguments = {
 };
 
 /** What is pushed, each by the name that --without has for it. */
-const SEAL = "artefact.json";
 const EXPORTS = Object.entries<ExporterComponent>(exporters);
 const PARTS = ["student", "adapter", ...EXPORTS.map(([type]) => type)];
 
@@ -77,9 +78,10 @@ function uploadsOf(run: string, name: string, without: readonly string[]): Uploa
   const put = (path: string, file: string) => uploads.set(path, { path, file, bytes: statSync(file).size });
   const putAll = (folder: string, place = "", skip = (_: string) => false) => {
     if (!existsSync(folder)) return;
+    requireWhole(folder);
     for (const path of (readdirSync(folder, { recursive: true }) as string[]).sort())
       if (
-        statSync(join(folder, path)).isFile() &&
+        statSync(join(folder, path), { throwIfNoEntry: false })?.isFile() &&
         !skip(path) &&
         !basename(path).startsWith(".") &&
         basename(path) !== SEAL
@@ -97,7 +99,7 @@ function uploadsOf(run: string, name: string, without: readonly string[]): Uploa
     throw new DistillError(
       `${card} is not there. Run distill run or distill eval again, which write the model's card.`,
     );
-  const text = readFileSync(card, "utf8").replaceAll(REPOSITORY, name);
+  const text = readFile(card).toString("utf8").replaceAll(REPOSITORY, name);
   uploads.set("README.md", { path: "README.md", text, bytes: Buffer.byteLength(text) });
   return [...uploads.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }

@@ -1,22 +1,24 @@
 /** @file distill review: people look at traces and have the last word. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { z } from "zod";
-import { DistillError } from "../core/errors.ts";
-import { writeWhole } from "../core/files.ts";
+import { DistillError, Stopped } from "../core/errors.ts";
+import { readText, requireOwn, writeOver, writeWholeFrom } from "../core/files.ts";
 import {
   type Decision,
   DecisionKind,
   Decision as DecisionRow,
   decisionsPlace,
+  mendDecisions,
   openDecisions,
   parseDecisions,
   readDecisions,
 } from "../data/decisions.ts";
 import { type Answer, type Asked, ended, Port, serveLocally } from "./local-server.ts";
-import { argillaRecord } from "./review/argilla.ts";
+import { argillaRecord, isArgilla } from "./review/argilla.ts";
 import type { Line, Part, Whole } from "./review/client/server.ts";
 import { reviewPage } from "./review/page.ts";
 import { completionPieces } from "./review/pieces.ts";
@@ -39,12 +41,13 @@ export async function review(given: string, options: ReviewArguments, signal: Ab
       `${given} is what was selected of a run's traces. Review those: distill review ${dirname(given)}.`,
     );
   const place = decisionsPlace(path);
+  await mendDecisions(place);
   if (options.import !== undefined) return importDecisions(options.import, place);
   if (options.export !== undefined) return exportDecisions(options.export, readDecisions(place));
-  const rows = await readRows(path);
+  const rows = await readRows(path, signal);
   const session = openSession(place, rows);
   try {
-    if (options.argilla !== undefined) return exportArgilla(options.argilla, rows, session);
+    if (options.argilla !== undefined) return await exportArgilla(options.argilla, rows, session, signal);
     const title = basename(resolve(path));
     const server = await serveLocally(handler(title, rows, session, reviewer.data), port.data);
     console.log(
@@ -149,7 +152,15 @@ function lineOf(i: number, rows: Rows, session: Session): Line {
 }
 
 function exportDecisions(path: string, decisions: readonly Decision[]): void {
-  writeWhole(path, decisions.map((decision) => `${JSON.stringify(decision)}\n`).join(""));
+  const lines = decisions.map((decision) => JSON.stringify(decision));
+  const known = new Set(lines);
+  writeOver(path, lines.map((line) => `${line}\n`).join(""), "an export of these decisions", (content) =>
+    // an earlier one holds nothing that this one has not
+    Buffer.from(content)
+      .toString("utf8")
+      .split("\n")
+      .every((line) => line === "" || known.has(line)),
+  );
   console.log(`${path} has ${decisions.length} decisions.`);
 }
 
@@ -157,7 +168,7 @@ function exportDecisions(path: string, decisions: readonly Decision[]): void {
 async function importDecisions(path: string, place: string): Promise<void> {
   if (!existsSync(path))
     throw new DistillError(`${path} is not there. Expected lines of JSON, as --export writes them.`);
-  const given = parseDecisions(readFileSync(path, "utf8"), path);
+  const given = parseDecisions(readText(path, "Decisions"), path);
   let [added, there] = [0, 0];
   for (const reviewer of new Set(given.map(({ reviewer }) => reviewer))) {
     const decisions = given.filter((one) => one.reviewer === reviewer);
@@ -177,10 +188,24 @@ async function importDecisions(path: string, place: string): Promise<void> {
   console.log(`${added} decisions were added to ${place}${there > 0 ? `; ${there} were there` : ""}.`);
 }
 
-function exportArgilla(path: string, rows: Rows, session: Session): void {
-  const records = Array.from({ length: rows.length }, (_, i) => argillaRecord(rows.at(i), session.decided(i) ?? []));
-  writeWhole(path, `${JSON.stringify(records)}\n`);
-  console.log(
-    `${path} has ${records.length} records, ${records.filter(({ status }) => status === "completed").length} of them with decisions.`,
-  );
+/** Records that are made between two looks at the signal. */
+const RECORDS = 1000;
+
+async function exportArgilla(path: string, rows: Rows, session: Session, signal: AbortSignal): Promise<void> {
+  requireOwn(path, "an export for Argilla", isArgilla);
+  let completed = 0;
+  async function* pieces() {
+    for (let i = 0; i < rows.length; i += RECORDS) {
+      await turn();
+      if (signal.aborted) throw new Stopped();
+      const records = Array.from({ length: Math.min(RECORDS, rows.length - i) }, (_, k) =>
+        argillaRecord(rows.at(i + k), session.decided(i + k) ?? []),
+      );
+      completed += records.filter(({ status }) => status === "completed").length;
+      yield Buffer.from(`${i === 0 ? "[" : ","}${JSON.stringify(records).slice(1, -1)}`);
+    }
+    yield Buffer.from("]\n");
+  }
+  await writeWholeFrom(path, pieces());
+  console.log(`${path} has ${rows.length} records, ${completed} of them with decisions.`);
 }

@@ -1,8 +1,8 @@
 /** @file distill score: judge the completions of a dataset again, without sampling. */
 
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DistillError, Stopped } from "../core/errors.ts";
+import { isTaken, reservePlace } from "../core/files.ts";
 import { startCount } from "../core/progress.ts";
 import { PUBLISHED, publishedTests } from "../core/published.ts";
 import { type JudgeColumns, type Judgement, VERDICTS, type Verdict, verdictOf } from "../core/trace.ts";
@@ -25,13 +25,23 @@ import { tellJudges } from "./stages/rules.ts";
 
 export type ScoreOptions = { rewards: string; against?: string; output?: string; allowModules?: boolean };
 
-export async function score(
+export async function score(dataset: string, options: ScoreOptions, signal: AbortSignal): Promise<void> {
+  const { output } = options;
+  if (output && isTaken(output))
+    throw new DistillError(`${output} is there already. Give another --output, or remove it.`);
+  const release = output === undefined ? undefined : reservePlace(output);
+  try {
+    await scoreInto(dataset, options, signal);
+  } finally {
+    release?.();
+  }
+}
+
+async function scoreInto(
   dataset: string,
   { rewards: path, against, output, allowModules }: ScoreOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  if (output && existsSync(output))
-    throw new DistillError(`${output} is there already. Give another --output, or remove it.`);
   const read = async (path: string) => {
     const found = await rulesFromHub(readRewards(path), signal);
     if (!found) throw new Stopped();

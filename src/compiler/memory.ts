@@ -29,9 +29,28 @@ export type Estimate = {
 };
 
 /** Estimate the program that computes `outputs` on `target`, as emit would write it. */
-export function estimate(outputs: Record<string, Value>, target: Target, sizes: Sizes): Estimate {
-  const { order, listed, outputs: results } = schedule(lower(Object.values(outputs), target), backwards, target);
-  const nodes = withParts(runtimeOrder(listed), order);
+export const estimate = (outputs: Record<string, Value>, target: Target, sizes: Sizes): Estimate =>
+  estimator(Object.values(outputs), target)(sizes);
+
+/** The same for one program and several sizes: it is lowered and put in order once. */
+export function estimator(outputs: readonly Value[], target: Target): (sizes: Sizes) => Estimate {
+  const program = schedule(lower([...outputs], target), backwards, target);
+  const nodes = withParts(runtimeOrder(program.listed), program.order);
+  const bodies = new Map<Value, (sizes: Sizes) => Estimate>();
+  for (const value of nodes) {
+    if (value.node!.op !== Scan) continue;
+    const { trace } = value.node!.attrs as { trace: Trace };
+    bodies.set(value, estimator(trace.outputs, target));
+  }
+  return (sizes) => estimateNodes(program, nodes, bodies, sizes);
+}
+
+function estimateNodes(
+  { order, outputs: results }: ReturnType<typeof schedule>,
+  nodes: readonly Value[],
+  bodies: ReadonlyMap<Value, (sizes: Sizes) => Estimate>,
+  sizes: Sizes,
+): Estimate {
   const bytes = (value: Value) => (hasParts(value) ? 0 : elementsOf(value, sizes) * WIDTHS[value.dtype]);
   const kept = new Set(results.map(resolve));
   const last = lastUses(nodes);
@@ -75,11 +94,13 @@ export function estimate(outputs: Record<string, Value>, target: Target, sizes: 
     }
     peak = Math.max(peak, alive);
     if (value.node!.op === Scan) {
-      const body = estimateBody(value, target, sizes);
-      peak = Math.max(peak, alive + body.scratch);
-      arena.release(arena.allocate(body.scratch));
-      flops += body.items * body.flops;
-      moved += body.items * body.moved_bytes;
+      const body = bodies.get(value)!(sizes);
+      const items = value.node!.inputs[0]!.shape[0] as number;
+      const scratch = body.peak_bytes - body.output_bytes; // of one item, beside its outputs
+      peak = Math.max(peak, alive + scratch);
+      arena.release(arena.allocate(scratch));
+      flops += items * body.flops;
+      moved += items * body.moved_bytes;
       count += body.nodes;
     } else {
       const product = productFlops(value, sizes);
@@ -102,14 +123,6 @@ export function estimate(outputs: Record<string, Value>, target: Target, sizes: 
     moved_bytes: moved,
     nodes: count,
   };
-}
-
-/** What a Scan's body takes for one item, beside its outputs, and how many items there are. */
-function estimateBody({ node }: Value, target: Target, sizes: Sizes): Estimate & { scratch: number; items: number } {
-  const { trace } = node!.attrs as { trace: Trace };
-  const outputs = Object.fromEntries(trace.outputs.map((y, i) => [`${i}`, y]));
-  const body = estimate(outputs, target, sizes);
-  return { ...body, scratch: body.peak_bytes - body.output_bytes, items: node!.inputs[0]!.shape[0] as number };
 }
 
 const WIDTHS: Record<DType, number> = {

@@ -16,6 +16,10 @@ export class Stopped extends DistillError {
   }
 }
 
+/** Why something failed, as a part of a sentence: the first line of what a library said. */
+export const reasonOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split("\n")[0]!.replace(/[.\s]+$/, "");
+
 const LONGEST = 4000;
 
 /** Names from files go into messages: what would move the cursor is spelled out, and what no one would read is cut. */
@@ -59,6 +63,11 @@ const CURES: Record<string, string> = {
   EIO: "The disk failed.",
   ENOTDIR: "A part of the path is a file.",
   ENAMETOOLONG: "The name is too long.",
+  EXDEV: "A part of the path is a link to another disk: let the whole folder of the run be the link.",
+  EISDIR: "A folder lies where a file belongs: move it away.",
+  EEXIST: "A file, or a link that leads nowhere, lies where a folder belongs: move it away.",
+  ENOTEMPTY: "Somebody else put something there meanwhile.",
+  ELOOP: "A link leads to itself: move it away.",
 };
 
 /** Whether an allocation failed, in whichever words the runtimes have for it. */

@@ -3,19 +3,22 @@
 import {
   closeSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   readSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
-  writeSync,
 } from "node:fs";
 import { hostname } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { DistillError } from "./errors.ts";
+import { isStream, openStream, readStream, wait, writeFully } from "./streams.ts";
 
 /** Write a file under a temporary name, flush it to disk, then give it its name. `temporary` is where it is written first. */
 export function writeWhole(path: string, content: string | Uint8Array, temporary = temporaryOf(path)): void {
@@ -28,15 +31,93 @@ export function writeWhole(path: string, content: string | Uint8Array, temporary
   }
 }
 
+/** Write a file that a user named: in the place of another one only where `isOwn` says that it may go. `what` is written. */
+export function writeOver(path: string, content: string, what: string, isOwn: (content: Uint8Array) => boolean): void {
+  requireOwn(path, what, isOwn);
+  if (!isStream(path)) {
+    writeWhole(behindLinks(path), content);
+    return;
+  }
+  const stream = openStream(path);
+  try {
+    writeFully(stream, Buffer.from(content));
+  } finally {
+    closeSync(stream);
+  }
+}
+
+/** The path that a link leads to, so that the link stays: nothing takes the place of what somebody put there. */
+function behindLinks(path: string): string {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) return path;
+  requireLed(path);
+  return realpathSync(path);
+}
+
+/** Throws for a link to what is not there. */
+function requireLed(path: string): void {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() || isThere(path)) return;
+  throw new DistillError(
+    `${path} is a link to ${readlinkSync(path)}, which is not there: make it, or the disk that it is on, or move the link away.`,
+  );
+}
+
+const isThere = (path: string): boolean => {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false; // links that lead to each other
+  }
+};
+
+/** Whether something has this name, if only a link that leads nowhere. */
+export const isTaken = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+
+/** Make a folder and those above it, as far as they are not there. */
+export function makeFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  const above = dirname(resolve(path));
+  if (above !== resolve(path)) makeFolder(above);
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && statSync(path, { throwIfNoEntry: false })?.isDirectory()) return; // another process did
+    if (code === "EEXIST") requireLed(path);
+    if (code === "ENOENT" && isThere(above))
+      throw new DistillError(`No folder can be made in ${above}: ${path} is refused. Give another one.`);
+    throw error;
+  }
+}
+
+/** Throws where something else than `what` lies at a path. */
+export function requireOwn(path: string, what: string, isOwn: (content: Uint8Array) => boolean): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found || isStream(path) || (found.isFile() && found.size === 0)) return;
+  if (found.isFile() && isOwn(readFileSync(path))) return;
+  throw new DistillError(
+    `${path} is there already, and is not ${what} as distill left it. It is not touched: give another name, or move it away.`,
+  );
+}
+
 /** The same for content that comes piece by piece and is never in memory as a whole. */
 export async function writeWholeFrom(path: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
-  const temporary = temporaryOf(path);
-  const file = openTemporary(path, temporary);
+  if (isStream(path)) {
+    const stream = openStream(path);
+    try {
+      for await (const piece of pieces) writeFully(stream, piece);
+    } finally {
+      closeSync(stream);
+    }
+    return;
+  }
+  const place = behindLinks(path);
+  const temporary = temporaryOf(place);
+  const file = openTemporary(place, temporary);
   try {
     for await (const piece of pieces) writeFully(file, piece);
-    finish(path, temporary, file);
+    finish(place, temporary, file);
   } catch (error) {
-    throw abandon(path, temporary, file, error);
+    throw abandon(place, temporary, file, error);
   }
 }
 
@@ -45,10 +126,11 @@ const temporaryOf = (path: string) => `${path}.${HERE}.${process.pid}.tmp`;
 
 function openTemporary(path: string, temporary: string): number {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     removeLeftovers(path);
     return openSync(temporary, "w");
   } catch (error) {
+    if (error instanceof DistillError) throw error;
     throw new DistillError(`Cannot write ${path}: ${(error as Error).message}.`);
   }
 }
@@ -108,9 +190,38 @@ function abandon(path: string, temporary: string, file: number, error: unknown):
   return code ? new DistillError(`Cannot write ${path}: ${message}. Nothing was written there.`) : error;
 }
 
-function writeFully(file: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.byteLength; )
-    done += writeSync(file, bytes, done, Math.min(bytes.byteLength - done, 1 << 30));
+/**
+ * Keep a place for a folder that writeFolder makes later, before there is work for it. Throws where another process of this
+ * machine is about to write there. Returns what gives the place back.
+ */
+export function reservePlace(path: string): () => void {
+  const own = temporaryOf(path);
+  const release = () => {
+    process.off("exit", release);
+    rmSync(own, { recursive: true, force: true });
+  };
+  makeFolder(dirname(path));
+  for (let tries = 0; ; tries++) {
+    removeLeftovers(path);
+    makeFolder(own);
+    const other = readdirSync(dirname(path)).find(
+      (name) =>
+        name !== basename(own) &&
+        name.startsWith(`${basename(path)}.`) &&
+        /^\.[\w-]+\.\d+\.tmp$/.test(name.slice(basename(path).length)) &&
+        name.includes(`.${HERE}.`),
+    );
+    if (!other) break;
+    release();
+    // two that came at once have both stepped back
+    if (tries === 3)
+      throw new DistillError(
+        `${path} is about to be written by another command (process ${other.split(".").at(-2)}). Wait for it, or give another --output.`,
+      );
+    wait(50 + Math.random() * 200);
+  }
+  process.on("exit", release);
+  return release;
 }
 
 /**
@@ -122,10 +233,10 @@ export async function writeFolder(
   fill: (folder: string) => void | Promise<void>,
   temporary = temporaryOf(path),
 ): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   removeLeftovers(path);
   rmSync(temporary, { recursive: true, force: true });
-  mkdirSync(temporary, { recursive: true });
+  makeFolder(temporary);
   try {
     await fill(temporary);
     renameSync(temporary, path);
@@ -140,7 +251,7 @@ export async function writeFolder(
 export const UNTRUSTED_BYTES = 64 * 1024 * 1024;
 /** Objects and arrays in JSON: an empty one takes 3 bytes of a file and 60 of memory. */
 const NODES_LIMIT = 1 << 22;
-const DEPTH_LIMIT = 128;
+export const DEPTH_LIMIT = 128;
 
 /** The text of a file of at most `limit` bytes, or a sentence that says what was looked for. */
 export function readText(path: string, what: string, limit = Number.POSITIVE_INFINITY): string {
@@ -148,6 +259,7 @@ export function readText(path: string, what: string, limit = Number.POSITIVE_INF
   if (!found) throw new DistillError(`${what} not found: ${path}.`);
   if (found.isDirectory()) throw new DistillError(`${what} ${path} is a folder. Expected a file.`);
   try {
+    if (!found.isFile()) return readStream(path, Math.min(limit, UNTRUSTED_BYTES));
     const { size } = found;
     if (size > limit) throw new DistillError(`${path} has ${size} bytes; at most ${limit} are read.`);
     return readFileSync(path, "utf8");

@@ -1,7 +1,8 @@
 /** @file Hashes of what results hang on. */
 
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, readSync } from "node:fs";
+import { openFile } from "./streams.ts";
 
 /** A hash of anything that JSON can say, the same for the same content whatever the order of keys. */
 export const contentHash = (value: unknown): string =>
@@ -19,7 +20,7 @@ const sorted = (record: Record<string, unknown>) =>
 /** sha256 of a file of any size, in hex. */
 export function sha256(path: string): string {
   const hash = createHash("sha256");
-  const file = openSync(path, "r");
+  const file = openFile(path);
   try {
     const buffer = Buffer.alloc(1 << 22);
     for (let read = readSync(file, buffer); read > 0; read = readSync(file, buffer))

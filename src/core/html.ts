@@ -1,5 +1,7 @@
 /** @file Pages that need nothing else, and what stands in them as text. */
 
+import { isMarked, marked } from "./marked.ts";
+
 const ESCAPES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 
 /** A text as it stands in a page: nothing of it is obeyed, and what would not be seen or would turn its direction is shown by its number. */
@@ -22,17 +24,26 @@ export type Page = {
 };
 
 /** A page in light and dark. It may load and run nothing but what its policy names. */
-export const htmlDocument = ({ title, css, body, policy = "", head = "" }: Page): string => `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
+export const htmlDocument = ({ title, css, body, policy = "", head = "" }: Page): string =>
+  marked(`${BEGINNING}
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'${policy && `; ${policy}`}">
 <meta name="referrer" content="no-referrer">
 ${head}<title>${escaped(title)}</title>
 <style>${COLOURS}${css}</style>
 ${body}
 </html>
-`;
+`);
+
+const BEGINNING = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">`;
+
+/** Whether a file is such a page as it was written; those of earlier versions have no mark that would say so. */
+export const isPage = (content: Uint8Array): boolean => {
+  const text = Buffer.from(content).toString("utf8");
+  return isMarked(text) ?? text.startsWith(BEGINNING);
+};
 
 const COLOURS = `
 :root { color-scheme: light dark; --line: light-dark(#d5d8de, #3a3f4b); --dim: light-dark(#5a6070, #9aa1b2);

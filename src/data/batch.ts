@@ -47,6 +47,10 @@ const MANY = 256;
  * blocks are as long, and pieces of the loss as large, as these allow.
  */
 export function batchShape(rows: number, length: number, vocab_size: number, pieces?: Pieces): BatchShape {
+  if (rows * length > MOST_TOKENS)
+    throw new DistillError(
+      `A micro-batch of ${rows} rows of ${length} tokens is larger than any memory: at most ${MOST_TOKENS} tokens are laid out at once. Lower trainer.per_device_train_batch_size or max_length.`,
+    );
   const within = (logits: number) => Math.floor(logits / vocab_size);
   const fitting = pieces ? within(pieces.logits) : Math.min(within(MOST), Math.max(MANY, within(ENOUGH)));
   const rowsInChunk = Math.max(64, fitting);
@@ -57,6 +61,9 @@ export function batchShape(rows: number, length: number, vocab_size: number, pie
   const shape = { rows, length, block: Math.min(block, length), chunks: Math.ceil((rows * length) / rowsInChunk) };
   return pieces ? { ...shape, fewKernels: true } : shape;
 }
+
+/** Tokens of a micro-batch. */
+const MOST_TOKENS = 2 ** 28;
 
 export type Batch = {
   shape: BatchShape;

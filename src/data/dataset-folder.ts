@@ -1,12 +1,13 @@
 /** @file Folders as Hugging Face's save_to_disk writes them: shards of Arrow streams, state.json, dataset_info.json. */
 
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { readJson, writeFolder, writeWhole } from "../core/files.ts";
 import { sha256 } from "../core/hash.ts";
+import { readFile } from "../core/streams.ts";
 import type { Table } from "../formats/apache-arrow.ts";
 import { arrowTables, END_OF_STREAM, encodeStream } from "../formats/arrow.ts";
 import { damageIn, readSeal } from "../store/seal.ts";
@@ -98,7 +99,7 @@ function filesOf(folder: string): string[] {
 /** Write the files beside the shards that Hugging Face's datasets reads, which infers features from the schema. */
 export function describeDataset(folder: string, files: readonly string[]): void {
   const info = join(folder, "dataset_info.json");
-  if (!existsSync(info) || readFileSync(info, "utf8") !== INFO) writeWhole(info, INFO);
+  if (!existsSync(info) || readFile(info).toString("utf8") !== INFO) writeWhole(info, INFO);
   const state = {
     _data_files: files.map((filename) => ({ filename })),
     _fingerprint: fingerprint(folder, files),

@@ -9,7 +9,7 @@ import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { contentHash } from "../core/hash.ts";
 import { Int32, type Table, Utf8 } from "../formats/apache-arrow.ts";
-import { isAppendLog } from "../store/append-log.ts";
+import { wasAppendLog } from "../store/append-log.ts";
 import { acquireLock } from "../store/lock.ts";
 import { column, listOf } from "./columns.ts";
 import { openLedger, readLedger } from "./ledger.ts";
@@ -107,6 +107,17 @@ export async function openDecisions(
   }
 }
 
+/** Say what is damaged in what was decided, and go on with what can be read; what somebody is deciding now is left alone. */
+export async function mendDecisions(place: string, told?: (sentence: string) => void): Promise<void> {
+  for (const folder of reviewersIn(place)) {
+    try {
+      for (const _ of readLedger(join(place, folder), KEY));
+    } catch {
+      (await openDecisions(place, decodeURIComponent(folder), told)).close();
+    }
+  }
+}
+
 /** All that was decided, by anybody, in the order of time; while somebody may be deciding. */
 export function readDecisions(place: string): Decision[] {
   return reviewersIn(place)
@@ -119,7 +130,7 @@ export function readDecisions(place: string): Decision[] {
 export const reviewersIn = (place: string): string[] =>
   existsSync(place)
     ? readdirSync(place)
-        .filter((name) => isAppendLog(join(place, name)))
+        .filter((name) => wasAppendLog(join(place, name)))
         .sort()
     : [];
 

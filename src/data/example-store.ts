@@ -3,9 +3,10 @@
  * memory is only how long each is and where, so that a million of them are read one at a time.
  */
 
-import { closeSync, openSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { DistillError } from "../core/errors.ts";
 import { readAt } from "../core/files.ts";
+import { openFile } from "../core/streams.ts";
 import { Int32 } from "../formats/apache-arrow.ts";
 import { batchBuffers } from "../formats/arrow.ts";
 import type { Segment } from "./batch.ts";
@@ -116,7 +117,7 @@ export function openExamples(folder: string): Segments {
   const files: { path: string; file: number }[] = [];
   const batches: Index[] = [];
   for (const path of shardsOf(folder)) {
-    const file = openSync(path, "r");
+    const file = openFile(path);
     files.push({ path, file });
     for (const { rows, buffers } of batchBuffers(path))
       batches.push(indexOf(path, file, files.length - 1, rows, buffers));

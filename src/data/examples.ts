@@ -1,16 +1,24 @@
 /** @file The examples of a dataset: its rows as tokens, each checked, and those that do not fit left out. */
 
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { DistillError } from "../core/errors.ts";
-import { writeFolder } from "../core/files.ts";
+import { makeFolder, writeFolder } from "../core/files.ts";
 import { sha256 } from "../core/hash.ts";
 import { startCount } from "../core/progress.ts";
 import { damageIn, readSeal, sealFolder } from "../store/seal.ts";
 import type { Segment } from "./batch.ts";
 import { inMemory, openExamples, type Segments, some, writeExamples } from "./example-store.ts";
-import { type Collector, collector, type Findings, readFindings, requireUsable, writeFindings } from "./findings.ts";
+import {
+  type Collector,
+  collector,
+  FINDINGS,
+  type Findings,
+  readFindings,
+  requireUsable,
+  writeFindings,
+} from "./findings.ts";
 import { type TrainOn, toSegments } from "./segments.ts";
 import { type DatasetSource, nameOf, trainingRows } from "./sources.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -99,11 +107,15 @@ async function kept(
   signal: AbortSignal | undefined,
 ): Promise<Tokenised | undefined> {
   const place = join(folder, key);
-  const damage = damageOfSealed(place);
-  if (damage === undefined) return opened(place, source, options);
+  const usable = (found: Tokenised) => {
+    requireUsable(nameOf(source), found.findings, options);
+    return found;
+  };
+  const there = opened(place);
+  if (there) return usable(there);
   try {
     rmSync(place, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
   } catch {
     return tokenised(source, tokenizer, options, signal); // a disk that is read only
   }
@@ -120,22 +132,23 @@ async function kept(
     sealFolder(into, { run: "", key });
   }).catch((error: NodeJS.ErrnoException) => {
     // another process may have put it there meanwhile
-    if (!signal?.aborted && damageOfSealed(place) !== undefined) throw error;
+    if (!signal?.aborted && !isWhole(place)) throw error;
   });
   if (signal?.aborted) return undefined;
   forgetOld(folder, key);
-  return opened(place, source, options);
+  return usable(opened(place)!);
 }
 
-function opened(place: string, source: DatasetSource, options: ExampleOptions): Tokenised {
-  const findings = readFindings(place);
-  requireUsable(nameOf(source), findings, options);
-  return { segments: openExamples(place), findings };
+/** What lies in the cache; nothing where it is damaged, or where an earlier version kept less. */
+function opened(place: string): Tokenised | undefined {
+  if (!isWhole(place)) return undefined;
+  return { segments: openExamples(place), findings: readFindings(place) };
 }
 
-function damageOfSealed(place: string): string | undefined {
+function isWhole(place: string): boolean {
   const read = existsSync(place) ? readSeal(place) : undefined;
-  return !read ? "not there" : (read.damage ?? damageIn(place, read.seal, sha256));
+  if (!read || read.damage !== undefined) return false;
+  return FINDINGS in read.seal.files && damageIn(place, read.seal, sha256) === undefined;
 }
 
 /** What was tokenised last is asked for next; of the rest a few are kept. */

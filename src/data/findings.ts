@@ -93,13 +93,13 @@ export function collector(): Collector {
   };
 }
 
-const FILE = "findings.json";
+export const FINDINGS = "findings.json";
 
 export const writeFindings = (folder: string, findings: Findings): void =>
-  writeWhole(join(folder, FILE), `${JSON.stringify(findings)}\n`);
+  writeWhole(join(folder, FINDINGS), `${JSON.stringify(findings)}\n`);
 
 export const readFindings = (folder: string): Findings =>
-  Findings.parse(readJson(join(folder, FILE), "What was found of the dataset"));
+  Findings.parse(readJson(join(folder, FINDINGS), "What was found of the dataset"));
 
 const SHOWN = 20;
 const SKIP = "trainer.on_bad_row: skip leaves such rows out.";

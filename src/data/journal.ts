@@ -67,6 +67,8 @@ function count(to: Sum, used: Used, sign: 1 | -1 = 1): void {
 export type Journal = {
   /** Where it is kept. */
   readonly folder: string | undefined;
+  /** Rows that were written and cannot be read any more. */
+  readonly damaged: number;
   /** The complete answer of a request. */
   answer(id: string): Answered | undefined;
   /** Attempts of a request that ended so. */
@@ -182,6 +184,7 @@ export function openJournal(place?: { folder: string; key: string }, told = cons
   const blank = { reason: null, status: null, stream: 0, certain: 0, body: null, latency: 0 };
   return {
     folder: place?.folder,
+    damaged: "damaged" in ledger ? ledger.damaged : 0,
     answer(id) {
       const number = known.get(id)?.answer;
       if (number === undefined) return undefined;

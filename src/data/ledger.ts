@@ -80,7 +80,7 @@ export function openLedger(
 
 /** What can be read of a ledger while somebody may be appending to it. Damage is a sentence. */
 export function* readLedger(folder: string, key?: string): Generator<LedgerRows> {
-  if (existsSync(folder)) yield* rowsOf(folder, readExtents(folder), key);
+  if (existsSync(folder)) yield* rowsOf(folder, readExtents(folder, scanStream), key);
 }
 
 /** Pieces that are held in memory by who reads rows in any order. */
@@ -91,7 +91,7 @@ export function ledgerRows(
   folder: string,
   key: string,
 ): { length: number; at(row: number): { table: Table; index: number } | undefined } {
-  const extents = existsSync(folder) ? readExtents(folder) : [];
+  const extents = existsSync(folder) ? readExtents(folder, scanStream) : [];
   const schemas = new Map<string, Uint8Array>();
   for (const _ of rowsOf(folder, extents, key, { schemas: true }));
   for (const extent of extents) if (extent.rows === 0) schemas.set(extent.file, readExtent(folder, extent));

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { oneOf } from "../core/component.ts";
+import { NAME } from "../core/names.ts";
 import { RuleSpec } from "../judging/options.ts";
 import { RewardSpecs } from "../rewards/create.ts";
 import { SamplerOptions } from "../sampling/options.ts";
@@ -39,10 +40,7 @@ export const EvaluationOptions = SamplerOptions.omit({
       z.union([
         z.string(),
         oneOf(teachers, {
-          name: z
-            .string()
-            .regex(/^[\w.-]+$/)
-            .describe("What it is called in the report."),
+          name: z.string().regex(NAME).describe("What it is called in the report."),
         }),
       ]),
     )

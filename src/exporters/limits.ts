@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { several, tokens } from "../core/sizes.ts";
 
 export const ParityOptions = z.object({
-  prompts: z.int().positive().default(8).describe("How many of the evaluation's prompts the gate compares on."),
-  max_completion_length: z.int().positive().default(64).describe("The most tokens of each answer that is compared."),
+  prompts: several.default(8).describe("How many of the evaluation's prompts the gate compares on."),
+  max_completion_length: tokens.default(64).describe("The most tokens of each answer that is compared."),
   max_mean_kl: z
     .record(z.string(), z.number().nonnegative())
     .default({})

@@ -1,11 +1,12 @@
 /** @file A folder that any web server serves: a page to talk with the student in the browser, and all that it loads. */
 
-import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { copyFileSync, existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { writeWhole } from "../core/files.ts";
+import { makeFolder, writeWhole } from "../core/files.ts";
+import { tokens } from "../core/sizes.ts";
 import { loadTokenizer } from "../data/tokenizer.ts";
 import { defineExporter } from "./exporter.ts";
 import { DTYPES } from "./onnx/storage.ts";
@@ -26,7 +27,7 @@ export const web = defineExporter({
         .describe("ONNX files that the page chooses from: q4f16 or q4 for WebGPU, q8 where there is none."),
       title: z.string().min(1).optional().describe("What the page is called; the run's folder unless given."),
       system: z.string().min(1).optional().describe("A system message for every conversation."),
-      max_new_tokens: z.int().positive().default(2048).describe("The most tokens of an answer."),
+      max_new_tokens: tokens.default(2048).describe("The most tokens of an answer."),
     })
     .describe("A page to talk with the student in the browser, on WebGPU or WebAssembly, which any web server serves."),
   create:
@@ -44,7 +45,7 @@ export const web = defineExporter({
       writeWhole(join(output, "index.html"), pageHtml(settings));
       writeWhole(join(output, "chat.js"), CHAT);
       writeWhole(join(output, "worker.js"), WORKER);
-      mkdirSync(join(output, "transformers"), { recursive: true });
+      makeFolder(join(output, "transformers"));
       for (const path of runtimeFiles()) copyFileSync(path, join(output, "transformers", basename(path)));
       return files.map(({ name, ...file }) => ({ ...file, name: name.replace("onnx", "web"), same_as: name }));
     },

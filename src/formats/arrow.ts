@@ -1,6 +1,7 @@
 /** @file Arrow IPC: files and streams read one record batch at a time, and streams that grow by whole record batches. */
 
-import { closeSync, fstatSync, openSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
+import { openFile } from "../core/streams.ts";
 import "./arrow-codecs.ts";
 import { DistillError } from "../core/errors.ts";
 import { readAt } from "../core/files.ts";
@@ -40,7 +41,7 @@ export function decodeBatch(schema: Uint8Array, batches: Uint8Array | undefined,
 
 /** The whole messages of a stream from a position on, and the rows in each. */
 export function scanStream(path: string, from: number): { bytes: number; rows: number }[] {
-  const file = openSync(path, "r");
+  const file = opened(path);
   try {
     const size = fstatSync(file).size;
     const found: { bytes: number; rows: number }[] = [];
@@ -63,7 +64,7 @@ const MAX_METADATA = 64 << 20;
  * and is refused; one that ends behind a message without an end marker may have been, which `unended` hears.
  */
 export function* arrowTables(path: string, unended: (path: string) => void = () => {}): Generator<Table> {
-  const file = openFile(path);
+  const file = opened(path);
   try {
     const size = fstatSync(file).size;
     const isFile = size >= 8 && Buffer.from(readAt(path, file, 0, 6)).toString("latin1") === MAGIC;
@@ -100,7 +101,7 @@ export function* arrowTables(path: string, unended: (path: string) => void = () 
 export function* batchBuffers(
   path: string,
 ): Generator<{ rows: number; buffers: { offset: number; length: number }[] }> {
-  const file = openFile(path);
+  const file = opened(path);
   try {
     const size = fstatSync(file).size;
     for (let at = 0; ; ) {
@@ -119,10 +120,11 @@ export function* batchBuffers(
   }
 }
 
-function openFile(path: string): number {
+function opened(path: string): number {
   try {
-    return openSync(path, "r");
+    return openFile(path);
   } catch (error) {
+    if (error instanceof DistillError) throw error;
     throw new DistillError(`Cannot read ${path}: ${(error as Error).message}.`);
   }
 }

@@ -1,9 +1,10 @@
 /** @file Reads GGUF. Everything a header says is checked against the file before it is used. */
 
-import { closeSync, fstatSync, openSync, readdirSync } from "node:fs";
+import { closeSync, fstatSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
 import { readAt } from "../core/files.ts";
+import { openFile } from "../core/streams.ts";
 import { GGML_TYPES, type GgmlType, ggmlBytes } from "./ggml.ts";
 import {
   ALIGNMENT,
@@ -44,10 +45,13 @@ const TYPE_BY_NUMBER: ReadonlyMap<number, GgmlType> = new Map(
 
 /** Open a GGUF file: its header is read and checked, tensors are read when they are asked for. */
 export function openGguf(path: string): GgufFile {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
+    throw new DistillError(`${path} is a folder. Expected a GGUF file${inside(path)}.`);
   let file: number;
   try {
-    file = openSync(path, "r");
+    file = openFile(path);
   } catch (error) {
+    if (error instanceof DistillError) throw error;
     throw new DistillError(`Cannot open ${path}: ${(error as Error).message}.`);
   }
   try {
@@ -68,7 +72,6 @@ function readHeader(path: string, file: number) {
     throw new DistillError(`${path} is not a valid GGUF file: ${what}.`);
   };
   const stats = fstatSync(file);
-  if (stats.isDirectory()) throw new DistillError(`${path} is a folder. Expected a GGUF file${inside(path)}.`);
   if (!stats.isFile()) bad("it is not a file");
   const size = stats.size;
   const cursor = headerCursor(path, file, size, bad);

@@ -1,9 +1,10 @@
 /** @file safetensors: a JSON header, then the tensors' bytes. Headers are checked before anything is allocated for them. */
 
-import { closeSync, fstatSync, openSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { readAt } from "../core/files.ts";
+import { openFile } from "../core/streams.ts";
 
 const SIZES = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, BOOL: 1 } as const;
 export type SafetensorsType = keyof typeof SIZES;
@@ -30,8 +31,9 @@ export type SafetensorsFile = {
 export function openSafetensors(path: string): SafetensorsFile {
   let file: number;
   try {
-    file = openSync(path, "r");
+    file = openFile(path);
   } catch (error) {
+    if (error instanceof DistillError) throw error;
     throw new DistillError(`Cannot open ${path}: ${(error as Error).message}.`);
   }
   try {

@@ -1,8 +1,9 @@
 /** @file The cache's layout, which Python's huggingface_hub shares: blobs/<hash>, refs/<revision>, snapshots/<commit>/<file>. */
 
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { writeWhole } from "../core/files.ts";
+import { makeFolder, writeWhole } from "../core/files.ts";
+import { readFile } from "../core/streams.ts";
 import type { HubReference } from "./reference.ts";
 
 export const COMMIT = /^[0-9a-f]{40}$/;
@@ -37,7 +38,7 @@ export function cachedRepository(cache: string, { type, name }: HubReference): C
     commitOf(revision) {
       if (COMMIT.test(revision)) return revision;
       const path = join(folder, "refs", revision);
-      const commit = existsSync(path) && statSync(path).isFile() ? readFileSync(path, "utf8").trim() : "";
+      const commit = existsSync(path) && statSync(path).isFile() ? readFile(path).toString("utf8").trim() : "";
       return COMMIT.test(commit) ? commit : undefined;
     },
     remember(revision, commit) {
@@ -54,7 +55,7 @@ export function cachedRepository(cache: string, { type, name }: HubReference): C
     keeps: (hash, size) => isFile(blob(hash)) && statSync(blob(hash)).size === size,
     link(commit, file, hash) {
       const path = join(snapshot(commit), file);
-      mkdirSync(dirname(path), { recursive: true });
+      makeFolder(dirname(path));
       rmSync(path, { force: true });
       try {
         symlinkSync(relative(dirname(path), blob(hash)), path);

@@ -1,11 +1,12 @@
 /** @file One file from the hub, gone on with where it was cut and checked at its end. @huggingface/hub does neither. */
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { DistillError } from "../core/errors.ts";
+import { makeFolder } from "../core/files.ts";
 import { reasonOf } from "./api.ts";
 
 export type Download = {
@@ -35,7 +36,7 @@ const PAUSE = 500;
 export async function download(options: Download): Promise<boolean> {
   const { size, hash, path, name, signal, onBytes } = options;
   const partial = `${path}.incomplete`;
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const file = await open(partial, existsSync(partial) ? "r+" : "w+");
   try {
     const left = (await file.stat()).size;

@@ -1,8 +1,9 @@
 /** @file A revision of a repository, online or from the cache, and the files of it that are needed. */
 
-import { mkdirSync, statfsSync } from "node:fs";
+import { statfsSync } from "node:fs";
 import { dirname } from "node:path/posix";
 import { DistillError } from "../core/errors.ts";
+import { makeFolder } from "../core/files.ts";
 import { startProgress } from "../core/progress.ts";
 import { type HubFile, hubApi, refusal, Unreachable } from "./api.ts";
 import { type CachedRepository, cachedRepository } from "./cache.ts";
@@ -145,7 +146,7 @@ async function fetchAll(wanted: readonly HubFile[], fetching: Fetching): Promise
 }
 
 function requireSpace(cache: string, bytes: number, name: string): void {
-  mkdirSync(cache, { recursive: true });
+  makeFolder(cache);
   const { bavail, bsize } = statfsSync(cache);
   if (bytes > bavail * bsize)
     throw new DistillError(

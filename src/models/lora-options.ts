@@ -1,6 +1,7 @@
 /** @file What is said of a low-rank adapter, under PEFT's names. */
 
 import { z } from "zod";
+import { several } from "../core/sizes.ts";
 
 export const ALL_LINEAR = "all-linear";
 
@@ -9,7 +10,7 @@ const patterns = <Value extends z.ZodType>(value: Value) => z.record(z.string().
 
 /** The keys of PEFT's LoraConfig, with its defaults; `target_modules` of "all-linear" are all linear layers but the head. */
 export const LoraOptions = z.object({
-  r: z.int().positive().default(8).describe("The rank: rows of A and columns of B."),
+  r: several.default(8).describe("The rank: rows of A and columns of B."),
   lora_alpha: z.number().positive().default(8).describe("The adapter counts lora_alpha / r."),
   lora_dropout: z
     .number()
@@ -35,7 +36,7 @@ export const LoraOptions = z.object({
     .union([z.int().nonnegative(), z.array(z.int().nonnegative())])
     .nullish()
     .describe("The model's layers that have an adapter, by number from 0."),
-  rank_pattern: patterns(z.int().positive()).describe(
+  rank_pattern: patterns(several).describe(
     "r of modules the ends of whose names match a key; the first that matches counts.",
   ),
   alpha_pattern: patterns(z.number().positive()).describe("The same for lora_alpha."),

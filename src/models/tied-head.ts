@@ -1,7 +1,8 @@
 /** @file Whether a folder has a head beside the embedding that its config ties it to. */
 
-import { closeSync, openSync, statSync } from "node:fs";
+import { closeSync, statSync } from "node:fs";
 import { readAt } from "../core/files.ts";
+import { openFile } from "../core/streams.ts";
 import { openSafetensors } from "../formats/safetensors.ts";
 
 const [HEAD, EMBEDDING] = ["lm_head.weight", "model.embed_tokens.weight"];
@@ -28,7 +29,7 @@ function differ([headPath, embeddingPath]: [string, string]): boolean {
   const [head, embedding] = [entry(headPath, HEAD), entry(embeddingPath, EMBEDDING)];
   if (!head || !embedding) return false;
   if (head.dtype !== embedding.dtype || head.end - head.begin !== embedding.end - embedding.begin) return true;
-  const files = [openSync(headPath, "r"), openSync(embeddingPath, "r")] as const;
+  const files = [openFile(headPath), openFile(embeddingPath)] as const;
   try {
     for (let at = 0; at < head.end - head.begin; at += CHUNK) {
       const length = Math.min(CHUNK, head.end - head.begin - at);

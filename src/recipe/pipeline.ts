@@ -6,6 +6,7 @@
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
+import { NAME } from "../core/names.ts";
 import { extended } from "./extended.ts";
 import { readKeys } from "./keys.ts";
 import { parsed } from "./parsed.ts";
@@ -26,13 +27,13 @@ export type Pipeline = {
   steps: readonly PipelineStep[];
 };
 
-const NAME = /^[\w-]+$/;
+const STEP = /^[\w-]+$/;
 
 const Keys = z.strictObject({
-  name: z.string().regex(/^[\w.-]+$/, "only letters, digits, '.', '_' and '-'"),
+  name: z.string().regex(NAME, "only letters, digits, '.', '_' and '-'"),
   output: z.string().min(1).optional(),
   steps: z.record(
-    z.string().regex(NAME, "only letters, digits, '_' and '-'"),
+    z.string().regex(STEP, "only letters, digits, '_' and '-'"),
     z.looseObject({ extends: z.string().min(1).optional() }),
   ),
   /** What every step is measured on that does not say so itself. */

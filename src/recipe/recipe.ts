@@ -2,6 +2,8 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { componentOf, oneOf } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
+import { NAME } from "../core/names.ts";
+import { threads } from "../core/sizes.ts";
 import { PromptSource } from "../data/prompts.ts";
 import { SelectionOptions } from "../data/selection.ts";
 import { EvaluationOptions } from "../evaluation/options.ts";
@@ -75,13 +77,13 @@ const Cuda = z.strictObject({
 
 export const Recipe = z
   .strictObject({
-    name: text.regex(/^[\w.-]+$/, "only letters, digits, '.', '_' and '-'").describe("What the run is called."),
+    name: text.regex(NAME, "only letters, digits, '.', '_' and '-'").describe("What the run is called."),
     output: text.optional().describe("Where the run is kept; runs/<name> unless given."),
     device: z
       .enum(DEVICES)
       .default("auto")
       .describe("What trains and measures; auto takes the one that multiplies fastest."),
-    threads: z.int().nonnegative().default(0).describe("Threads on the CPU; 0 is one a core."),
+    threads: threads.default(0).describe("Threads on the CPU; 0 is one a core."),
     cuda: Cuda.prefault({}).describe("How device: cuda uses an NVIDIA card."),
     webgpu: z.strictObject({ recompute }).prefault({}).describe("How device: webgpu uses its memory."),
     student,

@@ -255,8 +255,8 @@ const noting = (folder: RunFolder, outputs: Record<string, Written>): RunFolder 
     outputs[name] = written;
     return written;
   },
-  writeFile(name, content) {
-    const written = folder.writeFile(name, content);
+  writeFile(name, content, isOwn) {
+    const written = folder.writeFile(name, content, isOwn);
     outputs[name] = written;
     return written;
   },

@@ -1,9 +1,10 @@
 /** @file Reward modules are programs. Recipes are passed around, so a module runs only where the user has said that it may. */
 
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { DistillError } from "../core/errors.ts";
+import { readFile } from "../core/streams.ts";
 import type { RewardSpec } from "./create.ts";
 
 /** The user's own list of modules that may run, one path a line; a folder stands for all in it. */
@@ -30,7 +31,8 @@ function listed(path: string): string[] {
   const me = process.getuid?.();
   if (me !== undefined && (uid !== me || (mode & 0o022) !== 0))
     throw new DistillError(`${path} can be written by others than you, so it allows nothing. Own it: chmod go-w.`);
-  return readFileSync(path, "utf8")
+  return readFile(path)
+    .toString("utf8")
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "" && !line.startsWith("#"))

@@ -48,7 +48,12 @@ export const rewardSpec = <More extends z.ZodRawShape = Record<never, never>>(mo
   ]);
 export const RewardSpec = rewardSpec();
 export const RewardSpecs = z.array(RewardSpec).min(1);
-export type RewardSpec = { type: string; name?: string | undefined; weight: number; at_least?: number | undefined };
+export type RewardSpec = {
+  type: string;
+  name?: string | undefined;
+  weight?: number | undefined;
+  at_least?: number | undefined;
+};
 
 const isModule = (spec: RewardSpec): spec is RewardSpec & { path: string } => spec.type === "module";
 
@@ -72,12 +77,12 @@ export async function createRewards(specs: readonly RewardSpec[]): Promise<Weigh
 }
 
 async function createReward(spec: RewardSpec): Promise<WeightedReward> {
-  const { type, name: _, weight, at_least, ...rest } = spec;
+  const { type, name: _, weight = 1, at_least, ...rest } = spec;
   const { path, ...own } = rest as { path: string };
   const component = isModule(spec) ? await loadReward(path) : builtIn(type);
   if (!component)
     throw new DistillError(`Unknown reward "${type}". Expected one of: ${Object.keys(rewards).join(", ")}, module.`);
-  const options = isModule(spec) ? checkedOptions(component, own, path) : rest;
+  const options = checkedOptions(component, isModule(spec) ? own : rest, isModule(spec) ? `module ${path}` : type);
   const { ofGroup, ownThread, needsAnswer, same, version } = component;
   const said = { ofGroup, ownThread, needsAnswer, same, version };
   return { name: nameOf(spec), weight, at_least, ...said, reward: component.create(options) };
@@ -88,14 +93,12 @@ const builtIn = (type: string): RewardComponent | undefined => (rewards as Recor
 /** Whether a reward is nothing without a reference. What a module needs is known only once it runs. */
 export const needsAnswer = ({ type }: RewardSpec): boolean => builtIn(type)?.needsAnswer ?? false;
 
-/** A module's options are known only now that it is loaded. */
-function checkedOptions({ options }: RewardComponent, given: object, path: string): Record<string, unknown> {
+/** Options with their defaults: those of a module are known only now that it is loaded, those of a program were never read. */
+function checkedOptions({ options }: RewardComponent, given: object, of: string): Record<string, unknown> {
   const parsed = options.safeParse(given);
   if (parsed.success) return parsed.data;
   const { path: key, message } = parsed.error.issues[0]!;
-  throw new DistillError(
-    `The options of reward module ${path}: ${[key.join("."), message].filter(Boolean).join(": ")}.`,
-  );
+  throw new DistillError(`The options of reward ${of}: ${[key.join("."), message].filter(Boolean).join(": ")}.`);
 }
 
 /** ./my-reward.js → my-reward */

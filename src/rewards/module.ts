@@ -1,10 +1,11 @@
 /** @file Rules of the user's own, in modules. */
 
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
+import { readFile } from "../core/streams.ts";
 import { VERDICTS } from "../core/trace.ts";
 import type { Reward, RewardComponent, Score } from "./reward.ts";
 
@@ -63,7 +64,7 @@ export function filesOfModule(path: string): string[] {
   for (let file = open.pop(); file !== undefined; file = open.pop()) {
     if (files.has(file) || !existsSync(file) || !statSync(file).isFile()) continue;
     files.add(file);
-    for (const [, name] of readFileSync(file, "utf8").matchAll(IMPORTED)) open.push(resolve(dirname(file), name!));
+    for (const [, name] of readFile(file).toString("utf8").matchAll(IMPORTED)) open.push(resolve(dirname(file), name!));
   }
   return [...files];
 }

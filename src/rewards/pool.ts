@@ -3,6 +3,7 @@
 import { availableParallelism } from "node:os";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { DistillError } from "../core/errors.ts";
+import { moduleUrl } from "../core/modules.ts";
 import type { Judgement } from "../core/trace.ts";
 import { createRewards, type RewardSpec } from "./create.ts";
 import { judge } from "./judge.ts";
@@ -29,7 +30,7 @@ export async function openPool(specs: readonly RewardSpec[], threads = available
   const workers = Array.from(
     { length: threads },
     () =>
-      new Worker(new URL("./judge-worker.js", import.meta.url), {
+      new Worker(moduleUrl("rewards/judge-worker.js"), {
         workerData: specs,
         resourceLimits: { maxYoungGenerationSizeMb: 16 },
       }),

@@ -1,7 +1,8 @@
 /** @file ONNX Runtime's CUDA provider, which is not in its npm package. */
 
-import { closeSync, existsSync, openSync, readSync } from "node:fs";
+import { closeSync, existsSync, readSync } from "node:fs";
 import { basename, join } from "node:path";
+import { openFile } from "../core/streams.ts";
 import { libraryFolder, packageVersion } from "./ort/library.ts";
 
 const NAMES =
@@ -25,7 +26,7 @@ export function whyNoCuda(): string | undefined {
 
 /** Whether a file holds a text; of 300 MB, in a tenth of a second where they were read before. */
 function holds(path: string, text: string): boolean {
-  const [file, block] = [openSync(path, "r"), Buffer.alloc(2 ** 22)];
+  const [file, block] = [openFile(path), Buffer.alloc(2 ** 22)];
   try {
     for (let at = 0; ; at += block.length - text.length) {
       const read = readSync(file, block, 0, block.length, at);

@@ -2,10 +2,11 @@
 
 import { Worker } from "node:worker_threads";
 import { DistillError, Stopped } from "../core/errors.ts";
+import { moduleUrl } from "../core/modules.ts";
 import type { Answer, Method, Requests } from "./protocol.ts";
 
 export class HostWorker {
-  readonly #worker = new Worker(new URL("./worker.js", import.meta.url));
+  readonly #worker = new Worker(moduleUrl("runtime/worker.js"));
   readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   #calls = 0;
   /** Why there is no worker any more. */

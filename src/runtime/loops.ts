@@ -5,6 +5,7 @@ import { Worker } from "node:worker_threads";
 import type { Loop } from "../compiler/loop.ts";
 import { PAGE } from "../compiler/page.ts";
 import { DistillError } from "../core/errors.ts";
+import { moduleUrl } from "../core/modules.ts";
 import { OrtLibrary } from "./ort/library.ts";
 
 /** What a loop computes once: which of the arrays, all of one length, are its inputs and which its results, in its order. */
@@ -140,7 +141,7 @@ export class LoopThreads {
 
 /** A thread that computes loops for another. */
 class Helper {
-  readonly #worker = new Worker(new URL("./loop-worker.js", import.meta.url));
+  readonly #worker = new Worker(moduleUrl("runtime/loop-worker.js"));
   readonly #known = new Set<number>();
   #waiting: { resolve(answer: LoopAnswer): void; reject(error: Error): void } | undefined;
   alive = true;

@@ -1,9 +1,8 @@
 /** @file How an adapter computes transposed products fastest, as doctor measured it, kept beside other caches of the user. */
 
 import { existsSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { SPELLINGS, type Spelling } from "../compiler/targets.ts";
+import { cached } from "../core/caches.ts";
 import { writeWhole } from "../core/files.ts";
 import { contentHash } from "../core/hash.ts";
 import { pciCards, vulkanDrivers } from "./machine.ts";
@@ -11,7 +10,7 @@ import { packageVersion } from "./ort/library.ts";
 
 export type Kept = Spelling & { measured_at: string };
 
-const placeOf = () => join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "distill", "webgpu-products.json");
+const placeOf = () => cached("webgpu-products.json");
 
 /** Names the cards, their drivers and ONNX Runtime, as far as files tell them: another of any of them is measured anew. */
 function adapter(): string {

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
+import { several, tokens } from "../core/sizes.ts";
 import type { Prompt } from "../core/trace.ts";
 import { BudgetOptions } from "../teachers/budget.ts";
 import type { Wanted } from "./drawn.ts";
@@ -9,7 +10,7 @@ import { GiveUp } from "./give-up.ts";
 import type { Answers } from "./ledger.ts";
 
 export const SamplerOptions = z.object({
-  num_generations: z.int().positive().default(4).describe("Completions of each prompt."),
+  num_generations: several.default(4).describe("Completions of each prompt."),
   max_accepted: z
     .int()
     .positive()
@@ -33,7 +34,7 @@ export const SamplerOptions = z.object({
     .lt(1)
     .default(0)
     .describe("Leave out tokens with less than this share of the most likely token's probability."),
-  max_completion_length: z.int().positive().default(2048).describe("The most tokens of a completion."),
+  max_completion_length: tokens.default(2048).describe("The most tokens of a completion."),
   stop: z.array(z.string().min(1)).default([]).describe("Texts that end a completion."),
   system_prompt: z.string().optional().describe("Put before every question as the system's turn."),
   top_logprobs: z

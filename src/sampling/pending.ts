@@ -30,6 +30,7 @@ export function pendingTraces(ledger: TraceLedger) {
       broken = error;
     }
   };
+  process.on("exit", flush); // whoever ends the process
   const rethrow = () => {
     if (broken) throw broken;
   };
@@ -45,6 +46,7 @@ export function pendingTraces(ledger: TraceLedger) {
       judged.push(verdict);
     },
     end() {
+      process.off("exit", flush);
       flush();
       rethrow();
     },

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { componentOf, oneOf } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { deriveSeed } from "../core/random.ts";
+import { several, tokens } from "../core/sizes.ts";
 import type { FinishReason } from "../core/trace.ts";
 import { verdictOf } from "../core/trace.ts";
 import { generatedTokens } from "../data/traces.ts";
@@ -23,7 +24,7 @@ import {
 
 export const BeamOptions = z.object({
   n: z
-    .array(z.int().positive())
+    .array(several)
     .min(1)
     .default([4])
     .describe("Beginnings that are written side by side, for each point of the curve."),
@@ -34,8 +35,8 @@ export const BeamOptions = z.object({
     .describe("In how many ways each is gone on with: n / beam_width are kept at each step."),
   scorer: oneOf(scorers).prefault({ type: "logprob" }).describe("What says how promising a beginning is."),
   separator: z.string().min(1).default("\n\n").describe("What ends a step."),
-  max_step_tokens: z.int().positive().default(256).describe("Tokens after which a step ends in any case."),
-  num_iterations: z.int().positive().default(40).describe("Steps after which the best one is taken as it is."),
+  max_step_tokens: tokens.default(256).describe("Tokens after which a step ends in any case."),
+  num_iterations: several.default(40).describe("Steps after which the best one is taken as it is."),
   max_tokens: z
     .int()
     .positive()

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { componentOf, oneOf } from "../core/component.ts";
 import { seededRandom } from "../core/random.ts";
+import { several } from "../core/sizes.ts";
 import { verdictOf } from "../core/trace.ts";
 import { generatedTokens } from "../data/traces.ts";
 import { majorityRight } from "../rewards/agreement.ts";
@@ -20,11 +21,7 @@ import {
 } from "./search.ts";
 
 const Options = z.object({
-  n: z
-    .array(z.int().positive())
-    .min(1)
-    .default([1, 2, 4, 8])
-    .describe("Answers to choose from, for each point of the curve."),
+  n: z.array(several).min(1).default([1, 2, 4, 8]).describe("Answers to choose from, for each point of the curve."),
   by: z
     .array(z.union([z.literal("majority"), oneOf(scorers)]))
     .min(1)

@@ -6,20 +6,11 @@
  */
 
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, existsSync, fstatSync, fsyncSync, ftruncateSync, openSync, statSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { readAt, syncFolder, writeWhole } from "../core/files.ts";
+import { makeFolder, readAt, syncFolder, writeWhole } from "../core/files.ts";
+import { openFile } from "../core/streams.ts";
 import {
   CHECKSUMS,
   dataFilesIn,
@@ -33,6 +24,7 @@ import {
   readLines,
   writeLine,
 } from "./checksums.ts";
+import type { FileHashes } from "./hashes.ts";
 
 export type AppendLog = {
   /** The pieces that can be read, in their order. */
@@ -56,10 +48,20 @@ export type Scan = (path: string, offset: number) => { bytes: number; rows: numb
 /** Whether a folder is such a log. */
 export const isAppendLog = (folder: string): boolean => existsSync(join(folder, CHECKSUMS));
 
-/** The pieces of a log for a reader, who may come while it is written. Pieces are compared when they are read. */
-export function readExtents(folder: string): Extent[] {
-  const { lines, lost } = readLines(folder);
-  if (lost) throw new DistillError(`${join(folder, CHECKSUMS)} ${lost}. distill sample looks at what can be read.`);
+/** Whether a folder is such a log, or was one before it lost its checksums. */
+export const wasAppendLog = (folder: string): boolean =>
+  isAppendLog(folder) || (statSync(folder).isDirectory() && dataFilesIn(folder).length > 0);
+
+/**
+ * The pieces of a log for a reader, who may come while it is written. Pieces are compared when they are read; with `scan`
+ * those are missed of which no line speaks any more.
+ */
+export function readExtents(folder: string, scan: Scan = () => []): Extent[] {
+  const sizes = dataFilesIn(folder).map((file) => [file, statSync(join(folder, file)).size] as const);
+  const { lines, lost: bad } = readLines(folder); // after the sizes: what is written now has no line yet, or is not counted
+  const lost = bad ?? (piecesWithoutLine(folder, sizes, lines, scan) > 1 ? "was cut" : undefined);
+  if (lost)
+    throw new DistillError(`${join(folder, CHECKSUMS)} ${lost}. The command that wrote it looks at what can be read.`);
   return extentsOf(lines).extents;
 }
 
@@ -73,12 +75,12 @@ export function readExtent(
   const content = bytesOf(path, offset, bytes);
   if (content && (!compare || hashOf(content) === sha256)) return content;
   throw new DistillError(
-    `${path} is damaged: the ${bytes} bytes from ${offset} are not what was written. distill sample says which traces are lost and draws them again.`,
+    `${path} is damaged: the ${bytes} bytes from ${offset} are not what was written. The command that wrote it says what is lost, and goes on with what can be read.`,
   );
 }
 
-/** What is wrong with a log that once held `rows` rows, as far as names and sizes tell. */
-export function logDamage(folder: string, rows: number): string | undefined {
+/** What is wrong with a log that once held `rows` rows; files that were not touched since are not read again. */
+export function logDamage(folder: string, rows: number, { checked }: Pick<FileHashes, "checked">): string | undefined {
   const { lines, lost } = readLines(folder);
   if (lost) return `${join(folder, CHECKSUMS)} ${lost}`;
   const { extents } = extentsOf(lines);
@@ -87,6 +89,14 @@ export function logDamage(folder: string, rows: number): string | undefined {
     return !existsSync(path) || statSync(path).size < offset + bytes;
   });
   if (short) return `${join(folder, short.file)} was cut`;
+  for (const file of new Set(extents.map((extent) => extent.file))) {
+    const path = join(folder, file);
+    const damage = checked(path, () => {
+      const bad = extents.find((extent) => extent.file === file && !isWhole(path, extent));
+      return bad && `${path} is not what was written: the ${bad.bytes} bytes from ${bad.offset} differ`;
+    });
+    if (damage) return damage;
+  }
   const there = extents.reduce((sum, extent) => sum + extent.rows, 0);
   return there < rows ? `${folder} has ${there} rows, and ${rows} were kept` : undefined;
 }
@@ -94,7 +104,7 @@ export function logDamage(folder: string, rows: number): string | undefined {
 /** Open a log to append to, new or as an earlier process left it. `told` hears what was found wrong. */
 export function openAppendLog(folder: string, scan: Scan, told: (sentence: string) => void): AppendLog {
   const fresh = !existsSync(folder);
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   if (fresh) syncFolder(dirname(folder));
   const path = join(folder, CHECKSUMS);
   const { lines, lost, torn } = readLines(folder);
@@ -129,8 +139,11 @@ export function openAppendLog(folder: string, scan: Scan, told: (sentence: strin
   let current = files.at(-1);
   let length = current === undefined ? undefined : statSync(join(folder, current)).size;
   let data: number | undefined;
+  // past those that are gone, too: their places are damaged ones
+  const named = [...files, ...piecesOf(lines).map(({ file }) => file)];
+  let number = named.reduce((most, file) => Math.max(most, Number(FILE.exec(file)![1]) + 1), 0);
   // behind damage a new file begins, so that no two pieces have one place
-  if (current !== undefined && broken.has(current)) length = undefined;
+  if ([...broken].some((file) => current !== undefined && file >= current)) length = undefined;
   const release = () => {
     if (data !== undefined) closeSync(data);
     data = undefined;
@@ -151,7 +164,7 @@ export function openAppendLog(folder: string, scan: Scan, told: (sentence: strin
     append(bytes, count) {
       if (length === undefined || current === undefined) {
         release();
-        current = `data-${String(current === undefined ? 0 : Number(FILE.exec(current)![1]) + 1).padStart(5, "0")}.arrow`;
+        current = `data-${String(number++).padStart(5, "0")}.arrow`;
         length = 0;
       }
       const place = join(folder, current);
@@ -187,6 +200,27 @@ export function openAppendLog(folder: string, scan: Scan, told: (sentence: strin
   };
 }
 
+/** Whole pieces behind those of which lines speak: one may be under way, or was; more had their lines. */
+function piecesWithoutLine(
+  folder: string,
+  sizes: readonly (readonly [file: string, size: number])[],
+  lines: readonly Line[],
+  scan: Scan,
+): number {
+  const ends = new Map<string, number>();
+  for (const { file, offset, bytes } of piecesOf(lines)) ends.set(file, Math.max(ends.get(file) ?? 0, offset + bytes));
+  let found = 0;
+  for (const [file, size] of sizes) {
+    let end = ends.get(file) ?? 0;
+    if (size <= end) continue;
+    for (const { bytes } of scan(join(folder, file), end)) {
+      end += bytes;
+      if (end <= size) found++;
+    }
+  }
+  return found;
+}
+
 /** Whole pieces in files of which no line speaks. What is half written at the end of the newest is cut off. */
 function unknownPieces(folder: string, lines: readonly Line[], scan: Scan): Piece[] {
   const found: Piece[] = [];
@@ -220,12 +254,17 @@ function unknownPieces(folder: string, lines: readonly Line[], scan: Scan): Piec
   return found;
 }
 
+function isWhole(path: string, { offset, bytes, sha256 }: Extent): boolean {
+  const content = bytesOf(path, offset, bytes);
+  return content !== undefined && hashOf(content) === sha256;
+}
+
 const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
 /** Some bytes of a file; undefined where it does not have them. */
 function bytesOf(path: string, offset: number, bytes: number): Uint8Array<ArrayBuffer> | undefined {
   if (!existsSync(path) || statSync(path).size < offset + bytes) return undefined;
-  const file = openSync(path, "r");
+  const file = openFile(path);
   try {
     return readAt(path, file, offset, bytes);
   } finally {

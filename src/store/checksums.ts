@@ -1,9 +1,10 @@
 /** @file checksums.jsonl: a line for each piece that a log holds, which proves itself, and one for each that is damaged. */
 
-import { existsSync, fstatSync, ftruncateSync, readdirSync, readFileSync, writeSync } from "node:fs";
+import { existsSync, fstatSync, ftruncateSync, readdirSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { contentHash } from "../core/hash.ts";
+import { readFile } from "../core/streams.ts";
 
 /** Bytes of a file that were appended at once, and how many rows they hold. */
 export type Piece = { file: string; offset: number; bytes: number; rows: number; sha256: string };
@@ -60,7 +61,7 @@ export function readLines(folder: string): { lines: Line[]; lost?: string; torn:
       torn: false,
       ...(existsSync(folder) && dataFilesIn(folder).length > 0 ? { lost: "is missing" } : {}),
     };
-  const texts = readFileSync(path, "utf8").split("\n");
+  const texts = readFile(path).toString("utf8").split("\n");
   const torn = texts.pop() !== "";
   const lines = texts.map(decodeLine);
   const bad = lines.indexOf(undefined);

@@ -1,8 +1,10 @@
 /** @file Folders of runs that a version without claims made: what its stages wrote is kept beside what is made now. */
 
-import { mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { makeFolder } from "../core/files.ts";
+import { readFile } from "../core/streams.ts";
 
 /** Where what an earlier version's run wrote is kept. */
 export const EARLIER = "set-aside/earlier";
@@ -28,7 +30,7 @@ const EarlierManifest = z.object({
 /** The name of the recipe of a folder that a version without claims made. */
 export function earlierRun(path: string): { name: string; stages: Record<string, unknown> } | undefined {
   try {
-    return EarlierManifest.parse(JSON.parse(readFileSync(join(path, "manifest.json"), "utf8")));
+    return EarlierManifest.parse(JSON.parse(readFile(join(path, "manifest.json")).toString("utf8")));
   } catch {
     return undefined; // there is none, or it is somebody else's
   }
@@ -40,7 +42,7 @@ export function keepEarlier(path: string): void {
   if (!earlier) return;
   const patterns = [...Object.keys(earlier.stages).flatMap((stage) => EARLIER_NAMES[stage] ?? []), /^hashes\.json$/];
   const names = readdirSync(path).filter((name) => patterns.some((pattern) => pattern.test(name)));
-  mkdirSync(join(path, EARLIER), { recursive: true });
+  makeFolder(join(path, EARLIER));
   for (const name of [...names, "manifest.json"]) renameSync(join(path, name), join(path, EARLIER, name));
   console.error(
     `${path} was made by an earlier version. What that wrote is kept in ${join(path, EARLIER)}; traces that were drawn as the recipe asks are taken from there, and the rest is made again.`,

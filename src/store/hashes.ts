@@ -1,10 +1,11 @@
 /** @file Hashes of files that a process before may have read already. */
 
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
 import { contentHash, sha256 } from "../core/hash.ts";
+import { readFile } from "../core/streams.ts";
 import { SEAL } from "./seal.ts";
 
 /** sha256 of files; those that were seen before and have not been touched since are not read again. */
@@ -14,9 +15,14 @@ export type FileHashes = {
   folder(path: string): string;
   /** Take a hash as known, of a file that was just written and is about to be called `as`. */
   know(path: string, hash: string, as?: string): void;
+  /** What `check` finds wrong with a file; nothing, without asking, where it was found whole and was not touched since. */
+  checked(path: string, check: () => string | undefined): string | undefined;
   /** Keep what is known for the next process. */
   save(): void;
 };
+
+/** Behind a path: of what is known of a file's pieces. */
+const PIECES = "#pieces";
 
 const Known = z.record(z.string(), z.object({ touched: z.string(), hash: z.string() }));
 
@@ -49,13 +55,28 @@ export function fileHashes(
     file,
     folder(path) {
       if (!existsSync(path)) throw new DistillError(`Folder not found: ${path}.`);
-      const names = readdirSync(path).filter((name) => name !== SEAL && statSync(join(path, name)).isFile());
+      // what no program here can open, such as a link that leads nowhere or a name that is no UTF-8, is not read either
+      const isFile = (name: string) => statSync(join(path, name), { throwIfNoEntry: false })?.isFile() === true;
+      const names = readdirSync(path).filter((name) => name !== SEAL && isFile(name));
       return contentHash(names.sort().map((name) => [name, file(join(path, name))]));
+    },
+    checked(path, check) {
+      const [seen, before] = [known.get(`${path}${PIECES}`), touched(path)];
+      if (seen?.touched === before) return undefined;
+      const damage = check();
+      const { mtimeMs, ctimeMs } = statSync(path);
+      if (damage === undefined && touched(path) === before && now() - Math.max(mtimeMs, ctimeMs) > STEP) {
+        known.set(`${path}${PIECES}`, { touched: before, hash: "" });
+        changed = true;
+      }
+      return damage;
     },
     know: (path, hash, as = path) => remember(as, touched(path), hash),
     save() {
       if (!changed) return;
-      const there = [...known].filter(([path]) => existsSync(path));
+      const there = [...known].filter(([path]) =>
+        existsSync(path.endsWith(PIECES) ? path.slice(0, -PIECES.length) : path),
+      );
       write(memory, `${JSON.stringify(Object.fromEntries(there), null, 2)}\n`);
       changed = false;
     },
@@ -70,7 +91,7 @@ function touched(path: string): string {
 
 function recall(memory: string): Map<string, z.output<typeof Known>[string]> {
   try {
-    return new Map(Object.entries(Known.parse(JSON.parse(readFileSync(memory, "utf8")))));
+    return new Map(Object.entries(Known.parse(JSON.parse(readFile(memory).toString("utf8")))));
   } catch {
     return new Map(); // there is none yet, or it is not ours: everything is read again
   }

@@ -5,13 +5,14 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, utimesSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, rmSync, statSync, utimesSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { isLeftover, writeWhole } from "../core/files.ts";
+import { isLeftover, makeFolder, writeWhole } from "../core/files.ts";
+import { readFile } from "../core/streams.ts";
 
 export type Lock = { release(): void };
 
@@ -33,7 +34,7 @@ const HEARTBEAT = 15_000;
 
 /** Be the only writer of what `folder` stands for, or throw a sentence that names who is. `what` is what is locked. */
 export async function acquireLock(folder: string, what: string): Promise<Lock> {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   for (let tries = 0; ; tries++) {
     const own = join(folder, `${randomUUID()}.json`);
     writeWhole(own, `${JSON.stringify(ownerOf(process))}\n`);
@@ -80,7 +81,7 @@ function living(folder: string, own: string): (Owner & { path: string; silent: n
         if (silent > SILENCE || isLeftover(name)) rmSync(path, { force: true });
         continue;
       }
-      const owner = Owner.safeParse(JSON.parse(readFileSync(path, "utf8")));
+      const owner = Owner.safeParse(JSON.parse(readFile(path).toString("utf8")));
       if (owner.success && isAlive(owner.data, silent)) return { ...owner.data, path, silent };
       if (owner.success || silent > SILENCE) rmSync(path, { force: true });
     } catch {

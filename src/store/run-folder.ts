@@ -3,18 +3,21 @@
  * empty, has one writer at a time, and holds nothing that was written half; what somebody else put there stays.
  */
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { syncFolder, writeFolder, writeWhole } from "../core/files.ts";
+import { isTaken, makeFolder, syncFolder, writeFolder, writeWhole } from "../core/files.ts";
 import { contentHash, sha256 } from "../core/hash.ts";
+import { readFile } from "../core/streams.ts";
 import { logDamage } from "./append-log.ts";
-import { type Claim, claimed, OWN, readClaim, refuseForeign, temporaryIn, writeClaim } from "./claim.ts";
+import { type Claim, claimed, OWN, readClaim, refuseForeign, temporaryIn, WHOLE_FILES, writeClaim } from "./claim.ts";
 import { EARLIER, earlierRun } from "./earlier.ts";
 import { type FileHashes, fileHashes } from "./hashes.ts";
 import { acquireLock } from "./lock.ts";
-import { damageIn, foreignIn, readSeal, sealFolder } from "./seal.ts";
-import { encodeState } from "./state.ts";
+import { damageIn, foreignIn, readSeal, SEAL, sealFolder, sealOf, writeSeal } from "./seal.ts";
+import { encodeState, readState } from "./state.ts";
+import { wholeFiles } from "./whole-files.ts";
 
 /** What a run keeps of something that it wrote: a sealed folder's key, a file's content, or how far a ledger has grown. */
 export type Written = { key: string; content?: string } | { bytes: number; sha256: string } | { rows: number };
@@ -31,8 +34,11 @@ export type RunFolder = {
   reserve(name: string): void;
   /** Write a folder, whole and sealed under a key; what this run wrote there before is replaced. */
   writeFolder(name: string, key: string, fill: (folder: string) => void | Promise<void>): Promise<Written>;
-  /** Write a file whole. Nothing is written where it has this content already. */
-  writeFile(name: string, content: string | Uint8Array): Written;
+  /**
+   * Write a file whole. Nothing is written where it has this content already; what somebody else made of it is moved aside.
+   * `isOwn` says whether what lies there may be replaced: what this run wrote there last, unless given.
+   */
+  writeFile(name: string, content: string | Uint8Array, isOwn?: (content: Uint8Array) => boolean): Written;
   /** A state with its checksum, which readState reads. */
   writeState(name: string, state: object): void;
   /** The path of something that grows, such as a ledger. */
@@ -49,7 +55,7 @@ export type RunFolder = {
   damageBeforeReading(name: string, key?: string): string | undefined;
   /** Move something out of the way, keep it, and say so. */
   setAside(name: string, why: string): void;
-  /** Remove a sealed folder that this run wrote. */
+  /** Remove a sealed folder that this run wrote; one of which that is not known is moved aside. */
   remove(name: string): void;
   /** Remove something that grew where place() said. */
   discard(name: string): void;
@@ -60,7 +66,7 @@ export type RunFolder = {
 export async function openRunFolder(path: string, name: string): Promise<RunFolder> {
   refuseForeign(path, name);
   try {
-    mkdirSync(path, { recursive: true });
+    makeFolder(path);
     const lock = await acquireLock(join(path, OWN, "lock"), path);
     try {
       return inFolder(path, claimed(path, name), lock.release);
@@ -89,8 +95,22 @@ export function readRunFolder(path: string, name: string): RunFolder {
 
 /** A folder of the caller's own as a run's folder, without claim and lock. */
 export function plainRunFolder(path: string): RunFolder {
-  mkdirSync(path, { recursive: true });
+  makeFolder(path);
   return inFolder(path, { id: "", name: "", created_at: "", names: [] }, () => {}, undefined, false);
+}
+
+const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+/** Of each folder that a stage left whole, by name, its key and the hash of its files. */
+function leftIn(path: string): Record<string, { key: string; content: string }> {
+  const stages = Object.values(Object(readState(join(path, "manifest.json"))?.state?.stages));
+  const outputs = stages.flatMap((stage) => Object.entries(Object((stage as { outputs?: unknown } | null)?.outputs)));
+  return Object.fromEntries(
+    outputs.filter((output): output is [string, { key: string; content: string }] => {
+      const { key, content } = Object(output[1]) as Record<string, unknown>;
+      return typeof key === "string" && typeof content === "string";
+    }),
+  );
 }
 
 const isReadOnly = (error: unknown) =>
@@ -103,13 +123,16 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
   const hashes = fileHashes(at(`${OWN}/hashes.json`), (file, content) => {
     if (closed === undefined && claims) writeWhole(file, content, temporaryIn(path, "hashes.json"));
   });
+  const files = wholeFiles(at(WHOLE_FILES), (content) =>
+    writeWhole(at(WHOLE_FILES), content, temporaryIn(path, "files.json")),
+  );
 
-  /** What a top-level name holds is this run's from the first time that it writes there. */
-  const own = (name: string) => {
+  /** What a top-level name holds is this run's from the first time that it writes there, or if it is known to be. */
+  const own = (name: string, known = false) => {
     if (closed !== undefined) throw new DistillError(`${closed}, and ${name} is to be written there.`);
     const [top = name] = name.split("/");
     if (!claims || claim.names.includes(top)) return;
-    if (existsSync(at(top)))
+    if (existsSync(at(top)) && !known)
       throw new DistillError(
         `${at(top)} was not written by this run, and is not touched. Move it away, or give the recipe another output.`,
       );
@@ -117,22 +140,42 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     writeClaim(path, claim);
   };
 
-  const reserve = (name: string) => {
-    own(name);
-    if (!existsSync(at(name)) || !statSync(at(name)).isDirectory()) return;
+  const isFolder = (name: string) => statSync(at(name), { throwIfNoEntry: false })?.isDirectory() === true;
+  const left = claims ? leftIn(path) : {};
+  /** The seal of a folder. One that is lost or damaged is made again where the manifest knows the files as this run's. */
+  const seal = (name: string): ReturnType<typeof readSeal> => {
     const read = readSeal(at(name));
-    if (read && (read.damage !== undefined || read.seal.run === id)) return;
-    if (!read && readdirSync(at(name)).length === 0) return;
+    const known = Object.hasOwn(left, name) ? left[name]! : undefined;
+    if ((read && read.damage === undefined) || !known || !isFolder(name)) return read;
+    const found = sealOf(at(name), { run: id, key: known.key });
+    if (contentHash(found.files) !== known.content) return read;
+    if (closed === undefined) writeSeal(at(name), found);
+    console.error(
+      `${read?.damage ?? `${join(at(name), SEAL)} is missing`}. ${closed === undefined ? "It is made again, since" : "Still"} the files are what this run left there.`,
+    );
+    return { seal: found };
+  };
+
+  /** Whether the seal of a folder, or that it is empty, lets this run write there. */
+  const isOwn = (name: string): boolean => {
+    const read = seal(name);
+    return read ? read.damage !== undefined || read.seal.run === id : readdirSync(at(name)).length === 0;
+  };
+
+  /** `folder`: what is to be written is one. */
+  const reserve = (name: string, folder = false) => {
+    own(name);
+    if (!isTaken(at(name)) || (isFolder(name) && isOwn(name)) || (!folder && !isFolder(name))) return;
     throw new DistillError(
-      `${at(name)} was not written by this run${read ? ", but by another one" : ""}, and is not touched. Move it away, or give the recipe another output.`,
+      `${at(name)} was not written by this run${seal(name) ? ", but by another one" : ""}, and is not touched. Move it away, or give the recipe another output.`,
     );
   };
 
   /** Move what stands in the way of something new: out of sight where it is as this run wrote it, else aside. */
   const retire = (name: string): string | undefined => {
-    if (!existsSync(at(name))) return undefined;
-    reserve(name);
-    const read = readSeal(at(name));
+    if (!isTaken(at(name))) return undefined;
+    reserve(name, true);
+    const read = seal(name);
     const changed = !read
       ? undefined
       : (read.damage ??
@@ -152,7 +195,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     let [n, to] = [1, ""];
     do to = at(`set-aside/${name.replaceAll("/", "-")}-${n++}`);
     while (existsSync(to));
-    mkdirSync(dirname(to), { recursive: true });
+    makeFolder(dirname(to));
     renameSync(at(name), to);
     syncFolder(dirname(to));
     console.error(`${why}. It is kept as ${to}.`);
@@ -166,9 +209,9 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     hashes,
     reserve,
     async writeFolder(name, key, fill) {
-      reserve(name);
+      reserve(name, true);
       const temporary = temporaryIn(path, basename(name));
-      mkdirSync(dirname(at(name)), { recursive: true });
+      makeFolder(dirname(at(name)));
       let [old, content] = [undefined as string | undefined, ""];
       await writeFolder(
         at(name),
@@ -185,19 +228,23 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
       if (old) rmSync(old, { recursive: true, force: true });
       return { key, content };
     },
-    writeFile(name, content) {
+    writeFile(name, content, isOwn) {
       const bytes = Buffer.from(content as string);
-      const now = existsSync(at(name)) ? readFileSync(at(name)) : undefined;
+      const now = existsSync(at(name)) ? readFile(at(name)) : undefined;
       if (!now?.equals(bytes)) {
-        own(name);
-        mkdirSync(dirname(at(name)), { recursive: true });
+        own(name, now && isOwn?.(now));
+        makeFolder(dirname(at(name)));
+        const before = now && hashOf(now);
+        const others = before !== undefined && claims && !(isOwn ? isOwn(now!) : files.isOwn(name, before));
+        if (others) setAside(name, `${at(name)} is not what this run wrote there`);
+        if (claims && !isOwn) files.begin(name, hashOf(bytes), others ? undefined : before);
         writeWhole(at(name), bytes, temporaryIn(path, name));
       }
       return { bytes: bytes.length, sha256: sha256(at(name)) };
     },
     writeState(name, state) {
       own(name);
-      mkdirSync(dirname(at(name)), { recursive: true });
+      makeFolder(dirname(at(name)));
       writeWhole(at(name), encodeState(state), temporaryIn(path, name));
     },
     place(name) {
@@ -209,7 +256,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     fileAsItIs: (name) => ({ bytes: statSync(at(name)).size, sha256: hashes.file(at(name)) }),
     damage(name, expected) {
       if (!existsSync(at(name))) return `${at(name)} is missing`;
-      if ("rows" in expected) return logDamage(at(name), expected.rows);
+      if ("rows" in expected) return logDamage(at(name), expected.rows, hashes);
       if ("bytes" in expected) {
         const { size } = statSync(at(name));
         if (size !== expected.bytes) return `${at(name)} has ${size} bytes, and ${expected.bytes} were written`;
@@ -227,6 +274,8 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
       }),
     setAside,
     remove(name) {
+      if (existsSync(at(name)) && !(isFolder(name) && isOwn(name)))
+        return setAside(name, `${at(name)} has no seal of this run`);
       const old = retire(name);
       if (old) rmSync(old, { recursive: true, force: true });
     },
@@ -248,7 +297,7 @@ function inFolder(path: string, claim: Claim, release: () => void, closed?: stri
     { key, content }: { key?: string; content?: string },
     hashOf: (path: string) => string,
   ): string | undefined {
-    const read = readSeal(at(name));
+    const read = seal(name);
     if (!read) return `${at(name)} has lost its seal`;
     if (read.damage !== undefined) return read.damage;
     if (read.seal.run !== id) return `${at(name)} was written by another run`;

@@ -3,11 +3,13 @@
  * the size and sha256 of every file. It appears with the folder.
  */
 
-import { closeSync, existsSync, fsyncSync, openSync, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, existsSync, fsyncSync, readdirSync, statSync } from "node:fs";
+import { dirname, join, relative, sep } from "node:path";
 import { z } from "zod";
+import { DistillError } from "../core/errors.ts";
 import { writeWhole } from "../core/files.ts";
 import { sha256 } from "../core/hash.ts";
+import { openFile } from "../core/streams.ts";
 import { encodeState, readState } from "./state.ts";
 
 export const SEAL = "artefact.json";
@@ -23,19 +25,26 @@ export type Seal = z.output<typeof Seal>;
 
 /** Flush the files of a folder, and write its seal. */
 export function sealFolder(folder: string, { run, key }: Pick<Seal, "run" | "key">): Seal {
-  const files: Seal["files"] = {};
-  for (const name of filesIn(folder)) {
-    const path = join(folder, name);
-    flush(path);
-    files[name] = { bytes: statSync(path).size, sha256: sha256(path) };
-  }
-  const seal = { run, key, files };
-  writeWhole(join(folder, SEAL), encodeState(seal));
+  for (const name of filesIn(folder)) flush(join(folder, name));
+  const seal = sealOf(folder, { run, key });
+  writeSeal(folder, seal);
   return seal;
 }
 
+/** The seal that a folder would get as it is. */
+export function sealOf(folder: string, { run, key }: Pick<Seal, "run" | "key">): Seal {
+  const names = filesIn(folder).filter((name) => name !== SEAL);
+  const files = names.map((name) => {
+    const path = join(folder, name);
+    return [name, { bytes: statSync(path).size, sha256: sha256(path) }] as const;
+  });
+  return { run, key, files: Object.fromEntries(files) };
+}
+
+export const writeSeal = (folder: string, seal: Seal): void => writeWhole(join(folder, SEAL), encodeState(seal));
+
 function flush(path: string): void {
-  const file = openSync(path, "r");
+  const file = openFile(path);
   try {
     fsyncSync(file);
   } finally {
@@ -61,6 +70,46 @@ export function damageIn(folder: string, { files }: Seal, hashOf: (path: string)
     if (hashOf(path) !== sha256) return `${path} is not what was written: its sha256 differs`;
   }
   return undefined;
+}
+
+/** Folders above a file in which its seal is looked for. */
+const ABOVE = 2;
+
+/** What is wrong with a sealed folder, or a file in one, in words; what has no seal is somebody's, and is as it is. */
+function damageOf(path: string, hashOf: (path: string) => string): { damage: string; folder: string } | undefined {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found) return undefined;
+  let folder = found.isDirectory() ? path : dirname(path);
+  for (let i = 0; i < ABOVE && !found.isDirectory() && !existsSync(join(folder, SEAL)); i++) folder = dirname(folder);
+  const read = readSeal(folder);
+  if (!read) return undefined;
+  const damage =
+    read.damage ?? damageIn(folder, found.isDirectory() ? read.seal : only(read.seal, path, folder), hashOf);
+  return damage === undefined ? undefined : { damage, folder };
+}
+
+/** Throw where a sealed folder, or a file in one, is not what was written. */
+export function requireWhole(path: string): void {
+  const found = damageOf(path, sha256);
+  if (found) throw new DistillError(`${found.damage}. Let the recipe that wrote ${found.folder} make it again.`);
+}
+
+const told = new Set<string>();
+
+/** Say, once, where what somebody named is not what a run wrote there: it may be damaged, or changed on purpose. */
+export function tellDamage(path: string, hashOf: (path: string) => string): void {
+  const found = damageOf(path, hashOf);
+  if (!found || told.has(found.damage)) return;
+  told.add(found.damage);
+  console.error(
+    `${found.damage}. It is read as it is; if nobody changed it on purpose, let the recipe that wrote ${found.folder} make it again.`,
+  );
+}
+
+/** A seal of one file. */
+function only({ files, ...seal }: Seal, path: string, folder: string): Seal {
+  const name = relative(folder, path).split(sep).join("/");
+  return { ...seal, files: Object.hasOwn(files, name) ? { [name]: files[name]! } : {} };
 }
 
 /** Files in a folder that its seal does not name: somebody else put them there. */

@@ -1,7 +1,8 @@
 /** @file Small files of JSON that know whether they are what was written: their last key is a checksum of the others. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { contentHash } from "../core/hash.ts";
+import { readFile } from "../core/streams.ts";
 
 /** The text of a state. */
 export function encodeState(state: object): string {
@@ -17,14 +18,13 @@ export type ReadState =
 
 export function readState(path: string): ReadState {
   if (!existsSync(path)) return undefined;
-  let value: unknown;
   try {
-    value = JSON.parse(readFileSync(path, "utf8"));
+    const value: unknown = JSON.parse(readFile(path).toString("utf8"));
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return { damage: `${path} is no state` };
+    const { checksum, ...state } = value as Record<string, unknown>;
+    if (checksum === contentHash(state)) return { state };
   } catch (error) {
-    return { damage: `${path} cannot be read (${(error as Error).message})` };
+    return { damage: `${path} cannot be read (${(error as Error).message})` }; // what is nested too deep among them
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return { damage: `${path} is no state` };
-  const { checksum, ...state } = value as Record<string, unknown>;
-  if (checksum === contentHash(state)) return { state };
   return { damage: `${path} is not as it was written: its checksum differs` };
 }

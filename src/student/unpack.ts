@@ -11,6 +11,7 @@ import { createModel, loadWeights, readConfig, writeConfig } from "../models/loa
 import type { Model } from "../models/model.ts";
 import { saveWeights } from "../models/save.ts";
 import { openRunFolder, type RunFolder, readRunFolder } from "../store/run-folder.ts";
+import { tellDamage } from "../store/seal.ts";
 import type { StudentOptions, StudentSections } from "./options.ts";
 import { describeFormats, formatOf, type PackedFormat } from "./packed/format.ts";
 
@@ -51,6 +52,8 @@ export async function unpackStudent(
     throw new DistillError(
       `Student not found: ${student.path}. Expected an HF folder with config.json and safetensors, or ${describeFormats()}.`,
     );
+  for (const read of [student.path, ...(student.adapter ? [student.adapter] : [])])
+    tellDamage(read, folder.hashes.file);
   const has = async (name: string, key: string, make: () => Promise<unknown>): Promise<string | undefined> => {
     if (folder.damage(name, { key })) {
       if (!writes) return undefined;

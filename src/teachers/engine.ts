@@ -6,6 +6,7 @@ import { z } from "zod";
 import { notContent } from "../core/component.ts";
 import { DistillError, Stopped } from "../core/errors.ts";
 import { contentHash, sha256 } from "../core/hash.ts";
+import { several, threads, tokens } from "../core/sizes.ts";
 import { promptTokens } from "../data/segments.ts";
 import { templateOf } from "../data/templates.ts";
 import { loadTokenizer } from "../data/tokenizer.ts";
@@ -27,8 +28,6 @@ import {
   type TopLogprobs,
 } from "./teacher.ts";
 
-const size = z.int().positive();
-
 const Options = z.object({
   path: notContent(z.string().min(1)).describe(
     "A folder with config.json, safetensors and a tokenizer, such as a trained student's.",
@@ -36,9 +35,9 @@ const Options = z.object({
   device: notContent(z.enum(DEVICES).default("auto")).describe(
     "What it runs on; auto takes the one that multiplies fastest.",
   ),
-  threads: notContent(z.int().nonnegative().default(0)).describe("Threads on the CPU; 0 is one a core."),
-  sequences: notContent(size.max(1024).default(64)).describe("Completions that are drawn side by side."),
-  context_size: size
+  threads: notContent(threads.default(0)).describe("Threads on the CPU; 0 is one a core."),
+  sequences: notContent(several.max(1024).default(64)).describe("Completions that are drawn side by side."),
+  context_size: tokens
     .optional()
     .describe("Tokens of prompt and completion; as many as the model knows positions unless given."),
   chat_template: z.string().min(1).optional().describe('"plain", "r1" or a Jinja text; the model\'s own unless given.'),

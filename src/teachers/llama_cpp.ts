@@ -8,6 +8,8 @@ import type { LlamaContext, LlamaModel } from "node-llama-cpp";
 import { z } from "zod";
 import { notContent } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
+import { availableMemory } from "../core/memory.ts";
+import { several, tokens } from "../core/sizes.ts";
 import { templateOf } from "../data/templates.ts";
 import type { Metadata } from "../formats/gguf.ts";
 import { otherPieces } from "../formats/gguf-split.ts";
@@ -23,19 +25,17 @@ import { coreThreads, NOT_FINITE } from "./llama-cpp/variant.ts";
 import { tokenBytes, vocabularyOf } from "./llama-cpp/vocabulary.ts";
 import { defineTeacher, type Placement, type SampleRequest, type Teacher } from "./teacher.ts";
 
-const size = z.int().positive();
-
 const Options = z.object({
   path: notContent(z.string().min(1)).describe("A GGUF file."),
-  sequences: notContent(size.max(256).optional()).describe(
+  sequences: notContent(several.max(256).optional()).describe(
     "Completions that are drawn side by side; as many as there is memory for unless given.",
   ),
-  context_size: size.default(2048).describe("Tokens of prompt and completion, for each sequence."),
-  batch_size: notContent(size.optional()).describe("Tokens decoded at once; at least one for each sequence."),
+  context_size: tokens.default(2048).describe("Tokens of prompt and completion, for each sequence."),
+  batch_size: notContent(tokens.optional()).describe("Tokens decoded at once; at least one for each sequence."),
   gpu: notContent(z.union([z.enum(["auto", ...GPUS]), z.literal(false)]).default("auto")).describe(
     '"auto" is the best that works here; a name is that one or an error; false is the CPU.',
   ),
-  threads: notContent(size.optional()).describe("Threads on the CPU; one a core unless given."),
+  threads: notContent(several.optional()).describe("Threads on the CPU; one a core unless given."),
   chat_template: z.string().min(1).optional().describe('"plain", "r1" or a Jinja text; the model\'s own unless given.'),
 });
 type Options = z.output<typeof Options>;
@@ -193,7 +193,14 @@ async function sequencesFor(
   model: LlamaModel,
 ): Promise<{ sequences: number; memory: Memory }> {
   if (sequences === undefined) return fittingSequences(started, model, context_size, batch_size);
-  return { sequences, memory: await contextMemory(model, sequences, context_size, batch_size) };
+  const memory = await contextMemory(model, sequences, context_size, batch_size);
+  const [needed, available] = [megabytes(memory.cpuRam), availableMemory()];
+  // a little more may be freed, or never be touched
+  if (needed > 2 * available)
+    throw new DistillError(
+      `${sequences} sequences of ${context_size} tokens take ${needed} MB of memory, and ${available} are free. Lower teacher.sequences or teacher.context_size; without sequences it takes as many as there is room for.`,
+    );
+  return { sequences, memory };
 }
 
 /** A card that is named is used, or it is said why not. */

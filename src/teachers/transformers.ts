@@ -4,9 +4,10 @@ import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { notContent } from "../core/component.ts";
-import { DistillError } from "../core/errors.ts";
+import { DistillError, reasonOf } from "../core/errors.ts";
 import { readJson } from "../core/files.ts";
 import { sha256 } from "../core/hash.ts";
+import { several, tokens } from "../core/sizes.ts";
 import { templateOf } from "../data/templates.ts";
 import { loadTokenizer, TOKENIZER_FILES } from "../data/tokenizer.ts";
 import { vocabularyOf } from "../data/vocabulary.ts";
@@ -36,8 +37,8 @@ export const transformers = defineTeacher({
       path: notContent(z.string().min(1)).describe(
         "A file onnx/model*.onnx in a folder with config.json and a tokenizer.",
       ),
-      sequences: notContent(z.int().positive().default(32)).describe("Completions that are written at a time."),
-      context_size: z.int().positive().default(2048).describe("Tokens of prompt and completion together."),
+      sequences: notContent(several.default(32)).describe("Completions that are written at a time."),
+      context_size: tokens.default(2048).describe("Tokens of prompt and completion together."),
       device: z.enum(["cpu", "webgpu", "cuda"]).default("cpu").describe("What it runs on."),
       chat_template: z
         .string()
@@ -80,7 +81,7 @@ export const transformers = defineTeacher({
       local_files_only: true,
     }).catch((error: Error) => {
       throw new DistillError(
-        `transformers.js cannot open ${path}: ${error.message.split("\n")[0]!.replace(/[.\s]+$/, "")}. If it was cut or damaged, export or download it again.`,
+        `transformers.js cannot open ${path}: ${reasonOf(error)}. If it was cut or damaged, export or download it again.`,
         { cause: error },
       );
     });

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { relative } from "node:path";
 import { z } from "zod";
 import { contentHash, sha256 } from "../core/hash.ts";
+import { readFile } from "../core/streams.ts";
 import { defineTracker, type Told } from "./tracker.ts";
 
 const State = z.object({
@@ -206,7 +207,7 @@ export const mlflow = defineTracker({
           const hash = sha256(file);
           if (sent[name] === hash) continue;
           const target = `${place}/${name}`.split("/").map(encodeURIComponent).join("/");
-          await ask(`mlflow-artifacts/artifacts/${target}`, new Uint8Array(readFileSync(file)), signal, "PUT");
+          await ask(`mlflow-artifacts/artifacts/${target}`, new Uint8Array(readFile(file)), signal, "PUT");
           sent[name] = hash;
           keep({ files: sent });
         }

@@ -1,7 +1,8 @@
-import { appendFileSync, existsSync, mkdirSync, statSync, truncateSync } from "node:fs";
+import { appendFileSync, existsSync, statSync, truncateSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { makeFolder } from "../core/files.ts";
 import { contentHash } from "../core/hash.ts";
 import { encodeEvent, FILE_VERSION } from "../formats/tensorboard.ts";
 import { defineTracker, type Metric } from "./tracker.ts";
@@ -66,7 +67,7 @@ export const tensorboard = defineTracker({
           records.push(encodeEvent({ wall_time: now, step: last, scalars: results }));
         const bytes = Buffer.concat(records);
         if (bytes.length > 0) {
-          mkdirSync(dirname(place), { recursive: true });
+          makeFolder(dirname(place));
           appendFileSync(place, bytes);
         }
         const done: State = {

@@ -115,6 +115,15 @@ function newestWhole(run: RunFolder): number | undefined {
   return undefined;
 }
 
+/** Whether the checkpoint of a step is there as it was written. A damaged one is moved away. */
+export function hasCheckpoint(run: RunFolder, step: number): boolean {
+  if (!checkpointSteps(run.path).includes(step)) return false;
+  const damage = run.damageBeforeReading(nameOf(step));
+  if (damage)
+    run.setAside(nameOf(step), `${damage}; it held the best weights, which are looked for among what is at hand`);
+  return !damage;
+}
+
 /**
  * Put the weights and moments of the newest checkpoint of a run of `steps` on the device. Those of a longer run that are
  * beyond its end are removed, and their steps returned.

@@ -1,8 +1,9 @@
 /** @file What a run logs, and the picture that is made of it. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Chart, chart } from "../core/chart.ts";
+import { readFile } from "../core/streams.ts";
 import type { RunFolder } from "../store/run-folder.ts";
 
 /** One JSON object a line, in the run's folder. */
@@ -19,7 +20,8 @@ export type Metric = Record<string, number>;
 export function readMetrics(folder: string): Metric[] {
   const path = join(folder, METRICS);
   if (!existsSync(path)) return [];
-  return readFileSync(path, "utf8")
+  return readFile(path)
+    .toString("utf8")
     .split("\n")
     .flatMap((line) => {
       const metric = parsed(line);
@@ -67,11 +69,12 @@ const isMeasurement = (metric: Metric) => Object.keys(metric).some((name) => /^e
 export function keepMetricsUntil(folder: RunFolder, step: number, evaluated: number): void {
   const path = join(folder.path, METRICS);
   if (!existsSync(path)) return;
-  const whole = readFileSync(path, "utf8")
+  const whole = readFile(path)
+    .toString("utf8")
     .split("\n")
     .filter((line) => {
       const metric = parsed(line);
       return metric !== undefined && metric.step! <= (isMeasurement(metric) ? evaluated : step);
     });
-  folder.writeFile(METRICS, whole.map((line) => `${line}\n`).join(""));
+  folder.writeFile(METRICS, whole.map((line) => `${line}\n`).join(""), () => true); // it grows while a run goes on
 }

@@ -1,7 +1,7 @@
 /** @file What training will take, before it begins: from the graph, the data and two measured rates of the device. */
 
 import { madeOfWeights } from "../compiler/made.ts";
-import { estimate, type Sizes } from "../compiler/memory.ts";
+import { estimator, type Sizes } from "../compiler/memory.ts";
 import { type Spelling, spellingOf } from "../compiler/targets.ts";
 import { type Batch, type BatchShape, layOut } from "../data/batch.ts";
 import type { Segments } from "../data/example-store.ts";
@@ -59,28 +59,36 @@ const NODE = 7_000;
 /** What its kernels take of code and threads once they run. */
 const KERNELS = 24 * MB;
 
-/**
- * `resident` is the process's resident set with the device open and the data read. Memory is for the fullest micro-batches
- * that were seen, time for the mean.
- */
-export function estimateTraining(
+type More = {
+  objective?: Pick<Objective<never>, "loss" | "reads">;
+  /** What the loss is measured on meanwhile. */
+  validation?: Segments;
+  resident?: number;
+};
+
+/** What training will take on a device of these rates. */
+export const estimateTraining = (
   model: Model,
   trained: readonly Parameter[],
   segments: Segments,
   options: TrainerOptions,
   on: Pick<Device, "name" | "target" | "resident">,
   rates: Rates,
-  {
-    objective = nextToken,
-    validation,
-    resident = process.memoryUsage.rss(),
-  }: {
-    objective?: Pick<Objective<never>, "loss" | "reads">;
-    /** What the loss is measured on meanwhile. */
-    validation?: Segments;
-    resident?: number;
-  } = {},
-): TrainingEstimate {
+  more: More = {},
+): TrainingEstimate => trainingWork(model, trained, segments, options, on, more)(rates);
+
+/**
+ * The work of training, and what that takes at the rates of a device. `resident` is the process's resident set with the
+ * device open and the data read. Memory is for the fullest micro-batches that were seen, time for the mean.
+ */
+export function trainingWork(
+  model: Model,
+  trained: readonly Parameter[],
+  segments: Segments,
+  options: TrainerOptions,
+  on: Pick<Device, "name" | "target" | "resident">,
+  { objective = nextToken, validation, resident = process.memoryUsage.rss() }: More = {},
+): (rates: Rates) => TrainingEstimate {
   const { name: device, target } = on;
   const { rows, rowsPerStep, steps, shape } = layOutRun(on, model, segments, options);
   const batches = sampled(segments, rows, shape);
@@ -91,15 +99,12 @@ export function estimateTraining(
     { rematerialize: options.gradient_checkpointing, fold: on.resident && foldsNorms(target) },
     trained,
   );
-  const [names, values] = [
-    [...Object.keys(grads), "loss"],
-    [...Object.values(grads), loss],
-  ];
+  const values = [...Object.values(grads), loss];
   const copies = on.resident && !options.gradient_checkpointing;
   const once = copies ? madeOfWeights(target, values, trained) : { outputs: values, made: [] };
-  const outputs = Object.fromEntries(names.map((name, i) => [name, once.outputs[i]!]));
-  const largest = estimate(outputs, target, sizesOf(shape, batches, Math.max, Math.min));
-  const mean = estimate(outputs, target, sizesOf(shape, batches, average, average));
+  const estimate = estimator(once.outputs, target);
+  const largest = estimate(sizesOf(shape, batches, Math.max, Math.min));
+  const mean = estimate(sizesOf(shape, batches, average, average));
 
   const parameters = elementsIn([...model.parameters, ...(model.adapter?.parameters ?? [])]);
   const inputs = [...largest.input_bytes];
@@ -119,17 +124,16 @@ export function estimateTraining(
   const state = weights + moments + (target.residency === "shared" ? gradients - optimized : gradients);
   const onCpu = device === "cpu";
   const program = onCpu ? largest.arena_bytes : largest.peak_bytes;
-  const measuring = validation && foreseeValidation(model, validation, options, shape, on, rates);
+  const measuring = validation && foreseeValidation(model, validation, options, shape, on);
   const memory = state + program + batch + (measuring?.bytes ?? 0);
   const overhead = NODE * (largest.nodes + (measuring?.nodes ?? 0)) + KERNELS;
 
   const gflop_per_step = (mean.flops * microBatches) / 1e9;
   const moved = mean.moved_bytes * microBatches + OPTIMIZER * optimized;
-  const seconds_per_step = gflop_per_step / rates.matmul_gflops + moved / 1e9 / rates.elementwise_gb_s;
   const times = measuring ? measurementsIn(steps, options as TrainerOptions & ValidationOptions) : 0;
   const tokens = segments.lengths.reduce((sum, length) => sum + length, 0);
   const tokens_per_step = (tokens / rows.length) * Math.min(rowsPerStep, rows.length);
-  return {
+  const work = {
     device,
     ...(target.measured ? { products: spellingOf(target) } : {}),
     parameters,
@@ -140,9 +144,7 @@ export function estimateTraining(
     activations_mb: megabytes(largest.peak_bytes),
     allocator_mb: megabytes(program),
     logits_mb: megabytes(4 * chunkRows(shape, batches) * (model.head.shape[0] as number)),
-    ...(measuring
-      ? { validation_mb: megabytes(measuring.bytes), seconds_per_validation: Number(measuring.seconds.toPrecision(3)) }
-      : {}),
+    ...(measuring ? { validation_mb: megabytes(measuring.bytes) } : {}),
     memory_mb: megabytes(memory),
     peak_rss_mb: onCpu ? megabytes(resident + memory + overhead) : null,
     examples: segments.length,
@@ -151,9 +153,17 @@ export function estimateTraining(
     steps,
     tokens_per_step: Math.round(tokens_per_step),
     gflop_per_step: Number(gflop_per_step.toPrecision(3)),
-    seconds_per_step: Number(seconds_per_step.toPrecision(3)),
-    seconds: Number((steps * seconds_per_step + times * (measuring?.seconds ?? 0)).toPrecision(3)),
-    tokens_per_s: Math.round(tokens_per_step / seconds_per_step),
+  };
+  return (rates) => {
+    const seconds_per_step = gflop_per_step / rates.matmul_gflops + moved / 1e9 / rates.elementwise_gb_s;
+    const once = measuring?.seconds(rates);
+    return {
+      ...work,
+      ...(once === undefined ? {} : { seconds_per_validation: Number(once.toPrecision(3)) }),
+      seconds_per_step: Number(seconds_per_step.toPrecision(3)),
+      seconds: Number((steps * seconds_per_step + times * (once ?? 0)).toPrecision(3)),
+      tokens_per_s: Math.round(tokens_per_step / seconds_per_step),
+    };
   };
 }
 
@@ -164,18 +174,19 @@ function foreseeValidation(
   options: TrainerOptions,
   shape: BatchShape,
   { name, target }: Pick<Device, "name" | "target">,
-  rates: Rates,
 ) {
   const rows = rowsOf(segments, options);
   const { loss } = nextToken.loss(model.eval(), shape);
   const batches = sampled(segments, rows, shape);
-  const largest = estimate({ loss }, target, sizesOf(shape, batches, Math.max, Math.min));
-  const mean = estimate({ loss }, target, sizesOf(shape, batches, average, average));
-  const one = mean.flops / 1e9 / rates.matmul_gflops + mean.moved_bytes / 1e9 / rates.elementwise_gb_s;
+  const estimate = estimator([loss], target);
+  const largest = estimate(sizesOf(shape, batches, Math.max, Math.min));
+  const mean = estimate(sizesOf(shape, batches, average, average));
+  const one = (rates: Rates) =>
+    mean.flops / 1e9 / rates.matmul_gflops + mean.moved_bytes / 1e9 / rates.elementwise_gb_s;
   return {
     bytes: name === "cpu" ? largest.arena_bytes : largest.peak_bytes,
     nodes: largest.nodes,
-    seconds: Math.ceil(rows.length / shape.rows) * one,
+    seconds: (rates: Rates) => Math.ceil(rows.length / shape.rows) * one(rates),
   };
 }
 

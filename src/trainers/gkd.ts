@@ -7,6 +7,7 @@ import { z } from "zod";
 import { notContent } from "../core/component.ts";
 import { DistillError } from "../core/errors.ts";
 import { deriveSeed, seededRandom } from "../core/random.ts";
+import { several, tokens } from "../core/sizes.ts";
 import type { Batch, Segment } from "../data/batch.ts";
 import { inMemory } from "../data/example-store.ts";
 import { PromptSource } from "../data/prompts.ts";
@@ -25,7 +26,7 @@ import { defineTrainer, type Materials } from "./trainer.ts";
 /** The names are TRL's. */
 export const GkdOptions = TrainerOptions.extend({
   prompts: notContent(PromptSource).describe("What the student answers."),
-  prompts_per_step: z.int().positive().default(32).describe("Prompts that it answers in a step of its own writing."),
+  prompts_per_step: several.default(32).describe("Prompts that it answers in a step of its own writing."),
   lmbda: z
     .number()
     .min(0)
@@ -34,7 +35,7 @@ export const GkdOptions = TrainerOptions.extend({
     .describe("The share of steps that it writes itself; the others are on the recipe's dataset."),
   beta: z.number().min(0).max(1).default(0.5).describe("From the forward KL to the teacher, 0, to the reverse KL, 1."),
   temperature: z.number().positive().default(0.9).describe("Of what the student writes. The loss is at temperature 1."),
-  max_new_tokens: z.int().positive().default(128).describe("The most tokens of an answer that the student writes."),
+  max_new_tokens: tokens.default(128).describe("The most tokens of an answer that the student writes."),
   top_logprobs: z
     .int()
     .positive()

@@ -13,7 +13,7 @@ import type { Trained } from "../student/trained.ts";
 import {
   type Best,
   CHECKPOINTS,
-  checkpointSteps,
+  hasCheckpoint,
   loadCheckpoint,
   loadWeightsOf,
   pruneCheckpoints,
@@ -119,7 +119,7 @@ export async function train<Batch>(
   let step = resumed?.step ?? 0;
   let saved = resumed?.step;
   let tokens = resumed?.tokens ?? 0;
-  const kept = (step: number) => checkpointSteps(folder.path).includes(step);
+  const kept = (step: number) => hasCheckpoint(folder, step);
   const measurements = openMeasurements(source.evaluation, resumed, kept);
   let lastLoss: number | null = null;
   keepMetricsUntil(folder, step, measurements.state().evaluated);

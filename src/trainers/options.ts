@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { continuable, notContent } from "../core/component.ts";
+import { several, tokens } from "../core/sizes.ts";
 import { TrainOn } from "../data/segments.ts";
 import { BASE_DTYPES } from "../models/storage.ts";
 import { PRECISIONS } from "./precision.ts";
@@ -13,9 +14,9 @@ export const TrainerOptions = z.object({
     "How often the dataset, or the prompts, are passed over.",
   ),
   max_steps: continuable(z.int().positive().optional()).describe("Overrides num_train_epochs."),
-  per_device_train_batch_size: z.int().positive().default(1).describe("Rows in a micro-batch."),
-  gradient_accumulation_steps: z.int().positive().default(1).describe("Micro-batches of a dataset in a step."),
-  max_length: z.int().min(2).default(1024).describe("Tokens in a row."),
+  per_device_train_batch_size: several.default(1).describe("Rows in a micro-batch."),
+  gradient_accumulation_steps: several.default(1).describe("Micro-batches of a dataset in a step."),
+  max_length: tokens.min(2).default(1024).describe("Tokens in a row."),
   overlength: z
     .enum(["drop", "error"])
     .default("drop")

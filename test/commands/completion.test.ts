@@ -2,15 +2,16 @@ import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { before, test } from "node:test";
 import { distill } from "../support/cli.ts";
 import { scratch } from "../support/students.ts";
 
 const has = (shell: string) => !spawnSync(shell, ["-c", "true"]).error;
 
-const { out: script } = await distill("completion", "bash");
 const folder = scratch();
-writeFileSync(join(folder, "complete.bash"), script);
+before(async () => {
+  writeFileSync(join(folder, "complete.bash"), (await distill("completion", "bash")).out);
+});
 for (const name of ["one.yaml", "two.yml", "rows.jsonl"]) writeFileSync(join(folder, name), "");
 mkdirSync(join(folder, "recipes"));
 

@@ -102,9 +102,9 @@ test("what is no part of the result changes nothing, and what training hangs on 
   }
 });
 
-const EPOCHS = extent(12, 30);
+const EPOCHS = extent(8, 30);
 /** Steps after which it is killed, of ten in an epoch. */
-const KILLS = extent([20, 50], [20, 60, 150]);
+const KILLS = extent([20, 45], [20, 60, 150]);
 
 test("the finished student stays until the longer run's is whole, wherever that is killed", async () => {
   const killed = place({ num_train_epochs: 1 });

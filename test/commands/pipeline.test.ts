@@ -182,6 +182,13 @@ const REFUSED: [what: string, change: (steps: Record<string, Record<string, unkn
     /steps extend each other in a circle: \w+ → \w+ → \w+/,
   ],
   [
+    "a step's name with a point, which an override could not tell from a key",
+    (steps) => {
+      steps["last.one"] = { extends: "#base" };
+    },
+    /steps.*last\.one.*only letters, digits, '_' and '-'/,
+  ],
+  [
     "a key that no recipe has",
     (steps) => {
       steps.base!.trainr = {};

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { before, test } from "node:test";
 import { writeDataset } from "../../src/data/dataset-folder.ts";
 import { inTables, tracesTable } from "../../src/data/traces.ts";
 import { whyNoBrowser } from "../support/browser.ts";
-import { distill, startDistill } from "../support/cli.ts";
+import { distill, type Said, startDistill } from "../support/cli.ts";
 import { LOOKS, openTab } from "../support/devtools.ts";
 import { recipe } from "../support/recipes.ts";
 import { scratch } from "../support/students.ts";
@@ -17,7 +17,10 @@ const { path, output } = recipe({
   export: [{ type: "gguf", types: ["f32"] }],
   parity: { prompts: 2, max_completion_length: 4 },
 });
-const done = await distill("run", path);
+let done: Said;
+before(async () => {
+  done = await distill("run", path);
+});
 const page = join(output, "report.html");
 const HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">\u202e\u001b[31m';
 

@@ -320,8 +320,13 @@ test("of a folder that an earlier version made, traces are taken over, what its 
     return i === 1 ? { ...trace, messages: [system, ...trace.messages] } : trace;
   });
   await writeDataset(join(output, "traces"), [tracesTable(mixed)]);
+  // of runs that were killed before a first trace, and within one
+  mkdirSync(join(output, "traces-0a"));
+  cpSync(join(output, "traces"), join(output, "traces-0b"), { recursive: true });
+  truncateSync(join(output, "traces-0b", "data-00000.arrow"), 300);
   const { code, out, err } = await distill("sample", path);
   assert.equal(code, 0, err);
+  assert.match(err, /traces-0b.* What cannot be read there is drawn again\./);
   assert.match(out, /4 traces of an earlier version's run were drawn as is asked now/);
   assert.deepEqual(keys(readTraces(join(output, "traces"))).sort(), keys(drawn).sort());
   assert.deepEqual(temperatures(output), [0.6]);

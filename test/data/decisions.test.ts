@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { appendFileSync, readdirSync, readFileSync } from "node:fs";
+import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
   completionHash,
   type Decision,
   decisionsInput,
+  mendDecisions,
   openDecisions,
   parseDecisions,
   readDecisions,
@@ -142,4 +143,36 @@ test("lines of JSON are read as they were written; a wrong one is named", () => 
   assert.throws(() => parseDecisions("\n{", "d.jsonl"), /d\.jsonl, line 2 is not JSON/);
   const odd = JSON.stringify({ ...rows[0], reviewer: "../x" });
   assert.throws(() => parseDecisions(odd, "d.jsonl"), /line 1, reviewer: expected up to 40 letters/);
+});
+
+test("a reader misses decisions of which the checksums are lost or cut, and a review finds them again", async () => {
+  for (const harm of ["deleted", "emptied", "cut", "flipped"]) {
+    const place = join(scratch(), "decisions");
+    for (const reviewer of ["Ada", "Bob"]) {
+      const log = await openDecisions(place, reviewer);
+      for (let i = 0; i < 4; i++) log.append([said(i, { reviewer, decision: "drop" })]);
+      assert.equal(readDecisions(place).length, reviewer === "Ada" ? 4 : 8); // while it is open
+      log.close();
+    }
+    const [lines, rows] = ["checksums.jsonl", "data-00000.arrow"].map((name) => join(place, "Ada", name)) as [
+      string,
+      string,
+    ];
+    if (harm === "deleted") rmSync(lines);
+    if (harm === "emptied") writeFileSync(lines, "");
+    if (harm === "cut")
+      writeFileSync(lines, readFileSync(lines, "utf8").split("\n").slice(0, 2).join("\n").concat("\n"));
+    if (harm === "flipped") {
+      const bytes = readFileSync(rows);
+      bytes[bytes.length - 20]! ^= 4;
+      writeFileSync(rows, bytes);
+    }
+    assert.throws(() => readDecisions(place), /Ada.*(is missing|was cut|is damaged)/, harm);
+    const heard: string[] = [];
+    await mendDecisions(place, (sentence) => heard.push(sentence));
+    assert.equal(heard.length, 1, harm);
+    assert.equal(readDecisions(place).length, harm === "flipped" ? 7 : 8, harm);
+    await mendDecisions(place, (sentence) => heard.push(sentence));
+    assert.equal(heard.length, 1, harm);
+  }
 });

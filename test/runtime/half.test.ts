@@ -17,7 +17,7 @@ const rows = [
 for (const [steps, name, config, learning_rate, batch] of [
   [20, "the toy", TOY, 3e-3, batchOf(rows, 32, 40, 32)],
   [
-    extent(3, 6),
+    extent(2, 6),
     "two layers of SmolLM2-135M's shape",
     TWO_LAYERS,
     1e-4,

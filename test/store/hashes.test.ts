@@ -1,10 +1,19 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { sha256 } from "../../src/core/hash.ts";
 import { fileHashes } from "../../src/store/hashes.ts";
 import { scratch } from "../support/students.ts";
+
+test("names that cannot be opened are passed over", () => {
+  const folder = scratch();
+  writeFileSync(join(folder, "a"), "a");
+  const hash = fileHashes("none").folder(folder);
+  symlinkSync(join(folder, "nowhere"), join(folder, "link"));
+  writeFileSync(Buffer.concat([Buffer.from(`${folder}/`), Buffer.from([0xe9])]), "not UTF-8");
+  assert.equal(fileHashes("none").folder(folder), hash);
+});
 
 test("a file that was touched just now is read again: disks have coarse times, and a second change may leave the same", () => {
   const folder = scratch();

@@ -1,5 +1,16 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openRunFolder, readRunFolder } from "../../src/store/run-folder.ts";
@@ -111,7 +122,12 @@ test("a claim that is lost is known from the manifest", async () => {
   const path = scratch();
   const run = await openRunFolder(path, "mine");
   run.writeState("manifest.json", { claim: run.claim });
+  // what came since, before the manifest was written again
+  mkdirSync(join(run.place("samples"), "key"), { recursive: true });
+  writeFileSync(join(path, "samples/key/checksums.jsonl"), "");
+  await run.writeFolder("checkpoints/step-1", "key", fill("weights"));
   run.close();
+  mkdirSync(join(path, "mine/notes"), { recursive: true });
   const { id } = run;
   for (const harm of [
     () => rmSync(join(path, ".distill"), { recursive: true }),
@@ -120,9 +136,60 @@ test("a claim that is lost is known from the manifest", async () => {
     harm();
     const again = await openRunFolder(path, "mine");
     assert.equal(again.id, id);
+    assert.deepEqual(again.claim.names.sort(), ["checkpoints", "manifest.json", "samples"]);
     again.close();
     assert.ok(existsSync(join(path, ".distill/run.json")));
   }
+});
+
+test("a file or a link in the place of a folder stays, and what is no file is not waited for", async () => {
+  const path = scratch();
+  const run = await openRunFolder(path, "mine");
+  for (const [i, put] of [
+    (at: string) => writeFileSync(at, "precious"),
+    (at: string) => symlinkSync("nowhere", at),
+  ].entries()) {
+    await run.writeFolder(`student-${i}`, "key", fill("weights"));
+    rmSync(join(path, `student-${i}`), { recursive: true });
+    put(join(path, `student-${i}`));
+    const before = lstatSync(join(path, `student-${i}`)).ino;
+    await assert.rejects(run.writeFolder(`student-${i}`, "key", fill("b")), /was not written by this run/);
+    assert.equal(lstatSync(join(path, `student-${i}`)).ino, before);
+  }
+  run.close();
+  if (process.platform === "win32") return;
+  for (const name of ["manifest.json", ".distill/run.json", ".distill/hashes.json", "README.md"]) {
+    rmSync(join(path, name), { force: true });
+    execFileSync("mkfifo", [join(path, name)]);
+  }
+  assert.match(readState(join(path, "manifest.json"))!.damage!, /cannot be read .*manifest\.json is a pipe/);
+  assert.throws(() => readRunFolder(path, "mine"), /no run has claimed it/);
+  assert.throws(() => run.writeFile("README.md", "page"), /README\.md is a pipe\. Expected a file/);
+});
+
+test("a seal that is lost is made again where the manifest knows the files, and nowhere else", async () => {
+  const path = scratch();
+  let run = await openRunFolder(path, "mine");
+  const student = await run.writeFolder("student", "key", fill("weights"));
+  run.writeState("manifest.json", { claim: run.claim, stages: { train: { outputs: { student } }, export: null } });
+  run.close();
+  const seal = join(path, "student/artefact.json");
+  const before = readFileSync(seal);
+  for (const harm of [() => rmSync(seal), () => writeFileSync(seal, before.subarray(9))]) {
+    harm();
+    run = readRunFolder(path, "mine");
+    assert.match(await heard(() => assert.equal(run.damage("student", student), undefined)), /Still the files are/);
+    run = await openRunFolder(path, "mine");
+    assert.match(await heard(() => run.reserve("student")), /artefact\.json .*It is made again, since the files are/);
+    assert.deepEqual(readFileSync(seal), before);
+    run.close();
+  }
+  rmSync(seal);
+  writeFileSync(join(path, "student/file"), "precious");
+  run = await openRunFolder(path, "mine");
+  assert.throws(() => run.reserve("student"), /student was not written by this run, and is not touched/);
+  assert.ok(!existsSync(seal));
+  run.close();
 });
 
 test("a state of which any bit changes is no state", () => {

@@ -3,8 +3,8 @@ import { resolve } from "node:path";
 import { format } from "node:util";
 import { commandLine } from "../../src/command-line.ts";
 
-/** The built command line. */
-export const CLI = resolve(import.meta.dirname, "../../src/cli.js");
+/** The command line as it is installed, built from the same sources as the tests. */
+export const CLI = resolve(import.meta.dirname, "../../dist/cli.js");
 
 /** V8's settings that this process was started with. */
 export const V8 = process.execArgv.filter((flag) => /^--(interrupt-budget|min-semi-space-size)=/.test(flag));
@@ -14,7 +14,7 @@ export const COMMAND = [...V8, CLI];
 
 export type Said = { code: number | null; out: string; err: string };
 
-/** Do what a command line says in this process, where the libraries are loaded already; one at a time. */
+/** Do what a command line says in this process, where the libraries are loaded already; one at a time, so not while a test file is loaded. */
 export async function distill(...args: string[]): Promise<Said> {
   const said = { out: "", err: "" };
   const restored = [

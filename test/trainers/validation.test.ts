@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -208,4 +208,15 @@ test("what was best is compared anew where its checkpoint was not kept", async (
   const later = losses.filter(({ step }) => step! >= 20);
   assert.equal(result.best?.step, least(later).step);
   assert.equal(new Set(losses.map(({ step }) => step)).size, losses.length, "no step is logged twice");
+});
+
+test("what was best is compared anew where its checkpoint was damaged, which is kept aside", async () => {
+  const options = { ...LEARNING, load_best_model_at_end: true };
+  const { output, result: before } = await train({ ...options, max_steps: 20 }, validation);
+  const best = `step-${before.best!.step}`;
+  assert.notEqual(best, "step-20");
+  truncateSync(join(output, "checkpoints", best, "optimizer.safetensors"), 9);
+  const { result } = await train({ ...options, max_steps: 21 }, validation, {}, output);
+  assert.ok(result.best!.step >= 20);
+  assert.deepEqual(readdirSync(join(output, "set-aside")), [`checkpoints-${best}-1`]);
 });

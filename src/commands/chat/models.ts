@@ -9,6 +9,7 @@ import { recipeOf } from "../../recipe/recipe.ts";
 import { readManifest } from "../../recipe/stages.ts";
 import { readClaim } from "../../store/claim.ts";
 import { readRunFolder } from "../../store/run-folder.ts";
+import { requireWhole } from "../../store/seal.ts";
 import { teacherFor } from "../../teachers/files.ts";
 import * as teachers from "../../teachers/index.ts";
 import type { Teacher } from "../../teachers/teacher.ts";
@@ -27,10 +28,16 @@ export function modelsAt(place: string, named: readonly string[]): Spoken[] {
   const inRun = modelsOfRun(place);
   return (named.length > 0 ? named : ["student"]).map((name) => {
     const spec = inRun.get(name);
-    if (spec) return { name, spec };
+    if (spec) return ofRun(place, { name, spec });
     if (isHubReference(name) || existsSync(name)) return modelOf(name);
     throw new DistillError(`${place} has no model "${name}". Expected one of: ${[...inRun.keys()].join(", ")}.`);
   });
+}
+
+/** A model of a run, whole where the run wrote it. */
+function ofRun(place: string, { name, spec }: Spoken): Spoken {
+  if (typeof spec.path === "string" && spec.path.startsWith(`${resolve(place)}/`)) requireWhole(spec.path);
+  return { name, spec };
 }
 
 const isRun = (place: string) => existsSync(place) && statSync(place).isDirectory() && readClaim(place) !== undefined;

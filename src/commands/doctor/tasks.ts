@@ -1,6 +1,7 @@
 /** @file What doctor finds out in processes of their own, so that it always ends with a report. */
 
 import { fork } from "node:child_process";
+import { moduleUrl } from "../../core/modules.ts";
 import { type Device, openDevice } from "../../runtime/device.ts";
 import { measureSpellings } from "../../runtime/measure-spellings.ts";
 import { measureLargeMatMul } from "../../runtime/probe.ts";
@@ -37,7 +38,7 @@ export type Outcome<Task extends keyof Tasks> = { found: Found<Task> } | { reaso
 
 /** What a task finds, or why it does not come back: an error, a crash, or more than `time_limit` seconds. */
 export function tryTask<Task extends keyof Tasks>(task: Task, argument = "", time_limit = 120): Promise<Outcome<Task>> {
-  const child = fork(new URL("./child.js", import.meta.url), [task, argument], { silent: true });
+  const child = fork(moduleUrl("commands/doctor/child.js"), [task, argument], { silent: true });
   let said = "";
   for (const stream of [child.stdout!, child.stderr!])
     stream.setEncoding("utf8").on("data", (text: string) => {

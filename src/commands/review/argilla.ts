@@ -1,6 +1,7 @@
 /** @file Decisions as records of Argilla, which its SDK reads with Record.from_dict. */
 
 import { createHash } from "node:crypto";
+import { z } from "zod";
 import type { Decision } from "../../data/decisions.ts";
 import type { Row } from "./rows.ts";
 
@@ -36,6 +37,26 @@ export function argillaRecord(row: Row, decisions: readonly Decision[]) {
     vectors: {},
   };
 }
+
+/** Whether a file holds such records. */
+export function isArgilla(content: Uint8Array): boolean {
+  try {
+    const found: unknown = JSON.parse(Buffer.from(content).toString("utf8"));
+    return Array.isArray(found) && found.every((record) => Record.safeParse(record).success);
+  } catch {
+    return false;
+  }
+}
+
+const Record = z.strictObject({
+  id: z.string(),
+  status: z.enum(["completed", "pending"]),
+  fields: z.strictObject({ prompt: z.string(), completion: z.string(), answer: z.string() }),
+  metadata: z.object({ prompt_id: z.string(), sample: z.number() }),
+  suggestions: z.object({}),
+  responses: z.object({}),
+  vectors: z.strictObject({}),
+});
 
 /** Argilla names people by UUIDs: the same name has the same one. */
 function userOf(reviewer: string): string {

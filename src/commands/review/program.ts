@@ -2,8 +2,10 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { moduleUrl } from "../../core/modules.ts";
 
-const FOLDER = join(import.meta.dirname, "client");
+const FOLDER = fileURLToPath(moduleUrl("commands/review/client"));
 
 /** The first module, which loads the others. */
 export const PROGRAM = "client/main.js";

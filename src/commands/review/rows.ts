@@ -1,7 +1,8 @@
 /** @file The traces of a dataset in memory as Arrow has them, found by what is asked of them. */
 
+import { setImmediate as turn } from "node:timers/promises";
 import { z } from "zod";
-import { DistillError } from "../../core/errors.ts";
+import { DistillError, Stopped } from "../../core/errors.ts";
 import { VERDICTS } from "../../core/trace.ts";
 import { ANSWERS, answerColumn, answerOf, askedIn } from "../../data/answers.ts";
 import { rowId } from "../../data/decided-rows.ts";
@@ -56,10 +57,12 @@ export type Rows = {
 const EXCERPT = 160;
 
 /** Read a run's traces, a folder of save_to_disk or files of rows with a completion (or response, output). */
-export async function readRows(path: string): Promise<Rows> {
+export async function readRows(path: string, signal?: AbortSignal): Promise<Rows> {
   const tables: { first: number; table: Table }[] = [];
   let length = 0;
   for await (const table of readTables(path)) {
+    await turn(); // a signal is heard between tables
+    if (signal?.aborted) throw new Stopped();
     tables.push({ first: length, table });
     length += table.numRows;
   }
@@ -82,6 +85,8 @@ export async function readRows(path: string): Promise<Rows> {
   const scores = rules.map(() => new Float64Array(length).fill(Number.NaN));
   const ofPrompt = new Map<string, number>(); // whether some sample is right (1) and some is wrong (2)
   for (const { first, table } of tables) {
+    await turn();
+    if (signal?.aborted) throw new Stopped();
     const column = (name: string) => table.getChild(name);
     const [id, sample, lists, verdict, taken] = ["prompt_id", "sample", "token_ids", "verdict", "accepted"].map(column);
     const [served, text, given] = [column("served"), column(completion)!, column("rewards")];

@@ -16,6 +16,7 @@ import { needsAnswer, type RewardSpec } from "../../rewards/create.ts";
 import type { LedgerPlace } from "../../sampling/ledger.ts";
 import { drawOptions, requireAnswers, type SamplerOptions } from "../../sampling/options.ts";
 import type { RunFolder } from "../../store/run-folder.ts";
+import { tellDamage } from "../../store/seal.ts";
 import { templateToAsk } from "../../student/template.ts";
 import { UNPACKED } from "../../student/unpack.ts";
 import { filesBeside, type TeacherFile, templateThrough } from "../../teachers/files.ts";
@@ -87,6 +88,7 @@ export function hashOf({ folder, hub }: Hashing, path: string, kind: "file" | "f
   const reference = hub.get(path);
   if (reference !== undefined) return reference;
   if (!existsSync(path)) throw new DistillError(`${what} not found: ${path}.`);
+  tellDamage(path, folder.hashes.file);
   return kind === "file" ? folder.hashes.file(path) : folder.hashes.folder(path);
 }
 

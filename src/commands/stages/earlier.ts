@@ -2,6 +2,7 @@
 
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { DistillError } from "../../core/errors.ts";
 import { deriveSeed } from "../../core/random.ts";
 import type { Prompt } from "../../core/trace.ts";
 import { openLedger } from "../../data/ledger.ts";
@@ -32,7 +33,7 @@ export function takeEarlierTraces(
       for (const { prompt_id, sample } of rowsIn<Draw>(table)) known.add(JSON.stringify([prompt_id, sample]));
     const taken: Draw[] = [];
     for (const folder of folders)
-      for (const trace of readTraces(join(earlier, folder))) {
+      for (const trace of readable(join(earlier, folder))) {
         const id = JSON.stringify([trace.prompt_id, trace.sample]);
         const prompt = asked.get(trace.prompt_id);
         if (!prompt || known.has(id) || !isWhatWouldBeDrawn(trace, prompt, teacher, options)) continue;
@@ -43,6 +44,17 @@ export function takeEarlierTraces(
     return taken.length;
   } finally {
     ledger.close();
+  }
+}
+
+/** The traces of a folder, as far as they can be read: its writer may have been killed before the first, or within one. */
+function* readable(folder: string): Generator<Trace> {
+  if (!readdirSync(folder).some((name) => name.endsWith(".arrow"))) return;
+  try {
+    yield* readTraces(folder);
+  } catch (error) {
+    if (!(error instanceof DistillError)) throw error;
+    console.error(`${error.message} What cannot be read there is drawn again.`);
   }
 }
 

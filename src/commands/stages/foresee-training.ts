@@ -6,7 +6,7 @@ import type { Recipe } from "../../recipe/recipe.ts";
 import type { Device } from "../../runtime/device.ts";
 import { measureRates } from "../../runtime/probe.ts";
 import type { Trained } from "../../student/trained.ts";
-import { estimateTraining, type TrainingEstimate } from "../../trainers/estimate.ts";
+import { type TrainingEstimate, trainingWork } from "../../trainers/estimate.ts";
 import type { Objective } from "../../trainers/objective.ts";
 
 /** How long each rate of the device is measured, in ms: where little is to be trained, and where much. */
@@ -23,8 +23,8 @@ export async function foresee(
   objective?: Pick<Objective<never>, "loss" | "reads">,
 ): Promise<TrainingEstimate> {
   const more = { ...(objective ? { objective } : {}), ...(validation ? { validation } : {}) };
-  const measured = async (ms: number) =>
-    estimateTraining(model, parameters, segments, trainer, device, await measureRates(device, ms), more);
-  const soon = await measured(BRIEF);
-  return soon.seconds < MUCH ? soon : measured(THOROUGH);
+  const rates = await measureRates(device, BRIEF); // before the memory of the process is looked at
+  const at = trainingWork(model, parameters, segments, trainer, device, more);
+  const soon = at(rates);
+  return soon.seconds < MUCH ? soon : at(await measureRates(device, THOROUGH));
 }

@@ -1,9 +1,9 @@
 /** @file The importance matrix of an export: one that is there, or what the student's matrices read of its training texts. */
 
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { DistillError, Stopped } from "../../core/errors.ts";
-import { writeWholeFrom } from "../../core/files.ts";
+import { makeFolder, writeWholeFrom } from "../../core/files.ts";
 import { contentHash } from "../../core/hash.ts";
 import { startProgress } from "../../core/progress.ts";
 import { deriveSeed, seededRandom } from "../../core/random.ts";
@@ -71,7 +71,7 @@ async function ofTexts(
     signal,
   );
   if (!context.folder.writable) return matrix;
-  mkdirSync(cache, { recursive: true });
+  makeFolder(cache);
   await writeWholeFrom(kept, writeImportance(matrix));
   const newest = readdirSync(cache).sort((a, b) => statSync(join(cache, b)).mtimeMs - statSync(join(cache, a)).mtimeMs);
   for (const old of newest.slice(KEPT)) rmSync(join(cache, old), { force: true });

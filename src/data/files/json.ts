@@ -1,7 +1,9 @@
 /** @file Rows as JSON: one object a line, or an array of them over any number of lines. */
 
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { DistillError } from "../../core/errors.ts";
+import { DEPTH_LIMIT } from "../../core/files.ts";
+import { readFile } from "../../core/streams.ts";
 import { parseRow } from "../python-json.ts";
 import { isRecord, rowsUnder, under } from "../values.ts";
 import { arrayItems } from "./array-items.ts";
@@ -42,19 +44,19 @@ const WHOLE = 16 << 20; // bytes
 
 /** Throw where the first line of a file is part of an object that goes on. */
 function requireLines(path: string, line: string): void {
+  if (statSync(path).size <= Buffer.byteLength(line) + 2) return; // a line that was cut, or is too deep
   const expected = "Expected one object a line, or an array of objects";
   const object = oneObject(path);
   const key = object && rowsUnder(object);
   if (key !== undefined) throw new DistillError(`${path} is one JSON object over several lines, with ${under(key)}.`);
   if (object) throw new DistillError(`${path} is one JSON object over several lines. ${expected}.`);
-  if (statSync(path).size <= Buffer.byteLength(line) + 2) return; // a line that was cut
   if (/^\s*\{\s*("[^"]*"\s*:.*[{[,])?\s*$/.test(line))
     throw new DistillError(`${path} has JSON objects over several lines. ${expected}; jq -c . writes one a line.`);
 }
 
 function oneObject(path: string): Record<string, unknown> | undefined {
   try {
-    const value = statSync(path).size <= WHOLE ? JSON.parse(readFileSync(path, "utf8")) : undefined;
+    const value = statSync(path).size <= WHOLE ? JSON.parse(readFile(path).toString("utf8")) : undefined;
     return isRecord(value) ? value : undefined;
   } catch {
     return undefined; // then its first line is what is wrong
@@ -91,7 +93,9 @@ async function* itemsOf(path: string): AsyncGenerator<Found> {
 
 function parsed(where: string, text: string, expected: string): Found {
   try {
-    return { where, value: parseRow(text) };
+    const value = parseRow(text);
+    if (!isDeeper(value, DEPTH_LIMIT)) return { where, value };
+    return { where, value: undefined, fault: `${where}: its values are nested more than ${DEPTH_LIMIT} deep.` };
   } catch (error) {
     const why = `not JSON (${(error as Error).message})`;
     return {
@@ -100,4 +104,12 @@ function parsed(where: string, text: string, expected: string): Found {
       fault: `${where}: ${why}. ${CURES.find(([of]) => of.test(text))?.[1] ?? `Expected ${expected}`}.`,
     };
   }
+}
+
+/** Whether there are more than `levels` of objects and arrays inside each other: what walks through them would fall. */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return (
+    levels === 0 || (Array.isArray(value) ? value : Object.values(value)).some((inner) => isDeeper(inner, levels - 1))
+  );
 }

@@ -1,8 +1,9 @@
 /** @file What files are by how they begin, whatever they are called. */
 
-import { closeSync, fstatSync, openSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
 import { DistillError } from "../../core/errors.ts";
 import { readAt } from "../../core/files.ts";
+import { openFile } from "../../core/streams.ts";
 
 type Magic = { name: string; bytes: readonly number[] | string; at?: number };
 
@@ -71,7 +72,7 @@ const COLUMNS: { name: "parquet" | "arrow"; begins: string; ends: string }[] = [
 
 /** Which kind of columns a file holds, whatever it is called. */
 export function columnsIn(path: string): "parquet" | "arrow" | undefined {
-  const file = openSync(path, "r");
+  const file = openFile(path);
   try {
     const { size } = fstatSync(file);
     const block = readAt(path, file, 0, Math.min(LOOKED_AT, size));

@@ -1,10 +1,11 @@
 /** @file Rows of Parquet, some thousand in memory at a time. */
 
-import { closeSync, openSync, statSync } from "node:fs";
+import { closeSync, statSync } from "node:fs";
 import { type AsyncBuffer, type ParquetParsers, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { DistillError } from "../../core/errors.ts";
 import { readAt } from "../../core/files.ts";
+import { openFile } from "../../core/streams.ts";
 import type { RowFile } from "./found.ts";
 import { plainRow } from "./plain.ts";
 
@@ -27,7 +28,7 @@ function textFrom(bytes: Uint8Array | undefined) {
 export const parquet: RowFile = {
   endings: [".parquet"],
   async *rows(path) {
-    const handle = openSync(path, "r");
+    const handle = openFile(path);
     const byteLength = statSync(path).size;
     const file: AsyncBuffer = {
       byteLength,

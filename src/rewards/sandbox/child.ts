@@ -1,12 +1,23 @@
-/** @file A child process that runs untrusted programs: it opens one engine, gives up what it does not need, takes jobs. */
+/**
+ * @file A child process that runs untrusted programs: it opens one engine, gives up what it does not need, takes jobs.
+ *
+ *     node child.js LANGUAGE IMAGE-FILE STACK-KB    the file that an interpreter starts from, or nothing
+ *     node child.js python make STACK-KB            writes what is in such a file, runs no program and ends
+ */
 
 import { openJavascript } from "./javascript.ts";
-import { clip, type Job, type Language, type Reply } from "./protocol.ts";
+import { clip, type Job, type Language, MAKE, type Reply } from "./protocol.ts";
 import { openPython } from "./python.ts";
+import { pythonImage } from "./python-realm.ts";
 
 const host = process;
-const open = { python: openPython, javascript: openJavascript }[host.argv[2] as Language];
-const engine = await open(Number(host.argv[3]) * 1024);
+const [language, imageFile, stack] = host.argv.slice(2) as [Language, string, string];
+if (imageFile === MAKE) {
+  const image = await pythonImage();
+  await new Promise((written) => host.stdout.write(image, written));
+  host.exit(0);
+}
+const engine = await { python: openPython, javascript: openJavascript }[language](Number(stack) * 1024, imageFile);
 const collect = globalThis.gc;
 
 // Even if a program came out of its engine, there would be nothing here to hold on to.

@@ -4,11 +4,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { moduleUrl } from "../../core/modules.ts";
+import { keptImage } from "./kept-image.ts";
 import { BUSY, isTooBusy, ownTime } from "./own-time.ts";
-import { clip, type Job, type Language, type Outcome, type Reply } from "./protocol.ts";
+import { clip, type Job, type Language, MAKE, type Outcome, type Reply } from "./protocol.ts";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
 export type Request = WithoutId<Job>;
@@ -46,21 +48,22 @@ const GRACE_MS = 3000;
 /** WebAssembly interpreters of one language in child processes without environment, files, network or children. */
 export function openSandbox(language: Language, options: SandboxOptions): Sandbox {
   const idle: Child[] = [];
-  const waiting: ((child: Child) => void)[] = [];
+  const waiting: ((child: Child | Promise<Child>) => void)[] = [];
   let started = 0;
 
+  const start = async () => startChild(language, options.memory_mb, await imageFor(language));
   const take = (): Promise<Child> => {
     const child = idle.pop();
     if (child) return Promise.resolve(child);
     if (started < options.processes) {
       started++;
-      return Promise.resolve(startChild(language, options.memory_mb));
+      return start();
     }
     return new Promise((resolve) => waiting.push(resolve));
   };
   const give = (child: Child) => {
     const next = waiting.shift();
-    if (next) next(child.alive() ? child : startChild(language, options.memory_mb));
+    if (next) next(child.alive() ? child : start());
     else if (child.alive()) idle.push(child);
     else started--;
   };
@@ -87,8 +90,8 @@ export function openSandbox(language: Language, options: SandboxOptions): Sandbo
 
 type Child = ReturnType<typeof startChild>;
 
-function startChild(language: Language, memoryMb: number) {
-  const child = spawn(...command(language, memoryMb), {
+function startChild(language: Language, memoryMb: number, image: string) {
+  const child = spawn(...command(language, memoryMb, image), {
     cwd: tmpdir(),
     env: {},
     detached: true,
@@ -199,6 +202,31 @@ function startChild(language: Language, memoryMb: number) {
   };
 }
 
+/** The file that an interpreter starts from, made if it is not there; "" where the child is to make what it needs. */
+function imageFor(language: Language): Promise<string> {
+  if (language !== "python") return Promise.resolve("");
+  image ??= keptImage(dirname(CHILD), makeImage).catch(() => ""); // no room, or no place for it
+  return image;
+}
+
+let image: Promise<string> | undefined;
+
+/** By a child that runs no program. */
+function makeImage(): Promise<Uint8Array> {
+  const child = spawn(...command("python", 512, MAKE), { env: {}, stdio: ["ignore", "pipe", "ignore"] });
+  const pieces: Buffer[] = [];
+  child.stdout!.on("data", (piece: Buffer) => pieces.push(piece));
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => child.kill("SIGKILL"), LOAD_MS);
+    child.on("error", reject);
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      if (code === 0) resolve(Buffer.concat(pieces));
+      else reject(new Error(`its process ended with code ${code}`));
+    });
+  });
+}
+
 /** Whether the child keeps this process alive. */
 function hold(child: ChildProcess, yes: boolean): void {
   const change = yes ? "ref" : "unref";
@@ -207,20 +235,20 @@ function hold(child: ChildProcess, yes: boolean): void {
   (child.stderr as unknown as { ref(): void; unref(): void })[change]();
 }
 
-const CHILD = fileURLToPath(new URL("./child.js", import.meta.url));
+const CHILD = fileURLToPath(moduleUrl("rewards/sandbox/child.js"));
 
 /** Programs recurse: 172 MB of stack where a shell can ask for it. A main thread has 8 MB on Linux and macOS, 1 MB on Windows. */
 const STACK = "for s in 176128 65520; do ulimit -s $s 2>/dev/null && break; s=7900; done";
 
 /** The executable of a child and its arguments; the last one is its stack in KB. */
-function command(language: Language, memoryMb: number): [string, string[]] {
-  const fixed = flags(memoryMb);
-  if (process.platform === "win32") return [process.execPath, [...fixed, CHILD, language, "900"]];
+function command(language: Language, memoryMb: number, image: string): [string, string[]] {
+  const fixed = flags(memoryMb, image);
+  if (process.platform === "win32") return [process.execPath, [...fixed, CHILD, language, image, "900"]];
   const start = `${STACK}; s=$((s - 4000)); node=$1; shift; exec "$node" --stack-size=$s "$@" $s`;
-  return ["/bin/sh", ["-c", start, "sh", process.execPath, ...fixed, CHILD, language]];
+  return ["/bin/sh", ["-c", start, "sh", process.execPath, ...fixed, CHILD, language, image]];
 }
 
-const flags = (memoryMb: number) => [
+const flags = (memoryMb: number, image: string) => [
   "--no-warnings",
   "--no-addons",
   "--expose-gc",
@@ -229,7 +257,7 @@ const flags = (memoryMb: number) => [
   "--max-old-space-size=512",
   `--wasm-max-mem-pages=${memoryMb * 16}`,
   process.allowedNodeEnvironmentFlags.has("--permission") ? "--permission" : "--experimental-permission",
-  ...readable().map((path) => `--allow-fs-read=${path}`),
+  ...[...readable(), ...(isAbsolute(image) ? [image] : [])].map((path) => `--allow-fs-read=${path}`),
 ];
 
 /** What a child may read: the sandbox's own code and the packages' code. */

@@ -2,6 +2,12 @@
 
 export type Language = "python" | "javascript";
 
+/** In the place of the image that a child starts from: it writes one to its standard output, and ends. */
+export const MAKE = "make";
+
+/** What follows an image in its file: the sha256 of it. */
+export const SUM_BYTES = 32;
+
 export type Limits = {
   /** A program's own time in one run: that for which it had a processor, where the system tells. */
   time_ms: number;

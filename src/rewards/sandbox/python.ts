@@ -3,8 +3,9 @@
  * program did what cannot be undone, in one that is made anew.
  */
 
+import { readFileSync } from "node:fs";
 import vm from "node:vm";
-import { clip, type Engine, type Job, type Outcome } from "./protocol.ts";
+import { clip, type Engine, type Job, type Outcome, SUM_BYTES } from "./protocol.ts";
 import { LOOP } from "./python-codec.ts";
 import { JUDGE, PROGRAM, WASM } from "./python-guest.ts";
 import { endOf, readObject, verdictOf } from "./python-outcome.ts";
@@ -16,9 +17,10 @@ const STACK_SHARE = 20;
 
 const LINES = { run: "run_job()", serve: "serve_job()", judge: "judge_job()" };
 
-export async function openPython(stackBytes: number): Promise<Engine> {
+/** `imageFile` has what pythonImage made and a sum after it, which whoever names it has compared; without one it is made. */
+export async function openPython(stackBytes: number, imageFile?: string): Promise<Engine> {
   const stack = Math.floor(stackBytes / STACK_SHARE / 65_536) * 65_536;
-  const image = await pythonImage();
+  const image = imageFile ? readFileSync(imageFile).subarray(0, -SUM_BYTES) : await pythonImage();
   const open = async (guest: string, remote: (text: unknown) => string) => {
     const realm = await bootPython(image);
     vm.runInContext(`python.runPython(${JSON.stringify(guest)});${session(LINES, stack)}session.keep();`, realm);

@@ -1,9 +1,10 @@
 /** @file The library of ONNX Runtime that onnxruntime-node ships, called through its C API. */
 
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
-import { DistillError } from "../../core/errors.ts";
+import { DistillError, reasonOf } from "../../core/errors.ts";
+import { openFile } from "../../core/streams.ts";
 import { FUNCTIONS, type FunctionName } from "./functions.ts";
 
 /** The version of the C API whose table `FUNCTIONS` is part of: ONNX Runtime 1.22's, which all later versions have. */
@@ -78,7 +79,7 @@ export class OrtLibrary {
       return new OrtLibrary(path, koffi);
     } catch (error) {
       if (error instanceof DistillError) throw error;
-      const why = (error as Error).message.split("\n")[0]!.replace(/[.\s]*$/, "");
+      const why = reasonOf(error);
       throw new DistillError(`ONNX Runtime's library ${path} cannot be loaded: ${why}. Install it again: npm ci.`);
     }
   }
@@ -138,7 +139,7 @@ export class OrtLibrary {
 /** Of a library that was copied in part, the system's loader would end the process: an ELF file names its own end. */
 function refuseCutShort(path: string): void {
   const header = Buffer.alloc(64);
-  const file = openSync(path, "r");
+  const file = openFile(path);
   try {
     readSync(file, header, 0, 64, 0);
     const { size } = fstatSync(file);
@@ -163,7 +164,7 @@ function loadKoffi(): Koffi {
   try {
     return createRequire(import.meta.url)("koffi") as Koffi;
   } catch (error) {
-    const why = (error as Error).message.split("\n")[0]!.replace(/[.\s]*$/, "");
+    const why = reasonOf(error);
     throw new DistillError(
       `ONNX Runtime cannot be called on ${process.platform} ${process.arch}: the package koffi has no binary for it (${why}). ` +
         "Install again with optional packages (npm ci --include=optional), or use a machine of another kind.",

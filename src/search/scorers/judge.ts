@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { create, oneOf } from "../../core/component.ts";
 import { DistillError } from "../../core/errors.ts";
+import { tokens } from "../../core/sizes.ts";
 import { generatedTokens } from "../../data/traces.ts";
 import * as teachers from "../../teachers/index.ts";
 import type { Generation, Teacher } from "../../teachers/teacher.ts";
@@ -29,7 +30,7 @@ export const judge = defineScorer({
         .describe(
           "What it is asked, with {prompt} and {completion} in their places; the answer begins with Yes or No.",
         ),
-      max_completion_length: z.int().positive().default(8).describe("Tokens of its answer."),
+      max_completion_length: tokens.default(8).describe("Tokens of its answer."),
     })
     .describe("A model that is asked whether the answer is correct."),
   async create({ teacher: spec, question, max_completion_length }) {

@@ -32,14 +32,30 @@ export async function fittingSequences(
   return { sequences, memory };
 }
 
+/** Tokens of all sequences up to which llama.cpp is asked what they take: its estimate takes time and memory for each. */
+const ASKED = 2 ** 22;
+
 /** What a context takes, in bytes. */
-export const contextMemory = (model: LlamaModel, sequences: number, context_size: number, batch_size: number) =>
-  model.fileInsights.estimateContextResourceRequirementsV2({
-    contextSize: context_size,
-    sequences,
-    batchSize: Math.max(batch_size, sequences),
-    modelGpuLayers: model.gpuLayers,
-  });
+export async function contextMemory(
+  model: LlamaModel,
+  sequences: number,
+  context_size: number,
+  batch_size: number,
+): Promise<Memory> {
+  const of = (contextSize: number, sequences: number): Promise<Memory> =>
+    model.fileInsights.estimateContextResourceRequirementsV2({
+      contextSize,
+      sequences,
+      batchSize: Math.max(batch_size, sequences),
+      modelGpuLayers: model.gpuLayers,
+    });
+  const tokens = sequences * context_size;
+  if (tokens <= ASKED) return of(context_size, sequences);
+  const [half, whole] = [await of(ASKED / 2, 1), await of(ASKED, 1)];
+  // from there on each further token takes as much
+  const beyond = (of: keyof Memory) => whole[of] + ((whole[of] - half[of]) * (tokens - ASKED)) / (ASKED / 2);
+  return { cpuRam: beyond("cpuRam"), gpuVram: beyond("gpuVram") };
+}
 
 /** The largest n up to `most` whose memory is free, or 0; memory grows with n. */
 export async function largestFitting(

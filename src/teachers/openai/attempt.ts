@@ -107,6 +107,10 @@ async function sent(
 /** Names an attempt at the server. */
 export const nameOf = ({ id, attempt }: Attempt) => `${id}-${attempt}`;
 
+/** Names an attempt's line in a batch: the answer to what was asked otherwise has another name, wherever it lies. */
+export const lineName = ({ key }: { key?: string }, made: Attempt): string =>
+  key === undefined ? nameOf(made) : `${nameOf(made)}-${key}`;
+
 /** What an earlier request brings now that its reader had gone away; nothing where the server has forgotten it. */
 async function resumed(made: Attempt, endpoint: Endpoint, progress: Progress): Promise<Replied | undefined> {
   const url = `${pathOf(endpoint.identity!.root, "/v1/stream")}?conv_id=${nameOf(made)}`;

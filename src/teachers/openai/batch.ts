@@ -10,7 +10,7 @@ import type { Attempt, Journal, Used } from "../../data/journal.ts";
 import type { Budget, Reservation } from "../budget.ts";
 import type { Finished, SampleRequest } from "../teacher.ts";
 import { assemble } from "./assemble.ts";
-import { type Asking, type Client, nameOf, type Question, seedOf } from "./attempt.ts";
+import { type Asking, type Client, lineName, nameOf, type Question, seedOf } from "./attempt.ts";
 import { submitTo } from "./batch-api.ts";
 import { filesIn } from "./batch-files.ts";
 import type { Line } from "./batch-lines.ts";
@@ -23,6 +23,8 @@ import { mostOf } from "./used.ts";
 /** Requests of one file, and how far it has come. */
 export type Chunk = {
   hash: string;
+  /** Of what is asked. Chunks of earlier versions have none, and what was asked otherwise has the same names there. */
+  key?: string;
   /** By the name of the line. */
   attempts: Attempt[];
   /** Before it is submitted: it may have been, and nobody knows. */
@@ -43,6 +45,9 @@ export type Transport = {
   /** Whether what is not among them may still come. */
   later: boolean;
 };
+
+/** As long as a key. */
+const UNKNOWN = "0".repeat(16);
 
 /** What the journal calls the list of them. */
 const NAME = "batches";
@@ -70,6 +75,9 @@ export async function* askInBatches(
   const transport =
     options.batch!.files === undefined ? submitTo(client, endpoint, signal) : filesIn(options.batch!.files);
   const chunks = journal.noted<Chunk[]>(NAME) ?? [];
+  // where a journal lost something, a batch may be on its way of which it does not know
+  const unsure = journal.damaged > 0 ? { submitting: true } : {};
+  for (const chunk of chunks) if (chunk.key !== undefined && chunk.batch === undefined) Object.assign(chunk, unsure);
   const save = () => journal.note(NAME, chunks);
   const waiting = new Map<string, Question & { index: number }>();
   let [index, tries] = [0, 0];
@@ -81,24 +89,27 @@ export async function* askInBatches(
     index++;
   }
 
-  const line = (made: Attempt, { request }: Question) =>
+  const body = (made: Attempt, { request }: Question) =>
+    bodyOf(request, made.seed, asked, options, endpoint.identity!, {
+      refuses: endpoint.refuses,
+      stream: false,
+      tokenizer: client.tokenizer,
+    });
+
+  const line = (chunk: Pick<Chunk, "key">, made: Attempt, question: Question) =>
     JSON.stringify({
-      custom_id: nameOf(made),
+      custom_id: lineName(chunk, made),
       method: "POST",
       url: options.endpoint === "chat" ? "/v1/chat/completions" : "/v1/completions",
-      body: bodyOf(request, made.seed, asked, options, endpoint.identity!, {
-        refuses: endpoint.refuses,
-        stream: false,
-        tokenizer: client.tokenizer,
-      }),
+      body: body(made, question),
     });
 
   /** The lines of a chunk; what is asked no more has none. */
-  const linesIn = ({ attempts }: Chunk): string =>
-    attempts
+  const linesIn = (chunk: Chunk): string =>
+    chunk.attempts
       .flatMap((made) => {
         const question = waiting.get(made.id);
-        return question ? [`${line(made, question)}\n`] : [];
+        return question ? [`${line(chunk, made, question)}\n`] : [];
       })
       .join("");
 
@@ -108,7 +119,9 @@ export async function* askInBatches(
     let [attempts, bytes] = [[] as Attempt[], 0];
     const close = async () => {
       if (attempts.length === 0) return;
-      const chunk = { hash: contentHash(attempts.map(nameOf)), attempts };
+      const key = contentHash(attempts.map((made) => [nameOf(made), body(made, waiting.get(made.id)!)]));
+      const hash = contentHash(attempts.map((made) => lineName({ key }, made)));
+      const chunk: Chunk = { hash, key, attempts, ...unsure };
       await journal.sent(attempts);
       chunks.push(chunk);
       await save();
@@ -121,8 +134,10 @@ export async function* askInBatches(
       if (!reservation) break;
       reservations.set(question.id, reservation);
       const { id } = question;
-      const made = { id, attempt: journal.next(id), endpoint: "batch", seed: seedOf(question, journal), most };
-      const size = Buffer.byteLength(line(made, question)) + 1;
+      const before = journal.open(id); // of a batch of which nothing else is known
+      const attempt = before?.endpoint === "batch" ? before.attempt : journal.next(id);
+      const made = { id, attempt, endpoint: "batch", seed: seedOf(question, journal), most };
+      const size = Buffer.byteLength(line({ key: UNKNOWN }, made, question)) + 1;
       if (
         attempts.length > 0 &&
         (bytes + size > options.batch!.max_bytes || attempts.length >= options.batch!.max_requests)
@@ -156,7 +171,7 @@ export async function* askInBatches(
       for (const made of chunk.attempts) {
         const question = waiting.get(made.id);
         if (!question) continue;
-        const found = lines.get(nameOf(made));
+        const found = lines.get(lineName(chunk, made));
         if (!found && transport.later) {
           missing.push(made);
           continue;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { continuable, notContent } from "../../core/component.ts";
+import { several, tokens } from "../../core/sizes.ts";
 import { PromptSource } from "../../data/prompts.ts";
 import { TrainerOptions } from "../options.ts";
 import { LOSS_TYPES, SCALES } from "./advantages.ts";
@@ -17,11 +18,11 @@ const only = (value: number) =>
 /** The names are TRL's. */
 export const GrpoOptions = TrainerOptions.extend({
   prompts: notContent(PromptSource).describe("What the student answers."),
-  prompts_per_step: z.int().positive().default(32).describe("Prompts of one generation."),
-  num_generations: z.int().positive().default(8).describe("Completions of each prompt: a group."),
-  max_completion_length: z.int().positive().default(256).describe("The most tokens of an answer."),
-  steps_per_generation: z.int().positive().default(1).describe("Updates that a generation is split into."),
-  num_iterations: z.int().positive().default(1).describe("How often each part of a generation is used."),
+  prompts_per_step: several.default(32).describe("Prompts of one generation."),
+  num_generations: several.default(8).describe("Completions of each prompt: a group."),
+  max_completion_length: tokens.default(256).describe("The most tokens of an answer."),
+  steps_per_generation: several.default(1).describe("Updates that a generation is split into."),
+  num_iterations: several.default(1).describe("How often each part of a generation is used."),
   temperature: only(1).describe("At which answers are drawn; nothing else than 1."),
   top_p: only(1).describe("The share of the probability that is drawn from; nothing else than 1."),
   top_k: only(0).describe("The most likely tokens that are drawn from; nothing else than 0, all of them."),
@@ -81,7 +82,7 @@ export const GrpoOptions = TrainerOptions.extend({
     .optional()
     .describe("Problems that the student is measured on every eval_steps steps."),
   eval_steps: continuable(z.int().positive().default(20)).describe("Steps between two measurements on eval_prompts."),
-  eval_num_generations: z.int().positive().default(2).describe("Answers to each of eval_prompts."),
+  eval_num_generations: several.default(2).describe("Answers to each of eval_prompts."),
   eval_temperature: z
     .number()
     .nonnegative()

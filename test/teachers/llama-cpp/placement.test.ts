@@ -35,6 +35,11 @@ test("a context that fits nowhere is refused with what it needs and what there i
       /no room for one sequence of 512 tokens: it needs \d+ MB of memory, and there are 0 MB/.test(error.message),
   );
   await model.dispose();
+  const given = { path: TEACHER, gpu: false, sequences: 256, context_size: 2 ** 22 };
+  await assert.rejects(
+    llama_cpp.create(llama_cpp.options.parse(given)),
+    /256 sequences of 4194304 tokens take \d+ MB of memory, and \d+ are free\. Lower teacher\.sequences/,
+  );
 });
 
 test("a teacher says where it runs", async () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -192,6 +192,47 @@ test("a batch that a killed process submitted is read by the next one, and nothi
   await server.close();
 });
 
+test("a batch of other settings is never taken for this one, whose creation may have been lost", async () => {
+  const server = await startBatchServer((number) => (number === 1 ? { lost: "before" } : {}));
+  const first = await open(server.url);
+  right(await askAll(first, QUESTIONS, { temperature: 0.6 }));
+  const journal = openJournal();
+  await assert.rejects(askAll(first, QUESTIONS, { journal, temperature: 1.5 }), /does not take batches/);
+  right(await askAll(first, QUESTIONS, { journal, temperature: 1.5 }));
+  const asked = [...server.files.values()].flatMap((text) => text.match(/"temperature":[\d.]+/g) ?? []);
+  assert.deepEqual([asked[0], asked.at(-1)], ['"temperature":0.6', '"temperature":1.5']);
+  assert.equal(server.batches.size, 2);
+  await first.close();
+  await server.close();
+});
+
+test("of a journal that was damaged, a batch that is on its way is looked for before it is submitted again", async () => {
+  for (const left of [0, 0.3, 0.6, 0.9]) {
+    const server = await startBatchServer(() => ({ looks: 1 }));
+    const place = { folder: join(mkdtempSync(join(tmpdir(), "batch-")), "journal"), key: "k" };
+    const journal = openJournal(place);
+    const abort = new AbortController();
+    const first = await openai.create(openai.options.parse({ base_url: server.url, batch: { poll: 60 }, patience: 3 }));
+    const asked = askAll(first, QUESTIONS, { journal, signal: abort.signal });
+    while (!journal.noted<{ batch?: string }[]>("batches")?.[0]?.batch)
+      await new Promise((turn) => setTimeout(turn, 5));
+    abort.abort();
+    await asked;
+    await journal.close();
+    await first.close();
+    const file = join(place.folder, "data-00000.arrow");
+    truncateSync(file, Math.floor(statSync(file).size * left));
+    const again = openJournal(place, () => {});
+    assert.ok(again.damaged > 0);
+    const second = await open(server.url);
+    right(await askAll(second, QUESTIONS, { journal: again }));
+    assert.equal(server.batches.size, 1, `${left}`);
+    await again.close();
+    await second.close();
+    await server.close();
+  }
+});
+
 test("plain files are written for others to answer, and what lies beside them is read, whole or not", async () => {
   const server = await startBatchServer();
   const files = mkdtempSync(join(tmpdir(), "batch-"));
@@ -253,5 +294,9 @@ test("plain files are written for others to answer, and what lies beside them is
   assert.equal(third.said, "");
   right(third.answers);
   assert.equal(journal.spent().requests, 20);
+  // what answers the same questions of other settings is none of theirs
+  const teacher = await open(server.url, { files });
+  await assert.rejects(askAll(teacher, QUESTIONS, { journal: openJournal(), temperature: 1.5 }), /20 requests wait/);
+  await teacher.close();
   await server.close();
 });

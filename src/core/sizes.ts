@@ -1,0 +1,21 @@
+/** @file Sizes that a recipe may ask for: with more than these no machine comes to an end. */
+
+import { z } from "zod";
+
+/** Tokens of a text, or of a row. */
+export const tokens = z
+  .int()
+  .positive()
+  .max(2 ** 22);
+
+/** Things that are held, drawn or done at a time, or for one and the same other one. */
+export const several = z
+  .int()
+  .positive()
+  .max(2 ** 16);
+
+/** Threads of the CPU; 0 stands for one a core. */
+export const threads = z
+  .int()
+  .nonnegative()
+  .max(2 ** 16);
