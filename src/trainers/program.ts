@@ -31,6 +31,8 @@ export type TrainingOptions = AdamWOptions & {
   rematerialize: boolean;
   /** What the forward and backward pass compute in; weights, moments and statistics are float32 all the same. */
   precision?: Precision;
+  /** Whether nobody else reads the trained weights as states of their names until `release`. */
+  alone?: boolean;
 };
 
 /** How one step of training is run. Weights, gradients and moments are states of the device. */
@@ -128,6 +130,7 @@ export async function compileTraining<Batch>(
     report: layout.report,
     async nextTokenLoss(batch) {
       forward ??= compileForward();
+      await layout.weights();
       const { loss } = await (await forward).run(nextTokenFeeds(batch, 1 / batch.supervised.length));
       return Number(loss!.data[0]);
     },

@@ -23,7 +23,7 @@ test("the kernels that a step is said to launch are those that ONNX Runtime's pr
     const folder = mkdtempSync(join(tmpdir(), "profile-"));
     const device = await openDevice("webgpu", { strict: true, profile: join(folder, "run") });
     // as many matrices as adapters that bind no more than they must join in as many kernels as others do
-    const model = await prepare(device, { ...TOY, num_hidden_layers: 4, tie_word_embeddings: false });
+    const model = await prepare(device, { ...TOY, num_hidden_layers: 3, tie_word_embeddings: false });
     const batch = batchOf([[segment(1, 14, 5), segment(2, 15, 3)]], 32, 40, 16);
     const training = await compileFor(device, model, batch);
     for (let step = 1; step <= steps; step++)
@@ -58,7 +58,7 @@ test("a step of SmolLM2-135M's shape is at most so many kernels on WebGPU, and a
 
 test("a step of two micro-batches of SmolLM2-135M's shape is at most so many kernels on WebGPU", async () => {
   const counts = await countKernelsOf(SHAPES["SmolLM2-135M"]!, 2);
-  const most = { "now, fp32": 4120, "now, fp32, keeping": 3820, "now, fp16": 5080, "now, fp16, keeping": 4660 };
+  const most = { "now, fp32": 4090, "now, fp32, keeping": 3785, "now, fp16": 5045, "now, fp16, keeping": 4620 };
   for (const [emission, allowed] of Object.entries(most)) {
     const { total } = counts.find((count) => count.emission === emission)!;
     assert.ok(total <= allowed, `${emission}: ${total} of ${allowed}`);

@@ -3,6 +3,7 @@
 import { type Made, ofMany } from "../../compiler/made.ts";
 import { elements } from "../../graph/shape.ts";
 import { type Dim, type DType, input, scalar, type TensorType, type Value } from "../../graph/value.ts";
+import type { Parameter } from "../../models/model.ts";
 import { guardedFactors, sumOfSquaresOfFlats } from "../../nn/adamw.ts";
 import { Add, Cast, Concat, Div, Part, Reshape } from "../../ops/index.ts";
 import { cutInFew, Split } from "../../ops/movement.ts";
@@ -99,13 +100,14 @@ function wholeOf([first, ...others]: readonly Value[]): { value: Value; count: n
 }
 
 /**
- * The tensors of a flat, x0, x1, …, then what is made of them, in the precision that they are computed with. Where they are
+ * Tensors of a flat, x0, x1, …, then what is made of it, in the precision that they are computed with. Where they are
  * multiplied by norms first, the flat of these is `norms`.
  */
 export function compileSpread(
   device: Device,
   flat: Flat,
   dtype: DType,
+  tensors: readonly Parameter[] = flat.parameters,
   scaled?: { folding: Folding; norms: number },
 ): Promise<Program> {
   const whole = input("flat", "float32", [total(flat)]);
@@ -123,7 +125,11 @@ export function compileSpread(
     const product = byNorms(flat, scaled!.folding, whole, input("norms", "float32", [scaled!.norms]));
     for (const [name, value] of madeOf(flat.units, rowsOf(product), multiplied)) made.set(name, value);
   }
-  const values = [...pieces, ...flat.made.map(({ name }) => made.get(name)!)];
+  const wanted = new Set(tensors);
+  const values = [
+    ...pieces.filter((_, i) => wanted.has(flat.parameters[i]!)),
+    ...flat.made.map(({ name }) => made.get(name)!),
+  ];
   const outputs = Object.fromEntries(values.map((value, i) => [`x${i}`, value]));
   return device.compile(outputs, { keep: Object.keys(outputs) });
 }

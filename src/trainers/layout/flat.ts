@@ -7,9 +7,9 @@
 import { madeOfWeights } from "../../compiler/made.ts";
 import { readingAllKeys } from "../../generation/tokens.ts";
 import { elements } from "../../graph/shape.ts";
-import type { DType, TensorType, Value } from "../../graph/value.ts";
+import { type DType, type TensorType, toposort, type Value } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
-import { adamWOfFlat, FACTORS } from "../../nn/adamw.ts";
+import { adamWOfFlat, FACTORS, updatedInPlace } from "../../nn/adamw.ts";
 import type { Device, Program } from "../../runtime/device.ts";
 import { scalarTensor } from "../../runtime/tensor.ts";
 import {
@@ -74,7 +74,7 @@ export async function flatLayout(
   const working: DType = options.half ? "float16" : "float32";
   const compileUpdate = (options: { decays: boolean; size?: number }): Promise<Program> => {
     const outputs = adamWOfFlat(options);
-    return device.compile(outputs, { keep: Object.keys(outputs) });
+    return device.compile(outputs, { keep: Object.keys(outputs), over: updatedInPlace(options) });
   };
   const ordinary = [await compileUpdate({ decays: true }), await compileUpdate({ decays: false })];
   const updates: Program[] = [];
@@ -92,8 +92,13 @@ export async function flatLayout(
       ),
     );
   const scaled = folding && ofNorms ? { folding, norms: total(ofNorms) } : undefined;
+  const read = new Set(toposort(...reading).flatMap(({ name }) => name ?? []));
+  const isPlain = ({ name }: Parameter) => !options.alone || read.has(name);
+  const plain = flats.map(({ parameters }) => parameters.filter(isPlain));
+  /** Weights that are read only in what is made of them, or by nobody. */
+  const unread = flats.map(({ parameters }) => parameters.filter((parameter) => !isPlain(parameter)));
   const spread: Program[] = [];
-  for (const flat of flats) spread.push(await compileSpread(device, flat, working, scaled));
+  for (const [i, flat] of flats.entries()) spread.push(await compileSpread(device, flat, working, plain[i]!, scaled));
   const unfold: Program[] = [];
   for (const flat of folded) unfold.push(await compileUnfold(device, flat, folding!, total(ofNorms!)));
   const direct = pieces[flats.indexOf(ofNorms!)]?.reduce((sum, { value }) => sum + elements(value.shape), 0) ?? 0;
@@ -105,13 +110,26 @@ export async function flatLayout(
   const toParts = Object.fromEntries(names.map((name) => [name, partOf(name)]));
   const toSums = Object.fromEntries(names.map((name) => [nextOf(name), name]));
   /** Write what is computed with. */
-  const spreadOut = (flat: Flat, program: Program) => {
+  const spreadOut = async (i: number) => {
+    const flat = flats[i]!;
+    const states = [...plain[i]!, ...flat.made];
     const scaled = flat.made.some(({ by }) => by);
     const reads = { flat: flat.param, ...(scaled && { norms: ofNorms!.param }) };
-    return program.run({}, { reads, writes: operands(statesOf(flat)) });
+    if (states.length > 0) await spread[i]!.run({}, { reads, writes: operands(namesOf(states)) });
+  };
+  /** Write weights alone, of each flat. */
+  const write = async (weights: readonly (readonly Parameter[])[], dtype: DType) => {
+    for (const [i, tensors] of weights.entries()) {
+      if (tensors.length === 0) continue;
+      const program = await compileSpread(device, { ...flats[i]!, made: [] }, dtype, tensors);
+      await program.run({}, { reads: { flat: flats[i]!.param }, writes: operands(namesOf(tensors)) });
+      await program.release();
+    }
   };
   await adopt(device, flats);
-  for (const [i, flat] of flats.entries()) if (options.half || flat.made.length > 0) await spreadOut(flat, spread[i]!);
+  for (const [i, flat] of flats.entries()) if (options.half || flat.made.length > 0) await spreadOut(i);
+  await device.forget(...namesOf(unread.flat()));
+  let whole = unread.flat().length === 0;
   for (const [name, value] of Object.entries(initial)) await device.write(stateName(name), scalarTensor(value));
 
   const lastRead = new Map<boolean, { name: string; data: Float32Array }>(); // of matrices, and of the rest
@@ -132,6 +150,10 @@ export async function flatLayout(
     },
     async step(batches, { learning_rate, max_grad_norm }) {
       lastRead.clear();
+      if (whole && unread.flat().length > 0) {
+        whole = false;
+        await device.forget(...namesOf(unread.flat()));
+      }
       for (const [k, batch] of batches.entries()) {
         await backward.run(batch, { reads: scale, writes: toParts });
         for (const [i, flat] of flats.entries()) {
@@ -170,7 +192,7 @@ export async function flatLayout(
             { reads: { ...factors, param, grad, m, v }, writes: { next_param: param, next_m: m, next_v: v } },
           );
         }
-        for (const [i, flat] of flats.entries()) await spreadOut(flat, spread[i]!);
+        for (const i of flats.keys()) await spreadOut(i);
       });
     },
     async report() {
@@ -187,13 +209,17 @@ export async function flatLayout(
       lastRead.set(decaying, read);
       return read.data.subarray(start, start + length);
     },
+    async weights() {
+      if (!whole) await write(unread, working);
+      whole = true;
+    },
     async release() {
       if (options.half)
-        for (const flat of flats) {
-          const program = await compileSpread(device, { ...flat, made: [] }, "float32");
-          const names = flat.parameters.map(({ name }) => name);
-          await program.run({}, { reads: { flat: flat.param }, writes: operands(names) });
-        }
+        await write(
+          flats.map(({ parameters }) => parameters),
+          "float32",
+        );
+      else if (!whole) await write(unread, "float32");
       const made = flats.flatMap((flat) => flat.made.map(({ name }) => name));
       await device.forget(...flats.flatMap(({ param, m, v }) => [param, m, v]), ...made);
     },
@@ -202,8 +228,7 @@ export async function flatLayout(
 
 const stateName = (name: string) => `optimizer/${name}`;
 
-/** Weights in the precision that they are computed with, and what is made of them. */
-const statesOf = ({ parameters, made }: Flat) => [...parameters, ...made].map(({ name }) => name);
+const namesOf = (of: readonly { name: string }[]) => of.map(({ name }) => name);
 
 const sumsOf = (grad: string) => `sums of ${grad}`;
 

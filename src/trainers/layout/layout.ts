@@ -15,6 +15,8 @@ export type LayoutOptions = AdamWOptions & {
   half: boolean;
   /** Whether only each layer's input is kept for the backward pass. */
   rematerialize?: boolean;
+  /** Whether nobody else reads the weights as states of their names until `release`, but after `weights`. */
+  alone?: boolean;
 };
 
 /** What was true after a step. */
@@ -78,6 +80,8 @@ export type Layout = {
   report(): Promise<Report>;
   /** A weight or a moment in float32. */
   read(name: string): Promise<Float32Array>;
+  /** Have every weight as a state of its name, in the precision that is computed in, until the next step. */
+  weights(): Promise<void>;
   /** Leave the weights as float32 states of their names. */
   release(): Promise<void>;
 };
