@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { emit } from "../../src/compiler/emit.ts";
-import { keeping, sparing, targets } from "../../src/compiler/targets.ts";
+import { keeping, sparing, spellingOf, targets } from "../../src/compiler/targets.ts";
 import type { BatchShape } from "../../src/data/batch.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { lossAndGradients } from "../../src/trainers/program.ts";
@@ -22,8 +22,9 @@ test("the kernels that a step is said to launch are those that ONNX Runtime's pr
   for (const steps of [1, 3]) {
     const folder = mkdtempSync(join(tmpdir(), "profile-"));
     const device = await openDevice("webgpu", { strict: true, profile: join(folder, "run") });
+    device.spell(spellingOf(targets.webgpu)); // whatever was measured here
     // as many matrices as adapters that bind no more than they must join in as many kernels as others do
-    const model = await prepare(device, { ...TOY, num_hidden_layers: 3, tie_word_embeddings: false });
+    const model = await prepare(device, { ...TOY, num_hidden_layers: 4, tie_word_embeddings: false });
     const batch = batchOf([[segment(1, 14, 5), segment(2, 15, 3)]], 32, 40, 16);
     const training = await compileFor(device, model, batch);
     for (let step = 1; step <= steps; step++)
