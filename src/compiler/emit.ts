@@ -78,7 +78,7 @@ function build(
   { scope = "", repeated = false }: { scope?: string; repeated?: boolean } = {},
 ): { model: OnnxModel; kinds: Map<string, Count> } {
   const own = ownNodes(lower(Object.values(outputs), target));
-  const { order, listed, outputs: values } = schedule(repeated ? withoutCopies(own) : own, listing);
+  const { order, listed, outputs: values } = schedule(repeated ? withoutCopies(own) : own, listing, target);
   const names = nameValues(order, Object.keys(outputs), values, scope);
   const initializer = new Map<string, OnnxTensor>();
   const nameConstant = constantNames(scope);

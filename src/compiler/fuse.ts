@@ -26,7 +26,15 @@ import {
 } from "../ops/index.ts";
 import { Gemm, transposed } from "../ops/matmul.ts";
 import { CONCATENATED, Split, split } from "../ops/movement.ts";
-import { dividedByRoots, dotOfColumns, dotsOfRows, meanOfProducts, scaledAndShifted, sumOfRows } from "./rows.ts";
+import {
+  dividedByRoots,
+  dotOfColumns,
+  dotsOfRows,
+  meanOfProducts,
+  scaledAndShifted,
+  sumOfRows,
+  sumWithDifference,
+} from "./rows.ts";
 import type { Target } from "./targets.ts";
 
 type Transposes = { transA: 0 | 1; transB: 0 | 1 };
@@ -38,7 +46,11 @@ export function fuseLocally(value: Value, target: Target): Value {
   const [a, b] = node.inputs as [Value, Value];
   switch (node.op) {
     case Transpose:
-      return composed(a, (node.attrs as { perm: number[] }).perm) ?? value;
+      return (
+        composed(a, (node.attrs as { perm: number[] }).perm) ??
+        headsAtOnce(a, (node.attrs as { perm: number[] }).perm, target) ??
+        value
+      );
     case Reshape: {
       const from = a.node?.op === Reshape ? a.node.inputs[0]! : a;
       const known = [...from.shape, ...value.shape].every((dim) => typeof dim === "number");
@@ -63,13 +75,13 @@ export function fuseLocally(value: Value, target: Target): Value {
     case Add:
       if (b.node?.op === Neg) return Sub(a, b.node.inputs[0]!);
       if (a.node?.op === Neg) return Sub(b, a.node.inputs[0]!);
-      return scaledAndShifted(value, target) ?? behindTransposition(value) ?? value;
+      return scaledAndShifted(value, target) ?? behindTransposition(value) ?? sumWithDifference(value, target) ?? value;
     case ReduceSum:
       return sumOfRows(value, target) ?? dotOfColumns(value, target) ?? dotsOfRows(value, target) ?? value;
     case ReduceMean: {
-      const dot = meanOfProducts(value, target);
+      const dot = meanOfProducts(value, target) ?? (isSquare(a) ? undefined : dotsOfRows(value, target));
       if (dot) return dot;
-      const square = a.node?.op === Mul && a.node.inputs[0] === a.node.inputs[1] ? a.node.inputs[0]! : undefined;
+      const square = isSquare(a) ? a.node!.inputs[0]! : undefined;
       const { axes } = node.attrs as { axes: number[] };
       if (!square || axes.some((axis) => typeof square.shape[axis] !== "number")) return value;
       const count = elements(axes.map((axis) => square.shape[axis]!));
@@ -83,6 +95,8 @@ export function fuseLocally(value: Value, target: Target): Value {
       return value;
   }
 }
+
+const isSquare = ({ node }: Value) => node?.op === Mul && node.inputs[0] === node.inputs[1];
 
 const isOne = ({ data, shape }: Value) => data === 1 && shape.length === 0;
 
@@ -150,6 +164,30 @@ function composed({ node }: Value, perm: readonly number[]): Value | undefined {
   }
   return undefined;
 }
+
+/**
+ * The columns of a product with a weight, parted into heads that are then in front of their rows, as a product for each head:
+ * of [rows·length, in], [rows, heads, length, size], where what is transposed is the weight.
+ */
+function headsAtOnce(parted: Value, perm: readonly number[], { gemmTransB }: Target): Value | undefined {
+  const product = parted.node?.op === Reshape ? parted.node.inputs[0]! : undefined;
+  if (gemmTransB || product?.node?.op !== MatMul || product.shape.length !== 2) return undefined;
+  if (!sameShape(perm, [0, 2, 1, 3]) || parted.shape.some((dim) => typeof dim !== "number")) return undefined;
+  const [rows, length, heads, size] = parted.shape as [number, number, number, number];
+  const [x, factor] = product.node.inputs as [Value, Value];
+  const weight = factor.node?.op === Transpose ? factor.node.inputs[0]! : factor;
+  if (product.shape[0] !== rows * length || !isOfInputs(weight)) return undefined;
+  const width = factor.shape[0]!;
+  const ofHeads =
+    weight === factor
+      ? Transpose(Reshape(weight, { shape: [width, heads, size] }), { perm: [1, 0, 2] })
+      : Transpose(Reshape(weight, { shape: [heads, size, width] }), { perm: [0, 2, 1] });
+  return MatMul(Reshape(x, { shape: [rows, 1, length, width] }), Reshape(ofHeads, { shape: [1, heads, width, size] }));
+}
+
+/** Whether it is an input, or what is joined or multiplied of inputs. */
+const isOfInputs = ({ name, node }: Value): boolean =>
+  name !== undefined || ((node?.op === Concat || node?.op === Mul) && node.inputs.every(isOfInputs));
 
 /** A'B as (B'A)' where B is the smaller to transpose; the outer transposition often meets another. */
 function productOfSmaller(a: Value, b: Value, target: Target): Value | undefined {

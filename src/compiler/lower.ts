@@ -76,7 +76,9 @@ function interner(): (value: Value) => Value {
 
 function keyOf(value: Value, number: (thing: object) => number): string {
   const { node, data, dtype, shape, name } = value;
-  if (node) return `${node.op.type} ${JSON.stringify(node.attrs)} ${node.inputs.map(number)}`;
+  // of one type with several outputs or with one
+  if (node)
+    return `${node.op.type} ${node.op.parts !== undefined} ${JSON.stringify(node.attrs)} ${node.inputs.map(number)}`;
   if (data === undefined) return `input ${name}`;
   const elements = typeof data === "number" || data.length <= 16 ? JSON.stringify(data) : `#${number(data)}`;
   return `${dtype} [${shape}] ${elements}`;

@@ -34,7 +34,7 @@ export const estimate = (outputs: Record<string, Value>, target: Target, sizes: 
 
 /** The same for one program and several sizes: it is lowered and put in order once. */
 export function estimator(outputs: readonly Value[], target: Target): (sizes: Sizes) => Estimate {
-  const program = schedule(lower([...outputs], target), backwards);
+  const program = schedule(lower([...outputs], target), backwards, target);
   const nodes = withParts(runtimeOrder(program.listed), program.order);
   const bodies = new Map<Value, (sizes: Sizes) => Estimate>();
   for (const value of nodes) {

@@ -2,9 +2,9 @@
 
 import { apply } from "../graph/op.ts";
 import { elements, sameShape } from "../graph/shape.ts";
-import type { Value } from "../graph/value.ts";
+import { scalar, type Value } from "../graph/value.ts";
 import { Einsum } from "../ops/einsum.ts";
-import { MatMul, Mul, Neg, Reshape } from "../ops/index.ts";
+import { Expand, MatMul, Mul, Neg, ReduceMean, Reshape, Sub } from "../ops/index.ts";
 import { Gemm } from "../ops/matmul.ts";
 import { BatchNormalization } from "../ops/normalization.ts";
 import type { Target } from "./targets.ts";
@@ -19,22 +19,29 @@ export function sumOfRows({ node, dtype }: Value, { sumsByProducts }: Target): V
   return MatMul({ data: 1, dtype, shape: [1, rows] }, x);
 }
 
-/** Σ over short rows of the products of two tensors, a thread for each. */
+/** Σ over short rows of the products of two tensors, or their mean, a thread for each. */
 export function dotsOfRows({ node, shape, dtype }: Value, target: Target): Value | undefined {
   const [product] = node!.inputs as [Value];
+  const isMean = node!.op === ReduceMean;
   const { axes } = node!.attrs as { axes: number[] };
   const [a, b] = product.node?.op === Mul ? (product.node.inputs as [Value, Value]) : [];
   const width = product.shape.at(-1);
   const known = a && b && sameShape(a.shape, b.shape) && a.shape.every((dim) => typeof dim === "number");
-  if (!known || axes.length !== 1 || axes[0] !== shape.length - 1 || (width as number) > SHORT) return undefined;
+  if (!known || axes.length !== 1 || axes[0] !== shape.length - 1 || (width as number) > (isMean ? WIDTH : SHORT))
+    return undefined;
   if (elements(product.shape) > (target.binds ?? Number.POSITIVE_INFINITY)) return undefined;
   if (!target.sumsByProducts?.includes(dtype) || !target.has(Einsum, dtype)) return undefined;
   const rows = [a, b].map((x) => Reshape(x, { shape: [elements(shape), width!] }));
-  return Reshape(Einsum(...rows, { equation: "ij,ij->i" }), { shape });
+  const share: Value = { data: 1 / (width as number), dtype, shape: [1] };
+  const sums = isMean ? Einsum(...rows, share, { equation: "ij,ij,k->i" }) : Einsum(...rows, { equation: "ij,ij->i" });
+  return Reshape(sums, { shape });
 }
 
 /** Elements that a thread sums faster than they are multiplied and summed in two kernels. */
 const SHORT = 256;
+
+/** The same of rows of a model's width, which are few. */
+const WIDTH = 1024;
 
 /** Σ of the products of the elements of two columns, one of them negative or not, as a product. */
 export function dotOfColumns({ node, dtype }: Value, { sumsByProducts }: Target): Value | undefined {
@@ -94,6 +101,21 @@ export function dividedByRoots({ node, shape, dtype }: Value, target: Target): V
     Reshape(column, { shape: [rows] }),
     { epsilon: shift / scale },
   );
+  return Reshape(y, { shape });
+}
+
+/** a + (b - c) of large tensors of one shape in one kernel: normalised with a mean and a shift for each element. */
+export function sumWithDifference({ node, shape, dtype }: Value, target: Target): Value | undefined {
+  const [a, difference] = node!.inputs as [Value, Value];
+  const [b, c] = difference.node?.op === Sub ? (difference.node.inputs as [Value, Value]) : [];
+  const known = b && c && [a, b, c].every((x) => sameShape(x.shape, shape)) && shape.length > 1;
+  if (!known || shape.some((dim) => typeof dim !== "number")) return undefined;
+  const size = elements(shape);
+  const fits = size <= (target.binds ?? Number.POSITIVE_INFINITY) && target.has(BatchNormalization, dtype);
+  if (!fits || !target.sumsByProducts?.includes(dtype)) return undefined;
+  const one = Expand(scalar(1, dtype), { shape: [size] });
+  const [shift, mean] = [a, c].map((x) => Reshape(x, { shape: [size] })) as [Value, Value];
+  const y = BatchNormalization(Reshape(b, { shape: [1, size, 1] }), one, shift, mean, one, { epsilon: 0 });
   return Reshape(y, { shape });
 }
 

@@ -7,9 +7,9 @@
 import { apply, isFloat, type OpInfo } from "../graph/op.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { elements, sameShape } from "../graph/shape.ts";
-import { postorder, scalar, type Value } from "../graph/value.ts";
+import { type DType, postorder, scalar, type Value } from "../graph/value.ts";
 import { After } from "../ops/after.ts";
-import { Cast, Equal, Gather, Mul, Neg, Reshape, Slice, Sub, Transpose } from "../ops/index.ts";
+import { Cast, Equal, Gather, Mul, Neg, Reshape, Slice, Sub, Transpose, Where } from "../ops/index.ts";
 import { position } from "../ops/movement.ts";
 import { type Listing, producer, runtimeOrder } from "./listing.ts";
 
@@ -21,17 +21,25 @@ export type Schedule = {
   readonly outputs: readonly Value[];
 };
 
-/** Order the values that `outputs` need, first output first, so that every After holds when ONNX Runtime runs them. */
-export const schedule = (outputs: readonly Value[], listing: Listing): Schedule =>
-  ordered(afterWhatIsComputed(outputs), listing);
+/**
+ * Order the values that `outputs` need, first output first, so that every After holds when ONNX Runtime runs them. With
+ * `fewKernels` what makes it hold is a choice, of fewer kernels than arithmetic.
+ */
+export const schedule = (
+  outputs: readonly Value[],
+  listing: Listing,
+  { fewKernels = false }: { fewKernels?: boolean | undefined } = {},
+): Schedule => ordered(afterWhatIsComputed(outputs), listing, fewKernels ? chosen : dependency);
 
-function ordered(outputs: readonly Value[], listing: Listing): Schedule {
+type Dependency = (x: Value, earlier: Value) => Value;
+
+function ordered(outputs: readonly Value[], listing: Listing, dependency: Dependency): Schedule {
   const order = depthFirst(outputs, needed(outputs));
   const listed = listing(order);
   const broken = smallest(brokenOrders(order, listed));
   if (broken.size === 0) return { order, listed, outputs };
   const made = rewrite(outputs, (value, [x, earlier]) => (broken.has(value) ? dependency(x!, earlier!) : undefined));
-  return ordered(made, listing);
+  return ordered(made, listing, dependency);
 }
 
 /** What waits for another arrangement of a value, which nothing computes since it ended in what reads it, waits for the value. */
@@ -94,14 +102,30 @@ function smallest(values: readonly Value[]): ReadonlySet<Value> {
   return new Set(values.filter((value) => size(value) === least));
 }
 
+/** The same order as a dependency: x, chosen rather than something of `earlier`. */
+function chosen(x: Value, earlier: Value): Value {
+  if (x.dtype !== earlier.dtype || !CHOSEN.has(x.dtype)) return dependency(x, earlier);
+  const fits = sameShape(x.shape, earlier.shape);
+  return Where(ALWAYS, x, fits ? earlier : elementOf(earlier));
+}
+
+const ALWAYS: Value = { data: 1, dtype: "bool", shape: [] };
+
+/** What every provider has a kernel to choose of. */
+const CHOSEN = new Set<DType>(["float32", "float16", "int32"]);
+
+/** One number of x. */
+function elementOf(x: Value): Value {
+  const isOne = x.shape.every((dim) => dim === 1);
+  const one = isOne ? x : Slice(Reshape(x, { shape: ["elements"] }), position(0), position(1), { axis: 0, size: 1 });
+  return Reshape(one, { shape: [] });
+}
+
 /** The same order as a dependency: x bit for bit, computed from `earlier` too. */
 function dependency(x: Value, earlier: Value): Value {
   if (isFloat(x.dtype) && x.dtype === earlier.dtype && sameShape(x.shape, earlier.shape) && x.shape.at(-1) === 1)
     return Sub(x, Sub(earlier, earlier)); // columns as they are
-  const isOne = earlier.shape.every((dim) => dim === 1);
-  const flat = Reshape(earlier, { shape: ["elements"] });
-  const one = isOne ? earlier : Slice(flat, position(0), position(1), { axis: 0, size: 1 });
-  const element = Reshape(one, { shape: [] });
+  const element = elementOf(earlier);
   if (isFloat(x.dtype)) {
     const zero = Sub(element, element); // never -0
     return Sub(x, x.dtype === earlier.dtype ? zero : Cast(zero, { to: x.dtype }));

@@ -99,6 +99,16 @@ export function adamWOfFlat({ decays, size = "size" }: { decays: boolean; size?:
   return stepped({ ...flat, grad }, { ...factors, decay: decays ? factors.decay : undefined });
 }
 
+/**
+ * The outputs of `adamWOfFlat` by the inputs over which a device may write them: the kernel that writes each follows all that
+ * read the input and is none of them.
+ */
+export const updatedInPlace = ({ decays }: { decays: boolean }): Record<string, string> => ({
+  ...(decays && { next_param: "param" }),
+  next_m: "m",
+  next_v: "v",
+});
+
 export type GuardOptions = AdamWOptions & {
   weight_decay: number;
   /** Whether gradients are those of a scaled loss. */

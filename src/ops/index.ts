@@ -22,7 +22,14 @@ export {
 export { Gather, GatherElements, Overwrite, ScatterElements } from "./gather.ts";
 export { MatMul } from "./matmul.ts";
 export { Concat, Expand, Part, Reshape, Slice, Split, Transpose } from "./movement.ts";
-export { ExpOfLogSoftmax, LogSoftmax, LogSoftmaxAt, SimplifiedLayerNormalization, Softmax } from "./normalization.ts";
+export {
+  ExpOfLogSoftmax,
+  LogSoftmax,
+  LogSoftmaxAt,
+  SimplifiedLayerNormalization,
+  Softmax,
+  UnitNorm,
+} from "./normalization.ts";
 export { DequantizeLinear, MatMulNBits } from "./quantized.ts";
 export { ReduceMax, ReduceMean, ReduceSum, ReduceSumSquare } from "./reduce.ts";
 export { RotaryEmbedding, RotaryEmbeddingAt, RotaryEmbeddingOfHeads, RotaryEmbeddingOfKinds } from "./rotary.ts";

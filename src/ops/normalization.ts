@@ -90,8 +90,9 @@ const NormGradients: Op<[dy: Value, x: Value, weight: Value, attrs: { epsilon: n
   expand({ epsilon }, dy, x, weight) {
     const { normal, r } = normalised(x, epsilon);
     const product = Mul(dy, normal);
-    const mean = narrow(ReduceMean(wide(Mul(product, weight)), last(x)), x.dtype);
-    const dx = Mul(Sub(Mul(dy, weight), Mul(normal, mean)), narrow(r, x.dtype));
+    const weighed = (x: Value) => (weight.data === 1 ? x : Mul(x, weight));
+    const mean = narrow(ReduceMean(wide(weighed(product)), last(x)), x.dtype);
+    const dx = Mul(Sub(weighed(dy), Mul(normal, mean)), narrow(r, x.dtype));
     const axes = x.shape.slice(0, -1).map((_, axis) => axis);
     return apply(Tuple, [dx, ReduceSum(product, { axes })], {});
   },
@@ -105,11 +106,26 @@ const NormGradients: Op<[dy: Value, x: Value, weight: Value, attrs: { epsilon: n
   },
 });
 
+/**
+ * RMSNorm without a weight, x̂ = x r. Its gradient reads x̂ and r of the forward pass, so that x need not be kept: nothing is
+ * computed again.
+ */
+export const UnitNorm: Op<[x: Value, attrs: { epsilon: number }]> = defineOp("unitNorm", {
+  infer: same,
+  expand: ({ epsilon }, x) => SimplifiedLayerNormalization(x, onesOf(x), { epsilon }),
+  inFewKernels: ({ epsilon }, x) => (x.dtype === "float32" ? Mul(x, rstd(x, epsilon)) : undefined),
+  // dx = g r - x̂ mean(g r x̂)
+  gradient({ dy, y, attrs: { epsilon } }, x) {
+    const scaled = Mul(dy, rstd(x, epsilon));
+    return [Sub(scaled, Mul(y, ReduceMean(Mul(scaled, y), last(x))))];
+  },
+});
+
+const onesOf = ({ dtype, shape }: Value): Value => ({ data: 1, dtype, shape: [shape.at(-1)!] });
+
 /** x̂ = x r, and r = 1 / sqrt(mean(x²) + epsilon), which is [..., 1] and never in half precision. */
 function normalised(x: Value, epsilon: number): { normal: Value; r: Value } {
-  const width = x.shape.at(-1)!;
-  const ones: Value = { data: 1, dtype: x.dtype, shape: [width] };
-  const both = NormalAndRstd(x, ones, { epsilon });
+  const both = NormalAndRstd(x, onesOf(x), { epsilon });
   return {
     normal: Part(both, { index: 0, shape: x.shape }),
     r: Part(both, { index: 1, shape: x.shape.with(-1, 1), to: x.dtype === "float16" ? "float32" : x.dtype }),
@@ -163,5 +179,8 @@ function rstd(x: Value, epsilon: number): Value {
   return Reciprocal(Sqrt(Add(ReduceMean(Mul(w, w), last(w)), scalar(epsilon, w.dtype))));
 }
 
-const wide = (x: Value): Value => (x.dtype === "float16" ? Cast(x, { to: "float32" }) : x);
+function wide(x: Value): Value {
+  if (x.dtype !== "float16") return x;
+  return x.data === 1 ? { ...x, dtype: "float32" } : Cast(x, { to: "float32" });
+}
 const narrow = (x: Value, dtype: DType): Value => (x.dtype === dtype ? x : Cast(x, { to: dtype }));

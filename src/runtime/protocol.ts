@@ -34,8 +34,8 @@ export type CompileOptions = {
    */
   passing?: readonly string[];
   /**
-   * Inputs by the outputs that are written over the states they are read from: those states with a part overwritten, which is
-   * the same however often it is done.
+   * Inputs by the outputs that are written over the states they are read from, by kernels that follow all that read these. In
+   * a program that is captured they are those states with a part overwritten, which is the same however often it is done.
    */
   over?: Readonly<Record<string, string>>;
   /**

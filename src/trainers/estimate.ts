@@ -1,5 +1,6 @@
 /** @file What training will take, before it begins: from the graph, the data and two measured rates of the device. */
 
+import { madeOfWeights } from "../compiler/made.ts";
 import { estimator, type Sizes } from "../compiler/memory.ts";
 import { type Spelling, spellingOf } from "../compiler/targets.ts";
 import { type Batch, type BatchShape, layOut } from "../data/batch.ts";
@@ -11,7 +12,7 @@ import type { Rates } from "../runtime/probe.ts";
 import { layOutRun } from "./epochs.ts";
 import type { Objective } from "./objective.ts";
 import type { TrainerOptions } from "./options.ts";
-import { lossAndGradients } from "./program.ts";
+import { foldsNorms, lossAndGradients } from "./program.ts";
 import { nextToken } from "./supervised.ts";
 import { measurementsIn, type ValidationOptions } from "./validation.ts";
 
@@ -95,20 +96,25 @@ export function trainingWork(
     model,
     objective,
     shape,
-    { rematerialize: options.gradient_checkpointing },
+    { rematerialize: options.gradient_checkpointing, fold: on.resident && foldsNorms(target) },
     trained,
   );
-  const estimate = estimator([...Object.values(grads), loss], target);
+  const values = [...Object.values(grads), loss];
+  const copies = on.resident && !options.gradient_checkpointing;
+  const once = copies ? madeOfWeights(target, values, trained) : { outputs: values, made: [] };
+  const estimate = estimator(once.outputs, target);
   const largest = estimate(sizesOf(shape, batches, Math.max, Math.min));
   const mean = estimate(sizesOf(shape, batches, average, average));
 
   const parameters = elementsIn([...model.parameters, ...(model.adapter?.parameters ?? [])]);
   const inputs = [...largest.input_bytes];
   const own = new Set(model.parameters.flatMap(({ name }) => model.storage(name).names));
-  for (const name of [...trained.map(({ name }) => name), ...(objective.reads ?? [])]) own.add(name);
+  for (const { name } of [...trained, ...once.made]) own.add(name);
+  for (const name of objective.reads ?? []) own.add(name);
   const bytesOf = (wanted: boolean) =>
     inputs.reduce((sum, [name, bytes]) => (own.has(name) === wanted ? sum + bytes : sum), 0);
-  const [weights, batch] = [bytesOf(true), bytesOf(false)];
+  const unread = trained.filter(({ name }) => !largest.input_bytes.has(name)); // but in what is made of them
+  const [weights, batch] = [bytesOf(true) + 4 * elementsIn(unread), bytesOf(false)];
   const optimized = 4 * elementsIn(trained);
   const microBatches = Math.min(rowsPerStep, rows.length) / shape.rows;
   const added = target.residency === "device" || (target.residency === "shared" && microBatches > 1);

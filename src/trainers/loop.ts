@@ -112,6 +112,7 @@ export async function train<Batch>(
     weight_decay: options.weight_decay,
     rematerialize: options.gradient_checkpointing,
     precision,
+    alone: !source.sampled,
   };
   const { parameters } = trained;
   const training = await compileTraining(device, model, objective, shape, settings, parameters, resumed?.optimizer);

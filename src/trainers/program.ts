@@ -1,12 +1,15 @@
 /** @file The programs of training: an objective's loss and gradients, their sum, their norm, the optimizer's step. */
 
+import { type Fold, foldNorms, joinSiblings } from "../compiler/folds.ts";
 import { gradients } from "../compiler/gradients.ts";
+import type { Target } from "../compiler/targets.ts";
 import type { BatchShape, Batch as TokenBatch } from "../data/batch.ts";
 import { substitute } from "../graph/rewrite.ts";
 import { input, toposort, type Value } from "../graph/value.ts";
 import type { Model, Parameter } from "../models/model.ts";
 import type { AdamWOptions } from "../nn/adamw.ts";
 import { Cast } from "../ops/index.ts";
+import { split } from "../ops/movement.ts";
 import type { Device, Program } from "../runtime/device.ts";
 import { type Tensor, tensor } from "../runtime/tensor.ts";
 import { compileLayout } from "./layout/create.ts";
@@ -28,6 +31,8 @@ export type TrainingOptions = AdamWOptions & {
   rematerialize: boolean;
   /** What the forward and backward pass compute in; weights, moments and statistics are float32 all the same. */
   precision?: Precision;
+  /** Whether nobody else reads the trained weights as states of their names until `release`. */
+  alone?: boolean;
 };
 
 /** How one step of training is run. Weights, gradients and moments are states of the device. */
@@ -75,7 +80,14 @@ export async function compileTraining<Batch>(
   const computed = half ? model.as("float16") : model;
   const scale = half ? input("loss_scale", "float32", []) : undefined;
   const { rematerialize } = options;
-  const { loss, metrics, grads } = lossAndGradients(computed, objective, shape, { rematerialize, scale }, parameters);
+  const fold = device.resident && foldsNorms(device.target);
+  const { loss, metrics, grads, folds } = lossAndGradients(
+    computed,
+    objective,
+    shape,
+    { rematerialize, scale, fold },
+    parameters,
+  );
   const scalars = { loss, ...metrics };
   const trained = new Set(parameters.map(({ name }) => name));
   const own = new Set(model.parameters.flatMap(({ name }) => model.storage(name).names));
@@ -95,6 +107,7 @@ export async function compileTraining<Batch>(
   const graph = {
     scalars: named(names, computedIn) as LossGraph["scalars"],
     gradients: named(Object.keys(grads), computedIn.slice(names.length).map(widened)),
+    folds,
   };
   const layout = await compileLayout(device, graph, parameters, { ...options, half }, initial);
   const ask = (batches: readonly Batch[], { masks = [], ...settings }: StepSettings): Promise<void> =>
@@ -117,6 +130,7 @@ export async function compileTraining<Batch>(
     report: layout.report,
     async nextTokenLoss(batch) {
       forward ??= compileForward();
+      await layout.weights();
       const { loss } = await (await forward).run(nextTokenFeeds(batch, 1 / batch.supervised.length));
       return Number(loss!.data[0]);
     },
@@ -128,22 +142,48 @@ export async function compileTraining<Batch>(
   };
 }
 
-/** The loss of a batch, what is logged beside it, and the gradients by the names of their states. */
+/** Whether weights of norms are taken into matrices, which are then made once a step. */
+export const foldsNorms = ({ fewKernels, gemmTransB }: Target): boolean => fewKernels === true && !gemmTransB;
+
+/**
+ * The loss of a batch, what is logged beside it, and the gradients by the names of their states. With `fold` they are those of
+ * folded matrices in place of their parts', and none of the norms.
+ */
 export function lossAndGradients(
   model: Model,
   objective: Pick<Objective<never>, "loss">,
   shape: BatchShape,
-  options: LossOptions = {},
+  { fold = false, ...options }: LossOptions & { fold?: boolean } = {},
   parameters: readonly Parameter[] = model.parameters,
-): Required<Pick<Losses, "loss" | "metrics">> & { grads: Record<string, Value> } {
+): Required<Pick<Losses, "loss" | "metrics">> & { grads: Record<string, Value>; folds: readonly Fold[] } {
   const { loss, metrics = {}, weights = {} } = objective.loss(model, shape, options);
-  const grads = gradients(
-    loss,
-    parameters.map(({ name }) => weights[name] ?? model.weight(name)),
-  );
+  const trained = new Set(fold ? parameters.map(({ name }) => name) : []);
+  const { outputs, folded } = foldNorms([loss, ...Object.values(metrics)], trained);
+  const within = new Set(folded.flatMap(({ norm, of }) => [norm, ...of]));
+  const own = parameters.filter(({ name }) => !within.has(name));
+  const made = gradients(outputs[0]!, [
+    ...own.map(({ name }) => weights[name] ?? model.weight(name)),
+    ...folded.map(({ matrix }) => matrix),
+  ]);
+  const joined = joinSiblings([...outputs, ...made.slice(0, own.length)], made.slice(own.length), folded);
+  const unfolded = substitute([...joined.others, ...joined.ofMatrices], joined.standIns);
+  const grads = unfolded.slice(outputs.length);
+  const byName = new Map(own.map(({ name }, i) => [name, grads[i]!]));
+  for (const [i, { of }] of joined.folded.entries()) {
+    const rows = of.map((name) => parameters.find((parameter) => parameter.name === name)!.shape[0]!);
+    for (const [k, part] of split(grads[own.length + i]!, 0, rows).entries()) byName.set(of[k]!, part);
+  }
   // from the last layer to the first, so that what a layer kept is freed when its gradients are done
-  const outputs = parameters.map(({ name }, i): [string, Value] => [gradientName(name), grads[i]!]).reverse();
-  return { loss, metrics, grads: Object.fromEntries(outputs) };
+  const ordered = parameters.flatMap(({ name }): [string, Value][] => {
+    const grad = byName.get(name);
+    return grad ? [[gradientName(name), grad]] : [];
+  });
+  return {
+    loss: unfolded[0]!,
+    metrics: Object.fromEntries(Object.keys(metrics).map((name, i) => [name, unfolded[i + 1]!])),
+    grads: Object.fromEntries(ordered.reverse()),
+    folds: joined.folded.map(({ norm, of }) => ({ norm, of })),
+  };
 }
 
 /** Weights that are kept in float32 are narrowed where they are used. */

@@ -63,6 +63,7 @@ function deviceHere(host: Host, capture: boolean): Device {
     read: async (state: string) => host.read(state),
     states: async () => host.states(),
     forget: async (...names: string[]) => host.forget(names),
+    undivided: <Result>(work: () => Promise<Result>) => work(),
   } as unknown as Device;
 }
 
@@ -81,7 +82,7 @@ for (const capture of [false, true]) {
   const device = deviceHere(host, capture);
   for (const weight of initialWeights(model, 1)) await writeWeight(device, model, weight);
   await resetMoments(device, model.parameters);
-  const adamW = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize: false };
+  const adamW = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize: false, alone: true };
   const training = await compileTraining(device, model, nextToken, shape, adamW);
   const times: number[] = [];
   let loss = 0;

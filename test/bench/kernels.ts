@@ -6,7 +6,7 @@
 import { emit, kindsOf } from "../../src/compiler/emit.ts";
 import type { Count } from "../../src/compiler/kernels.ts";
 import { estimate } from "../../src/compiler/memory.ts";
-import { type Target, targets } from "../../src/compiler/targets.ts";
+import { keeping, type Target, targets } from "../../src/compiler/targets.ts";
 import { batchShape } from "../../src/data/batch.ts";
 import type { Value } from "../../src/graph/value.ts";
 import { createModel } from "../../src/models/load.ts";
@@ -35,7 +35,7 @@ export async function countKernelsOf(
 ): Promise<KernelCount[]> {
   const model = createModel(config, "The shape");
   const [vocab, heads] = [config.vocab_size as number, config.num_attention_heads as number];
-  const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize };
+  const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize, alone: true };
   const counted = async (emission: string, target: Target, resident: boolean, precision: "fp32" | "fp16") => {
     const shape = batchShape(rows, length, vocab, resident && target.pieces ? { heads, ...target.pieces } : undefined);
     const training = await compileTraining(counter(target, resident), model, nextToken, shape, {
@@ -48,7 +48,9 @@ export async function countKernelsOf(
   return [
     await counted("plain", plain, false, "fp32"),
     await counted("now, fp32", targets.webgpu, true, "fp32"),
+    await counted("now, fp32, keeping", keeping(targets.webgpu), true, "fp32"),
     await counted("now, fp16", targets.webgpu, true, "fp16"),
+    await counted("now, fp16, keeping", keeping(targets.webgpu), true, "fp16"),
   ];
 }
 
@@ -71,7 +73,7 @@ export async function kindsOfStep(
   const shape = batchShape(rows, length, config.vocab_size as number, pieces);
   const programs: Record<string, Value>[] = [];
   const device = counter(target, true, (outputs) => programs.push(outputs));
-  const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize };
+  const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize, alone: true };
   const training = await compileTraining(device, model, nextToken, shape, { ...optimizer, precision });
   const kinds = kindsOf(programs[0]!, target);
   const sum = (of: keyof Count) => [...kinds.values()].reduce((total, count) => total + count[of], 0);

@@ -131,12 +131,12 @@ else {
 async function printKernels(): Promise<void> {
   const counts = await countKernelsOf(SHAPES["SmolLM2-135M"]!, 2);
   if (options.json) return console.log(JSON.stringify({ shape: "SmolLM2-135M", micro_batches: 2, counts }));
-  const parts = Object.keys(counts[0]!.parts);
+  const parts = Object.keys(counts.at(-1)!.parts);
   console.log("Kernels of a training step of SmolLM2-135M's shape, two micro-batches of 2 × 1024 tokens:\n");
   console.log(`| emission | ${parts.join(" | ")} | total | of plain |\n|${"---|".repeat(parts.length + 3)}`);
-  for (const { emission, parts, total } of counts)
+  for (const { emission, parts: known, total } of counts)
     console.log(
-      `| ${emission} | ${Object.values(parts).join(" | ")} | ${total} | ${round(total / counts[0]!.total, 3)} |`,
+      `| ${emission} | ${parts.map((part) => known[part] ?? 0).join(" | ")} | ${total} | ${round(total / counts[0]!.total, 3)} |`,
     );
 }
 

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { emit } from "../../src/compiler/emit.ts";
 import { gradients } from "../../src/compiler/gradients.ts";
 import { backwards, runtimeOrder } from "../../src/compiler/listing.ts";
 import { lower } from "../../src/compiler/lower.ts";
@@ -13,7 +14,7 @@ import { storageOf } from "../../src/models/storage.ts";
 import { attention } from "../../src/nn/attention.ts";
 import { linear } from "../../src/nn/linear.ts";
 import { resolve, strictlyAfter } from "../../src/ops/after.ts";
-import { After, Concat, Exp, Mul, Neg, ReduceSum, Reshape, Scan, Sqrt, Transpose } from "../../src/ops/index.ts";
+import { Add, After, Concat, Exp, Mul, Neg, ReduceSum, Reshape, Scan, Sqrt, Transpose } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
 import { nextToken, nextTokenFeeds } from "../../src/trainers/supervised.ts";
@@ -63,6 +64,25 @@ for (const dtype of ["float32", "float64", "bool", "uint8", "int8", "uint16", "i
     const given = tensor(dtype, [3], dtype.startsWith("float") ? [-0, 1.5, -3] : [1, 0, 1]);
     const program = await device.compile(outputs);
     const { turned: found } = await program.run({ x: tensor("float32", [2], [-1, 1]), y: given });
+    assert.deepEqual(found!.data, given.data);
+    await device.close();
+  });
+
+for (const dtype of ["float32", "int32"] as const)
+  test(`where kernels count a dependency is a choice, which leaves every bit of ${dtype} as it is, beside what is not a number too`, async () => {
+    const device = await openDevice("cpu", { threads: 1 });
+    const x = input("x", dtype, [2]);
+    const y = input("y", dtype, [3]);
+    const first = Mul(x, x);
+    const outputs = { turned: Reshape(After(y, first), { shape: [3, 1] }), last: Add(first, x) };
+    const target = { ...targets.cpu, fewKernels: true };
+    const types = schedule(Object.values(outputs), backwards, target).order.map(({ node }) => node?.op.type);
+    assert.ok(types.includes("Where") && !types.includes("Sub"), "the order became a choice");
+    const path = join(mkdtempSync(join(tmpdir(), "choice-")), "model.onnx");
+    writeFileSync(path, emit(outputs, target).bytes);
+    const given = tensor(dtype, [3], dtype === "float32" ? [-0, 1.5, Number.NaN] : [1, 0, -7]);
+    const feeds = { x: tensor(dtype, [2], dtype === "float32" ? [Number.NaN, 1] : [2, 1]), y: given };
+    const { turned: found } = await (await device.load(path)).run(feeds);
     assert.deepEqual(found!.data, given.data);
     await device.close();
   });

@@ -110,6 +110,7 @@ check(
   [3, 4],
   [4],
 );
+check("UnitNorm", (x) => ops.UnitNorm(x!, { epsilon: 1e-5 }), [3, 4]);
 const table = (f: (angle: number) => number) => constant([0, 0, 1, 0.1, 2, 0.2].map(f), "float64", [3, 2]);
 const rotate = (x?: Value) =>
   ops.RotaryEmbedding(x!, constant([0, 2, 1], "int64", [1, 3]), table(Math.cos), table(Math.sin), { num_heads: 2 });

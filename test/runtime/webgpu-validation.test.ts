@@ -19,7 +19,8 @@ async function losses({ device: name, precision, lora }: Case, measure: boolean)
   const model = lora ? await prepareLora(device, TOY, { lora_dropout: 0 }) : await prepare(device, TOY);
   const { parameters } = model.adapter ?? model;
   await resetMoments(device, parameters);
-  const training = await compileTraining(device, model, nextToken, batch.shape, { ...ADAMW, precision }, parameters);
+  const options = { ...ADAMW, precision, alone: true };
+  const training = await compileTraining(device, model, nextToken, batch.shape, options, parameters);
   const [trained, measured]: [number[], number[]] = [[], []];
   for (let step = 1; step <= 5; step++) {
     if (measure) measured.push(await training.nextTokenLoss(batch));

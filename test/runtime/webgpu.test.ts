@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { input } from "../../src/graph/value.ts";
+import type * as families from "../../src/models/index.ts";
 import { Add, Expand } from "../../src/ops/index.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor, toNumbers } from "../../src/runtime/tensor.ts";
@@ -52,36 +53,49 @@ for (const [steps, name, config, learning_rate, batch, skipped] of [
     },
   );
 
-test(
-  "weights and moments on webgpu are the CPU's, with blocks of attention and two micro-batches, kept or computed again",
-  { skip },
-  async () => {
-    const read = async (name: "cpu" | "webgpu", again = false): Promise<Map<string, Float32Array>> => {
-      const device = await openDevice(name, { strict: true, recompute: { webgpu: again } });
-      const model = await prepare(device);
-      const batch = batchOf(rows, 32, 40, 16);
-      const training = await compileFor(device, model, batch);
-      for (let step = 1; step <= 3; step++)
-        await training.step([batch, batch], { learning_rate: 3e-3, max_grad_norm: 1 });
-      const states = new Map<string, Float32Array>();
-      for (const { name } of model.parameters)
-        for (const state of [name, `m/${name}`, `v/${name}`]) states.set(state, (await training.read(state)).slice());
-      await training.release();
-      for (const { name } of model.parameters)
-        assert.deepEqual((await device.read(name)).data, states.get(name), `${name} is left as a state`);
-      await device.close();
-      return states;
-    };
-    const cpu = await read("cpu");
-    for (const again of [false, true]) {
-      const webgpu = await read("webgpu", again);
-      for (const [name, values] of cpu) {
-        const far = relativeDifference(webgpu.get(name)!, values);
-        assert.ok(far < 1e-3, `${name}, ${again ? "computed again" : "kept"}: ${far}`);
+const FAMILIES: Record<keyof typeof families, object> = {
+  llama: {},
+  qwen2: { tie_word_embeddings: false },
+  qwen3: { head_dim: 16 },
+  gemma3_text: { head_dim: 16, sliding_window: 8, sliding_window_pattern: 2, query_pre_attn_scalar: 16 },
+};
+
+for (const [model_type, changes] of Object.entries(FAMILIES))
+  test(
+    `${model_type}: weights and moments on webgpu are the CPU's, with blocks of attention and two micro-batches, kept, computed again, or layer by layer`,
+    { skip },
+    async () => {
+      const read = async (name: "cpu" | "webgpu", again = false, rematerialize = false) => {
+        const device = await openDevice(name, { strict: true, recompute: { webgpu: again } });
+        const model = await prepare(device, { ...TOY, ...changes, model_type });
+        const batch = batchOf(rows, 32, 40, 16);
+        const training = await compileFor(device, model, batch, { rematerialize });
+        for (let step = 1; step <= 3; step++)
+          await training.step([batch, batch], { learning_rate: 3e-3, max_grad_norm: 1 });
+        const states = new Map<string, Float32Array>();
+        for (const { name } of model.parameters)
+          for (const state of [name, `m/${name}`, `v/${name}`]) states.set(state, (await training.read(state)).slice());
+        await training.release();
+        for (const { name } of model.parameters)
+          assert.deepEqual((await device.read(name)).data, states.get(name), `${name} is left as a state`);
+        await device.close();
+        return states;
+      };
+      const cpu = await read("cpu");
+      for (const [way, again, rematerialize] of [
+        ["kept", false, false],
+        ["computed again", true, false],
+        ["layer by layer", true, true],
+      ] as const) {
+        const webgpu = await read("webgpu", again, rematerialize);
+        for (const [name, values] of cpu) {
+          const far = relativeDifference(webgpu.get(name)!, values);
+          // scores hardly change with a key's bias: its gradient is little but rounding, of which a step of Adam makes much
+          assert.ok(far < (name.endsWith("k_proj.bias") ? 1e-2 : 1e-3), `${name}, ${way}: ${far}`);
+        }
       }
-    }
-  },
-);
+    },
+  );
 
 const STEPS = extent(200, 400);
 

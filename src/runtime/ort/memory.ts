@@ -7,7 +7,7 @@ import { emptyData, type Tensor, type TensorData } from "../tensor.ts";
 import type { OrtLibrary } from "./library.ts";
 
 /** What holds on to a tensor beside whoever made it. */
-export type Holder = { letGo(): void };
+export type Holder = { letGo(of: OrtTensor): void };
 
 /** A tensor as ONNX Runtime has it. */
 export type OrtTensor = {
@@ -121,7 +121,7 @@ export class OrtMemory {
 
   /** Free a tensor; the memory of an array, too, if it is ours alone: garbage of this size is collected late. */
   free(tensor: OrtTensor, ours = !tensor.borrowed): void {
-    for (const holder of tensor.holders ?? []) holder.letGo();
+    for (const holder of tensor.holders ?? []) holder.letGo(tensor);
     this.#ort.call("ReleaseValue", tensor.value);
     if (ours && tensor.data) nowhere.postMessage(null, [tensor.data.buffer as ArrayBuffer]);
   }

@@ -78,14 +78,20 @@ export class OrtSession implements Holder {
     return made;
   }
 
-  /** Forget all that is bound, which holds memory. */
-  letGo(): void {
-    this.#ort.call("ClearBoundInputs", this.#binding);
-    this.#ort.call("ClearBoundOutputs", this.#binding);
-    for (const tensor of [...this.#inputs.values(), ...this.#outputs.values()]) tensor?.holders?.delete(this);
-    this.#inputs.clear();
-    this.#outputs.clear();
-    this.#made.clear();
+  /** Forget what is bound beside a tensor, on its side, or all that is: it holds memory. */
+  letGo(of?: OrtTensor): void {
+    const [inputs, outputs] = [[...this.#inputs.values()], [...this.#outputs.values()]];
+    if (!of || inputs.includes(of)) {
+      this.#ort.call("ClearBoundInputs", this.#binding);
+      this.#inputs.clear();
+    }
+    if (!of || outputs.includes(of)) {
+      this.#ort.call("ClearBoundOutputs", this.#binding);
+      this.#outputs.clear();
+      this.#made.clear();
+    }
+    const still = new Set([...this.#inputs.values(), ...this.#outputs.values()]);
+    for (const tensor of [...inputs, ...outputs]) if (tensor && !still.has(tensor)) tensor.holders?.delete(this);
   }
 
   release(): void {

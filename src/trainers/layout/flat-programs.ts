@@ -1,5 +1,6 @@
 /** @file What is computed on flats beside a step of AdamW: they are filled, cut into what is computed with, and judged. */
 
+import { type Made, ofMany } from "../../compiler/made.ts";
 import { elements } from "../../graph/shape.ts";
 import { type Dim, type DType, input, scalar, type TensorType, type Value } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
@@ -7,13 +8,9 @@ import { guardedFactors, sumOfSquaresOfFlats } from "../../nn/adamw.ts";
 import { Add, Cast, Concat, Div, Part, Reshape } from "../../ops/index.ts";
 import { cutInFew, Split } from "../../ops/movement.ts";
 import type { Device, Program } from "../../runtime/device.ts";
-import { gradientName, type LayoutOptions, type Report, sizeOf } from "./layout.ts";
-
-/** Outputs of a kernel that cuts a flat; with the flat itself within the least number of buffers that adapters allow. */
-const FAN = 8;
-
-/** Tensors that lie end to end in the order given, in states of these names. */
-export type Flat = { parameters: readonly Parameter[]; param: string; grad: string; m: string; v: string };
+import { byNorms, type Folding } from "./folded.ts";
+import { gradientName, type LayoutOptions, type Report } from "./layout.ts";
+import { FAN, type Flat, namesOf, rowsIn, total, type Unit } from "./runs.ts";
 
 /** What is reported beside the metrics, in its order. */
 export const REPORT = [
@@ -31,8 +28,6 @@ export const nextOf = (name: string) => `next ${name}`;
 
 /** The states that a program reads or writes as x0, x1, … */
 export const operands = (names: readonly string[]) => Object.fromEntries(names.map((name, i) => [`x${i}`, name]));
-
-export const total = ({ parameters }: Flat) => parameters.reduce((sum, parameter) => sum + sizeOf(parameter), 0);
 
 /**
  * Elements of a row of a flat, where its tensors are joined and cut: all are whole rows. CUDA's kernels copy a table of every
@@ -76,13 +71,14 @@ export function piecesOf(
   sums?: (name: string) => DType,
 ): Piece[] {
   const bare = (x: Value): Value => (x.node?.op === Reshape ? bare(x.node.inputs[0]!) : x);
-  const values = parameters.map(({ name }) => bare(gradients[gradientName(name)]!));
+  const computed = parameters.filter(({ name }) => gradients[gradientName(name)]);
+  const values = computed.map(({ name }) => bare(gradients[gradientName(name)]!));
   const pieces: Piece[] = [];
   for (let i = 0; i < values.length; ) {
-    const name = gradientName(parameters[i]!.name);
+    const name = gradientName(computed[i]!.name);
     const whole = wholeOf(values.slice(i));
     const value = whole ? bare(whole.value) : values[i]!;
-    const dtype = sums?.(parameters[i]!.name) ?? value.dtype;
+    const dtype = sums?.(computed[i]!.name) ?? value.dtype;
     pieces.push({ name, value: value.dtype === dtype ? value : Cast(value, { to: dtype }) });
     i += whole ? whole.count : 1;
   }
@@ -103,16 +99,57 @@ function wholeOf([first, ...others]: readonly Value[]): { value: Value; count: n
     : undefined;
 }
 
-/** The tensors of a flat, x0, x1, …, in the precision that they are computed with. */
-export function compileSpread(device: Device, flat: Flat, dtype: DType): Promise<Program> {
-  const [whole, row] = [input("flat", "float32", [total(flat)]), rowOf(flat.parameters)];
-  const rows = Reshape(whole, { shape: [total(flat) / row, row] });
-  const sizes = flat.parameters.map((parameter) => sizeOf(parameter) / row);
-  const pieces = cutInFew(dtype === "float32" ? rows : Cast(rows, { to: dtype }), 0, sizes, FAN);
-  const outputs = Object.fromEntries(
-    flat.parameters.map(({ shape }, i): [string, Value] => [`x${i}`, Reshape(pieces[i]!, { shape })]),
-  );
+/**
+ * Tensors of a flat, x0, x1, …, then what is made of it, in the precision that they are computed with. Where they are
+ * multiplied by norms first, the flat of these is `norms`.
+ */
+export function compileSpread(
+  device: Device,
+  flat: Flat,
+  dtype: DType,
+  tensors: readonly Parameter[] = flat.parameters,
+  scaled?: { folding: Folding; norms: number },
+): Promise<Program> {
+  const whole = input("flat", "float32", [total(flat)]);
+  const row = rowOf(flat.parameters);
+  const rowsOf = (x: Value): Value => {
+    const rows = Reshape(x, { shape: [total(flat) / row, row] });
+    return dtype === "float32" ? rows : Cast(rows, { to: dtype });
+  };
+  const rows = rowsOf(whole);
+  const sizes = flat.parameters.map((parameter) => rowsIn([parameter], row));
+  const pieces = cutInFew(rows, 0, sizes, FAN).map((piece, i) => Reshape(piece, { shape: flat.parameters[i]!.shape }));
+  const [plain, multiplied] = [flat.made.filter(({ by }) => !by), flat.made.filter(({ by }) => by)];
+  const made = new Map(madeOf(flat.units, rows, plain));
+  if (multiplied.length > 0) {
+    const product = byNorms(flat, scaled!.folding, whole, input("norms", "float32", [scaled!.norms]));
+    for (const [name, value] of madeOf(flat.units, rowsOf(product), multiplied)) made.set(name, value);
+  }
+  const wanted = new Set(tensors);
+  const values = [
+    ...pieces.filter((_, i) => wanted.has(flat.parameters[i]!)),
+    ...flat.made.map(({ name }) => made.get(name)!),
+  ];
+  const outputs = Object.fromEntries(values.map((value, i) => [`x${i}`, value]));
   return device.compile(outputs, { keep: Object.keys(outputs) });
+}
+
+/** What is made of units, or of each weight in them, by its name: of many alike at once, of rows that hold them all. */
+function madeOf(units: readonly Unit[], rows: Value, made: readonly Made[]): [string, Value][] {
+  const ofUnits = new Map(units.map((unit, i) => [namesOf(unit), i]));
+  const ofWeights = new Map(units.flat().map(({ name }, i) => [name, i]));
+  const alike = new Map<string, { one: Made; place: number; count: number }[]>();
+  for (const one of made) {
+    const [whole, single] = [ofUnits.get(one.of.join()), ofWeights.get(one.of[0]!)];
+    if (whole === undefined && (one.of.length > 1 || single === undefined)) continue;
+    const count = whole === undefined ? ofWeights.size : units.length;
+    const kind = `[${one.shape}] ${one.perm} ${count}`;
+    alike.set(kind, [...(alike.get(kind) ?? []), { one, place: whole ?? single!, count }]);
+  }
+  return [...alike.values()].flatMap((all) => {
+    const each = cutInFew(ofMany(all[0]!.one, rows), 0, new Array<number>(all[0]!.count).fill(1), FAN);
+    return all.map(({ one, place }): [string, Value] => [one.name, Reshape(each[place]!, { shape: one.value.shape })]);
+  });
 }
 
 /** `metrics` are the names of what is reported beside the loss. */

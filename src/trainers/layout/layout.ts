@@ -3,6 +3,7 @@
  * backward, the sum over micro-batches, the norm, the optimizer.
  */
 
+import type { Fold } from "../../compiler/folds.ts";
 import type { Value } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
 import type { AdamWOptions } from "../../nn/adamw.ts";
@@ -12,6 +13,10 @@ export type LayoutOptions = AdamWOptions & {
   weight_decay: number;
   /** Whether the forward and backward pass compute in half precision; weights and moments are float32 all the same. */
   half: boolean;
+  /** Whether only each layer's input is kept for the backward pass. */
+  rematerialize?: boolean;
+  /** Whether nobody else reads the weights as states of their names until `release`, but after `weights`. */
+  alone?: boolean;
 };
 
 /** What was true after a step. */
@@ -50,6 +55,8 @@ export const INITIAL_STATE: OptimizerState = {
 export type LossGraph = {
   scalars: { loss: Value } & Record<string, Value>;
   gradients: Record<string, Value>;
+  /** Where gradients of weights follow from those of folded matrices, which are given in their place; none of their norms. */
+  folds?: readonly Fold[];
 };
 
 export type StepSettings = {
@@ -73,6 +80,8 @@ export type Layout = {
   report(): Promise<Report>;
   /** A weight or a moment in float32. */
   read(name: string): Promise<Float32Array>;
+  /** Have every weight as a state of its name, in the precision that is computed in, until the next step. */
+  weights(): Promise<void>;
   /** Leave the weights as float32 states of their names. */
   release(): Promise<void>;
 };

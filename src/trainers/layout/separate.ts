@@ -67,6 +67,7 @@ export async function separateLayout(
     },
     report: async () => report,
     read: async (name) => (await device.read(name)).data as Float32Array,
+    weights: async () => {}, // they are where they are read
     release: async () => {},
   };
 }
