@@ -7,7 +7,7 @@
  */
 
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
-import { availableParallelism, freemem, tmpdir } from "node:os";
+import { availableParallelism, freemem, homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
@@ -93,6 +93,9 @@ const chosen = [...LONG, ...rest].filter((name) => parts.length === 0 || parts.s
 if (chosen.length === 0) throw new Error(`No test file has ${parts.join(" or ")} in its path.`);
 
 process.env.TMPDIR = ownFolder();
+// what doctor or a sandbox kept for this user decides nothing here; models that were fetched are where they are
+process.env.HF_HOME ||= join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "huggingface");
+process.env.XDG_CACHE_HOME = join(process.env.TMPDIR, "caches");
 
 // which each file's process is started with; maps of all modules are read at each start, so only where somebody looks at lines
 process.execArgv.push(...(parts.length > 0 ? ["--enable-source-maps"] : []), ...V8);
