@@ -93,8 +93,10 @@ const chosen = [...LONG, ...rest].filter((name) => parts.length === 0 || parts.s
 if (chosen.length === 0) throw new Error(`No test file has ${parts.join(" or ")} in its path.`);
 
 process.env.TMPDIR = ownFolder();
-// what doctor or a sandbox kept for this user decides nothing here; models that were fetched are where they are
-process.env.HF_HOME ||= join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "huggingface");
+// what doctor or a sandbox kept for this user decides nothing here; models and compiled shaders stay where they are
+const caches = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
+process.env.HF_HOME ||= join(caches, "huggingface");
+process.env.MESA_SHADER_CACHE_DIR ||= caches;
 process.env.XDG_CACHE_HOME = join(process.env.TMPDIR, "caches");
 
 // which each file's process is started with; maps of all modules are read at each start, so only where somebody looks at lines
