@@ -2,17 +2,13 @@
 
 import { z } from "zod";
 
+const atMost = (most: number) => z.int().positive().max(most);
+
 /** Tokens of a text, or of a row. */
-export const tokens = z
-  .int()
-  .positive()
-  .max(2 ** 22);
+export const tokens = atMost(2 ** 22);
 
 /** Things that are held, drawn or done at a time, or for one and the same other one. */
-export const several = z
-  .int()
-  .positive()
-  .max(2 ** 16);
+export const several = atMost(2 ** 16);
 
 /** Threads of the CPU; 0 stands for one a core. */
 export const threads = z
@@ -21,7 +17,4 @@ export const threads = z
   .max(2 ** 16);
 
 /** Rows that a program writes, which are held in memory. */
-export const written = z
-  .int()
-  .positive()
-  .max(2 ** 24);
+export const written = atMost(2 ** 24);
