@@ -4,6 +4,7 @@
  */
 
 import { defineOp, type Op } from "../graph/op.ts";
+import { elements } from "../graph/shape.ts";
 import { constant, type Dim, type DType, range, scalar, type Value } from "../graph/value.ts";
 import {
   Add,
@@ -41,14 +42,19 @@ type Joined = [qkv: Value, cos: Value, sin: Value, segmentStarts: Value, ...keyS
 
 /**
  * Tables that rotate the queries and the keys of every token, and leave values as they are, in one kernel: of positions int64
- * [rows, length], and tables of queries and of keys, [positions, head_dim / 2].
+ * [rows, length], and constants, the tables of queries and of keys, [positions, head_dim / 2].
  */
 export function headRotation(positions: Value, q: Rotation, k: Rotation): Rotation {
-  const [rows, length] = positions.shape as [number, number];
-  const half = q.cos.shape[1] as number;
+  const [count, half] = q.cos.shape as [number, number];
+  const tokens = elements(positions.shape);
   const table = (kinds: readonly Value[], rest: number): Value => {
-    const ofTokens = kinds.map((x) => Reshape(Gather(x, positions), { shape: [rows * length, half] }));
-    return Concat(...ofTokens, constant(new Float32Array(half).fill(rest), q.cos.dtype, [1, half]), { axis: 0 });
+    const width = (kinds.length + 1) * half;
+    const data = new Float64Array(count * width).fill(rest);
+    for (const [kind, { data: own }] of kinds.entries())
+      for (let i = 0; i < count * half; i++)
+        data[Math.floor(i / half) * width + kind * half + (i % half)] = (own as ArrayLike<number>)[i]!;
+    const ofTokens = Gather(constant(data, q.cos.dtype, [count, width]), positions);
+    return Reshape(ofTokens, { shape: [tokens * (kinds.length + 1), half] });
   };
   return { cos: table([q.cos, k.cos], 1), sin: table([q.sin, k.sin], 0) };
 }

@@ -1,6 +1,6 @@
 import { defineOp, type Op } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
-import { constant, type Dim, range, type Value } from "../graph/value.ts";
+import { constant, type Dim, type Value } from "../graph/value.ts";
 import { After } from "./after.ts";
 import { Add, Mul, Neg, Sub } from "./elementwise.ts";
 import { Gather } from "./gather.ts";
@@ -68,8 +68,8 @@ export const RotaryEmbeddingOfHeads: Op<[x: Value, positions: Value, cos: Value,
 type Kinds = { rows: number; kinds: readonly number[] };
 
 /**
- * The same of heads of several kinds, [rows·heads, 1, length, head_dim], in one kernel. cos and sin have a row for each token of
- * the first kind, then of the next, and at last one that rotates nothing.
+ * The same of heads of several kinds, [rows·heads, 1, length, head_dim], in one kernel. cos and sin have a row for each token
+ * and kind, those of a token one after the other; those of the last kind rotate nothing.
  */
 export const RotaryEmbeddingOfKinds: Op<[x: Value, cos: Value, sin: Value, attrs: Kinds]> = defineOp(
   "RotaryEmbedding",
@@ -80,7 +80,7 @@ export const RotaryEmbeddingOfKinds: Op<[x: Value, cos: Value, sin: Value, attrs
       const heads = Reshape(x, { shape: [rows, kinds.reduce((a, b) => a + b), length, size] });
       const parts = split(heads, 1, kinds);
       const turned = parts.slice(0, -1).map((part, kind) => {
-        const places = range(rows * length, "int64", [rows, length], kind * rows * length);
+        const places = placesOf([kind], { rows, length, kinds: kinds.length });
         return RotaryEmbeddingOfHeads(After(part, parts.at(-1)!), places, cos, sin); // gradients are made in this order
       });
       return Reshape(Concat(...turned, parts.at(-1)!, { axis: 1 }), { shape: x.shape });
@@ -89,7 +89,10 @@ export const RotaryEmbeddingOfKinds: Op<[x: Value, cos: Value, sin: Value, attrs
     spelling: {
       domain: "com.microsoft",
       kernels: { cpu: ["float32"], cuda: [] }, // where other nodes cost as much, a rotation of each kind takes fewer of them
-      inputs: ({ rows, kinds }, [x, cos, sin]) => [x!, placesOf(rows, kinds, x!.shape[2] as number), cos!, sin!],
+      inputs({ rows, kinds }, [x, cos, sin]) {
+        const heads = kinds.flatMap((count, kind) => new Array<number>(count).fill(kind));
+        return [x!, placesOf(heads, { rows, length: x!.shape[2] as number, kinds: kinds.length }), cos!, sin!];
+      },
       attributes: () => ({}),
     },
   },
@@ -97,18 +100,17 @@ export const RotaryEmbeddingOfKinds: Op<[x: Value, cos: Value, sin: Value, attrs
 
 const places = new Map<string, Value>();
 
-/** Where each head's tokens read the tables, int64 [rows·heads, length]; the same value for the same arguments. */
-function placesOf(rows: number, kinds: readonly number[], length: number): Value {
-  const key = `${rows} [${kinds}] ${length}`;
+/** Where the tokens of heads of these kinds read the tables, int64 [rows·heads, length]; the same value for the same arguments. */
+function placesOf(heads: readonly number[], sizes: { rows: number; length: number; kinds: number }): Value {
+  const key = `${heads} of ${Object.values(sizes)}`;
   const known = places.get(key);
   if (known) return known;
-  const data: number[] = [];
+  const { rows, length, kinds } = sizes;
+  const data = new Float64Array(rows * heads.length * length);
+  let i = 0;
   for (let row = 0; row < rows; row++)
-    for (const [kind, heads] of kinds.entries())
-      for (let head = 0; head < heads; head++)
-        for (let at = 0; at < length; at++)
-          data.push(kind * rows * length + (kind + 1 < kinds.length ? row * length + at : 0));
-  const made = constant(data, "int64", [data.length / length, length]);
+    for (const kind of heads) for (let at = 0; at < length; at++) data[i++] = (row * length + at) * kinds + kind;
+  const made = constant(data, "int64", [rows * heads.length, length]);
   places.set(key, made);
   return made;
 }

@@ -121,7 +121,7 @@ check(
   [1, 2, 3, 4],
 );
 const angles = (f: (angle: number) => number) =>
-  constant([0, 0, 1, 0.1, 2, 0.2, 3, 0.3, 4, 0.4, 5, 0.5, 0, 0].map(f), "float64", [7, 2]);
+  constant([0, 0, 3, 0.3, 0, 0, 1, 0.1, 4, 0.4, 0, 0, 2, 0.2, 5, 0.5, 0, 0].map(f), "float64", [9, 2]);
 check(
   "RotaryEmbeddingOfKinds",
   (x) => ops.RotaryEmbeddingOfKinds(x!, angles(Math.cos), angles(Math.sin), { rows: 1, kinds: [1, 1, 1] }),
