@@ -18,6 +18,7 @@ import {
   ReduceSum,
   ReduceSumSquare,
   Reshape,
+  ScatterElements,
   Sigmoid,
   Silu,
   Sqrt,
@@ -75,7 +76,13 @@ export function fuseLocally(value: Value, target: Target): Value {
     case Add:
       if (b.node?.op === Neg) return Sub(a, b.node.inputs[0]!);
       if (a.node?.op === Neg) return Sub(b, a.node.inputs[0]!);
-      return scaledAndShifted(value, target) ?? behindTransposition(value) ?? sumWithDifference(value, target) ?? value;
+      return (
+        scaledAndShifted(value, target) ??
+        behindTransposition(value) ??
+        sumWithDifference(value, target) ??
+        addedByRows(value) ??
+        value
+      );
     case ReduceSum:
       return sumOfRows(value, target) ?? dotOfColumns(value, target) ?? dotsOfRows(value, target) ?? value;
     case ReduceMean: {
@@ -146,6 +153,17 @@ function behindTransposition({ node, shape }: Value): Value | undefined {
   return Transpose(apply(op, before as Value[], axis === undefined ? attrs : { ...attrs, axis: perm[axis]! }), {
     perm,
   });
+}
+
+/** x + what is added up by rows into zeros: added into x. */
+function addedByRows({ node, shape }: Value): Value | undefined {
+  for (const [x, sum] of [node!.inputs, node!.inputs.toReversed()] as [Value, Value][]) {
+    if (sum.node?.op !== ScatterElements || !sameShape(x.shape, shape)) continue;
+    const [zeros, ...rest] = sum.node.inputs as [Value, Value, Value];
+    const isZero = zeros.node?.op === Expand && zeros.node.inputs[0]!.data === 0;
+    if (isZero) return apply(ScatterElements, [x, ...rest], sum.node.attrs);
+  }
+  return undefined;
 }
 
 /** Two transpositions as one, or none; a transposed product of matrices as a product of other matrices. */

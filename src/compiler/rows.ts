@@ -104,18 +104,19 @@ export function dividedByRoots({ node, shape, dtype }: Value, target: Target): V
   return Reshape(y, { shape });
 }
 
-/** a + (b - c) of large tensors of one shape in one kernel: normalised with a mean and a shift for each element. */
+/** a + s (b - c), or a + (b - c), of large tensors of one shape in one kernel: normalised with four numbers for each element. */
 export function sumWithDifference({ node, shape, dtype }: Value, target: Target): Value | undefined {
-  const [a, difference] = node!.inputs as [Value, Value];
+  const [a, other] = node!.inputs as [Value, Value];
+  const [s, difference] = other.node?.op === Mul ? (other.node.inputs as [Value, Value]) : [undefined, other];
   const [b, c] = difference.node?.op === Sub ? (difference.node.inputs as [Value, Value]) : [];
-  const known = b && c && [a, b, c].every((x) => sameShape(x.shape, shape)) && shape.length > 1;
+  const known = b && c && [a, b, c, s ?? a].every((x) => sameShape(x.shape, shape)) && shape.length > 1;
   if (!known || shape.some((dim) => typeof dim !== "number")) return undefined;
   const size = elements(shape);
   const fits = size <= (target.binds ?? Number.POSITIVE_INFINITY) && target.has(BatchNormalization, dtype);
   if (!fits || !target.sumsByProducts?.includes(dtype)) return undefined;
   const one = Expand(scalar(1, dtype), { shape: [size] });
-  const [shift, mean] = [a, c].map((x) => Reshape(x, { shape: [size] })) as [Value, Value];
-  const y = BatchNormalization(Reshape(b, { shape: [1, size, 1] }), one, shift, mean, one, { epsilon: 0 });
+  const [scale, shift, mean] = [s, a, c].map((x) => (x ? Reshape(x, { shape: [size] }) : one)) as [Value, Value, Value];
+  const y = BatchNormalization(Reshape(b, { shape: [1, size, 1] }), scale, shift, mean, one, { epsilon: 0 });
   return Reshape(y, { shape });
 }
 

@@ -1,7 +1,7 @@
 import { type Dim, type DType, input, scalar, type Value } from "../graph/value.ts";
+import { Product } from "../ops/einsum.ts";
 import {
   Add,
-  Cast,
   Concat,
   Div,
   LessOrEqual,
@@ -39,13 +39,15 @@ const tensors = (shape: readonly Dim[], dtype: DType): Tensors => ({
   v: input("v", dtype, shape),
 });
 
-function stepped({ param, grad, m, v }: Tensors, factors: Factors): Record<string, Value> {
+function stepped({ param, grad, m, v }: Tensors, factors: Factors, product = productInTwo): Record<string, Value> {
   const m1 = Add(Mul(m, factors.keep1), Mul(grad, factors.take1));
-  const v1 = Add(Mul(v, factors.keep2), Mul(Mul(grad, grad), factors.take2));
+  const v1 = Add(Mul(v, factors.keep2), product(grad, grad, factors.take2));
   const step = Mul(Div(m1, Add(Sqrt(v1), factors.epsilon)), factors.rate);
   const decayed = factors.decay ? Mul(param, factors.decay) : param;
   return { next_param: Sub(decayed, step), next_m: m1, next_v: v1 };
 }
+
+const productInTwo = (a: Value, b: Value, c: Value): Value => Mul(Mul(a, b), c);
 
 /**
  * The scalars of AdamW (arXiv:1711.05101, algorithm 2): clip is the factor on the gradient, bias1 = 1 - beta1^t, bias2 =
@@ -86,17 +88,16 @@ export function adamW(options: AdamWOptions, dtype: DType = "float32"): Record<s
 export const FACTORS = ["finite", "keep1", "take1", "keep2", "take2", "rate", "epsilon", "decay"] as const;
 
 /**
- * The same for tensors laid end to end, with every scalar an input that `guardedFactors` computes: `finite` is 0 where the
+ * The same for tensors laid end to end, with every scalar an input that `guardedFactors` computes: `finite` is false where the
  * gradient is to be passed over, whatever is in it.
  */
 export function adamWOfFlat({ decays, size = "size" }: { decays: boolean; size?: Dim }): Record<string, Value> {
   const flat = tensors([size], "float32");
-  const factors = Object.fromEntries(FACTORS.map((name) => [name, input(name, "float32", [])])) as Record<
-    (typeof FACTORS)[number],
-    Value
-  >;
-  const grad = Where(Cast(factors.finite, { to: "bool" }), flat.grad, scalar(0));
-  return stepped({ ...flat, grad }, { ...factors, decay: decays ? factors.decay : undefined });
+  const factors = Object.fromEntries(
+    FACTORS.map((name) => [name, input(name, name === "finite" ? "bool" : "float32", [])]),
+  ) as Record<(typeof FACTORS)[number], Value>;
+  const grad = Where(factors.finite, flat.grad, scalar(0));
+  return stepped({ ...flat, grad }, { ...factors, decay: decays ? factors.decay : undefined }, Product);
 }
 
 /**
@@ -151,7 +152,7 @@ export function guardedFactors(squares: Value, { scales, ...options }: GuardOpti
   const scale1 = Where(finite, Where(grown, Mul(lossScale, scalar(2)), lossScale), Mul(lossScale, scalar(0.5)));
   return {
     factors: {
-      finite: Cast(finite, { to: "float32" }),
+      finite,
       keep1: Where(finite, factors.keep1, one),
       take1: Where(finite, factors.take1, scalar(0)),
       keep2: Where(finite, factors.keep2, one),

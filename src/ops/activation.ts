@@ -1,7 +1,6 @@
 import { apply, type Binary, defineOp, type Op, type Unary } from "../graph/op.ts";
-import { elements } from "../graph/shape.ts";
 import { scalar, type TensorType, type Value } from "../graph/value.ts";
-import { Einsum, productOfAll } from "./einsum.ts";
+import { Einsum, isOneProduct, Product } from "./einsum.ts";
 import { Add, Mul, Sub } from "./elementwise.ts";
 import { Part, Reshape } from "./movement.ts";
 import { Tuple, tiled } from "./scan.ts";
@@ -33,43 +32,30 @@ export const Silu: Unary = defineOp("QuickGelu", {
   },
 });
 
-/** x·σ(αx), as which ONNX Runtime knows it. */
-const QuickGelu: Op<[x: Value, attrs: { alpha: number }]> = defineOp("QuickGelu", {
-  infer: same,
-  spelling: { domain: "com.microsoft", attributes: ({ alpha }) => ({ alpha: { float: alpha } }) },
-});
-
 /** silu(gate)·up, the inner part of a gated feed-forward (arXiv:2002.05202). */
 export const GatedSilu: Binary = defineOp("gatedSilu", {
   infer: same,
   cheap: true,
   expand: (_, gate, up) => Mul(Silu(gate), up),
   // its sigmoid has other uses in the gradient
-  inFewKernels: (_, gate, up) => (multiplies(gate) ? productOfAll(gate, Sigmoid(gate), up) : undefined),
+  inFewKernels: (_, gate, up) => (isOneProduct(gate) ? Product(gate, Sigmoid(gate), up) : undefined),
   gradient({ dy, y }, ...operands) {
     const both = GatedSiluGradients(dy, y, ...(operands as [Value, Value]));
     return operands.map(({ shape }, index) => Part(both, { index, shape }));
   },
 });
 
-/** Whether products of several tensors of this one's shape and type are one kernel where kernels cost. */
-const multiplies = ({ dtype, shape }: Value) =>
-  dtype === "float32" && shape.every((dim) => typeof dim === "number") && elements(shape) <= BOUND;
-
-/** Elements that every adapter binds to a kernel at once: nobody has tried an Einsum of more. */
-const BOUND = 2 ** 25;
-
 const GatedSiluGradients: Op<[dy: Value, y: Value, gate: Value, up: Value]> = defineOp("gatedSiluGradients", {
   infer: same,
   parts: () => 2,
-  expand: (_, ...inputs) => apply(Tuple, tiled(gatedSiluGradients, inputs), {}),
-  // σ + xσ(1 - σ) = σ (1 + xσ(-x))
-  inFewKernels(_, dy, y, gate, up) {
-    if (!multiplies(gate)) return undefined;
-    const s = sigmoidIn(y) ?? Sigmoid(gate);
-    const slope = Add(QuickGelu(gate, { alpha: -1 }), scalar(1, gate.dtype));
-    return apply(Tuple, [productOfAll(dy, up, s, slope), productOfAll(dy, gate, s)], {});
-  },
+  expand: (_, ...inputs) =>
+    apply(
+      Tuple,
+      tiled((items) => gatedSiluGradients(items), inputs),
+      {},
+    ),
+  inFewKernels: (_, dy, y, gate, up) =>
+    isOneProduct(gate) ? apply(Tuple, gatedSiluGradients([dy, y, gate, up], sigmoidIn(y)), {}) : undefined,
 });
 
 /** σ(gate) of silu(gate)·up, as a product of three. */
@@ -80,9 +66,8 @@ function sigmoidIn(y: Value): Value | undefined {
 }
 
 /** d(xσ) = σ + xσ(1 - σ), which times up is y + σ(up - y) */
-function gatedSiluGradients([dy, y, gate, up]: readonly Value[]): Value[] {
-  const s = Sigmoid(gate!);
-  return [Mul(dy!, Add(y!, Mul(s, Sub(up!, y!)))), Mul(dy!, Mul(gate!, s))];
+function gatedSiluGradients([dy, y, gate, up]: readonly Value[], s = Sigmoid(gate!)): Value[] {
+  return [Mul(dy!, Add(y!, Mul(s, Sub(up!, y!)))), Product(dy!, gate!, s)];
 }
 
 /** gelu(gate)·up with the GELU of tanh (arXiv:1606.08415): x (1 + tanh u) / 2 = x·σ(2u), 2u = c x (1 + a x²). */

@@ -1,6 +1,7 @@
 import { defineOp, type Op } from "../graph/op.ts";
 import { elements } from "../graph/shape.ts";
 import type { Dim, Value } from "../graph/value.ts";
+import { Mul } from "./elementwise.ts";
 import { Reshape } from "./movement.ts";
 
 /** Sums of products by their indices, "i,i->i": ONNX Runtime's WebGPU has it in one kernel of float32, of a thread for each sum. */
@@ -15,9 +16,24 @@ export const Einsum: Op<[...xs: Value[], attrs: { equation: string }]> = defineO
   spelling: { kernels: { cpu: ["float32", "float64"], cuda: [], portable: [] } },
 });
 
-/** The product of three or more tensors of one known shape, element by element, in one kernel. */
-export function productOfAll(...xs: readonly Value[]): Value {
-  const { shape } = xs[0]!;
-  const flat = xs.map((x) => Reshape(x, { shape: [elements(shape)] }));
-  return Reshape(Einsum(...flat, { equation: `${xs.map(() => "i").join()}->i` }), { shape });
-}
+/** The product of tensors of one shape and of single numbers, element by element. Has no gradient. */
+export const Product: Op<[...xs: Value[]]> = defineOp("product", {
+  infer: (_, ...xs) => xs.find(({ shape }) => shape.length > 0) ?? xs[0]!,
+  expand: (_, ...xs) => xs.reduceRight((product, x) => Mul(x, product)),
+  inFewKernels(_, ...xs) {
+    const { dtype, shape } = xs.find(({ shape }) => shape.length > 0) ?? xs[0]!;
+    const known = shape.every((dim) => typeof dim === "number");
+    if (dtype !== "float32" || (known && elements(shape) > BOUND)) return undefined;
+    const size = known ? elements(shape) : (shape as [Dim])[0];
+    const flat = xs.map((x) => Reshape(x, { shape: [x.shape.length === 0 ? 1 : size] }));
+    const terms = xs.map((x, i) => (x.shape.length === 0 ? String.fromCharCode(97 + i) : "z"));
+    return Reshape(Einsum(...flat, { equation: `${terms}->z` }), { shape });
+  },
+});
+
+/** Whether a product of several tensors of this one's shape and type is one kernel where kernels cost. */
+export const isOneProduct = ({ dtype, shape }: Value): boolean =>
+  dtype === "float32" && shape.every((dim) => typeof dim === "number") && elements(shape) <= BOUND;
+
+/** Elements that every adapter binds to a kernel at once: nobody has tried an Einsum of more. */
+const BOUND = 2 ** 25;

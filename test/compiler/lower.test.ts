@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lower } from "../../src/compiler/lower.ts";
 import { targets } from "../../src/compiler/targets.ts";
-import { input, scalar, toposort, type Value } from "../../src/graph/value.ts";
-import { Add, Concat, Expand, MatMul, Transpose } from "../../src/ops/index.ts";
+import { constant, input, scalar, toposort, type Value } from "../../src/graph/value.ts";
+import { Product } from "../../src/ops/einsum.ts";
+import { Add, Concat, Expand, MatMul, Mul, ScatterElements, Sub, Transpose } from "../../src/ops/index.ts";
 import { split } from "../../src/ops/movement.ts";
 import { openDevice } from "../../src/runtime/device.ts";
 import { tensor } from "../../src/runtime/tensor.ts";
@@ -124,4 +125,46 @@ test("transpositions that are joined or added are one, and what is joined and pa
     'Part {"index":1,"shape":[2,6,4]}',
     'Part {"index":2,"shape":[2,3,4]}',
   ]);
+});
+
+test("what is scaled before it is added, and rows that are added up, are one kernel each, with the same numbers", async () => {
+  const [a, b, c, s] = ["a", "b", "c", "s"].map((name) => input(name, "float32", [6, 4])) as [
+    Value,
+    Value,
+    Value,
+    Value,
+  ];
+  const places = Expand(constant([1, 4, 1], "int32", [3, 1]), { shape: [3, 4] });
+  const rows = ScatterElements(Expand(scalar(0), { shape: [6, 4] }), places, input("rows", "float32", [3, 4]), {
+    axis: 0,
+  });
+  const outputs = {
+    scaled: Add(a, Mul(s, Sub(b, c))),
+    summed: Add(a, rows),
+    turned: Add(rows, b),
+    product: Product(a, b, input("factor", "float32", []), c),
+  };
+  const lowered = Object.fromEntries(
+    Object.entries(outputs).map(([name, y]) => [name, lower([y], targets.webgpu)[0]!]),
+  ) as typeof outputs;
+  const kernels = (y: Value) => toposort(y).filter(({ node }) => node && !node.op.view && node.op !== Expand).length;
+  assert.deepEqual(Object.values(lowered).map(kernels), [1, 1, 1, 1]);
+  const numbers = (shape: number[], from: number) =>
+    tensor(
+      "float32",
+      shape,
+      Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(from + i)),
+    );
+  const feeds = {
+    ...Object.fromEntries(["a", "b", "c", "s"].map((name, i) => [name, numbers([6, 4], 7 * i)])),
+    rows: numbers([3, 4], 3),
+    factor: numbers([], 5),
+  };
+  const device = await openDevice("cpu");
+  const [expected, found] = [await device.compile(outputs), await device.compile(lowered)];
+  const [plain, few] = [await expected.run(feeds), await found.run(feeds)];
+  for (const name of Object.keys(outputs))
+    for (const [i, x] of (plain[name]!.data as Float32Array).entries())
+      assert.ok(Math.abs((few[name]!.data as Float32Array)[i]! - x) < 1e-6, `${name} ${i}: ${x}`);
+  await device.close();
 });
