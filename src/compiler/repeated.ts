@@ -7,7 +7,7 @@ import { apply } from "../graph/op.ts";
 import { rewrite } from "../graph/rewrite.ts";
 import { toposort, type Value } from "../graph/value.ts";
 import { After, resolve } from "../ops/after.ts";
-import { Cast, ScatterElements } from "../ops/index.ts";
+import { Cast, Part, ScatterElements } from "../ops/index.ts";
 import { launched } from "./kernels.ts";
 
 /** The same outputs, where a kernel computes whatever would be copied. */
@@ -29,5 +29,6 @@ export function withoutCopies(outputs: readonly Value[]): Value[] {
     const [x, ...rest] = inputs as [Value, ...Value[]];
     return apply(value.node.op, [own(x), ...rest], value.node.attrs);
   });
-  return scattered.map((y) => (launched(y) === 0 || y.node?.op === ScatterElements ? own(y) : y));
+  const isCopied = (y: Value) => launched(y) === 0 && !(y.node?.op === Part && launched(y.node.inputs[0]!) > 0);
+  return scattered.map((y) => (isCopied(y) || y.node?.op === ScatterElements ? own(y) : y));
 }

@@ -32,6 +32,11 @@ export type Target = {
    * nothing else is said, CUDA's has, and WebGPU's, of which the standard tells nothing, has not.
    */
   readonly keeps?: boolean;
+  /**
+   * Whether tensors are joined and cut by a table of every index of the axis, which is copied to the device: of single elements
+   * it takes a hundred times what these do.
+   */
+  readonly cutsByTables?: boolean;
   /** The element types whose sums over rows or columns are fewer kernels as products with vectors, and no less exact. */
   readonly sumsByProducts?: readonly DType[];
   /** Elements from which a product and what is added to it are one Gemm, so that the two never exist beside each other. */
@@ -80,6 +85,7 @@ const cuda: Target = {
   fewKernels: true,
   pieces: { whole: 2 ** 28, scores: 2 ** 28, logits: 2 ** 27 },
   keeps: true,
+  cutsByTables: true,
   accumulates: 0,
   widens: cpu.widens,
   residency: "device",

@@ -1,7 +1,8 @@
 /** @file What is computed on flats beside a step of AdamW: they are filled, cut into what is computed with, and judged. */
 
 import { type Made, ofMany } from "../../compiler/made.ts";
-import { elements } from "../../graph/shape.ts";
+import type { Target } from "../../compiler/targets.ts";
+import { elements, sameShape } from "../../graph/shape.ts";
 import { type Dim, type DType, input, scalar, type TensorType, type Value } from "../../graph/value.ts";
 import type { Parameter } from "../../models/model.ts";
 import { guardedFactors, sumOfSquaresOfFlats } from "../../nn/adamw.ts";
@@ -30,23 +31,29 @@ export const nextOf = (name: string) => `next ${name}`;
 export const operands = (names: readonly string[]) => Object.fromEntries(names.map((name, i) => [`x${i}`, name]));
 
 /**
- * Elements of a row of a flat, where its tensors are joined and cut: all are whole rows. CUDA's kernels copy a table of every
- * index of the axis that they join or cut, which for single elements takes a hundred times what the elements do.
+ * The shape of a row of tensors that are joined into a flat, or cut from it: all are whole rows. Where they differ in their
+ * first axis only, what is cut is such a tensor as it lies; elsewhere rows are as long as can be.
  */
-function rowOf(tensors: readonly { shape: readonly Dim[] }[]): number {
+function rowOf(target: Target, tensors: readonly { shape: readonly Dim[] }[]): readonly number[] {
+  const rest = tensors[0]!.shape.slice(1);
+  const alike = tensors.every(({ shape }) => sameShape(shape.slice(1), rest));
+  if (alike && !target.cutsByTables) return rest as number[];
   const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
-  return tensors.map(({ shape }) => elements(shape)).reduce(divisor);
+  return [tensors.map(({ shape }) => elements(shape)).reduce(divisor)];
 }
+
+/** Something as rows of this shape. */
+const inRows = (x: Value, row: readonly number[]): Value =>
+  Reshape(x, { shape: [elements(x.shape) / elements(row), ...row] });
 
 /** Tensors x0, x1, …, all of one element type, laid end to end, in float32; `next` adds them to `sum`. */
 export async function compileGather(
   device: Device,
   tensors: readonly TensorType[],
 ): Promise<{ first: Program; next: Program }> {
-  const row = rowOf(tensors);
-  const pieces = tensors.map(({ dtype, shape }, i) =>
-    Reshape(input(`x${i}`, dtype, shape), { shape: [elements(shape) / row, row] }),
-  );
+  // elements where nothing is to be gained by rows: what is joined is the flat as it lies
+  const row = device.target.cutsByTables ? rowOf(device.target, tensors) : [];
+  const pieces = tensors.map(({ dtype, shape }, i) => inRows(input(`x${i}`, dtype, shape), row));
   const rows = pieces.length > 1 ? Concat(...pieces, { axis: 0 }) : pieces[0]!;
   const joined = Reshape(rows, { shape: [elements(rows.shape)] });
   const whole = rows.dtype === "float32" ? joined : Cast(joined, { to: "float32" });
@@ -111,13 +118,10 @@ export function compileSpread(
   scaled?: { folding: Folding; norms: number },
 ): Promise<Program> {
   const whole = input("flat", "float32", [total(flat)]);
-  const row = rowOf(flat.parameters);
-  const rowsOf = (x: Value): Value => {
-    const rows = Reshape(x, { shape: [total(flat) / row, row] });
-    return dtype === "float32" ? rows : Cast(rows, { to: dtype });
-  };
+  const row = rowOf(device.target, flat.parameters);
+  const rowsOf = (x: Value): Value => (dtype === "float32" ? inRows(x, row) : Cast(inRows(x, row), { to: dtype }));
   const rows = rowsOf(whole);
-  const sizes = flat.parameters.map((parameter) => rowsIn([parameter], row));
+  const sizes = flat.parameters.map((parameter) => rowsIn([parameter], elements(row)));
   const pieces = cutInFew(rows, 0, sizes, FAN).map((piece, i) => Reshape(piece, { shape: flat.parameters[i]!.shape }));
   const [plain, multiplied] = [flat.made.filter(({ by }) => !by), flat.made.filter(({ by }) => by)];
   const made = new Map(madeOf(flat.units, rows, plain));
@@ -147,8 +151,11 @@ function madeOf(units: readonly Unit[], rows: Value, made: readonly Made[]): [st
     alike.set(kind, [...(alike.get(kind) ?? []), { one, place: whole ?? single!, count }]);
   }
   return [...alike.values()].flatMap((all) => {
-    const each = cutInFew(ofMany(all[0]!.one, rows), 0, new Array<number>(all[0]!.count).fill(1), FAN);
-    return all.map(({ one, place }): [string, Value] => [one.name, Reshape(each[place]!, { shape: one.value.shape })]);
+    const { one, count } = all[0]!;
+    const [first, ...rest] = one.value.shape as [number, ...number[]];
+    const many = Reshape(ofMany(one, rows), { shape: [count * first, ...rest] });
+    const each = cutInFew(many, 0, new Array<number>(count).fill(first), FAN);
+    return all.map(({ one, place }): [string, Value] => [one.name, each[place]!]);
   });
 }
 
