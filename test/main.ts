@@ -99,6 +99,8 @@ const caches = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
 process.env.HF_HOME ||= join(caches, "huggingface");
 process.env.MESA_SHADER_CACHE_DIR ||= caches;
 process.env.XDG_CACHE_HOME = join(process.env.TMPDIR, "caches");
+// on a new machine compiling shaders for software takes longer than tests take to run what is compiled: half as wide is less code
+process.env.LP_NATIVE_VECTOR_WIDTH ||= "128";
 
 // which each file's process is started with; maps of all modules are read at each start, so only where somebody looks at lines
 process.execArgv.push(...(parts.length > 0 ? ["--enable-source-maps"] : []), ...V8);

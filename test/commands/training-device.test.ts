@@ -25,5 +25,5 @@ test("a card keeps all that the backward pass reads where there is room, and com
   assert.ok(fits(again, 8_000), `${again} MB`);
 
   const [onWebGpu, spared] = [taken(keeping(targets.webgpu), "webgpu"), taken(targets.webgpu, "webgpu")];
-  assert.ok(spared < 0.55 * onWebGpu, `${onWebGpu} MB, and ${spared} where it is computed again`);
+  assert.ok(spared < 0.56 * onWebGpu, `${onWebGpu} MB, and ${spared} where it is computed again`);
 });
