@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { componentOf } from "../core/component.ts";
-import { readText } from "../core/files.ts";
+import { readText } from "../core/reading.ts";
 import { markdownTable } from "../core/table.ts";
 import { loadTokenizer } from "../data/tokenizer.ts";
 import { type Measurement, percent } from "../evaluation/report.ts";

@@ -6,7 +6,8 @@ import { basename, dirname, join, resolve } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { z } from "zod";
 import { DistillError, Stopped } from "../core/errors.ts";
-import { readText, requireOwn, writeOver, writeWholeFrom } from "../core/files.ts";
+import { requireOwn, writeOver, writeWholeFrom } from "../core/files.ts";
+import { readText } from "../core/reading.ts";
 import {
   type Decision,
   DecisionKind,

@@ -5,8 +5,9 @@ import { closeSync, existsSync, openSync, readdirSync, statSync, writeSync } fro
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { readJson, writeFolder, writeWhole } from "../core/files.ts";
+import { writeFolder, writeWhole } from "../core/files.ts";
 import { sha256 } from "../core/hash.ts";
+import { readJson } from "../core/reading.ts";
 import { readFile } from "../core/streams.ts";
 import type { Table } from "../formats/apache-arrow.ts";
 import { arrowTables, END_OF_STREAM, encodeStream } from "../formats/arrow.ts";

@@ -5,7 +5,7 @@
 
 import { closeSync } from "node:fs";
 import { DistillError } from "../core/errors.ts";
-import { readAt } from "../core/files.ts";
+import { readAt } from "../core/reading.ts";
 import { openFile } from "../core/streams.ts";
 import { Int32 } from "../formats/apache-arrow.ts";
 import { batchBuffers } from "../formats/arrow.ts";

@@ -3,7 +3,8 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { readJson, writeWhole } from "../core/files.ts";
+import { writeWhole } from "../core/files.ts";
+import { readJson } from "../core/reading.ts";
 import type { Segment } from "./batch.ts";
 import type { ReadingRow, TrainingRow } from "./rows.ts";
 

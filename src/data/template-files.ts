@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { readText, UNTRUSTED_BYTES } from "../core/files.ts";
+import { readText, UNTRUSTED_BYTES } from "../core/reading.ts";
 
 export const TEMPLATE_FILE = "chat_template.jinja";
 /** Where transformers keeps templates of other names beside it. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Tokenizer as Implementation } from "@huggingface/tokenizers";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { readJson, UNTRUSTED_BYTES } from "../core/files.ts";
+import { readJson, UNTRUSTED_BYTES } from "../core/reading.ts";
 import { withinTime } from "../core/time-limit.ts";
 import { type ChatTemplate, chatTemplate } from "./chat-template.ts";
 import {

@@ -3,7 +3,8 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { readJson, writeWhole } from "../core/files.ts";
+import { writeWhole } from "../core/files.ts";
+import { readJson } from "../core/reading.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { readConfig } from "../models/load.ts";
 import { defineExporter } from "./exporter.ts";

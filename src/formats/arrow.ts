@@ -4,7 +4,7 @@ import { closeSync, fstatSync } from "node:fs";
 import { openFile } from "../core/streams.ts";
 import "./arrow-codecs.ts";
 import { DistillError } from "../core/errors.ts";
-import { readAt } from "../core/files.ts";
+import { readAt } from "../core/reading.ts";
 import { Message, MessageHeader, type Table, tableFromIPC, tableToIPC } from "./apache-arrow.ts";
 
 const CONTINUATION = 0xffffffff;

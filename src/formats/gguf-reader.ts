@@ -3,7 +3,7 @@
 import { closeSync, fstatSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { readAt } from "../core/files.ts";
+import { readAt } from "../core/reading.ts";
 import { openFile } from "../core/streams.ts";
 import { GGML_TYPES, type GgmlType, ggmlBytes } from "./ggml.ts";
 import {

@@ -3,7 +3,7 @@
 import { closeSync, fstatSync } from "node:fs";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { readAt } from "../core/files.ts";
+import { readAt } from "../core/reading.ts";
 import { openFile } from "../core/streams.ts";
 
 const SIZES = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, BOOL: 1 } as const;

@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { getHFHubCachePath, HUB_URL } from "@huggingface/hub";
 import { DistillError } from "../core/errors.ts";
-import { readText } from "../core/files.ts";
+import { readText } from "../core/reading.ts";
 
 export type HubSettings = {
   /** The hub's address, without a slash at its end. */

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../core/errors.ts";
-import { readJson, UNTRUSTED_BYTES } from "../core/files.ts";
+import { readJson, UNTRUSTED_BYTES } from "../core/reading.ts";
 import { openSafetensors } from "../formats/safetensors.ts";
 import { InitLoraWeights, takesItself } from "./adapter-init.ts";
 import { type Adapter, loraNames } from "./lora.ts";

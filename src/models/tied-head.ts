@@ -1,7 +1,7 @@
 /** @file Whether a folder has a head beside the embedding that its config ties it to. */
 
 import { closeSync, statSync } from "node:fs";
-import { readAt } from "../core/files.ts";
+import { readAt } from "../core/reading.ts";
 import { openFile } from "../core/streams.ts";
 import { openSafetensors } from "../formats/safetensors.ts";
 

@@ -3,7 +3,7 @@
 import { resolve } from "node:path";
 import { parse, YAMLParseError } from "yaml";
 import { DistillError } from "../core/errors.ts";
-import { readText } from "../core/files.ts";
+import { readText } from "../core/reading.ts";
 import { withPaths } from "./places.ts";
 
 /** The keys of a YAML file, with overrides applied. A path in an override is relative to the folder where the command runs. */

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { readJson } from "../core/files.ts";
+import { readJson } from "../core/reading.ts";
 import { packageRoot } from "./ort/library.ts";
 
 const LIBRARIES = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"];

@@ -9,7 +9,8 @@ import { createHash } from "node:crypto";
 import { closeSync, existsSync, fstatSync, fsyncSync, ftruncateSync, openSync, statSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DistillError } from "../core/errors.ts";
-import { makeFolder, readAt, syncFolder, writeWhole } from "../core/files.ts";
+import { makeFolder, syncFolder, writeWhole } from "../core/files.ts";
+import { readAt } from "../core/reading.ts";
 import { openFile } from "../core/streams.ts";
 import {
   CHECKSUMS,

@@ -18,16 +18,9 @@ import { hostname, tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { DistillError, refusedByTheMachine } from "../../src/core/errors.ts";
-import {
-  makeFolder,
-  readText,
-  reservePlace,
-  writeFolder,
-  writeOver,
-  writeWhole,
-  writeWholeFrom,
-} from "../../src/core/files.ts";
+import { makeFolder, reservePlace, writeFolder, writeOver, writeWhole, writeWholeFrom } from "../../src/core/files.ts";
 import { sha256 } from "../../src/core/hash.ts";
+import { readText } from "../../src/core/reading.ts";
 import { isStream } from "../../src/core/streams.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "files-"));

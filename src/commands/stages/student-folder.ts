@@ -1,6 +1,7 @@
 import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
-import { readJson, readText, writeWhole } from "../../core/files.ts";
+import { writeWhole } from "../../core/files.ts";
+import { readJson, readText } from "../../core/reading.ts";
 import { TEMPLATE_FILE } from "../../data/template-files.ts";
 import { eosTokenId, TOKENIZER_FILES, type Tokenizer } from "../../data/tokenizer.ts";
 import type { ModelConfig } from "../../models/load.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
 import { DistillError } from "../../core/errors.ts";
-import { readText, UNTRUSTED_BYTES } from "../../core/files.ts";
+import { readText, UNTRUSTED_BYTES } from "../../core/reading.ts";
 
 const Patterns = z.union([z.string().transform((one) => [one]), z.array(z.string())]);
 const Files = z.union([

@@ -2,7 +2,7 @@
 
 import { statSync } from "node:fs";
 import { DistillError } from "../../core/errors.ts";
-import { DEPTH_LIMIT } from "../../core/files.ts";
+import { DEPTH_LIMIT } from "../../core/reading.ts";
 import { readFile } from "../../core/streams.ts";
 import { parseRow } from "../python-json.ts";
 import { isRecord, rowsUnder, under } from "../values.ts";

@@ -2,7 +2,7 @@
 
 import { closeSync, fstatSync } from "node:fs";
 import { DistillError } from "../../core/errors.ts";
-import { readAt } from "../../core/files.ts";
+import { readAt } from "../../core/reading.ts";
 import { openFile } from "../../core/streams.ts";
 
 type Magic = { name: string; bytes: readonly number[] | string; at?: number };

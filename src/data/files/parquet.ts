@@ -4,7 +4,7 @@ import { closeSync, statSync } from "node:fs";
 import { type AsyncBuffer, type ParquetParsers, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { DistillError } from "../../core/errors.ts";
-import { readAt } from "../../core/files.ts";
+import { readAt } from "../../core/reading.ts";
 import { openFile } from "../../core/streams.ts";
 import type { RowFile } from "./found.ts";
 import { plainRow } from "./plain.ts";

@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { globSync, isDynamicPattern } from "tinyglobby";
 import { z } from "zod";
 import { DistillError } from "../../core/errors.ts";
-import { readJson } from "../../core/files.ts";
+import { readJson } from "../../core/reading.ts";
 import { unpackedName } from "./bytes.ts";
 import { configured } from "./card.ts";
 import type { RowFile } from "./found.ts";

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { DistillError } from "../../core/errors.ts";
-import { readJson } from "../../core/files.ts";
+import { readJson } from "../../core/reading.ts";
 import { ConfiguredTemplate, templateIn } from "../../data/template-files.ts";
 import { loadTokenizer } from "../../data/tokenizer.ts";
 import { bool, int32s, type Metadata, type MetadataValue, string, strings, uint32 } from "../../formats/gguf.ts";
