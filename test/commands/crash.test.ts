@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import { distill, startDistill } from "../support/cli.ts";
+import { CLI, COMMAND, distill, startDistill } from "../support/cli.ts";
 import { recipe } from "../support/recipes.ts";
 
 const CRASH = pathToFileURL(resolve(import.meta.dirname, "../support/crash.js")).href;
@@ -98,3 +99,21 @@ test("a command that fails by itself has its own words and code, and no more", a
   const { code, err } = await startDistill(["train", "nowhere.yaml"]).ended;
   assert.deepEqual({ code, err }, { code: 1, err: "Error: Recipe not found: nowhere.yaml.\n" });
 });
+
+test(
+  "what is printed to a full disk is said once and ends with code 1, and a reader that is gone ends nothing",
+  { skip: existsSync("/dev/full") ? false : "this system has no /dev/full" },
+  () => {
+    const full = openSync("/dev/full", "w");
+    const { status, stderr } = spawnSync(process.execPath, [...COMMAND, "options"], {
+      stdio: ["ignore", full, "pipe"],
+      encoding: "utf8",
+    });
+    closeSync(full);
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, /^Error: What this command prints cannot be written where it is to go: ENOSPC\b.*\n$/);
+    const piped = `"${process.execPath}" "${CLI}" options | true; exit "\${PIPESTATUS[0]}"`;
+    const gone = spawnSync("bash", ["-c", piped], { encoding: "utf8" });
+    assert.deepEqual([gone.status, gone.stderr], [0, ""]);
+  },
+);
