@@ -97,7 +97,7 @@ for (const [model_type, changes] of Object.entries(FAMILIES))
     },
   );
 
-const STEPS = extent(200, 400);
+const STEPS = extent(160, 400);
 
 test(`${STEPS} steps on webgpu do not grow the process`, { skip }, async () => {
   const device = await openDevice("webgpu", { strict: true });
