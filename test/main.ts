@@ -48,28 +48,17 @@ const LONG = [
  * that V8 has yet to compile take longer than most of their tests. They leave the process as they found it. What waits or
  * computes for long comes first.
  */
-const TOGETHER: Record<string, number> = {
-  teachers: 4,
-  commands: 6,
-  store: 8,
-  exporters: 6,
-  models: 6,
-  trainers: 6,
-  compiler: 8,
-  generation: 8,
-  sampling: 8,
-  rewards: 8,
-  core: 8,
-  data: 8,
-  evaluation: 8,
-  formats: 8,
-  judging: 8,
-  nn: 8,
-  ops: 8,
-  recipe: 8,
-  student: 8,
-  tracking: 8,
-};
+const TOGETHER: readonly (readonly [folders: string, files: number])[] = [
+  ["teachers", 5],
+  ["commands", 9],
+  ["exporters", 8],
+  ["models", 9],
+  ["trainers", 9],
+  ["compiler generation sampling", 16],
+  ["rewards", 11],
+  ["data", 12],
+  ["core evaluation formats judging nn ops recipe store student tracking", 24],
+];
 
 /**
  * Test files are many short processes. V8 compiles a function a second time, for speed, once it has run for long, and clears
@@ -85,10 +74,12 @@ if (process.argv.includes("--long")) process.env[LONG_RUN] = "1";
 const names = globSync("**/*.test.js", { cwd: import.meta.dirname }).map((name) => name.slice(0, -".test.js".length));
 const lost = LONG.filter((name) => !names.includes(name));
 if (lost.length > 0) throw new Error(`test/main.ts names files that are not there: ${lost.join(", ")}.`);
-const folderOf = (name: string) => name.split("/", 1)[0]!;
-const isShared = (name: string) => folderOf(name) in TOGETHER && !LONG.includes(name);
-const folders = Object.keys(TOGETHER);
-const placeOf = (name: string) => (isShared(name) ? folders.indexOf(folderOf(name)) : folders.length);
+/** Which of TOGETHER a file belongs to; of them as many if it has a process of its own. */
+function placeOf(name: string): number {
+  const folder = name.split("/", 1)[0]!;
+  const found = LONG.includes(name) ? -1 : TOGETHER.findIndex(([folders]) => folders.split(" ").includes(folder));
+  return found < 0 ? TOGETHER.length : found;
+}
 const rest = names.filter((name) => !LONG.includes(name)).sort((a, b) => placeOf(a) - placeOf(b) || (a < b ? -1 : 1));
 const chosen = [...LONG, ...rest].filter((name) => parts.length === 0 || parts.some((part) => name.includes(part)));
 if (chosen.length === 0) throw new Error(`No test file has ${parts.join(" or ")} in its path.`);
@@ -141,19 +132,20 @@ function hasMemory(): boolean {
   }
 }
 
-/** What is run, in its order: the files, and one that imports several of a folder in place of the first of these. */
+/** What is run, in its order: the files, and one that imports several that share a process in place of the first of these. */
 function processesOf(names: readonly string[]): string[] {
-  const processes: { folder?: string; members: string[] }[] = [];
+  const processes: { place: number; members: string[] }[] = [];
   for (const name of names) {
-    const folder = isShared(name) ? folderOf(name) : undefined;
-    const begun = folder === undefined ? undefined : processes.findLast((process) => process.folder === folder);
-    if (folder !== undefined && begun && begun.members.length < TOGETHER[folder]!) begun.members.push(name);
-    else processes.push({ ...(folder === undefined ? {} : { folder }), members: [name] });
+    const place = placeOf(name);
+    const [, files = 1] = TOGETHER[place] ?? [];
+    const begun = processes.findLast((process) => process.place === place);
+    if (begun && begun.members.length < files) begun.members.push(name);
+    else processes.push({ place, members: [name] });
   }
-  return processes.map(({ folder, members }, i) => {
+  return processes.map(({ members }, i) => {
     const file = (name: string) => join(import.meta.dirname, `${name}.test.js`);
     if (members.length === 1) return file(members[0]!);
-    const path = join(import.meta.dirname, "together", `${folder}-${i}.js`);
+    const path = join(import.meta.dirname, "together", `${members[0]!.split("/", 1)[0]}-${i}.js`);
     mkdirSync(dirname(path), { recursive: true });
     const suites = members.map(
       (name) => `describe(${JSON.stringify(name)}, () => import(${JSON.stringify(pathToFileURL(file(name)).href)}));\n`,

@@ -52,7 +52,7 @@ const reportOf = async (path: string, source: string, texts: readonly string[]) 
   }
 };
 
-const TEXTS = extent(150, 1000);
+const TEXTS = extent(64, 1000);
 
 for (const name of ["gemma3", "qwen2_5", "llama3_2"])
   test(`llama.cpp makes the same tokens of ${TEXTS} texts with the tokenizer ${name}`, async () => {
