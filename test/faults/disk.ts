@@ -1,8 +1,9 @@
 /** @file Disks that fill up, have no room for more files, can only be read, or are gone. */
 
-import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { removeInUse } from "../support/remove.ts";
 import {
   cli,
   cliProcess,
@@ -96,7 +97,7 @@ export async function tryGone(moments: readonly number[], lanes: number): Promis
       during: () =>
         void sleep(wait).then(() => {
           if (!existsSync(world.output)) return;
-          rmSync(world.output, { recursive: true, force: true, maxRetries: 20 });
+          removeInUse(world.output);
           removed = true;
         }),
     });

@@ -1,11 +1,12 @@
 /** @file A tab of headless Chromium that a test drives. */
 
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket } from "undici";
+import { removeInUse } from "./remove.ts";
 
 const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 
@@ -138,7 +139,7 @@ export async function openTab(): Promise<Tab> {
       socket.close();
       browser.kill("SIGKILL");
       await gone;
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+      removeInUse(profile);
     },
   };
   return tab;
