@@ -74,7 +74,7 @@ if (process.argv.includes("--long")) process.env[LONG_RUN] = "1";
 const names = globSync("**/*.test.js", { cwd: import.meta.dirname }).map((name) => name.slice(0, -".test.js".length));
 const lost = LONG.filter((name) => !names.includes(name));
 if (lost.length > 0) throw new Error(`test/main.ts names files that are not there: ${lost.join(", ")}.`);
-/** Which of TOGETHER a file belongs to; of them as many if it has a process of its own. */
+/** The index in TOGETHER of what a file shares a process with; TOGETHER's length where it has one of its own. */
 function placeOf(name: string): number {
   const folder = name.split("/", 1)[0]!;
   const found = LONG.includes(name) ? -1 : TOGETHER.findIndex(([folders]) => folders.split(" ").includes(folder));
