@@ -40,11 +40,11 @@ export type Pieces = { heads: number; whole: number; scores: number; logits: num
 const [MOST, ENOUGH] = [2 ** 25, 2 ** 22];
 
 /** Tokens of which each piece of the loss has so many that adding up its gradients costs little beside its products. */
-const MANY = 256;
+const MANY = 512;
 
 /**
- * The sizes for rows of `length` tokens: a short row is one block; logits of one piece take 16 MiB, or up to 128 where that is less than 256 tokens. With `pieces`
- * blocks are as long, and pieces of the loss as large, as these allow.
+ * The sizes for rows of `length` tokens: a short row is one block; logits of one piece take 16 MiB, or up to
+ * 128 where that is less than 512 tokens. With `pieces` blocks are as long, and pieces of the loss as large, as these allow.
  */
 export function batchShape(rows: number, length: number, vocab_size: number, pieces?: Pieces): BatchShape {
   if (rows * length > MOST_TOKENS)
