@@ -13,6 +13,7 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { pathToFileURL } from "node:url";
 import { globSync } from "tinyglobby";
+import { MORE_FLAGS } from "./support/chromium.ts";
 import { LONG as LONG_RUN } from "./support/extent.ts";
 
 /** Files that take longest, the longest first: one that began last would have a core to itself at the end. */
@@ -92,6 +93,8 @@ process.env.MESA_SHADER_CACHE_DIR ||= caches;
 process.env.XDG_CACHE_HOME = join(process.env.TMPDIR, "caches");
 // on a new machine compiling shaders for software takes longer than tests take to run what is compiled: half as wide is less code
 process.env.LP_NATIVE_VECTOR_WIDTH ||= "128";
+// a page of the tests computes for seconds: V8 would compile 20 MB of WebAssembly a second time, for speed, in most of them
+process.env[MORE_FLAGS] ||= "--js-flags=--liftoff-only";
 
 // which each file's process is started with; maps of all modules are read at each start, so only where somebody looks at lines
 process.execArgv.push(...(parts.length > 0 ? ["--enable-source-maps"] : []), ...V8);

@@ -17,12 +17,12 @@ export type Measured = {
 };
 
 /** ms that one product may take: the sizes follow from that. */
-const LONG = 60;
+const LONG = 20;
 const RUNS = 5;
 
 /**
  * Time x·Wᵀ, dy·W and dyᵀ·x of `size` tokens and a weight of [2 size, size], and choose for each that is transposed what took
- * least, of all types together. `gflops` is the device's rate, about, which the size follows from; some seconds in all.
+ * least, of all types together. `gflops` is the device's rate, about, which the size follows from; a second or two in all.
  */
 export async function measureSpellings(
   device: Device,

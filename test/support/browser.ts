@@ -6,9 +6,8 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
+import { CHROMIUM, headless } from "./chromium.ts";
 import type { HalfChromium } from "./half-chromium.ts";
-
-const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 
 /** Why no page can be opened here, or false. */
 export const whyNoBrowser = (): string | false => (CHROMIUM ? false : "no Chromium is installed");
@@ -56,8 +55,8 @@ export async function resultOfPage(
   try {
     const { port } = server.address() as AddressInfo;
     const graphics = webgpu ? ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"] : ["--disable-gpu"];
-    const flags = ["--headless=new", "--no-sandbox", ...graphics, "--hide-scrollbars", "--window-size=900,700"];
-    const args = [...flags, `--user-data-dir=${profile}`, `--screenshot=${screenshot}`, `http://127.0.0.1:${port}/`];
+    const flags = [...headless(profile), ...graphics, "--window-size=900,700"];
+    const args = [...flags, `--screenshot=${screenshot}`, `http://127.0.0.1:${port}/`];
     const said = await run(half?.command ?? CHROMIUM!, args, seconds, half?.env);
     if (result === undefined) throw new Error(`The page posted no result. Chromium said: ${said.slice(-2000)}`);
     return result;

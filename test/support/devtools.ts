@@ -1,14 +1,13 @@
 /** @file A tab of headless Chromium that a test drives. */
 
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket } from "undici";
+import { CHROMIUM, headless } from "./chromium.ts";
 import { removeInUse } from "./remove.ts";
-
-const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 
 export type Look = { width: number; height: number; dark: boolean };
 export const LOOKS: Record<string, Look> = {
@@ -44,8 +43,8 @@ type Message = {
 
 export async function openTab(): Promise<Tab> {
   const profile = mkdtempSync(join(tmpdir(), "distill-chromium-"));
-  const flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0"];
-  const browser = spawn(CHROMIUM!, [...flags, `--user-data-dir=${profile}`, "about:blank"], {
+  const flags = [...headless(profile), "--disable-gpu", "--remote-debugging-port=0"];
+  const browser = spawn(CHROMIUM!, [...flags, "about:blank"], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   const address = await new Promise<string>((resolve, reject) => {
