@@ -16,32 +16,37 @@ import { globSync } from "tinyglobby";
 import { MORE_FLAGS } from "./support/chromium.ts";
 import { LONG as LONG_RUN } from "./support/extent.ts";
 
-/** Files that take longest, the longest first: one that began last would have a core to itself at the end. */
+/**
+ * Files that take longest, the longest first: one that began last would have a core to itself at the end. Those that compute on
+ * software Vulkan stand apart, the first of all before them: on a new machine each finds the shaders that those before it compiled.
+ */
 const LONG = [
+  "runtime/webgpu",
   "faults/faults",
   "exporters/web",
   "models/hostile",
   "commands/countdown",
   "rewards/code",
+  "runtime/half",
   "faults/grpo-kills",
   "commands/continued",
   "rewards/math/hostile",
   "commands/run",
+  "trainers/trainers",
   "exporters/text-parity",
   "package/pack",
-  "trainers/trainers",
   "commands/lora",
-  "commands/train",
-  "runtime/webgpu",
-  "runtime/half",
   "trainers/interrupted",
+  "commands/train",
   "rewards/busy",
-  "commands/doctor",
   "commands/rendering",
+  "commands/doctor",
   "data/chat-templates",
   "data/tokenizer",
+  "runtime/webgpu-validation",
   "data/spoken",
   "exporters/gguf/types",
+  "bench/gpu",
 ];
 
 /**

@@ -1,8 +1,7 @@
 /** @file Rows of Parquet, some thousand in memory at a time. */
 
 import { closeSync, statSync } from "node:fs";
-import { type AsyncBuffer, type ParquetParsers, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
-import { compressors } from "hyparquet-compressors";
+import type { AsyncBuffer, ParquetParsers } from "hyparquet";
 import { DistillError } from "../../core/errors.ts";
 import { readAt } from "../../core/reading.ts";
 import { openFile } from "../../core/streams.ts";
@@ -28,6 +27,8 @@ function textFrom(bytes: Uint8Array | undefined) {
 export const parquet: RowFile = {
   endings: [".parquet"],
   async *rows(path) {
+    const { parquetMetadataAsync, parquetReadObjects } = await import("hyparquet"); // slow to load
+    const { compressors } = await import("hyparquet-compressors");
     const handle = openFile(path);
     const byteLength = statSync(path).size;
     const file: AsyncBuffer = {
