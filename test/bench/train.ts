@@ -2,7 +2,8 @@
  * @file npm run bench:train: how fast a training step is, as a share of the machine's plain MatMul in the same run and,
  * with --peer, as a multiple of PyTorch's step. Options: --peer, --json, --rounds N, --threads N, --shape NAME (may be
  * repeated). On a machine that others use too, processor times of one thread say more than wall times. With --kernels
- * nothing is timed: how many kernels a step launches on a GPU, before and after, and the nodes of a micro-batch by kind.
+ * nothing is timed: how many kernels a step launches on a GPU, before and after, and the nodes of a micro-batch by kind. With
+ * --turns two trainings of each shape are timed in turns, over one after the other.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -12,12 +13,14 @@ import { parseArgs } from "node:util";
 import { keeping, sparing, targets } from "../../src/compiler/targets.ts";
 import { countKernelsOf, kindsOfStep } from "./kernels.ts";
 import { median } from "./median.ts";
-import { GPU_SHAPES, SHAPES } from "./shapes.ts";
+import { type BenchShape, GPU_SHAPES, SHAPES } from "./shapes.ts";
+import { measureTurns } from "./turns.ts";
 
 const { values: options } = parseArgs({
   options: {
     peer: { type: "boolean", default: false },
     kernels: { type: "boolean", default: false },
+    turns: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     rounds: { type: "string", default: "5" },
     threads: { type: "string", default: "0" },
@@ -28,6 +31,14 @@ const { values: options } = parseArgs({
 if (options.kernels) {
   await printKernels();
   await printKinds();
+  process.exit(0);
+}
+
+if (options.turns) {
+  for (const name of options.shape) {
+    const ratio = await measureTurns(shapeOf(name), Number(options.rounds), Number(options.threads));
+    console.log(`${name}: two in turns take ${round(ratio, 3)} times as long as one after the other`);
+  }
   process.exit(0);
 }
 
@@ -52,8 +63,7 @@ if (options.peer && !existsSync(PYTHON)) {
 
 const table: Record<string, unknown>[] = [];
 for (const name of options.shape) {
-  const shape = SHAPES[name];
-  if (!shape) throw new Error(`Unknown shape "${name}". Expected one of: ${Object.keys(SHAPES).join(", ")}.`);
+  const shape = shapeOf(name);
   const ours = contestant<Ours>(process.execPath, [
     new URL("train-round.js", import.meta.url).pathname,
     name,
@@ -125,6 +135,12 @@ else {
     console.log(
       `rows of 4096 at ${round((long.tokens_per_s as number) / (short.tokens_per_s as number), 3)} of the tokens/s of rows of 1024`,
     );
+}
+
+function shapeOf(name: string): BenchShape {
+  const shape = SHAPES[name];
+  if (!shape) throw new Error(`Unknown shape "${name}". Expected one of: ${Object.keys(SHAPES).join(", ")}.`);
+  return shape;
 }
 
 /** Two micro-batches a step, so that their sum is counted too. */
