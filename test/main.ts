@@ -98,6 +98,8 @@ process.env.MESA_SHADER_CACHE_DIR ||= caches;
 process.env.XDG_CACHE_HOME = join(process.env.TMPDIR, "caches");
 // on a new machine compiling shaders for software takes longer than tests take to run what is compiled: half as wide is less code
 process.env.LP_NATIVE_VECTOR_WIDTH ||= "128";
+// whoever asks software Vulkan computes, rather than wait for threads of its own: the cores have other files to run
+process.env.LP_NUM_THREADS ||= "0";
 // a page of the tests computes for seconds: V8 would compile 20 MB of WebAssembly a second time, for speed, in most of them
 process.env[MORE_FLAGS] ||= "--js-flags=--liftoff-only";
 
