@@ -11,7 +11,7 @@ import koffi from "koffi";
 import { emit } from "../../src/compiler/emit.ts";
 import { targets } from "../../src/compiler/targets.ts";
 import { seededRandom } from "../../src/core/random.ts";
-import { batchShape, layOut } from "../../src/data/batch.ts";
+import { batchShape } from "../../src/data/batch.ts";
 import { runningBatch } from "../../src/generation/running-batch.ts";
 import { createModel, initialWeights } from "../../src/models/load.ts";
 import type { Device } from "../../src/runtime/device.ts";
@@ -20,6 +20,7 @@ import { writeWeight } from "../../src/trainers/checkpoint.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
 import { nextToken } from "../../src/trainers/supervised.ts";
 import { median } from "./median.ts";
+import { randomBatch } from "./random-batch.ts";
 import { SHAPES } from "./shapes.ts";
 
 const steps = Number(process.argv[2] ?? 5);
@@ -78,12 +79,7 @@ function deviceHere(host: Host, capture: boolean): Device {
 const model = createModel(config, name);
 const pieces = { heads: model.num_heads, ...targets.webgpu.pieces! };
 const shape = batchShape(1, length, vocab, pieces);
-const random = seededRandom(1);
-const row = {
-  tokens: Array.from({ length }, () => random.below(vocab)),
-  supervised: new Array<boolean>(length).fill(true),
-};
-const batch = layOut([[row]], shape);
+const batch = randomBatch(shape, vocab, seededRandom(1));
 const costs: { ms: number; loss: number; kernels: number; sampling: number }[] = [];
 for (const capture of [false, true]) {
   const host = Host.open({ provider: "webgpu", threads: 1, strict: true, pool: 1 });
@@ -108,7 +104,7 @@ for (const capture of [false, true]) {
 /** Milliseconds of a step that adds a token to each text. */
 async function sampled(device: Device): Promise<number> {
   const texts = runningBatch(device, model.eval(), "sampled");
-  await texts.read([row.tokens.slice(0, 8)], 1);
+  await texts.read([Array.from(batch.input_ids.slice(0, 8))], 1);
   await texts.arrange([], new Array<number>(TEXTS).fill(0));
   const times: number[] = [];
   for (let step = 0; step < steps + 2; step++) {

@@ -13,10 +13,11 @@ import { parseArgs } from "node:util";
 import type { Spelling } from "../../src/compiler/targets.ts";
 import { ownPackage } from "../../src/core/package.ts";
 import { seededRandom } from "../../src/core/random.ts";
-import { batchShape, layOut } from "../../src/data/batch.ts";
+import { batchShape } from "../../src/data/batch.ts";
 import { openSampler } from "../../src/generation/sampler.ts";
 import { createModel } from "../../src/models/load.ts";
 import { LoraOptions } from "../../src/models/lora.ts";
+import { elementsIn } from "../../src/models/model.ts";
 import { type DeviceName, openDevice } from "../../src/runtime/device.ts";
 import { measureSpellings } from "../../src/runtime/measure-spellings.ts";
 import { measureMatMul } from "../../src/runtime/probe.ts";
@@ -24,7 +25,8 @@ import { writeWeight } from "../../src/trainers/checkpoint.ts";
 import { type Precision, whyNoHalf } from "../../src/trainers/precision.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
 import { nextToken } from "../../src/trainers/supervised.ts";
-import { type BenchShape, GPU_SHAPES, TOY_SHAPES } from "./shapes.ts";
+import { randomBatch } from "./random-batch.ts";
+import { type BenchShape, flopsOf, GPU_SHAPES, TOY_SHAPES } from "./shapes.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -159,15 +161,7 @@ async function train(name: string, bench: BenchShape, precision: Kind): Promise<
     const training = await compileTraining(device, model, nextToken, shape, settings, trained);
     say(`${training.nodes} nodes compiled`);
     const random = seededRandom(1);
-    const row = () => ({
-      tokens: Array.from({ length }, () => random.below(vocab)),
-      supervised: new Array<boolean>(length).fill(true),
-    });
-    const batch = () =>
-      layOut(
-        Array.from({ length: rows }, () => [row()]),
-        shape,
-      );
+    const batch = () => randomBatch(shape, vocab, random);
     const found: Step[] = [];
     for (const micro_batches of microBatches) {
       const batches = Array.from({ length: micro_batches }, batch);
@@ -184,7 +178,8 @@ async function train(name: string, bench: BenchShape, precision: Kind): Promise<
       const seconds = (performance.now() - start) / 1000 / count;
       say(`the last of ${count + 3} steps of ${micro_batches}, ${(seconds * 1000).toFixed(0)} ms each`);
       const kernels = Object.values(training.kernels(micro_batches)).reduce((a, b) => a + b);
-      const tflops = (micro_batches * flopsOf(bench, model.parameters, trained)) / seconds / 1e12;
+      const tflops =
+        (micro_batches * flopsOf(bench, elementsIn(model.parameters), elementsIn(trained))) / seconds / 1e12;
       const used = usedMemory();
       const memory_mb = before === null || used === null ? null : used - before;
       const { nodes } = training;
@@ -228,20 +223,6 @@ function usedMemory(): number | null {
   }
 }
 
-/** 6 for each weight and token, 4 where it is frozen; causal attention multiplies half of each length × length product, 3 times 2 of them a head. */
-type Sized = { shape: readonly number[] };
-
-function flopsOf(
-  { config, rows, length }: BenchShape,
-  parameters: readonly Sized[],
-  trained: readonly Sized[],
-): number {
-  const size = (all: readonly Sized[]) => all.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  const passes = trained === parameters ? 6 * size(parameters) : 4 * size(parameters) + 6 * size(trained);
-  const [width, layers] = [config.hidden_size as number, config.num_hidden_layers as number];
-  return rows * length * (passes + 6 * layers * width * length);
-}
-
 /** The same of PyTorch, eager, on the same card; undefined where it is not there. */
 function pytorch(): Peer | undefined {
   if (!existsSync(options.python)) {
@@ -251,7 +232,7 @@ function pytorch(): Peer | undefined {
   const chosen = names.map((name) => {
     const { config, rows, length, lora } = shapes[name]!;
     const { parameters, adapter } = createModel(config, name, lora ? { lora: LoraOptions.parse(lora) } : {});
-    const flops = flopsOf(shapes[name]!, parameters, adapter?.parameters ?? parameters);
+    const flops = flopsOf(shapes[name]!, elementsIn(parameters), elementsIn(adapter?.parameters ?? parameters));
     return { name, config, rows, length, flops, ...(lora ? { lora } : {}) };
   });
   const request = JSON.stringify({

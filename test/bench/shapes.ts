@@ -128,3 +128,13 @@ export const TOY_SHAPES: Record<string, BenchShape> = {
     steps: 3,
   },
 };
+
+/**
+ * Operations of a training step, of `params` weights of which `trained` are trained: 6 for each weight and token, 4 where it is
+ * frozen; causal attention multiplies half of each length × length product, 3 times 2 of them a head.
+ */
+export function flopsOf({ config, rows, length }: BenchShape, params: number, trained: number): number {
+  const passes = trained === params ? 6 * params : 4 * params + 6 * trained;
+  const [width, layers] = [config.hidden_size as number, config.num_hidden_layers as number];
+  return rows * length * (passes + 6 * layers * width * length);
+}

@@ -2,23 +2,20 @@
 
 import { createInterface } from "node:readline";
 import { measureMatMul } from "../../src/runtime/probe.ts";
-import { SHAPES } from "./shapes.ts";
+import { flopsOf, SHAPES } from "./shapes.ts";
 import { openTraining } from "./training.ts";
 
 const benchShape = SHAPES[process.argv[2]!]!;
 const threads = Number(process.argv[3] ?? 0);
-const { config, rows, length, lora, steps } = benchShape;
+const { steps } = benchShape;
 const profile = process.env.DISTILL_PROFILE;
 const { device, params, trained, nodes, step } = await openTraining(benchShape, {
   threads,
   ...(profile ? { profile } : {}),
 });
 
-// 6 for each weight and token, 4 where it is frozen; causal attention multiplies half of each length × length product, 3 times 2 of them a head
-const tokens = rows * length;
-const width = config.hidden_size as number;
-const flops =
-  tokens * ((lora ? 4 * params + 6 * trained : 6 * params) + 6 * (config.num_hidden_layers as number) * width * length);
+const tokens = benchShape.rows * benchShape.length;
+const flops = flopsOf(benchShape, params, trained);
 
 for await (const _ of createInterface(process.stdin)) {
   const before = await measureMatMul(device, { runs: 15 });

@@ -1,14 +1,15 @@
 /** @file A shape's model on a device, ready to be trained on one batch of random tokens. */
 
 import { seededRandom } from "../../src/core/random.ts";
-import { batchShape, layOut } from "../../src/data/batch.ts";
+import { batchShape } from "../../src/data/batch.ts";
 import { createModel, initialWeights } from "../../src/models/load.ts";
 import { LoraOptions } from "../../src/models/lora.ts";
-import type { Parameter } from "../../src/models/model.ts";
+import { elementsIn } from "../../src/models/model.ts";
 import { type Device, openDevice } from "../../src/runtime/device.ts";
 import { writeWeight } from "../../src/trainers/checkpoint.ts";
 import { compileTraining, resetMoments } from "../../src/trainers/program.ts";
 import { nextToken } from "../../src/trainers/supervised.ts";
+import { randomBatch } from "./random-batch.ts";
 import type { BenchShape } from "./shapes.ts";
 
 export type BenchTraining = {
@@ -39,20 +40,9 @@ export async function openTraining(
   const shape = batchShape(rows, length, vocab);
   const adamW = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, rematerialize };
   const training = await compileTraining(device, model, nextToken, shape, adamW, trained);
-  const random = seededRandom(1);
-  const row = () => ({
-    tokens: Array.from({ length }, () => random.below(vocab)),
-    supervised: new Array<boolean>(length).fill(true),
-  });
-  const batch = layOut(
-    Array.from({ length: rows }, () => [row()]),
-    shape,
-  );
+  const batch = randomBatch(shape, vocab, seededRandom(1));
   const step = async () => (await training.step([batch], { learning_rate: 1e-4, max_grad_norm: 1 })).loss;
   await step();
   await step();
-  return { device, params: sizeOf(model.parameters), trained: sizeOf(trained), nodes: training.nodes, step };
+  return { device, params: elementsIn(model.parameters), trained: elementsIn(trained), nodes: training.nodes, step };
 }
-
-const sizeOf = (parameters: readonly Parameter[]) =>
-  parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);

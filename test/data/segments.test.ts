@@ -194,3 +194,10 @@ test("an example that is longer than a row is left out whole or refused, never c
     /rows\.jsonl, row 2 has 42 tokens, and max_length is 8/,
   );
 });
+
+test("the loss is computed in pieces of 16 MiB, of more where that is less than 512 tokens, of at most 128 MiB", () => {
+  const tokensOf = (vocab: number) => 4096 / batchShape(4, 1024, vocab).chunks;
+  assert.equal(tokensOf(4096), 1024); // 16 MiB
+  assert.equal(tokensOf(49152), 512); // 96 MiB: SmolLM2's
+  assert.ok(tokensOf(151936) <= 220 && tokensOf(151936) > 200); // 128 MiB: Qwen2.5's
+});
