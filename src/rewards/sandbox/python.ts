@@ -7,10 +7,12 @@ import { readFileSync } from "node:fs";
 import vm from "node:vm";
 import { clip, type Engine, type Job, type Outcome, SUM_BYTES } from "./protocol.ts";
 import { LOOP } from "./python-codec.ts";
-import { JUDGE, PROGRAM, WASM } from "./python-guest.ts";
+import { JUDGE } from "./python-judge.ts";
 import { endOf, readObject, verdictOf } from "./python-outcome.ts";
+import { PROGRAM } from "./python-program.ts";
 import { bootPython, pythonImage, type Realm } from "./python-realm.ts";
 import { session } from "./python-session.ts";
+import { WASM } from "./python-wasm.ts";
 
 /** Of the process's stack the interpreter's own takes a twentieth, so that Python's limit comes before the machine's. */
 const STACK_SHARE = 20;

@@ -5,7 +5,8 @@
  */
 
 import { LOOP } from "./python-codec.ts";
-import { JUDGE, PROGRAM } from "./python-guest.ts";
+import { JUDGE } from "./python-judge.ts";
+import { PROGRAM } from "./python-program.ts";
 
 /** Modules that programs usually import, those of numpy where it is installed. */
 const USUAL = `array ast asyncio bisect cmath collections copy dataclasses datetime decimal enum fractions functools heapq
