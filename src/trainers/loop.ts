@@ -1,9 +1,6 @@
 /** @file Training: the loop that all trainers share, for any objective and any source of batches. */
 
-import { appendFileSync } from "node:fs";
-import { join } from "node:path";
 import { DistillError, Stopped } from "../core/errors.ts";
-import { startProgress } from "../core/progress.ts";
 import { deriveSeed } from "../core/random.ts";
 import { initialWeights, type Weight } from "../models/load.ts";
 import type { Model, Parameter } from "../models/model.ts";
@@ -21,16 +18,18 @@ import {
   writeWeight,
 } from "./checkpoint.ts";
 import { describeContinuation } from "./continuation.ts";
-import { drawCurves, keepMetricsUntil, METRICS } from "./curves.ts";
+import { drawCurves, keepMetricsUntil } from "./curves.ts";
+import { refuseDivergence, type Seen } from "./divergence.ts";
 import { dropoutMasks } from "./dropout.ts";
 import type { Report } from "./layout/layout.ts";
 import { openMeasurements } from "./measurements.ts";
 import type { Objective } from "./objective.ts";
 import type { TrainerOptions } from "./options.ts";
-import { choosePrecision, type Precision } from "./precision.ts";
+import { choosePrecision } from "./precision.ts";
 import { compileTraining, resetMoments } from "./program.ts";
 import { scheduleConflict, scheduled } from "./schedule.ts";
 import type { Source } from "./source.ts";
+import { openStepLog } from "./step-log.ts";
 
 /** What is trained and where. */
 export type TrainingRun = {
@@ -83,9 +82,8 @@ export async function train<Batch>(
   const { device, model, folder, fingerprint, key = fingerprint, signal } = run;
   const own = objective.parameters ?? [];
   const trained = { ...run.trained, parameters: [...run.trained.parameters, ...own] };
-  const { steps, shape, stepsPerEpoch } = source;
+  const { steps, shape } = source;
   const checkpoints = folder.place(CHECKPOINTS);
-  const metrics = folder.place(METRICS);
 
   const conflict = scheduleConflict(options);
   if (conflict) throw new DistillError(`${conflict.key}: ${conflict.message}.`);
@@ -124,8 +122,6 @@ export async function train<Batch>(
   const measurements = openMeasurements(source.evaluation, resumed, kept);
   let lastLoss: number | null = null;
   keepMetricsUntil(folder, step, measurements.state().evaluated);
-  const done = { steps: 0, tokens: 0, seconds: 0 };
-  let since = { tokens: 0, seconds: 0 }; // the last line of metrics
   let unseen: Seen[] = []; // steps on which nobody has looked yet
   let asked = false;
   const look = async (): Promise<Report> => {
@@ -164,14 +160,13 @@ export async function train<Batch>(
     if (!measurements.due(step)) return true;
     const found = await source.evaluation!.measure(training);
     if (!found) return false;
-    log({ step, ...found.metrics });
+    log.write({ step, ...found.metrics });
     if (measurements.take(step, found.score)) await save();
     return true;
   };
   /** The source as it was before a step that was interrupted: what it made for that is made again. */
   let interrupted: { state: unknown } | undefined;
-  const log = (metric: Record<string, unknown>) => appendFileSync(metrics, `${JSON.stringify(metric)}\n`);
-  const progress = run.silent ? undefined : startProgress("train", steps, "step", step);
+  const log = openStepLog(folder, source, { from: step, precision, silent: run.silent ?? false });
   const proceed = device.heed(signal);
   /** Whether the student was measured wherever it was time to: a run that is stopped in its last measurement is not done. */
   let complete = false;
@@ -186,7 +181,7 @@ export async function train<Batch>(
       interrupted = { state };
       const made = await unlessStopped(Promise.resolve(source.step(step)));
       if (!made) break;
-      const { batches, rows, supervised } = made;
+      const { batches, rows } = made;
       const masks = batches.map((_, i) =>
         dropoutMasks(model.adapter, shape, deriveSeed(options.seed, "dropout", step, i)),
       );
@@ -204,47 +199,20 @@ export async function train<Batch>(
       const saves = step % options.save_steps === 0 && step < steps;
       const report = logged || saves || !device.resident ? await look() : undefined;
       const seconds = (performance.now() - start) / 1000;
-      done.steps++;
       tokens += made.tokens;
-      for (const sum of [done, since]) {
-        sum.tokens += made.tokens;
-        sum.seconds += seconds;
-      }
+      log.count(made.tokens, seconds);
       if (report) {
-        const { loss_scale, skipped_steps } = report;
-        const updated = batches.length > 0 ? { loss: report.loss, grad_norm: report.grad_norm } : { skipped: true };
-        if (batches.length > 0) lastLoss = report.loss;
-        const tokens_per_s = since.tokens / since.seconds;
-        const half = precision === "fp16" ? { loss_scale, skipped_steps } : {};
-        const epoch = stepsPerEpoch ? { epoch: step / stepsPerEpoch } : {};
-        if (batches.length > 0) source.observe?.(step - 1, report.metrics);
-        const own = {
-          ...(batches.length > 0 ? report.metrics : {}),
-          ...made.metrics,
-          // beside the times of what a source does itself
-          ...(made.metrics ? { "seconds/training": (performance.now() - began) / 1000 } : {}),
-        };
-        if (logged) {
-          log({ step, ...epoch, ...updated, learning_rate, tokens_per_s, supervised, ...own, ...half });
-          since = { tokens: 0, seconds: 0 };
+        if (batches.length > 0) {
+          lastLoss = report.loss;
+          source.observe?.(step - 1, report.metrics);
         }
-        progress?.update(
-          step,
-          [
-            batches.length > 0 ? `loss ${report.loss.toFixed(4)} · grad ${report.grad_norm.toFixed(3)}` : "no update",
-            source.describe?.(own),
-            measurements.said(),
-            `lr ${learning_rate.toExponential(2)} · ${tokens_per_s.toFixed(0)} tokens/s`,
-            skipped_steps > 0 ? `${skipped_steps} skipped` : undefined,
-          ]
-            .filter(Boolean)
-            .join(" · "),
-        );
+        const looked = { step, made, report, learning_rate, training: (performance.now() - began) / 1000 };
+        log.say(looked, measurements.said(), logged);
       }
       if (saves) await save();
     }
   } finally {
-    progress?.end();
+    log.end();
     await source.close?.();
   }
   await proceed();
@@ -265,7 +233,7 @@ export async function train<Batch>(
     early,
     loss: lastLoss,
     tokens,
-    done,
+    done: log.done,
     ...(best ? { best } : {}),
     ...(written ? { sampled: written.total } : {}),
   };
@@ -277,33 +245,3 @@ const unlessStopped = <Done>(work: Promise<Done>): Promise<Done | undefined> =>
     if (error instanceof Stopped) return undefined;
     throw error;
   });
-
-type Seen = { step: number; rows: readonly number[] };
-
-/** A step that is not finite is passed over: in half precision the next scale of the loss may mend it, in full none does. */
-function refuseDivergence(
-  { loss, grad_norm, loss_scale, skipped_steps }: Report,
-  unseen: readonly Seen[],
-  unit: string,
-  precision: Precision,
-  saved: number | undefined,
-  checkpoints: string,
-): void {
-  if (precision === "fp16" ? loss_scale >= 1 : skipped_steps === 0 && Number.isFinite(loss)) return;
-  const last = saved
-    ? `The last good checkpoint is ${join(checkpoints, `step-${saved}`)}.`
-    : "There is no checkpoint before it.";
-  const what = Number.isFinite(loss) ? `The gradient's norm is ${grad_norm}` : `The loss is ${loss}`;
-  const steps = unseen.map(({ step }) => step);
-  const where = steps.length > 1 ? `in one of the steps ${steps[0]} to ${steps.at(-1)}` : `at step ${steps[0]}`;
-  const numbers = unseen.flatMap(({ rows }) => rows);
-  const some =
-    numbers.length > 12 ? `${numbers.slice(0, 12).join(", ")} and ${numbers.length - 12} more` : numbers.join(", ");
-  const cure =
-    precision === "fp16"
-      ? `Half precision overflows however little the loss is scaled: set trainer.precision to fp32.`
-      : "Try a lower learning_rate or max_grad_norm.";
-  throw new DistillError(
-    `${what} ${where} (${unit} ${some}), and training stopped before it was applied. ${last} ${cure}`,
-  );
-}
