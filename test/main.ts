@@ -4,6 +4,7 @@
  *     node .build/test/main.js             every test file
  *     node .build/test/main.js trainers    those with this in their path
  *     node .build/test/main.js --long      with the numbers of inputs, steps and kills that take long
+ *     node .build/test/main.js --amx       as on a processor with AMX, whose instructions are run in software where it has none
  */
 
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
@@ -13,6 +14,7 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { pathToFileURL } from "node:url";
 import { globSync } from "tinyglobby";
+import { amxEnv } from "./support/amx.ts";
 import { MORE_FLAGS } from "./support/chromium.ts";
 import { LONG as LONG_RUN } from "./support/extent.ts";
 
@@ -75,7 +77,8 @@ const V8 = ["--interrupt-budget=1000000", "--min-semi-space-size=16"];
 /** Where Linux has files in memory. */
 const MEMORY = "/dev/shm";
 
-const parts = process.argv.slice(2).filter((word) => word !== "--long");
+const FLAGS = ["--long", "--amx"];
+const parts = process.argv.slice(2).filter((word) => !FLAGS.includes(word));
 if (process.argv.includes("--long")) process.env[LONG_RUN] = "1";
 const names = globSync("**/*.test.js", { cwd: import.meta.dirname }).map((name) => name.slice(0, -".test.js".length));
 const lost = LONG.filter((name) => !names.includes(name));
@@ -91,6 +94,11 @@ const chosen = [...LONG, ...rest].filter((name) => parts.length === 0 || parts.s
 if (chosen.length === 0) throw new Error(`No test file has ${parts.join(" or ")} in its path.`);
 
 process.env.TMPDIR = ownFolder();
+if (process.argv.includes("--amx")) {
+  const amx = amxEnv(process.env.TMPDIR);
+  if ("missing" in amx) throw new Error(`--amx: ${amx.missing}.`);
+  Object.assign(process.env, amx.env);
+}
 // what doctor or a sandbox kept for this user decides nothing here; models and compiled shaders stay where they are
 const caches = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
 process.env.HF_HOME ||= join(caches, "huggingface");

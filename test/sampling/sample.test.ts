@@ -89,11 +89,17 @@ test("sampling with a limit that is stopped goes on to the same traces", async (
 test("a rule that takes its time runs beside the teacher, and its verdicts keep to their draws", async () => {
   let [open, most, drawing] = [0, 0, true];
   let whileDrawing = 0;
+  let release = () => {};
+  const several = new Promise<void>((resolve) => {
+    release = resolve;
+  });
   const slow: WeightedReward = {
     name: "slow",
     weight: 1,
     async reward({ completion }) {
       most = Math.max(most, ++open);
+      if (open > 4) release();
+      await several;
       // the first answers take longest
       for (let turns = 100 - judgedSoFar++ * 4; turns > 0; turns--)
         await new Promise((resolve) => setTimeout(resolve, 1));
@@ -108,6 +114,7 @@ test("a rule that takes its time runs beside the teacher, and its verdicts keep 
     async *generate(...args) {
       yield* teacher.generate(...args);
       drawing = false;
+      release(); // a teacher may be slow, but not for ever
     },
   };
   const ledger = placeIn(join(folder, "slow"));

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { hasAmx } from "../../support/amx.ts";
 import { extent } from "../../support/extent.ts";
 
 const skip = process.platform !== "linux" || process.arch !== "x64" ? "builds are looked up on Linux on x64" : false;
@@ -32,7 +33,7 @@ test("a build that there is none of is refused with those that there are", { ski
   );
 });
 
-const amx = skip || (readFileSync("/proc/cpuinfo", "utf8").includes("amx_int8") && "this processor has AMX");
+const amx = skip || (hasAmx() && "this processor has AMX");
 
 test("a build that the processor does not run is refused", { skip: amx }, () => {
   assert.match(started("sapphirerapids").failure!, /"sapphirerapids", which this processor does not run\. Take one/);
