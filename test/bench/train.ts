@@ -14,7 +14,7 @@ import { keeping, sparing, targets } from "../../src/compiler/targets.ts";
 import { countKernelsOf, kindsOfStep } from "./kernels.ts";
 import { median } from "./median.ts";
 import { type BenchShape, GPU_SHAPES, SHAPES } from "./shapes.ts";
-import { measureTurns } from "./turns.ts";
+import { measureTurns, type Ratio } from "./turns.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -36,8 +36,11 @@ if (options.kernels) {
 
 if (options.turns) {
   for (const name of options.shape) {
-    const ratio = await measureTurns(shapeOf(name), Number(options.rounds), Number(options.threads));
-    console.log(`${name}: two in turns take ${round(ratio, 3)} times as long as one after the other`);
+    const { inTurns, again } = await measureTurns(shapeOf(name), Number(options.rounds), Number(options.threads));
+    const said = ({ median, from, to }: Ratio) => `${round(median, 3)} (${round(from, 3)} to ${round(to, 3)})`;
+    console.log(
+      `${name}: two in turns take ${said(inTurns)} times as long as one after the other, which once more takes ${said(again)}`,
+    );
   }
   process.exit(0);
 }
